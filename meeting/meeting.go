@@ -1,0 +1,147 @@
+// Package meeting is the neutral vocabulary of the bot: a meeting, the request for an
+// instant one, a live push target, and the errors that callers act on.
+//
+// The providers, in [meetbot/meeting/systec] and [meetbot/meeting/tencent], translate
+// their wire formats at their own edge. Where they differ, the comment on the field
+// here says which and how. A client tries once; retrying is for the caller, who knows
+// from the error whether anything can have happened ([ErrUnavailable]: no;
+// [ErrOutcomeUnknown]: perhaps).
+package meeting
+
+import (
+	"strings"
+	"time"
+
+	"meetbot/config/secret"
+)
+
+// Provider names a meeting backend.
+type Provider string
+
+const (
+	Systec  Provider = "systec"  // SYSTEC umeeting
+	Tencent Provider = "tencent" // Tencent Meeting (腾讯会议)
+)
+
+// Ref names one meeting across providers. Its text form is "systec:1591620888".
+type Ref struct {
+	Provider Provider
+	ID       string
+}
+
+func (r Ref) String() string { return string(r.Provider) + ":" + r.ID }
+
+// IsZero reports whether r names no meeting.
+func (r Ref) IsZero() bool { return r == Ref{} }
+
+// ParseRef is the inverse of [Ref.String].
+func ParseRef(s string) (Ref, bool) {
+	p, id, ok := strings.Cut(s, ":")
+	ref := Ref{Provider(p), id}
+	return ref, ok && id != "" && (ref.Provider == Systec || ref.Provider == Tencent)
+}
+
+// State is how far a meeting has come.
+type State string
+
+const (
+	StateUnknown   State = ""          // nobody has said; never shown as ended
+	StateReady     State = "ready"     // created, nobody has entered
+	StateRunning   State = "running"   //
+	StateEnded     State = "ended"     //
+	StateCancelled State = "cancelled" //
+	StateDeleted   State = "deleted"   // SYSTEC deletes a meeting that nobody joins within 30 minutes
+	StateUnlisted  State = "unlisted"  // the provider no longer lists it, which is not a word on how it ended
+)
+
+// Over reports whether the provider has said that the meeting will not take place
+// any more. [StateUnknown] and [StateUnlisted] are not over.
+func (s State) Over() bool {
+	return s == StateEnded || s == StateCancelled || s == StateDeleted
+}
+
+// Meeting is a meeting as a provider described it. A field that the provider has no
+// word for, or left out of its answer, is zero.
+type Meeting struct {
+	Ref   Ref
+	Code  string // the number people type to join: 9 to 11 digits; SYSTEC's is the ID itself
+	Topic string
+	State State
+
+	JoinURL  string
+	WatchURL string // a page for viewers; Tencent: only with live enabled, and only its creator is told
+	PlayURL  string // the stream itself (HLS); SYSTEC only
+	Passcode string // goes with the join URL
+
+	// StartURL lets any holder start the meeting as its host for about two hours.
+	// SYSTEC only; Tencent has none.
+	StartURL secret.String
+	// HostKey lets a participant claim the host's role.
+	HostKey secret.String
+
+	Live     bool // live streaming was enabled when it was created
+	Start    time.Time
+	End      time.Time // planned
+	Creator  string    // the provider's account it belongs to; Tencent only (userid)
+	Hosts    []string  // Tencent only (userid)
+	Capacity int       // SYSTEC only
+	UserKey  string    // the correlation text given at creation; SYSTEC only
+}
+
+// Capabilities says what a provider's meetings can do.
+type Capabilities struct {
+	LivePush bool // RTMP push addresses can be set and read back
+	StartURL bool // has a start URL, which can be fetched anew
+	HostKey  bool // the host key can be chosen at creation
+}
+
+// Capabilities returns what meetings of p can do.
+func (p Provider) Capabilities() Capabilities {
+	switch p {
+	case Systec:
+		return Capabilities{StartURL: true}
+	case Tencent:
+		return Capabilities{LivePush: true, HostKey: true}
+	}
+	return Capabilities{}
+}
+
+// Recording says where a meeting is recorded.
+type Recording string
+
+const (
+	RecordingDefault Recording = ""
+	RecordingNone    Recording = "none"
+	RecordingCloud   Recording = "cloud"
+)
+
+// Instant is the wish for a meeting that starts now. A nil flag leaves the choice to
+// the provider. A client refuses, with [ErrInvalid], a field that its provider has no
+// parameter for; it does not drop it.
+type Instant struct {
+	Topic    string
+	Capacity int           // participants; SYSTEC requires it, Tencent has none
+	Duration time.Duration // whole minutes; SYSTEC: strictly more than 30 minutes, or zero; Tencent needs an end and gets 60 minutes for zero
+
+	JoinBeforeHost    *bool
+	Mute              *bool
+	HostVideo         *bool // SYSTEC only
+	ParticipantsVideo *bool // SYSTEC only
+	PMI               *bool // the account's personal meeting number; SYSTEC only
+	WaitingRoom       *bool
+	Live              *bool
+	Recording         Recording
+	HostName          string // SYSTEC only
+
+	// UserKey marks the meeting with the caller's own text, by which it can be found
+	// again after a lost answer. SYSTEC only, at most 200 bytes.
+	UserKey string
+	// Start is the start time to send, whole seconds. Tencent only, where subject, start
+	// and end as sent are all that a lost meeting can be found by.
+	Start time.Time
+	// Account is the provider's user who becomes the creator. Tencent only; empty for
+	// the account the client was configured with.
+	Account string
+	// HostKey is the six-digit key with which the host's role can be claimed. Tencent only.
+	HostKey secret.String
+}

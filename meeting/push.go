@@ -1,0 +1,30 @@
+package meeting
+
+import "meetbot/config/secret"
+
+// PushPlatform says what kind of service receives a live push.
+type PushPlatform int
+
+// The values are Tencent Meeting's platform_type.
+const (
+	PushWeChat     PushPlatform = 1 // WeChat Channels (微信视频号); at most one per meeting
+	PushThirdParty PushPlatform = 2 // any other RTMP ingest; at most ten per meeting
+)
+
+// Limits of Tencent Meeting's live push, from
+// https://cloud.tencent.com/document/product/1095/58214.
+const (
+	MaxPushName       = 10 // characters of a push name
+	MaxPushWeChat     = 1  // WeChat Channels addresses per meeting
+	MaxPushThirdParty = 10 // other addresses per meeting
+)
+
+// PushTarget is where a meeting's live stream is pushed to.
+type PushTarget struct {
+	Name     string // 1 to [MaxPushName] characters, not only blanks, no line break
+	Platform PushPlatform
+	URL      string // rtmp:// or rtmps://, without the key
+	// Key is the stream key (推流密钥): whoever holds it can broadcast on the channel.
+	Key     secret.String
+	Enabled bool
+}
