@@ -1,0 +1,169 @@
+package systec
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+
+	"meetbot/config/secret"
+	"meetbot/meeting"
+	"meetbot/meeting/internal/oneshot"
+)
+
+type wireAnswer struct {
+	Status  *oneshot.Text   `json:"status"` // 200 or "200"
+	Message oneshot.Text    `json:"message"`
+	Data    json.RawMessage `json:"data"`
+
+	// A Java framework's own error page has a status and a message as well, and speaks
+	// for the framework: the work may have been done when it failed. These give it away.
+	Timestamp json.RawMessage `json:"timestamp"`
+	Error     json.RawMessage `json:"error"`
+	Path      json.RawMessage `json:"path"`
+}
+
+// decode returns the documented envelope, or false if a is something else.
+func decode(a oneshot.Answer) (wireAnswer, bool) {
+	var w wireAnswer
+	if !a.IsJSON() || json.Unmarshal(a.Body, &w) != nil || w.Status == nil || w.Status.Int() == 0 {
+		return w, false
+	}
+	page := a.Status >= 500 && (w.Timestamp != nil || w.Error != nil || w.Path != nil)
+	return w, !page
+}
+
+// classify puts a refusal into e. The HTTP status decides where it says something, then
+// the body's, where it is used like one; for the rest, SYSTEC's only contract is that the
+// message has the details, and two things are worth reading from it. Nothing here turns
+// on whether something was done: SYSTEC said no.
+func (w wireAnswer) classify(e *meeting.APIError, namesMeeting bool) {
+	e.Code = w.Status.Int()
+	status := e.Status
+	if status < 400 {
+		status = e.Code
+	}
+	msg := strings.ToLower(string(w.Message))
+	switch {
+	case status == http.StatusUnauthorized, status == http.StatusForbidden,
+		strings.Contains(msg, "api_key"), strings.Contains(msg, "api_secret"):
+		e.Err = meeting.ErrCredentials
+	case status == http.StatusTooManyRequests:
+		e.Err = meeting.ErrRateLimited
+	case namesMeeting && (status == http.StatusNotFound || strings.Contains(msg, "不存在") || strings.Contains(msg, "not exist") || strings.Contains(msg, "not found")):
+		e.Err, e.Reason = meeting.ErrNotFound, meeting.ReasonMeeting
+	default:
+		e.Err = meeting.ErrInvalid
+	}
+}
+
+// isNothing reports whether data has no content: missing, null, {} or [].
+func isNothing(data json.RawMessage) bool {
+	switch string(bytes.TrimSpace(data)) {
+	case "", "null", "{}", "[]", `""`:
+		return true
+	}
+	return false
+}
+
+// wireMeeting is a meeting in the answers of instant, get, list and history, which spell
+// some fields differently. Of the example for instant only meeting_id has always been
+// there; the oldest has no URL at all.
+type wireMeeting struct {
+	MeetingID oneshot.Text `json:"meeting_id"` // instant
+	ID        oneshot.Text `json:"id"`         // the others, sometimes as a number
+	Topic     oneshot.Text `json:"topic"`
+	Status    oneshot.Text `json:"status"`
+	DelFlag   oneshot.Text `json:"del_flag"`
+	Password  oneshot.Text `json:"password"`
+	HostKey   oneshot.Text `json:"host_key"`
+	JoinURL   oneshot.Text `json:"join_url"`
+	StartURL  oneshot.Text `json:"start_url"`
+	PlayAddr  oneshot.Text `json:"play_addr"`
+	WatchURL  oneshot.Text `json:"watch_url"`
+	StartTime oneshot.Text `json:"start_time"`
+	Duration  oneshot.Text `json:"duration"` // minutes
+	Capacity  oneshot.Text `json:"meeting_capacity"`
+	Live      oneshot.Text `json:"allow_live_streaming"`
+	UserKey   oneshot.Text `json:"user_key"` // get says user_Key; encoding/json does not mind
+}
+
+// meeting converts w, or returns false if it has no usable id.
+func (w wireMeeting) meeting() (meeting.Meeting, bool) {
+	id := w.MeetingID.Digits()
+	if id == "" {
+		id = w.ID.Digits()
+	}
+	if id == "" {
+		return meeting.Meeting{}, false
+	}
+	m := meeting.Meeting{
+		Ref:      meeting.Ref{Provider: meeting.Systec, ID: id},
+		Code:     id,
+		Topic:    string(w.Topic),
+		State:    w.state(),
+		JoinURL:  w.JoinURL.Link(),
+		WatchURL: w.WatchURL.Link(),
+		PlayURL:  w.PlayAddr.Link(),
+		Passcode: string(w.Password),
+		StartURL: secret.New(w.StartURL.Link()),
+		HostKey:  secret.New(string(w.HostKey)),
+		Live:     w.Live.Bool(),
+		Start:    parseTime(string(w.StartTime)),
+		Capacity: w.Capacity.Int(),
+		UserKey:  string(w.UserKey),
+	}
+	if d := w.Duration.Int64(); d > 0 && d < 1<<20 && !m.Start.IsZero() {
+		m.End = m.Start.Add(time.Duration(d) * time.Minute)
+	}
+	return m, true
+}
+
+func (w wireMeeting) state() meeting.State {
+	if w.DelFlag.Bool() {
+		return meeting.StateDeleted
+	}
+	switch w.Status {
+	case "0":
+		return meeting.StateReady
+	case "1":
+		return meeting.StateRunning
+	case "2":
+		return meeting.StateCancelled
+	case "3":
+		return meeting.StateEnded
+	}
+	return meeting.StateUnknown
+}
+
+// beijing is the zone of times that name none. China has had no summer time since 1991,
+// so that the zone database is not needed.
+var beijing = time.FixedZone("CST", 8*60*60)
+
+// parseTime reads the two documented forms, and returns zero for anything else.
+func parseTime(s string) time.Time {
+	if t, err := time.ParseInLocation(time.DateTime, strings.TrimSpace(s), beijing); err == nil {
+		return t
+	}
+	t, err := time.Parse(time.RFC3339, strings.TrimSpace(s))
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+// wirePage is a page of list or history.
+type wirePage struct {
+	TotalPage oneshot.Text  `json:"total_page"`
+	Meetings  []wireMeeting `json:"meetings"`
+}
+
+// more reports whether there is a page after page. Without a total, a full page may have
+// a successor.
+func (w wirePage) more(page int) bool {
+	if w.TotalPage != "" {
+		return page < w.TotalPage.Int()
+	}
+	return len(w.Meetings) >= pageSize
+}

@@ -1,0 +1,110 @@
+package tencent
+
+import (
+	"net/http"
+
+	"meetbot/meeting"
+	"meetbot/meeting/internal/oneshot"
+)
+
+// wireError is the error_info of an answer. The message may repeat what was sent, and is
+// kept out of errors.
+type wireError struct {
+	Code    oneshot.Text `json:"error_code"`
+	NewCode oneshot.Text `json:"new_error_code"` // 200190303: HTTP 200 and the code
+}
+
+// kind is what an error code means to a caller.
+type kind struct {
+	err    error
+	reason meeting.Reason
+	field  string
+}
+
+// codes are the documented error codes, from
+// https://cloud.tencent.com/document/product/1095/43704 and the pages of the operations.
+var codes = map[int]kind{
+	// Live push.
+	400001: {err: meeting.ErrLimit, reason: meeting.ReasonPushLimit},
+	400004: {err: meeting.ErrInvalid, reason: meeting.ReasonPushAddress},
+	400005: {err: meeting.ErrNotFound, reason: meeting.ReasonMeeting},
+	400006: {err: meeting.ErrNotPermitted, reason: meeting.ReasonNotCreator},
+	400007: {err: meeting.ErrNotPermitted, reason: meeting.ReasonNotHost},
+
+	// Meetings.
+	9002:   {err: meeting.ErrNotFound, reason: meeting.ReasonMeeting},
+	9003:   {err: meeting.ErrNotFound, reason: meeting.ReasonMeeting},
+	9008:   {err: meeting.ErrLimit, reason: meeting.ReasonQuota},
+	9042:   {err: meeting.ErrNotPermitted, reason: meeting.ReasonAccountRight},
+	9061:   {err: meeting.ErrRateLimited},
+	9093:   {err: meeting.ErrInvalid, reason: meeting.ReasonSensitive, field: "topic"},
+	9098:   {err: meeting.ErrRateLimited},
+	9099:   {err: meeting.ErrNotPermitted, reason: meeting.ReasonAccountRight},
+	9100:   {err: meeting.ErrNotPermitted, reason: meeting.ReasonAccountRight},
+	9101:   {err: meeting.ErrNotPermitted, reason: meeting.ReasonAccountRight},
+	9102:   {err: meeting.ErrNotPermitted, reason: meeting.ReasonAccountRight},
+	10005:  {err: meeting.ErrNotPermitted, reason: meeting.ReasonAccountRight},
+	13603:  {err: meeting.ErrInvalid, reason: meeting.ReasonState},
+	500029: {err: meeting.ErrLimit, reason: meeting.ReasonQuota},
+	500168: {err: meeting.ErrLimit, reason: meeting.ReasonQuota},
+
+	// Accounts and their rights.
+	20001:  {err: meeting.ErrNotPermitted, reason: meeting.ReasonAccount},
+	190001: {err: meeting.ErrNotPermitted, reason: meeting.ReasonAccount},
+	190308: {err: meeting.ErrNotPermitted, reason: meeting.ReasonAccount},
+	190315: {err: meeting.ErrNotPermitted, reason: meeting.ReasonNotCreator},
+	190441: {err: meeting.ErrNotPermitted, reason: meeting.ReasonAccountRight},
+	500014: {err: meeting.ErrNotPermitted, reason: meeting.ReasonAccountRight},
+
+	// Requests, signatures, limits.
+	190004: {err: meeting.ErrInvalid},
+	200001: {err: meeting.ErrInvalid},
+	200004: {err: meeting.ErrInvalid},
+	200005: {err: meeting.ErrInvalid},
+	200006: {err: meeting.ErrInvalid},
+	190300: {err: meeting.ErrCredentials, reason: meeting.ReasonClock},
+	190303: {err: meeting.ErrCredentials, reason: meeting.ReasonUnknownSecretID},
+	200003: {err: meeting.ErrCredentials, reason: meeting.ReasonSignature},
+	190310: {err: meeting.ErrRateLimited},
+	190313: {err: meeting.ErrRateLimited},
+	190311: {err: meeting.ErrLimit, reason: meeting.ReasonDaily},
+	190312: {err: meeting.ErrLimit, reason: meeting.ReasonDaily},
+
+	// Codes that do not say that nothing was done. The network errors are Tencent's own,
+	// somewhere behind its front door. A nonce is random and used once, so that "used
+	// before" means that something on the way sent our request twice, and the other copy
+	// may have been carried out.
+	41:     {},
+	960000: {},
+	190301: {reason: meeting.ReasonReplay},
+	200002: {reason: meeting.ReasonReplay},
+}
+
+// classify puts the failure into e. An unknown code refuses the request, except with a
+// server error: then it is not known how far the server got.
+func (w wireError) classify(e *meeting.APIError, mutates bool) {
+	e.Code = w.Code.Int()
+	if e.Code == 0 {
+		e.Code = w.NewCode.Int() % 1_000_000
+	}
+	k, known := codes[e.Code]
+	e.Err, e.Reason, e.Field = k.err, k.reason, k.field
+	switch {
+	case e.Err != nil:
+	case !known && e.Status < 500 && e.Status != http.StatusRequestTimeout:
+		e.Err = meeting.ErrInvalid
+	case mutates:
+		e.Err = meeting.ErrOutcomeUnknown
+	default:
+		e.Err = meeting.ErrUnavailable
+	}
+}
+
+// traceID returns the id under which Tencent's support finds the call.
+func traceID(h http.Header) string {
+	id := h.Get("X-TC-Trace")
+	if len(id) > 128 || !headerSafe(id) {
+		return ""
+	}
+	return id
+}

@@ -1,0 +1,283 @@
+package tencent
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/config/secret"
+	"meetbot/meeting"
+)
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestAnswersThatAreNotTheAPIs(t *testing.T) {
+	html := "<html><body>proxy</body></html>"
+	for _, tt := range []struct {
+		name          string
+		status        int
+		header        http.Header
+		body          string
+		reads, writes error
+		after         time.Duration
+	}{
+		{name: "HTMLFromProxy502", status: 502, body: html, reads: meeting.ErrUnavailable, writes: meeting.ErrOutcomeUnknown},
+		{name: "HTMLFromProxy504", status: 504, body: html, reads: meeting.ErrUnavailable, writes: meeting.ErrOutcomeUnknown},
+		{name: "Empty503", status: 503, reads: meeting.ErrUnavailable, writes: meeting.ErrOutcomeUnknown},
+		{name: "CaptivePortal200", status: 200, body: html, reads: meeting.ErrUnavailable, writes: meeting.ErrOutcomeUnknown},
+		{name: "CutOffJSON", status: 200, body: `{"meeting_info_list":[{"meet`, reads: meeting.ErrUnavailable, writes: meeting.ErrOutcomeUnknown},
+		{name: "JSONArray", status: 200, body: `[]`, reads: meeting.ErrUnavailable, writes: meeting.ErrOutcomeUnknown},
+		{name: "JSONString", status: 200, body: `"ok"`, reads: meeting.ErrUnavailable, writes: meeting.ErrOutcomeUnknown},
+		{name: "TooLong", status: 200, body: `{"x":"` + strings.Repeat("x", 1<<20) + `"}`, reads: meeting.ErrUnavailable, writes: meeting.ErrOutcomeUnknown},
+		{name: "RequestTimeout", status: 408, body: html, reads: meeting.ErrUnavailable, writes: meeting.ErrOutcomeUnknown},
+		{name: "NoSuchPath", status: 404, body: html, reads: meeting.ErrUnavailable, writes: meeting.ErrUnavailable},
+		{name: "Redirect", status: 307, header: http.Header{"Location": {"http://127.0.0.1:1/"}}, reads: meeting.ErrUnavailable, writes: meeting.ErrOutcomeUnknown},
+		{name: "Unauthorized", status: 401, body: html, reads: meeting.ErrCredentials, writes: meeting.ErrCredentials},
+		{name: "Forbidden", status: 403, body: html, reads: meeting.ErrCredentials, writes: meeting.ErrCredentials},
+		{name: "Throttled", status: 429, header: http.Header{"Retry-After": {"7"}}, reads: meeting.ErrRateLimited, writes: meeting.ErrRateLimited, after: 7 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := newTestClient(t, func(w http.ResponseWriter, r *http.Request) {
+				for k, v := range tt.header {
+					w.Header()[k] = v
+				}
+				answer(tt.status, tt.body)(w, r)
+			})
+			for _, op := range calls() {
+				want := tt.reads
+				if op.mutates {
+					want = tt.writes
+				}
+				err := op.do(t, c)
+				require.ErrorIs(t, err, want, op.name)
+				var got *meeting.APIError
+				require.ErrorAs(t, err, &got, op.name)
+				assert.Equal(t, tt.status, got.Status, op.name)
+				assert.Equal(t, tt.after, got.RetryAfter, op.name)
+			}
+		})
+	}
+}
+
+func TestNothingWasSent(t *testing.T) {
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	notTLS := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("arrived") }))
+	t.Cleanup(notTLS.Close)
+	unknownCA := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("arrived") }))
+	unknownCA.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
+	unknownCA.StartTLS()
+	t.Cleanup(unknownCA.Close)
+
+	for name, base := range map[string]string{
+		"connection refused": closed.URL,
+		"not TLS":            strings.Replace(notTLS.URL, "http:", "https:", 1),
+		"unknown CA":         unknownCA.URL,
+		"no such host":       "https://nowhere.invalid",
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := clientOf(t, base)
+			for _, op := range calls() {
+				require.ErrorIs(t, op.do(t, c), meeting.ErrUnavailable, op.name)
+			}
+		})
+	}
+	t.Run("context done before", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		err := clientOf(t, notTLS.URL).Dismiss(ctx, "", meetingID)
+		require.ErrorIs(t, err, meeting.ErrUnavailable)
+		require.ErrorIs(t, err, context.Canceled)
+	})
+}
+
+func TestSentAndNotAnswered(t *testing.T) {
+	arrived := make(chan struct{}, 1)
+	release := make(chan struct{})
+	hang := func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		arrived <- struct{}{}
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	}
+	reset := func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if assert.NoError(t, err) {
+			_ = conn.(*net.TCPConn).SetLinger(0)
+			_ = conn.Close()
+		}
+	}
+	cutOff := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		_, _ = io.WriteString(w, `{`)
+	}
+	garbage := func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if assert.NoError(t, err) {
+			_, _ = io.WriteString(conn, "canary-garbage\r\n\r\n")
+			_ = conn.Close()
+		}
+	}
+	for name, handler := range map[string]http.HandlerFunc{"reset": reset, "cut off": cutOff, "garbage": garbage} {
+		t.Run(name, func(t *testing.T) {
+			c := newTestClient(t, handler)
+			for _, op := range calls() {
+				want := meeting.ErrUnavailable
+				if op.mutates {
+					want = meeting.ErrOutcomeUnknown
+				}
+				err := op.do(t, c)
+				require.ErrorIs(t, err, want, op.name)
+				assert.NotContains(t, err.Error(), "canary")
+			}
+		})
+	}
+	t.Run("cancelled while waiting", func(t *testing.T) {
+		c := newTestClient(t, hang)
+		defer close(release)
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { <-arrived; cancel() }()
+		err := c.Dismiss(ctx, "", meetingID)
+		require.ErrorIs(t, err, meeting.ErrOutcomeUnknown)
+		require.ErrorIs(t, err, context.Canceled)
+	})
+}
+
+// net/http sends a request again by itself if a reused connection turns out to be dead.
+// The server here closes each connection after its first answer and the arrival of a
+// second request, which is when it would.
+func TestACreateIsNeverWrittenTwice(t *testing.T) {
+	var creates, connections atomic.Int32
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			connections.Add(1)
+			go func() {
+				defer func() { _ = conn.Close() }()
+				b := make([]byte, 64<<10)
+				for served := 0; served < 2; served++ {
+					var got []byte
+					for !bytes.Contains(got, []byte("\r\n\r\n")) {
+						n, err := conn.Read(b)
+						if err != nil {
+							return
+						}
+						got = append(got, b[:n]...)
+					}
+					if bytes.HasPrefix(got, []byte("POST")) {
+						creates.Add(1)
+						return // the connection closes without an answer
+					}
+					_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: application/json\r\n\r\n{}")
+				}
+			}()
+		}
+	}()
+	c := clientOf(t, "http://"+l.Addr().String())
+	for range 3 {
+		_, err := c.List(t.Context(), "") // leaves an idle connection behind
+		require.NoError(t, err)
+		creates.Store(0)
+		_, err = c.Create(t.Context(), meeting.Instant{Topic: "t"})
+		require.ErrorIs(t, err, meeting.ErrOutcomeUnknown)
+		assert.EqualValues(t, 1, creates.Load())
+	}
+	assert.Greater(t, connections.Load(), int32(3), "creates use connections of their own")
+}
+
+// A RoundTripper that reports no connections must not make a sent request look unsent.
+func TestAForeignRoundTripperIsNotTakenForSilence(t *testing.T) {
+	c, err := New(Config{
+		AppID: "a", SecretID: "i", SecretKey: secret.New("k"), UserID: "u",
+		HTTPClient: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			_, err := io.ReadAll(r.Body)
+			return nil, errors.Join(err, io.ErrUnexpectedEOF)
+		})},
+	})
+	require.NoError(t, err)
+	require.ErrorIs(t, c.Dismiss(t.Context(), "", meetingID), meeting.ErrOutcomeUnknown)
+}
+
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("followed") }))
+	t.Cleanup(other.Close)
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		c := newTestClient(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL+"/v1/meetings", status) })
+		for _, op := range calls() {
+			require.Error(t, op.do(t, c), op.name)
+		}
+	}
+}
+
+func TestNoErrorLeaksASecret(t *testing.T) {
+	secrets := []string{secretKey, "canary", "918273", "live_1_2"}
+	echo := func(status int, format string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			w.Header().Set("X-TC-Trace", "canary trace with blanks")
+			w.WriteHeader(status)
+			_, _ = fmt.Fprintf(w, format, string(body)+r.Header.Get("X-TC-Signature"))
+		}
+	}
+	bases := map[string]string{"refused": "http://127.0.0.1:1", "no host": "https://nowhere.invalid"}
+	for name, h := range map[string]http.HandlerFunc{
+		"HTML":    echo(502, "<html>%s</html>"),
+		"refusal": echo(500, `{"error_info":{"error_code":400004,"message":%q}}`),
+		"odd":     echo(200, `{"error_info":{"error_code":%q}}`),
+		"success": echo(200, `{"x":%q`),
+		"redirect": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://canary.invalid/canary", http.StatusTemporaryRedirect)
+		},
+		"broken": func(w http.ResponseWriter, r *http.Request) {
+			conn, _, err := w.(http.Hijacker).Hijack()
+			if err == nil {
+				_, _ = io.WriteString(conn, "HTTP/1.1 canary-status\r\n\r\n")
+				_ = conn.Close()
+			}
+		},
+	} {
+		srv := httptest.NewServer(h)
+		t.Cleanup(srv.Close)
+		bases[name] = srv.URL
+	}
+	for name, base := range bases {
+		c := clientOf(t, base)
+		for _, op := range calls() {
+			err := op.do(t, c)
+			if !assert.Error(t, err, "%s/%s", name, op.name) {
+				continue
+			}
+			var out bytes.Buffer
+			_, _ = fmt.Fprintf(&out, "%v %+v %#v %q\n", err, err, err, err)
+			slog.New(slog.NewJSONHandler(&out, nil)).Error("x", "err", err, "client", c, "config", c.cfg)
+			slog.New(slog.NewTextHandler(&out, nil)).Error("x", "err", err, "config", c.cfg)
+			_, _ = fmt.Fprintf(&out, "%+v %#v %v", c, c, c.cfg)
+			for _, s := range secrets {
+				assert.NotContains(t, out.String(), s, "%s/%s", name, op.name)
+			}
+		}
+	}
+}
