@@ -1,0 +1,89 @@
+// Package chat has what the Slack and the Discord adapter do alike: cutting text where a
+// reader would, pacing and holding calls by key, remembering what was seen, reading a
+// signed body, telling how an adapter is. It knows neither platform.
+package chat
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+	"unicode/utf16"
+
+	"github.com/clipperhouse/uax29/v2/graphemes"
+	"github.com/skip2/go-qrcode"
+)
+
+// AckTimeout bounds accepting a request: both platforms give up after 3 s, and the
+// acknowledgement has to travel back.
+const AckTimeout = 2400 * time.Millisecond
+
+// MaxBody is how much of a request's body is read.
+const MaxBody = 1 << 20
+
+// Len is the length of s as the platforms count it at their strictest: in UTF-16 units.
+func Len(s string) int {
+	n := 0
+	for _, r := range s {
+		n += max(1, utf16.RuneLen(r))
+	}
+	return n
+}
+
+// Cut returns s if it is at most limit long (see [Len]), else as many whole characters
+// as fit with an ellipsis after them. It reports whether anything was cut.
+func Cut(s string, limit int) (string, bool) {
+	if len(s) <= limit || Len(s) <= limit {
+		return s, false
+	}
+	if limit < 1 {
+		return "", true
+	}
+	n, end := 0, 0
+	for g := graphemes.FromString(s); g.Next(); {
+		n += Len(g.Value())
+		if n > limit-1 {
+			break
+		}
+		end = g.End()
+	}
+	return s[:end] + "…", true
+}
+
+const qrSize = 512 // pixels
+
+// QR returns a PNG image of text as a QR code.
+func QR(text string) ([]byte, error) {
+	png, err := qrcode.Encode(text, qrcode.Medium, qrSize)
+	if err != nil {
+		return nil, fmt.Errorf("make a QR code of %d bytes: %w", len(text), err)
+	}
+	return png, nil
+}
+
+// ErrTooLarge is returned by [ReadBody].
+var ErrTooLarge = errors.New("the body is too large")
+
+// ReadBody returns the whole raw body of r, for its signature to be checked before
+// anything in it is looked at. It returns [ErrTooLarge] beyond [MaxBody], and gives up on
+// a body that does not arrive within five seconds.
+func ReadBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	// Not every ResponseWriter has deadlines (tests); the server has its own as well.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(5 * time.Second))
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok && tooLarge != nil {
+		return nil, ErrTooLarge
+	}
+	return b, err
+}
+
+// Scrub returns err without the URL that net/http puts into it: a webhook's URL is a
+// secret.
+func Scrub(err error) error {
+	if urlErr, ok := errors.AsType[*url.Error](err); ok {
+		return fmt.Errorf("%s: %w", urlErr.Op, urlErr.Err)
+	}
+	return err
+}
