@@ -1,0 +1,164 @@
+package config
+
+import (
+	"encoding/base64"
+	"errors"
+	"net"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// checks are the shapes that a `check` tag names. Their errors say what to set instead.
+var checks = map[string]func(string) error{
+	"addr": func(v string) error {
+		_, port, err := net.SplitHostPort(v)
+		if n, nerr := strconv.ParseUint(port, 10, 16); err != nil || nerr != nil || n == 0 {
+			return errors.New("use HOST:PORT or :PORT, with a port from 1 to 65535")
+		}
+		return nil
+	},
+	"url":       checkURL,
+	"nats":      checkNATS,
+	"xoxb":      prefixed("xoxb-", "use the Bot User OAuth Token, which begins with xoxb-"),
+	"xapp":      prefixed("xapp-", "use an app-level token, which begins with xapp-"),
+	"command":   matching(`^/[a-z0-9_-]{1,31}$`, "use a slash and up to 31 small letters, digits, - or _"),
+	"snowflake": matching(`^[0-9]{15,20}$`, "use the numeric ID (Discord: Developer Mode, Copy ID)"),
+	"ed25519":   matching(`^[0-9a-fA-F]{64}$`, "use the 64 hexadecimal digits of the Public Key on the application's General Information page"),
+	"digits":    matching(`^[0-9]+$`, "use the number that Tencent Meeting shows as AppId"),
+	"aes43": func(v string) error {
+		if b, err := base64.StdEncoding.DecodeString(v + "="); err != nil || len(b) != 32 {
+			return errors.New("use the 43 characters that Tencent Meeting shows as EncodingAESKey")
+		}
+		return nil
+	},
+}
+
+func prefixed(prefix, fix string) func(string) error {
+	return func(v string) error {
+		if !strings.HasPrefix(v, prefix) || len(v) == len(prefix) {
+			return errors.New(fix)
+		}
+		return nil
+	}
+}
+
+func matching(pattern, fix string) func(string) error {
+	re := regexp.MustCompile(pattern)
+	return func(v string) error {
+		if !re.MatchString(v) {
+			return errors.New(fix)
+		}
+		return nil
+	}
+}
+
+// checkURL accepts https, and http on the loopback interface: credentials travel there.
+func checkURL(v string) error {
+	u, err := url.Parse(v)
+	switch {
+	case err != nil || u.Hostname() == "":
+		return errors.New("use a whole URL, as https://meet.example.com")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return errors.New("use a URL without user name, ? and #")
+	case u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()):
+		return nil
+	}
+	return errors.New("use https:// (http:// is accepted for localhost only)")
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func checkNATS(v string) error {
+	list, err := entries(v)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		u, err := url.Parse(e)
+		if err != nil || u.Host == "" || u.Scheme != "nats" && u.Scheme != "tls" {
+			return errors.New("use nats://HOST:4222 or tls://HOST:4222, several comma-separated")
+		}
+		if u.User != nil {
+			return errors.New("leave user and password out of the URL and use NATS_CREDS_FILE")
+		}
+	}
+	return nil
+}
+
+// combinations finds what is wrong although each value by itself is right.
+func (c *Config) combinations(fault func(variable, fix string)) {
+	// needs reports what is missing for something that is wanted.
+	needs := func(because string, variables ...string) {
+		for _, v := range variables {
+			if !c.set[v] {
+				fault(v, "set it as well: "+because)
+			}
+		}
+	}
+	// only reports what is useless without the variable that turns its part on.
+	only := func(on string, variables ...string) {
+		for _, v := range variables {
+			if c.set[v] && !c.set[on] {
+				fault(on, "set it as well, or remove "+v)
+				return
+			}
+		}
+	}
+
+	only("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET")
+	if c.set["SLACK_BOT_TOKEN"] && !c.set["SLACK_APP_TOKEN"] && !c.set["SLACK_SIGNING_SECRET"] {
+		fault("SLACK_APP_TOKEN", "set it (Socket Mode), or SLACK_SIGNING_SECRET (HTTP mode): Slack needs one of the two")
+	}
+	if c.Slack.MeetCommand == c.Slack.LivepushCommand {
+		fault("SLACK_LIVEPUSH_COMMAND", "use another name than SLACK_MEET_COMMAND's")
+	}
+
+	only("DISCORD_BOT_TOKEN", "DISCORD_APPLICATION_ID", "DISCORD_PUBLIC_KEY", "DISCORD_GUILD_ID")
+	if c.set["DISCORD_BOT_TOKEN"] {
+		needs("Discord needs it", "DISCORD_APPLICATION_ID")
+	}
+
+	if c.set["SYSTEC_API_KEY"] || c.set["SYSTEC_API_SECRET"] {
+		needs("SYSTEC umeeting needs key and secret", "SYSTEC_API_KEY", "SYSTEC_API_SECRET")
+	}
+	tencent := []string{"TENCENT_APP_ID", "TENCENT_SECRET_ID", "TENCENT_SECRET_KEY"}
+	wanted := false
+	for _, v := range append(tencent, "TENCENT_SDK_ID", "TENCENT_USER_ID", "TENCENT_USERS", "TENCENT_WEBHOOK_TOKEN") {
+		wanted = wanted || c.set[v]
+	}
+	if wanted {
+		needs("Tencent Meeting needs all of "+strings.Join(tencent, ", "), tencent...)
+		if !c.set["TENCENT_USER_ID"] && !c.set["TENCENT_USERS"] {
+			fault("TENCENT_USER_ID", "set it to the account that the bot acts as, or map people to their own with TENCENT_USERS")
+		}
+	}
+	only("TENCENT_WEBHOOK_TOKEN", "TENCENT_WEBHOOK_AES_KEY")
+
+	switch c.MeetProvider {
+	case "systec":
+		only("SYSTEC_API_KEY", "MEET_PROVIDER")
+	case "tencent":
+		only("TENCENT_SECRET_ID", "MEET_PROVIDER")
+	case "":
+		systec, tencent := c.set["SYSTEC_API_KEY"], c.set["TENCENT_SECRET_ID"]
+		if systec && tencent {
+			fault("MEET_PROVIDER", "set it to systec or tencent: both are configured, and /meet uses one")
+		}
+		if !systec && !wanted && !c.set["SYSTEC_API_SECRET"] && (c.set["SLACK_BOT_TOKEN"] || c.set["DISCORD_BOT_TOKEN"]) {
+			fault("MEET_PROVIDER", "configure SYSTEC_API_KEY and SYSTEC_API_SECRET, or TENCENT_APP_ID, TENCENT_SECRET_ID and TENCENT_SECRET_KEY; to try the bot without either, set it to sandbox")
+		}
+	}
+
+	only("NATS_URL", "NATS_CREDS")
+	if c.set["NATS_URL"] {
+		needs("every process that uses the cluster needs the same key", "ENCRYPTION_KEY")
+	}
+	if c.NeedsHTTP() && c.HTTPAddr == c.OpsAddr {
+		fault("OPS_ADDR", "use another address than HTTP_ADDR's: metrics are not for the public")
+	}
+}

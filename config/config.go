@@ -1,0 +1,123 @@
+// Package config reads the bot's settings from environment variables: all of them, and
+// it is the only package that does.
+//
+// [Config] declares every variable once, with its default and its description. Reading,
+// the help text and the README's table all come from that declaration. [Load] checks
+// everything before it returns and names every fault at once; no message repeats a
+// value, since what was set may be a secret in the wrong place.
+package config
+
+import (
+	"time"
+
+	"meetbot/config/secret"
+)
+
+// Config is the bot's whole configuration. A secret may also be given as the path of a
+// file that has it, in the variable's name followed by _FILE.
+type Config struct {
+	Slack   Slack
+	Discord Discord
+
+	HTTPAddr  string `split_words:"true" default:":8080" desc:"where people and platforms reach the bot; listens only when something needs it" check:"addr"`
+	OpsAddr   string `split_words:"true" default:"127.0.0.1:9090" desc:"/livez, /readyz and /metrics; keep it off the public network" check:"addr"`
+	PublicURL string `split_words:"true" desc:"https address under which people reach HTTP_ADDR; turns the key-entry page on" check:"url"`
+
+	MeetProvider string `split_words:"true" desc:"systec, tencent or sandbox; needed when both are configured" oneof:"systec tencent sandbox"`
+	Systec       Systec
+	Tencent      Tencent
+
+	MeetAllow     Principals `split_words:"true" desc:"who may use /meet, comma-separated: slack:user:U1, slack:group:S1, slack:channel:C1, discord:user:1, discord:role:1, discord:channel:1, console; unset: Slack's full members, Discord's Manage Events"`
+	LivepushAllow Principals `split_words:"true" desc:"who may use /livepush, likewise; unset: Slack's full members, Discord's Manage Server"`
+	Admins        Principals `split_words:"true" desc:"who may end others' meetings, approve, and see the audit log, likewise; unset: nobody"`
+	StartLink     string     `split_words:"true" default:"requester" desc:"who is shown the start link: requester, or thread for everyone" oneof:"requester thread"`
+	Locale        string     `split_words:"true" default:"en" desc:"language where the person's own is not known: en or zh-CN" oneof:"en zh-CN"`
+
+	DataDir       string `split_words:"true" default:"./data" desc:"the embedded store; in the console a temporary directory unless set"`
+	NATS          NATS
+	EncryptionKey Keys          `split_words:"true" desc:"32 bytes in base64, what the store is encrypted with; several, newest first; unset: made on first start, beside the store"`
+	Retention     time.Duration `split_words:"true" default:"168h" desc:"how long finished commands and meetings are kept" min:"1h"`
+	ShutdownGrace time.Duration `split_words:"true" default:"25s" desc:"how long running calls may take at shutdown" min:"1s"`
+
+	LogLevel  string `split_words:"true" default:"info" desc:"debug, info, warn or error; in the console warn unless set" oneof:"debug info warn error"`
+	LogFormat string `split_words:"true" desc:"text or json; unset: text on a terminal" oneof:"text json"`
+
+	set map[string]bool
+}
+
+// Slack is on when BotToken is set.
+type Slack struct {
+	BotToken        secret.String `split_words:"true" desc:"xoxb-…; turns Slack on" check:"xoxb"`
+	AppToken        secret.String `split_words:"true" desc:"xapp-…: Socket Mode, no public address needed" check:"xapp"`
+	SigningSecret   secret.String `split_words:"true" desc:"HTTP mode: Slack sends its requests to HTTP_ADDR"`
+	ApiURL          string        `split_words:"true" desc:"base of the Web API, for a proxy; unset: Slack's own" check:"url"`
+	MeetCommand     string        `split_words:"true" default:"/meet" desc:"name of the command, where another app owns it" check:"command"`
+	LivepushCommand string        `split_words:"true" default:"/livepush" desc:"likewise" check:"command"`
+}
+
+// Discord is on when BotToken is set.
+type Discord struct {
+	BotToken      secret.String `split_words:"true" desc:"turns Discord on"`
+	ApplicationID string        `split_words:"true" desc:"the application's ID" check:"snowflake"`
+	PublicKey     string        `split_words:"true" desc:"the application's public key: HTTP interactions instead of the gateway" check:"ed25519"`
+	GuildID       string        `split_words:"true" desc:"register the commands in this server only" check:"snowflake"`
+	ApiURL        string        `split_words:"true" desc:"base of the REST API up to and without /v9, for a proxy; unset: Discord's own" check:"url"`
+}
+
+// Systec is SYSTEC umeeting; on when ApiKey is set.
+type Systec struct {
+	ApiKey    secret.String `split_words:"true" desc:"turns SYSTEC umeeting on"`
+	ApiSecret secret.String `split_words:"true" desc:"goes with the key"`
+	BaseURL   string        `split_words:"true" default:"https://api.systeccloud.com/umeeting" desc:"base of the API" check:"url"`
+	Capacity  int           `split_words:"true" default:"25" desc:"participants of a meeting for which none were named" min:"1"`
+}
+
+// Tencent is Tencent Meeting; on when SecretID is set.
+type Tencent struct {
+	AppID         string        `split_words:"true" desc:"turns Tencent Meeting on: the enterprise's AppId" check:"digits"`
+	SdkID         string        `split_words:"true" desc:"SdkId, where one was assigned"`
+	SecretID      secret.String `split_words:"true" desc:"SecretId"`
+	SecretKey     secret.String `split_words:"true" desc:"SecretKey"`
+	UserID        string        `split_words:"true" desc:"the account that the bot acts as"`
+	Users         Users         `split_words:"true" desc:"who acts as which account: slack:U123=alice,discord:42=bob"`
+	InstanceID    int           `split_words:"true" default:"1" desc:"the terminal type that is named in calls" min:"1"`
+	BaseURL       string        `split_words:"true" default:"https://api.meeting.qq.com" desc:"base of the API" check:"url"`
+	WebhookToken  secret.String `split_words:"true" desc:"turns event subscription on, at /tencent/events"`
+	WebhookAESKey secret.String `split_words:"true" desc:"EncodingAESKey of the subscription, where it is encrypted" check:"aes43"`
+}
+
+// NATS is an external cluster, used instead of the embedded store when URL is set.
+type NATS struct {
+	URL   string        `split_words:"true" desc:"an external NATS cluster instead of the embedded store, several servers comma-separated" check:"nats"`
+	Creds secret.String `split_words:"true" desc:"contents of its credentials file; NATS_CREDS_FILE has the path"`
+}
+
+// On reports whether Slack is configured.
+func (s Slack) On() bool { return !s.BotToken.IsZero() }
+
+// On reports whether Discord is configured.
+func (d Discord) On() bool { return !d.BotToken.IsZero() }
+
+// On reports whether SYSTEC umeeting is configured.
+func (s Systec) On() bool { return !s.ApiKey.IsZero() }
+
+// On reports whether Tencent Meeting is configured.
+func (t Tencent) On() bool { return !t.SecretID.IsZero() }
+
+// Chat reports whether any chat platform is configured; if none is, the bot runs in the
+// terminal.
+func (c Config) Chat() bool { return c.Slack.On() || c.Discord.On() }
+
+// Sandbox reports whether meetings are made in the sandbox: because it was asked for, or
+// because nothing is configured at all.
+func (c Config) Sandbox() bool {
+	return c.MeetProvider == "sandbox" || !c.Chat() && !c.Systec.On() && !c.Tencent.On()
+}
+
+// NeedsHTTP reports whether something has to be reachable at HTTPAddr.
+func (c Config) NeedsHTTP() bool {
+	return !c.Slack.SigningSecret.IsZero() || c.Discord.PublicKey != "" || !c.Tencent.WebhookToken.IsZero() || c.PublicURL != ""
+}
+
+// IsSet reports whether the variable was given a value, as opposed to its default.
+func (c Config) IsSet(variable string) bool { return c.set[variable] }

@@ -1,0 +1,256 @@
+package config_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/config"
+)
+
+type env map[string]string
+
+func (e env) lookup(name string) (string, bool) {
+	v, ok := e[name]
+	return v, ok
+}
+
+// with returns a copy of e with more variables in it.
+func (e env) with(pairs ...string) env {
+	c := make(env, len(e)+len(pairs)/2)
+	for k, v := range e {
+		c[k] = v
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		c[pairs[i]] = pairs[i+1]
+	}
+	return c
+}
+
+const (
+	key1 = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+	key2 = "HwECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHgA="
+)
+
+var (
+	systec  = env{"SYSTEC_API_KEY": "canary-systec-key", "SYSTEC_API_SECRET": "canary-systec-secret"}
+	tencent = env{"TENCENT_APP_ID": "200000001", "TENCENT_SECRET_ID": "canary-tc-id", "TENCENT_SECRET_KEY": "canary-tc-key", "TENCENT_USER_ID": "ops"}
+	// all sets every variable to something else than its default.
+	all = env{
+		"SLACK_BOT_TOKEN": "xoxb-canary", "SLACK_APP_TOKEN": "xapp-canary", "SLACK_SIGNING_SECRET": "canary-signing",
+		"SLACK_API_URL": "https://slack.example/api/", "SLACK_MEET_COMMAND": "/zoomless", "SLACK_LIVEPUSH_COMMAND": "/air",
+		"DISCORD_BOT_TOKEN": "canary-discord", "DISCORD_APPLICATION_ID": "123456789012345678",
+		"DISCORD_PUBLIC_KEY": strings.Repeat("ab", 32), "DISCORD_GUILD_ID": "223456789012345678", "DISCORD_API_URL": "http://127.0.0.1:1/api",
+		"HTTP_ADDR": "0.0.0.0:80", "OPS_ADDR": "[::1]:90", "PUBLIC_URL": "https://meet.example.com",
+		"MEET_PROVIDER": "tencent", "SYSTEC_API_KEY": "canary-sk", "SYSTEC_API_SECRET": "canary-ss", "SYSTEC_BASE_URL": "https://systec.example", "SYSTEC_CAPACITY": "100",
+		"TENCENT_APP_ID": "2", "TENCENT_SDK_ID": "3", "TENCENT_SECRET_ID": "canary-ti", "TENCENT_SECRET_KEY": "canary-tk", "TENCENT_USER_ID": "ops",
+		"TENCENT_USERS": "slack:U123=alice, discord:42=bob", "TENCENT_INSTANCE_ID": "5", "TENCENT_BASE_URL": "http://localhost:9",
+		"TENCENT_WEBHOOK_TOKEN": "canary-wt", "TENCENT_WEBHOOK_AES_KEY": "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG",
+		"MEET_ALLOW": "slack:user:U1,slack:group:S1,slack:channel:C1", "LIVEPUSH_ALLOW": "discord:user:1,discord:role:2,discord:channel:3", "ADMINS": "console",
+		"START_LINK": "thread", "LOCALE": "zh-CN", "DATA_DIR": "/var/lib/meetbot", "NATS_URL": "tls://a:4222,tls://b:4222", "NATS_CREDS": "canary-creds",
+		"ENCRYPTION_KEY": key1 + "," + key2, "RETENTION": "24h", "SHUTDOWN_GRACE": "10s", "LOG_LEVEL": "debug", "LOG_FORMAT": "json",
+	}
+)
+
+func TestAnEmptyEnvironmentIsTheConsoleAndTheSandbox(t *testing.T) {
+	c, err := config.Load(env{}.lookup)
+	require.NoError(t, err)
+	assert.False(t, c.Chat())
+	assert.True(t, c.Sandbox())
+	assert.False(t, c.NeedsHTTP())
+	assert.False(t, c.IsSet("DATA_DIR"))
+	assert.Equal(t, ":8080", c.HTTPAddr)
+	assert.Equal(t, "/meet", c.Slack.MeetCommand)
+	assert.Equal(t, "https://api.systeccloud.com/umeeting", c.Systec.BaseURL)
+	assert.Equal(t, 25, c.Systec.Capacity)
+	assert.Equal(t, 1, c.Tencent.InstanceID)
+	assert.Equal(t, "./data", c.DataDir)
+	assert.Equal(t, 168*time.Hour, c.Retention)
+	assert.Equal(t, 25*time.Second, c.ShutdownGrace)
+}
+
+func TestEveryVariableArrives(t *testing.T) {
+	for _, v := range config.Variables() {
+		assert.Contains(t, all, v.Name)
+		assert.NotEmpty(t, v.Description, v.Name)
+	}
+	assert.Len(t, all, len(config.Variables()))
+
+	c, err := config.Load(all.lookup)
+	require.NoError(t, err)
+	defaults, err := config.Load(env{}.lookup)
+	require.NoError(t, err)
+	var same func(a, b reflect.Value, path string)
+	same = func(a, b reflect.Value, path string) {
+		for i := range a.NumField() {
+			f := a.Type().Field(i)
+			switch {
+			case !f.IsExported():
+			case f.Type.Kind() == reflect.Struct && f.Type.PkgPath() == "meetbot/config":
+				same(a.Field(i), b.Field(i), path+f.Name+".")
+			default:
+				assert.NotEqual(t, a.Field(i).Interface(), b.Field(i).Interface(), path+f.Name)
+			}
+		}
+	}
+	same(reflect.ValueOf(c), reflect.ValueOf(defaults), "")
+
+	assert.Equal(t, config.Users{"slack:U123": "alice", "discord:42": "bob"}, c.Tencent.Users)
+	assert.Equal(t, config.Principals{{"slack", "user", "U1"}, {"slack", "group", "S1"}, {"slack", "channel", "C1"}}, c.MeetAllow)
+	assert.Equal(t, config.Principals{{Platform: "console"}}, c.Admins)
+	assert.Equal(t, "discord:role:2", c.LivepushAllow[1].String())
+	require.Len(t, c.EncryptionKey, 2)
+	assert.Equal(t, byte(31), c.EncryptionKey[1].Reveal()[0], "the newest is first")
+	assert.Equal(t, "xoxb-canary", c.Slack.BotToken.Reveal())
+	assert.True(t, c.IsSet("DATA_DIR"))
+	assert.True(t, c.NeedsHTTP())
+}
+
+func TestFaultsNameTheVariable(t *testing.T) {
+	slack := env{"SLACK_BOT_TOKEN": "xoxb-canary", "SLACK_APP_TOKEN": "xapp-canary"}
+	for _, tt := range []struct {
+		name string
+		env  env
+		want []string // variables
+	}{
+		{"SlackTokenOfAnotherKind", systec.with("SLACK_BOT_TOKEN", "xoxp-canary", "SLACK_APP_TOKEN", "xoxb-canary"), []string{"SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"}},
+		{"SlackWithoutTransport", systec.with("SLACK_BOT_TOKEN", "xoxb-canary"), []string{"SLACK_APP_TOKEN"}},
+		{"SlackTransportWithoutToken", systec.with("SLACK_SIGNING_SECRET", "canary"), []string{"SLACK_BOT_TOKEN"}},
+		{"SlackCommandsAlike", slack.with("MEET_PROVIDER", "sandbox", "SLACK_MEET_COMMAND", "/livepush"), []string{"SLACK_LIVEPUSH_COMMAND"}},
+		{"SlackCommandWithoutSlash", env{"SLACK_MEET_COMMAND": "meet"}, []string{"SLACK_MEET_COMMAND"}},
+		{"DiscordWithoutApplication", systec.with("DISCORD_BOT_TOKEN", "canary"), []string{"DISCORD_APPLICATION_ID"}},
+		{"DiscordWithoutToken", systec.with("DISCORD_APPLICATION_ID", "123456789012345678"), []string{"DISCORD_BOT_TOKEN"}},
+		{"DiscordKeyOfAnotherShape", env{"DISCORD_PUBLIC_KEY": "canary"}, []string{"DISCORD_PUBLIC_KEY", "DISCORD_BOT_TOKEN"}},
+		{"ChatWithoutProvider", slack, []string{"MEET_PROVIDER"}},
+		{"ChatWithHalfAProvider", slack.with("SYSTEC_API_KEY", "canary"), []string{"SYSTEC_API_SECRET"}},
+		{"SystecSecretAlone", env{"SYSTEC_API_SECRET": "canary"}, []string{"SYSTEC_API_KEY"}},
+		{"BothProviders", systec.with("TENCENT_APP_ID", "1", "TENCENT_SECRET_ID", "canary", "TENCENT_SECRET_KEY", "canary", "TENCENT_USER_ID", "ops"), []string{"MEET_PROVIDER"}},
+		{"ProviderThatIsNotConfigured", systec.with("MEET_PROVIDER", "tencent"), []string{"TENCENT_SECRET_ID"}},
+		{"NoSuchProvider", systec.with("MEET_PROVIDER", "canary"), []string{"MEET_PROVIDER"}},
+		{"TencentWithoutKey", env{"TENCENT_APP_ID": "1", "TENCENT_SECRET_ID": "canary", "TENCENT_USER_ID": "ops"}, []string{"TENCENT_SECRET_KEY"}},
+		{"TencentWithoutUser", env{"TENCENT_APP_ID": "1", "TENCENT_SECRET_ID": "canary", "TENCENT_SECRET_KEY": "canary"}, []string{"TENCENT_USER_ID"}},
+		{"TencentUserAlone", env{"TENCENT_USER_ID": "ops"}, []string{"TENCENT_APP_ID", "TENCENT_SECRET_ID", "TENCENT_SECRET_KEY"}},
+		{"WebhookKeyWithoutToken", tencent.with("TENCENT_WEBHOOK_AES_KEY", "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"), []string{"TENCENT_WEBHOOK_TOKEN"}},
+		{"WebhookKeyOfAnotherLength", tencent.with("TENCENT_WEBHOOK_TOKEN", "canary", "TENCENT_WEBHOOK_AES_KEY", "canary"), []string{"TENCENT_WEBHOOK_AES_KEY"}},
+		{"UsersWithoutPlatform", tencent.with("TENCENT_USERS", "U123=canary"), []string{"TENCENT_USERS"}},
+		{"UserTwice", tencent.with("TENCENT_USERS", "slack:U1=canary,slack:U1=bob"), []string{"TENCENT_USERS"}},
+		{"AllowSomebodyUnknown", env{"MEET_ALLOW": "slack:user:U1,everyone-canary"}, []string{"MEET_ALLOW"}},
+		{"AllowGroupOnDiscord", env{"LIVEPUSH_ALLOW": "discord:group:1"}, []string{"LIVEPUSH_ALLOW"}},
+		{"AllowWithAHole", env{"ADMINS": "slack:user:U1,,console"}, []string{"ADMINS"}},
+		{"KeyTooShort", env{"ENCRYPTION_KEY": "Y2FuYXJ5"}, []string{"ENCRYPTION_KEY"}},
+		{"KeyTwice", env{"ENCRYPTION_KEY": key1 + "," + key1}, []string{"ENCRYPTION_KEY"}},
+		{"ClusterWithoutKey", env{"NATS_URL": "nats://a:4222"}, []string{"ENCRYPTION_KEY"}},
+		{"ClusterWithPassword", env{"NATS_URL": "nats://u:canary@a:4222", "ENCRYPTION_KEY": key1}, []string{"NATS_URL"}},
+		{"CredentialsWithoutCluster", env{"NATS_CREDS": "canary"}, []string{"NATS_URL"}},
+		{"PlainHTTP", env{"PUBLIC_URL": "http://meet.example.com"}, []string{"PUBLIC_URL"}},
+		{"NotAURL", env{"SYSTEC_BASE_URL": "canary"}, []string{"SYSTEC_BASE_URL"}},
+		{"PasswordInURL", env{"TENCENT_BASE_URL": "https://u:canary@example.com"}, []string{"TENCENT_BASE_URL"}},
+		{"AddressWithoutPort", env{"HTTP_ADDR": "canary"}, []string{"HTTP_ADDR"}},
+		{"MetricsInPublic", env{"PUBLIC_URL": "https://meet.example.com", "OPS_ADDR": ":8080"}, []string{"OPS_ADDR"}},
+		{"DurationWithoutUnit", env{"RETENTION": "168", "SHUTDOWN_GRACE": "0s"}, []string{"RETENTION", "SHUTDOWN_GRACE"}},
+		{"CapacityZero", env{"SYSTEC_CAPACITY": "0"}, []string{"SYSTEC_CAPACITY"}},
+		{"NoSuchLocale", env{"LOCALE": "fr", "LOG_LEVEL": "loud", "LOG_FORMAT": "xml", "START_LINK": "all"}, []string{"START_LINK", "LOCALE", "LOG_LEVEL", "LOG_FORMAT"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := config.Load(tt.env.lookup)
+			var faults *config.Error
+			require.ErrorAs(t, err, &faults)
+			var got []string
+			for _, f := range faults.Faults {
+				got = append(got, f.Variable)
+				assert.NotEmpty(t, f.Fix)
+				assert.Contains(t, err.Error(), f.Variable+": "+f.Fix)
+			}
+			assert.Equal(t, tt.want, got)
+			assert.NotContains(t, err.Error(), "canary")
+		})
+	}
+}
+
+func TestWhatFitsTogetherIsAccepted(t *testing.T) {
+	for name, e := range map[string]env{
+		"Systec":            systec,
+		"Tencent":           tencent,
+		"BothAndAChoice":    systec.with("MEET_PROVIDER", "systec", "TENCENT_APP_ID", "1", "TENCENT_SECRET_ID", "i", "TENCENT_SECRET_KEY", "k", "TENCENT_USERS", "slack:U1=a"),
+		"SlackInTheSandbox": {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_SIGNING_SECRET": "s", "MEET_PROVIDER": "sandbox"},
+		"DiscordByGateway":  systec.with("DISCORD_BOT_TOKEN", "d", "DISCORD_APPLICATION_ID", "123456789012345678"),
+		"EmptyMeansUnset":   {"SLACK_BOT_TOKEN": "", "SLACK_APP_TOKEN": " ", "MEET_ALLOW": "", "RETENTION": ""},
+		"SystecOnACluster":  systec.with("NATS_URL", "nats://a:4222", "ENCRYPTION_KEY", key1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := config.Load(e.lookup)
+			assert.NoError(t, err)
+		})
+	}
+}
+
+func TestEverySecretCanBeAFile(t *testing.T) {
+	dir := t.TempDir()
+	e, secrets := env{}, 0
+	for name, value := range all {
+		e[name] = value
+	}
+	for _, v := range config.Variables() {
+		if v.Secret {
+			secrets++
+			path := filepath.Join(dir, v.Name)
+			require.NoError(t, os.WriteFile(path, []byte(all[v.Name]+"\n"), 0o600))
+			delete(e, v.Name)
+			e[v.Name+"_FILE"] = path
+		}
+	}
+	require.Equal(t, 12, secrets)
+	want, err := config.Load(all.lookup)
+	require.NoError(t, err)
+	got, err := config.Load(e.lookup)
+	require.NoError(t, err)
+	assert.Equal(t, want, got)
+
+	empty := filepath.Join(dir, "empty")
+	require.NoError(t, os.WriteFile(empty, []byte("\n"), 0o600))
+	for name, e := range map[string]env{
+		"Both":    e.with("SLACK_BOT_TOKEN", "xoxb-canary"),
+		"Missing": e.with("SLACK_BOT_TOKEN_FILE", filepath.Join(dir, "canary-path")),
+		"Folder":  e.with("SLACK_BOT_TOKEN_FILE", dir),
+		"Empty":   e.with("SLACK_BOT_TOKEN_FILE", empty),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := config.Load(e.lookup)
+			var faults *config.Error
+			require.True(t, errors.As(err, &faults), "%v", err)
+			require.Len(t, faults.Faults, 1)
+			assert.Equal(t, "SLACK_BOT_TOKEN", faults.Faults[0].Variable)
+			assert.Contains(t, faults.Faults[0].Fix, "SLACK_BOT_TOKEN_FILE")
+			assert.NotContains(t, err.Error(), "canary")
+		})
+	}
+}
+
+func TestAConfigurationIsNeverPrinted(t *testing.T) {
+	c, err := config.Load(all.lookup)
+	require.NoError(t, err)
+	out := fmt.Sprintf("%v %+v %#v", c, c, c)
+	assert.NotContains(t, out, "canary")
+	assert.NotContains(t, out, c.EncryptionKey[0].Reveal())
+}
+
+func TestUsageNamesEveryVariable(t *testing.T) {
+	var b strings.Builder
+	require.NoError(t, config.Usage(&b))
+	for _, v := range config.Variables() {
+		assert.Regexp(t, `(?m)^  `+regexp.QuoteMeta(v.Name)+` `, b.String())
+		assert.Contains(t, config.Markdown(), "| `"+v.Name+"`")
+	}
+	for line := range strings.Lines(b.String()) {
+		assert.LessOrEqual(t, len(line), 110)
+	}
+}

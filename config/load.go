@@ -1,0 +1,258 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/kelseyhightower/envconfig"
+
+	"meetbot/config/secret"
+)
+
+// maxFile bounds the file that a _FILE variable names, in bytes.
+const maxFile = 64 << 10
+
+// Variable describes one environment variable.
+type Variable struct {
+	Name        string
+	Default     string
+	Description string
+	Secret      bool // NAME_FILE is accepted as well
+}
+
+// Variables lists every variable, in the order of their declaration.
+func Variables() []Variable {
+	var list []Variable
+	for _, l := range leaves(&Config{}) {
+		list = append(list, l.Variable)
+	}
+	return list
+}
+
+// Usage writes the variables for a person at a terminal.
+func Usage(w io.Writer) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, v := range Variables() {
+		text := v.Description
+		if v.Default != "" {
+			text += " (default " + v.Default + ")"
+		}
+		if v.Secret {
+			text += " *"
+		}
+		lines := wrap(text, 72)
+		fmt.Fprintf(tw, "  %s\t%s\n", v.Name, lines[0])
+		for _, l := range lines[1:] {
+			fmt.Fprintf(tw, "\t%s\n", l)
+		}
+	}
+	fmt.Fprintln(tw, "\n  * a secret: NAME_FILE, with the path of a file that has it, does as well")
+	return tw.Flush()
+}
+
+// Markdown returns the variables as the table in the README.
+func Markdown() string {
+	var b strings.Builder
+	b.WriteString("| variable | default | what |\n| --- | --- | --- |\n")
+	for _, v := range Variables() {
+		def, name := v.Default, "`"+v.Name+"`"
+		if def != "" {
+			def = "`" + def + "`"
+		}
+		if v.Secret {
+			name += " \\*"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", name, def, v.Description)
+	}
+	return b.String()
+}
+
+func wrap(text string, width int) []string {
+	lines := []string{""}
+	for word := range strings.FieldsSeq(text) {
+		last := &lines[len(lines)-1]
+		if *last != "" && len(*last)+1+len(word) > width {
+			lines = append(lines, word)
+			continue
+		}
+		*last = strings.TrimPrefix(*last+" "+word, " ")
+	}
+	return lines
+}
+
+// Fault is one thing that is wrong with the environment. It has no value in it.
+type Fault struct {
+	Variable string
+	Fix      string
+}
+
+// Error is everything that is wrong with the environment.
+type Error struct{ Faults []Fault }
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString("the configuration cannot be used:")
+	for _, f := range e.Faults {
+		fmt.Fprintf(&b, "\n  %s: %s", f.Variable, f.Fix)
+	}
+	return b.String()
+}
+
+// Load reads the variables with lookup, which is [os.LookupEnv] or stands in for it. An
+// empty variable counts as unset. The error is an *[Error] with every fault.
+//
+// envconfig.Process is not used: it reads the process's environment only, stops at the
+// first fault, and prints the value. The declarations, their names and types are its own.
+func Load(lookup func(string) (string, bool)) (Config, error) {
+	c := Config{set: make(map[string]bool)}
+	var faults []Fault
+	fault := func(variable, fix string) {
+		if !slices.ContainsFunc(faults, func(f Fault) bool { return f.Variable == variable }) {
+			faults = append(faults, Fault{variable, fix})
+		}
+	}
+	for _, l := range leaves(&c) {
+		value, err := l.read(lookup)
+		c.set[l.Name] = value != ""
+		if err == nil && value == "" {
+			value = l.Default
+		}
+		if err == nil && value != "" {
+			err = l.assign(value)
+		}
+		if err != nil {
+			c.set[l.Name] = true // it was meant: nothing is said of it being missing
+			fault(l.Name, err.Error())
+		}
+	}
+	c.combinations(fault)
+	if faults != nil {
+		return Config{}, &Error{faults}
+	}
+	return c, nil
+}
+
+// leaf is one variable and the field it goes to.
+type leaf struct {
+	Variable
+	field reflect.Value
+	tag   reflect.StructTag
+}
+
+// leaves pairs the names that envconfig derives with the fields, which it visits in the
+// order of their declaration.
+func leaves(c *Config) []leaf {
+	var names strings.Builder
+	const format = "{{range .}}{{usage_key .}}\n{{end}}"
+	if err := envconfig.Usagef("", c, &names, format); err != nil {
+		panic(err) // unreachable: the struct and the template are constant
+	}
+	next := strings.Fields(names.String())
+	var list []leaf
+	var walk func(s reflect.Value)
+	walk = func(s reflect.Value) {
+		for i := range s.NumField() {
+			f, field := s.Type().Field(i), s.Field(i)
+			if !f.IsExported() {
+				continue
+			}
+			_, setter := field.Addr().Interface().(envconfig.Setter)
+			switch {
+			case f.Type.Kind() == reflect.Struct && !setter:
+				walk(field)
+			default:
+				_, isSecret := field.Interface().(secret.String)
+				_, isKeys := field.Interface().(Keys)
+				list = append(list, leaf{
+					Variable: Variable{next[0], f.Tag.Get("default"), f.Tag.Get("desc"), isSecret || isKeys},
+					field:    field, tag: f.Tag,
+				})
+				next = next[1:]
+			}
+		}
+	}
+	walk(reflect.ValueOf(c).Elem())
+	return list
+}
+
+// read returns the variable's value, or the contents of the file that its _FILE names.
+func (l leaf) read(lookup func(string) (string, bool)) (string, error) {
+	value, _ := lookup(l.Name)
+	value = strings.TrimSpace(value)
+	if !l.Secret {
+		return value, nil
+	}
+	path, _ := lookup(l.Name + "_FILE")
+	switch {
+	case path == "":
+		return value, nil
+	case value != "":
+		return "", fmt.Errorf("set either it or %s_FILE, not both", l.Name)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("%s_FILE: %w", l.Name, cause(err))
+	}
+	defer f.Close() //nolint:errcheck // only read
+	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return "", fmt.Errorf("%s_FILE: %w", l.Name, cause(err))
+	}
+	value = strings.TrimSpace(string(b))
+	if value == "" || len(b) > maxFile {
+		return "", fmt.Errorf("%s_FILE: the file has to have the secret, and nothing else", l.Name)
+	}
+	return value, nil
+}
+
+// cause is err without the path, which may be a secret that was put into the wrong variable.
+func cause(err error) error {
+	var pathErr *os.PathError
+	if errors.As(err, &pathErr) {
+		return fmt.Errorf("%s the file: %w", pathErr.Op, pathErr.Err)
+	}
+	return err
+}
+
+// assign puts a value that is not empty into the field.
+func (l leaf) assign(value string) error {
+	if check := checks[l.tag.Get("check")]; check != nil {
+		if err := check(value); err != nil {
+			return err
+		}
+	}
+	if oneof := l.tag.Get("oneof"); oneof != "" && !slices.Contains(strings.Fields(oneof), value) {
+		return fmt.Errorf("use one of: %s", strings.ReplaceAll(oneof, " ", ", "))
+	}
+	switch p := l.field.Addr().Interface().(type) {
+	case envconfig.Setter:
+		return p.Set(value)
+	case *string:
+		*p = value
+	case *int:
+		least, _ := strconv.Atoi(l.tag.Get("min"))
+		n, err := strconv.Atoi(value)
+		if err != nil || n < least {
+			return fmt.Errorf("use a whole number from %d", least)
+		}
+		*p = n
+	case *time.Duration:
+		least, _ := time.ParseDuration(l.tag.Get("min"))
+		d, err := time.ParseDuration(value)
+		if err != nil || d < least {
+			return fmt.Errorf("use a duration of at least %v, as 90s, 15m or 168h", least)
+		}
+		*p = d
+	default:
+		panic("no way to set " + l.Name) // unreachable: a test loads every variable
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+package config
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"meetbot/config/secret"
+)
+
+// Principal is whom an allow-list lets in. Kind is user, group or channel on Slack; user,
+// role or channel on Discord; empty in the console.
+type Principal struct {
+	Platform string // slack, discord, console
+	Kind     string
+	ID       string
+}
+
+// String is the form in which it was configured: "slack:user:U1".
+func (p Principal) String() string {
+	if p.Kind == "" {
+		return p.Platform
+	}
+	return p.Platform + ":" + p.Kind + ":" + p.ID
+}
+
+// Principals is an allow-list.
+type Principals []Principal
+
+var principalPattern = regexp.MustCompile(`^(?:(slack):(user):([UW][A-Z0-9]+)|(slack):(group):(S[A-Z0-9]+)|(slack):(channel):([CGD][A-Z0-9]+)|(discord):(user|role|channel):([0-9]+)|(console))$`)
+
+// Set implements envconfig's Setter.
+func (p *Principals) Set(value string) error {
+	list, err := entries(value)
+	if err != nil {
+		return err
+	}
+	*p = nil
+	for i, e := range list {
+		m := principalPattern.FindStringSubmatch(e)
+		if m == nil {
+			return fmt.Errorf("entry %d: use slack:user:U…, slack:group:S…, slack:channel:C…, discord:user:…, discord:role:…, discord:channel:… or console", i+1)
+		}
+		var parts []string
+		for _, g := range m[1:] {
+			if g != "" {
+				parts = append(parts, g)
+			}
+		}
+		parts = append(parts, "", "")
+		*p = append(*p, Principal{parts[0], parts[1], parts[2]})
+	}
+	return nil
+}
+
+// Users maps a person, as "slack:U123", to the provider's account that acts for them.
+type Users map[string]string
+
+var userPattern = regexp.MustCompile(`^(slack:[UW][A-Z0-9]+|discord:[0-9]+|console:[^\s:=]+)=(\S+)$`)
+
+// Set implements envconfig's Setter.
+func (u *Users) Set(value string) error {
+	list, err := entries(value)
+	if err != nil {
+		return err
+	}
+	*u = make(Users, len(list))
+	for i, e := range list {
+		m := userPattern.FindStringSubmatch(e)
+		if m == nil {
+			return fmt.Errorf("entry %d: use slack:U123=ACCOUNT or discord:42=ACCOUNT", i+1)
+		}
+		if _, twice := (*u)[m[1]]; twice {
+			return fmt.Errorf("entry %d: this person is there already; keep one entry", i+1)
+		}
+		(*u)[m[1]] = m[2]
+	}
+	return nil
+}
+
+// Keys are encryption keys of 32 bytes each, the newest first. [secret.String.Reveal]
+// gives the bytes, no longer in base64.
+type Keys []secret.String
+
+// Set implements envconfig's Setter.
+func (k *Keys) Set(value string) error {
+	list, err := entries(value)
+	if err != nil {
+		return err
+	}
+	*k = nil
+	seen := make(map[string]bool)
+	for i, e := range list {
+		b, err := base64.StdEncoding.DecodeString(e)
+		if err != nil || len(b) != 32 {
+			return fmt.Errorf("entry %d: use 32 bytes in base64, as `openssl rand -base64 32` prints them", i+1)
+		}
+		if seen[string(b)] {
+			return fmt.Errorf("entry %d: this key is there already; remove it", i+1)
+		}
+		seen[string(b)] = true
+		*k = append(*k, secret.New(string(b)))
+	}
+	return nil
+}
+
+// entries splits a comma-separated list.
+func entries(value string) ([]string, error) {
+	list := strings.Split(strings.TrimSuffix(strings.TrimSpace(value), ","), ",")
+	for i, e := range list {
+		list[i] = strings.TrimSpace(e)
+		if list[i] == "" {
+			return nil, errors.New("remove the empty entry between two commas")
+		}
+	}
+	return list, nil
+}
