@@ -3,7 +3,6 @@ package tencent
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,14 +10,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"meetbot/config/secret"
 	"meetbot/meeting"
 )
 
@@ -74,38 +71,6 @@ func TestAnswersThatAreNotTheAPIs(t *testing.T) {
 	}
 }
 
-func TestNothingWasSent(t *testing.T) {
-	closed := httptest.NewServer(nil)
-	closed.Close()
-	notTLS := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("arrived") }))
-	t.Cleanup(notTLS.Close)
-	unknownCA := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("arrived") }))
-	unknownCA.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
-	unknownCA.StartTLS()
-	t.Cleanup(unknownCA.Close)
-
-	for name, base := range map[string]string{
-		"connection refused": closed.URL,
-		"not TLS":            strings.Replace(notTLS.URL, "http:", "https:", 1),
-		"unknown CA":         unknownCA.URL,
-		"no such host":       "https://nowhere.invalid",
-	} {
-		t.Run(name, func(t *testing.T) {
-			c := clientOf(t, base)
-			for _, op := range calls() {
-				require.ErrorIs(t, op.do(t, c), meeting.ErrUnavailable, op.name)
-			}
-		})
-	}
-	t.Run("context done before", func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		err := clientOf(t, notTLS.URL).Dismiss(ctx, "", meetingID)
-		require.ErrorIs(t, err, meeting.ErrUnavailable)
-		require.ErrorIs(t, err, context.Canceled)
-	})
-}
-
 func TestSentAndNotAnswered(t *testing.T) {
 	arrived := make(chan struct{}, 1)
 	release := make(chan struct{})
@@ -158,78 +123,6 @@ func TestSentAndNotAnswered(t *testing.T) {
 		require.ErrorIs(t, err, meeting.ErrOutcomeUnknown)
 		require.ErrorIs(t, err, context.Canceled)
 	})
-}
-
-// net/http sends a request again by itself if a reused connection turns out to be dead.
-// The server here closes each connection after its first answer and the arrival of a
-// second request, which is when it would.
-func TestACreateIsNeverWrittenTwice(t *testing.T) {
-	var creates, connections atomic.Int32
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			connections.Add(1)
-			go func() {
-				defer func() { _ = conn.Close() }()
-				b := make([]byte, 64<<10)
-				for served := 0; served < 2; served++ {
-					var got []byte
-					for !bytes.Contains(got, []byte("\r\n\r\n")) {
-						n, err := conn.Read(b)
-						if err != nil {
-							return
-						}
-						got = append(got, b[:n]...)
-					}
-					if bytes.HasPrefix(got, []byte("POST")) {
-						creates.Add(1)
-						return // the connection closes without an answer
-					}
-					_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: application/json\r\n\r\n{}")
-				}
-			}()
-		}
-	}()
-	c := clientOf(t, "http://"+l.Addr().String())
-	for range 3 {
-		_, err := c.List(t.Context(), "") // leaves an idle connection behind
-		require.NoError(t, err)
-		creates.Store(0)
-		_, err = c.Create(t.Context(), meeting.Instant{Topic: "t"})
-		require.ErrorIs(t, err, meeting.ErrOutcomeUnknown)
-		assert.EqualValues(t, 1, creates.Load())
-	}
-	assert.Greater(t, connections.Load(), int32(3), "creates use connections of their own")
-}
-
-// A RoundTripper that reports no connections must not make a sent request look unsent.
-func TestAForeignRoundTripperIsNotTakenForSilence(t *testing.T) {
-	c, err := New(Config{
-		AppID: "a", SecretID: "i", SecretKey: secret.New("k"), UserID: "u",
-		HTTPClient: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-			_, err := io.ReadAll(r.Body)
-			return nil, errors.Join(err, io.ErrUnexpectedEOF)
-		})},
-	})
-	require.NoError(t, err)
-	require.ErrorIs(t, c.Dismiss(t.Context(), "", meetingID), meeting.ErrOutcomeUnknown)
-}
-
-func TestRedirectsAreNotFollowed(t *testing.T) {
-	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("followed") }))
-	t.Cleanup(other.Close)
-	for _, status := range []int{301, 302, 303, 307, 308} {
-		c := newTestClient(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL+"/v1/meetings", status) })
-		for _, op := range calls() {
-			require.Error(t, op.do(t, c), op.name)
-		}
-	}
 }
 
 func TestNoErrorLeaksASecret(t *testing.T) {

@@ -75,7 +75,7 @@ const maxLink = 4096 // bytes; SYSTEC's start URLs carry a token of about 700
 func (t Text) Link() string {
 	s := strings.TrimSpace(string(t))
 	if s == "" || len(s) > maxLink || strings.ContainsFunc(s, func(r rune) bool {
-		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(`<>"|\`, r) || r == unicode.ReplacementChar
+		return r == ' ' || !unicode.IsPrint(r) || strings.ContainsRune(`<>"|\`, r) || r == unicode.ReplacementChar
 	}) {
 		return ""
 	}

@@ -67,9 +67,8 @@ func New(p meeting.Provider, base string, hc *http.Client, timeout time.Duration
 	if rt == nil {
 		rt = http.DefaultTransport
 	}
-	// An instrumented RoundTripper is used as it is.
+	// Any other RoundTripper is used as it is.
 	if t, ok := rt.(*http.Transport); ok {
-		reads.Transport = t.Clone()
 		own := t.Clone()
 		own.DisableKeepAlives = true
 		writes.Transport = own
@@ -176,6 +175,12 @@ func (c *Client) Do(ctx context.Context, r Request) (Answer, error) {
 	if len(r.Body) > 0 {
 		req.ContentLength = int64(len(r.Body))
 		req.Body = &watchedBody{Reader: bytes.NewReader(r.Body), read: &sent}
+		if !r.Mutates {
+			// A read that met a connection just closed for idleness goes out again. The
+			// empty list tells net/http so and is not sent.
+			req.Header["Idempotency-Key"] = nil
+			req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(r.Body)), nil }
+		}
 	}
 	if r.Sign != nil {
 		r.Sign(req.Header, req.Method, u.RequestURI(), r.Body)
@@ -197,7 +202,7 @@ func (c *Client) Do(ctx context.Context, r Request) (Answer, error) {
 	return Answer{Status: res.StatusCode, Header: res.Header, Body: body}, nil
 }
 
-// watchedBody notes that its content has begun to leave. It has no way to be rewound.
+// watchedBody notes that its content has begun to leave.
 type watchedBody struct {
 	io.Reader
 	read *atomic.Bool
