@@ -1,0 +1,117 @@
+package sandbox
+
+import (
+	"net/http"
+	"strings"
+)
+
+// Provider is one of the two APIs.
+type Provider string
+
+// The providers.
+const (
+	Systec  Provider = "systec"
+	Tencent Provider = "tencent"
+)
+
+// Endpoint names an operation of one of the APIs.
+type Endpoint string
+
+// SYSTEC's endpoints.
+const (
+	SystecInstant     Endpoint = "systec /share/instant"
+	SystecGet         Endpoint = "systec /share/get"
+	SystecList        Endpoint = "systec /share/list"
+	SystecHistory     Endpoint = "systec /share/history"
+	SystecEnd         Endpoint = "systec /share/end"
+	SystecDelete      Endpoint = "systec /share/delete"
+	SystecGetStartURL Endpoint = "systec /share/getStartUrl"
+	SystecToken       Endpoint = "systec /share/token"
+	SystecLicensing   Endpoint = "systec /licensing"
+	SystecUnknown     Endpoint = "systec unknown"
+)
+
+// Tencent Meeting's endpoints.
+const (
+	TencentCreate       Endpoint = "tencent POST /v1/meetings"
+	TencentList         Endpoint = "tencent GET /v1/meetings"
+	TencentGetByCode    Endpoint = "tencent GET /v1/meetings?meeting_code"
+	TencentGet          Endpoint = "tencent GET /v1/meetings/{id}"
+	TencentDismiss      Endpoint = "tencent POST /v1/meetings/{id}/dismiss"
+	TencentCancel       Endpoint = "tencent POST /v1/meetings/{id}/cancel"
+	TencentParticipants Endpoint = "tencent GET /v1/meetings/{id}/participants"
+	TencentSetPush      Endpoint = "tencent POST /v1/meetings/{id}/live_play/live-stream-address"
+	TencentQueryPush    Endpoint = "tencent GET /v1/meetings/{id}/live-play/push-stream-info"
+	TencentUnknown      Endpoint = "tencent unknown"
+)
+
+// Page is every page that a browser opens.
+const Page Endpoint = "page"
+
+// Provider returns whose endpoint e is; it is empty for [Page].
+func (e Endpoint) Provider() Provider {
+	if p, _, ok := strings.Cut(string(e), " "); ok {
+		return Provider(p)
+	}
+	return ""
+}
+
+const systecPrefix = "/umeeting"
+
+var systecEndpoints = map[string]Endpoint{
+	"/share/instant":     SystecInstant,
+	"/share/get":         SystecGet,
+	"/share/list":        SystecList,
+	"/share/history":     SystecHistory,
+	"/share/end":         SystecEnd,
+	"/share/delete":      SystecDelete,
+	"/share/getStartUrl": SystecGetStartURL,
+	"/share/token":       SystecToken,
+	"/licensing":         SystecLicensing,
+}
+
+func route(r *http.Request) Endpoint {
+	path := r.URL.EscapedPath()
+	if op, ok := strings.CutPrefix(path, systecPrefix+"/"); ok {
+		if e, ok := systecEndpoints["/"+op]; ok {
+			return e
+		}
+		return SystecUnknown
+	}
+	op, ok := strings.CutPrefix(path, "/v1/")
+	if !ok {
+		return Page
+	}
+	if op == "meetings" {
+		switch {
+		case r.Method == http.MethodPost:
+			return TencentCreate
+		case r.Method == http.MethodGet && r.URL.Query().Has("meeting_code"):
+			return TencentGetByCode
+		case r.Method == http.MethodGet:
+			return TencentList
+		}
+		return TencentUnknown
+	}
+	op, ok = strings.CutPrefix(op, "meetings/")
+	if !ok {
+		return TencentUnknown
+	}
+	_, op, _ = strings.Cut(op, "/")
+	// The API spells live_play in the one path and live-play in the other.
+	switch r.Method + " " + op {
+	case "GET ":
+		return TencentGet
+	case "POST dismiss":
+		return TencentDismiss
+	case "POST cancel":
+		return TencentCancel
+	case "GET participants":
+		return TencentParticipants
+	case "POST live_play/live-stream-address":
+		return TencentSetPush
+	case "GET live-play/push-stream-info":
+		return TencentQueryPush
+	}
+	return TencentUnknown
+}

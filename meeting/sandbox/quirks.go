@@ -1,0 +1,115 @@
+package sandbox
+
+import "time"
+
+// Repost is what Tencent Meeting does when an address that is set is posted again
+// with the other value of enable_push_addres. The document only says that addresses
+// must not repeat (400004), and names no other way to turn one off.
+type Repost int
+
+const (
+	RepostUpdates Repost = iota // the address is turned off, or on again
+	RepostRefused               // error 400004, as for any repeated address
+	RepostIgnored               // success, and nothing changes
+)
+
+// Quirks are the behaviours that no document settles. The zero value is the likeliest
+// reading of each; a client has to survive all of them.
+type Quirks struct {
+	// IgnoreUnknown: parameters that no document names are ignored. Otherwise they are
+	// refused, which catches a misspelling.
+	IgnoreUnknown bool
+
+	// ListDelay is how long a created meeting takes to appear in lists. Zero: at once.
+	ListDelay time.Duration
+
+	// SystecFailureStatus is the HTTP status of SYSTEC's failures. Zero: 200, and only
+	// the body tells; -1: the HTTP status repeats the body's.
+	SystecFailureStatus int
+
+	// SystecSwapNumbers: numbers come as strings and numeric strings as numbers.
+	// Otherwise as in each endpoint's example.
+	SystecSwapNumbers bool
+
+	// Systec2018: instant answers as in 2018, with an 11-digit number, empty host_id
+	// and token, and no URL. Otherwise the present shape.
+	Systec2018 bool
+
+	// SystecForgetsDeleted: a deleted meeting is unknown to get. Otherwise get answers
+	// with del_flag 1.
+	SystecForgetsDeleted bool
+
+	// TencentEmptyObject: the answer of a success without data is {}. Otherwise it has
+	// no body.
+	TencentEmptyObject bool
+
+	// TencentErrorStatus is the HTTP status of all errors; 200 puts an error_info into
+	// a success. Zero: as documented.
+	TencentErrorStatus int
+
+	// NoNewErrorCode: error_info has no new_error_code. Otherwise it has.
+	NoNewErrorCode bool
+
+	// Repost: what posting a set address again with the other enable_push_addres does.
+	Repost Repost
+
+	// PushDelay is how long a set address takes to be read back. Zero: at once.
+	PushDelay time.Duration
+
+	// HideDisabled: the read-back leaves out addresses that are off. Otherwise it
+	// shows them with false.
+	HideDisabled bool
+
+	// RefuseRTMPS: rtmps:// addresses are error 400004. Otherwise they are taken.
+	RefuseRTMPS bool
+
+	// WideNames: in the ten characters of a platform name, one outside of ASCII counts
+	// twice. Otherwise all count once.
+	WideNames bool
+
+	// ChannelsPrefix is what a WeChat Channels address (platform_type 1) has to begin
+	// with, else 400004; the document names the rule but not the prefix. Empty: any.
+	ChannelsPrefix string
+
+	// PeopleAsStrings: hosts and participants are userids. Otherwise {"userid": …}.
+	PeopleAsStrings bool
+
+	// EndedStaysVisible: an ended or cancelled meeting is still found by id, with its
+	// state. Otherwise it is error 9003.
+	EndedStaysVisible bool
+
+	// DismissNotRunning is the error code for dismissing a meeting nobody is in. Zero: 9003.
+	DismissNotRunning int
+
+	// SensitiveWord in a subject is error 9093. Empty: none is.
+	SensitiveWord string
+
+	// LiveEndedEvent is the webhook event of a live that ended. Empty: meeting.live-ended.
+	LiveEndedEvent string
+
+	// WebhookPadded: unencrypted webhook data is base64 with padding. Otherwise
+	// without, as in the published example.
+	WebhookPadded bool
+
+	// CallsPerMinute, CallsPerDay (errors 190310, 190311), CreatesPerHour for each user
+	// (500029) and CreatesPerMonth (500168) are Tencent Meeting's limits. Zero: as
+	// documented, 300, 200,000 and 2,000, and no monthly one; -1: none.
+	CallsPerMinute, CallsPerDay, CreatesPerHour, CreatesPerMonth int
+}
+
+func (q *Quirks) setDefaults() {
+	or := func(v *int, preset int) {
+		if *v == 0 {
+			*v = preset
+		}
+	}
+	or(&q.CallsPerMinute, 300)
+	or(&q.CallsPerDay, 200_000)
+	or(&q.CreatesPerHour, 2000)
+	or(&q.CreatesPerMonth, -1)
+	or(&q.SystecFailureStatus, 200)
+	or(&q.DismissNotRunning, codeNotExist)
+	if q.LiveEndedEvent == "" {
+		q.LiveEndedEvent = "meeting.live-ended"
+	}
+}

@@ -1,0 +1,275 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/sha1"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/big"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"meetbot/config/secret"
+)
+
+// Tencent Meeting's webhooks, from https://cloud.tencent.com/document/product/1095/51608
+// (verification), /51612 (signature), /54658 (encryption) and the pages of the events.
+
+// webhookTimeout is how long the callback has to answer.
+const webhookTimeout = 3 * time.Second
+
+// Webhook is where Tencent Meeting's events are sent. An empty URL sends none.
+type Webhook struct {
+	URL   string
+	Token secret.String
+	// AESKey is the EncodingAESKey, 43 characters; empty sends events unencrypted.
+	AESKey secret.String
+}
+
+// Delivery is an event that was sent, and how that went.
+type Delivery struct {
+	Event   string
+	TraceID string
+	Payload json.RawMessage // the event as JSON, before encryption
+	Status  int             // of the answer; zero if there was none
+	Err     error
+}
+
+// webhookQueue sends events one after another, in the order they happened. The
+// Server's mutex guards it.
+type webhookQueue struct {
+	to      Webhook
+	pending []Delivery
+	done    []Delivery
+	idle    chan struct{} // closed once nothing is pending; nil: nothing is
+}
+
+// SetWebhook changes where events are sent from now on.
+func (s *Server) SetWebhook(to Webhook) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.webhook.to = to
+}
+
+// Deliveries returns the events sent so far, oldest first.
+func (s *Server) Deliveries() []Delivery {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.webhook.done)
+}
+
+// WaitWebhooks returns once all events so far are sent.
+func (s *Server) WaitWebhooks(ctx context.Context) error {
+	s.mu.Lock()
+	idle := s.webhook.idle
+	s.mu.Unlock()
+	if idle == nil {
+		return nil
+	}
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Redeliver sends an event again as it was, under its trace_id, signed anew.
+func (s *Server) Redeliver(d Delivery) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.enqueue(Delivery{Event: d.Event, TraceID: d.TraceID, Payload: d.Payload})
+}
+
+// VerifyWebhook asks the callback to prove itself, as the provider does when the URL
+// is saved: GET with check_str, answered by its plain text and nothing else.
+func (s *Server) VerifyWebhook(ctx context.Context) error {
+	s.mu.Lock()
+	to := s.webhook.to
+	s.mu.Unlock()
+
+	plain := "check-" + randomHex(12)
+	data, err := to.seal([]byte(plain), true)
+	if err != nil {
+		return err
+	}
+	u, err := url.Parse(to.URL)
+	if err != nil {
+		return fmt.Errorf("webhook URL: %w", err)
+	}
+	query := u.Query()
+	query.Set("check_str", data)
+	u.RawQuery = query.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), http.NoBody)
+	if err != nil {
+		return err
+	}
+	status, body, err := s.sendWebhook(req, to, data)
+	if err != nil {
+		return err
+	}
+	if status != http.StatusOK || string(body) != plain {
+		return fmt.Errorf("webhook verification: answer %d of %d bytes is not the plain check_str", status, len(body))
+	}
+	return nil
+}
+
+// notify queues an event of a Tencent meeting. It is called with s.mu held.
+func (s *Server) notify(r *record, event, operator string, extra object) {
+	if r.Provider != Tencent || s.webhook.to.URL == "" {
+		return
+	}
+	person := func(id string) object {
+		return object{
+			"userid": id, "uuid": "uuid-" + id, "user_name": id, "instance_id": "1", "ms_open_id": "ms-" + id,
+		}
+	}
+	hosts := []object{}
+	for _, h := range r.Hosts {
+		hosts = append(hosts, person(h))
+	}
+	mode := 0
+	if r.quick {
+		mode = 1
+	}
+	entry := object{
+		"operate_time": s.now().UnixMilli(), // ms, while the meeting's times are seconds
+		"operator":     person(operator),
+		"meeting_info": object{
+			"meeting_id": r.ID, "meeting_code": r.Code, "subject": r.Topic, "creator": person(r.Creator), "hosts": hosts,
+			"meeting_type": 0, "start_time": r.Start.Unix(), "end_time": r.End.Unix(), "meeting_create_mode": mode, "meeting_create_from": 6,
+		},
+	}
+	maps.Copy(entry, extra)
+	trace := randomHex(16)
+	payload, err := json.Marshal(object{"event": event, "trace_id": trace, "payload": []object{entry}})
+	if err != nil {
+		panic(err) // strings and integers only
+	}
+	s.enqueue(Delivery{Event: event, TraceID: trace, Payload: payload})
+}
+
+func (s *Server) enqueue(d Delivery) {
+	if s.ctx.Err() != nil {
+		return
+	}
+	s.webhook.pending = append(s.webhook.pending, d)
+	if s.webhook.idle == nil {
+		s.webhook.idle = make(chan struct{})
+		go s.sendPending()
+	}
+}
+
+func (s *Server) sendPending() {
+	for {
+		s.mu.Lock()
+		if len(s.webhook.pending) == 0 || s.ctx.Err() != nil {
+			close(s.webhook.idle)
+			s.webhook.idle = nil
+			s.mu.Unlock()
+			return
+		}
+		d, to, padded := s.webhook.pending[0], s.webhook.to, s.cfg.Quirks.WebhookPadded
+		s.webhook.pending = s.webhook.pending[1:]
+		s.mu.Unlock()
+
+		d.Status, d.Err = s.post(to, d.Payload, padded)
+		s.mu.Lock()
+		s.webhook.done = append(s.webhook.done, d)
+		s.mu.Unlock()
+	}
+}
+
+func (s *Server) post(to Webhook, payload []byte, padded bool) (int, error) {
+	data, err := to.seal(payload, padded)
+	if err != nil {
+		return 0, err
+	}
+	body, err := json.Marshal(object{"data": data})
+	if err != nil {
+		return 0, err
+	}
+	req, err := http.NewRequestWithContext(s.ctx, http.MethodPost, to.URL, bytes.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	status, _, err := s.sendWebhook(req, to, data)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("webhook answered %d", status)
+	}
+	return status, err
+}
+
+// sendWebhook signs and sends. The callback may not redirect.
+func (s *Server) sendWebhook(req *http.Request, to Webhook, data string) (int, []byte, error) {
+	timestamp, nonce := strconv.FormatInt(s.now().UnixMilli(), 10), newNonce()
+	// The names are lower case on the wire, as the document has them.
+	req.Header["timestamp"] = []string{timestamp}
+	req.Header["nonce"] = []string{nonce}
+	req.Header["signature"] = []string{signWebhook(to.Token.Reveal(), timestamp, nonce, data)}
+	client := &http.Client{
+		Timeout:       webhookTimeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	defer client.CloseIdleConnections()
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	return resp.StatusCode, body, err
+}
+
+// signWebhook is the SHA-1 of the four values, sorted and joined.
+func signWebhook(token, timestamp, nonce, data string) string {
+	values := []string{token, timestamp, nonce, data}
+	slices.Sort(values)
+	sum := sha1.Sum([]byte(strings.Join(values, "")))
+	return hex.EncodeToString(sum[:])
+}
+
+// seal encodes data for the wire: base64, of AES-256-CBC with a key.
+func (to Webhook) seal(plain []byte, padded bool) (string, error) {
+	if to.AESKey.IsZero() {
+		if padded {
+			return base64.StdEncoding.EncodeToString(plain), nil
+		}
+		return base64.RawStdEncoding.EncodeToString(plain), nil
+	}
+	key, err := base64.StdEncoding.DecodeString(to.AESKey.Reveal() + "=")
+	if err != nil || len(key) != 32 {
+		return "", errors.New("webhook AES key: not 43 characters of base64")
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return "", err
+	}
+	fill := aes.BlockSize - len(plain)%aes.BlockSize
+	buf := append(slices.Clone(plain), bytes.Repeat([]byte{byte(fill)}, fill)...)
+	cipher.NewCBCEncrypter(block, key[:aes.BlockSize]).CryptBlocks(buf, buf)
+	return base64.StdEncoding.EncodeToString(buf), nil
+}
+
+// newNonce returns a random number of eight digits.
+func newNonce() string {
+	n, err := rand.Int(rand.Reader, big.NewInt(9e7))
+	if err != nil {
+		panic(err) // crypto/rand never fails
+	}
+	return strconv.FormatInt(1e7+n.Int64(), 10)
+}
