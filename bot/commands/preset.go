@@ -1,0 +1,293 @@
+package commands
+
+import (
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+
+	"meetbot/meeting"
+)
+
+// Preset is what the bot knows of a service that receives live pushes.
+type Preset struct {
+	ID       string
+	Aliases  []string // other words that people type for it
+	Platform meeting.PushPlatform
+	Ingest   string // the address that everybody uses; empty where each session has its own
+	Example  string // what an address looks like
+	// FreshKey says that the service gives a new key, and often a new address, for every
+	// session: a stored one is of no use the next time.
+	FreshKey bool
+
+	rtmps bool     // the service refuses plain rtmp
+	hosts []string // with their sub-domains
+	app   string   // what the path begins with, where the host is shared with others
+	key   *regexp.Regexp
+}
+
+// GenericPreset is the ID of the preset for every service that has none of its own.
+const GenericPreset = "generic"
+
+// presets is the catalogue. Addresses and key shapes are those that the services'
+// users configure in OBS Studio (plugins/rtmp-services) and elsewhere; they can change
+// at any time, so a mismatch is a warning and never a refusal.
+var presets = []Preset{
+	{
+		ID: "bilibili", Aliases: []string{"bili", "b站", "哔哩哔哩", "哔站"}, Platform: meeting.PushThirdParty,
+		Ingest: "rtmp://live-push.bilivideo.com/live-bvc/", Example: "rtmp://live-push.bilivideo.com/live-bvc/",
+		hosts: []string{"bilivideo.com"}, key: regexp.MustCompile(`^\?streamname=live_`),
+	},
+	{
+		ID: "douyin", Aliases: []string{"抖音", "dy"}, Platform: meeting.PushThirdParty, FreshKey: true,
+		Example: "rtmp://push-rtmp-l6.douyincdn.com/third",
+		hosts:   []string{"douyincdn.com"}, key: regexp.MustCompile(`^stream-\d+`),
+	},
+	{
+		ID: "kuaishou", Aliases: []string{"快手", "ks", "kwai"}, Platform: meeting.PushThirdParty,
+		Ingest: "rtmp://open-push.voip.yximgs.com/gifshow/", Example: "rtmp://open-push.voip.yximgs.com/gifshow/",
+		hosts: []string{"yximgs.com"},
+	},
+	{
+		// The prefix that Tencent Meeting enforces for these is not published: its own
+		// refusal is the last word.
+		ID: "wechat", Aliases: []string{"视频号", "微信视频号", "微信", "wx", "channels", "wechatchannels"},
+		Platform: meeting.PushWeChat, FreshKey: true,
+		Example: "rtmp://111.livepush.myqcloud.com/trtc_1400000000/",
+		hosts:   []string{"livepush.myqcloud.com"}, app: "trtc_",
+	},
+	{
+		ID: "youtube", Aliases: []string{"yt", "油管"}, Platform: meeting.PushThirdParty,
+		Ingest: "rtmp://a.rtmp.youtube.com/live2", Example: "rtmp://a.rtmp.youtube.com/live2",
+		hosts: []string{"youtube.com"}, key: regexp.MustCompile(`^[[:alnum:]]{4}(-[[:alnum:]]{4}){3,4}$`),
+	},
+	{
+		ID: "twitch", Aliases: []string{"ttv"}, Platform: meeting.PushThirdParty,
+		Ingest: "rtmp://live.twitch.tv/app", Example: "rtmp://live.twitch.tv/app",
+		hosts: []string{"twitch.tv", "live-video.net"}, key: regexp.MustCompile(`^live_\d+_`),
+	},
+	{
+		// "RTMP is refused": developers.facebook.com, Live Video API, 4 November 2019.
+		ID: "facebook", Aliases: []string{"fb", "脸书"}, Platform: meeting.PushThirdParty, FreshKey: true, rtmps: true,
+		Ingest: "rtmps://live-api-s.facebook.com:443/rtmp/", Example: "rtmps://live-api-s.facebook.com:443/rtmp/",
+		hosts: []string{"facebook.com"}, key: regexp.MustCompile(`^FB-|[?&]s_bl=`),
+	},
+	{
+		ID: "tiktok", Aliases: []string{"tt"}, Platform: meeting.PushThirdParty,
+		Example: "rtmp://push-rtmp-l1-va01.tiktokcdn.com/game",
+		hosts:   []string{"tiktokcdn.com"}, key: regexp.MustCompile(`^stream-\d+`),
+	},
+	{
+		ID: GenericPreset, Aliases: []string{"other", "rtmp", "其他", "其它", "通用"}, Platform: meeting.PushThirdParty,
+		Example: "rtmp://live.example.com/app",
+	},
+}
+
+// Presets returns the catalogue, the generic one last.
+func Presets() []Preset { return slices.Clone(presets) }
+
+// PresetByID returns the preset with that ID, and the generic one for an unknown ID.
+func PresetByID(id string) Preset {
+	for _, p := range presets {
+		if p.ID == id {
+			return p
+		}
+	}
+	return presets[len(presets)-1]
+}
+
+// FindPreset finds what a person calls a service: its ID, its name in either language,
+// or an alias.
+func FindPreset(word string) (Preset, bool) {
+	word = foldName(word)
+	for _, p := range presets {
+		names := append([]string{p.ID}, p.Aliases...)
+		for _, l := range Locales {
+			names = append(names, p.Name(TextFor(l)))
+		}
+		if slices.ContainsFunc(names, func(n string) bool { return foldName(n) == word }) {
+			return p, true
+		}
+	}
+	return PresetByID(GenericPreset), false
+}
+
+// DetectPreset tells the service from a push address; the generic preset where it cannot.
+func DetectPreset(address string) Preset {
+	if u, err := url.Parse(address); err == nil {
+		for _, p := range presets {
+			if p.owns(u) {
+				return p
+			}
+		}
+	}
+	return PresetByID(GenericPreset)
+}
+
+func (p Preset) owns(u *url.URL) bool {
+	host := strings.ToLower(u.Hostname())
+	return strings.HasPrefix(strings.TrimLeft(u.Path, "/"), p.app) && slices.ContainsFunc(p.hosts, func(h string) bool {
+		return host == h || strings.HasSuffix(host, "."+h)
+	})
+}
+
+// Name is what the service is called.
+func (p Preset) Name(t Text) string { return t.T("preset." + p.ID) }
+
+// Where says where its address and key are found.
+func (p Preset) Where(t Text) string { return t.T("preset." + p.ID + ".where") }
+
+// Finding is one thing that is wrong, or looks wrong, with a push target.
+type Finding struct {
+	// Field is the form field it is about: "name", "url" or "key".
+	Field string
+	// Limit says that a document forbids it, or that it cannot work at all; anything else
+	// is a warning, which a person may override.
+	Limit bool
+	fault
+}
+
+// Text is the sentence for people. Nothing secret is in it.
+func (f Finding) Text(t Text) string {
+	args := slices.Clone(f.Args)
+	for i := 0; i+1 < len(args); i += 2 {
+		if args[i] == "Preset" || args[i] == "Detected" {
+			args[i+1] = PresetByID(args[i+1]).Name(t)
+		}
+	}
+	return (&fault{f.ID, args}).text(t)
+}
+
+// Limits reports whether one of fs cannot be overridden.
+func Limits(fs []Finding) bool {
+	return slices.ContainsFunc(fs, func(f Finding) bool { return f.Limit })
+}
+
+func limit(field, id string, pairs ...string) Finding {
+	return Finding{field, true, fault{"finding." + id, pairs}}
+}
+
+func warning(field, id string, pairs ...string) Finding {
+	return Finding{field, false, fault{"finding." + id, pairs}}
+}
+
+// CheckPushName checks the name of a push target against the documented limits.
+func CheckPushName(name string) []Finding {
+	switch {
+	case strings.TrimSpace(name) == "":
+		return []Finding{limit("name", "name.blank")}
+	case strings.ContainsFunc(name, unicode.IsControl) || !utf8.ValidString(name):
+		return []Finding{limit("name", "name.control")}
+	case utf8.RuneCountInString(name) > meeting.MaxPushName:
+		return []Finding{limit("name", "name.long", "Max", strconv.Itoa(meeting.MaxPushName), "Length", strconv.Itoa(utf8.RuneCountInString(name)))}
+	}
+	return nil
+}
+
+// Check checks an address and, where there is one, its key against what is known of the
+// service. now decides what has expired.
+func (p Preset) Check(t meeting.PushTarget, now time.Time) []Finding {
+	fs := p.checkAddress(t.URL)
+	if !t.Key.IsZero() {
+		fs = append(fs, p.checkKey(t.Key.Reveal(), now)...)
+	}
+	return fs
+}
+
+func (p Preset) checkAddress(address string) []Finding {
+	u, err := url.Parse(address)
+	if err != nil {
+		return []Finding{limit("url", "url")}
+	}
+	var fs []Finding
+	if p.rtmps && !strings.EqualFold(u.Scheme, "rtmps") {
+		fs = append(fs, limit("url", "rtmps", "Preset", p.ID, "Example", p.Example))
+	}
+	if len(p.hosts) > 0 && !p.owns(u) {
+		if other := DetectPreset(address); other.ID != GenericPreset {
+			fs = append(fs, warning("url", "other", "Preset", p.ID, "Detected", other.ID))
+		} else {
+			fs = append(fs, warning("url", "host", "Preset", p.ID, "Example", p.Example))
+		}
+	}
+	return fs
+}
+
+func (p Preset) checkKey(key string, now time.Time) []Finding {
+	if strings.ContainsFunc(key, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }) || !utf8.ValidString(key) {
+		return []Finding{limit("key", "key.space")}
+	}
+	if lower := strings.ToLower(key); strings.HasPrefix(lower, "rtmp://") || strings.HasPrefix(lower, "rtmps://") {
+		return []Finding{limit("key", "key.address")}
+	}
+	var fs []Finding
+	if p.key != nil && !p.key.MatchString(key) {
+		fs = append(fs, warning("key", "key.shape", "Preset", p.ID))
+	}
+	_, query, _ := strings.Cut(key, "?")
+	for param := range strings.SplitSeq(query, "&") {
+		name, value, _ := strings.Cut(param, "=")
+		switch strings.ToLower(name) {
+		case "bandwidthtest": // https://dev.twitch.tv/docs/video-broadcast
+			if strings.EqualFold(value, "true") {
+				fs = append(fs, warning("key", "bandwidthtest"))
+			}
+		case "txtime": // hexadecimal Unix seconds: https://cloud.tencent.com/document/product/267/38393
+			fs = append(fs, expiry(value, 16, now)...)
+		case "expire":
+			fs = append(fs, expiry(value, 10, now)...)
+		}
+	}
+	return fs
+}
+
+func expiry(value string, base int, now time.Time) []Finding {
+	seconds, err := strconv.ParseInt(value, base, 64)
+	// A number that is no time of this century is something else.
+	if err != nil || seconds < 1e9 || seconds > 4e9 || now.Unix() < seconds {
+		return nil
+	}
+	return []Finding{warning("key", "expired", "Time", time.Unix(seconds, 0).UTC().Format("2006-01-02 15:04 UTC"))}
+}
+
+// CheckTogether checks whether the targets in add can be set beside those that a meeting
+// has: one WeChat Channels address, ten others, none twice. What is set already is not
+// counted again.
+func CheckTogether(has, add []meeting.PushTarget) []Finding {
+	var fs []Finding
+	count := map[meeting.PushPlatform]int{}
+	seen := map[string]string{}
+	for _, t := range has {
+		count[t.Platform]++
+		seen[t.URL] = t.Name
+	}
+	for i, t := range add {
+		if name, twice := seen[t.URL]; twice {
+			if slices.ContainsFunc(add[:i], func(a meeting.PushTarget) bool { return a.URL == t.URL }) {
+				fs = append(fs, limit("url", "twice", "Name", t.Name, "With", name))
+			}
+			continue
+		}
+		seen[t.URL] = t.Name
+		count[t.Platform]++
+	}
+	if count[meeting.PushWeChat] > meeting.MaxPushWeChat {
+		fs = append(fs, limit("url", "wechat.one"))
+	}
+	if n := count[meeting.PushThirdParty]; n > meeting.MaxPushThirdParty {
+		fs = append(fs, limit("url", "many", "Max", strconv.Itoa(meeting.MaxPushThirdParty), "Count", strconv.Itoa(n)))
+	}
+	return fs
+}
+
+// foldName makes names equal that people take for the same: upper and lower case,
+// full-width and half-width, blanks at the ends.
+func foldName(s string) string {
+	return strings.ToLower(norm.NFKC.String(strings.Join(strings.Fields(s), " ")))
+}
