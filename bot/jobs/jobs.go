@@ -69,6 +69,8 @@ type Job struct {
 
 	Data   []byte     // the handler's
 	Outbox []Delivery // what people are told, in this order
+
+	progress
 }
 
 // Delivery is one thing that somebody is told.

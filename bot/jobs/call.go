@@ -1,0 +1,332 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+)
+
+// calling goes on with a job whose call was begun, or put off, by somebody.
+func (s *step) calling() {
+	r, j := s.r, s.j
+	now := r.cfg.Now()
+	if !j.Noticed && !now.Before(j.Created.Add(r.cfg.NoticeAfter)) {
+		// Said before it is saved that it was said: once too often beats never.
+		s.notice()
+		j.Noticed = true
+		if _, wait := r.due(j, r.cfg.Now()); wait {
+			s.save()
+			return
+		}
+	}
+	switch {
+	case j.phase == phaseLookup:
+		s.lookup()
+	case j.phase == phaseUnsent:
+		s.again()
+	case r.unbegun(j):
+		s.begin()
+	default:
+		s.replayed()
+		s.lookup()
+	}
+}
+
+func (s *step) replayed() {
+	if f := s.r.cfg.Observer.Replayed; f != nil {
+		f(s.j.Label, s.j.State)
+	}
+}
+
+// again makes a call again that certainly had no effect, while there is time.
+func (s *step) again() {
+	r, j := s.r, s.j
+	if r.cfg.Now().After(j.Created.Add(r.cfg.CallWindow)) {
+		s.ended(Refused)
+		return
+	}
+	s.begin()
+}
+
+// begin saves `calling`, and makes the call if that worked: whoever wrote the record is
+// the only one who may.
+func (s *step) begin() {
+	r, j := s.r, s.j
+	if r.ctx.Err() != nil {
+		return
+	}
+	now := r.cfg.Now()
+	j.State, j.phase, j.Wait = Calling, phaseRunning, time.Time{}
+	j.Owner, j.Lease, j.began, j.lookedUp = r.owner, now.Add(r.cfg.Lease), now, time.Time{}
+	if s.saved(r.cfg.EnqueueWindow) != nil {
+		return
+	}
+	r.Store.mu.Lock()
+	r.begun[j.ID] = j.nonce
+	r.Store.mu.Unlock()
+	s.call()
+}
+
+// unbegun says that this process wrote `calling`, did not learn that in time, and so
+// never began the call.
+func (s *Store) unbegun(j *Job) bool {
+	if j.Owner != s.owner {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.begun[j.ID] != j.nonce
+}
+
+// forget is called when a job's call is over.
+func (s *Store) forget(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.begun, id)
+}
+
+// outcome is how a call ended, and the job as it left it.
+type outcome struct {
+	err error
+	j   Job
+}
+
+// call makes the call. The job is the caller's alone until the lease is over; then the
+// call is given up, and if it succeeds after all that is adopted.
+func (s *step) call() {
+	r, j := s.r, s.j
+	ctx, cancel := context.WithTimeout(r.ctx, r.cfg.Lease*2/3)
+	ended := make(chan outcome, 1)
+	given := clone(j)
+	r.running.Go(func() {
+		defer cancel()
+		err := guarded(ctx, func(ctx context.Context) error { return r.h.Call(ctx, &given) })
+		ended <- outcome{err, given}
+	})
+
+	notice := time.NewTimer(j.Created.Add(r.cfg.NoticeAfter).Sub(r.cfg.Now()))
+	defer notice.Stop()
+	lease := time.NewTimer(r.cfg.Lease)
+	defer lease.Stop()
+	var told <-chan struct{}
+	for {
+		select {
+		case out := <-ended:
+			if told != nil {
+				<-told
+			}
+			out.j.Noticed = j.Noticed
+			s.settle(out)
+			return
+		case <-notice.C:
+			if !j.Noticed {
+				j.Noticed = true
+				copied := clone(j)
+				done := make(chan struct{})
+				told = done
+				r.running.Go(func() {
+					defer close(done)
+					(&step{r: r, m: s.m, j: &copied}).notice()
+				})
+			}
+		case <-lease.C:
+			r.log.Error("a call was given up: it did not end in its time", "job", j.ID, "label", j.Label, "call", j.Call)
+			late := clone(j)
+			r.running.Go(func() { r.late(s.m.key, late, <-ended) })
+			s.unknown()
+			return
+		}
+	}
+}
+
+// settle saves how a call ended.
+func (s *step) settle(out outcome) {
+	r, j := s.r, s.j
+	keep := *j
+	*j = out.j
+	j.ID, j.State, j.Revision, j.progress = keep.ID, keep.State, keep.Revision, keep.progress
+	j.Owner, j.Lease, j.Call = keep.Owner, keep.Lease, keep.Call
+	switch err := out.err; {
+	case err == nil:
+		r.saveOutcome(s)
+	case errors.Is(err, ErrNotSent):
+		r.log.Warn("a call could not be sent and is tried again", "job", j.ID, "label", j.Label, "call", j.Call, "attempt", j.Attempt+1, "err", err)
+		j.Attempt++
+		j.phase, j.Owner, j.Lease = phaseUnsent, "", time.Time{}
+		j.Wait = r.cfg.Now().Add(backoff(j.Attempt, err))
+		if end := j.Created.Add(r.cfg.CallWindow); j.Wait.After(end) {
+			s.ended(Refused)
+			return
+		}
+		s.save()
+	case errors.Is(err, ErrUnknown), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		r.log.Warn("the outcome of a call is unknown and is looked up", "job", j.ID, "label", j.Label, "call", j.Call, "err", err)
+		s.unknown()
+	default:
+		s.ended(Refused)
+	}
+}
+
+// unknown puts the call off to be looked up.
+func (s *step) unknown() {
+	r, j := s.r, s.j
+	j.phase, j.Attempt = phaseLookup, 0
+	j.Wait = j.began.Add(r.cfg.ReconcileAfter)
+	j.Owner, j.Lease = "", time.Time{}
+	s.save()
+}
+
+// ended saves that the call is over, in the given state.
+func (s *step) ended(state State) {
+	j := s.j
+	j.State, j.Attempt, j.Wait, j.Owner, j.Lease = state, 0, time.Time{}, "", time.Time{}
+	j.progress = progress{}
+	s.save()
+}
+
+// lookup finds out what became of the call.
+func (s *step) lookup() {
+	r, j := s.r, s.j
+	if j.lookedUp.IsZero() {
+		j.lookedUp = r.cfg.Now()
+	}
+	err := r.guard(func(ctx context.Context) error { return r.h.Reconcile(ctx, j) })
+	if r.ctx.Err() != nil && err != nil {
+		return
+	}
+	switch {
+	case err == nil:
+		s.ended(Called)
+	case errors.Is(err, ErrAbsent):
+		j.Attempt++
+		s.again()
+	case errors.Is(err, ErrUnknown):
+		s.ended(Unknown)
+	default:
+		j.Attempt++
+		j.phase, j.Owner, j.Lease = phaseLookup, "", time.Time{}
+		j.Wait = r.cfg.Now().Add(backoff(j.Attempt, err))
+		if j.Wait.After(j.lookedUp.Add(r.cfg.ReconcileWindow)) {
+			s.ended(Unknown)
+			return
+		}
+		r.log.Warn("looking a call up failed and is tried again", "job", j.ID, "label", j.Label, "call", j.Call, "attempt", j.Attempt, "err", err)
+		s.save()
+	}
+}
+
+// notice tells the person that it takes longer.
+func (s *step) notice() {
+	r := s.r
+	copied := clone(s.j)
+	err := r.guard(func(ctx context.Context) error { r.h.Notice(ctx, &copied); return nil })
+	if err != nil {
+		r.log.Error("telling that it takes longer failed", "job", s.j.ID, "err", err)
+	}
+}
+
+// saveOutcome saves that a call succeeded, for as long as it takes: nothing else knows.
+// If somebody has given the call up meanwhile, its success is a late one.
+func (r *runner) saveOutcome(s *step) {
+	j := s.j
+	called := clone(j)
+	called.State, called.Attempt, called.Wait, called.Owner, called.Lease = Called, 0, time.Time{}, "", time.Time{}
+	called.progress = progress{}
+	mine := *s
+	mine.j = &called
+	deadline := time.Now().Add(resaveFor)
+	for {
+		err := mine.saved(r.cfg.EnqueueWindow)
+		switch {
+		case err == nil:
+			return
+		case errors.Is(err, ErrConflict):
+			r.late(s.m.key, *j, outcome{nil, *j})
+			return
+		}
+		if time.Now().After(deadline) || r.ctx.Err() != nil {
+			return // looked up later
+		}
+	}
+}
+
+// late adopts the success of a call that had been given up. given is the job at the time.
+func (r *runner) late(key string, given Job, out outcome) {
+	if out.err != nil {
+		return
+	}
+	late := out.j
+	late.State = Called
+	deadline := time.Now().Add(resaveFor)
+	for pause := firstBackoff; time.Now().Before(deadline); pause = min(2*pause, maxBackoff) {
+		if done := r.adopt(key, given, &late); done {
+			return
+		}
+		select {
+		case <-r.ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// adopt corrects the record by a late success, and reports whether that is settled.
+func (r *runner) adopt(key string, given Job, late *Job) bool {
+	ctx, cancel := context.WithTimeout(r.ctx, r.cfg.StepTimeout)
+	defer cancel()
+	e, err := r.engine.get(ctx, key)
+	if err != nil {
+		return errors.Is(err, ErrNotFound)
+	}
+	j, err := r.seal.decodeJob(e)
+	if err != nil {
+		return false
+	}
+	from := j.State
+	switch {
+	case j.Call == given.Call && j.State == Called:
+		return true // it was found by looking it up
+	case j.Call == given.Call && j.State == Calling && j.phase != phaseRunning:
+		// Given up but not looked up yet: this is the answer.
+		noticed := j.Noticed
+		late.Noticed = noticed
+		rev := j.Revision
+		j = clone(late)
+		j.Revision = rev
+	case j.Call == given.Call && j.State == Unknown, j.State == Delivering, j.State.Finished():
+		corrected := false
+		err := r.guard(func(context.Context) error { corrected = r.h.Late(ctx, &j, late); return nil })
+		if err != nil {
+			r.log.Error("adopting a late success failed", "job", j.ID, "err", err)
+			return false
+		}
+		if !corrected {
+			return true
+		}
+	default:
+		return false // in the middle of something else
+	}
+	j.State, j.Attempt, j.Wait, j.Owner, j.Lease, j.progress = Called, 0, time.Time{}, "", time.Time{}, progress{}
+	j.Updated = r.cfg.Now()
+	if err := r.write(ctx, key, &j, e.rev); err != nil {
+		return false
+	}
+	r.observe(&j, from)
+	if f := r.cfg.Observer.Late; f != nil {
+		f(j.Label)
+	}
+	return true
+}
+
+// clone copies a job, so that two goroutines can change it.
+func clone(j *Job) Job {
+	c := *j
+	c.Data = slices.Clone(j.Data)
+	c.Outbox = slices.Clone(j.Outbox)
+	for i := range c.Outbox {
+		c.Outbox[i].Body = slices.Clone(c.Outbox[i].Body)
+		c.Outbox[i].Receipt = slices.Clone(c.Outbox[i].Receipt)
+	}
+	return c
+}

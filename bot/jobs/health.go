@@ -1,0 +1,136 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Health says how a store is.
+type Health string
+
+const (
+	Ready      Health = "ready"
+	Full       Health = "full"       // disk or quota: takes no new jobs, carries on with the others
+	Busy       Health = "busy"       // too many jobs wait for a worker
+	NotDurable Health = "notdurable" // writes are not confirmed
+	Stopping   Health = "stopping"
+)
+
+const (
+	watchEvery  = time.Second
+	reopenAfter = 3 // unconfirmed writes in a row
+)
+
+type health struct {
+	full, busy  atomic.Bool
+	added       atomic.Int64 // jobs enqueued since waiting was counted
+	unconfirmed atomic.Int64 // writes in a row
+
+	mu    sync.Mutex
+	state Health
+	since time.Time
+	last  error
+}
+
+// wrote notes how a write ended.
+func (h *health) wrote(err error, now time.Time) {
+	switch {
+	case err == nil, errors.Is(err, ErrConflict):
+		if h.unconfirmed.Load() != 0 {
+			h.unconfirmed.Store(0)
+		}
+	case errors.Is(err, ErrFull), errors.Is(err, context.Canceled):
+	default:
+		h.unconfirmed.Add(1)
+		h.mu.Lock()
+		h.last = err
+		h.mu.Unlock()
+	}
+}
+
+func (h *health) enqueued() { h.added.Add(1) }
+
+// admit says whether a new job is taken.
+func (s *Store) admit() error {
+	switch {
+	case s.stopping.Load():
+		return ErrStopping
+	case s.health.full.Load():
+		return ErrFull
+	case s.health.busy.Load(), s.health.added.Load() > int64(s.cfg.MaxWaiting):
+		return ErrBusy
+	}
+	return nil
+}
+
+// Healthy says how the store is, since when, and what went wrong last.
+func (s *Store) Healthy() (state Health, since time.Time, last error) {
+	h := &s.health
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := Ready
+	switch {
+	case s.stopping.Load():
+		now = Stopping
+	case h.unconfirmed.Load() >= reopenAfter:
+		now = NotDurable
+	case h.full.Load():
+		now = Full
+	case h.busy.Load():
+		now = Busy
+	}
+	if now != h.state {
+		h.state, h.since = now, s.cfg.Now()
+	}
+	return h.state, h.since, h.last
+}
+
+// watch looks every second whether new jobs can be taken, and opens a stuck engine again.
+func (s *Store) watch(ctx context.Context) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		s.look(ctx)
+		s.Healthy() // notes since when
+	}
+}
+
+func (s *Store) look(ctx context.Context) {
+	h := &s.health
+	free, known := s.engine.(interface{ free() (uint64, error) })
+	diskFull := false
+	if known {
+		if n, err := free.free(); err == nil {
+			diskFull = n < s.cfg.MinFree
+		}
+	}
+	if h.unconfirmed.Load() >= reopenAfter && !diskFull {
+		err := s.engine.reopen(ctx)
+		s.log.WarnContext(ctx, "the store did not confirm writes and was opened again", "err", err)
+		if f := s.cfg.Observer.Reopened; f != nil {
+			f(err)
+		}
+		if err == nil {
+			h.unconfirmed.Store(0)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, watchEvery)
+	defer cancel()
+	quota := false
+	if waiting, used, err := s.engine.load(ctx, kindJob); err == nil {
+		h.added.Store(0)
+		h.busy.Store(waiting > uint64(s.cfg.MaxWaiting))
+		quota = used > s.cfg.MaxBytes/10*9
+	}
+	if full := diskFull || quota; full != h.full.Swap(full) {
+		s.log.WarnContext(ctx, "whether the store takes new jobs has changed", "full", full, "disk", diskFull, "quota", quota)
+	}
+}

@@ -1,0 +1,229 @@
+package jobs
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// memory is the engine of tests: everything is gone with the process.
+type memory struct {
+	mu      sync.Mutex
+	seq     uint64
+	records map[string]*memoryRecord
+	queues  map[string]*memoryQueue // by prefix
+	shared  bool                    // as if other processes used it too
+}
+
+type memoryRecord struct {
+	body  []byte
+	rev   uint64
+	acked bool
+}
+
+type memoryQueue struct {
+	ready     []entry
+	wake      chan struct{}
+	consumers int
+}
+
+func newMemory() *memory {
+	return &memory{records: make(map[string]*memoryRecord), queues: make(map[string]*memoryQueue)}
+}
+
+func (m *memory) put(ctx context.Context, key string, body []byte, expect uint64, ttl time.Duration) (uint64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.revision(key) != expect {
+		return 0, ErrConflict
+	}
+	m.seq++
+	rev := m.seq
+	m.records[key] = &memoryRecord{body: slices.Clone(body), rev: rev}
+	if ttl > 0 {
+		time.AfterFunc(ttl, func() { _ = m.remove(context.Background(), key, rev) })
+	}
+	m.deliver(key)
+	return rev, nil
+}
+
+func (m *memory) revision(key string) uint64 {
+	if r := m.records[key]; r != nil {
+		return r.rev
+	}
+	return 0
+}
+
+// deliver makes the record at key ready for the queue that it belongs to.
+func (m *memory) deliver(key string) {
+	prefix, _, _ := strings.Cut(key, ".")
+	r, q := m.records[key], m.queues[prefix]
+	if r == nil || q == nil || r.acked {
+		return
+	}
+	q.ready = append(q.ready, entry{key, r.body, r.rev})
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (m *memory) get(ctx context.Context, key string) (entry, error) {
+	if err := ctx.Err(); err != nil {
+		return entry{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.records[key]
+	if r == nil {
+		return entry{}, ErrNotFound
+	}
+	return entry{key, r.body, r.rev}, nil
+}
+
+func (m *memory) list(ctx context.Context, prefix string, _ bool, yield func(entry) bool) error {
+	for _, e := range m.below(prefix) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !yield(e) {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (m *memory) below(prefix string) []entry {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var found []entry
+	for key, r := range m.records {
+		if key == prefix || strings.HasPrefix(key, prefix+".") {
+			found = append(found, entry{key, r.body, r.rev})
+		}
+	}
+	slices.SortFunc(found, func(a, b entry) int { return compareKeys(a.key, b.key) })
+	return found
+}
+
+func (m *memory) remove(_ context.Context, key string, expect uint64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if rev := m.revision(key); rev == 0 || rev != expect {
+		return ErrConflict
+	}
+	delete(m.records, key)
+	return nil
+}
+
+func (m *memory) consume(_ context.Context, prefix string, handle func(message)) (func(), error) {
+	m.mu.Lock()
+	q := m.queues[prefix]
+	if q == nil {
+		q = &memoryQueue{wake: make(chan struct{}, 1)}
+		m.queues[prefix] = q
+	}
+	q.consumers++
+	m.mu.Unlock()
+	if q.consumers == 1 { // what a former consumer left is handed out again
+		for _, e := range m.below(prefix) {
+			m.mu.Lock()
+			m.deliver(e.key)
+			m.mu.Unlock()
+		}
+	}
+
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			m.mu.Lock()
+			var next *entry
+			if len(q.ready) > 0 {
+				e := q.ready[0]
+				q.ready = q.ready[1:]
+				if m.revision(e.key) == e.rev {
+					next = &e
+				}
+			}
+			more := len(q.ready) > 0
+			m.mu.Unlock()
+			select {
+			case <-done:
+				return
+			default:
+			}
+			if next != nil {
+				handle(message{*next, &memoryReceipt{m: m, key: next.key, rev: next.rev}})
+			}
+			if !more {
+				select {
+				case <-done:
+					return
+				case <-q.wake:
+				}
+			}
+		}
+	}()
+	return func() {
+		close(done)
+		<-ended
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if q.consumers--; q.consumers == 0 {
+			q.ready = nil
+		} else if len(q.ready) > 0 {
+			select {
+			case q.wake <- struct{}{}:
+			default:
+			}
+		}
+	}, nil
+}
+
+type memoryReceipt struct {
+	m   *memory
+	key string
+	rev uint64
+}
+
+func (r *memoryReceipt) ack() {
+	r.m.mu.Lock()
+	defer r.m.mu.Unlock()
+	if rec := r.m.records[r.key]; rec != nil && rec.rev == r.rev {
+		rec.acked = true
+	}
+}
+
+func (r *memoryReceipt) later(d time.Duration) {
+	time.AfterFunc(max(d, 0), func() {
+		r.m.mu.Lock()
+		defer r.m.mu.Unlock()
+		if r.m.revision(r.key) == r.rev {
+			r.m.deliver(r.key)
+		}
+	})
+}
+
+func (r *memoryReceipt) working() {}
+
+func (m *memory) load(_ context.Context, prefix string) (waiting, used uint64, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for key, r := range m.records {
+		used += uint64(len(key) + len(r.body))
+	}
+	if q := m.queues[prefix]; q != nil {
+		waiting = uint64(len(q.ready))
+	}
+	return waiting, used, nil
+}
+
+func (m *memory) exclusive() bool              { return !m.shared }
+func (m *memory) reopen(context.Context) error { return nil }
+func (m *memory) close() error                 { return nil }

@@ -1,0 +1,63 @@
+package jobs
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// formatVersion is the version of the records' format.
+const formatVersion = 1
+
+var metaKey = joinKey(kindMeta, "store")
+
+// meta is the one record about the store itself.
+type meta struct {
+	Version int    `json:"version"`
+	Subkey  []byte `json:"subkey"` // sealed
+}
+
+// openMeta reads the store's own record, or writes it at the first start.
+func (s *Store) openMeta(ctx context.Context) error {
+	for {
+		e, err := s.engine.get(ctx, metaKey)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			subkey := make([]byte, 32)
+			_, _ = rand.Read(subkey) // never fails
+			if err := s.putMeta(ctx, subkey, 0); err != nil && !errors.Is(err, ErrConflict) {
+				return fmt.Errorf("set up the store: %w", err)
+			}
+			continue
+		case err != nil:
+			return fmt.Errorf("read the store's own record: %w", err)
+		}
+		var m meta
+		if err := json.Unmarshal(e.body, &m); err != nil {
+			return fmt.Errorf("the store's own record: %w", err)
+		}
+		if m.Version != formatVersion {
+			return fmt.Errorf("the store has format %d, this program reads format %d", m.Version, formatVersion)
+		}
+		if s.subkey, err = s.seal.open(metaKey, m.Subkey); err != nil {
+			return err
+		}
+		if sealedWith(m.Subkey) != s.seal.newest {
+			if err := s.putMeta(ctx, s.subkey, e.rev); err != nil && !errors.Is(err, ErrConflict) {
+				return fmt.Errorf("seal the store's own record with the new key: %w", err)
+			}
+		}
+		return nil
+	}
+}
+
+func (s *Store) putMeta(ctx context.Context, subkey []byte, expect uint64) error {
+	body, err := json.Marshal(meta{formatVersion, s.seal.seal(metaKey, subkey)})
+	if err != nil {
+		return err
+	}
+	_, err = s.put(ctx, metaKey, body, expect, 0, func(e entry) bool { return string(e.body) == string(body) })
+	return err
+}

@@ -1,0 +1,480 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// What a server must be able to do: per-message TTL came with level 1, atomic batches with 2.
+const (
+	minAPILevel = 2
+	minServer   = "2.12"
+)
+
+// Codes of the JetStream API that nats.go has no name for.
+const (
+	codeStoreFailed     = 10077 // with DiscardNew: over MaxBytes
+	codeWrongLastSeq    = 10071
+	codeWrongLastSeqC   = 10164
+	codeResources       = 10023
+	codeStorageExceeded = 10047
+	codeNoMessage       = 10037
+)
+
+const maxMultiLast = 1000 // subjects in one request; the server's limit is 1024 answers
+
+// natsEngine keeps records in one JetStream stream, embedded or on a cluster. A record is
+// the only message of its subject, and the stream sequence is its revision.
+type natsEngine struct {
+	log      *slog.Logger
+	name     string // of the stream
+	prefix   string // of subjects
+	embedded bool
+	replicas int
+	maxBytes uint64
+	attempt  time.Duration // of one request
+	ackWait  time.Duration
+
+	nc        *nats.Conn
+	js        jetstream.JetStream
+	committer *committer
+}
+
+func (e *natsEngine) subject(key string) string { return e.prefix + "." + key }
+
+func (e *natsEngine) keyOf(subject string) string { return subject[len(e.prefix)+1:] }
+
+// start makes the stream and its consumers on a fresh connection.
+func (e *natsEngine) start(ctx context.Context, nc *nats.Conn) error {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	e.nc, e.js = nc, js
+	e.prefix = e.name
+	replicas := e.replicas
+	if e.embedded {
+		replicas = 1
+	}
+	if err := e.checkServer(ctx); err != nil {
+		return err
+	}
+	stream := jetstream.StreamConfig{
+		Name:               e.name,
+		Subjects:           []string{e.prefix + ".>"},
+		Storage:            jetstream.FileStorage,
+		Replicas:           replicas,
+		MaxMsgsPerSubject:  1,
+		MaxBytes:           int64(e.maxBytes),
+		Discard:            jetstream.DiscardNew,
+		AllowDirect:        true,
+		AllowMsgTTL:        true,
+		AllowAtomicPublish: true,
+	}
+	if err := e.untilReady(ctx, func(ctx context.Context) error {
+		_, err := js.CreateOrUpdateStream(ctx, stream)
+		return err
+	}); err != nil {
+		return fmt.Errorf("stream %s: %w", e.name, err)
+	}
+	for _, kind := range []string{kindJob, kindTimer} {
+		consumer := jetstream.ConsumerConfig{
+			Durable:       kind,
+			FilterSubject: e.subject(kind) + ".>",
+			AckPolicy:     jetstream.AckExplicitPolicy,
+			AckWait:       e.ackWait,
+			MaxDeliver:    -1,
+			MaxAckPending: -1,
+			Replicas:      replicas,
+		}
+		if err := e.untilReady(ctx, func(ctx context.Context) error {
+			_, err := js.CreateOrUpdateConsumer(ctx, e.name, consumer)
+			return err
+		}); err != nil {
+			return fmt.Errorf("consumer %s: %w", kind, err)
+		}
+	}
+	e.committer = newCommitter(e)
+	return nil
+}
+
+// checkServer refuses a server that is too old, by name.
+func (e *natsEngine) checkServer(ctx context.Context) error {
+	return e.untilReady(ctx, func(ctx context.Context) error {
+		info, err := e.js.AccountInfo(ctx)
+		if err != nil {
+			return fmt.Errorf("ask for JetStream: %w", err)
+		}
+		if info.API.Level < minAPILevel {
+			return fmt.Errorf("%w: the NATS server %s has JetStream API level %d, this needs %d (server %s or newer)",
+				errTooOld, e.nc.ConnectedServerVersion(), info.API.Level, minAPILevel, minServer)
+		}
+		return nil
+	})
+}
+
+var errTooOld = errors.New("server too old")
+
+// untilReady tries f again in short attempts while a cluster is electing.
+func (e *natsEngine) untilReady(ctx context.Context, f func(context.Context) error) error {
+	for {
+		attempt, cancel := context.WithTimeout(ctx, 3*time.Second)
+		err := f(attempt)
+		cancel()
+		var api *jetstream.APIError
+		switch {
+		case err == nil, errors.Is(err, errTooOld), errors.Is(err, nats.ErrAuthorization):
+			return err
+		case errors.As(err, &api) && api.Code != 503 && api.Code != 500:
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func (e *natsEngine) put(ctx context.Context, key string, body []byte, expect uint64, ttl time.Duration) (uint64, error) {
+	m := nats.NewMsg(e.subject(key))
+	m.Data = body
+	m.Header[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(expect, 10)}
+	if ttl > 0 {
+		seconds := max((ttl+time.Second-1)/time.Second, 1)
+		m.Header[jetstream.MsgTTLHeader] = []string{strconv.FormatInt(int64(seconds), 10)}
+	}
+	return e.committer.publish(ctx, m)
+}
+
+// pubAck is what the server answers to a publish.
+type pubAck struct {
+	Error *struct {
+		Code        int    `json:"code"`
+		ErrCode     int    `json:"err_code"`
+		Description string `json:"description"`
+	} `json:"error"`
+	Seq   uint64 `json:"seq"`
+	Count int    `json:"count"`
+}
+
+// publish publishes one message and waits for the answer.
+func (e *natsEngine) publish(ctx context.Context, m *nats.Msg) (pubAck, error) {
+	ctx, cancel := context.WithTimeout(ctx, e.attempt)
+	defer cancel()
+	answer, err := e.nc.RequestMsgWithContext(ctx, m)
+	if err != nil {
+		return pubAck{}, fmt.Errorf("%w: %w", errUnconfirmed, err)
+	}
+	var ack pubAck
+	if err := json.Unmarshal(answer.Data, &ack); err != nil {
+		return pubAck{}, fmt.Errorf("%w: unexpected answer", errUnconfirmed)
+	}
+	if ack.Error == nil {
+		return ack, nil
+	}
+	switch ack.Error.ErrCode {
+	case codeWrongLastSeq, codeWrongLastSeqC:
+		return pubAck{}, ErrConflict
+	case codeStoreFailed, codeResources, codeStorageExceeded:
+		return pubAck{}, fmt.Errorf("%w: %s", ErrFull, ack.Error.Description)
+	}
+	return pubAck{}, fmt.Errorf("the store refused: %s", ack.Error.Description)
+}
+
+func (e *natsEngine) get(ctx context.Context, key string) (entry, error) {
+	ctx, cancel := context.WithTimeout(ctx, max(e.attempt, time.Second))
+	defer cancel()
+	if e.embedded {
+		return e.getDirect(ctx, key)
+	}
+	// A direct get may be answered by a replica that lags behind; this one is the leader's.
+	request, err := json.Marshal(map[string]string{"last_by_subj": e.subject(key)})
+	if err != nil {
+		return entry{}, err
+	}
+	answer, err := e.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+e.name, request)
+	if err != nil {
+		return entry{}, fmt.Errorf("%w: %w", errUnconfirmed, err)
+	}
+	var got struct {
+		pubAck
+		Message struct {
+			Seq  uint64 `json:"seq"`
+			Data []byte `json:"data"`
+		} `json:"message"`
+	}
+	if err := json.Unmarshal(answer.Data, &got); err != nil {
+		return entry{}, fmt.Errorf("%w: unexpected answer", errUnconfirmed)
+	}
+	if got.Error != nil {
+		if got.Error.ErrCode == codeNoMessage {
+			return entry{}, ErrNotFound
+		}
+		return entry{}, fmt.Errorf("%w: %s", errUnconfirmed, got.Error.Description)
+	}
+	return entry{key, got.Message.Data, got.Message.Seq}, nil
+}
+
+func (e *natsEngine) getDirect(ctx context.Context, key string) (entry, error) {
+	answer, err := e.nc.RequestWithContext(ctx, "$JS.API.DIRECT.GET."+e.name+"."+e.subject(key), nil)
+	if err != nil {
+		return entry{}, fmt.Errorf("%w: %w", errUnconfirmed, err)
+	}
+	switch status := answer.Header.Get("Status"); status {
+	case "":
+	case "404":
+		return entry{}, ErrNotFound
+	default:
+		return entry{}, fmt.Errorf("%w: status %s", errUnconfirmed, status)
+	}
+	return e.entryOf(answer)
+}
+
+// entryOf makes an entry of an answer to a direct get.
+func (e *natsEngine) entryOf(m *nats.Msg) (entry, error) {
+	seq, err := strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64)
+	subject := m.Header.Get(jetstream.SubjectHeader)
+	if err != nil || len(subject) <= len(e.prefix) {
+		return entry{}, fmt.Errorf("%w: unexpected answer", errUnconfirmed)
+	}
+	return entry{e.keyOf(subject), m.Data, seq}, nil
+}
+
+var errTooMany = errors.New("too many results")
+
+func (e *natsEngine) list(ctx context.Context, prefix string, sorted bool, yield func(entry) bool) error {
+	subjects := []string{e.subject(prefix), e.subject(prefix) + ".>"}
+	found, err := e.multiLast(ctx, subjects)
+	if errors.Is(err, errTooMany) {
+		return e.listLong(ctx, subjects[1], sorted, yield)
+	}
+	if err != nil {
+		return err
+	}
+	if sorted {
+		slices.SortFunc(found, func(a, b entry) int { return compareKeys(a.key, b.key) })
+	}
+	for _, entry := range found {
+		if !yield(entry) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// listLong lists what one request cannot carry: first the subjects, then the records.
+func (e *natsEngine) listLong(ctx context.Context, filter string, sorted bool, yield func(entry) bool) error {
+	stream, err := e.js.Stream(ctx, e.name)
+	if err != nil {
+		return err
+	}
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(filter))
+	if err != nil {
+		return err
+	}
+	subjects := slices.Collect(maps.Keys(info.State.Subjects))
+	if sorted {
+		slices.SortFunc(subjects, func(a, b string) int { return compareKeys(e.keyOf(a), e.keyOf(b)) })
+	}
+	for chunk := range slices.Chunk(subjects, maxMultiLast) {
+		found, err := e.multiLast(ctx, chunk)
+		if err != nil {
+			return err
+		}
+		if sorted {
+			slices.SortFunc(found, func(a, b entry) int { return compareKeys(a.key, b.key) })
+		}
+		for _, entry := range found {
+			if !yield(entry) {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// multiLast fetches the records of the subjects in one request.
+func (e *natsEngine) multiLast(ctx context.Context, subjects []string) ([]entry, error) {
+	var found []entry
+	var from uint64
+	for {
+		request, err := json.Marshal(map[string]any{"multi_last": subjects, "seq": from})
+		if err != nil {
+			return nil, err
+		}
+		more, last, err := e.multiLastPage(ctx, request, &found)
+		if err != nil || !more {
+			return found, err
+		}
+		from = last + 1
+	}
+}
+
+func (e *natsEngine) multiLastPage(ctx context.Context, request []byte, found *[]entry) (more bool, last uint64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	inbox := e.nc.NewInbox()
+	sub, err := e.nc.SubscribeSync(inbox)
+	if err != nil {
+		return false, 0, err
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	if err := sub.SetPendingLimits(-1, -1); err != nil {
+		return false, 0, err
+	}
+	if err := e.nc.PublishRequest("$JS.API.DIRECT.GET."+e.name, inbox, request); err != nil {
+		return false, 0, err
+	}
+	for {
+		m, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			return false, 0, fmt.Errorf("%w: %w", errUnconfirmed, err)
+		}
+		switch status := m.Header.Get("Status"); status {
+		case "":
+			entry, err := e.entryOf(m)
+			if err != nil {
+				return false, 0, err
+			}
+			last = entry.rev
+			*found = append(*found, entry)
+		case "204":
+			return m.Header.Get("Nats-Num-Pending") != "0" && last > 0, last, nil
+		case "404":
+			return false, last, nil
+		case "413":
+			return false, 0, errTooMany
+		default:
+			return false, 0, fmt.Errorf("%w: status %s", errUnconfirmed, status)
+		}
+	}
+}
+
+func (e *natsEngine) remove(ctx context.Context, key string, expect uint64) error {
+	// By sequence: a newer record has another.
+	ctx, cancel := context.WithTimeout(ctx, max(e.attempt, time.Second))
+	defer cancel()
+	there, err := e.get(ctx, key)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return ErrConflict
+	case err != nil:
+		return err
+	case there.rev != expect:
+		return ErrConflict
+	}
+	request, err := json.Marshal(map[string]any{"seq": expect, "no_erase": true})
+	if err != nil {
+		return err
+	}
+	answer, err := e.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.DELETE."+e.name, request)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUnconfirmed, err)
+	}
+	var ack pubAck
+	if err := json.Unmarshal(answer.Data, &ack); err != nil {
+		return fmt.Errorf("%w: unexpected answer", errUnconfirmed)
+	}
+	if ack.Error == nil {
+		return nil
+	}
+	if now, err := e.get(ctx, key); errors.Is(err, ErrNotFound) || err == nil && now.rev != expect {
+		return ErrConflict
+	}
+	return fmt.Errorf("%w: %s", errUnconfirmed, ack.Error.Description)
+}
+
+func (e *natsEngine) consume(ctx context.Context, kind string, handle func(message)) (func(), error) {
+	consumer, err := e.js.Consumer(ctx, e.name, kind)
+	if err != nil {
+		return nil, err
+	}
+	var mu sync.Mutex
+	stopped := false
+	consuming, err := consumer.Consume(func(m jetstream.Msg) {
+		mu.Lock()
+		defer mu.Unlock()
+		if stopped {
+			return
+		}
+		meta, err := m.Metadata()
+		if err != nil || !strings.HasPrefix(m.Subject(), e.prefix+".") {
+			return
+		}
+		handle(message{entry{e.keyOf(m.Subject()), m.Data(), meta.Sequence.Stream}, &natsReceipt{m}})
+	}, jetstream.PullMaxMessages(128), jetstream.PullExpiry(30*time.Second), jetstream.PullHeartbeat(5*time.Second),
+		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
+			if !errors.Is(err, nats.ErrConnectionClosed) {
+				e.log.Debug("consumer", "consumer", kind, "err", err)
+			}
+		}))
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		consuming.Stop()
+		mu.Lock()
+		stopped = true
+		mu.Unlock()
+	}, nil
+}
+
+// reset makes a consumer hand out again what is not acked.
+func (e *natsEngine) reset(ctx context.Context, kind string) error {
+	answer, err := e.nc.RequestWithContext(ctx, "$JS.API.CONSUMER.RESET."+e.name+"."+kind, nil)
+	if err != nil {
+		return fmt.Errorf("reset consumer %s: %w", kind, err)
+	}
+	var ack pubAck
+	if err := json.Unmarshal(answer.Data, &ack); err != nil {
+		return fmt.Errorf("reset consumer %s: %w", kind, err)
+	}
+	if ack.Error != nil {
+		return fmt.Errorf("reset consumer %s: %s", kind, ack.Error.Description)
+	}
+	return nil
+}
+
+type natsReceipt struct{ m jetstream.Msg }
+
+// Answers that get lost are made good by the redelivery.
+func (r *natsReceipt) ack()                  { _ = r.m.Ack() }
+func (r *natsReceipt) later(d time.Duration) { _ = r.m.NakWithDelay(max(d, time.Millisecond)) }
+func (r *natsReceipt) working()              { _ = r.m.InProgress() }
+
+func (e *natsEngine) load(ctx context.Context, kind string) (waiting, used uint64, err error) {
+	consumer, err := e.js.Consumer(ctx, e.name, kind)
+	if err != nil {
+		return 0, 0, err
+	}
+	stream, err := e.js.Stream(ctx, e.name)
+	if err != nil {
+		return 0, 0, err
+	}
+	return consumer.CachedInfo().NumPending, stream.CachedInfo().State.Bytes, nil
+}
+
+func (e *natsEngine) exclusive() bool { return e.embedded }
+
+func (e *natsEngine) close() error {
+	if e.committer != nil {
+		e.committer.close()
+	}
+	if e.nc != nil {
+		e.nc.Close()
+	}
+	return nil
+}

@@ -1,0 +1,199 @@
+package jobs
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+)
+
+// phase says what is going on in [Calling].
+type phase uint8
+
+const (
+	phaseRunning phase = iota // Owner makes the call, or died doing so
+	phaseUnsent               // the last try left nothing; the call is made again at Wait
+	phaseLookup               // the outcome is unknown; it is looked up at Wait
+)
+
+// progress is what the runner keeps in a job for itself.
+type progress struct {
+	nonce    uint64 // of the write, to know one's own again after a lost answer
+	phase    phase
+	began    time.Time // when `calling` was saved for the call that is under way
+	lookedUp time.Time // when looking up began
+}
+
+// wireJob is a job as it is stored. What is private is sealed, so that waiting and
+// finished records are dealt with undecrypted.
+type wireJob struct {
+	Label    string `cbor:"1,keyasint,omitempty"`
+	Outcome  string `cbor:"2,keyasint,omitempty"`
+	State    State  `cbor:"3,keyasint"`
+	Call     int    `cbor:"4,keyasint,omitempty"`
+	Calls    int    `cbor:"5,keyasint,omitempty"`
+	Delivery int    `cbor:"6,keyasint,omitempty"`
+	Attempt  int    `cbor:"7,keyasint,omitempty"`
+	Wait     int64  `cbor:"8,keyasint,omitempty"`
+	Noticed  bool   `cbor:"9,keyasint,omitempty"`
+	Owner    string `cbor:"10,keyasint,omitempty"`
+	Lease    int64  `cbor:"11,keyasint,omitempty"`
+	Created  int64  `cbor:"12,keyasint,omitempty"`
+	Updated  int64  `cbor:"13,keyasint,omitempty"`
+	Nonce    uint64 `cbor:"14,keyasint,omitempty"`
+	Phase    phase  `cbor:"15,keyasint,omitempty"`
+	Began    int64  `cbor:"16,keyasint,omitempty"`
+	LookedUp int64  `cbor:"17,keyasint,omitempty"`
+	Sealed   []byte `cbor:"20,keyasint"`
+}
+
+type wirePrivate struct {
+	Data   []byte         `cbor:"1,keyasint,omitempty"`
+	Outbox []wireDelivery `cbor:"2,keyasint,omitempty"`
+}
+
+type wireDelivery struct {
+	Body    []byte        `cbor:"1,keyasint,omitempty"`
+	Until   int64         `cbor:"2,keyasint,omitempty"`
+	Receipt []byte        `cbor:"3,keyasint,omitempty"`
+	State   DeliveryState `cbor:"4,keyasint,omitempty"`
+	Attempt int           `cbor:"5,keyasint,omitempty"`
+}
+
+type wireDoc struct {
+	Expires int64  `cbor:"1,keyasint,omitempty"`
+	Nonce   uint64 `cbor:"2,keyasint,omitempty"`
+	Sealed  []byte `cbor:"20,keyasint"`
+}
+
+type wireTimer struct {
+	At     int64  `cbor:"1,keyasint"`
+	Nonce  uint64 `cbor:"2,keyasint,omitempty"`
+	Sealed []byte `cbor:"20,keyasint"`
+}
+
+func toUnix(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+func fromUnix(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, n).UTC()
+}
+
+func (s *sealer) encodeJob(key string, j *Job) ([]byte, error) {
+	private := wirePrivate{Data: j.Data}
+	for _, d := range j.Outbox {
+		private.Outbox = append(private.Outbox, wireDelivery{d.Body, toUnix(d.Until), d.Receipt, d.State, d.Attempt})
+	}
+	plain, err := cbor.Marshal(private)
+	if err != nil {
+		return nil, fmt.Errorf("encode job: %w", err)
+	}
+	return cbor.Marshal(wireJob{
+		Label: j.Label, Outcome: j.Outcome, State: j.State,
+		Call: j.Call, Calls: j.Calls, Delivery: j.Delivery, Attempt: j.Attempt,
+		Wait: toUnix(j.Wait), Noticed: j.Noticed, Owner: j.Owner, Lease: toUnix(j.Lease),
+		Created: toUnix(j.Created), Updated: toUnix(j.Updated),
+		Nonce: j.nonce, Phase: j.phase, Began: toUnix(j.began), LookedUp: toUnix(j.lookedUp),
+		Sealed: s.seal(key, plain),
+	})
+}
+
+// decodeClear decodes what is stored in clear, and returns what is sealed.
+func decodeClear(e entry) (Job, []byte, error) {
+	var w wireJob
+	if err := cbor.Unmarshal(e.body, &w); err != nil {
+		return Job{}, nil, fmt.Errorf("record %s: %w", e.key, err)
+	}
+	_, segments, err := splitKey(e.key)
+	if err != nil || len(segments) != 1 {
+		return Job{}, nil, fmt.Errorf("record %s is no job", e.key)
+	}
+	return Job{
+		ID: segments[0], Label: w.Label, Outcome: w.Outcome, State: w.State,
+		Call: w.Call, Calls: w.Calls, Delivery: w.Delivery, Attempt: w.Attempt,
+		Wait: fromUnix(w.Wait), Noticed: w.Noticed, Owner: w.Owner, Lease: fromUnix(w.Lease),
+		Created: fromUnix(w.Created), Updated: fromUnix(w.Updated), Revision: e.rev,
+		progress: progress{w.Nonce, w.Phase, fromUnix(w.Began), fromUnix(w.LookedUp)},
+	}, w.Sealed, nil
+}
+
+// openJob adds to j what is sealed.
+func (s *sealer) openJob(key string, j *Job, sealed []byte) error {
+	plain, err := s.open(key, sealed)
+	if err != nil {
+		return err
+	}
+	var private wirePrivate
+	if err := cbor.Unmarshal(plain, &private); err != nil {
+		return fmt.Errorf("record %s: %w", key, err)
+	}
+	j.Data = private.Data
+	for _, d := range private.Outbox {
+		j.Outbox = append(j.Outbox, Delivery{d.Body, fromUnix(d.Until), d.Receipt, d.State, d.Attempt})
+	}
+	return nil
+}
+
+func (s *sealer) decodeJob(e entry) (Job, error) {
+	j, sealed, err := decodeClear(e)
+	if err != nil {
+		return Job{}, err
+	}
+	return j, s.openJob(e.key, &j, sealed)
+}
+
+func (s *sealer) encodeDoc(key string, d Doc, nonce uint64) ([]byte, error) {
+	return cbor.Marshal(wireDoc{Expires: toUnix(d.Expires), Nonce: nonce, Sealed: s.seal(key, d.Value)})
+}
+
+func (s *sealer) decodeDoc(e entry) (Doc, error) {
+	var w wireDoc
+	if err := cbor.Unmarshal(e.body, &w); err != nil {
+		return Doc{}, fmt.Errorf("record %s: %w", e.key, err)
+	}
+	_, segments, err := splitKey(e.key)
+	if err != nil {
+		return Doc{}, err
+	}
+	value, err := s.open(e.key, w.Sealed)
+	if err != nil {
+		return Doc{}, err
+	}
+	return Doc{Key: segments, Value: value, Revision: e.rev, Expires: fromUnix(w.Expires)}, nil
+}
+
+func (s *sealer) encodeTimer(key string, t Timer, nonce uint64) ([]byte, error) {
+	return cbor.Marshal(wireTimer{At: toUnix(t.At), Nonce: nonce, Sealed: s.seal(key, t.Body)})
+}
+
+func (s *sealer) decodeTimer(e entry) (Timer, error) {
+	var w wireTimer
+	if err := cbor.Unmarshal(e.body, &w); err != nil {
+		return Timer{}, fmt.Errorf("record %s: %w", e.key, err)
+	}
+	_, segments, err := splitKey(e.key)
+	if err != nil || len(segments) != 1 {
+		return Timer{}, fmt.Errorf("record %s is no timer", e.key)
+	}
+	body, err := s.open(e.key, w.Sealed)
+	if err != nil {
+		return Timer{}, err
+	}
+	return Timer{Key: segments[0], At: fromUnix(w.At), Body: body}, nil
+}
+
+// nonceOf returns the nonce of the write that stored a document or a timer.
+func nonceOf(e entry) uint64 {
+	var w wireDoc // both have it in the same place
+	if err := cbor.Unmarshal(e.body, &w); err != nil {
+		return 0
+	}
+	return w.Nonce
+}

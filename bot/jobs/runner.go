@@ -1,0 +1,446 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+const (
+	firstBackoff = 250 * time.Millisecond
+	maxBackoff   = 30 * time.Second
+	heartbeat    = 2 * time.Second  // how often a worker says that it is still at it
+	resaveFor    = 10 * time.Minute // how long the outcome of a call is tried to be saved
+)
+
+// runner is one [Store.Run].
+type runner struct {
+	*Store
+	h       Handler
+	ctx     context.Context // ends when what is running must end
+	workers chan struct{}
+	running sync.WaitGroup
+
+	mu   sync.Mutex
+	jobs map[string]*work // being worked on
+}
+
+// work is what a worker has in hand.
+type work struct {
+	saved uint64   // revision that it saved last
+	next  *message // what came for it meanwhile
+}
+
+// Run carries jobs and timers out until ctx is done. Then it begins nothing new, gives
+// what is running [Config.Grace] and returns; what was not finished is picked up by the
+// next Run, here or in another process. From then on Enqueue returns [ErrStopping].
+func (s *Store) Run(ctx context.Context, h Handler) error {
+	working, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
+	r := &runner{Store: s, h: h, ctx: working, workers: make(chan struct{}, s.cfg.Workers), jobs: make(map[string]*work)}
+
+	stopJobs, err := s.engine.consume(ctx, kindJob, func(m message) { r.dispatch(ctx, m, r.job) })
+	if err != nil {
+		return fmt.Errorf("take jobs: %w", err)
+	}
+	stopTimers, err := s.engine.consume(ctx, kindTimer, func(m message) { r.dispatch(ctx, m, r.timer) })
+	if err != nil {
+		stopJobs()
+		return fmt.Errorf("take timers: %w", err)
+	}
+	<-ctx.Done()
+	s.stopping.Store(true)
+	stopJobs()
+	stopTimers()
+
+	drained := make(chan struct{})
+	go func() { r.running.Wait(); close(drained) }()
+	select {
+	case <-drained:
+		return nil
+	case <-time.After(s.cfg.Grace):
+	}
+	stopWork()
+	select {
+	case <-drained:
+	case <-time.After(time.Second): // a handler that does not heed its context
+		s.log.Warn("steps were still running when their time was up; they are picked up at the next start")
+	}
+	return nil
+}
+
+// dispatch waits for a free worker and lets it work. Messages of one job come one after
+// the other: one that arrives while the job is worked on waits for that to end, in the
+// same worker; a newer one takes its place, and one that the worker itself has superseded
+// is dropped.
+func (r *runner) dispatch(ctx context.Context, m message, do func(message)) {
+	r.mu.Lock()
+	if w, ok := r.jobs[m.key]; ok {
+		if w.next == nil || w.next.rev <= m.rev {
+			w.next = &m
+		}
+		r.mu.Unlock()
+		return
+	}
+	r.mu.Unlock()
+
+	select {
+	case r.workers <- struct{}{}:
+	case <-ctx.Done():
+		return
+	}
+	w := &work{}
+	r.mu.Lock()
+	r.jobs[m.key] = w
+	r.mu.Unlock()
+	r.running.Go(func() {
+		defer func() { <-r.workers }()
+		for {
+			r.mu.Lock()
+			stale := m.rev < w.saved
+			r.mu.Unlock()
+			if stale {
+				m.receipt.ack()
+			} else {
+				do(m)
+			}
+			r.mu.Lock()
+			if w.next == nil || ctx.Err() != nil {
+				delete(r.jobs, m.key)
+				r.mu.Unlock()
+				return
+			}
+			m, w.next = *w.next, nil
+			r.mu.Unlock()
+		}
+	})
+}
+
+// superseded notes that the job's worker saved a newer revision.
+func (r *runner) superseded(key string, rev uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if w := r.jobs[key]; w != nil {
+		w.saved = max(w.saved, rev)
+	}
+}
+
+// beat tells the engine that the message is being worked on until the returned function
+// is called.
+func (r *runner) beat(m message) (stop func()) {
+	done := make(chan struct{})
+	var again func()
+	again = func() {
+		select {
+		case <-done:
+		default:
+			m.receipt.working()
+			time.AfterFunc(heartbeat, again)
+		}
+	}
+	t := time.AfterFunc(heartbeat, again)
+	return func() {
+		close(done)
+		t.Stop()
+	}
+}
+
+// job carries out one step.
+func (r *runner) job(m message) {
+	j, sealed, err := decodeClear(m.entry)
+	if err != nil {
+		r.log.Error("a job cannot be read", "err", err)
+		m.receipt.ack()
+		return
+	}
+	if j.State.Finished() {
+		m.receipt.ack()
+		return
+	}
+	now := r.cfg.Now()
+	if at, wait := r.due(&j, now); wait {
+		m.receipt.later(at.Sub(now))
+		return
+	}
+	if err := r.seal.openJob(m.key, &j, sealed); err != nil {
+		r.log.Error("a job cannot be read", "job", j.ID, "err", err)
+		m.receipt.later(maxBackoff)
+		return
+	}
+	stop := r.beat(m)
+	defer stop()
+	step := &step{r: r, m: m, j: &j, from: j.State}
+	if j.Attempt == 0 && j.State == Accepted {
+		if f := r.cfg.Observer.Started; f != nil {
+			f(j.Label, now.Sub(j.Created))
+		}
+	}
+	switch j.State {
+	case Accepted, AwaitingApproval, Called, Refused, Unknown:
+		step.next()
+	case Calling:
+		step.calling()
+	case Delivering:
+		step.deliver()
+	default:
+		r.log.Error("a job is in a state that this program does not know", "job", j.ID, "state", j.State)
+		m.receipt.later(maxBackoff)
+	}
+}
+
+// due returns when something has to be done for j, and whether that is still to come.
+func (r *runner) due(j *Job, now time.Time) (time.Time, bool) {
+	at := j.Wait
+	if j.State == Calling {
+		if j.phase == phaseRunning && !r.unbegun(j) {
+			at = r.lookupAt(j)
+		}
+		if notice := j.Created.Add(r.cfg.NoticeAfter); !j.Noticed && notice.Before(at) {
+			at = notice
+		}
+	}
+	return at, now.Before(at)
+}
+
+// lookupAt returns when a call that nobody is at any more can be looked up: nobody may
+// still send it, and the other side can no longer be acting on it.
+func (r *runner) lookupAt(j *Job) time.Time {
+	at := r.abandoned(j)
+	if settled := j.began.Add(r.cfg.ReconcileAfter); settled.After(at) {
+		return settled
+	}
+	return at
+}
+
+// step is one job in the hands of one worker.
+type step struct {
+	r    *runner
+	m    message
+	j    *Job
+	from State
+}
+
+// next asks the handler how to go on.
+func (s *step) next() {
+	r, j := s.r, s.j
+	var next Next
+	err := r.guard(func(ctx context.Context) (err error) {
+		next, err = r.h.Next(ctx, j)
+		return err
+	})
+	if r.ctx.Err() != nil {
+		return // picked up at the next start
+	}
+	if err != nil {
+		s.retry(err)
+		return
+	}
+	j.Attempt, j.Wait = 0, time.Time{}
+	switch next.kind {
+	case nextCall:
+		s.begin()
+	case nextAwait:
+		j.State, j.Wait = AwaitingApproval, next.until
+		s.save()
+	case nextRetry:
+		j.Wait = next.until
+		s.save()
+	default:
+		s.toOutbox()
+	}
+}
+
+// retry leaves the job in its state, to be tried again.
+func (s *step) retry(err error) {
+	s.r.log.Warn("a step failed and is tried again", "job", s.j.ID, "label", s.j.Label, "state", s.j.State, "attempt", s.j.Attempt+1, "err", err)
+	s.j.Attempt++
+	s.j.Wait = s.r.cfg.Now().Add(backoff(s.j.Attempt, err))
+	s.save()
+}
+
+// backoff returns how long to wait after the given number of failed tries.
+func backoff(attempt int, err error) time.Duration {
+	var after *RetryAfter
+	if errors.As(err, &after) && after.After > 0 {
+		return after.After + rand.N(firstBackoff)
+	}
+	d := firstBackoff << min(attempt-1, 10)
+	d = min(d, maxBackoff)
+	return d/2 + rand.N(d)
+}
+
+// toOutbox goes on with the deliveries.
+func (s *step) toOutbox() {
+	j := s.j
+	j.State, j.Attempt, j.Wait = Delivering, 0, time.Time{}
+	end := s.r.cfg.Now().Add(s.r.cfg.DeliveryWindow)
+	for i := range j.Outbox {
+		if d := &j.Outbox[i]; d.State == Pending && d.Until.IsZero() {
+			d.Until = end
+		}
+	}
+	s.skipEnded()
+	s.save()
+}
+
+// skipEnded moves on to the next delivery that has not ended, or ends the job.
+func (s *step) skipEnded() {
+	j := s.j
+	lost := false
+	for i := range j.Outbox {
+		if j.Outbox[i].State == Pending {
+			j.Delivery = i
+			return
+		}
+		lost = lost || j.Outbox[i].State == Lost
+	}
+	j.Delivery = len(j.Outbox)
+	j.State = Done
+	if lost {
+		j.State = Undeliverable
+	}
+}
+
+// deliver carries out one delivery.
+func (s *step) deliver() {
+	r, j := s.r, s.j
+	s.skipEnded()
+	if j.State.Finished() {
+		s.save()
+		return
+	}
+	d := &j.Outbox[j.Delivery]
+	now := r.cfg.Now()
+	var err error
+	if d.Until.IsZero() {
+		d.Until = now.Add(r.cfg.DeliveryWindow)
+	}
+	if now.After(d.Until) {
+		err = fmt.Errorf("its time is over: %w", ErrLost)
+	} else {
+		err = r.guard(func(ctx context.Context) error { return r.h.Deliver(ctx, j) })
+		if r.ctx.Err() != nil && err != nil {
+			return
+		}
+		d = &j.Outbox[j.Delivery] // the handler may have appended
+	}
+	switch {
+	case err == nil:
+		d.State = Sent
+	case errors.Is(err, ErrSkip):
+		d.State = Skipped
+	case errors.Is(err, ErrLost):
+		d.State = Lost
+	default:
+		d.Attempt++
+		j.Attempt++
+		j.Wait = r.cfg.Now().Add(backoff(d.Attempt, err))
+		if j.Wait.After(d.Until) {
+			d.State = Lost
+		} else {
+			r.log.Warn("a delivery failed and is tried again", "job", j.ID, "label", j.Label, "delivery", j.Delivery, "attempt", d.Attempt, "err", err)
+			s.save()
+			return
+		}
+	}
+	if d.State == Lost {
+		r.log.Error("a delivery reached nobody", "job", j.ID, "label", j.Label, "delivery", j.Delivery, "err", err)
+		if f := r.cfg.Observer.Lost; f != nil {
+			f(j.Label)
+		}
+	}
+	j.Attempt, j.Wait = 0, time.Time{}
+	s.skipEnded()
+	s.save()
+}
+
+// save stores the job. The stored record is delivered again, so the worker stops here.
+func (s *step) save() {
+	_ = s.saved(s.r.cfg.StepTimeout)
+}
+
+// saved is save with a time limit. The message is dealt with whatever it returns.
+func (s *step) saved(within time.Duration) error {
+	r, j := s.r, s.j
+	j.Updated = r.cfg.Now()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), within)
+	defer cancel()
+	err := r.write(ctx, s.m.key, j, j.Revision)
+	switch {
+	case err == nil:
+		r.observe(j, s.from)
+		s.from = j.State
+		if j.State != Calling {
+			r.forget(j.ID)
+		}
+		r.superseded(s.m.key, j.Revision)
+		s.m.receipt.ack()
+	case errors.Is(err, ErrConflict):
+		s.m.receipt.ack() // somebody saved a newer one, which is delivered by itself
+	default:
+		r.log.Error("a job could not be saved; its step is carried out again", "job", j.ID, "label", j.Label, "state", j.State, "err", err)
+		s.m.receipt.later(firstBackoff)
+	}
+	return err
+}
+
+// guard runs one step of the handler's, with a time limit, and makes a panic an error.
+func (r *runner) guard(f func(context.Context) error) (err error) {
+	ctx, cancel := context.WithTimeout(r.ctx, r.cfg.StepTimeout)
+	defer cancel()
+	return guarded(ctx, f)
+}
+
+func guarded(ctx context.Context, f func(context.Context) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: panic: %v\n%s", ErrUnknown, p, debug.Stack())
+		}
+	}()
+	return f(ctx)
+}
+
+// timer handles a timer that may be due.
+func (r *runner) timer(m message) {
+	t, err := r.seal.decodeTimer(m.entry)
+	if err != nil {
+		r.log.Error("a timer cannot be read", "err", err)
+		m.receipt.later(maxBackoff)
+		return
+	}
+	now := r.cfg.Now()
+	if now.Before(t.At) {
+		m.receipt.later(t.At.Sub(now))
+		return
+	}
+	stop := r.beat(m)
+	defer stop()
+	if f := r.cfg.Observer.Timer; f != nil {
+		f(now.Sub(t.At))
+	}
+	err = r.guard(func(ctx context.Context) error { return r.h.Timer(ctx, t) })
+	if err != nil {
+		if r.ctx.Err() == nil {
+			r.log.Warn("a timer failed and is tried again", "timer", t.Key, "err", err)
+		}
+		var after *RetryAfter
+		if errors.As(err, &after) {
+			m.receipt.later(after.After)
+			return
+		}
+		m.receipt.later(maxBackoff/2 + rand.N(maxBackoff/2))
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), r.cfg.StepTimeout)
+	defer cancel()
+	if err := r.engine.remove(ctx, m.key, m.rev); err != nil && !errors.Is(err, ErrConflict) {
+		r.log.Warn("a timer that went off could not be removed and will go off again", "timer", t.Key, "err", err)
+		m.receipt.later(firstBackoff)
+		return
+	}
+	m.receipt.ack()
+}

@@ -1,0 +1,539 @@
+package jobs
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Config is what a [Store] needs. The zero value of every field but Dir and NATSURL is
+// its default.
+type Config struct {
+	Dir       string // of the embedded engine; used when NATSURL is empty
+	NATSURL   string // of a cluster; comma-separated
+	NATSCreds string // path of a credentials file
+	Name      string // of the stream, and the first token of its subjects; default "meetbot"
+	Replicas  int    // on a cluster; default 3
+
+	// Keys encrypt, newest first: the first one seals, all of them open. With none, the
+	// embedded engine makes one at its first start, in the file "key" in Dir.
+	Keys [][]byte
+
+	Retention time.Duration // of finished jobs; default 168 h
+	MaxBytes  uint64        // of all records; default 1 GiB. New jobs are refused at 90 % of it
+	MinFree   uint64        // bytes free on Dir's disk below which new jobs are refused; default 64 MiB
+
+	Workers         int           // steps carried out at once; default 64
+	MaxWaiting      int           // jobs waiting for a worker above which new ones are refused; default 20,000
+	EnqueueWindow   time.Duration // in which a job must be confirmed as durable; default 2.4 s
+	StepTimeout     time.Duration // of one Next, Reconcile, Deliver, Notice or Timer; default 30 s
+	Lease           time.Duration // of one call; its context ends after two thirds. Default 45 s
+	ClockSkew       time.Duration // how far the clocks of two processes may be apart; default 1 min
+	CallWindow      time.Duration // after Created in which a call that sends nothing is tried; default 2 min
+	ReconcileAfter  time.Duration // after a call's begin in which the other side may still act on it; default 15 s
+	ReconcileWindow time.Duration // in which a failing Reconcile is tried; default 5 min
+	DeliveryWindow  time.Duration // of deliveries that do not say; default 1 h
+	NoticeAfter     time.Duration // default 10 s
+	Grace           time.Duration // what running steps get when Run ends; default 25 s
+
+	Log      *slog.Logger
+	Now      func() time.Time
+	Observer Observer
+}
+
+// Observer is told what happens, for metrics. Every function may be nil, and none may
+// wait. Labels are [Job.Label].
+type Observer struct {
+	Enqueued   func(took time.Duration, err error)
+	Duplicate  func(label string)
+	Transition func(label string, from, to State)
+	Started    func(label string, waited time.Duration) // since Created, at the first step
+	Replayed   func(label string, in State)             // a step is begun again that an earlier worker did not end
+	Lost       func(label string)                       // a delivery that reached nobody
+	Late       func(label string)                       // a late success was adopted
+	Timer      func(late time.Duration)
+	Reopened   func(err error) // the embedded engine was stuck and was opened again
+}
+
+func withDefaults(cfg Config) Config {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	def(&cfg.Retention, 168*time.Hour)
+	def(&cfg.EnqueueWindow, 2400*time.Millisecond)
+	def(&cfg.StepTimeout, 30*time.Second)
+	def(&cfg.Lease, 45*time.Second)
+	def(&cfg.ClockSkew, time.Minute)
+	def(&cfg.CallWindow, 2*time.Minute)
+	def(&cfg.ReconcileAfter, 15*time.Second)
+	def(&cfg.ReconcileWindow, 5*time.Minute)
+	def(&cfg.DeliveryWindow, time.Hour)
+	def(&cfg.NoticeAfter, 10*time.Second)
+	def(&cfg.Grace, 25*time.Second)
+	if cfg.Name == "" {
+		cfg.Name = "meetbot"
+	}
+	if cfg.Replicas == 0 {
+		cfg.Replicas = 3
+	}
+	if cfg.MaxBytes == 0 {
+		cfg.MaxBytes = 1 << 30
+	}
+	if cfg.MinFree == 0 {
+		cfg.MinFree = 64 << 20
+	}
+	if cfg.Workers == 0 {
+		cfg.Workers = 64
+	}
+	if cfg.MaxWaiting == 0 {
+		cfg.MaxWaiting = 20_000
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return cfg
+}
+
+// Store keeps jobs, documents and timers. Its methods may be used side by side.
+type Store struct {
+	cfg    Config
+	log    *slog.Logger
+	engine engine
+	seal   *sealer
+	owner  string // this process, in this life
+	subkey []byte // of fingerprints
+
+	stopping atomic.Bool
+	health   health
+
+	mu    sync.Mutex
+	begun map[string]uint64 // jobs whose call was begun here, and the revision that it was begun at
+
+	closing context.CancelFunc // ends what runs in the background
+	closed  chan struct{}      // nothing runs in the background any more
+	once    sync.Once
+	err     error
+}
+
+// OpenMemory opens a store that is gone with the process, for tests.
+func OpenMemory(cfg Config) (*Store, error) {
+	if len(cfg.Keys) == 0 {
+		cfg.Keys = [][]byte{make([]byte, KeySize)}
+	}
+	return newStore(context.Background(), withDefaults(cfg), newMemory())
+}
+
+// newStore takes over the engine, and closes it if it fails.
+func newStore(ctx context.Context, cfg Config, e engine) (*Store, error) {
+	seal, err := newSealer(cfg.Keys)
+	if err != nil {
+		return nil, errors.Join(err, e.close())
+	}
+	s := &Store{
+		cfg: cfg, log: cfg.Log, engine: e, seal: seal,
+		owner: rand.Text(), begun: make(map[string]uint64), closed: make(chan struct{}),
+	}
+	if err := s.openMeta(ctx); err != nil {
+		return nil, errors.Join(err, e.close())
+	}
+	background, cancel := context.WithCancel(context.Background())
+	s.closing = cancel
+	s.health.since = cfg.Now()
+	go func() {
+		defer close(s.closed)
+		s.watch(background)
+	}()
+	return s, nil
+}
+
+// Close releases the store. Run must have returned.
+func (s *Store) Close() error {
+	s.once.Do(func() {
+		s.stopping.Store(true)
+		s.closing()
+		<-s.closed
+		s.err = s.engine.close()
+	})
+	return s.err
+}
+
+// Fingerprint returns a short text that is the same for the same b in this store, also
+// after the encryption keys changed, and that says nothing about b to anybody who does not
+// hold them.
+func (s *Store) Fingerprint(b []byte) string {
+	m := hmac.New(sha256.New, s.subkey)
+	m.Write(b)
+	return hex.EncodeToString(m.Sum(nil)[:6])
+}
+
+func newNonce() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return binary.LittleEndian.Uint64(b[:])
+}
+
+// Enqueue stores a new job. When it returns nil the job is on disk and will be carried
+// out. The zero State is [Accepted], and a zero Created is now.
+//
+// With [ErrDuplicate] comes the job that is already there under this ID.
+// [ErrNotConfirmed] says that the job may or may not be stored: trying again with the
+// same ID is safe. With [ErrFull], [ErrBusy] and [ErrStopping] it is certainly not stored.
+func (s *Store) Enqueue(ctx context.Context, j Job) (Job, error) {
+	start := time.Now()
+	stored, err := s.enqueue(ctx, j)
+	if f := s.cfg.Observer.Enqueued; f != nil {
+		f(time.Since(start), err)
+	}
+	if errors.Is(err, ErrDuplicate) {
+		if f := s.cfg.Observer.Duplicate; f != nil {
+			f(j.Label)
+		}
+	}
+	return stored, err
+}
+
+func (s *Store) enqueue(ctx context.Context, j Job) (Job, error) {
+	key, err := jobKey(j.ID)
+	if err != nil {
+		return Job{}, err
+	}
+	if err := s.admit(); err != nil {
+		return Job{}, err
+	}
+	now := s.cfg.Now()
+	if j.State == "" {
+		j.State = Accepted
+	}
+	if j.Created.IsZero() {
+		j.Created = now
+	}
+	j.Updated = now
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.EnqueueWindow)
+	defer cancel()
+	err = s.write(ctx, key, &j, 0)
+	switch {
+	case errors.Is(err, ErrConflict):
+		there, err := s.Get(ctx, j.ID)
+		if err != nil {
+			return Job{}, fmt.Errorf("%w: %w", ErrNotConfirmed, err)
+		}
+		return there, ErrDuplicate
+	case err != nil:
+		return Job{}, err
+	}
+	s.health.enqueued()
+	return j, nil
+}
+
+// write stores j at the revision that it gets. After a lost answer it tries again until
+// ctx is done, and knows its own write when it finds it. It returns [ErrConflict],
+// [ErrFull] or [ErrNotConfirmed].
+func (s *Store) write(ctx context.Context, key string, j *Job, expect uint64) error {
+	j.nonce = newNonce()
+	body, err := s.seal.encodeJob(key, j)
+	if err != nil {
+		return err
+	}
+	var ttl time.Duration
+	if j.State.Finished() {
+		ttl = s.cfg.Retention
+	}
+	rev, err := s.put(ctx, key, body, expect, ttl, func(e entry) bool {
+		there, _, err := decodeClear(e)
+		return err == nil && there.nonce == j.nonce
+	})
+	if err == nil {
+		j.Revision = rev
+	}
+	return err
+}
+
+// put is engine.put until ctx is done. mine knows an own write again.
+func (s *Store) put(ctx context.Context, key string, body []byte, expect uint64, ttl time.Duration, mine func(entry) bool) (uint64, error) {
+	const pause = 25 * time.Millisecond
+	unsure := false
+	for {
+		rev, err := s.engine.put(ctx, key, body, expect, ttl)
+		s.health.wrote(err, s.cfg.Now())
+		switch {
+		case err == nil:
+			return rev, nil
+		case errors.Is(err, ErrConflict):
+			if !unsure {
+				return 0, ErrConflict
+			}
+			e, err := s.engine.get(ctx, key)
+			switch {
+			case err == nil && mine(e):
+				return e.rev, nil
+			case err == nil, errors.Is(err, ErrNotFound):
+				return 0, ErrConflict
+			}
+		case errors.Is(err, ErrFull) && !unsure:
+			return 0, err
+		default:
+			unsure = true
+		}
+		select {
+		case <-ctx.Done():
+			return 0, fmt.Errorf("%w: %w", ErrNotConfirmed, err)
+		case <-time.After(pause):
+		}
+	}
+}
+
+// Get returns the job with the given ID, or [ErrNotFound].
+func (s *Store) Get(ctx context.Context, id string) (Job, error) {
+	key, err := jobKey(id)
+	if err != nil {
+		return Job{}, err
+	}
+	e, err := s.engine.get(ctx, key)
+	if err != nil {
+		return Job{}, err
+	}
+	return s.seal.decodeJob(e)
+}
+
+// Update changes a job. The change is saved only if nobody else changed the job
+// meanwhile; else it is made again on the newer record. The save is the job's next
+// delivery: the runner goes on with it at once, unless change sets Wait.
+//
+// While a call is being made it returns [ErrConflict]. An error of change's is returned
+// as it is, and nothing is saved.
+func (s *Store) Update(ctx context.Context, id string, change func(*Job) error) (Job, error) {
+	key, err := jobKey(id)
+	if err != nil {
+		return Job{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.EnqueueWindow)
+	defer cancel()
+	for {
+		j, err := s.Get(ctx, id)
+		if err != nil {
+			return Job{}, err
+		}
+		now := s.cfg.Now()
+		if s.atWork(&j, now) {
+			return j, fmt.Errorf("a call is being made: %w", ErrConflict)
+		}
+		from := j.State
+		j.Wait, j.Attempt = time.Time{}, 0
+		if err := change(&j); err != nil {
+			return j, err
+		}
+		j.ID, j.Updated = id, now
+		err = s.write(ctx, key, &j, j.Revision)
+		switch {
+		case err == nil:
+			s.observe(&j, from)
+			return j, nil
+		case !errors.Is(err, ErrConflict):
+			return Job{}, err
+		}
+	}
+}
+
+// atWork says that a process is making j's call, as far as can be known.
+func (s *Store) atWork(j *Job, now time.Time) bool {
+	if j.State != Calling || j.phase != phaseRunning {
+		return false
+	}
+	return now.Before(s.abandoned(j))
+}
+
+// abandoned returns when the process that wrote `calling` can no longer be at it.
+func (s *Store) abandoned(j *Job) time.Time {
+	switch {
+	case j.Owner == s.owner:
+		return j.Lease
+	case s.engine.exclusive():
+		return j.Updated // that process is dead
+	default:
+		return j.Lease.Add(s.cfg.ClockSkew)
+	}
+}
+
+func (s *Store) observe(j *Job, from State) {
+	if f := s.cfg.Observer.Transition; f != nil && from != j.State {
+		f(j.Label, from, j.State)
+	}
+}
+
+// List returns the jobs, in no order. With unfinished it leaves out those that are over.
+// A record that cannot be read is an error, and the listing goes on after it.
+func (s *Store) List(ctx context.Context, unfinished bool) iter.Seq2[Job, error] {
+	return func(yield func(Job, error) bool) {
+		err := s.engine.list(ctx, kindJob, false, func(e entry) bool {
+			j, sealed, err := decodeClear(e)
+			if err == nil && unfinished && j.State.Finished() {
+				return true
+			}
+			if err == nil {
+				err = s.seal.openJob(e.key, &j, sealed)
+			}
+			return yield(j, err)
+		})
+		if err != nil {
+			yield(Job{}, err)
+		}
+	}
+}
+
+// Doc returns a document, or [ErrNotFound].
+func (s *Store) Doc(ctx context.Context, key ...string) (Doc, error) {
+	k, err := docKey(key)
+	if err != nil {
+		return Doc{}, err
+	}
+	e, err := s.engine.get(ctx, k)
+	if err != nil {
+		return Doc{}, err
+	}
+	d, err := s.seal.decodeDoc(e)
+	if err == nil && s.expired(d) {
+		return Doc{}, ErrNotFound
+	}
+	return d, err
+}
+
+func (s *Store) expired(d Doc) bool {
+	return !d.Expires.IsZero() && !s.cfg.Now().Before(d.Expires)
+}
+
+// PutDoc stores d if the stored document's revision is d.Revision (0: there is none), and
+// returns the new one. It returns [ErrConflict] if somebody else changed it,
+// [ErrNotConfirmed] if it may or may not be stored, and [ErrFull].
+func (s *Store) PutDoc(ctx context.Context, d Doc) (uint64, error) {
+	key, err := docKey(d.Key)
+	if err != nil {
+		return 0, err
+	}
+	var ttl time.Duration
+	if !d.Expires.IsZero() {
+		ttl = max(d.Expires.Sub(s.cfg.Now()), time.Second)
+	}
+	nonce := newNonce()
+	body, err := s.seal.encodeDoc(key, d, nonce)
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.EnqueueWindow)
+	defer cancel()
+	mine := func(e entry) bool { return nonceOf(e) == nonce }
+	rev, err := s.put(ctx, key, body, d.Revision, ttl, mine)
+	if errors.Is(err, ErrConflict) && d.Revision == 0 {
+		// An expired document is as good as none, also before the engine removed it.
+		if e, getErr := s.engine.get(ctx, key); getErr == nil {
+			if old, openErr := s.seal.decodeDoc(e); openErr == nil && s.expired(old) {
+				return s.put(ctx, key, body, e.rev, ttl, mine)
+			}
+		}
+	}
+	return rev, err
+}
+
+// DeleteDoc removes a document if its revision is still rev, and returns [ErrConflict] if
+// not or if it is gone.
+func (s *Store) DeleteDoc(ctx context.Context, rev uint64, key ...string) error {
+	k, err := docKey(key)
+	if err != nil {
+		return err
+	}
+	return s.engine.remove(ctx, k, rev)
+}
+
+// Docs returns the documents whose keys begin with the given segments, in the order of
+// their keys, at most limit of them if limit is above zero. On a cluster it may miss what
+// another process wrote within the last moments.
+func (s *Store) Docs(ctx context.Context, limit int, prefix ...string) ([]Doc, error) {
+	k := kindDoc
+	if len(prefix) > 0 {
+		var err error
+		if k, err = docKey(prefix); err != nil {
+			return nil, err
+		}
+	}
+	var docs []Doc
+	var failed error
+	err := s.engine.list(ctx, k, true, func(e entry) bool {
+		d, err := s.seal.decodeDoc(e)
+		if err != nil {
+			failed = err
+			return false
+		}
+		if !s.expired(d) {
+			docs = append(docs, d)
+		}
+		return limit <= 0 || len(docs) < limit
+	})
+	return docs, errors.Join(err, failed)
+}
+
+// SetTimer stores a timer, also in place of one with the same key. It goes off at t.At or
+// within a second after, never before, once or (after a crash) more than once.
+func (s *Store) SetTimer(ctx context.Context, t Timer) error {
+	key, err := timerKey(t.Key)
+	if err != nil {
+		return err
+	}
+	nonce := newNonce()
+	body, err := s.seal.encodeTimer(key, t, nonce)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.EnqueueWindow)
+	defer cancel()
+	var rev uint64
+	for {
+		_, err := s.put(ctx, key, body, rev, 0, func(e entry) bool { return nonceOf(e) == nonce })
+		if !errors.Is(err, ErrConflict) {
+			return err
+		}
+		e, err := s.engine.get(ctx, key)
+		switch {
+		case err == nil:
+			rev = e.rev
+		case errors.Is(err, ErrNotFound):
+			rev = 0
+		default:
+			return fmt.Errorf("%w: %w", ErrNotConfirmed, err)
+		}
+	}
+}
+
+// CancelTimer removes a timer. One that is not there, or that is going off right now, is
+// no error.
+func (s *Store) CancelTimer(ctx context.Context, key string) error {
+	k, err := timerKey(key)
+	if err != nil {
+		return err
+	}
+	for {
+		e, err := s.engine.get(ctx, k)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			return nil
+		case err != nil:
+			return err
+		}
+		if err := s.engine.remove(ctx, k, e.rev); !errors.Is(err, ErrConflict) {
+			return err
+		}
+	}
+}
