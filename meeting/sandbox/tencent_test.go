@@ -322,7 +322,7 @@ func TestGetByCode(t *testing.T) {
 	_, answer = p.tencent(http.MethodGet, uri+"&userid=stranger&operator_id=operator&operator_id_type=1", nil)
 	assert.Zero(t, code(answer), "of both, operator_id counts")
 	for uri, want := range map[string]int{
-		uri: 190004,
+		uri:                           190004,
 		uri + "&operator_id=operator": 190004,
 		uri + "&userid=stranger":      190001,
 		"/v1/meetings?meeting_code=12345678&userid=operator&instanceid=1":      190004,
