@@ -240,7 +240,7 @@ func checkPush(p meeting.PushTarget) string {
 	return ""
 }
 
-// isRTMP is all that the API's own limits say of an address; [meeting.CheckPush] knows
+// isRTMP is all that the API's own limits say of an address; [meeting.SplitPush] knows
 // what people get wrong.
 func isRTMP(address string) bool {
 	scheme, rest, ok := strings.Cut(address, "://")
