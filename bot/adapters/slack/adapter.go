@@ -1,0 +1,364 @@
+// Package slack brings the commands to Slack.
+//
+// An event arrives over Socket Mode or over signed HTTP; behind the transport there is one
+// way. It is turned into a [commands.Request] and parsed without any call to Slack. What
+// is to be done is written down by [Bot.Accept] first and acknowledged after, with an
+// empty answer; a form is opened and an immediate private answer is given right after the
+// acknowledgement. Everything else is posted later, by the job, through [Adapter.Post].
+//
+// Slack has no idempotent posting: a crash between Slack's taking a message and our record
+// of it shows that message twice, unless the bot may read the history and finds its own
+// message by its metadata.
+package slack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	slackapi "github.com/slack-go/slack"
+	"golang.org/x/sync/singleflight"
+
+	"meetbot/bot/adapters/chat"
+	"meetbot/bot/commands"
+	"meetbot/config/secret"
+)
+
+// Bot is what the adapter asks of the command layer.
+type Bot interface {
+	// Parse decides what becomes of a request, without any input or output.
+	Parse(r commands.Request) commands.Decision
+	// Accept returns once the decision is durable, or with what to tell instead.
+	Accept(ctx context.Context, d commands.Decision) commands.Acceptance
+}
+
+// Config is what an [Adapter] needs to know.
+type Config struct {
+	BotToken secret.String // xoxb-…
+	// AppToken turns Socket Mode on, SigningSecret the HTTP endpoints; at least one is
+	// needed.
+	AppToken      secret.String // xapp-…
+	SigningSecret secret.String
+
+	APIURL string // base of the Web API; empty: Slack's
+	// MeetCommand and LivepushCommand are the names in Slack, with their slash; empty:
+	// "/meet" and "/livepush".
+	MeetCommand     string
+	LivepushCommand string
+	Locale          string // where the person's own is not known
+	// Connections is how many Socket Mode connections are kept; 0: two, so that one that
+	// Slack refreshes leaves no gap.
+	Connections int
+
+	HTTPClient *http.Client // nil: one with the environment's proxy and a time limit
+	Now        func() time.Time
+	Observe    Observer
+}
+
+// Observer is told of what happens, for metrics. A nil function is not called.
+type Observer struct {
+	// Acked: an event of that kind ("command", "action", "form", "mention", "shortcut") was
+	// acknowledged that long after it arrived.
+	Acked func(kind string, took time.Duration)
+	// Waited: a call was held back by a rate limit.
+	Waited func(d time.Duration)
+	// Failed: Slack refused a call, or could not be reached. The kind is Slack's error code,
+	// "http_5xx" or "transport".
+	Failed func(method, kind string)
+}
+
+// ErrTokenRefused is returned by [Adapter.Run] when Slack does not accept a token.
+var ErrTokenRefused = errors.New("Slack refuses the token") //nolint:staticcheck // a name
+
+// Adapter is the bot in one Slack workspace. It implements [commands.Poster] and
+// [commands.Directory].
+type Adapter struct {
+	cfg Config
+	bot Bot
+	log *slog.Logger
+	now func() time.Time
+
+	api    *slackapi.Client
+	client *http.Client
+
+	pulse    *chat.Pulse
+	channels *chat.Pace // one post a second and channel
+	methods  *chat.Pace // held as Retry-After says
+	edits    *chat.Pace
+	seen     *chat.Seen
+	hooks    hooks
+	users    cache[slackapi.User]
+	groups   cache[[]string]
+	flights  singleflight.Group
+	pending  edits // by message: which edit is the newest
+
+	self atomic.Pointer[identity] // nil until auth.test has answered
+
+	stopOnce sync.Once
+	stopped  chan struct{} // closed when a token is refused
+	busy     busy
+}
+
+// identity is what auth.test says about the bot.
+type identity struct {
+	userID, userName string
+	team, enterprise string
+	scopes           []string
+}
+
+func (i *identity) has(scope string) bool { return i != nil && slices.Contains(i.scopes, scope) }
+
+var commandName = regexp.MustCompile(`^/[^\s/A-Z]{1,31}$`)
+
+// New returns an adapter. It sends nothing.
+func New(cfg Config, bot Bot, log *slog.Logger) (*Adapter, error) {
+	cfg.MeetCommand = cmpOr(cfg.MeetCommand, "/meet")
+	cfg.LivepushCommand = cmpOr(cfg.LivepushCommand, "/livepush")
+	cfg.APIURL = cmpOr(cfg.APIURL, slackapi.APIURL)
+	if cfg.Connections == 0 {
+		cfg.Connections = defaultConnections
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.HTTPClient == nil {
+		cfg.HTTPClient = &http.Client{Timeout: 20 * time.Second}
+	}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	var faults []error
+	if !strings.HasPrefix(cfg.BotToken.Reveal(), "xoxb-") {
+		faults = append(faults, errors.New("the bot token is missing or is not one (it begins with xoxb-)"))
+	}
+	if !cfg.AppToken.IsZero() && !strings.HasPrefix(cfg.AppToken.Reveal(), "xapp-") {
+		faults = append(faults, errors.New("the app-level token is not one (it begins with xapp-)"))
+	}
+	if cfg.AppToken.IsZero() && cfg.SigningSecret.IsZero() {
+		faults = append(faults, errors.New("neither an app-level token (Socket Mode) nor a signing secret (HTTP) is given"))
+	}
+	if cfg.Connections < 1 || cfg.Connections > maxConnections {
+		faults = append(faults, fmt.Errorf("Slack takes 1 to %d connections", maxConnections)) //nolint:staticcheck // a name
+	}
+	for _, name := range []string{cfg.MeetCommand, cfg.LivepushCommand} {
+		if !commandName.MatchString(name) {
+			faults = append(faults, fmt.Errorf("%q cannot be a slash command: it begins with a slash and has no capitals and no blanks", name))
+		}
+	}
+	if cfg.MeetCommand == cfg.LivepushCommand {
+		faults = append(faults, fmt.Errorf("both commands are called %q", cfg.MeetCommand))
+	}
+	if u, err := url.Parse(cfg.APIURL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		faults = append(faults, errors.New("the API URL is not an http or https URL"))
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	cfg.APIURL = strings.TrimSuffix(cfg.APIURL, "/") + "/"
+
+	a := &Adapter{
+		cfg: cfg, bot: bot, log: log, now: cfg.Now,
+		client:   cfg.HTTPClient,
+		pulse:    chat.NewPulse(cfg.Now),
+		channels: chat.NewPace(postInterval, postPatience, cfg.Observe.Waited),
+		methods:  chat.NewPace(0, 0, cfg.Observe.Waited),
+		edits:    chat.NewPace(postInterval, postPatience, cfg.Observe.Waited),
+		seen:     chat.NewSeen(time.Hour, 10_000),
+		stopped:  make(chan struct{}),
+	}
+	a.api = slackapi.New(cfg.BotToken.Reveal(),
+		slackapi.OptionAPIURL(cfg.APIURL),
+		slackapi.OptionAppLevelToken(cfg.AppToken.Reveal()),
+		slackapi.OptionHTTPClient(bounded{cfg.HTTPClient}),
+		slackapi.OptionLog(silent{}),
+	)
+	return a, nil
+}
+
+func cmpOr(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// silent is the library's logger: what it has to say may hold tokens and messages.
+type silent struct{}
+
+func (silent) Output(int, string) error { return nil }
+
+// Health returns how the adapter is.
+func (a *Adapter) Health() chat.Health { return a.pulse.Health() }
+
+// Run connects, and returns nil when ctx is done and what is under way is acknowledged.
+// It returns an error that matches [ErrTokenRefused] if a token is refused at the start. A
+// token that is refused later stops the adapter: it says so once, takes nothing more, and
+// stays unhealthy until the process is started with another token.
+func (a *Adapter) Run(ctx context.Context) error {
+	if err := a.identify(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	var sockets sync.WaitGroup
+	refused := make(chan error, a.cfg.Connections)
+	if a.cfg.AppToken.IsZero() {
+		a.pulse.Set(chat.Running)
+	} else {
+		var live atomic.Int32
+		for range a.cfg.Connections {
+			sockets.Go(func() {
+				if err := a.connect(ctx, &live); err != nil {
+					refused <- err
+				}
+			})
+		}
+	}
+	select {
+	case err := <-refused: // only before the first connection
+		a.stop("apps.connections.open", err)
+		sockets.Wait()
+		return err
+	case <-ctx.Done():
+	case <-a.stopped:
+		<-ctx.Done()
+	}
+	sockets.Wait()
+	a.busy.drain(drainTimeout)
+	return nil
+}
+
+// drainTimeout bounds what is left to do when the process stops.
+const drainTimeout = 5 * time.Second
+
+const maxBackoff = time.Minute
+
+// identify asks Slack who the bot is and what it may do, until it gets an answer.
+func (a *Adapter) identify(ctx context.Context) error {
+	for wait := time.Second; ; wait = min(2*wait, maxBackoff) {
+		if err := a.whoAmI(ctx); err == nil || errors.Is(err, ErrTokenRefused) {
+			return err
+		} else if ctx.Err() == nil {
+			a.log.WarnContext(ctx, "Slack cannot be reached, trying again", "in", wait, "err", err)
+		}
+		if !sleep(ctx, wait) {
+			return ctx.Err()
+		}
+	}
+}
+
+// requiredScopes are those without which the commands do not work at all.
+var requiredScopes = []string{"commands", "chat:write"}
+
+func (a *Adapter) whoAmI(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	res, err := a.api.AuthTestContext(ctx)
+	if err != nil {
+		return a.fault("auth.test", "", err)
+	}
+	id := &identity{userID: res.UserID, userName: res.User, team: res.TeamID, enterprise: res.EnterpriseID}
+	for scope := range strings.SplitSeq(res.Header.Get("X-Oauth-Scopes"), ",") {
+		if scope = strings.TrimSpace(scope); scope != "" {
+			id.scopes = append(id.scopes, scope)
+		}
+	}
+	a.self.Store(id)
+	a.log.InfoContext(ctx, "signed in to Slack", "team", id.team, "bot", id.userID, "scopes", id.scopes)
+	for _, scope := range requiredScopes {
+		if !id.has(scope) {
+			a.log.ErrorContext(ctx, "the Slack app lacks a scope it cannot work without: add it under OAuth & Permissions and reinstall the app", "scope", scope)
+		}
+	}
+	return nil
+}
+
+// Scopes returns what the app was granted, sorted; nil until Slack has been asked.
+func (a *Adapter) Scopes() []string {
+	id := a.self.Load()
+	if id == nil {
+		return nil
+	}
+	return slices.Sorted(slices.Values(id.scopes))
+}
+
+// Check asks Slack once whether it takes the bot token, and fills [Adapter.Scopes].
+func (a *Adapter) Check(ctx context.Context) error { return a.whoAmI(ctx) }
+
+// stop ends the adapter for good.
+func (a *Adapter) stop(method string, err error) {
+	a.stopOnce.Do(func() {
+		a.pulse.Failed(err)
+		a.pulse.Set(chat.Stopped)
+		a.log.Error("Slack no longer accepts the token: the Slack adapter has stopped. Reinstall the app or set a new token, then restart the bot",
+			"method", method, "err", err)
+		close(a.stopped)
+	})
+}
+
+func (a *Adapter) isStopped() bool {
+	select {
+	case <-a.stopped:
+		return true
+	default:
+		return false
+	}
+}
+
+func (a *Adapter) text(locales ...string) commands.Text {
+	return commands.TextFor(append(locales, a.cfg.Locale)...)
+}
+
+// sleep reports whether it slept the whole time.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// busy counts what is under way, so that a stopping process can wait for it.
+type busy struct {
+	mu     sync.RWMutex
+	closed bool
+	wg     sync.WaitGroup
+}
+
+// begin reports whether something new may begin; then end must be called.
+func (b *busy) begin() bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if b.closed {
+		return false
+	}
+	b.wg.Add(1)
+	return true
+}
+
+func (b *busy) end() { b.wg.Done() }
+
+func (b *busy) drain(limit time.Duration) {
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
+	done := make(chan struct{})
+	go func() { b.wg.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(limit):
+	}
+}

@@ -1,0 +1,393 @@
+package slack
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	slackapi "github.com/slack-go/slack"
+	"github.com/slack-go/slack/slackevents"
+
+	"meetbot/bot/adapters/chat"
+	"meetbot/bot/commands"
+	"meetbot/bot/jobs"
+)
+
+// event is one thing that Slack delivered and that a person asked.
+type event struct {
+	kind    string // for metrics: "command", "action", "form", "mention", "shortcut"
+	req     commands.Request
+	trigger string         // opens a form, for three seconds
+	view    *slackapi.View // a form that was sent
+	hook    string         // the response_url
+}
+
+// origin is how to answer a request later. It is stored encrypted.
+type origin struct {
+	Hook string    `json:"hook,omitempty"` // the response_url
+	At   time.Time `json:"at,omitzero"`    // when it was given
+}
+
+func (o origin) encode() []byte {
+	b, _ := json.Marshal(o) // a string and a time can always be encoded
+	return b
+}
+
+func decodeOrigin(b []byte) origin {
+	var o origin
+	if json.Unmarshal(b, &o) != nil {
+		return origin{}
+	}
+	return o
+}
+
+// errNotForUs is returned for an event that asks nothing of the bot.
+var errNotForUs = errors.New("nothing is asked")
+
+const shortcutID = "meet_about" // the message shortcut "Start a meeting about this"
+
+// Names that a slash command arrives under, as the declarations call them.
+const (
+	meetCommand     = "meet"
+	livepushCommand = "livepush"
+)
+
+func requestID(parts ...string) string {
+	id := string(commands.Slack) + ":" + strings.Join(parts, ":")
+	if len(id) > 200 {
+		id = id[:200]
+	}
+	return id
+}
+
+func kindOf(channel, name string) commands.PlaceKind {
+	switch {
+	case strings.HasPrefix(channel, "D"):
+		return commands.InDirect
+	case strings.HasPrefix(name, "mpdm-"):
+		return commands.InGroup
+	}
+	return commands.InChannel
+}
+
+// command turns a slash command into a request.
+// https://docs.slack.dev/interactivity/implementing-slash-commands#app_command_handling
+func (a *Adapter) command(c slackapi.SlashCommand) (event, error) {
+	var name string
+	switch c.Command {
+	case a.cfg.MeetCommand:
+		name = meetCommand
+	case a.cfg.LivepushCommand:
+		name = livepushCommand
+	default:
+		return event{}, fmt.Errorf("unknown slash command %q: the app's settings and the bot's differ", c.Command)
+	}
+	if c.TriggerID == "" || c.UserID == "" || c.ChannelID == "" {
+		return event{}, errors.New("a slash command without trigger, user or channel")
+	}
+	return a.stamp(event{kind: "command", trigger: c.TriggerID, hook: c.ResponseURL, req: commands.Request{
+		ID:      requestID(c.TeamID, c.TriggerID),
+		User:    commands.User{ID: c.UserID, Name: c.UserName},
+		Place:   commands.Place{Platform: commands.Slack, Team: c.TeamID, Channel: c.ChannelID, Kind: kindOf(c.ChannelID, c.ChannelName)},
+		Command: name, Text: c.Text,
+	}}, a.now()), nil
+}
+
+// stamp fills in when it was asked and how to answer.
+func (a *Adapter) stamp(e event, at time.Time) event {
+	e.req.At = at
+	e.req.Origin = origin{Hook: e.hook, At: at}.encode()
+	return e
+}
+
+// interaction turns a pressed button, a sent form or a used shortcut into a request.
+// https://docs.slack.dev/reference/interaction-payloads
+func (a *Adapter) interaction(c slackapi.InteractionCallback) (event, error) {
+	team := cmp.Or(c.Team.ID, c.User.TeamID)
+	user := commands.User{ID: c.User.ID, Name: c.User.Name}
+	if user.ID == "" {
+		return event{}, errors.New("an interaction without a user")
+	}
+	channel := cmp.Or(c.Channel.ID, c.Container.ChannelID)
+	place := commands.Place{Platform: commands.Slack, Team: team, Channel: channel, Kind: kindOf(channel, c.Channel.Name)}
+	switch c.Type {
+	case slackapi.InteractionTypeBlockActions:
+		return a.click(c, user, place)
+	case slackapi.InteractionTypeMessageAction:
+		if c.CallbackID != shortcutID {
+			return event{}, errNotForUs
+		}
+		place.Thread = cmp.Or(c.Message.ThreadTimestamp, c.Message.Timestamp)
+		return a.stamp(event{kind: "shortcut", trigger: c.TriggerID, hook: c.ResponseURL, req: commands.Request{
+			ID: requestID(team, c.TriggerID), User: user, Place: place,
+			Command: meetCommand, About: plain(c.Message.Text),
+		}}, a.now()), nil
+	case slackapi.InteractionTypeViewSubmission:
+		return a.submission(c, user)
+	}
+	return event{}, errNotForUs
+}
+
+func (a *Adapter) click(c slackapi.InteractionCallback, user commands.User, place commands.Place) (event, error) {
+	for _, pressed := range c.ActionCallback.BlockActions {
+		if pressed == nil {
+			continue
+		}
+		action, ok := commands.ParseAction(pressed.Value)
+		if !ok {
+			continue // a link button: Slack reports it as well
+		}
+		if place.Channel == "" || c.TriggerID == "" {
+			return event{}, errors.New("a button without a place or a trigger")
+		}
+		place.Thread = cmp.Or(c.Container.ThreadTs, c.Message.ThreadTimestamp)
+		message := cmp.Or(c.Container.MessageTs, c.Message.Timestamp)
+		if place.Thread == message {
+			place.Thread = "" // the card is the thread's root, and was pressed in the channel
+		}
+		id := requestID(place.Team, c.TriggerID)
+		if chat.Once(action) {
+			revision := "0"
+			if c.Message.Edited != nil {
+				revision = c.Message.Edited.Timestamp
+			}
+			id = requestID(place.Team, place.Channel, message, revision, action.String(), user.ID)
+		}
+		return a.stamp(event{kind: "action", trigger: c.TriggerID, hook: c.ResponseURL, req: commands.Request{
+			ID: id, User: user, Place: place, Action: &action,
+		}}, a.now()), nil
+	}
+	return event{}, errNotForUs
+}
+
+// mention turns "@bot meet …" into a request.
+// https://docs.slack.dev/reference/events/app_mention
+func (a *Adapter) mention(team string, m slackevents.AppMentionEvent) (event, error) {
+	if m.BotID != "" || m.User == "" || m.Channel == "" || m.TimeStamp == "" {
+		return event{}, errNotForUs
+	}
+	self := a.self.Load()
+	if self != nil && m.User == self.userID {
+		return event{}, errNotForUs
+	}
+	name, text := a.spoken(m.Text)
+	now := a.now()
+	at := now
+	// Slack repeats an event for an hour; the message's own time says how old the wish is.
+	if seconds, err := strconv.ParseFloat(m.TimeStamp, 64); err == nil {
+		if t := time.Unix(int64(seconds), 0); t.Before(now) {
+			at = t
+		}
+	}
+	return a.stamp(event{kind: "mention", req: commands.Request{
+		ID:      requestID(team, m.Channel, m.TimeStamp),
+		User:    commands.User{ID: m.User},
+		Place:   commands.Place{Platform: commands.Slack, Team: team, Channel: m.Channel, Thread: cmp.Or(m.ThreadTimeStamp, m.TimeStamp)},
+		Command: name, Text: text, InTheOpen: true,
+	}}, at), nil
+}
+
+var leadingMention = regexp.MustCompile(`^\s*<@([UW][A-Z0-9]+)(?:\|[^>]*)?>`)
+
+// spoken splits a line in which the bot is mentioned into a command and its text. A line
+// that is none asks for help.
+func (a *Adapter) spoken(line string) (name, text string) {
+	if self := a.self.Load(); self != nil {
+		if _, rest, ok := strings.Cut(line, "<@"+self.userID); ok {
+			if _, after, ok := strings.Cut(rest, ">"); ok {
+				line = after
+			}
+		}
+	} else {
+		line = leadingMention.ReplaceAllString(line, "")
+	}
+	// The ideographic space is what a Chinese keyboard types.
+	line = strings.TrimLeft(line, " \t\r\n\u00a0\u3000,，:：")
+	word, rest := line, ""
+	if i := strings.IndexFunc(line, func(r rune) bool { return r == ' ' || r == '\n' || r == '\t' || r == '\u00a0' || r == '\u3000' }); i >= 0 {
+		word, rest = line[:i], line[i:]
+	}
+	word = strings.TrimPrefix(strings.ToLower(word), "/")
+	switch word {
+	case meetCommand, strings.TrimPrefix(a.cfg.MeetCommand, "/"):
+		return meetCommand, strings.TrimSpace(rest)
+	case livepushCommand, strings.TrimPrefix(a.cfg.LivepushCommand, "/"):
+		return livepushCommand, strings.TrimSpace(rest)
+	}
+	return meetCommand, "help"
+}
+
+var markup = regexp.MustCompile(`<([^<>|]*)(?:\|([^<>]*))?>`)
+
+var unescape = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&")
+
+// plain is what a person reads of a message's text.
+// https://docs.slack.dev/messaging/formatting-message-text#retrieving-messages
+func plain(text string) string {
+	text = markup.ReplaceAllStringFunc(text, func(m string) string {
+		part := markup.FindStringSubmatch(m)
+		target, label := part[1], part[2]
+		switch {
+		case strings.HasPrefix(target, "@"):
+			return "@" + strings.TrimPrefix(cmp.Or(label, target[1:]), "@")
+		case strings.HasPrefix(target, "#"):
+			return "#" + cmp.Or(label, target[1:])
+		case strings.HasPrefix(target, "!"):
+			return "@" + strings.TrimPrefix(cmp.Or(label, target[1:]), "@")
+		}
+		return cmp.Or(label, target)
+	})
+	return strings.TrimSpace(unescape.Replace(text))
+}
+
+// serve decides about an event and returns what the acknowledgement says: nil for
+// nothing. When it returns, the event may be acknowledged.
+func (a *Adapter) serve(ctx context.Context, e event) any {
+	d := a.bot.Parse(e.req)
+	switch {
+	case d.Ask != nil:
+		return a.accept(ctx, e, d)
+	case d.Faults != nil && e.view != nil:
+		return faults(*e.view, a.inLanguage(ctx, e, d).Faults)
+	case d.Form != nil && e.view != nil:
+		return slackapi.NewUpdateViewSubmissionResponse(new(a.modal(*a.inLanguage(ctx, e, d).Form, e.req)))
+	case d.Form != nil && a.seen.First(e.req.ID):
+		a.later(ctx, func(ctx context.Context) { a.open(ctx, e, d) })
+	case d.Reply != nil && (e.view != nil || a.seen.First(e.req.ID)):
+		a.later(ctx, func(ctx context.Context) {
+			if reply := a.inLanguage(ctx, e, d).Reply; reply != nil {
+				a.tell(ctx, e.req, *reply)
+			}
+		})
+	}
+	return nil
+}
+
+func (a *Adapter) accept(ctx context.Context, e event, d commands.Decision) any {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), chat.AckTimeout)
+	defer cancel()
+	accepted := a.bot.Accept(ctx, d)
+	if accepted.Reply == nil {
+		return nil
+	}
+	if e.view != nil {
+		// The form stays open with what was typed; it can be sent again.
+		return faults(*e.view, map[string]string{"": strings.TrimSpace(accepted.Reply.Title + " " + accepted.Reply.Text)})
+	}
+	a.later(ctx, func(ctx context.Context) { a.tell(ctx, e.req, *accepted.Reply) })
+	return nil
+}
+
+// languageTimeout bounds looking up a person's language while a form waits to be opened.
+const languageTimeout = 700 * time.Millisecond
+
+// inLanguage returns the decision in the person's own language, if that can be found out
+// in time. A decision in the fallback language is as good for everything but reading.
+func (a *Adapter) inLanguage(ctx context.Context, e event, d commands.Decision) commands.Decision {
+	if e.req.User.Locale != "" {
+		return d
+	}
+	ctx, cancel := context.WithTimeout(ctx, languageTimeout)
+	defer cancel()
+	profile, err := a.Profile(ctx, e.req.Place, e.req.User.ID)
+	if err != nil || profile.Locale == "" {
+		return d
+	}
+	e.req.User.Locale = profile.Locale
+	again := a.bot.Parse(e.req)
+	if (again.Form == nil) != (d.Form == nil) || (again.Reply == nil) != (d.Reply == nil) || (again.Faults == nil) != (d.Faults == nil) {
+		return d
+	}
+	return again
+}
+
+// laterTimeout bounds what follows an acknowledgement without being a job.
+const laterTimeout = 20 * time.Second
+
+// later does something after the acknowledgement.
+func (a *Adapter) later(ctx context.Context, f func(context.Context)) {
+	if !a.busy.begin() {
+		return
+	}
+	go func() {
+		defer a.busy.end()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), laterTimeout)
+		defer cancel()
+		f(ctx)
+	}()
+}
+
+// tell gives a private answer at once; it is not a job and is not kept.
+func (a *Adapter) tell(ctx context.Context, r commands.Request, reply commands.Reply) {
+	p := commands.Post{Slot: commands.SlotPrivate, Place: r.Place, User: r.User, Origin: r.Origin, Asked: r.At, Reply: reply}
+	for wait := time.Second; ; wait *= 2 {
+		_, err := a.Post(ctx, p)
+		if err == nil || errors.Is(err, commands.ErrSkip) {
+			return
+		}
+		pause := wait
+		if limited, ok := errors.AsType[*jobs.RetryAfter](err); ok {
+			pause = limited.After
+		}
+		if errors.Is(err, commands.ErrLost) || !sleep(ctx, pause) {
+			a.log.WarnContext(ctx, "private answer not given", "request", r.ID, "err", err)
+			return
+		}
+	}
+}
+
+// open opens a form.
+func (a *Adapter) open(ctx context.Context, e event, d commands.Decision) {
+	form := *a.inLanguage(ctx, e, d).Form
+	err := a.call(ctx, "views.open", "", func() error {
+		_, err := a.api.OpenViewContext(ctx, e.trigger, a.modal(form, e.req))
+		return err
+	})
+	if err == nil {
+		return
+	}
+	a.log.WarnContext(ctx, "form not opened", "form", form.ID, "err", err)
+	t := a.text(e.req.User.Locale, a.localeOf(e.req.User.ID))
+	a.tell(ctx, e.req, commands.Reply{Tone: commands.Bad, Title: t.T("slack.form_failed.title"), Text: t.T("slack.form_failed")})
+}
+
+// faults puts what is wrong with a form on its fields. What belongs to no field that is
+// there is said on the first.
+func faults(v slackapi.View, wrong map[string]string) *slackapi.ViewSubmissionResponse {
+	var names []string
+	for _, b := range v.Blocks.BlockSet {
+		if input, ok := b.(*slackapi.InputBlock); ok {
+			names = append(names, input.BlockID)
+		}
+	}
+	if len(names) == 0 && v.State != nil { // a payload without its blocks
+		for name := range v.State.Values {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+	}
+	on := map[string]string{}
+	var rest []string
+	for _, name := range slices.Sorted(maps.Keys(wrong)) {
+		if slices.Contains(names, name) {
+			on[name] = wrong[name]
+		} else {
+			rest = append(rest, wrong[name])
+		}
+	}
+	if len(rest) > 0 && len(names) > 0 {
+		on[names[0]] = strings.TrimSpace(strings.Join(append(rest, on[names[0]]), " "))
+	}
+	for name := range on {
+		on[name], _ = chat.Cut(on[name], maxHint)
+	}
+	return slackapi.NewErrorsViewSubmissionResponse(on)
+}

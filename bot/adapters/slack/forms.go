@@ -1,0 +1,163 @@
+package slack
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+
+	slackapi "github.com/slack-go/slack"
+
+	"meetbot/bot/adapters/chat"
+	"meetbot/bot/commands"
+)
+
+// https://docs.slack.dev/reference/views/modal-views
+
+// metadata is what a form carries from where it was opened to where it is sent: IDs only,
+// since it lies with Slack.
+type metadata struct {
+	Arg     string             `json:"arg,omitempty"`
+	User    string             `json:"user"`
+	Team    string             `json:"team,omitempty"`
+	Channel string             `json:"channel,omitempty"`
+	Thread  string             `json:"thread,omitempty"`
+	Kind    commands.PlaceKind `json:"kind,omitempty"`
+	Hook    string             `json:"hook,omitempty"` // which response_url, not the URL
+}
+
+// valueID is the action_id of every input; its block_id is the field's name.
+const valueID = "value"
+
+const yes = "true"
+
+// modal renders a form.
+func (a *Adapter) modal(f commands.Form, r commands.Request) slackapi.ModalViewRequest {
+	meta, _ := json.Marshal(metadata{ // strings can always be encoded
+		Arg: f.Arg, User: r.User.ID, Team: r.Place.Team, Channel: r.Place.Channel, Thread: r.Place.Thread, Kind: r.Place.Kind,
+		Hook: a.hooks.remember(decodeOrigin(r.Origin), a.now()),
+	})
+	v := modalView(f, a.text(r.User.Locale, a.localeOf(r.User.ID)).T("slack.cancel"))
+	v.PrivateMetadata = string(meta)
+	return v
+}
+
+// modalView renders what a person sees of a form.
+func modalView(f commands.Form, cancel string) slackapi.ModalViewRequest {
+	v := slackapi.ModalViewRequest{
+		Type:       slackapi.VTModal,
+		CallbackID: f.ID,
+		Title:      label(f.Title, maxModalTitle),
+		Submit:     label(f.Submit, maxModalTitle),
+		Close:      label(cancel, maxModalTitle),
+	}
+	if f.Intro != "" {
+		v.Blocks.BlockSet = append(v.Blocks.BlockSet, slackapi.NewSectionBlock(mrkdwn(fit(f.Intro, maxSectionText)), nil, nil))
+	}
+	for _, field := range f.Fields {
+		if len(v.Blocks.BlockSet) < maxModalBlocks {
+			v.Blocks.BlockSet = append(v.Blocks.BlockSet, input(field))
+		}
+	}
+	return v
+}
+
+// label is plain text, which Slack does not take empty.
+func label(s string, limit int) *slackapi.TextBlockObject {
+	if s == "" {
+		s = "–"
+	}
+	s, _ = chat.Cut(s, limit)
+	return &slackapi.TextBlockObject{Type: slackapi.PlainTextType, Text: s}
+}
+
+func input(f commands.FormField) *slackapi.InputBlock {
+	b := &slackapi.InputBlock{
+		Type: slackapi.MBTInput, BlockID: f.Name, Label: label(f.Label, maxLabel),
+		Optional: !f.Required,
+	}
+	if f.Hint != "" {
+		b.Hint = label(f.Hint, maxHint)
+	}
+	var placeholder *slackapi.TextBlockObject
+	if f.Placeholder != "" {
+		placeholder = label(f.Placeholder, maxPlaceholder)
+	}
+	switch {
+	case f.Kind == commands.ChoiceField && len(f.Choices) > 0:
+		s := &slackapi.SelectBlockElement{Type: slackapi.OptTypeStatic, ActionID: valueID, Placeholder: placeholder}
+		for _, c := range f.Choices[:min(len(f.Choices), maxOptions)] {
+			if c.Value == "" || chat.Len(c.Value) > maxOptionValue {
+				continue // it could not come back as it is
+			}
+			o := &slackapi.OptionBlockObject{Text: label(c.Label, maxOptionText), Value: c.Value}
+			s.Options = append(s.Options, o)
+			if c.Value == f.Value {
+				s.InitialOption = o
+			}
+		}
+		b.Element = s
+	case f.Kind == commands.BoolField:
+		o := &slackapi.OptionBlockObject{Text: label(f.Label, maxOptionText), Value: yes}
+		c := &slackapi.CheckboxGroupsBlockElement{Type: slackapi.METCheckboxGroups, ActionID: valueID, Options: []*slackapi.OptionBlockObject{o}}
+		if f.Value == yes {
+			c.InitialOptions = c.Options
+		}
+		b.Element, b.Optional = c, true // "required" would mean "must be ticked"
+	case f.Kind == commands.NumberField:
+		b.Element = &slackapi.NumberInputBlockElement{Type: slackapi.METNumber, ActionID: valueID, Placeholder: placeholder, InitialValue: f.Value}
+	default:
+		limit := maxInput
+		if f.Max > 0 {
+			limit = min(f.Max, maxInput)
+		}
+		p := &slackapi.PlainTextInputBlockElement{Type: slackapi.METPlainTextInput, ActionID: valueID, Placeholder: placeholder, MaxLength: limit}
+		if chat.Len(f.Value) <= limit { // a value that was cut would be sent back wrong
+			p.InitialValue = f.Value
+		}
+		b.Element = p
+	}
+	return b
+}
+
+// submission turns a form that was sent into a request.
+// https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload
+func (a *Adapter) submission(c slackapi.InteractionCallback, user commands.User) (event, error) {
+	var meta metadata
+	if c.View.ID == "" || c.View.CallbackID == "" || json.Unmarshal([]byte(c.View.PrivateMetadata), &meta) != nil {
+		return event{}, errors.New("a form that the bot did not open")
+	}
+	if meta.User != user.ID {
+		return event{}, errors.New("a form that somebody else opened")
+	}
+	fields := map[string]string{}
+	if c.View.State != nil {
+		for name, values := range c.View.State.Values {
+			fields[name] = value(values[valueID])
+		}
+	}
+	view := c.View
+	e := event{kind: "form", trigger: c.TriggerID, view: &view, req: commands.Request{
+		ID:   requestID(meta.Team, view.ID),
+		At:   a.now(),
+		User: user,
+		Place: commands.Place{
+			Platform: commands.Slack, Team: meta.Team, Channel: meta.Channel, Thread: meta.Thread, Kind: meta.Kind,
+		},
+		Form: &commands.Submission{Form: view.CallbackID, Arg: meta.Arg, Fields: fields},
+	}}
+	e.req.Origin = a.hooks.recall(meta.Hook, a.now()).encode()
+	return e, nil
+}
+
+func value(v slackapi.BlockAction) string {
+	switch string(v.Type) {
+	case slackapi.OptTypeStatic:
+		return v.SelectedOption.Value
+	case string(slackapi.METCheckboxGroups):
+		if len(v.SelectedOptions) > 0 {
+			return yes
+		}
+		return "false"
+	}
+	return strings.TrimSpace(v.Value)
+}

@@ -1,0 +1,289 @@
+package slack
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+	slackapi "github.com/slack-go/slack"
+
+	"meetbot/bot/adapters/chat"
+	"meetbot/bot/jobs"
+)
+
+// The library's own Socket Mode client drops what it is about to acknowledge when Slack
+// asks it to reconnect, and cannot wait for what is under way when the process stops.
+// Both would make a person see a failure of a command that was taken.
+
+const (
+	silence      = time.Minute // without a ping of Slack's, which comes every few seconds
+	dialTimeout  = 15 * time.Second
+	writeTimeout = 5 * time.Second
+	maxFrame     = chat.MaxBody
+	// An answer must fit into one frame: Slack drops what is larger or split.
+	maxAckFrame = 20 << 10
+)
+
+// envelope is one message of Slack's over a socket.
+// https://docs.slack.dev/apis/events-api/using-socket-mode#events
+type envelope struct {
+	Type       string          `json:"type"`
+	EnvelopeID string          `json:"envelope_id"`
+	Reason     string          `json:"reason"`
+	Payload    json.RawMessage `json:"payload"`
+}
+
+// errRefresh says that Slack will close a connection soon and a new one is wanted.
+var errRefresh = errors.New("Slack asks for a new connection") //nolint:staticcheck // a name
+
+// connect keeps one connection. live counts those that are open. It returns an error only
+// if the app-level token is refused before any connection was there.
+func (a *Adapter) connect(ctx context.Context, live *atomic.Int32) error {
+	for wait := time.Duration(0); ; {
+		started := time.Now()
+		err := a.session(ctx, live)
+		switch {
+		case ctx.Err() != nil || a.isStopped():
+			return nil
+		case errors.Is(err, ErrTokenRefused):
+			if a.pulse.Health().State == chat.Starting {
+				return err
+			}
+			a.stop("apps.connections.open", err)
+			return nil
+		case errors.Is(err, errRefresh):
+			wait = 0
+			continue
+		}
+		if time.Since(started) > time.Minute {
+			wait = 0
+		}
+		wait = min(max(2*wait, time.Second), maxBackoff)
+		if limited, ok := errors.AsType[*jobs.RetryAfter](err); ok {
+			wait = max(wait, limited.After)
+		}
+		a.pulse.Failed(err)
+		a.log.WarnContext(ctx, "Slack connection lost, trying again", "in", wait, "open", live.Load(), "err", err)
+		if !sleep(ctx, wait+rand.N(wait/2)) {
+			return nil
+		}
+	}
+}
+
+// session opens a connection and serves it until it ends. When Slack announces its end
+// the session returns at once, so that the next can be opened, and what is under way is
+// finished on the old connection.
+func (a *Adapter) session(ctx context.Context, live *atomic.Int32) error {
+	dialCtx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	var address string
+	err := a.call(dialCtx, "apps.connections.open", "", func() (err error) {
+		_, address, err = a.api.StartSocketModeContext(dialCtx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	dialer := websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: dialTimeout, WriteBufferSize: maxAckFrame + 1024}
+	conn, _, err := dialer.DialContext(dialCtx, address, nil)
+	if err != nil {
+		// The address has a ticket in it, and so may the error.
+		return &APIError{Method: "socket", Kind: "dial"}
+	}
+	s := &socket{Adapter: a, conn: conn, hello: make(chan struct{}), refresh: make(chan struct{}), ended: make(chan struct{})}
+	conn.SetReadLimit(maxFrame)
+	s.alive()
+	conn.SetPingHandler(func(data string) error {
+		s.alive()
+		return conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(writeTimeout))
+	})
+	go s.read(context.WithoutCancel(ctx))
+
+	select {
+	case <-s.hello:
+	case <-s.ended:
+		s.finish()
+		return s.err
+	case <-dialCtx.Done():
+		s.finish()
+		return &APIError{Method: "socket", Kind: "no hello"}
+	}
+	live.Add(1)
+	a.pulse.Set(chat.Running)
+	defer func() {
+		if live.Add(-1) == 0 && ctx.Err() == nil {
+			a.pulse.Set(chat.Degraded)
+		}
+	}()
+	select {
+	case <-s.refresh:
+		// The old connection serves on while the new one is opened.
+		go func() {
+			select {
+			case <-s.ended:
+			case <-ctx.Done():
+			case <-time.After(overlap):
+			}
+			s.finish()
+		}()
+		return errRefresh
+	case <-s.ended:
+		s.finish()
+		return s.err
+	case <-ctx.Done():
+		s.finish()
+		return ctx.Err()
+	case <-a.stopped:
+		s.finish()
+		return ErrTokenRefused
+	}
+}
+
+// overlap is how long a connection that Slack wants replaced is still read.
+const overlap = 15 * time.Second
+
+// socket is one connection.
+type socket struct {
+	*Adapter
+	conn           *websocket.Conn
+	hello, refresh chan struct{} // closed when Slack said so
+	ended          chan struct{} // closed when nothing is read any more; err says why
+	err            error
+	under          sync.WaitGroup // what is being served
+
+	mu       sync.Mutex // writing, and draining
+	draining bool
+}
+
+// alive gives the connection time until the next sign of life.
+func (s *socket) alive() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.draining {
+		_ = s.conn.SetReadDeadline(time.Now().Add(silence)) // fails only on a closed one
+	}
+}
+
+// finish reads no more, and closes the connection when what arrived on it is
+// acknowledged. What Slack sends from now on it gives to another connection.
+func (s *socket) finish() {
+	s.mu.Lock()
+	s.draining = true
+	_ = s.conn.SetReadDeadline(time.Now()) // fails only on a closed one
+	s.mu.Unlock()
+	<-s.ended
+	s.under.Wait()
+	_ = s.conn.Close()
+}
+
+// read serves what arrives until the connection ends.
+func (s *socket) read(ctx context.Context) {
+	defer close(s.ended)
+	greeted, leaving := false, false
+	for {
+		_, frame, err := s.conn.ReadMessage()
+		if err != nil {
+			s.err = &APIError{Method: "socket", Kind: closeReason(err)}
+			return
+		}
+		s.alive()
+		arrived := time.Now()
+		var env envelope
+		if json.Unmarshal(frame, &env) != nil {
+			s.log.WarnContext(ctx, "a frame that is not JSON", "bytes", len(frame))
+			continue
+		}
+		switch env.Type {
+		case "hello":
+			if !greeted {
+				greeted = true
+				close(s.hello)
+			}
+		case "disconnect":
+			if env.Reason == "link_disabled" { // Socket Mode was turned off in the app's settings
+				s.err = &APIError{Method: "socket", Kind: env.Reason}
+				return
+			}
+			if !leaving {
+				leaving = true
+				close(s.refresh)
+			}
+		default:
+			if s.busy.begin() {
+				s.under.Go(func() {
+					defer s.busy.end()
+					s.take(ctx, env, arrived)
+				})
+			}
+		}
+	}
+}
+
+func closeReason(err error) string {
+	if e, ok := errors.AsType[*websocket.CloseError](err); ok {
+		return "closed with code " + strconv.Itoa(e.Code)
+	}
+	return "connection lost"
+}
+
+// take serves one envelope and acknowledges it after.
+func (s *socket) take(ctx context.Context, env envelope, arrived time.Time) {
+	var e event
+	var err error
+	switch env.Type {
+	case "slash_commands":
+		var c slackapi.SlashCommand
+		if err = json.Unmarshal(env.Payload, &c); err == nil {
+			e, err = s.command(c)
+		}
+	case "interactive":
+		e, err = s.parseInteraction(env.Payload)
+	case "events_api":
+		var o outer
+		if err = json.Unmarshal(env.Payload, &o); err == nil {
+			e, err = s.parseEvent(o)
+		}
+	default:
+		err = errNotForUs
+	}
+	if err != nil {
+		if !errors.Is(err, errNotForUs) {
+			s.log.WarnContext(ctx, "event not understood", "type", env.Type, "err", err)
+		}
+		s.ack(ctx, env.EnvelopeID, nil)
+		return
+	}
+	answer := s.serve(ctx, e)
+	s.ack(ctx, env.EnvelopeID, answer)
+	s.acked(e.kind, arrived)
+}
+
+func (s *socket) ack(ctx context.Context, id string, payload any) {
+	if id == "" {
+		return
+	}
+	b, err := json.Marshal(struct {
+		EnvelopeID string `json:"envelope_id"`
+		Payload    any    `json:"payload,omitempty"`
+	}{id, payload})
+	if err == nil && len(b) >= maxAckFrame {
+		err = errors.New("larger than Slack takes")
+	}
+	if err == nil {
+		s.mu.Lock()
+		_ = s.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+		err = s.conn.WriteMessage(websocket.TextMessage, b)
+		s.mu.Unlock()
+	}
+	if err != nil {
+		// Slack delivers it again, and its job is known by its ID.
+		s.log.WarnContext(ctx, "acknowledgement not sent", "bytes", len(b))
+	}
+}

@@ -1,0 +1,212 @@
+package slack
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	slackapi "github.com/slack-go/slack"
+	"github.com/slack-go/slack/slackevents"
+
+	"meetbot/bot/adapters/chat"
+	"meetbot/config/secret"
+)
+
+const (
+	headerSignature = "X-Slack-Signature"
+	headerTimestamp = "X-Slack-Request-Timestamp"
+)
+
+// Paths of the endpoints that [Adapter.Handler] serves.
+const (
+	PathCommands     = "/slack/commands"
+	PathInteractions = "/slack/interactions"
+	PathEvents       = "/slack/events"
+)
+
+var errRejected = errors.New("rejected")
+
+// verify reports whether a request is Slack's: signed over its raw body with the shared
+// secret, at most five minutes ago or ahead. It says nothing about why one is not.
+// https://docs.slack.dev/authentication/verifying-requests-from-slack
+func verify(key secret.String, h http.Header, body []byte, now time.Time) error {
+	if key.IsZero() {
+		return errRejected
+	}
+	stamp := h.Get(headerTimestamp)
+	seconds, err := strconv.ParseInt(stamp, 10, 64)
+	if err != nil {
+		return errRejected
+	}
+	oldest, newest := now.Add(-maxSkew).Unix(), now.Add(maxSkew).Unix()
+	if seconds < oldest || seconds > newest {
+		return errRejected
+	}
+	hexMAC, ok := strings.CutPrefix(h.Get(headerSignature), "v0=")
+	if !ok {
+		return errRejected
+	}
+	got, err := hex.DecodeString(hexMAC)
+	if err != nil {
+		return errRejected
+	}
+	mac := hmac.New(sha256.New, []byte(key.Reveal()))
+	mac.Write([]byte("v0:" + stamp + ":"))
+	mac.Write(body)
+	if !hmac.Equal(got, mac.Sum(nil)) {
+		return errRejected
+	}
+	return nil
+}
+
+// Handler serves Slack's requests under [PathCommands], [PathInteractions] and
+// [PathEvents]. Without a signing secret it rejects them all.
+func (a *Adapter) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+PathCommands, a.signed(a.serveCommand))
+	mux.HandleFunc("POST "+PathInteractions, a.signed(a.serveInteraction))
+	mux.HandleFunc("POST "+PathEvents, a.signed(a.serveEvent))
+	return mux
+}
+
+// signed reads the whole body, checks its signature and hands it on. What f returns is
+// the answer: nil for an empty one.
+func (a *Adapter) signed(f func(r *http.Request, body []byte, arrived time.Time) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		arrived := time.Now()
+		body, err := chat.ReadBody(w, r)
+		switch {
+		case errors.Is(err, chat.ErrTooLarge):
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+			return
+		case err != nil:
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		if verify(a.cfg.SigningSecret, r.Header, body, a.now()) != nil {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		if a.isStopped() || !a.busy.begin() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		defer a.busy.end()
+		answer, err := f(r, body, arrived)
+		if err != nil {
+			a.log.WarnContext(r.Context(), "signed request not understood", "path", r.URL.Path, "err", err)
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		if answer == nil {
+			w.WriteHeader(http.StatusOK)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		// Slack has gone if this fails; the job is written down.
+		_ = json.NewEncoder(w).Encode(answer)
+	}
+}
+
+func (a *Adapter) serveCommand(r *http.Request, body []byte, arrived time.Time) (any, error) {
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, errors.New("not a form")
+	}
+	if form.Get("ssl_check") == "1" {
+		return nil, nil
+	}
+	e, err := a.command(slackapi.SlashCommand{
+		TeamID: form.Get("team_id"), ChannelID: form.Get("channel_id"), ChannelName: form.Get("channel_name"),
+		UserID: form.Get("user_id"), UserName: form.Get("user_name"),
+		Command: form.Get("command"), Text: form.Get("text"),
+		ResponseURL: form.Get("response_url"), TriggerID: form.Get("trigger_id"),
+	})
+	return a.answer(r, e, err, arrived)
+}
+
+func (a *Adapter) serveInteraction(r *http.Request, body []byte, arrived time.Time) (any, error) {
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, errors.New("not a form")
+	}
+	if form.Get("ssl_check") == "1" {
+		return nil, nil
+	}
+	e, err := a.parseInteraction([]byte(form.Get("payload")))
+	return a.answer(r, e, err, arrived)
+}
+
+func (a *Adapter) parseInteraction(payload []byte) (event, error) {
+	var c slackapi.InteractionCallback
+	if json.Unmarshal(payload, &c) != nil {
+		return event{}, errors.New("not an interaction payload")
+	}
+	return a.interaction(c)
+}
+
+// outer is the envelope of an event.
+// https://docs.slack.dev/apis/events-api/#callback-field
+type outer struct {
+	Type      string          `json:"type"`
+	Challenge string          `json:"challenge"`
+	TeamID    string          `json:"team_id"`
+	Event     json.RawMessage `json:"event"`
+}
+
+func (a *Adapter) parseEvent(o outer) (event, error) {
+	if o.Type != "event_callback" {
+		return event{}, errNotForUs
+	}
+	var m slackevents.AppMentionEvent
+	if json.Unmarshal(o.Event, &struct {
+		Type *string `json:"type"`
+	}{&m.Type}) != nil {
+		return event{}, errors.New("not an event")
+	}
+	if m.Type != "app_mention" {
+		return event{}, errNotForUs
+	}
+	if json.Unmarshal(o.Event, &m) != nil {
+		return event{}, errors.New("not an app_mention event")
+	}
+	return a.mention(o.TeamID, m)
+}
+
+func (a *Adapter) serveEvent(r *http.Request, body []byte, arrived time.Time) (any, error) {
+	var o outer
+	if json.Unmarshal(body, &o) != nil {
+		return nil, errors.New("not an event")
+	}
+	if o.Type == "url_verification" {
+		return map[string]string{"challenge": o.Challenge}, nil
+	}
+	e, err := a.parseEvent(o)
+	return a.answer(r, e, err, arrived)
+}
+
+// answer serves an event, and tells how long it took until its acknowledgement.
+func (a *Adapter) answer(r *http.Request, e event, err error, arrived time.Time) (any, error) {
+	if errors.Is(err, errNotForUs) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	answer := a.serve(r.Context(), e)
+	a.acked(e.kind, arrived)
+	return answer, nil
+}
+
+func (a *Adapter) acked(kind string, arrived time.Time) {
+	if f := a.cfg.Observe.Acked; f != nil {
+		f(kind, time.Since(arrived))
+	}
+}
