@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"errors"
 	"net/url"
 	"regexp"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"meetbot/config/secret"
 	"meetbot/meeting"
 )
 
@@ -26,7 +28,6 @@ type Preset struct {
 	// session: a stored one is of no use the next time.
 	FreshKey bool
 
-	rtmps bool     // the service refuses plain rtmp
 	hosts []string // with their sub-domains
 	app   string   // what the path begins with, where the host is shared with others
 	key   *regexp.Regexp
@@ -73,8 +74,7 @@ var presets = []Preset{
 		hosts: []string{"twitch.tv", "live-video.net"}, key: regexp.MustCompile(`^live_\d+_`),
 	},
 	{
-		// "RTMP is refused": developers.facebook.com, Live Video API, 4 November 2019.
-		ID: "facebook", Aliases: []string{"fb", "脸书"}, Platform: meeting.PushThirdParty, FreshKey: true, rtmps: true,
+		ID: "facebook", Aliases: []string{"fb", "脸书"}, Platform: meeting.PushThirdParty, FreshKey: true,
 		Ingest: "rtmps://live-api-s.facebook.com:443/rtmp/", Example: "rtmps://live-api-s.facebook.com:443/rtmp/",
 		hosts: []string{"facebook.com"}, key: regexp.MustCompile(`^FB-|[?&]s_bl=`),
 	},
@@ -190,70 +190,43 @@ func CheckPushName(name string) []Finding {
 	return nil
 }
 
-// Check checks an address and, where there is one, its key against what is known of the
-// service. now decides what has expired.
-func (p Preset) Check(t meeting.PushTarget, now time.Time) []Finding {
-	fs := p.checkAddress(t.URL)
-	if !t.Key.IsZero() {
-		fs = append(fs, p.checkKey(t.Key.Reveal(), now)...)
-	}
-	return fs
-}
-
-func (p Preset) checkAddress(address string) []Finding {
-	u, err := url.Parse(address)
-	if err != nil {
-		return []Finding{limit("url", "url")}
-	}
+// Check checks an address and its key, against what can work at all and against what is
+// known of the service. A combined address is taken apart. now decides what has expired.
+func (p Preset) Check(address string, key secret.String, now time.Time) (meeting.PushAddress, []Finding) {
+	a, err := meeting.SplitPush(address, key)
 	var fs []Finding
-	if p.rtmps && !strings.EqualFold(u.Scheme, "rtmps") {
-		fs = append(fs, limit("url", "rtmps", "Preset", p.ID, "Example", p.Example))
-	}
-	if len(p.hosts) > 0 && !p.owns(u) {
-		if other := DetectPreset(address); other.ID != GenericPreset {
-			fs = append(fs, warning("url", "other", "Preset", p.ID, "Detected", other.ID))
-		} else {
-			fs = append(fs, warning("url", "host", "Preset", p.ID, "Example", p.Example))
-		}
-	}
-	return fs
-}
-
-func (p Preset) checkKey(key string, now time.Time) []Finding {
-	if strings.ContainsFunc(key, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }) || !utf8.ValidString(key) {
-		return []Finding{limit("key", "key.space")}
-	}
-	if lower := strings.ToLower(key); strings.HasPrefix(lower, "rtmp://") || strings.HasPrefix(lower, "rtmps://") {
-		return []Finding{limit("key", "key.address")}
-	}
-	var fs []Finding
-	if p.key != nil && !p.key.MatchString(key) {
-		fs = append(fs, warning("key", "key.shape", "Preset", p.ID))
-	}
-	_, query, _ := strings.Cut(key, "?")
-	for param := range strings.SplitSeq(query, "&") {
-		name, value, _ := strings.Cut(param, "=")
-		switch strings.ToLower(name) {
-		case "bandwidthtest": // https://dev.twitch.tv/docs/video-broadcast
-			if strings.EqualFold(value, "true") {
-				fs = append(fs, warning("key", "bandwidthtest"))
+	var faults meeting.PushFaults
+	if errors.As(err, &faults) {
+		for _, f := range faults {
+			field := "url"
+			switch f {
+			case meeting.PushFaultKeyMissing, meeting.PushFaultKeyCharacters, meeting.PushFaultKeyLong:
+				field = "key"
 			}
-		case "txtime": // hexadecimal Unix seconds: https://cloud.tencent.com/document/product/267/38393
-			fs = append(fs, expiry(value, 16, now)...)
-		case "expire":
-			fs = append(fs, expiry(value, 10, now)...)
+			fs = append(fs, limit(field, "push."+string(f), "Preset", p.ID, "Example", p.Example))
 		}
 	}
-	return fs
-}
-
-func expiry(value string, base int, now time.Time) []Finding {
-	seconds, err := strconv.ParseInt(value, base, 64)
-	// A number that is no time of this century is something else.
-	if err != nil || seconds < 1e9 || seconds > 4e9 || now.Unix() < seconds {
-		return nil
+	if u, err := url.Parse(a.URL); err == nil && u.Host != "" && len(p.hosts) > 0 && !p.owns(u) {
+		if other := DetectPreset(a.URL); other.ID != GenericPreset {
+			fs = append(fs, warning("url", "preset.other", "Preset", p.ID, "Detected", other.ID))
+		} else {
+			fs = append(fs, warning("url", "preset.host", "Preset", p.ID, "Example", p.Example))
+		}
 	}
-	return []Finding{warning("key", "expired", "Time", time.Unix(seconds, 0).UTC().Format("2006-01-02 15:04 UTC"))}
+	if p.key != nil && !a.Key.IsZero() && !p.key.MatchString(a.Key.Reveal()) {
+		fs = append(fs, warning("key", "preset.key", "Preset", p.ID))
+	}
+	if a.URL == "" {
+		return a, fs
+	}
+	for _, w := range a.Warnings(now) {
+		field := "key"
+		if w == meeting.PushWarnNoApp || w == meeting.PushWarnKeyInAddress {
+			field = "url"
+		}
+		fs = append(fs, warning(field, "push."+string(w), "Preset", p.ID, "Example", p.Example))
+	}
+	return a, fs
 }
 
 // CheckTogether checks whether the targets in add can be set beside those that a meeting

@@ -47,7 +47,9 @@ func TestEveryPresetIsWholeInBothLanguages(t *testing.T) {
 			assert.True(t, TextFor(l).Has("preset."+p.ID+".where"), "%s %s", p.ID, l)
 		}
 		require.NotEmpty(t, p.Example, p.ID)
-		assert.Empty(t, p.Check(meeting.PushTarget{URL: p.Example}, showNow), "%s: its own example", p.ID)
+		_, fs := p.Check(p.Example, secret.String{}, showNow)
+		require.Len(t, fs, 1, "%s: its own example", p.ID)
+		assert.Equal(t, "finding.push.key_missing", fs[0].ID)
 		if p.Ingest != "" {
 			assert.Equal(t, p.ID, DetectPreset(p.Ingest).ID)
 		}
@@ -93,29 +95,30 @@ func TestAddressAndKeyAreCheckedAgainstTheirService(t *testing.T) {
 		want                   []want
 	}{
 		{"Bilibili", "bilibili", "rtmp://live-push.bilivideo.com/live-bvc/", "?streamname=live_1_2&key=3&schedule=rtmp&pflag=1", nil},
-		{"BilibiliKeyCutAtTheQuestionMark", "bilibili", "rtmp://live-push.bilivideo.com/live-bvc/", "streamname=live_1_2&key=3", []want{{"key.shape", warns}}},
+		{"BilibiliKeyCutAtTheQuestionMark", "bilibili", "rtmp://live-push.bilivideo.com/live-bvc/", "streamname=live_1_2&key=3", []want{{"preset.key", warns}}},
 		{"YouTube", "youtube", "rtmp://a.rtmp.youtube.com/live2", "abcd-efgh-1234-5678-mnop", nil},
 		{"YouTubeFourGroups", "youtube", "rtmp://a.rtmp.youtube.com/live2", "abcd-efgh-1234-5678", nil},
-		{"YouTubeKeyForTwitch", "twitch", "rtmp://live.twitch.tv/app", "abcd-efgh-1234-5678", []want{{"key.shape", warns}}},
-		{"TwitchBandwidthTest", "twitch", "rtmp://live.twitch.tv/app", "live_1_a?bandwidthtest=true", []want{{"bandwidthtest", warns}}},
-		{"BandwidthTestFalse", "twitch", "rtmp://live.twitch.tv/app", "live_1_a?bandwidthtest=false", nil},
-		{"FacebookPlainRTMP", "facebook", "rtmp://live-api-s.facebook.com:80/rtmp/", "FB-1-0-x", []want{{"rtmps", limits}}},
+		{"YouTubeKeyForTwitch", "twitch", "rtmp://live.twitch.tv/app", "abcd-efgh-1234-5678", []want{{"preset.key", warns}}},
+		{"TwitchBandwidthTest", "twitch", "rtmp://live.twitch.tv/app", "live_1_a?bandwidthtest=true", []want{{"push.bandwidth_test", warns}}},
+		{"FacebookPlainRTMP", "facebook", "rtmp://live-api-s.facebook.com:80/rtmp/", "FB-1-0-x", []want{{"push.facebook_rtmp", limits}}},
 		{"FacebookUpperCaseScheme", "facebook", "RTMPS://live-api-s.facebook.com:443/rtmp/", "1?s_bl=1&a=x", nil},
 		{"WeChat", "wechat", "rtmp://1.livepush.myqcloud.com/trtc_1/", "live_1?txSecret=a&txTime=" + valid, nil},
-		{"WeChatExpired", "wechat", "rtmp://1.livepush.myqcloud.com/trtc_1/", "live_1?txSecret=a&txTime=" + expired, []want{{"expired", warns}}},
-		{"TencentCloudExpired", "generic", "rtmp://push.example.com/app", "s?txTime=" + expired + "&txSecret=b", []want{{"expired", warns}}},
-		{"DouyinExpired", "douyin", "rtmp://push-rtmp-a.douyincdn.com/third", "stream-1?expire=1700000000&sign=b", []want{{"expired", warns}}},
-		{"NoTimeAtAll", "generic", "rtmp://push.example.com/app", "s?expire=300&txTime=xyz", nil},
-		{"AnotherServicesAddress", "bilibili", "rtmp://live.twitch.tv/app", "", []want{{"other", warns}}},
-		{"UnknownHost", "youtube", "rtmp://relay.example.com/live2", "", []want{{"host", warns}}},
+		{"WeChatExpired", "wechat", "rtmp://1.livepush.myqcloud.com/trtc_1/", "live_1?txSecret=a&txTime=" + expired, []want{{"push.expired", warns}}},
+		{"DouyinExpired", "douyin", "rtmp://push-rtmp-a.douyincdn.com/third", "stream-1?expire=1700000000&sign=b", []want{{"push.expired", warns}}},
+		{"AnotherServicesAddress", "bilibili", "rtmp://live.twitch.tv/app", "?streamname=live_1", []want{{"preset.other", warns}}},
+		{"UnknownHost", "youtube", "rtmp://relay.example.com/live2", "abcd-efgh-1234-5678", []want{{"preset.host", warns}}},
 		{"GenericTakesAnyHost", "generic", "rtmp://live.twitch.tv/app", "anything", nil},
-		{"BlankInKey", "generic", "rtmp://push.example.com/app", "qx zv", []want{{"key.space", limits}}},
-		{"LineBreakInKey", "generic", "rtmp://push.example.com/app", "qx\nzv", []want{{"key.space", limits}}},
-		{"AddressAsKey", "generic", "rtmp://push.example.com/app", "rtmp://push.example.com/app", []want{{"key.address", limits}}},
+		{"Combined", "twitch", "rtmp://live.twitch.tv/app/live_1_a", "", nil},
+		{"BlankInKey", "generic", "rtmp://push.example.com/app", "qx zv", []want{{"push.key_characters", limits}}},
+		{"NoApplication", "generic", "rtmp://push.example.com", "qxzv", []want{{"push.no_app", warns}}},
+		{"KeyInTheAddress", "generic", "rtmp://push.example.com/app?sign=1", "qxzv", []want{{"push.key_in_address", warns}}},
+		{"Nothing", "douyin", "", "", []want{{"push.missing", limits}, {"push.key_missing", limits}}},
+		{"NotAnAddress", "generic", "https://u:p@10.0.0.1:0/a b#c", "qxzv", []want{
+			{"push.scheme", limits}, {"push.private_host", limits}, {"push.userinfo", limits}, {"push.port", limits}, {"push.fragment", limits}, {"push.characters", limits},
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			target := meeting.PushTarget{URL: tt.url, Key: secret.New(tt.key)}
-			fs := PresetByID(tt.preset).Check(target, showNow)
+			_, fs := PresetByID(tt.preset).Check(tt.url, secret.New(tt.key), showNow)
 			var got []want
 			for _, f := range fs {
 				got = append(got, want{f.ID[len("finding."):], f.Limit})
@@ -134,7 +137,7 @@ func TestAddressAndKeyAreCheckedAgainstTheirService(t *testing.T) {
 }
 
 func TestFindingsNameTheServiceInTheReadersLanguage(t *testing.T) {
-	fs := PresetByID("bilibili").Check(meeting.PushTarget{URL: "rtmp://push-rtmp-a.douyincdn.com/third"}, showNow)
+	_, fs := PresetByID("bilibili").Check("rtmp://push-rtmp-a.douyincdn.com/third", secret.New("?streamname=live_1"), showNow)
 	require.Len(t, fs, 1)
 	assert.Contains(t, fs[0].Text(TextFor("en")), "an address of Douyin, not of Bilibili")
 	assert.Contains(t, fs[0].Text(TextFor("zh-CN")), "抖音的地址，不是哔哩哔哩的")

@@ -1,0 +1,288 @@
+package commands
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"meetbot/bot/jobs"
+	"meetbot/config/secret"
+	"meetbot/meeting"
+)
+
+// A stream key never has to pass through a chat platform: the person gets, privately, a
+// link to a page that the bot serves itself, and types the key there. The link is good
+// for one submission within [keyLinkFor]. Fetching the page does not use it up, since
+// previews and scanners fetch whatever they see. Only a hash of its token is stored.
+
+const (
+	keyLinkKey = "keylink"
+	keyLinkFor = 10 * time.Minute
+	// keyLinkKept is how long a used link is remembered, to tell "used" from "unknown".
+	keyLinkKept = 24 * time.Hour
+	// keyLinkClaim is how long a submission may take. The next one may take over after it:
+	// the process that was at it is gone, and the wish has the same job ID.
+	keyLinkClaim = 30 * time.Second
+)
+
+// What the key-entry page is told of a link that does not work. Whoever does not hold a
+// link that was made learns nothing but [ErrLinkGone].
+var (
+	ErrLinkGone    = errors.New("no such link, or it is too old")
+	ErrLinkUsed    = errors.New("the link was used before")
+	ErrLinkRefused = errors.New("the person may not do this any more")
+)
+
+// KeyForm is what the key-entry page shows of a link.
+type KeyForm struct {
+	Locale   string
+	Platform Platform // where the link was asked for, and where the answer goes
+	Person   string   // whom it was made for
+	Verb     Verb     // [VerbPushSave]: the key is stored; anything else: it is set at Meeting
+	Meeting  string   // what people call it; empty with VerbPushSave
+	Until    time.Time
+
+	Preset string // [Preset.ID]
+	Name   string
+	URL    string
+	// Fixed says that preset and name belong to a saved destination and cannot be changed here.
+	Fixed bool
+	// NameFixed says that the name was given with the command.
+	NameFixed bool
+}
+
+// KeyEntry is what was typed into the page.
+type KeyEntry struct {
+	Preset   string // [Preset.ID]; empty: told from the address
+	Name     string
+	URL      string // may be a combined one, with the key at its end
+	Key      secret.String
+	Override bool // go on in spite of warnings
+}
+
+// KeyResult is what the page says when the entry was accepted.
+type KeyResult struct {
+	Form        KeyForm
+	Name        string
+	Preset      string
+	URL         string
+	Split       bool // address and key were told apart by the bot
+	Fingerprint string
+}
+
+// KeyFaults is the error for an entry that was not accepted, and did not use the link up.
+type KeyFaults struct {
+	Findings []Finding
+	// Entry is what to show again: as it was typed, without the key.
+	Entry KeyEntry
+}
+
+func (e *KeyFaults) Error() string { return fmt.Sprintf("%d faults in the entry", len(e.Findings)) }
+
+// keyLink is what a link is for: who asked for what, to be continued with the key.
+type keyLink struct {
+	Request Request
+	Locale  string
+	Ask     Ask    // Push without its key
+	Meeting string // what people call the meeting
+	// Destination is the ID of the saved destination that the key is for; empty: none yet.
+	Destination string
+	Until       time.Time
+	Claimed     time.Time // since when a submission is being carried out
+	Used        bool
+
+	hash     string
+	revision uint64
+}
+
+type keyLinks struct {
+	store Store
+	now   func() time.Time
+}
+
+// create stores a link for l's person and wish, and returns its token.
+func (k keyLinks) create(ctx context.Context, l keyLink) (secret.String, error) {
+	token := rand.Text() // 130 bits
+	l.Until, l.hash = k.now().Add(keyLinkFor), keyLinkHash(token)
+	l.Claimed, l.Used, l.Ask.Push.Key = time.Time{}, false, secret.String{}
+	if err := k.put(ctx, &l); err != nil {
+		return secret.String{}, fmt.Errorf("store key-entry link: %w", err)
+	}
+	return secret.New(token), nil
+}
+
+func keyLinkHash(token string) string {
+	sum := sha256.Sum256([]byte("key-entry link\x00" + token))
+	return hex.EncodeToString(sum[:])
+}
+
+func (k keyLinks) put(ctx context.Context, l *keyLink) error {
+	value, err := encode(*l)
+	if err != nil {
+		return err
+	}
+	l.revision, err = k.store.PutDoc(ctx, jobs.Doc{
+		Key: []string{keyLinkKey, l.hash}, Value: value, Revision: l.revision, Expires: l.Until.Add(keyLinkKept),
+	})
+	return err
+}
+
+// look returns what a link is for, without using it up: [ErrLinkGone] or [ErrLinkUsed]
+// if it does not work any more.
+func (k keyLinks) look(ctx context.Context, token string) (keyLink, error) {
+	hash := keyLinkHash(token)
+	doc, err := k.store.Doc(ctx, keyLinkKey, hash)
+	switch {
+	case errors.Is(err, jobs.ErrNotFound):
+		return keyLink{}, ErrLinkGone
+	case err != nil:
+		return keyLink{}, fmt.Errorf("read key-entry link: %w", err)
+	}
+	l, err := decode[keyLink](doc.Value)
+	if err != nil {
+		return keyLink{}, err
+	}
+	l.hash, l.revision = hash, doc.Revision
+	now := k.now()
+	switch {
+	case l.Used, now.Before(l.Claimed.Add(keyLinkClaim)):
+		return l, ErrLinkUsed
+	case !now.Before(l.Until):
+		return keyLink{}, ErrLinkGone
+	}
+	return l, nil
+}
+
+// use uses a link up, once across all replicas: accept carries the wish out and must do so
+// once for one [keyLink.requestID], returning [jobs.ErrDuplicate] when it was accepted
+// before. After any other error of accept the link works again.
+func (k keyLinks) use(ctx context.Context, token string, accept func(context.Context, keyLink) error) error {
+	l, err := k.look(ctx, token)
+	if err != nil {
+		return err
+	}
+	l.Claimed = k.now()
+	if err := k.put(ctx, &l); errors.Is(err, jobs.ErrConflict) {
+		return ErrLinkUsed
+	} else if err != nil {
+		return fmt.Errorf("claim key-entry link: %w", err)
+	}
+
+	err = accept(ctx, l)
+	// What is written now must not depend on the browser's patience.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err != nil && !errors.Is(err, jobs.ErrDuplicate) {
+		l.Claimed = time.Time{}
+		return errors.Join(err, k.put(ctx, &l))
+	}
+	// Should this write fail, the wish is accepted all the same, and a second submission
+	// meets its job.
+	_ = k.put(ctx, &keyLink{hash: l.hash, revision: l.revision, Locale: l.Locale, Until: l.Until, Used: true})
+	if err != nil {
+		return ErrLinkUsed
+	}
+	return nil
+}
+
+// requestID names the wish that a link carries, however often it is submitted.
+func (l keyLink) requestID() string {
+	return string(l.Request.Place.Platform) + ":" + keyLinkKey + ":" + l.hash
+}
+
+// decision is the wish, complete with what was typed into the page.
+func (l keyLink) decision(e KeyEntry, split bool, now time.Time) Decision {
+	ask, r := l.Ask, l.Request
+	p := PresetByID(e.Preset)
+	ask.Preset, ask.Split, ask.KeyTyped, ask.Override = p.ID, split, false, e.Override
+	ask.Push = meeting.PushTarget{Name: e.Name, Platform: p.Platform, URL: e.URL, Key: e.Key, Enabled: true}
+	r.ID, r.At = l.requestID(), now
+	return Decision{Ask: &ask, Request: r}
+}
+
+// form is what the page shows of l.
+func (l keyLink) form() KeyForm {
+	p := PresetByID(l.Ask.Preset)
+	if l.Ask.Preset == "" && l.Ask.Push.URL != "" {
+		p = DetectPreset(l.Ask.Push.URL)
+	}
+	address := l.Ask.Push.URL
+	if address == "" {
+		address = p.Ingest
+	}
+	return KeyForm{
+		Locale: l.Locale, Platform: l.Request.Place.Platform, Person: l.Request.User.Name,
+		Verb: l.Ask.Verb, Meeting: l.Meeting, Until: l.Until,
+		Preset: p.ID, Name: l.Ask.Push.Name, URL: address,
+		Fixed: l.Destination != "", NameFixed: l.Ask.Push.Name != "",
+	}
+}
+
+// judge makes an entry out of what was typed: what cannot be changed comes from the form,
+// the preset's own address is used where none was given, and a combined address is taken
+// apart, whichever field it is in. The error is a *[KeyFaults] if the entry is not good
+// enough. split says that the bot told address and key apart.
+func (f KeyForm) judge(e KeyEntry, now time.Time) (_ KeyEntry, split bool, _ error) {
+	e.Name, e.URL = strings.TrimSpace(e.Name), asciiURL.Replace(strings.TrimSpace(e.URL))
+	if f.Fixed || f.NameFixed {
+		e.Name = f.Name
+	}
+	if f.Fixed {
+		e.Preset = f.Preset
+	}
+	var misplaced []Finding
+	if key := e.Key.Reveal(); isPushURL(strings.TrimSpace(key)) {
+		if a, _ := meeting.SplitPush(key, secret.String{}); a.Split {
+			e.URL, e.Key, split = a.URL, a.Key, true
+		} else {
+			misplaced, e.Key = []Finding{limit("key", "key.address")}, secret.String{}
+		}
+	}
+	switch {
+	case e.Preset == "" && e.URL == "":
+		e.Preset = f.Preset
+	case e.Preset == "":
+		e.Preset = DetectPreset(e.URL).ID
+	}
+	p := PresetByID(e.Preset)
+	e.Preset = p.ID
+	if e.URL == "" {
+		e.URL = p.Ingest
+	}
+	a, fs := p.Check(e.URL, e.Key, now)
+	if misplaced != nil {
+		fs = slices.DeleteFunc(fs, func(f Finding) bool { return f.Field == "key" })
+	}
+	fs = slices.Concat(CheckPushName(e.Name), fs, misplaced)
+	e.URL, e.Key, split = a.URL, a.Key, split || a.Split
+	if len(fs) == 0 || e.Override && !Limits(fs) {
+		return e, split, nil
+	}
+	shown := e
+	shown.Key = secret.String{}
+	for _, f := range fs {
+		if f.Field == "url" && (f.Limit || f.ID == keyInAddress) {
+			// The key may be anywhere behind the host.
+			shown.URL = hostOnly(e.URL)
+		}
+	}
+	return KeyEntry{}, false, &KeyFaults{Findings: fs, Entry: shown}
+}
+
+const keyInAddress = "finding.push." + string(meeting.PushWarnKeyInAddress)
+
+// hostOnly cuts an address behind its host, if it has one.
+func hostOnly(address string) string {
+	scheme, rest, ok := strings.Cut(address, "://")
+	host, _, _ := strings.Cut(rest, "/")
+	if !ok || len(scheme) > 10 || strings.ContainsAny(host, "@?# ") {
+		return ""
+	}
+	return scheme + "://" + host + "/"
+}
