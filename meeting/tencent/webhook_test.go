@@ -1,0 +1,283 @@
+package tencent
+
+import (
+	"bytes"
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/config/secret"
+	"meetbot/meeting"
+)
+
+type webhookVector struct {
+	AESKey    string `json:"encoding_aes_key"`
+	Plaintext string
+	Data      string
+	Token     string
+	Timestamp string
+	Nonce     string
+	Signature string
+}
+
+// webhookVectors returns the signature that Tencent published, and one computed with
+// openssl for encrypted data.
+func webhookVectors(t testing.TB) (published, encrypted webhookVector) {
+	t.Helper()
+	b, err := os.ReadFile("testdata/tencent-webhook.json")
+	require.NoError(t, err)
+	var file struct {
+		Published webhookVector `json:"published_signature_vector"`
+		Computed  webhookVector `json:"computed_aes_vector"`
+	}
+	require.NoError(t, json.Unmarshal(b, &file))
+	require.NotEmpty(t, file.Published.Signature)
+	require.NotEmpty(t, file.Computed.Signature)
+	return file.Published, file.Computed
+}
+
+func (v webhookVector) time(t testing.TB) time.Time {
+	t.Helper()
+	ms, err := strconv.ParseInt(v.Timestamp, 10, 64)
+	require.NoError(t, err)
+	return time.UnixMilli(ms)
+}
+
+func (v webhookVector) headers() http.Header {
+	return http.Header{"Timestamp": {v.Timestamp}, "Nonce": {v.Nonce}, "Signature": {v.Signature}}
+}
+
+// receiver returns a handler at the vector's time that keeps what it receives.
+func receiver(t testing.TB, v webhookVector, events *[]Event, result error) http.Handler {
+	t.Helper()
+	h, err := NewWebhook(secret.New(v.Token), secret.New(v.AESKey), func() time.Time { return v.time(t) },
+		func(_ context.Context, e Event) error { *events = append(*events, e); return result })
+	require.NoError(t, err)
+	return h
+}
+
+func post(h http.Handler, header http.Header, data string) *httptest.ResponseRecorder {
+	body, _ := json.Marshal(map[string]string{"data": data})
+	r := httptest.NewRequest(http.MethodPost, "/tencent/events", bytes.NewReader(body))
+	r.Header = header
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, r)
+	return rec
+}
+
+func TestWebhookVectors(t *testing.T) {
+	published, encrypted := webhookVectors(t)
+	for _, tt := range []struct {
+		name string
+		v    webhookVector
+		want Event
+	}{
+		{"Published", published, Event{
+			Kind: EventCreated, Name: "meeting.created", TraceID: "f20096ee-8ac8-4df2-a7de-0574649f211b",
+			At:  time.Date(2020, 12, 29, 17, 41, 6, 0, beijing),
+			Ref: meeting.Ref{Provider: meeting.Tencent, ID: "6058890385480921052"}, Code: "530812452", Topic: "media tester meeting",
+			EndType: EndTypeNotGiven, Account: "tester00006ba5bab339858c13c930cca95684",
+		}},
+		{"Encrypted", encrypted, Event{
+			Kind: EventLiveStart, Name: "meeting.live-started", TraceID: "e7aa65dd-f7e6-4b62-912c-2035173b34a9",
+			At: time.UnixMilli(1609313201465), Ref: meeting.Ref{Provider: meeting.Tencent, ID: meetingID}, Code: "445999969", Topic: "作战室",
+			EndType: EndTypeNotGiven,
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			assert.Equal(t, tt.v.Signature, callbackSignature(tt.v.Token, tt.v.Timestamp, tt.v.Nonce, tt.v.Data))
+			var got []Event
+			rec := post(receiver(t, tt.v, &got, nil), tt.v.headers(), tt.v.Data)
+			assert.Equal(t, 200, rec.Code)
+			assert.Equal(t, "successfully received callback", rec.Body.String())
+			assert.Equal(t, []Event{tt.want}, got)
+		})
+	}
+}
+
+func TestCheckStrIsAnsweredWithItsPlaintext(t *testing.T) {
+	published, encrypted := webhookVectors(t)
+	plain, err := base64.RawStdEncoding.DecodeString(published.Data)
+	require.NoError(t, err)
+	for want, v := range map[string]webhookVector{string(plain): published, encrypted.Plaintext: encrypted} {
+		var events []Event
+		h := receiver(t, v, &events, nil)
+		get := func(header http.Header, data string) *httptest.ResponseRecorder {
+			r := httptest.NewRequest(http.MethodGet, "/tencent/events?check_str="+url.QueryEscape(data), nil)
+			r.Header = header
+			rec := httptest.NewRecorder()
+			h.ServeHTTP(rec, r)
+			return rec
+		}
+		rec := get(v.headers(), v.Data)
+		assert.Equal(t, 200, rec.Code)
+		assert.Equal(t, want, rec.Body.String())
+
+		rec = get(v.headers(), v.Data+"A")
+		assert.Equal(t, 401, rec.Code)
+		assert.Empty(t, rec.Body.String())
+		rec = get(http.Header{}, v.Data)
+		assert.Equal(t, 401, rec.Code)
+		assert.Empty(t, events)
+	}
+}
+
+func TestWebhookRefuses(t *testing.T) {
+	_, v := webhookVectors(t)
+	change := func(name, value string) http.Header {
+		h := v.headers()
+		h.Set(name, value)
+		return h
+	}
+	resigned := func(timestamp, data string) http.Header {
+		return http.Header{"Timestamp": {timestamp}, "Nonce": {v.Nonce}, "Signature": {callbackSignature(v.Token, timestamp, v.Nonce, data)}}
+	}
+	at := func(d time.Duration) string { return strconv.FormatInt(v.time(t).Add(d).UnixMilli(), 10) }
+	for _, tt := range []struct {
+		name   string
+		header http.Header
+		data   string
+		want   int
+	}{
+		{"NoHeaders", http.Header{}, v.Data, 401},
+		{"WrongSignature", change("signature", strings.Repeat("0", 40)), v.Data, 401},
+		{"EmptySignature", change("signature", ""), v.Data, 401},
+		{"OtherNonce", change("nonce", "1"), v.Data, 401},
+		{"OtherData", v.headers(), "A" + v.Data, 401},
+		{"NoData", resigned(v.Timestamp, ""), "", 401},
+		{"TimestampNotANumber", resigned("now", v.Data), v.Data, 401},
+		{"FiveMinutesOld", resigned(at(-5*time.Minute), v.Data), v.Data, 200},
+		{"OlderThanFiveMinutes", resigned(at(-5*time.Minute-time.Millisecond), v.Data), v.Data, 401},
+		{"FromTheFuture", resigned(at(5*time.Minute+time.Millisecond), v.Data), v.Data, 401},
+		{"SignedButNotEncrypted", resigned(v.Timestamp, "e30="), "e30=", 401},
+		{"SignedButNotBase64", resigned(v.Timestamp, "***"), "***", 401},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var events []Event
+			rec := post(receiver(t, v, &events, nil), tt.header, tt.data)
+			assert.Equal(t, tt.want, rec.Code)
+			if tt.want != 200 {
+				assert.Empty(t, rec.Body.String())
+				assert.Empty(t, events)
+			}
+		})
+	}
+	t.Run("TooLong", func(t *testing.T) {
+		var events []Event
+		rec := post(receiver(t, v, &events, nil), v.headers(), strings.Repeat("A", maxCallback))
+		assert.Equal(t, 413, rec.Code)
+	})
+	t.Run("OtherMethods", func(t *testing.T) {
+		var events []Event
+		rec := httptest.NewRecorder()
+		receiver(t, v, &events, nil).ServeHTTP(rec, httptest.NewRequest(http.MethodPut, "/", nil))
+		assert.Equal(t, 405, rec.Code)
+	})
+}
+
+func TestAnEventThatWasNotTakenIsSentAgain(t *testing.T) {
+	_, v := webhookVectors(t)
+	var events []Event
+	rec := post(receiver(t, v, &events, errors.New("canary")), v.headers(), v.Data)
+	assert.Equal(t, 500, rec.Code)
+	assert.Empty(t, rec.Body.String())
+	assert.Len(t, events, 1)
+}
+
+func TestEvents(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		kind EventKind
+	}{
+		{"meeting.created", EventCreated}, {"meeting.updated", EventUpdated}, {"meeting.canceled", EventCancelled}, {"meeting.started", EventStarted},
+		{"meeting.end", EventEnded}, {"meeting.participant-joined", EventJoined}, {"meeting.participant-left", EventLeft},
+		{"meeting.live-started", EventLiveStart}, {"meeting.live-config-update", EventLiveConfig},
+		{"meeting.live-end", EventLiveEnd}, {"meeting.live-ended", EventLiveEnd}, {"meeting.live-stopped", EventLiveEnd},
+		{"recording.completed", EventOther}, {"", EventOther},
+	} {
+		got, err := parseEvents([]byte(`{"event":"` + tt.name + `","trace_id":"t","payload":[{"meeting_info":{"meeting_id":"1"}}]}`))
+		require.NoError(t, err)
+		require.Len(t, got, 1)
+		assert.Equal(t, tt.kind, got[0].Kind, tt.name)
+		assert.Equal(t, tt.name, got[0].Name)
+	}
+}
+
+func TestWhyAMeetingEnded(t *testing.T) {
+	for payload, want := range map[string]EndType{
+		`{"meeting_end_type":0,"meeting_info":{"meeting_id":"1"}}`:   EndByHost,
+		`{"meeting_info":{"meeting_id":"1","meeting_end_type":"3"}}`: EndEmptyEarly,
+		`{"meeting_info":{"meeting_id":"1"}}`:                        EndTypeNotGiven,
+	} {
+		got, err := parseEvents([]byte(`{"event":"meeting.end","payload":[` + payload + `]}`))
+		require.NoError(t, err)
+		require.Len(t, got, 1)
+		assert.Equal(t, want, got[0].EndType)
+	}
+}
+
+func TestSeveralMeetingsInOneCallback(t *testing.T) {
+	got, err := parseEvents([]byte(`{"event":"meeting.started","payload":[{"meeting_info":{"meeting_id":1}},{"other":1},{"meeting_info":{"meeting_id":"2"}}]}`))
+	require.NoError(t, err)
+	require.Len(t, got, 2)
+	assert.Equal(t, "2", got[1].Ref.ID)
+}
+
+func TestNewWebhookRefusesWhatCannotWork(t *testing.T) {
+	handle := func(context.Context, Event) error { return nil }
+	for _, tt := range []struct{ token, key string }{{"", ""}, {"t", "short"}, {"t", strings.Repeat("*", 43)}, {"t", strings.Repeat("A", 44)}} {
+		_, err := NewWebhook(secret.New(tt.token), secret.New(tt.key), nil, handle)
+		require.Error(t, err)
+	}
+	_, err := NewWebhook(secret.New("t"), secret.String{}, nil, nil)
+	require.Error(t, err)
+}
+
+// FuzzWebhook signs whatever it is given, and changes it afterwards.
+func FuzzWebhook(f *testing.F) {
+	f.Add([]byte(`{"event":"meeting.started","payload":[{"meeting_info":{"meeting_id":"1"}}]}`), int64(0), byte(16), false)
+	f.Add([]byte(`{"event":1}`), int64(-300), byte(32), true)
+	f.Add([]byte("\x10\x10\x10\x10\x10\x10\x10\x10\x10\x10\x10\x10\x10\x10\x10\x10"), int64(301), byte(1), true)
+	_, v := webhookVectors(f)
+	key, err := base64.RawStdEncoding.DecodeString(v.AESKey)
+	require.NoError(f, err)
+	block, err := aes.NewCipher(key)
+	require.NoError(f, err)
+	f.Fuzz(func(t *testing.T, plain []byte, skew int64, pad byte, padded bool) {
+		if padded {
+			n := int(pad)%32 + 1
+			plain = append(bytes.Clone(plain), bytes.Repeat([]byte{byte(n)}, n)...)
+		}
+		plain = append(bytes.Clone(plain), make([]byte, (16-len(plain)%16)%16)...)
+		cipher.NewCBCEncrypter(block, key[:16]).CryptBlocks(plain, plain)
+		data := base64.StdEncoding.EncodeToString(plain)
+		skew %= 1000
+		timestamp := strconv.FormatInt(v.time(t).Add(time.Duration(skew)*time.Second).UnixMilli(), 10)
+		header := func(data string) http.Header {
+			return http.Header{"Timestamp": {timestamp}, "Nonce": {"7"}, "Signature": {callbackSignature(v.Token, timestamp, "7", data)}}
+		}
+		var events []Event
+		h := receiver(t, v, &events, nil)
+		code := post(h, header(data), data).Code
+		if skew < -300 || skew > 300 {
+			require.Equal(t, 401, code)
+		}
+		require.Contains(t, []int{200, 400, 401}, code)
+		require.Equal(t, 401, post(h, header(data), data+"A").Code)
+		require.Equal(t, 401, post(h, header(data+"A"), data).Code)
+	})
+}
