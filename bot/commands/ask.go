@@ -1,7 +1,6 @@
 package commands
 
 import (
-	"meetbot/config/secret"
 	"meetbot/meeting"
 )
 
@@ -31,6 +30,7 @@ const (
 	VerbAnother   Verb = "another"  // Arg: a job; its command again, as a new wish
 	VerbNow       Verb = "now"      // Arg: a job that was withdrawn as too old
 	VerbAgain     Verb = "again"    // Arg: a job whose outcome is unknown
+	VerbTencent   Verb = "tencent"  // Arg: a job that pushed to a meeting which cannot; a Tencent meeting instead
 	VerbApprove   Verb = "approve"  // Arg: a job
 	VerbReject    Verb = "reject"   // Arg: a job
 	VerbRevoke    Verb = "revoke"   // Arg: a saved destination's ID
@@ -39,8 +39,6 @@ const (
 
 	// VerbPushForm opens the push form; a button's Arg is a meeting.Ref, or empty.
 	VerbPushForm Verb = "push"
-	// VerbSetKey is a stream key that came from the key-entry page.
-	VerbSetKey Verb = "setkey"
 )
 
 // Ask is what a request asks for: the same value whichever platform it came from.
@@ -78,8 +76,6 @@ type Ask struct {
 
 	// Arg is a button's.
 	Arg string
-	// Token is the single-use token of VerbSetKey.
-	Token secret.String
 }
 
 // Decision is what becomes of a [Request]. Exactly one of Form, Reply, Faults and Ask is

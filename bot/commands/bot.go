@@ -1,0 +1,206 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"meetbot/bot/jobs"
+	"meetbot/config/secret"
+	"meetbot/meeting"
+)
+
+// Provider is the part of a meeting provider that every command needs. account is the
+// provider's own user who acts; empty where the provider has none, or for its default.
+type Provider interface {
+	Create(ctx context.Context, want meeting.Instant) (meeting.Meeting, error)
+	Get(ctx context.Context, account, id string) (meeting.Meeting, error)
+	// List returns the account's running and coming meetings; with a userKey, where the
+	// provider has those, only the ones marked with it.
+	List(ctx context.Context, account, userKey string) ([]meeting.Meeting, error)
+	End(ctx context.Context, account, id string) error
+}
+
+// pusher is a [Provider] whose meetings take live push addresses.
+type pusher interface {
+	ByCode(ctx context.Context, account, code string) (meeting.Meeting, error)
+	SetPush(ctx context.Context, account, id string, target meeting.PushTarget) error
+	Pushes(ctx context.Context, account, id string) ([]meeting.PushTarget, error)
+}
+
+// starter is a [Provider] that gives a fresh start link for a meeting.
+type starter interface {
+	StartURL(ctx context.Context, id string) (secret.String, error)
+}
+
+// Store is the part of [jobs.Store] that a [Bot] needs.
+type Store interface {
+	Enqueue(ctx context.Context, j jobs.Job) (jobs.Job, error)
+	Get(ctx context.Context, id string) (jobs.Job, error)
+	Update(ctx context.Context, id string, change func(*jobs.Job) error) (jobs.Job, error)
+	Doc(ctx context.Context, key ...string) (jobs.Doc, error)
+	PutDoc(ctx context.Context, d jobs.Doc) (uint64, error)
+	DeleteDoc(ctx context.Context, rev uint64, key ...string) error
+	Docs(ctx context.Context, limit int, prefix ...string) ([]jobs.Doc, error)
+	SetTimer(ctx context.Context, t jobs.Timer) error
+	CancelTimer(ctx context.Context, key string) error
+	Fingerprint(b []byte) string
+}
+
+// Config is what a [Bot] is made of.
+type Config struct {
+	Parser    ParserConfig
+	Providers map[meeting.Provider]Provider
+	Policy    Policy
+	// Account is the provider's user as whom the bot acts for everybody; Accounts says who
+	// acts as their own, by [Place.UserKey]. Tencent only.
+	Account  string
+	Accounts map[string]string
+	// StartLinkInThread posts start links for everybody to see.
+	StartLinkInThread bool
+	// Webhooks says that the provider reports the live state.
+	Webhooks bool
+	// KeyPageURL is the address of the key-entry page, to which a token is appended;
+	// empty where there is none.
+	KeyPageURL string
+	Retention  time.Duration // how long meetings are remembered
+	Observe    Observer
+	Log        *slog.Logger
+	Now        func() time.Time
+}
+
+// Observer is told of what happens, for metrics. A nil function is not called.
+type Observer struct {
+	// Finished: a command ended; since is when the person asked.
+	Finished func(platform Platform, verb Verb, outcome string, since time.Time)
+	// Called: a provider answered. kind is empty for success.
+	Called func(p meeting.Provider, op, kind string, took time.Duration)
+}
+
+// Bot acts on what was asked. It is the [jobs.Handler] of its jobs.
+type Bot struct {
+	*Parser
+	cfg      Config
+	store    Store
+	posters  map[Platform]Poster
+	log      *slog.Logger
+	now      func() time.Time
+	started  time.Time
+	polls    *pace
+	handlers map[Verb]handler
+}
+
+// NewBot returns a Bot. Every platform's [Poster] is to be attached before its jobs run.
+func NewBot(cfg Config, store Store) *Bot {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Retention == 0 {
+		cfg.Retention = 7 * 24 * time.Hour
+	}
+	b := &Bot{
+		Parser: NewParser(cfg.Parser), cfg: cfg, store: store, posters: map[Platform]Poster{},
+		log: cfg.Log, now: cfg.Now, started: cfg.Now(), polls: newPace(pollsPerMinute),
+	}
+	b.handlers = b.verbs()
+	return b
+}
+
+// Attach says who posts on a platform.
+func (b *Bot) Attach(p Platform, poster Poster) { b.posters[p] = poster }
+
+// Parse parses a request and refuses at once, privately, what can be refused without a
+// look-up: on Discord the refusal of an acknowledged command could not be private.
+func (b *Bot) Parse(r Request) Decision {
+	d := b.Parser.Parse(r)
+	if d.Reply != nil || d.Faults != nil {
+		return d
+	}
+	verb := VerbPushForm
+	if d.Ask != nil {
+		verb = d.Ask.Verb
+	} else if d.Form.ID == formMeet {
+		verb = VerbMeet
+	}
+	if b.cfg.Policy.judge(r.Place, r.User, rightFor(verb)) == no && !b.mayBeAdmin(r) {
+		reply := b.refusal(TextFor(r.User.Locale, b.cfg.Parser.Locale), rightFor(verb))
+		return Decision{Reply: &reply}
+	}
+	return d
+}
+
+// mayBeAdmin reports whether only a look-up can tell that the person is no admin.
+func (b *Bot) mayBeAdmin(r Request) bool { return b.cfg.Policy.admin(r.Place, r.User) == lookUp }
+
+// rightFor says which allow-list guards a verb. What a button of a card asks is guarded
+// by the list of its card's command, and once more by whose meeting it is.
+func rightFor(v Verb) Rights {
+	switch v {
+	case VerbPush, VerbPushTo, VerbPushOff, VerbPushStatus, VerbPushSave, VerbPushDestinations,
+		VerbPushForget, VerbPushLog, VerbPushForm, VerbApprove, VerbReject, VerbRevoke, VerbSameDest:
+		return RightPush
+	}
+	return RightMeet
+}
+
+// acceptWithin bounds the wait for the store; platforms want their answer in 3 s.
+const acceptWithin = 2400 * time.Millisecond
+
+// Accept writes an accepted request down. When it returns without a Reply, the person
+// will hear how it ended, whatever becomes of this process.
+func (b *Bot) Accept(ctx context.Context, d Decision) Acceptance {
+	ctx, cancel := context.WithTimeout(ctx, acceptWithin)
+	defer cancel()
+	j, err := newJob(d, b.now())
+	if err == nil {
+		_, err = b.store.Enqueue(ctx, j)
+	}
+	switch {
+	case err == nil:
+		return Acceptance{}
+	case errors.Is(err, jobs.ErrDuplicate):
+		return Acceptance{Duplicate: true}
+	}
+	id := "accept.internal"
+	switch {
+	case errors.Is(err, jobs.ErrNotConfirmed), errors.Is(err, context.DeadlineExceeded):
+		id = "accept.not_confirmed"
+	case errors.Is(err, jobs.ErrFull):
+		id = "accept.full"
+	case errors.Is(err, jobs.ErrBusy):
+		id = "accept.busy"
+	case errors.Is(err, jobs.ErrStopping):
+		id = "accept.stopping"
+	}
+	b.log.ErrorContext(ctx, "command not accepted", "job", j.ID, "verb", d.Ask.Verb, "err", err)
+	t := TextFor(d.Request.User.Locale, b.cfg.Parser.Locale)
+	return Acceptance{Reply: &Reply{Tone: Bad, Title: t.T(id + ".title"), Text: t.T(id)}}
+}
+
+// Complete proposes values for the named option of the command in r: recent meetings
+// here, or names of saved destinations. It never proposes a key.
+func (b *Bot) Complete(ctx context.Context, r Request, option, typed string) []Choice {
+	for _, v := range Declarations() {
+		for _, o := range v.Options {
+			if o.Name != option || v.Command != r.Command && v.Typed != r.Command {
+				continue
+			}
+			switch o.Kind {
+			case KindMeeting:
+				return b.completeMeetings(ctx, r, typed)
+			case KindDest:
+				return b.completeDestinations(ctx, r, typed)
+			}
+		}
+	}
+	return nil
+}
+
+func (b *Bot) directory(p Platform) Directory {
+	dir, _ := b.posters[p].(Directory)
+	return dir
+}

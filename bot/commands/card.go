@@ -1,0 +1,171 @@
+package commands
+
+import (
+	"strings"
+
+	"meetbot/meeting"
+)
+
+// card is the message that everybody sees of a meeting, as it is now.
+func (b *Bot) card(t Text, reg registration) Reply {
+	m := reg.Meeting
+	reply := Reply{
+		Title: m.Topic,
+		Fields: []Field{
+			{Name: t.T("field.requester"), User: &reg.Requester},
+			{Name: t.T("field.state"), Value: b.stateText(t, reg)},
+		},
+	}
+	if m.Code != "" {
+		reply.Fields = append(reply.Fields, Field{Name: t.T("field.number"), Value: showCode(m.Code)})
+	}
+	if names := pushNames(reg); names != "" {
+		reply.Fields = append(reply.Fields, Field{Name: t.T("field.push"), Value: names})
+	}
+	switch {
+	case m.State.Over():
+		return reply
+	case m.State == meeting.StateRunning:
+		reply.Tone = Good
+	}
+	reply.Links = linksOf(t, m)
+	ref := m.Ref.String()
+	if m.Ref.Provider.Capabilities().LivePush {
+		reply.Buttons = append(reply.Buttons, Button{Label: t.T("button.push"), Action: Action{string(VerbPushForm), ref}})
+	}
+	if m.WatchURL != "" || m.JoinURL != "" {
+		reply.Buttons = append(reply.Buttons, Button{Label: t.T("button.qr"), Action: Action{string(VerbQR), ref}})
+	}
+	reply.Buttons = append(reply.Buttons, Button{
+		Label: t.T("button.end"), Action: Action{string(VerbEndYes), ref}, Danger: true,
+		Confirm: &Confirm{Title: t.T("end.ask.title"), Text: t.T("end.ask", "Topic", m.Topic), Yes: t.T("end.yes"), No: t.T("end.no")},
+	})
+	return reply
+}
+
+// stateText says what is known of a meeting, and since when. It never says more.
+func (b *Bot) stateText(t Text, reg registration) string {
+	at := func(id string) string { return t.T(id, "Time", reg.StateAt.Local().Format("15:04 MST")) }
+	switch reg.Meeting.State {
+	case meeting.StateReady:
+		if !reg.JoinBy.IsZero() {
+			return t.T("state.ready_until", "Time", reg.JoinBy.Local().Format("15:04 MST"))
+		}
+		return t.T("state.ready")
+	case meeting.StateRunning:
+		switch {
+		case !reg.LiveAt.IsZero():
+			return t.T("state.live", "Time", reg.LiveAt.Local().Format("15:04 MST"))
+		case pushNames(reg) != "" && !reg.LiveKnown && !b.cfg.Webhooks:
+			return at("state.running_live_unknown")
+		}
+		return at("state.running")
+	case meeting.StateEnded:
+		return at("state.ended")
+	case meeting.StateCancelled:
+		return at("state.cancelled")
+	case meeting.StateDeleted:
+		return at("state.deleted")
+	case meeting.StateUnlisted:
+		return at("state.unlisted")
+	}
+	return at("state.unknown")
+}
+
+func pushNames(reg registration) string {
+	var names []string
+	for _, p := range reg.Pushes {
+		if p.Enabled {
+			names = append(names, p.Name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+func (r *run) links(m meeting.Meeting) []Link { return linksOf(r.t, m) }
+
+func linksOf(t Text, m meeting.Meeting) []Link {
+	var links []Link
+	if m.JoinURL != "" {
+		links = append(links, Link{t.T("link.join"), m.JoinURL})
+	}
+	if m.WatchURL != "" {
+		links = append(links, Link{t.T("link.watch"), m.WatchURL})
+	}
+	return links
+}
+
+// threadReply has all that everybody may know of a new meeting.
+func (r *run) threadReply(reg registration) Reply {
+	m, t := reg.Meeting, r.t
+	reply := Reply{Links: r.links(m), Mentions: r.w.Ask.Mentions}
+	if m.PlayURL != "" {
+		reply.Links = append(reply.Links, Link{t.T("link.play"), m.PlayURL})
+	}
+	if m.Code != "" {
+		reply.Fields = append(reply.Fields, Field{Name: t.T("field.number"), Value: showCode(m.Code)})
+	}
+	if m.Passcode != "" {
+		reply.Fields = append(reply.Fields, Field{Name: t.T("field.passcode"), Value: m.Passcode})
+	}
+	if m.WatchURL == "" {
+		id := "watch.add_live"
+		if m.Live {
+			id = "watch.not_given"
+		}
+		reply.Fields = append(reply.Fields, Field{Name: t.T("link.watch"), Value: t.T(id)})
+	}
+	if m.JoinURL == "" {
+		reply.Fields = append(reply.Fields, Field{Name: t.T("link.join"), Value: t.T("join.by_number")})
+	}
+	if r.cfg.StartLinkInThread {
+		reply.Secrets = r.startSecrets(reg)
+	}
+	reply.Fields = append(reply.Fields, Field{Name: t.T("field.start"), User: &reg.Requester})
+	ref := m.Ref.String()
+	reply.Buttons = append(reply.Buttons, Button{Label: t.T("button.start"), Action: Action{string(VerbStartLink), ref}})
+	if m.Ref.Provider.Capabilities().LivePush {
+		reply.Text = t.T("push.before")
+		reply.Buttons = append(reply.Buttons, Button{Label: t.T("button.push"), Action: Action{string(VerbPushForm), ref}})
+	}
+	reply.Buttons = append(reply.Buttons, Button{Label: t.T("button.copy"), Action: Action{string(VerbCopy), ref}})
+	return reply
+}
+
+func (r *run) startSecrets(reg registration) []SecretField {
+	var s []SecretField
+	if !reg.Meeting.StartURL.IsZero() {
+		s = append(s, SecretField{Name: r.t.T("link.start"), Value: reg.Meeting.StartURL, Link: true})
+	}
+	if !reg.Meeting.HostKey.IsZero() {
+		s = append(s, SecretField{Name: r.t.T("field.host_key"), Value: reg.Meeting.HostKey})
+	}
+	return s
+}
+
+// startReply is how to start the meeting, for the eyes of whoever may.
+func (r *run) startReply(reg registration) Reply {
+	t := r.t
+	reply := Reply{Tone: Good, Title: t.T("start.title", "Topic", reg.Meeting.Topic), Secrets: r.startSecrets(reg), Links: r.links(reg.Meeting)}
+	switch {
+	case !reg.Meeting.StartURL.IsZero():
+		reply.Text = t.T("start.link", "Time", r.clock(reg.StartUntil))
+	case !reg.Meeting.HostKey.IsZero():
+		reply.Text = t.T("start.host_key", "Provider", r.providerName(reg.ref().Provider))
+	case reg.ref().Provider == meeting.Tencent:
+		reply.Text = t.T("start.creator")
+	default:
+		reply.Text = t.T("start.none")
+	}
+	return reply
+}
+
+func joinParagraphs(parts ...string) string {
+	var some []string
+	for _, p := range parts {
+		if p != "" {
+			some = append(some, p)
+		}
+	}
+	return strings.Join(some, "\n\n")
+}

@@ -1,0 +1,294 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"meetbot/bot/jobs"
+	"meetbot/meeting"
+)
+
+// What only the bot asks of itself.
+const (
+	verbCards  Verb = "cards"  // Arg: a meeting.Ref; brings its cards up to date
+	verbEvent  Verb = "event"  // a provider's word on a meeting
+	verbRemind Verb = "remind" // Arg: a meeting.Ref; nobody has joined yet
+	// verbApproval asks for a second person. Arg: the job that waits.
+	verbApproval Verb = "approval"
+)
+
+// Event is a provider's word on a meeting, as a webhook brings it.
+type Event struct {
+	ID    string // the provider's, the same when it is sent again
+	At    time.Time
+	Ref   meeting.Ref
+	State meeting.State // StateUnknown: nothing was said of it
+	// Live is what was said of the live stream: LiveOn, LiveOff, or nothing.
+	Live Live
+}
+
+// Live is what an [Event] says of the live stream.
+type Live string
+
+const (
+	LiveNothing Live = ""
+	LiveOn      Live = "on"
+	LiveOff     Live = "off"
+)
+
+// Hear writes down what a provider said. When it returns nil the cards will show it.
+func (b *Bot) Hear(ctx context.Context, e Event) error {
+	if _, err := b.registration(ctx, e.Ref); err != nil {
+		if errors.Is(err, jobs.ErrNotFound) {
+			return nil // not one of ours
+		}
+		return err
+	}
+	req := Request{ID: "event:" + string(e.Ref.Provider) + ":" + e.ID, At: e.At}
+	return b.enqueueOwn(ctx, work{Request: req, Ask: Ask{Verb: verbEvent, Arg: e.Ref.String()}, Event: &e})
+}
+
+func (b *Bot) enqueueOwn(ctx context.Context, w work) error {
+	data, err := encode(w)
+	if err != nil {
+		return err
+	}
+	_, err = b.store.Enqueue(ctx, jobs.Job{ID: jobID(w.Request), Label: string(w.Ask.Verb), State: jobs.Accepted, Created: b.now(), Data: data})
+	if errors.Is(err, jobs.ErrDuplicate) {
+		return nil
+	}
+	return err
+}
+
+func (r *run) eventNext(ctx context.Context) (jobs.Next, error) {
+	e := r.w.Event
+	reg, err := r.change(ctx, e.Ref, func(reg *registration) bool {
+		changed := r.turnAt(reg, e.State, e.At)
+		switch e.Live {
+		case LiveOn:
+			changed = changed || reg.LiveAt.IsZero()
+			reg.LiveKnown = true
+			if reg.LiveAt.IsZero() {
+				reg.LiveAt = e.At
+			}
+		case LiveOff:
+			changed = changed || !reg.LiveAt.IsZero()
+			reg.LiveKnown, reg.LiveAt = true, time.Time{}
+		}
+		return changed
+	})
+	if err != nil && !errors.Is(err, jobs.ErrNotFound) {
+		return jobs.Next{}, err
+	}
+	r.job.Outcome = "heard"
+	r.putCards(reg)
+	return jobs.Deliver(), nil
+}
+
+// turn changes a meeting's state on the provider's word, and reports whether it did. A
+// meeting that is over stays over, and nothing is not a state.
+func (b *Bot) turn(reg *registration, to meeting.State) bool { return b.turnAt(reg, to, b.now()) }
+
+func (b *Bot) turnAt(reg *registration, to meeting.State, at time.Time) bool {
+	was := reg.Meeting.State
+	if to == meeting.StateUnknown || to == was || was.Over() || at.Before(reg.StateAt.Add(-time.Minute)) && !to.Over() {
+		return false
+	}
+	reg.Meeting.State, reg.StateAt = to, at
+	if to != meeting.StateReady {
+		reg.JoinBy = time.Time{}
+	}
+	if to.Over() {
+		reg.LiveAt = time.Time{}
+	}
+	return true
+}
+
+// redraw brings all cards of a meeting up to date, in a job of its own.
+func (b *Bot) redraw(ctx context.Context, reg registration) error {
+	if len(reg.Cards) == 0 {
+		return nil
+	}
+	req := Request{ID: fmt.Sprintf("cards:%s:%d", reg.ref(), reg.revision), At: b.now()}
+	return b.enqueueOwn(ctx, work{Request: req, Ask: Ask{Verb: verbCards, Arg: reg.ref().String()}})
+}
+
+func (r *run) cardsNext(ctx context.Context) (jobs.Next, error) {
+	reg, f, err := r.button(ctx)
+	if err != nil {
+		return jobs.Next{}, err
+	}
+	r.job.Outcome = "drawn"
+	if f == nil {
+		r.putCards(reg)
+	}
+	return jobs.Deliver(), nil
+}
+
+func (r *run) putCards(reg registration) {
+	for _, c := range reg.Cards {
+		r.put(delivery{Slot: SlotEdit, Place: &c.Receipt.Place, Edit: &c.Receipt, Card: reg.ref()})
+	}
+}
+
+// Timers of a meeting.
+const (
+	timerPoll   = "poll"
+	timerRemind = "remind"
+)
+
+func timerKey(kind string, ref meeting.Ref) string { return kind + "/" + ref.String() }
+
+// watch arms the timers of a new meeting. It may be repeated.
+func (b *Bot) watch(ctx context.Context, reg registration) error {
+	ref := reg.ref()
+	if !reg.JoinBy.IsZero() {
+		if err := b.store.SetTimer(ctx, jobs.Timer{Key: timerKey(timerRemind, ref), At: reg.JoinBy.Add(-remindBefore)}); err != nil {
+			return err
+		}
+	}
+	return b.store.SetTimer(ctx, jobs.Timer{Key: timerKey(timerPoll, ref), At: b.now().Add(pollAfter(0))})
+}
+
+// Timer implements [jobs.Handler].
+func (b *Bot) Timer(ctx context.Context, t jobs.Timer) error {
+	kind, rest, _ := strings.Cut(t.Key, "/")
+	ref, ok := meeting.ParseRef(rest)
+	if !ok {
+		b.log.ErrorContext(ctx, "timer of nothing", "key", t.Key)
+		return nil
+	}
+	switch kind {
+	case timerPoll:
+		return b.poll(ctx, ref)
+	case timerRemind:
+		req := Request{ID: "remind:" + ref.String(), At: b.now()}
+		return b.enqueueOwn(ctx, work{Request: req, Ask: Ask{Verb: verbRemind, Arg: ref.String()}})
+	}
+	return nil
+}
+
+// pollsPerMinute bounds what polling takes of Tencent's 300 calls a minute, so that
+// commands always find room.
+const pollsPerMinute = 100
+
+// pollAfter spaces the polls of a meeting by its age: closely while somebody waits for
+// it to begin, seldom when it has run for hours. A third of it is chance, so that
+// meetings of one minute do not stay together.
+func pollAfter(age time.Duration) time.Duration {
+	d := min(max(age/10, 30*time.Second), 5*time.Minute)
+	return d - time.Duration(rand.Int64N(int64(d/3)))
+}
+
+// poll asks the provider for a meeting's state and shows what changed.
+func (b *Bot) poll(ctx context.Context, ref meeting.Ref) error {
+	reg, err := b.registration(ctx, ref)
+	if errors.Is(err, jobs.ErrNotFound) || err == nil && (reg.Meeting.State.Over() || reg.Meeting.State == meeting.StateUnlisted) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	p, ok := b.cfg.Providers[ref.Provider]
+	if !ok {
+		return nil
+	}
+	next := jobs.Timer{Key: timerKey(timerPoll, ref), At: b.now().Add(pollAfter(b.now().Sub(reg.Created)))}
+	if !b.polls.take(b.now()) {
+		return b.store.SetTimer(ctx, next)
+	}
+	began := time.Now()
+	m, err := p.Get(ctx, reg.Account, ref.ID)
+	b.observe(ref.Provider, "poll", err, began)
+	state := m.State
+	switch {
+	case errors.Is(err, meeting.ErrNotFound):
+		state = meeting.StateUnlisted // not a word on how it ended
+	case err != nil:
+		b.log.WarnContext(ctx, "meeting not polled", "meeting_id", ref, "err", err)
+		return b.store.SetTimer(ctx, next)
+	}
+	if state == meeting.StateUnlisted && ref.Provider == meeting.Systec && !reg.JoinBy.IsZero() && b.now().Before(reg.JoinBy) {
+		state = meeting.StateUnknown // it may take a while to be listed
+	}
+	changed := false
+	reg, err = b.change(ctx, ref, func(reg *registration) bool {
+		changed = b.turn(reg, state)
+		if err == nil && m.WatchURL != "" && reg.Meeting.WatchURL == "" {
+			reg.Meeting.WatchURL, changed = m.WatchURL, true
+		}
+		reg.CheckedAt = b.now()
+		return changed
+	})
+	if err != nil {
+		return err
+	}
+	if changed {
+		if err := b.redraw(ctx, reg); err != nil {
+			return err
+		}
+	}
+	if reg.Meeting.State.Over() || reg.Meeting.State == meeting.StateUnlisted {
+		return nil
+	}
+	return b.store.SetTimer(ctx, next)
+}
+
+// remindNext tells the requester that a meeting is about to be deleted, if nobody has
+// joined it by the provider's own word.
+func (r *run) remindNext(ctx context.Context) (jobs.Next, error) {
+	reg, f, err := r.button(ctx)
+	if err != nil {
+		return jobs.Next{}, err
+	}
+	r.job.Outcome = "not_needed"
+	if f != nil || reg.Meeting.State.Over() {
+		return jobs.Deliver(), nil
+	}
+	m, err := r.cfg.Providers[reg.ref().Provider].Get(ctx, reg.Account, reg.ref().ID)
+	if err == nil && m.State != meeting.StateReady && m.State != meeting.StateUnknown {
+		return jobs.Deliver(), nil
+	}
+	if r.now().After(reg.JoinBy) {
+		return jobs.Deliver(), nil
+	}
+	locale := ""
+	if len(reg.Cards) > 0 {
+		locale = reg.Cards[0].Locale
+	}
+	r.w.Locale = locale
+	r.t = TextFor(locale, r.cfg.Parser.Locale)
+	r.job.Outcome = "reminded"
+	r.put(delivery{Slot: SlotDirect, Place: &reg.Place, User: &reg.Requester, Reply: Reply{
+		Tone: Warning, Title: r.t.T("remind.title", "Topic", reg.Meeting.Topic),
+		Text:  r.t.T("remind", "Time", r.clock(reg.JoinBy)),
+		Links: slices.DeleteFunc(r.links(reg.Meeting), func(l Link) bool { return l.URL != reg.Meeting.JoinURL }),
+	}})
+	return jobs.Deliver(), nil
+}
+
+// pace lets a bounded number of things happen in a minute.
+type pace struct {
+	mu    sync.Mutex
+	limit int
+	since time.Time
+	used  int
+}
+
+func newPace(perMinute int) *pace { return &pace{limit: perMinute} }
+
+func (p *pace) take(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now.Sub(p.since) >= time.Minute {
+		p.since, p.used = now, 0
+	}
+	p.used++
+	return p.used <= p.limit
+}

@@ -1,0 +1,70 @@
+package commands
+
+import (
+	"errors"
+	"time"
+
+	"meetbot/meeting"
+)
+
+// faultOf turns a provider's error into a sentence for people. What the provider wrote
+// is not shown; the log has the error, with the provider's trace id.
+func (r *run) faultOf(err error) *fault {
+	r.log.Warn("provider refused", "job", r.job.ID, "verb", r.w.Ask.Verb, "err", err)
+	var api *meeting.APIError
+	if errors.As(err, &api) {
+		provider := r.providerName(api.Provider)
+		switch api.Reason {
+		case meeting.ReasonNone, meeting.ReasonAnswer:
+		case meeting.ReasonField, meeting.ReasonUnsupported:
+			return newFault("fault."+string(api.Reason), "Provider", provider, "Field", api.Field)
+		default:
+			return newFault("fault."+string(api.Reason), "Provider", provider)
+		}
+		switch {
+		case errors.Is(err, meeting.ErrNotFound):
+			return newFault("fault.meeting", "Provider", provider)
+		case errors.Is(err, meeting.ErrNotPermitted):
+			return newFault("fault.not_permitted", "Provider", provider)
+		case errors.Is(err, meeting.ErrInvalid):
+			return newFault("fault.invalid", "Provider", provider)
+		case errors.Is(err, meeting.ErrLimit):
+			return newFault("fault.limit", "Provider", provider)
+		case errors.Is(err, meeting.ErrRateLimited):
+			return newFault("fault.rate", "Provider", provider)
+		case errors.Is(err, meeting.ErrCredentials):
+			return newFault("fault.credentials", "Provider", provider)
+		case errors.Is(err, meeting.ErrUnavailable), errors.Is(err, meeting.ErrOutcomeUnknown):
+			return newFault("fault.unavailable", "Provider", provider)
+		}
+	}
+	return newFault("fault.internal")
+}
+
+// kindOf names an error's kind for metrics; empty for nil.
+func kindOf(err error) string {
+	for _, k := range []struct {
+		err  error
+		kind string
+	}{
+		{meeting.ErrNotFound, "not_found"}, {meeting.ErrNotPermitted, "not_permitted"}, {meeting.ErrInvalid, "invalid"},
+		{meeting.ErrLimit, "limit"}, {meeting.ErrRateLimited, "rate_limited"}, {meeting.ErrCredentials, "credentials"},
+		{meeting.ErrUnavailable, "unavailable"}, {meeting.ErrOutcomeUnknown, "outcome_unknown"},
+	} {
+		if errors.Is(err, k.err) {
+			return k.kind
+		}
+	}
+	if err != nil {
+		return "internal"
+	}
+	return ""
+}
+
+func (b *Bot) observe(p meeting.Provider, op string, err error, began time.Time) {
+	if f := b.cfg.Observe.Called; f != nil {
+		f(p, op, kindOf(err), time.Since(began))
+	}
+}
+
+func (r *run) providerName(p meeting.Provider) string { return r.t.T("provider." + string(p)) }

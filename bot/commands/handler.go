@@ -1,0 +1,298 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"meetbot/bot/jobs"
+	"meetbot/meeting"
+)
+
+// handler is what one verb does, as steps of a job.
+type handler struct {
+	// next says how the job goes on, and fills the outbox when it is through.
+	next func(*run, context.Context) (jobs.Next, error)
+	// call and reconcile are set where the verb changes something that must not happen
+	// twice. See [jobs.Handler].
+	call      func(*run, context.Context) error
+	reconcile func(*run, context.Context) error
+}
+
+// run is one step of one job.
+type run struct {
+	*Bot
+	job *jobs.Job
+	w   work
+	t   Text
+}
+
+func (b *Bot) verbs() map[Verb]handler {
+	return map[Verb]handler{
+		VerbMeet:      {next: (*run).meetNext, call: (*run).meetCall, reconcile: (*run).meetReconcile},
+		VerbSameDest:  {next: (*run).meetNext, call: (*run).meetCall, reconcile: (*run).meetReconcile},
+		VerbMeetList:  {next: (*run).listNext},
+		VerbMeetEnd:   {next: (*run).endAsk},
+		VerbEndYes:    {next: (*run).endNext, call: (*run).endCall, reconcile: (*run).endReconcile},
+		VerbMeetShare: {next: (*run).shareNext},
+		VerbStartLink: {next: (*run).startLinkNext},
+		VerbQR:        {next: (*run).qrNext},
+		VerbCopy:      {next: (*run).copyNext},
+
+		VerbPush:             {next: (*run).pushNext, call: (*run).pushCall, reconcile: (*run).pushReconcile},
+		VerbPushTo:           {next: (*run).pushNext, call: (*run).pushCall, reconcile: (*run).pushReconcile},
+		VerbPushOff:          {next: (*run).pushNext, call: (*run).pushCall, reconcile: (*run).pushReconcile},
+		VerbPushStatus:       {next: (*run).statusNext},
+		VerbPushForm:         {next: (*run).pushFormNext},
+		VerbPushSave:         {next: (*run).saveNext},
+		VerbPushDestinations: {next: (*run).destinationsNext},
+		VerbPushForget:       {next: (*run).forgetNext},
+		VerbPushLog:          {next: (*run).logNext},
+		VerbRevoke:           {next: (*run).revokeNext},
+
+		VerbAnother: {next: (*run).repeatNext},
+		VerbNow:     {next: (*run).repeatNext},
+		VerbAgain:   {next: (*run).repeatNext},
+		VerbTencent: {next: (*run).repeatNext},
+		VerbApprove: {next: (*run).approveNext},
+		VerbReject:  {next: (*run).approveNext},
+		VerbAskHost: {next: (*run).askHostNext},
+
+		verbCards:  {next: (*run).cardsNext},
+		verbEvent:  {next: (*run).eventNext},
+		verbRemind: {next: (*run).remindNext},
+
+		verbApproval: {next: (*run).approvalNext},
+	}
+}
+
+func (b *Bot) open(j *jobs.Job) (*run, handler, error) {
+	w, err := decode[work](j.Data)
+	if err != nil {
+		return nil, handler{}, err
+	}
+	h, ok := b.handlers[w.Ask.Verb]
+	if !ok {
+		return nil, handler{}, fmt.Errorf("no handler for %q", w.Ask.Verb)
+	}
+	return &run{Bot: b, job: j, w: w, t: TextFor(w.Locale, w.Request.User.Locale, b.cfg.Parser.Locale)}, h, nil
+}
+
+func (r *run) close() error {
+	data, err := encode(r.w)
+	if err == nil {
+		r.job.Data = data
+	}
+	return err
+}
+
+// staleAfter is how long a command may wait before it is begun. After that the person is
+// asked whether it is still wanted.
+const staleAfter = 2 * time.Minute
+
+// Next implements [jobs.Handler].
+func (b *Bot) Next(ctx context.Context, j *jobs.Job) (jobs.Next, error) {
+	r, h, err := b.open(j)
+	if err != nil { // written by another version: a repeat reads the same bytes
+		b.log.ErrorContext(ctx, "job cannot be read", "job", j.ID, "label", j.Label, "err", err)
+		j.Outcome = "unreadable"
+		return jobs.Deliver(), nil
+	}
+	n, err := r.advance(ctx, h)
+	if err != nil {
+		return n, err
+	}
+	return n, r.close()
+}
+
+func (r *run) advance(ctx context.Context, h handler) (jobs.Next, error) {
+	if r.job.State == jobs.Accepted && !r.w.internal() {
+		if err := r.lookUpPerson(ctx); err != nil {
+			r.log.WarnContext(ctx, "person not looked up", "job", r.job.ID, "err", err)
+		}
+		if r.now().Sub(r.w.Since) > staleAfter {
+			return r.withdraw(), nil
+		}
+		allowed, err := r.cfg.Policy.permits(ctx, r.directory(r.w.Request.Place.Platform), r.w.Request.Place, r.w.Request.User, rightFor(r.w.Ask.Verb))
+		switch {
+		case err != nil:
+			r.log.WarnContext(ctx, "permission not looked up", "job", r.job.ID, "err", err)
+			return r.refuse(newFault("fault.directory")), nil
+		case !allowed:
+			r.job.Outcome = "refused"
+			r.settle()
+			r.tell(r.refusal(r.t, rightFor(r.w.Ask.Verb)))
+			return jobs.Deliver(), nil
+		}
+	}
+	return h.next(r, ctx)
+}
+
+// internal reports whether the job is the bot's own, with nobody to ask or to refuse.
+func (w *work) internal() bool {
+	switch w.Ask.Verb {
+	case verbCards, verbEvent, verbRemind, verbApproval:
+		return true
+	}
+	return false
+}
+
+// lookUpPerson completes what the event did not say of the person.
+func (r *run) lookUpPerson(ctx context.Context) error {
+	u := &r.w.Request.User
+	if r.w.Locale != "" {
+		return nil
+	}
+	r.w.Locale = r.cfg.Parser.Locale
+	if u.Locale != "" {
+		r.w.Locale = u.Locale
+	} else if dir := r.directory(r.w.Request.Place.Platform); dir != nil {
+		profile, err := dir.Profile(ctx, r.w.Request.Place, u.ID)
+		if err != nil {
+			return err
+		}
+		if profile.Locale != "" {
+			r.w.Locale = profile.Locale
+		}
+		if u.Name == "" {
+			u.Name = profile.Name
+		}
+	}
+	r.t = TextFor(r.w.Locale)
+	return nil
+}
+
+// withdraw ends a job that waited too long to be carried out behind people's backs.
+func (r *run) withdraw() jobs.Next {
+	r.job.Outcome = "withdrawn"
+	r.settle()
+	r.tell(Reply{
+		Tone: Warning, Title: r.t.T("stale.title"), Text: r.t.T("stale", "Time", r.clock(r.w.Since)),
+		Buttons: []Button{{Label: r.t.T("button.now"), Action: Action{string(VerbNow), r.job.ID}}},
+	})
+	return jobs.Deliver()
+}
+
+// refuse ends a job with a fault that the requester is told.
+func (r *run) refuse(f *fault, buttons ...Button) jobs.Next {
+	r.job.Outcome = "refused"
+	r.settle()
+	r.tell(Reply{Tone: Bad, Title: r.t.T("refused.title"), Text: f.text(r.t), Buttons: buttons})
+	return jobs.Deliver()
+}
+
+func (b *Bot) refusal(t Text, right Rights) Reply {
+	id := "denied.meet"
+	if right == RightPush {
+		id = "denied.push"
+	}
+	reply := Reply{Tone: Bad, Title: t.T("denied.title"), Text: t.T(id) + " " + t.T("denied.whom")}
+	for _, e := range b.cfg.Policy.Admins {
+		if e.Kind == UserEntry {
+			reply.Fields = append(reply.Fields, Field{Name: t.T("field.admin"), User: &User{ID: e.ID}})
+		}
+	}
+	return reply
+}
+
+// patience is how long a look-up at a provider is repeated before the person is told
+// that it could not be done.
+const patience = 30 * time.Second
+
+// again reports whether a failed look-up is worth another try, and when. Nothing was
+// changed by it, so a repeat is harmless.
+func (r *run) again(err error) (jobs.Next, bool) {
+	if !errors.Is(err, meeting.ErrUnavailable) && !errors.Is(err, meeting.ErrRateLimited) {
+		return jobs.Next{}, false
+	}
+	wait := 2 * time.Second
+	var api *meeting.APIError
+	if errors.As(err, &api) && api.RetryAfter > wait {
+		wait = api.RetryAfter
+	}
+	at := r.now().Add(wait)
+	return jobs.RetryAt(at), at.Before(r.w.Since.Add(patience))
+}
+
+// Call implements [jobs.Handler].
+func (b *Bot) Call(ctx context.Context, j *jobs.Job) error { return b.within(ctx, j, false) }
+
+// Reconcile implements [jobs.Handler].
+func (b *Bot) Reconcile(ctx context.Context, j *jobs.Job) error { return b.within(ctx, j, true) }
+
+func (b *Bot) within(ctx context.Context, j *jobs.Job, reconcile bool) error {
+	r, h, err := b.open(j)
+	if err != nil {
+		return fmt.Errorf("%w: %w", jobs.ErrUnknown, err)
+	}
+	step := h.call
+	if reconcile {
+		step = h.reconcile
+	}
+	result := step(r, ctx)
+	if err := r.close(); err != nil {
+		return fmt.Errorf("%w: %w", jobs.ErrUnknown, err)
+	}
+	return result
+}
+
+// outcome translates a provider's error into what [jobs.Handler.Call] returns.
+func outcome(err error) error {
+	var api *meeting.APIError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, meeting.ErrOutcomeUnknown):
+		return fmt.Errorf("%w: %w", jobs.ErrUnknown, err)
+	case errors.Is(err, meeting.ErrRateLimited), errors.Is(err, meeting.ErrUnavailable):
+		err = fmt.Errorf("%w: %w", jobs.ErrNotSent, err)
+		if errors.As(err, &api) && api.RetryAfter > 0 {
+			return &jobs.RetryAfter{After: api.RetryAfter, Err: err}
+		}
+		return err
+	case errors.As(err, &api):
+		return err
+	}
+	// Not a provider's word (a context that ended before the request, a bug): what was
+	// sent cannot be told.
+	return fmt.Errorf("%w: %w", jobs.ErrUnknown, err)
+}
+
+// Late implements [jobs.Handler].
+func (b *Bot) Late(ctx context.Context, j, late *jobs.Job) bool {
+	r, _, err := b.open(j)
+	if err != nil {
+		return false
+	}
+	l, _, err := b.open(late)
+	if err != nil || l.w.Meeting == nil && len(l.w.Steps) == 0 {
+		return false
+	}
+	r.w.Fault = nil
+	r.w.Meeting = l.w.Meeting
+	if i := late.Call; i < len(l.w.Steps) && i < len(r.w.Steps) {
+		r.w.Steps[i] = l.w.Steps[i]
+	}
+	return r.close() == nil
+}
+
+// Notice implements [jobs.Handler].
+func (b *Bot) Notice(ctx context.Context, j *jobs.Job) {
+	r, _, err := b.open(j)
+	if err != nil || r.w.internal() {
+		return
+	}
+	poster := b.posters[r.w.Request.Place.Platform]
+	if poster == nil {
+		return
+	}
+	post := r.post(delivery{Slot: SlotProgress, Reply: Reply{Text: r.t.T("progress")}})
+	post.Key = postKey(j, -1)
+	if _, err := poster.Post(ctx, post); err != nil && !errors.Is(err, ErrSkip) {
+		b.log.WarnContext(ctx, "progress not told", "job", j.ID, "err", err)
+	}
+}
+
+// clock shows a time of day. Zones differ between readers, so it says which.
+func (r *run) clock(at time.Time) string { return at.Local().Format("15:04 MST") }

@@ -1,0 +1,243 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"meetbot/bot/jobs"
+	"meetbot/meeting"
+)
+
+// listNext shows this place's meetings that are not over, with what is pushed where.
+func (r *run) listNext(ctx context.Context) (jobs.Next, error) {
+	regs, err := r.here(ctx, r.w.Request.Place)
+	if err != nil {
+		return jobs.Next{}, err
+	}
+	r.job.Outcome = "listed"
+	reply := Reply{Title: r.t.T("list.title"), Text: r.t.T("list.none")}
+	if len(regs) > 0 {
+		reply.Text = ""
+	}
+	for _, reg := range regs {
+		value := r.stateText(r.t, reg)
+		if reg.Meeting.Code != "" {
+			value = showCode(reg.Meeting.Code) + " · " + value
+		}
+		if names := pushNames(reg); names != "" {
+			value += " · " + r.t.T("list.pushed", "Names", names)
+		}
+		reply.Fields = append(reply.Fields, Field{Name: reg.Meeting.Topic, Value: value})
+	}
+	r.tell(reply)
+	return jobs.Deliver(), nil
+}
+
+// endAsk asks before a meeting is ended: a typed command has no dialog of its own.
+func (r *run) endAsk(ctx context.Context) (jobs.Next, error) {
+	t, f, err := r.resolve(ctx, want{})
+	if f == nil && err == nil {
+		f, err = r.mayEnd(ctx, t)
+	}
+	if f != nil || err != nil {
+		return r.refuseOr(f, err)
+	}
+	topic := t.ref.ID
+	if t.reg != nil {
+		topic = t.reg.Meeting.Topic
+	}
+	r.job.Outcome = "asked"
+	r.tell(Reply{
+		Tone: Warning, Title: r.t.T("end.ask.title"), Text: r.t.T("end.ask", "Topic", topic),
+		Buttons: []Button{{Label: r.t.T("end.yes"), Danger: true, Action: Action{string(VerbEndYes), t.ref.String()}}},
+	})
+	return jobs.Deliver(), nil
+}
+
+// mayEnd guards ending a meeting: only its requester or an admin, and for a meeting that
+// the bot did not make, whoever acts as their own account.
+func (r *run) mayEnd(ctx context.Context, t target) (*fault, error) {
+	if t.reg == nil {
+		return nil, nil
+	}
+	req := r.w.Request
+	if req.User.ID == t.reg.Requester.ID && req.Place.Platform == t.reg.Place.Platform {
+		return nil, nil
+	}
+	admin, err := r.cfg.Policy.isAdmin(ctx, r.directory(req.Place.Platform), req.Place, req.User)
+	if err != nil {
+		return newFault("fault.directory"), nil
+	}
+	if !admin {
+		return newFault("power.end", "Name", t.reg.Requester.Name), nil
+	}
+	return nil, nil
+}
+
+func (r *run) endNext(ctx context.Context) (jobs.Next, error) {
+	switch r.job.State {
+	case jobs.Called:
+		reg, err := r.change(ctx, r.w.Ref, func(reg *registration) bool { return r.turn(reg, meeting.StateEnded) })
+		switch {
+		case errors.Is(err, jobs.ErrNotFound): // not one of the bot's
+		case err != nil:
+			return jobs.Next{}, err
+		default:
+			if err := r.redraw(ctx, reg); err != nil {
+				return jobs.Next{}, err
+			}
+		}
+		r.job.Outcome = "ended"
+		r.tell(Reply{Tone: Good, Title: r.t.T("end.done")})
+		return jobs.Deliver(), nil
+	case jobs.Refused:
+		return r.refuse(r.w.Fault), nil
+	case jobs.Unknown:
+		return r.refuse(newFault("end.unknown")), nil
+	}
+	r.w.Ask.Meeting = r.w.Ask.Arg
+	t, f, err := r.resolve(ctx, want{})
+	if f == nil && err == nil {
+		f, err = r.mayEnd(ctx, t)
+	}
+	if f != nil || err != nil {
+		return r.refuseOr(f, err)
+	}
+	r.w.Ref, r.w.Account = t.ref, t.account
+	r.job.Call, r.job.Calls = 0, 1
+	return jobs.MakeCall(), nil
+}
+
+func (r *run) endCall(ctx context.Context) error {
+	began := time.Now()
+	err := r.cfg.Providers[r.w.Ref.Provider].End(ctx, r.w.Account, r.w.Ref.ID)
+	r.observe(r.w.Ref.Provider, "end", err, began)
+	if errors.Is(err, meeting.ErrNotFound) {
+		err = nil // ended already, and no longer listed
+	}
+	if err != nil {
+		r.w.Fault = r.faultOf(err)
+	}
+	return outcome(err)
+}
+
+// endReconcile looks whether the meeting is over. If it is not, ending it once more does
+// no harm.
+func (r *run) endReconcile(ctx context.Context) error {
+	m, err := r.cfg.Providers[r.w.Ref.Provider].Get(ctx, r.w.Account, r.w.Ref.ID)
+	switch {
+	case errors.Is(err, meeting.ErrNotFound), err == nil && m.State.Over():
+		return nil
+	case err == nil:
+		return jobs.ErrAbsent
+	}
+	return err
+}
+
+// shareNext posts the meeting's card here as well. All its cards are edited together.
+func (r *run) shareNext(ctx context.Context) (jobs.Next, error) {
+	t, f, err := r.resolve(ctx, want{})
+	if f == nil && err == nil && t.reg == nil {
+		f = newFault("share.foreign")
+	}
+	if f != nil || err != nil {
+		return r.refuseOr(f, err)
+	}
+	r.job.Outcome = "shared"
+	r.put(delivery{Slot: SlotRoot, Reply: r.card(r.t, *t.reg), Card: t.ref})
+	r.tell(Reply{Tone: Good, Title: r.t.T("share.done", "Topic", t.reg.Meeting.Topic)})
+	return jobs.Deliver(), nil
+}
+
+// button finds the meeting that a card's button is about, made by the bot.
+func (r *run) button(ctx context.Context) (registration, *fault, error) {
+	ref, ok := meeting.ParseRef(r.w.Ask.Arg)
+	if !ok {
+		return registration{}, newFault("repeat.gone"), nil
+	}
+	reg, err := r.registration(ctx, ref)
+	if errors.Is(err, jobs.ErrNotFound) {
+		return reg, newFault("repeat.gone"), nil
+	}
+	return reg, nil, err
+}
+
+// startLinkNext shows how to start a meeting to whoever has the right now, with a fresh
+// link where the old one is worn out.
+func (r *run) startLinkNext(ctx context.Context) (jobs.Next, error) {
+	reg, f, err := r.button(ctx)
+	if f != nil || err != nil {
+		return r.refuseOr(f, err)
+	}
+	if ok, err := r.holds(ctx, reg); err != nil {
+		return r.refuse(newFault("fault.directory")), nil
+	} else if !ok {
+		return r.refuse(newFault("power.start", "Name", reg.Requester.Name)), nil
+	}
+	if reg.Meeting.State.Over() {
+		return r.refuse(newFault("which.over", "Topic", reg.Meeting.Topic)), nil
+	}
+	if p, ok := r.cfg.Providers[reg.ref().Provider].(starter); ok && !r.now().Before(reg.StartUntil) {
+		began := time.Now()
+		url, err := p.StartURL(ctx, reg.ref().ID)
+		r.observe(reg.ref().Provider, "start_url", err, began)
+		if n, ok := r.again(err); ok {
+			return n, nil
+		}
+		reg.Meeting.StartURL = noSecret
+		if err == nil {
+			reg, err = r.change(ctx, reg.ref(), func(reg *registration) bool {
+				reg.Meeting.StartURL, reg.StartUntil = url, r.now().Add(startURLLife)
+				return true
+			})
+			if err != nil {
+				return jobs.Next{}, err
+			}
+		} else {
+			r.log.WarnContext(ctx, "no fresh start link", "job", r.job.ID, "err", err)
+		}
+	}
+	r.job.Outcome = "shown"
+	r.tell(r.startReply(reg))
+	return jobs.Deliver(), nil
+}
+
+func (r *run) qrNext(ctx context.Context) (jobs.Next, error) {
+	reg, f, err := r.button(ctx)
+	if f != nil || err != nil {
+		return r.refuseOr(f, err)
+	}
+	url, caption := reg.Meeting.WatchURL, r.t.T("qr.watch", "Topic", reg.Meeting.Topic)
+	if url == "" {
+		url, caption = reg.Meeting.JoinURL, r.t.T("qr.join", "Topic", reg.Meeting.Topic)
+	}
+	r.job.Outcome = "shown"
+	d := delivery{Slot: SlotThread, Reply: Reply{QR: url, QRCaption: caption}, Root: reg.threadAt(r.w.Request.Place)}
+	r.put(d)
+	return jobs.Deliver(), nil
+}
+
+// copyNext gives a block of plain text to be pasted into another chat.
+func (r *run) copyNext(ctx context.Context) (jobs.Next, error) {
+	reg, f, err := r.button(ctx)
+	if f != nil || err != nil {
+		return r.refuseOr(f, err)
+	}
+	r.job.Outcome = "shown"
+	r.tell(Reply{Title: r.t.T("copy.title"), Copy: r.copyBlock(reg.Meeting)})
+	return jobs.Deliver(), nil
+}
+
+func (r *run) copyBlock(m meeting.Meeting) string {
+	lines := []string{m.Topic}
+	for _, l := range []struct{ id, value string }{
+		{"field.number", showCode(m.Code)}, {"field.passcode", m.Passcode}, {"link.join", m.JoinURL}, {"link.watch", m.WatchURL},
+	} {
+		if l.value != "" {
+			lines = append(lines, r.t.T("copy.line", "Name", r.t.T(l.id), "Value", l.value))
+		}
+	}
+	return strings.Join(lines, "\n")
+}

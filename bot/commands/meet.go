@@ -1,0 +1,395 @@
+package commands
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+
+	"meetbot/bot/jobs"
+	"meetbot/config/secret"
+	"meetbot/meeting"
+)
+
+const (
+	// sameWish is how long one person's same command in the same place is an impatient
+	// retype, whatever the platform's IDs say.
+	sameWish = 30 * time.Second
+	// defaultDuration is the planned length of a Tencent meeting, which needs an end. It is
+	// set here, not left to the client, so that a lost meeting can be found by it.
+	defaultDuration = time.Hour
+	// startURLLife is how long a SYSTEC start link works: its token says two hours.
+	startURLLife = 2 * time.Hour
+	// joinWithin is when SYSTEC deletes an instant meeting that nobody has joined.
+	joinWithin   = 30 * time.Minute
+	remindBefore = 5 * time.Minute
+)
+
+func (r *run) meetNext(ctx context.Context) (jobs.Next, error) {
+	switch r.job.State {
+	case jobs.Called:
+		return r.meetMade(ctx)
+	case jobs.Refused:
+		f := r.w.Fault
+		if f == nil {
+			f = newFault("fault.internal")
+		}
+		return r.refuse(f), nil
+	case jobs.Unknown:
+		return r.meetUnknown(), nil
+	}
+	return r.meetBegin(ctx)
+}
+
+// meetBegin decides what is sent, so that it can be looked for when the answer is lost.
+func (r *run) meetBegin(ctx context.Context) (jobs.Next, error) {
+	if r.w.Ask.Verb == VerbSameDest {
+		if f, err := r.sameDestinations(ctx); f != nil || err != nil {
+			return r.refuseOr(f, err)
+		}
+	}
+	provider := r.w.Ask.Provider
+	if provider == "" {
+		provider = r.cfg.Parser.Default
+	}
+	if _, ok := r.cfg.Providers[provider]; !ok {
+		return r.refuse(newFault("which.provider", "Provider", r.providerName(provider))), nil
+	}
+	if first, err := r.firstWish(ctx); err != nil {
+		return jobs.Next{}, err
+	} else if first != nil {
+		return r.sameWishAnswer(ctx, first)
+	}
+
+	in := r.w.Ask.Meet
+	if in.Topic == "" {
+		in.Topic = r.t.T("meet.topic", "Name", r.personName())
+	}
+	switch provider {
+	case meeting.Systec:
+		in.UserKey = "meetbot:" + r.job.ID
+	case meeting.Tencent:
+		in.Start = r.now().Truncate(time.Second)
+		if in.Duration == 0 {
+			in.Duration = defaultDuration
+		}
+		in.Account = r.ownAccount()
+		if in.Account == "" {
+			in.HostKey = newHostKey() // nobody here is the creator: this is how to become host
+		}
+	}
+	r.w.Ask.Provider, r.w.Instant = provider, in
+	r.job.Call, r.job.Calls = 0, 1
+	return jobs.MakeCall(), nil
+}
+
+func (r *run) personName() string {
+	if name := r.w.Request.User.Name; name != "" {
+		return name
+	}
+	return r.t.T("meet.somebody")
+}
+
+// newHostKey returns six random digits, as Tencent Meeting asks for.
+func newHostKey() secret.String {
+	n, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
+	if err != nil {
+		panic(err) // unreachable: crypto/rand does not fail
+	}
+	return secret.New(fmt.Sprintf("%06d", n))
+}
+
+// wish is the record of who asked what where, and the job that does it.
+type wish struct {
+	Job string
+	At  time.Time
+}
+
+// firstWish returns the job that already does the same for the same person here, or nil
+// when this one is the first.
+func (r *run) firstWish(ctx context.Context) (*jobs.Job, error) {
+	if r.w.Fresh {
+		return nil, nil
+	}
+	ask, err := encode(r.w.Ask)
+	if err != nil {
+		return nil, err
+	}
+	place := r.w.Request.Place
+	key := []string{docRecent, shortHash(place.UserKey(r.w.Request.User), place.Key(), place.Thread, string(ask))}
+	body, err := encode(wish{r.job.ID, r.w.Since})
+	if err != nil {
+		return nil, err
+	}
+	mine := jobs.Doc{Key: key, Value: body, Expires: r.now().Add(2 * sameWish)}
+	for {
+		_, err := r.store.PutDoc(ctx, mine)
+		if !errors.Is(err, jobs.ErrConflict) {
+			return nil, err
+		}
+		doc, err := r.store.Doc(ctx, key...)
+		if errors.Is(err, jobs.ErrNotFound) {
+			mine.Revision = 0
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		was, err := decode[wish](doc.Value)
+		if err != nil {
+			return nil, err
+		}
+		if was.Job == r.job.ID {
+			return nil, nil
+		}
+		if r.w.Since.Sub(was.At) < sameWish {
+			first, err := r.store.Get(ctx, was.Job)
+			switch {
+			case errors.Is(err, jobs.ErrNotFound):
+			case err != nil:
+				return nil, err
+			case first.Outcome != "refused" && first.Outcome != "withdrawn": // a refusal is worth a retry
+				return &first, nil
+			}
+		}
+		mine.Revision = doc.Revision
+	}
+}
+
+func (r *run) sameWishAnswer(ctx context.Context, first *jobs.Job) (jobs.Next, error) {
+	r.job.Outcome = "same_wish"
+	reply := Reply{
+		Tone: Warning, Title: r.t.T("same.title"), Text: r.t.T("same.pending"),
+		Buttons: []Button{{Label: r.t.T("button.another"), Action: Action{string(VerbAnother), r.job.ID}}},
+	}
+	if w, err := decode[work](first.Data); err == nil && w.Meeting != nil {
+		reply.Text = r.t.T("same", "Topic", w.Meeting.Topic)
+		reply.Links = r.links(*w.Meeting)
+	} else if first.Outcome == "unknown" {
+		reply.Text = r.t.T("same.unknown")
+	}
+	r.settle()
+	r.tell(reply)
+	return jobs.Deliver(), nil
+}
+
+func (r *run) meetCall(ctx context.Context) error {
+	p := r.cfg.Providers[r.w.Ask.Provider]
+	began := time.Now()
+	m, err := p.Create(ctx, r.w.Instant)
+	r.observe(r.w.Ask.Provider, "create", err, began)
+	if err != nil {
+		r.w.Fault = r.faultOf(err)
+		return outcome(err)
+	}
+	r.w.Fault, r.w.Meeting = nil, &m
+	return nil
+}
+
+// meetReconcile looks for a meeting whose answer was lost. Not to find it proves
+// nothing: how long a provider takes to list one is not known.
+func (r *run) meetReconcile(ctx context.Context) error {
+	in := r.w.Instant
+	began := time.Now()
+	listed, err := r.cfg.Providers[r.w.Ask.Provider].List(ctx, in.Account, in.UserKey)
+	r.observe(r.w.Ask.Provider, "list", err, began)
+	if err != nil {
+		return err
+	}
+	var found []meeting.Meeting
+	for _, m := range listed {
+		switch r.w.Ask.Provider {
+		case meeting.Systec:
+			if m.UserKey == "" || m.UserKey == in.UserKey { // its list is by user_key
+				found = append(found, m)
+			}
+		case meeting.Tencent:
+			if m.Topic == in.Topic && m.Start.Equal(in.Start) && m.End.Equal(in.Start.Add(in.Duration)) {
+				found = append(found, m)
+			}
+		}
+	}
+	if len(found) != 1 {
+		return fmt.Errorf("%w: %d meetings match", jobs.ErrUnknown, len(found))
+	}
+	r.w.Fault, r.w.Meeting = nil, &found[0]
+	if r.w.Meeting.HostKey.IsZero() {
+		r.w.Meeting.HostKey = in.HostKey
+	}
+	return nil
+}
+
+// meetMade remembers the meeting and tells everybody. All of it may be done twice.
+func (r *run) meetMade(ctx context.Context) (jobs.Next, error) {
+	r.complete(ctx)
+	m := *r.w.Meeting
+	now := r.now()
+	reg := registration{
+		Meeting: m, Requester: r.w.Request.User, Place: r.w.Request.Place, Hosts: r.w.Ask.Hosts,
+		Account: m.Creator, Created: now, StateAt: now, CheckedAt: now,
+	}
+	reg.Requester.Roles = nil
+	if reg.Account == "" {
+		reg.Account = r.w.Instant.Account
+	}
+	if reg.Meeting.State == meeting.StateUnknown {
+		reg.Meeting.State = meeting.StateReady
+	}
+	if m.Ref.Provider == meeting.Systec {
+		reg.JoinBy = now.Add(joinWithin)
+	}
+	if !m.StartURL.IsZero() {
+		reg.StartUntil = now.Add(startURLLife)
+	}
+	others, err := r.here(ctx, reg.Place)
+	if err != nil {
+		return jobs.Next{}, err
+	}
+	if reg, err = r.register(ctx, reg); err != nil {
+		return jobs.Next{}, err
+	}
+	if err := r.watch(ctx, reg); err != nil {
+		return jobs.Next{}, err
+	}
+	if r.w.Ask.Verb == VerbSameDest {
+		if err := r.pushSameDestinations(ctx, reg); err != nil {
+			return jobs.Next{}, err
+		}
+	}
+
+	r.job.Outcome = "created"
+	r.put(delivery{Slot: SlotRoot, Reply: r.card(r.t, reg), Card: m.Ref})
+	r.put(delivery{Slot: SlotThread, Reply: r.threadReply(reg)})
+	private := r.startReply(reg)
+	r.put(delivery{Slot: SlotThreadPrivate, Reply: private})
+	if r.w.Reported {
+		private.Text = joinParagraphs(r.t.T("meet.after_all"), private.Text)
+	}
+	for _, o := range others {
+		if o.ref() != m.Ref && o.Requester.ID != reg.Requester.ID {
+			private.Text = joinParagraphs(private.Text, r.t.T("meet.other", "Name", o.Requester.Name, "Topic", o.Meeting.Topic, "Number", showCode(o.Meeting.Code)))
+			break
+		}
+	}
+	r.tell(private)
+	return jobs.Deliver(), nil
+}
+
+// complete asks for what the answer to the creation left out. What cannot be had is
+// explained to people, not waited for.
+func (r *run) complete(ctx context.Context) {
+	m := r.w.Meeting
+	if m.HostKey.IsZero() {
+		m.HostKey = r.w.Instant.HostKey
+	}
+	if m.Topic == "" {
+		m.Topic = r.w.Instant.Topic
+	}
+	if m.Creator == "" && m.Ref.Provider == meeting.Tencent {
+		if m.Creator = r.w.Instant.Account; m.Creator == "" {
+			m.Creator = r.cfg.Account
+		}
+	}
+	m.Live = m.Live || r.w.Instant.Live != nil && *r.w.Instant.Live
+	if m.JoinURL != "" && (m.WatchURL != "" || !m.Live) {
+		return
+	}
+	began := time.Now()
+	got, err := r.cfg.Providers[m.Ref.Provider].Get(ctx, m.Creator, m.Ref.ID)
+	r.observe(m.Ref.Provider, "get", err, began)
+	if err != nil {
+		r.log.WarnContext(ctx, "meeting's links not completed", "job", r.job.ID, "err", err)
+		return
+	}
+	for _, link := range []struct{ have, got *string }{{&m.JoinURL, &got.JoinURL}, {&m.WatchURL, &got.WatchURL}, {&m.PlayURL, &got.PlayURL}, {&m.Code, &got.Code}, {&m.Passcode, &got.Passcode}} {
+		if *link.have == "" {
+			*link.have = *link.got
+		}
+	}
+}
+
+func (r *run) meetUnknown() jobs.Next {
+	r.job.Outcome = "unknown"
+	r.w.Reported = true
+	r.settle()
+	r.tell(Reply{
+		Tone: Warning, Title: r.t.T("unknown.title"), Text: r.t.T("unknown", "Topic", r.w.Instant.Topic, "Provider", r.providerName(r.w.Ask.Provider)),
+		Buttons: []Button{{Label: r.t.T("button.again"), Action: Action{string(VerbAgain), r.job.ID}}},
+	})
+	return jobs.Deliver()
+}
+
+// refuseOr ends a job with a fault, or asks for another try of what failed to be read.
+func (r *run) refuseOr(f *fault, err error) (jobs.Next, error) {
+	if f != nil {
+		return r.refuse(f), nil
+	}
+	if n, ok := r.again(err); ok {
+		return n, nil
+	}
+	var api *meeting.APIError
+	if errors.As(err, &api) {
+		return r.refuse(r.faultOf(err)), nil
+	}
+	return jobs.Next{}, err // the store's: tried again
+}
+
+// earlier returns what an earlier job was about, to the person who asked for it.
+func (r *run) earlier(ctx context.Context) (work, *fault, error) {
+	j, err := r.store.Get(ctx, r.w.Ask.Arg)
+	if errors.Is(err, jobs.ErrNotFound) {
+		return work{}, newFault("repeat.gone"), nil
+	}
+	if err != nil {
+		return work{}, nil, err
+	}
+	w, err := decode[work](j.Data)
+	if err != nil {
+		return work{}, newFault("repeat.gone"), nil
+	}
+	f, err := r.onlyRequester(ctx, w.Request)
+	return w, f, err
+}
+
+// repeatNext carries out the command of an earlier job as a new wish: it was withdrawn,
+// its outcome is unknown, or it was taken for a retype.
+func (r *run) repeatNext(ctx context.Context) (jobs.Next, error) {
+	w, f, err := r.earlier(ctx)
+	if f != nil || err != nil {
+		return r.refuseOr(f, err)
+	}
+	if r.w.Ask.Verb == VerbTencent { // a push that its meeting could not take: a meeting first
+		live := true
+		w.Ask = Ask{Verb: VerbMeet, Provider: meeting.Tencent, Meet: meeting.Instant{Live: &live}}
+	}
+	allowed, err := r.cfg.Policy.permits(ctx, r.directory(r.w.Request.Place.Platform), r.w.Request.Place, r.w.Request.User, rightFor(w.Ask.Verb))
+	if err != nil {
+		return r.refuse(newFault("fault.directory")), nil
+	}
+	if !allowed {
+		r.job.Outcome = "refused"
+		r.tell(r.refusal(r.t, rightFor(w.Ask.Verb)))
+		return jobs.Deliver(), nil
+	}
+	r.job.Label = string(w.Ask.Verb)
+	r.w.Ask, r.w.Fresh = w.Ask, true
+	return r.handlers[w.Ask.Verb].next(r, ctx)
+}
+
+// onlyRequester guards a button that is there for one person.
+func (r *run) onlyRequester(ctx context.Context, of Request) (*fault, error) {
+	mine := r.w.Request
+	if mine.User.ID == of.User.ID && mine.Place.Platform == of.Place.Platform {
+		return nil, nil
+	}
+	admin, err := r.cfg.Policy.isAdmin(ctx, r.directory(mine.Place.Platform), mine.Place, mine.User)
+	if err != nil {
+		return newFault("fault.directory"), nil
+	}
+	if !admin {
+		return newFault("power.button"), nil
+	}
+	return nil, nil
+}

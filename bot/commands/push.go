@@ -1,0 +1,578 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"meetbot/bot/jobs"
+	"meetbot/meeting"
+)
+
+// A push is one or more steps, each a call of its own: the provider takes one address a
+// call, and each is reported on its own. Before the first one the bot looks at what is
+// set, since no call changes or deletes an address; after the last one it looks again,
+// and says only what it saw.
+
+const (
+	approvalFor = 10 * time.Minute
+	// freshFor is how long a key is taken for new, where a platform gives a new one for
+	// every session.
+	freshFor = time.Hour
+)
+
+func (r *run) pushNext(ctx context.Context) (jobs.Next, error) {
+	switch r.job.State {
+	case jobs.Called:
+		r.current().Outcome = stepSent
+	case jobs.Refused:
+		r.current().Outcome = stepRefused
+	case jobs.Unknown:
+		r.current().Outcome = stepUnclear
+	case jobs.AwaitingApproval:
+		return r.refuse(newFault("approval.expired")), nil
+	default:
+		if n, done, err := r.pushBegin(ctx); done || err != nil {
+			return n, err
+		}
+	}
+	for i, s := range r.w.Steps {
+		if s.Outcome == stepPending {
+			r.job.Call = i
+			return jobs.MakeCall(), nil
+		}
+	}
+	return r.pushReport(ctx)
+}
+
+// current is the destination that the current call is about.
+func (r *run) current() *step { return &r.w.Steps[r.job.Call] }
+
+func (r *run) off() bool { return r.w.Ask.Verb == VerbPushOff }
+
+// pushBegin decides what is to be sent. It reports done when nothing is, and the answer
+// is in the outbox, or somebody has to be waited for.
+func (r *run) pushBegin(ctx context.Context) (n jobs.Next, done bool, err error) {
+	if r.w.Fault != nil { // turned down by the second person
+		return r.refuse(r.w.Fault), true, nil
+	}
+	stop := func(f *fault, err error) (jobs.Next, bool, error) {
+		n, err := r.refuseOr(f, err)
+		return n, true, err
+	}
+	t, f, err := r.resolve(ctx, want{push: true})
+	if f != nil || err != nil {
+		if f != nil && f.ID == "which.systec" { // the way out is a meeting that can
+			return r.refuse(f, Button{Label: r.t.T("button.tencent"), Action: Action{string(VerbTencent), r.job.ID}}), true, nil
+		}
+		return stop(f, err)
+	}
+	r.w.Ref, r.w.Account = t.ref, t.account
+	if r.w.Ask.Verb == VerbPush && r.w.Ask.Push.Key.IsZero() {
+		n, err := r.giveKeyLink(ctx, t)
+		return n, true, err
+	}
+	began := time.Now()
+	has, err := r.pusher().Pushes(ctx, r.w.Account, r.w.Ref.ID)
+	r.observe(r.w.Ref.Provider, "pushes", err, began)
+	if err != nil {
+		return stop(nil, err)
+	}
+	var protected bool
+	switch r.w.Ask.Verb {
+	case VerbPush:
+		f = r.pushOne()
+	case VerbPushTo:
+		protected, f, err = r.pushSaved(ctx, t)
+	case VerbPushOff:
+		protected, f, err = r.pushOff(ctx, has)
+	}
+	if f != nil || err != nil {
+		return stop(f, err)
+	}
+	if !r.off() {
+		r.lookBefore(has)
+		if f := r.together(has); f != nil {
+			return stop(f, nil)
+		}
+	}
+	if protected && r.w.Approved == nil && slices.ContainsFunc(r.w.Steps, func(s step) bool { return s.Outcome == stepPending }) {
+		if err := r.askApproval(ctx, t); err != nil {
+			return jobs.Next{}, true, err
+		}
+		return jobs.Await(r.now().Add(approvalFor)), true, nil
+	}
+	r.job.Calls = len(r.w.Steps)
+	return jobs.Next{}, false, nil
+}
+
+func (r *run) pusher() pusher {
+	p, _ := r.cfg.Providers[r.w.Ref.Provider].(pusher)
+	return p
+}
+
+// pushOne makes the step for an address that came with the command.
+func (r *run) pushOne() *fault {
+	target := r.w.Ask.Push
+	preset := PresetByID(r.w.Ask.Preset)
+	if r.w.Ask.Preset == "" {
+		preset = DetectPreset(target.URL)
+	}
+	if target.Platform == 0 {
+		target.Platform = preset.Platform
+	}
+	if target.Name == "" {
+		target.Name = cutRunes(preset.Name(r.t), meeting.MaxPushName)
+	}
+	target.Enabled = true
+	_, findings := preset.Check(target.URL, target.Key, r.now())
+	if f := r.findings(append(CheckPushName(target.Name), findings...)); f != nil {
+		return f
+	}
+	r.w.Steps = []step{{Target: target, Fingerprint: fingerprint(r.store, target.Key)}}
+	return nil
+}
+
+// findings turns what is wrong with an address into a fault, unless it is all warnings
+// and those were overridden.
+func (r *run) findings(fs []Finding) *fault {
+	if len(fs) == 0 || r.w.Ask.Override && !Limits(fs) {
+		return nil
+	}
+	texts := make([]string, len(fs))
+	for i, f := range fs {
+		texts[i] = f.Text(r.t)
+	}
+	id := "finding.all"
+	if !Limits(fs) {
+		id = "finding.warnings"
+	}
+	return newFault(id, "Findings", joinParagraphs(texts...))
+}
+
+func cutRunes(s string, n int) string {
+	if runes := []rune(s); len(runes) > n {
+		return string(runes[:n])
+	}
+	return s
+}
+
+// pushSaved makes a step for each named destination. One whose key is missing or worn
+// out becomes a step that is not sent.
+func (r *run) pushSaved(ctx context.Context, t target) (protected bool, _ *fault, _ error) {
+	place, user := r.w.Request.Place, r.w.Request.User
+	found, missing, err := r.destinations().resolve(ctx, destinationScope(place, user.ID), r.w.Ask.Names)
+	if err != nil {
+		return false, nil, err
+	}
+	if len(missing) > 0 {
+		return false, newFault("dest.missing", "Names", joinNames(missing)), nil
+	}
+	admin, err := r.cfg.Policy.isAdmin(ctx, r.directory(place.Platform), place, user)
+	if err != nil {
+		return false, newFault("fault.directory"), nil
+	}
+	r.w.Steps = nil
+	for _, d := range found {
+		if !d.MayUse(user.ID, place, admin) {
+			return false, newFault("dest.not_yours", "Name", d.Name, "Owner", d.OwnerName), nil
+		}
+		s := step{Target: d.Target(), Destination: d.ID, Fingerprint: fingerprint(r.store, d.Key)}
+		preset := PresetByID(d.Preset)
+		_, findings := preset.Check(s.Target.URL, s.Target.Key, r.now())
+		switch {
+		case d.Key.IsZero(), preset.FreshKey && r.now().Sub(d.KeySet) > freshFor:
+			s.Outcome, s.Fault = stepRefused, newFault("dest.fresh_key", "Name", d.Name, "Platform", preset.Name(r.t))
+			if d.Key.IsZero() {
+				s.Fault.ID = "dest.no_key"
+			}
+		case Limits(findings), len(findings) > 0 && !r.w.Ask.Override:
+			s.Outcome, s.Fault = stepRefused, r.findings(findings)
+		}
+		protected = protected || d.Protected
+		r.w.Steps = append(r.w.Steps, s)
+	}
+	return protected, nil, nil
+}
+
+// pushOff makes the steps that switch addresses off: what was read back, with false.
+func (r *run) pushOff(ctx context.Context, has []meeting.PushTarget) (protected bool, _ *fault, _ error) {
+	found, _, err := r.destinations().resolve(ctx, destinationScope(r.w.Request.Place, r.w.Request.User.ID), r.w.Ask.Names)
+	if err != nil {
+		return false, nil, err
+	}
+	names := slices.Clone(r.w.Ask.Names)
+	saved := map[string]Destination{}
+	for _, d := range found {
+		saved[foldName(d.Name)] = d
+		if !slices.ContainsFunc(names, func(n string) bool { return foldName(n) == foldName(d.Name) }) {
+			names = append(names, d.Name) // a member of a set
+		}
+		protected = protected || d.Protected
+	}
+	r.w.Steps = nil
+	for _, h := range has {
+		if !slices.ContainsFunc(names, func(n string) bool { return foldName(n) == foldName(h.Name) }) {
+			continue
+		}
+		s := step{Target: h, Destination: saved[foldName(h.Name)].ID, Fingerprint: fingerprint(r.store, h.Key)}
+		if !h.Enabled {
+			s.Outcome = stepAlready
+		}
+		s.Target.Enabled = false
+		r.w.Steps = append(r.w.Steps, s)
+	}
+	if len(r.w.Steps) > 0 {
+		return protected, nil, nil
+	}
+	if len(has) == 0 {
+		return false, newFault("off.nothing"), nil
+	}
+	var there []string
+	for _, h := range has {
+		there = append(there, h.Name)
+	}
+	return false, newFault("off.missing", "Names", joinNames(r.w.Ask.Names), "There", joinNames(there)), nil
+}
+
+// lookBefore marks the steps that are not to be sent, from what is set already.
+func (r *run) lookBefore(has []meeting.PushTarget) {
+	for i := range r.w.Steps {
+		s := &r.w.Steps[i]
+		if s.Outcome != stepPending {
+			continue
+		}
+		for _, h := range has {
+			switch {
+			case h.URL != s.Target.URL:
+			case !h.Key.Equal(s.Target.Key):
+				s.Outcome = stepReplaced
+			case h.Enabled:
+				s.Outcome = stepAlready
+			}
+		}
+	}
+}
+
+// together checks the documented numbers before anything is sent.
+func (r *run) together(has []meeting.PushTarget) *fault {
+	var add []meeting.PushTarget
+	for _, s := range r.w.Steps {
+		if s.Outcome == stepPending {
+			add = append(add, s.Target)
+		}
+	}
+	fs := CheckTogether(has, add)
+	if len(fs) == 0 {
+		return nil
+	}
+	texts := make([]string, len(fs))
+	for i, f := range fs {
+		texts[i] = f.Text(r.t)
+	}
+	return newFault("finding.all", "Findings", joinParagraphs(texts...))
+}
+
+func (r *run) pushCall(ctx context.Context) error {
+	s := r.current()
+	began := time.Now()
+	err := r.pusher().SetPush(ctx, r.w.Account, r.w.Ref.ID, s.Target)
+	r.observe(r.w.Ref.Provider, "set_push", err, began)
+	s.Fault = nil
+	if err != nil {
+		s.Fault = r.faultOf(err)
+	}
+	return outcome(err)
+}
+
+// pushReconcile reads the address back. It is sent again only when it is seen to be
+// absent.
+func (r *run) pushReconcile(ctx context.Context) error {
+	began := time.Now()
+	has, err := r.pusher().Pushes(ctx, r.w.Account, r.w.Ref.ID)
+	r.observe(r.w.Ref.Provider, "pushes", err, began)
+	if err != nil {
+		return err
+	}
+	switch seen(has, r.current().Target) {
+	case stepSet:
+		r.current().Fault = nil
+		return nil
+	case stepRefused:
+		return jobs.ErrAbsent
+	}
+	return fmt.Errorf("%w: read back, and not as sent", jobs.ErrUnknown)
+}
+
+// seen compares what is set with what was wanted: stepSet, stepDiffers, or stepRefused
+// when the address is absent.
+func seen(has []meeting.PushTarget, want meeting.PushTarget) stepOutcome {
+	for _, h := range has {
+		if h.URL != want.URL {
+			continue
+		}
+		if h.Key.Equal(want.Key) && h.Enabled == want.Enabled {
+			return stepSet
+		}
+		return stepDiffers
+	}
+	if !want.Enabled { // a provider may leave out what is off
+		return stepSet
+	}
+	return stepRefused
+}
+
+// pushReport reads everything back once more and says what is so.
+func (r *run) pushReport(ctx context.Context) (jobs.Next, error) {
+	began := time.Now()
+	has, err := r.pusher().Pushes(ctx, r.w.Account, r.w.Ref.ID)
+	r.observe(r.w.Ref.Provider, "pushes", err, began)
+	if err != nil {
+		if n, ok := r.again(err); ok {
+			return n, nil
+		}
+		r.log.WarnContext(ctx, "push not read back", "job", r.job.ID, "err", err)
+	}
+	good := 0
+	for i := range r.w.Steps {
+		s := &r.w.Steps[i]
+		switch s.Outcome {
+		case stepSent, stepUnclear:
+			switch {
+			case err != nil && s.Outcome == stepSent:
+				s.Outcome = stepUnread
+			case err != nil:
+			case seen(has, s.Target) == stepSet:
+				s.Outcome = stepSet
+			case s.Outcome == stepSent:
+				s.Outcome = stepDiffers
+			}
+		}
+		switch s.Outcome {
+		case stepSet, stepAlready, stepUnread:
+			good++
+		}
+		if err := r.logStep(ctx, i); err != nil {
+			return jobs.Next{}, err
+		}
+	}
+	reg, regErr := r.noteSeen(ctx, has, err == nil)
+	if regErr != nil && !errors.Is(regErr, jobs.ErrNotFound) {
+		return jobs.Next{}, regErr
+	}
+	switch {
+	case good == len(r.w.Steps):
+		r.job.Outcome = "set"
+		if r.off() {
+			r.job.Outcome = "off"
+		}
+	case good > 0:
+		r.job.Outcome = "partly"
+	default:
+		r.job.Outcome = "refused"
+	}
+	r.tell(r.pushReply(ctx, good))
+	if regErr == nil && good > 0 {
+		r.announce(reg)
+	}
+	return jobs.Deliver(), nil
+}
+
+func (r *run) pushReply(ctx context.Context, good int) Reply {
+	n := strconv.Itoa
+	reply := Reply{Tone: Good, Title: r.t.T("push.title", "Good", n(good), "All", n(len(r.w.Steps)))}
+	if r.off() {
+		reply.Title = r.t.T("off.title", "Good", n(good), "All", n(len(r.w.Steps)))
+	}
+	replaced, notPermitted := false, false
+	for _, s := range r.w.Steps {
+		reply.Fields = append(reply.Fields, Field{Name: s.Target.Name, Value: r.stepText(ctx, s)})
+		replaced = replaced || s.Outcome == stepReplaced
+		notPermitted = notPermitted || s.Fault != nil && (s.Fault.ID == "fault.not_host" || s.Fault.ID == "fault.not_creator" || s.Fault.ID == "fault.not_permitted")
+	}
+	var notes []string
+	switch {
+	case good == 0:
+		reply.Tone = Bad
+	case good < len(r.w.Steps):
+		reply.Tone = Warning
+	}
+	if good > 0 && !r.off() {
+		notes = append(notes, r.t.T("push.not_on_air"))
+	}
+	if r.w.Ask.Split {
+		notes = append(notes, r.t.T("push.split", "URL", r.w.Ask.Push.URL))
+	}
+	if r.w.Ask.KeyTyped {
+		notes = append(notes, r.t.T("push.key_typed"))
+	}
+	if replaced {
+		reply.Buttons = append(reply.Buttons, Button{Label: r.t.T("button.samedest"), Action: Action{string(VerbSameDest), r.w.Ref.String()}})
+	}
+	if notPermitted {
+		reply.Buttons = append(reply.Buttons, Button{Label: r.t.T("button.askhost"), Action: Action{string(VerbAskHost), r.job.ID}})
+	}
+	if good > 0 && !r.off() {
+		reply.Buttons = append(reply.Buttons, Button{Label: r.t.T("button.copy"), Action: Action{string(VerbCopy), r.w.Ref.String()}})
+	}
+	reply.Text = joinParagraphs(notes...)
+	return reply
+}
+
+func (r *run) stepText(ctx context.Context, s step) string {
+	verb := "step."
+	if r.off() {
+		verb = "step.off."
+	}
+	text := r.t.T(verb + string(s.Outcome))
+	if s.Fault != nil && (s.Outcome == stepRefused || s.Outcome == stepUnclear) {
+		text = s.Fault.text(r.t)
+	}
+	if s.Fingerprint != "" {
+		text += " · " + r.t.T("field.fingerprint", "Fingerprint", s.Fingerprint)
+	}
+	if s.Destination != "" && !r.off() {
+		if d, err := r.destinations().byID(ctx, s.Destination); err == nil && !d.Key.IsZero() {
+			text += " · " + d.keyAge(r.t, r.now())
+		}
+	}
+	return text
+}
+
+// noteSeen remembers what was read back, so that cards and lists show it.
+func (r *run) noteSeen(ctx context.Context, has []meeting.PushTarget, read bool) (registration, error) {
+	if !read {
+		return r.registration(ctx, r.w.Ref)
+	}
+	changed := false
+	reg, err := r.change(ctx, r.w.Ref, func(reg *registration) bool {
+		byName := map[string]string{}
+		for _, p := range reg.Pushes {
+			byName[p.Name+p.Fingerprint] = p.Destination
+		}
+		for _, s := range r.w.Steps {
+			byName[s.Target.Name+s.Fingerprint] = s.Destination
+		}
+		pushes := make([]pushSeen, 0, len(has))
+		for _, h := range has {
+			fp := fingerprint(r.store, h.Key)
+			pushes = append(pushes, pushSeen{Name: h.Name, Fingerprint: fp, Destination: byName[h.Name+fp], Enabled: h.Enabled})
+		}
+		changed = !slices.Equal(pushes, reg.Pushes)
+		reg.Pushes = pushes
+		return changed
+	})
+	if err != nil || !changed {
+		return reg, err
+	}
+	return reg, r.redraw(ctx, reg)
+}
+
+// announce says in the meeting's thread who changed what. Nothing secret is in it.
+func (r *run) announce(reg registration) {
+	card := r.cardOf(reg)
+	if card == nil {
+		return
+	}
+	var names []string
+	for _, s := range r.w.Steps {
+		switch s.Outcome {
+		case stepSet, stepUnread:
+			names = append(names, s.Target.Name)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	id := "announce.set"
+	if r.off() {
+		id = "announce.off"
+	}
+	t := TextFor(reg.localeOf(*card), r.t.Locale)
+	text := t.T(id, "Names", joinNames(names))
+	if !r.off() {
+		text = joinParagraphs(text, t.T("push.not_on_air"))
+	}
+	user := r.w.Request.User
+	r.put(delivery{Slot: SlotThread, Place: &card.Place, Root: card, Reply: Reply{
+		Text: text, Fields: []Field{{Name: t.T("field.by"), User: &user}},
+	}})
+}
+
+// cardOf returns the meeting's card that is nearest to where the command ran: people are
+// mentioned there, so it has to be on the same platform.
+func (r *run) cardOf(reg registration) *Receipt {
+	place := r.w.Request.Place
+	if card := reg.threadAt(place); card != nil {
+		return card
+	}
+	for _, c := range reg.Cards {
+		if c.Receipt.Place.Platform == place.Platform && c.Receipt.Place.Team == place.Team {
+			return &c.Receipt
+		}
+	}
+	return nil
+}
+
+func (r *run) logStep(ctx context.Context, i int) error {
+	s := r.w.Steps[i]
+	action := AuditSet
+	if r.off() {
+		action = AuditOff
+	}
+	return r.audit(ctx, AuditLine{
+		Action: action, Destination: s.Target.Name, Fingerprint: s.Fingerprint, Outcome: string(s.Outcome),
+		Meeting: r.w.Ref.String(), Step: "push" + strconv.Itoa(i),
+	})
+}
+
+// audit appends a line to the log, complete with who asked for it and where.
+func (r *run) audit(ctx context.Context, l AuditLine) error {
+	req := r.w.Request
+	l.At, l.Asked, l.Job = r.now(), req.At, r.job.ID
+	l.Who, l.WhoName = req.Place.UserKey(req.User), req.User.Name
+	l.Where, l.Thread = req.Place.Key(), req.Place.Thread
+	if r.w.Approved != nil {
+		l.Approved = req.Place.UserKey(*r.w.Approved)
+	}
+	return audit{r.store}.append(ctx, l)
+}
+
+// statusNext shows what is set, as the provider says now.
+func (r *run) statusNext(ctx context.Context) (jobs.Next, error) {
+	t, f, err := r.resolve(ctx, want{push: true})
+	if f != nil || err != nil {
+		return r.refuseOr(f, err)
+	}
+	r.w.Ref, r.w.Account = t.ref, t.account
+	began := time.Now()
+	has, err := r.pusher().Pushes(ctx, r.w.Account, r.w.Ref.ID)
+	r.observe(r.w.Ref.Provider, "pushes", err, began)
+	if err != nil {
+		return r.refuseOr(nil, err)
+	}
+	if _, err := r.noteSeen(ctx, has, true); err != nil && !errors.Is(err, jobs.ErrNotFound) {
+		return jobs.Next{}, err
+	}
+	r.job.Outcome = "shown"
+	reply := Reply{Title: r.t.T("status.title", "Number", t.ref.ID), Text: r.t.T("status.none")}
+	if t.reg != nil {
+		reply.Title = r.t.T("status.title", "Number", t.reg.Meeting.Topic)
+		reply.Fields = append(reply.Fields, Field{Name: r.t.T("field.state"), Value: r.stateText(r.t, *t.reg)})
+	}
+	if len(has) > 0 {
+		reply.Text = r.t.T("status.as_of", "Time", r.clock(r.now()))
+	}
+	for _, h := range has {
+		id := "status.on"
+		if !h.Enabled {
+			id = "status.off"
+		}
+		reply.Fields = append(reply.Fields, Field{Name: h.Name, Value: r.t.T(id, "Host", hostOnly(h.URL), "Fingerprint", fingerprint(r.store, h.Key))})
+	}
+	r.tell(reply)
+	return jobs.Deliver(), nil
+}

@@ -1,0 +1,503 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"meetbot/bot/jobs"
+	"meetbot/config/secret"
+	"meetbot/meeting"
+)
+
+func (b *Bot) destinations() destinations { return destinations{b.store, b.now} }
+func (b *Bot) keyLinks() keyLinks         { return keyLinks{b.store, b.now} }
+
+func joinNames(names []string) string { return strings.Join(names, ", ") }
+
+// giveKeyLink answers with a link to the key-entry page, where the command goes on.
+func (r *run) giveKeyLink(ctx context.Context, t target) (jobs.Next, error) {
+	if r.cfg.KeyPageURL == "" {
+		return r.refuse(newFault("key.missing")), nil
+	}
+	l := keyLink{Request: r.w.Request, Locale: r.t.Locale, Ask: r.w.Ask}
+	l.Request.Origin = nil // worn out by the time the key is there
+	if !t.ref.IsZero() {
+		l.Ask.Meeting, l.Meeting = t.ref.String(), t.ref.ID
+	}
+	if t.reg != nil {
+		l.Meeting = t.reg.Meeting.Topic
+	}
+	token, err := r.keyLinks().create(ctx, l)
+	if err != nil {
+		return jobs.Next{}, err
+	}
+	r.job.Outcome = "asked"
+	reply := Reply{
+		Title: r.t.T("keylink.title"), Text: r.t.T("keylink.text"),
+		Secrets: []SecretField{{Name: r.t.T("keylink.open"), Value: secret.New(r.cfg.KeyPageURL + token.Reveal()), Link: true}},
+	}
+	if r.w.Ask.KeyTyped {
+		reply.Text = joinParagraphs(reply.Text, r.t.T("push.key_typed"))
+	}
+	r.tell(reply)
+	return jobs.Deliver(), nil
+}
+
+// pushFormNext is the card's button where there is a key-entry page.
+func (r *run) pushFormNext(ctx context.Context) (jobs.Next, error) {
+	r.w.Ask = Ask{Verb: VerbPush, Meeting: r.w.Ask.Arg}
+	return r.pushNext(ctx)
+}
+
+// LookKey returns what a key-entry link is for, without using it up.
+func (b *Bot) LookKey(ctx context.Context, token string) (KeyForm, error) {
+	l, err := b.keyLinks().look(ctx, token)
+	if err != nil {
+		return KeyForm{}, err
+	}
+	return l.form(), nil
+}
+
+// SubmitKey takes what was typed into the key-entry page, once, if the person may still
+// do what the link is for. The error is a *[KeyFaults] where the entry is not good enough.
+func (b *Bot) SubmitKey(ctx context.Context, token string, e KeyEntry) (KeyResult, error) {
+	l, err := b.keyLinks().look(ctx, token)
+	if err != nil {
+		return KeyResult{}, err
+	}
+	form := l.form()
+	e, split, err := form.judge(e, b.now())
+	if err != nil {
+		return KeyResult{}, err
+	}
+	allowed, err := b.cfg.Policy.permits(ctx, b.directory(l.Request.Place.Platform), l.Request.Place, l.Request.User, RightPush)
+	if err != nil || !allowed {
+		return KeyResult{}, errors.Join(ErrLinkRefused, err)
+	}
+	err = b.keyLinks().use(ctx, token, func(ctx context.Context, l keyLink) error {
+		j, err := newJob(l.decision(e, split, b.now()), b.now())
+		if err == nil {
+			_, err = b.store.Enqueue(ctx, j)
+		}
+		return err
+	})
+	if err != nil {
+		return KeyResult{}, err
+	}
+	return KeyResult{Form: form, Name: e.Name, Preset: e.Preset, URL: e.URL, Split: split, Fingerprint: fingerprint(b.store, e.Key)}, nil
+}
+
+// saveNext stores a destination, or a named set of destinations.
+func (r *run) saveNext(ctx context.Context) (jobs.Next, error) {
+	ask := r.w.Ask
+	if len(ask.Names) == 0 && ask.Push.Key.IsZero() && r.cfg.KeyPageURL != "" {
+		return r.giveKeyLink(ctx, target{})
+	}
+	place, user := r.w.Request.Place, r.w.Request.User
+	scope := destinationScope(place, user.ID)
+	d := Destination{
+		Name: ask.Push.Name, Preset: ask.Preset, Platform: ask.Push.Platform, URL: ask.Push.URL, Key: ask.Push.Key,
+		Page: ask.Page, People: ask.People, Channels: ask.Channels, Protected: ask.Protected, Members: ask.Names,
+	}
+	findings := CheckPushName(d.Name)
+	if d.IsSet() {
+		found, missing, err := r.destinations().resolve(ctx, scope, d.Members)
+		if err != nil {
+			return jobs.Next{}, err
+		}
+		if len(missing) > 0 {
+			return r.refuse(newFault("dest.missing", "Names", joinNames(missing))), nil
+		}
+		d.Members = nil
+		for _, m := range found {
+			d.Members = append(d.Members, m.Name)
+		}
+	} else {
+		preset := PresetByID(d.Preset)
+		if d.Preset == "" {
+			preset = DetectPreset(d.URL)
+		}
+		d.Preset, d.Platform = preset.ID, preset.Platform
+		if ask.Push.Platform == meeting.PushWeChat {
+			d.Platform = meeting.PushWeChat
+		}
+		if d.URL == "" {
+			d.URL = preset.Ingest
+		}
+		if d.URL == "" {
+			return r.refuse(newFault("save.no_url")), nil
+		}
+		address, found := preset.Check(d.URL, d.Key, r.now())
+		d.URL, d.Key = address.URL, address.Key
+		findings = append(findings, found...)
+	}
+	if f := r.findings(findings); f != nil {
+		return r.refuse(f), nil
+	}
+	admin, err := r.cfg.Policy.isAdmin(ctx, r.directory(place.Platform), place, user)
+	if err != nil {
+		return r.refuse(newFault("fault.directory")), nil
+	}
+	saved, err := r.destinations().save(ctx, scope, d, user, admin)
+	switch {
+	case errors.Is(err, errNotOwner):
+		return r.refuse(newFault("dest.owned", "Name", saved.Name, "Owner", saved.OwnerName)), nil
+	case err != nil:
+		return jobs.Next{}, err
+	}
+	fp := fingerprint(r.store, saved.Key)
+	if err := r.audit(ctx, AuditLine{Action: AuditSave, Destination: saved.Name, Fingerprint: fp, Outcome: "saved", Step: "save"}); err != nil {
+		return jobs.Next{}, err
+	}
+	r.job.Outcome = "saved"
+	reply := Reply{Tone: Good, Title: r.t.T("save.title", "Name", saved.Name), Fields: r.destinationFields(saved)}
+	if saved.IsSet() {
+		reply.Text = r.t.T("save.set", "Name", saved.Name)
+	} else {
+		reply.Text = r.t.T("save.next", "Name", saved.Name)
+		reply.Buttons = []Button{{Label: r.t.T("button.revoke"), Danger: true, Action: Action{string(VerbRevoke), saved.revokeArg()}}}
+	}
+	if ask.Split {
+		reply.Text = joinParagraphs(reply.Text, r.t.T("push.split", "URL", saved.URL))
+	}
+	if ask.KeyTyped {
+		reply.Text = joinParagraphs(reply.Text, r.t.T("push.key_typed"))
+	}
+	r.tell(reply)
+	return jobs.Deliver(), nil
+}
+
+func (r *run) destinationFields(d Destination) []Field {
+	if d.IsSet() {
+		return []Field{{Name: r.t.T("field.members"), Value: joinNames(d.Members)}}
+	}
+	fields := []Field{
+		{Name: r.t.T("field.platform"), Value: PresetByID(d.Preset).Name(r.t)},
+		{Name: r.t.T("field.server"), Value: hostOnly(d.URL)},
+		{Name: r.t.T("field.key"), Value: r.keyText(d)},
+	}
+	if d.Page != "" {
+		fields = append(fields, Field{Name: r.t.T("link.watch"), Value: d.Page})
+	}
+	if d.Protected {
+		fields = append(fields, Field{Name: r.t.T("field.protected"), Value: r.t.T("dest.protected")})
+	}
+	return fields
+}
+
+func (r *run) keyText(d Destination) string {
+	if d.Key.IsZero() {
+		return d.keyAge(r.t, r.now())
+	}
+	return fingerprint(r.store, d.Key) + " · " + d.keyAge(r.t, r.now())
+}
+
+func (r *run) destinationsNext(ctx context.Context) (jobs.Next, error) {
+	place, user := r.w.Request.Place, r.w.Request.User
+	admin, err := r.cfg.Policy.isAdmin(ctx, r.directory(place.Platform), place, user)
+	if err != nil {
+		return r.refuse(newFault("fault.directory")), nil
+	}
+	all, err := r.destinations().usable(ctx, place, user.ID, admin)
+	if err != nil {
+		return jobs.Next{}, err
+	}
+	r.job.Outcome = "listed"
+	reply := Reply{Title: r.t.T("dest.title")}
+	if len(all) == 0 {
+		reply.Text = r.t.T("dest.none")
+	}
+	for _, d := range all {
+		var parts []string
+		for _, f := range r.destinationFields(d) {
+			parts = append(parts, f.Value)
+		}
+		reply.Fields = append(reply.Fields, Field{Name: d.Name, Value: strings.Join(parts, " · ")})
+	}
+	r.tell(reply)
+	return jobs.Deliver(), nil
+}
+
+func (r *run) forgetNext(ctx context.Context) (jobs.Next, error) {
+	place, user := r.w.Request.Place, r.w.Request.User
+	name := r.w.Ask.Push.Name
+	if len(r.w.Ask.Names) > 0 {
+		name = r.w.Ask.Names[0]
+	}
+	d, err := r.destinations().byName(ctx, destinationScope(place, user.ID), name)
+	if errors.Is(err, errNoDestination) {
+		return r.refuse(newFault("dest.missing", "Names", name)), nil
+	}
+	if err != nil {
+		return jobs.Next{}, err
+	}
+	admin, err := r.cfg.Policy.isAdmin(ctx, r.directory(place.Platform), place, user)
+	if err != nil {
+		return r.refuse(newFault("fault.directory")), nil
+	}
+	if !d.MayChange(user.ID, admin) {
+		return r.refuse(newFault("dest.owned", "Name", d.Name, "Owner", d.OwnerName)), nil
+	}
+	if err := r.destinations().forget(ctx, d); err != nil {
+		return jobs.Next{}, err
+	}
+	if err := r.audit(ctx, AuditLine{Action: AuditForget, Destination: d.Name, Fingerprint: fingerprint(r.store, d.Key), Outcome: "forgotten", Step: "forget"}); err != nil {
+		return jobs.Next{}, err
+	}
+	r.job.Outcome = "forgotten"
+	r.tell(Reply{Tone: Good, Title: r.t.T("forget.done", "Name", d.Name), Text: r.t.T("forget.still_set")})
+	return jobs.Deliver(), nil
+}
+
+func (r *run) revokeNext(ctx context.Context) (jobs.Next, error) {
+	place, user := r.w.Request.Place, r.w.Request.User
+	admin, err := r.cfg.Policy.isAdmin(ctx, r.directory(place.Platform), place, user)
+	if err != nil {
+		return r.refuse(newFault("fault.directory")), nil
+	}
+	d, err := r.destinations().revoke(ctx, r.w.Ask.Arg, user.ID, admin)
+	switch {
+	case errors.Is(err, errNoDestination):
+		return r.refuse(newFault("repeat.gone")), nil
+	case errors.Is(err, errNotOwner):
+		return r.refuse(newFault("dest.owned", "Name", d.Name, "Owner", d.OwnerName)), nil
+	case errors.Is(err, errKeyReplaced):
+		return r.refuse(newFault("revoke.replaced", "Name", d.Name)), nil
+	case err != nil:
+		return jobs.Next{}, err
+	}
+	if err := r.audit(ctx, AuditLine{Action: AuditRevoke, Destination: d.Name, Outcome: "revoked", Step: "revoke"}); err != nil {
+		return jobs.Next{}, err
+	}
+	r.job.Outcome = "revoked"
+	r.tell(Reply{Tone: Good, Title: r.t.T("revoke.done", "Name", d.Name), Text: r.t.T("revoke.rotate")})
+	return jobs.Deliver(), nil
+}
+
+// logShown is how many lines of the audit log a message has room for.
+const logShown = 15
+
+func (r *run) logNext(ctx context.Context) (jobs.Next, error) {
+	t, f, err := r.resolve(ctx, want{})
+	if f != nil || err != nil {
+		return r.refuseOr(f, err)
+	}
+	lines, err := audit{r.store}.of(ctx, t.ref)
+	if err != nil {
+		return jobs.Next{}, err
+	}
+	r.job.Outcome = "shown"
+	name := t.ref.ID
+	if t.reg != nil {
+		name = t.reg.Meeting.Topic
+	}
+	reply := Reply{Title: r.t.T("log.title", "Topic", name)}
+	if len(lines) == 0 {
+		reply.Text = r.t.T("log.none")
+	}
+	for _, l := range lines[max(0, len(lines)-logShown):] {
+		who := l.WhoName
+		if who == "" {
+			who = l.Who
+		}
+		reply.Fields = append(reply.Fields, Field{
+			Name:  l.At.Local().Format("01-02 15:04 MST"),
+			Value: r.t.T("log.line", "Who", who, "Action", r.t.T("audit."+string(l.Action)), "Name", l.Destination, "Fingerprint", l.Fingerprint, "Outcome", r.t.T("outcome."+l.Outcome)),
+		})
+	}
+	r.tell(reply)
+	return jobs.Deliver(), nil
+}
+
+// askApproval posts, in the meeting's thread, what waits for a second person.
+func (r *run) askApproval(ctx context.Context, t target) error {
+	ask := Ask{Verb: verbApproval, Arg: r.job.ID, Meeting: t.ref.String()}
+	for _, s := range r.w.Steps {
+		if s.Outcome == stepPending {
+			ask.Names = append(ask.Names, s.Target.Name)
+		}
+	}
+	req := r.w.Request
+	req.ID, req.Origin = "approval:"+r.job.ID, nil
+	return r.enqueueOwn(ctx, work{Request: req, Ask: ask, Locale: r.t.Locale})
+}
+
+func (r *run) approvalNext(ctx context.Context) (jobs.Next, error) {
+	ref, _ := meeting.ParseRef(r.w.Ask.Meeting)
+	user := r.w.Request.User
+	d := delivery{Slot: SlotThread, Place: &r.w.Request.Place, Reply: Reply{
+		Tone: Warning, Title: r.t.T("approval.title"), Text: r.t.T("approval", "Names", joinNames(r.w.Ask.Names), "Number", ref.ID),
+		Fields: []Field{{Name: r.t.T("field.requester"), User: &user}},
+		Buttons: []Button{
+			{Label: r.t.T("button.approve"), Action: Action{string(VerbApprove), r.w.Ask.Arg}},
+			{Label: r.t.T("button.reject"), Danger: true, Action: Action{string(VerbReject), r.w.Ask.Arg}},
+		},
+	}}
+	reg, err := r.registration(ctx, ref)
+	switch {
+	case err == nil:
+		if card := r.cardOf(reg); card != nil {
+			d.Root, d.Place = card, &card.Place
+		}
+	case !errors.Is(err, jobs.ErrNotFound):
+		return jobs.Next{}, err
+	}
+	if d.Root == nil {
+		d.Slot = SlotRoot
+	}
+	r.job.Outcome = "asked"
+	r.put(d)
+	return jobs.Deliver(), nil
+}
+
+// approveNext lets a second person decide about somebody else's change.
+func (r *run) approveNext(ctx context.Context) (jobs.Next, error) {
+	approve := r.w.Ask.Verb == VerbApprove
+	me := r.w.Request.User
+	var f *fault
+	var was work
+	_, err := r.store.Update(ctx, r.w.Ask.Arg, func(j *jobs.Job) error {
+		var err error
+		if was, err = decode[work](j.Data); err != nil {
+			return err
+		}
+		f = nil
+		switch {
+		case j.State != jobs.AwaitingApproval:
+			if was.Approved != nil && was.Approved.ID == me.ID { // our own, before a crash
+				return errAlready
+			}
+			f = newFault("approval.over")
+		case was.Request.User.ID == me.ID && was.Request.Place.Platform == r.w.Request.Place.Platform:
+			f = newFault("approval.self")
+		}
+		if f != nil {
+			return errAlready
+		}
+		was.Approved, was.Since = &me, r.now()
+		if !approve {
+			was.Fault = newFault("approval.rejected", "Name", me.Name)
+		}
+		if j.Data, err = encode(was); err != nil {
+			return err
+		}
+		j.State, j.Attempt = jobs.Accepted, 0
+		return nil
+	})
+	switch {
+	case errors.Is(err, jobs.ErrNotFound):
+		return r.refuse(newFault("repeat.gone")), nil
+	case f != nil:
+		return r.refuse(f), nil
+	case err != nil && !errors.Is(err, errAlready):
+		return jobs.Next{}, err
+	}
+	action, title := AuditApprove, "approve.done"
+	if !approve {
+		action, title = AuditReject, "reject.done"
+	}
+	var names []string
+	for _, s := range was.Steps {
+		names = append(names, s.Target.Name)
+	}
+	if err := r.audit(ctx, AuditLine{Action: action, Destination: joinNames(names), Meeting: was.Ref.String(), Outcome: string(action), Step: "approve"}); err != nil {
+		return jobs.Next{}, err
+	}
+	r.job.Outcome = string(action)
+	r.tell(Reply{Tone: Good, Title: r.t.T(title)})
+	return jobs.Deliver(), nil
+}
+
+var errAlready = errors.New("decided already")
+
+// askHostNext asks, in the meeting's thread, whoever can do what was not permitted.
+func (r *run) askHostNext(ctx context.Context) (jobs.Next, error) {
+	w, f, err := r.earlier(ctx)
+	if f != nil || err != nil {
+		return r.refuseOr(f, err)
+	}
+	reg, err := r.registration(ctx, w.Ref)
+	if errors.Is(err, jobs.ErrNotFound) {
+		return r.refuse(newFault("askhost.unknown")), nil
+	}
+	if err != nil {
+		return jobs.Next{}, err
+	}
+	var names []string
+	for _, s := range w.Steps {
+		names = append(names, s.Target.Name)
+	}
+	d := delivery{Slot: SlotThread, Root: r.cardOf(reg), Reply: Reply{
+		Text: r.t.T("askhost", "Names", joinNames(names)), Mentions: []User{reg.Requester},
+		Fields:  []Field{{Name: r.t.T("field.requester"), User: &w.Request.User}},
+		Buttons: []Button{{Label: r.t.T("button.push"), Action: Action{string(VerbPushForm), reg.ref().String()}}},
+	}}
+	if d.Root != nil {
+		d.Place = &d.Root.Place
+	}
+	r.job.Outcome = "asked"
+	r.put(d)
+	r.tell(Reply{Tone: Good, Title: r.t.T("askhost.done"), Text: r.t.T("askhost.who", "Name", reg.Requester.Name)})
+	return jobs.Deliver(), nil
+}
+
+// sameDestinations makes the wish for a new Tencent meeting like an earlier one.
+func (r *run) sameDestinations(ctx context.Context) (*fault, error) {
+	reg, f, err := r.button(ctx)
+	if f != nil || err != nil {
+		return f, err
+	}
+	if ok, err := r.holds(ctx, reg); err != nil {
+		return newFault("fault.directory"), nil
+	} else if !ok {
+		return newFault("power.meeting", "Name", reg.Requester.Name), nil
+	}
+	live := true
+	r.w.Ask.Provider = meeting.Tencent
+	r.w.Ask.Meet = meeting.Instant{Topic: reg.Meeting.Topic, Live: &live}
+	r.w.Ask.Names = nil
+	for _, p := range reg.Pushes {
+		if p.Destination != "" && p.Enabled {
+			r.w.Ask.Names = append(r.w.Ask.Names, p.Name)
+		}
+	}
+	return nil, nil
+}
+
+// pushSameDestinations sets the destinations of the earlier meeting at the new one, in a
+// job of its own.
+func (r *run) pushSameDestinations(ctx context.Context, reg registration) error {
+	if len(r.w.Ask.Names) == 0 {
+		return nil
+	}
+	req := r.w.Request
+	req.ID, req.At = "samedest:"+r.job.ID, r.now()
+	return r.enqueueOwn(ctx, work{
+		Request: req, Locale: r.t.Locale, Since: r.now(),
+		Ask: Ask{Verb: VerbPushTo, Meeting: reg.ref().String(), Names: r.w.Ask.Names},
+	})
+}
+
+func (b *Bot) completeDestinations(ctx context.Context, r Request, typed string) []Choice {
+	all, err := b.destinations().usable(ctx, r.Place, r.User.ID, b.cfg.Policy.admin(r.Place, r.User) == yes)
+	if err != nil {
+		b.log.WarnContext(ctx, "destinations not completed", "err", err)
+		return nil
+	}
+	// A list is completed at its last name.
+	before, last := "", typed
+	if i := strings.LastIndexAny(typed, ",，、"); i >= 0 {
+		_, size := utf8.DecodeRuneInString(typed[i:])
+		before, last = typed[:i+size], strings.TrimSpace(typed[i+size:])
+	}
+	var choices []Choice
+	for _, d := range all {
+		if strings.Contains(foldName(d.Name), foldName(last)) && !slices.Contains(strings.Split(before, ","), d.Name) {
+			choices = append(choices, Choice{Label: before + d.Name, Value: before + d.Name})
+		}
+	}
+	return choices
+}

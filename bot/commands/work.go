@@ -1,0 +1,130 @@
+package commands
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"meetbot/bot/jobs"
+	"meetbot/config/secret"
+	"meetbot/meeting"
+)
+
+// work is what a job remembers between its steps. It is encrypted at rest.
+type work struct {
+	Request Request
+	Ask     Ask
+	Locale  string
+	// Since is when the wish became current: when it was typed, or approved.
+	Since time.Time
+	// Fault is why the command was not carried out; nil if it was.
+	Fault *fault
+	// Again marks the answer to a command that was made anew from an earlier job.
+	Fresh bool
+	// Reported says that an answer was already put into the outbox: what follows corrects it.
+	Reported bool
+
+	// Creating a meeting.
+	Instant meeting.Instant // as sent, also to find it again
+	Meeting *meeting.Meeting
+
+	// Live push.
+	Ref      meeting.Ref
+	Account  string // the provider's user that acts
+	Steps    []step
+	Approved *User // who approved it, once somebody had to
+
+	Event *Event // with verbEvent
+}
+
+// step is one destination of a push, set or switched off in a call of its own.
+type step struct {
+	Target      meeting.PushTarget
+	Destination string // ID of the saved destination; empty for an address given by hand
+	Fingerprint string
+	Outcome     stepOutcome
+	Fault       *fault
+}
+
+type stepOutcome string
+
+const (
+	stepPending  stepOutcome = ""
+	stepSent     stepOutcome = "sent"     // accepted by the provider, not read back yet
+	stepSet      stepOutcome = "set"      // read back as wanted
+	stepAlready  stepOutcome = "already"  // was as wanted before
+	stepDiffers  stepOutcome = "differs"  // read back, and not as wanted
+	stepUnread   stepOutcome = "unread"   // accepted, but could not be read back
+	stepRefused  stepOutcome = "refused"  // not sent, or refused by the provider
+	stepUnclear  stepOutcome = "unclear"  // the outcome is unknown
+	stepReplaced stepOutcome = "replaced" // not sent: the address is set with another key
+)
+
+// fault is a sentence to be said in the reader's language.
+type fault struct {
+	ID   string
+	Args []string // pairs of name and value; nothing secret
+}
+
+func newFault(id string, pairs ...string) *fault { return &fault{id, pairs} }
+
+func (f *fault) text(t Text) string {
+	args := make([]any, len(f.Args))
+	for i, a := range f.Args {
+		args[i] = a
+	}
+	return t.T(f.ID, args...)
+}
+
+// The record encoding. CBOR is the one encoding in which a secret keeps its value.
+var (
+	encoding, _ = cbor.EncOptions{Time: cbor.TimeRFC3339Nano}.EncMode()
+	decoding, _ = cbor.DecOptions{}.DecMode()
+)
+
+func encode(v any) ([]byte, error) {
+	b, err := encoding.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("encode %T: %w", v, err)
+	}
+	return b, nil
+}
+
+func decode[T any](b []byte) (T, error) {
+	var v T
+	if err := decoding.Unmarshal(b, &v); err != nil {
+		return v, fmt.Errorf("decode %T: %w", v, err)
+	}
+	return v, nil
+}
+
+// shortHash is a name for s that is short, safe in every wire format, and not to be
+// guessed back: 24 characters, 120 bits.
+func shortHash(parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:15]))
+}
+
+// jobID names the job of a request.
+func jobID(r Request) string { return shortHash("job", r.ID) }
+
+// newJob makes the record of an accepted request.
+func newJob(d Decision, now time.Time) (jobs.Job, error) {
+	data, err := encode(work{Request: d.Request, Ask: *d.Ask, Since: d.Request.At})
+	if err != nil {
+		return jobs.Job{}, err
+	}
+	return jobs.Job{ID: jobID(d.Request), Label: string(d.Ask.Verb), State: jobs.Accepted, Created: now, Data: data}, nil
+}
+
+// postKey names one delivery of a job, in at most 25 characters.
+func postKey(j *jobs.Job, i int) string {
+	return shortHash("post", j.ID, strconv.Itoa(i))
+}
+
+var noSecret secret.String
