@@ -1,0 +1,211 @@
+package commands
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"meetbot/meeting"
+)
+
+// The forms.
+const (
+	formMeet = "meet"
+	formPush = "push"
+	formSave = "save"
+)
+
+// UserField takes a person: an ID, in a field where the platform lets people choose one.
+const UserField FieldKind = "user"
+
+// platformOption is how the push form asks for --wechat.
+var platformOption = OptionDecl{Name: "platform", Kind: KindChoice, Choices: choices("other", "wechat")}
+
+// open lets a form be opened, with what is known already. After a mention there is
+// nothing to open it with, but a button.
+func (p *Parser) open(r Request, id string, ask Ask) Decision {
+	t := p.texts(r)
+	if r.InTheOpen {
+		reply := Reply{Title: t.T("form." + id + ".title"), Text: t.T("form.button." + id)}
+		if id == formPush {
+			reply.Buttons = []Button{{Label: t.T("form.push.title"), Action: Action{string(VerbPushForm), ""}}}
+		}
+		p.mark(t, &reply)
+		return Decision{Reply: &reply, Request: r.bare()}
+	}
+	f := p.Form(t, id, ask)
+	return Decision{Form: &f, Request: r.bare()}
+}
+
+// Form returns the form "meet", "push" or "save", with what is known already. What is
+// left out of a platform's form where it has no room is marked as extra.
+func (p *Parser) Form(t Text, id string, ask Ask) Form {
+	f := Form{ID: id, Title: t.T("form." + id + ".title"), Submit: t.T("form." + id + ".submit")}
+	field := func(o OptionDecl, value string, required, extra bool) {
+		f.Fields = append(f.Fields, p.field(t, o, value, required, extra))
+	}
+	switch id {
+	case formMeet:
+		f.Intro = t.T("form.meet.intro")
+		room := []string{"topic", "provider", "live", "duration", "record"}
+		if len(p.cfg.Providers) == 1 {
+			room[1] = "mute"
+		}
+		for _, o := range declared(VerbMeet).Options {
+			if p.offers(o) {
+				field(o, instantValue(o.Name, ask), false, !slices.Contains(room, o.Name))
+			}
+		}
+	case formPush:
+		f.Intro = t.T("form.key.intro")
+		v := declared(VerbPush)
+		opt := func(name string) OptionDecl { return *(&reading{}).option(&v, name) }
+		platform := ""
+		if ask.Push.Platform == meeting.PushWeChat {
+			platform = "wechat"
+		}
+		if _, ok := meeting.ParseRef(ask.Meeting); ok {
+			f.Arg = ask.Meeting
+		}
+		field(opt("meeting"), ask.Meeting, false, false)
+		field(declared(VerbPushTo).Options[0], "", false, true)
+		field(platformOption, platform, false, false)
+		field(opt("name"), ask.Push.Name, true, false)
+		field(opt("url"), ask.Push.URL, true, false)
+		field(opt("key"), "", false, false)
+	case formSave:
+		f.Intro = t.T("form.key.intro")
+		for _, o := range declared(VerbPushSave).Options {
+			switch o.Name {
+			case "name":
+				field(o, ask.Push.Name, true, false)
+			case "preset":
+				field(o, ask.Preset, false, false)
+			case "url":
+				field(o, ask.Push.URL, false, false) // a preset may have one
+			case "key":
+				field(o, "", false, false)
+			case "page":
+				field(o, ask.Page, false, false)
+			case "protected":
+				value := ""
+				if ask.Protected {
+					value = "true"
+				}
+				field(o, value, false, true)
+			}
+		}
+	}
+	return f
+}
+
+// offers reports whether an option means anything here.
+func (p *Parser) offers(o OptionDecl) bool {
+	if o.Name == "provider" {
+		return len(p.cfg.Providers) != 1
+	}
+	return o.Provider == "" || len(p.cfg.Providers) == 0 || slices.Contains(p.cfg.Providers, o.Provider)
+}
+
+func (p *Parser) field(t Text, o OptionDecl, value string, required, extra bool) FormField {
+	f := FormField{
+		Name: o.Name, Label: t.T("label." + o.Name), Hint: t.Option(o), Required: required, Extra: extra,
+		Max: o.Max, Value: value,
+	}
+	if t.Has("placeholder." + o.Name) {
+		f.Placeholder = t.T("placeholder." + o.Name)
+	}
+	switch o.Kind {
+	case KindSecret:
+		f.Kind = MaskedField
+	case KindInt:
+		f.Kind, f.Max = NumberField, len(strconv.Itoa(o.Max))
+	case KindUser:
+		f.Kind = UserField
+	case KindBool:
+		// Not a tick: leaving the choice to the provider is a third one.
+		f.Kind, f.Max = ChoiceField, 0
+		f.Choices = []Choice{{t.T("choice.yes"), "true"}, {t.T("choice.no"), "false"}}
+	case KindChoice:
+		f.Kind = ChoiceField
+		for _, c := range o.Choices {
+			if o.Name == "provider" && len(p.cfg.Providers) > 0 && !slices.Contains(p.cfg.Providers, meeting.Provider(c.Value)) {
+				continue
+			}
+			f.Choices = append(f.Choices, Choice{t.ChoiceLabel(o, c), c.Value})
+		}
+	}
+	return f
+}
+
+// instantValue is what an [Ask] has for an option of meet already.
+func instantValue(name string, ask Ask) string {
+	switch name {
+	case "topic":
+		return ask.Meet.Topic
+	case "provider":
+		return string(ask.Provider)
+	case "duration":
+		if ask.Meet.Duration > 0 {
+			return strconv.Itoa(int(ask.Meet.Duration / time.Minute))
+		}
+	}
+	return ""
+}
+
+// submission reads a form that was sent.
+func (p *Parser) submission(r Request) Decision {
+	s := r.Form
+	if !isArg(s.Arg) {
+		return p.tell(r, p.stale)
+	}
+	var v *VerbDecl
+	switch s.Form {
+	case formMeet:
+		v = p.verbs[commandMeet][""]
+	case formPush:
+		v = p.verbs[commandLivepush][""]
+		if s.Fields["to"] != "" {
+			v = p.verbs[commandLivepush]["to"]
+		}
+	case formSave:
+		v = p.verbs[commandLivepush]["save"]
+	default:
+		return p.tell(r, p.stale)
+	}
+	x := p.reading(r, v.Verb)
+	x.form = true
+	for i := range v.Options {
+		o := &v.Options[i]
+		if value := s.Fields[o.Name]; value != "" {
+			x.setTyped(o, value)
+		}
+	}
+	if s.Form == formMeet {
+		x.checkMeet()
+		return p.finish(r, &x)
+	}
+	switch s.Fields["platform"] {
+	case "wechat":
+		x.platform = meeting.PushWeChat
+	case "other":
+		x.platform = meeting.PushThirdParty
+	}
+	if x.ask.Meeting == "" && s.Form == formPush {
+		if _, ok := meeting.ParseRef(s.Arg); ok {
+			x.ask.Meeting = s.Arg
+		}
+	}
+	if v.Verb == VerbPushTo {
+		if s.Fields["url"] != "" || s.Fields["key"] != "" {
+			x.fail(&v.Options[0], "together", "Other", "url")
+		}
+		return p.finish(r, &x)
+	}
+	for _, name := range []string{"name", "url"} {
+		if !x.has(name) && (name != "url" || PresetByID(x.ask.Preset).Ingest == "") {
+			x.fail(x.option(v, name), name+".missing")
+		}
+	}
+	return p.finishPush(r, &x, v)
+}

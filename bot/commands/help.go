@@ -1,0 +1,161 @@
+package commands
+
+import (
+	"strconv"
+	"strings"
+)
+
+// mark says that nothing is real where nothing is.
+func (p *Parser) mark(t Text, r *Reply) {
+	if p.cfg.Sandbox {
+		r.Note = t.T("sandbox.note")
+	}
+}
+
+// typedAs returns what people type for a declared command.
+func (p *Parser) typedAs(command string) string {
+	if command == commandLivepush {
+		return p.cfg.LivepushCommand
+	}
+	return p.cfg.MeetCommand
+}
+
+// Help explains a command: "meet" or "livepush"; any other name gets a list of both.
+func (p *Parser) Help(t Text, command string) Reply {
+	if command != commandMeet && command != commandLivepush {
+		return p.overview(t, Neutral, t.T("help.title"), t.T("help.text"))
+	}
+	reply := Reply{Title: t.T("help." + command + ".title"), Text: t.T("help."+command+".text", p.names()...)}
+	for _, v := range declarations {
+		if v.Command == command {
+			reply.Fields = append(reply.Fields, Field{Name: p.usage(t, v), Value: t.Command(v)})
+		}
+	}
+	for _, o := range p.verbs[command][""].Options {
+		if o.Position == 0 && p.offers(o) {
+			reply.Fields = append(reply.Fields, Field{Name: t.flagUsage(o), Value: p.optionHelp(t, o)})
+		}
+	}
+	reply.Copy = t.T("help."+command+".examples", p.names()...)
+	p.mark(t, &reply)
+	return reply
+}
+
+func (p *Parser) names() []any {
+	return []any{"Meet", p.cfg.MeetCommand, "Livepush", p.cfg.LivepushCommand}
+}
+
+// optionHelp describes an option, and says which provider has it where there are both.
+func (p *Parser) optionHelp(t Text, o OptionDecl) string {
+	s := t.Option(o)
+	if o.Provider != "" && len(p.cfg.Providers) != 1 {
+		s += " " + t.T("help.only", "Provider", t.T("choice.provider."+string(o.Provider)))
+	}
+	return s
+}
+
+// usage writes a verb's grammar: "/livepush to NAME… [in MEETING]".
+func (p *Parser) usage(t Text, v VerbDecl) string {
+	words := []string{p.typedAs(v.Command)}
+	if v.Name != "" {
+		words = append(words, v.Name)
+	}
+	flags := false
+	for _, o := range v.Options {
+		if o.Position == 0 {
+			flags = true
+			continue
+		}
+		word := t.T("usage." + o.Name)
+		if o.Position > 1 {
+			word = "in " + word
+		}
+		if !o.Required {
+			word = "[" + word + "]"
+		}
+		words = append(words, word)
+	}
+	if flags {
+		words = append(words, t.T("usage.options"))
+	}
+	return strings.Join(words, " ")
+}
+
+// flagUsage writes a flag: "--duration MINUTES".
+func (t Text) flagUsage(o OptionDecl) string {
+	switch o.Kind {
+	case KindBool:
+		return "--" + o.Name
+	case KindChoice:
+		values := make([]string, len(o.Choices))
+		for i, c := range o.Choices {
+			values[i] = c.Value
+		}
+		return "--" + o.Name + " " + strings.Join(values, "|")
+	}
+	return "--" + o.Name + " " + t.T("usage."+o.Name)
+}
+
+// overview lists the commands with their verbs.
+func (p *Parser) overview(t Text, tone Tone, title, text string) Reply {
+	reply := Reply{Tone: tone, Title: title, Text: text}
+	for _, v := range declarations {
+		if v.Verb != verbHelp && v.Verb != verbForm {
+			reply.Fields = append(reply.Fields, Field{Name: p.usage(t, v), Value: t.Command(v)})
+		}
+	}
+	reply.Note = t.T("help.more", p.names()...)
+	if p.cfg.Sandbox {
+		reply.Note += "\n" + t.T("sandbox.note")
+	}
+	return reply
+}
+
+func (p *Parser) unknownCommand(t Text) Reply {
+	return p.overview(t, Bad, t.T("parse.command.title"), t.T("parse.command"))
+}
+
+func (p *Parser) tooLong(t Text) Reply {
+	return Reply{Tone: Bad, Title: t.T("parse.long.title"), Text: t.T("parse.toolong", "Max", strconv.Itoa(maxLine>>10))}
+}
+
+// stale answers a button or a form that is not ours, or not any more.
+func (p *Parser) stale(t Text) Reply {
+	return Reply{Tone: Bad, Title: t.T("parse.stale.title"), Text: t.T("parse.stale", p.names()...)}
+}
+
+// exposed answers a key that was typed where everybody could read it.
+func (p *Parser) exposed(t Text) Reply {
+	r := Reply{Tone: Bad, Title: t.T("parse.exposed.title"), Text: t.T("parse.exposed", p.names()...)}
+	r.Buttons = []Button{{Label: t.T("form.push.title"), Action: Action{string(VerbPushForm), ""}}}
+	p.mark(t, &r)
+	return r
+}
+
+// faulty says all that is wrong with a line.
+func (p *Parser) faulty(t Text, x *reading) Reply {
+	r := Reply{Tone: Bad, Title: t.T("parse.title.one")}
+	if n := len(x.problems); n > 1 {
+		r.Title = t.T("parse.title.many", "Count", strconv.Itoa(n))
+	}
+	for _, problem := range x.problems {
+		r.Fields = append(r.Fields, Field{Name: problem.shown, Value: problem.fault.text(t)})
+	}
+	command := declared(x.ask.Verb).Command
+	r.Text = t.T("parse.nothing_done", "Command", p.typedAs(command))
+	p.mark(t, &r)
+	return r
+}
+
+// faults is what is wrong with a form, by field.
+func (x *reading) faults(t Text) map[string]string {
+	m := map[string]string{}
+	for _, p := range x.problems {
+		text := p.fault.text(t)
+		if before := m[p.field]; before != "" {
+			text = before + " " + text
+		}
+		m[p.field] = text
+	}
+	return m
+}

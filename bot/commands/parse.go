@@ -1,0 +1,774 @@
+package commands
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"meetbot/meeting"
+)
+
+// maxLine is the longest line that is read, in bytes.
+const maxLine = 64 << 10
+
+// ParserConfig is what a [Parser] has to know.
+type ParserConfig struct {
+	// MeetCommand and LivepushCommand are what people type: "/meet" and "/livepush" if empty.
+	MeetCommand, LivepushCommand string
+	Locale                       string // where a person's own is not known
+	// Providers are those that are configured, Default the one that /meet uses.
+	Providers []meeting.Provider
+	Default   meeting.Provider
+	// KeyPage says that there is a page where keys are entered. What would open a form
+	// for a key is then an [Ask] whose answer is the link to that page.
+	KeyPage bool
+	Sandbox bool
+}
+
+// Parser reads what people ask. It does no I/O and may be used concurrently.
+type Parser struct {
+	cfg   ParserConfig
+	verbs map[string]map[string]*VerbDecl // by command and word
+	flags map[*VerbDecl]map[string]*OptionDecl
+	han   map[string][]hanVerb // by command
+}
+
+// hanVerb is a verb's Chinese word: what follows it needs no blank between.
+type hanVerb struct {
+	word string
+	verb *VerbDecl
+}
+
+// NewParser returns a Parser.
+func NewParser(cfg ParserConfig) *Parser {
+	if cfg.MeetCommand == "" {
+		cfg.MeetCommand = "/" + commandMeet
+	}
+	if cfg.LivepushCommand == "" {
+		cfg.LivepushCommand = "/" + commandLivepush
+	}
+	p := &Parser{
+		cfg: cfg, verbs: map[string]map[string]*VerbDecl{}, flags: map[*VerbDecl]map[string]*OptionDecl{},
+		han: map[string][]hanVerb{},
+	}
+	for i := range declarations {
+		v := &declarations[i]
+		words := p.verbs[v.Command]
+		if words == nil {
+			words = map[string]*VerbDecl{}
+			p.verbs[v.Command] = words
+		}
+		words[v.Name] = v
+		for _, a := range v.Aliases {
+			words[a] = v
+			if r, _ := utf8.DecodeRuneInString(a); r >= '一' && len(v.Options) > 0 && utf8.RuneCountInString(a) > 1 {
+				p.han[v.Command] = append(p.han[v.Command], hanVerb{a, v})
+			}
+		}
+		p.flags[v] = map[string]*OptionDecl{}
+		for j := range v.Options {
+			o := &v.Options[j]
+			for _, name := range append([]string{o.Name}, o.Aliases...) {
+				p.flags[v][name] = o
+			}
+		}
+	}
+	for _, words := range p.han { // "推到" is not to hide "推到…"'s longer spellings
+		slices.SortFunc(words, func(a, b hanVerb) int { return len(b.word) - len(a.word) })
+	}
+	return p
+}
+
+// Parse reads a request. It takes a few microseconds for a line, and time in proportion
+// to its length for a long one; more than 64 KiB is refused.
+func (p *Parser) Parse(r Request) Decision {
+	size := len(r.Text)
+	for _, m := range []map[string]string{r.Options, r.fields()} {
+		for _, v := range m {
+			size += len(v)
+		}
+	}
+	if size > maxLine {
+		return p.tell(r, p.tooLong)
+	}
+	switch {
+	case r.Action != nil:
+		return p.action(r)
+	case r.Form != nil:
+		return p.submission(r)
+	}
+	command := p.command(r.Command)
+	if r.Options != nil || command == typedMeetings || command == typedDestinations {
+		return p.typed(r, command)
+	}
+	switch command {
+	case commandMeet:
+		return p.meetLine(r)
+	case commandLivepush:
+		return p.pushLine(r)
+	}
+	return p.tell(r, p.unknownCommand)
+}
+
+func (r Request) fields() map[string]string {
+	if r.Form == nil {
+		return nil
+	}
+	return r.Form.Fields
+}
+
+// command returns the declared name of a command that was typed in whatever way.
+func (p *Parser) command(s string) string {
+	switch s {
+	case commandMeet, p.cfg.MeetCommand:
+		return commandMeet
+	case commandLivepush, p.cfg.LivepushCommand:
+		return commandLivepush
+	}
+	s = strings.ToLower(strings.TrimLeft(s, "/／"))
+	switch s {
+	case strings.ToLower(strings.TrimLeft(p.cfg.MeetCommand, "/")), "会议", "开会":
+		return commandMeet
+	case strings.ToLower(strings.TrimLeft(p.cfg.LivepushCommand, "/")), "推流":
+		return commandLivepush
+	}
+	return s
+}
+
+// SplitCommand splits a whole line, as typed in a terminal or after a mention, into the
+// command and what was given with it.
+func SplitCommand(line string) (command, text string) {
+	line = strings.TrimLeftFunc(line, func(r rune) bool { return blank(r) || r == '\u200b' || r == '\ufeff' })
+	end := strings.IndexFunc(line, blank)
+	if end < 0 {
+		return line, ""
+	}
+	return line[:end], strings.TrimLeftFunc(line[end:], blank)
+}
+
+// texts returns the language of the person who asked.
+func (p *Parser) texts(r Request) Text { return TextFor(r.User.Locale, p.cfg.Locale) }
+
+func (p *Parser) tell(r Request, reply func(Text) Reply) Decision {
+	v := reply(p.texts(r))
+	return Decision{Reply: &v, Request: r.bare()}
+}
+
+// bare is a request without what was given: an [Ask] has that, and holds its secrets as
+// secrets.
+func (r Request) bare() Request {
+	r.Text, r.Options, r.About = "", nil, ""
+	if r.Form != nil {
+		r.Form = &Submission{Form: r.Form.Form, Arg: r.Form.Arg}
+	}
+	return r
+}
+
+// verb finds the verb that a line begins with, and what follows it.
+func (p *Parser) verb(command string, tokens []token) (*VerbDecl, []token) {
+	if len(tokens) == 0 || tokens[0].quoted {
+		return nil, tokens
+	}
+	first := tokens[0].raw
+	if v := p.verbs[command][strings.ToLower(first)]; v != nil {
+		return v, tokens[1:]
+	}
+	for _, h := range p.han[command] {
+		if rest, ok := strings.CutPrefix(first, h.word); ok {
+			return h.verb, append([]token{glued(rest)}, tokens[1:]...)
+		}
+	}
+	return nil, tokens
+}
+
+// glued is a token that was written together with the word before.
+func glued(raw string) token {
+	s := scanner{s: raw}
+	t := s.token()
+	if len(t.raw) != len(raw) {
+		return token{raw: raw}
+	}
+	return t
+}
+
+// one joins tokens into one word, as a number with blanks in it is.
+func one(tokens []token) word {
+	if len(tokens) == 1 {
+		return tokens[0].word()
+	}
+	var b strings.Builder
+	for i, t := range tokens {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(t.typed().text)
+	}
+	return word{text: b.String()}
+}
+
+func (p *Parser) reading(r Request, v Verb) reading {
+	return reading{p: p, place: r.Place, ask: Ask{Verb: v}}
+}
+
+func (p *Parser) meetLine(r Request) Decision {
+	tokens := tokenize(r.Text)
+	if v, rest := p.verb(commandMeet, tokens); v != nil {
+		switch v.Verb {
+		case verbHelp:
+			if len(rest) == 0 {
+				return p.tell(r, func(t Text) Reply { return p.Help(t, commandMeet) })
+			}
+		case verbForm:
+			if len(rest) == 0 {
+				return p.open(r, formMeet, Ask{Verb: VerbMeet, Meet: meeting.Instant{Topic: about(r.About)}})
+			}
+		case VerbMeetList:
+			if len(rest) == 0 {
+				return p.accept(r, Ask{Verb: v.Verb})
+			}
+		default:
+			if len(rest) == 0 {
+				return p.accept(r, Ask{Verb: v.Verb})
+			}
+			w := one(rest)
+			if _, ok := MeetingArg(w.address()); ok {
+				return p.accept(r, Ask{Verb: v.Verb, Meeting: w.address()})
+			}
+		}
+	}
+	v := p.verbs[commandMeet][""]
+	x := p.reading(r, VerbMeet)
+	x.dashes = true
+	topic := x.flags(v, tokens, false)
+	if len(topic) > 0 {
+		x.set(&v.Options[0], phrase(topic))
+	}
+	if x.ask.Meet.Topic == "" && r.About != "" {
+		x.ask.Meet.Topic = about(r.About)
+	}
+	x.checkMeet()
+	return p.finish(r, &x)
+}
+
+// phrase joins the tokens of a topic. Quotes are taken off only where they enclose all.
+func phrase(tokens []token) word {
+	if len(tokens) == 1 {
+		return tokens[0].word()
+	}
+	var b strings.Builder
+	w := word{}
+	for i, t := range tokens {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		part := t.typed()
+		b.WriteString(part.text)
+		w.mentions = append(w.mentions, part.mentions...)
+	}
+	w.text = b.String()
+	return w
+}
+
+// about makes a topic of a message, cut at a character.
+func about(message string) string {
+	const enough = 16 * maxTopic // bytes: also for a message that is mostly markup
+	if len(message) > enough {
+		message = strings.ToValidUTF8(message[:enough], "")
+	}
+	text := []rune(phrase(tokenize(message)).text)
+	if len(text) <= maxTopic {
+		return string(text)
+	}
+	text = text[:maxTopic-1]
+	for len(text) > 0 && (text[len(text)-1] == ' ' || text[len(text)-1] == zeroWidthJoiner) {
+		text = text[:len(text)-1]
+	}
+	return string(text) + "…"
+}
+
+// flags takes the options out of the tokens and returns the rest. strict says that no
+// other word may begin with a dash.
+func (x *reading) flags(v *VerbDecl, tokens []token, strict bool) []token {
+	known := x.p.flags[v]
+	rest := tokens[:0:0]
+	for i := 0; i < len(tokens); i++ {
+		t := tokens[i]
+		f, ok := flag{}, false
+		if c := t.raw[0]; c == '-' || c >= 0xe2 { // the first byte of every dash
+			f, ok = t.asFlag()
+		}
+		if !ok {
+			rest = append(rest, t)
+			continue
+		}
+		o, negated := known[f.name], false
+		if o == nil {
+			if name, no := strings.CutPrefix(f.name, "no-"); no {
+				if o = known[name]; o != nil && o.Kind == KindBool {
+					negated = true
+				} else {
+					o = nil
+				}
+			}
+		}
+		if o == nil {
+			near := nearest(f.name, v.Options)
+			if !f.certain && !strict && (near == "" || t.raw[0] == '-') {
+				rest = append(rest, t)
+				continue
+			}
+			x.unknownFlag(f, near)
+			continue
+		}
+		if o.Kind == KindBool {
+			x.boolFlag(o, f, negated, &i, tokens)
+			continue
+		}
+		w := word{}
+		if f.given {
+			w = valueWord(f.value)
+		}
+		if w.text == "" && i+1 < len(tokens) && x.isValue(known, tokens[i+1]) {
+			i++
+			w = tokens[i].word()
+		}
+		if strings.TrimSpace(w.text) == "" {
+			x.fail(o, "value", "Option", o.Name)
+			continue
+		}
+		x.set(o, w)
+	}
+	return rest
+}
+
+// isValue reports whether a token can be the value of the flag before it.
+func (x *reading) isValue(known map[string]*OptionDecl, t token) bool {
+	if t.quoted {
+		return true
+	}
+	f, ok := t.asFlag()
+	if !ok {
+		return true
+	}
+	_, is := known[f.name]
+	return !is && !f.certain
+}
+
+func (x *reading) boolFlag(o *OptionDecl, f flag, negated bool, i *int, tokens []token) {
+	text := "true"
+	if f.given {
+		text = valueWord(f.value).text
+	} else if *i+1 < len(tokens) && !tokens[*i+1].quoted {
+		if next := strings.ToLower(tokens[*i+1].raw); next == "true" || next == "false" {
+			text = next
+			*i++
+		}
+	}
+	if v, ok := truth(text); ok && negated {
+		text = strconv.FormatBool(!v)
+	}
+	x.set(o, word{text: text})
+}
+
+// unknownFlag says that there is no such option. A name that is longer than any is not
+// repeated: it could be a key.
+func (x *reading) unknownFlag(f flag, near string) {
+	shown := "--" + f.name
+	if len(f.name) > 24 {
+		shown = "--…"
+	}
+	if near != "" {
+		x.failLine("", shown, "flag.near", "Near", "--"+near)
+		return
+	}
+	x.failLine("", shown, "flag")
+}
+
+// nearest returns the name of the option that a misspelt one can be; empty if none is near.
+func nearest(name string, options []OptionDecl) string {
+	best, least := "", 3
+	name = strings.TrimPrefix(name, "no-")
+	if len(name) > 30 {
+		return ""
+	}
+	for _, o := range options {
+		for _, known := range append([]string{o.Name}, o.Aliases...) {
+			if d := distance(name, known); d < least && d*2 < max(len(known), 3) {
+				best, least = o.Name, d
+			}
+		}
+	}
+	return best
+}
+
+// distance is the number of letters to add, to remove, to replace, or to swap with their
+// neighbours, to make b of a.
+func distance(a, b string) int {
+	s, t := []rune(a), []rune(b)
+	rows := [3][]int{make([]int, len(t)+1), make([]int, len(t)+1), make([]int, len(t)+1)}
+	for j := range rows[1] {
+		rows[1][j] = j
+	}
+	for i := 1; i <= len(s); i++ {
+		before, last, row := rows[(i-1+2)%3], rows[i%3], rows[(i+1)%3]
+		row[0] = i
+		for j := 1; j <= len(t); j++ {
+			cost := 1
+			if s[i-1] == t[j-1] {
+				cost = 0
+			}
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && s[i-1] == t[j-2] && s[i-2] == t[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+	}
+	return rows[(len(s)+1)%3][len(t)]
+}
+
+func (p *Parser) pushLine(r Request) Decision {
+	tokens := tokenize(r.Text)
+	v, rest := p.verb(commandLivepush, tokens)
+	if v == nil {
+		v, rest = p.verbs[commandLivepush][""], tokens
+	}
+	if v.Verb == verbHelp && len(rest) == 0 {
+		return p.tell(r, func(t Text) Reply { return p.Help(t, commandLivepush) })
+	}
+	x := p.reading(r, v.Verb)
+	x.dashes = true
+	rest = x.flags(v, rest, true)
+	unknown := len(x.problems) > 0 && slices.ContainsFunc(x.problems, func(p problem) bool { return p.field == "" })
+	if r.InTheOpen && x.exposed(tokens) {
+		return p.tell(r, p.exposed)
+	}
+	switch v.Verb {
+	case VerbPushTo, VerbPushOff:
+		names, where, in := cutIn(rest)
+		if len(names) > 0 {
+			x.set(&v.Options[0], list(names))
+		} else if !unknown {
+			x.fail(&v.Options[0], "names")
+		}
+		if in {
+			x.meetingWords(&v.Options[1], where)
+		}
+	case VerbPushSave:
+		if len(rest) > 0 {
+			if len(rest) > 1 && !unknown {
+				x.fail(&v.Options[0], "name.blank")
+			} else {
+				x.set(&v.Options[0], rest[0].word())
+			}
+		}
+	case VerbPushForget:
+		switch {
+		case len(rest) > 0:
+			x.set(&v.Options[0], list(rest))
+		case !unknown:
+			x.fail(&v.Options[0], "names")
+		}
+	case VerbPush, VerbPushStatus, VerbPushLog:
+		if len(rest) > 0 && isIn(rest[0].raw) && v.Verb != VerbPush {
+			rest = rest[1:]
+		}
+		if len(rest) == 0 {
+			break
+		}
+		if w := one(rest); v.Verb == VerbPush && !unknown {
+			x.pushWords(v, rest, w)
+		} else if !unknown {
+			x.meetingWords(&v.Options[0], rest)
+		}
+	default: // help with more words, destinations
+		if len(rest) > 0 && !unknown {
+			x.failLine("", v.Name, "extra")
+		}
+	}
+	return p.finishPush(r, &x, v)
+}
+
+// meetingWords reads a MEETING argument, and says what is wrong if there is none.
+func (x *reading) meetingWords(o *OptionDecl, tokens []token) {
+	if len(tokens) == 0 {
+		x.fail(o, "meeting.missing")
+		return
+	}
+	x.set(o, one(tokens))
+}
+
+// pushWords reads the words of the long form that are not options: a meeting, and
+// nothing else.
+func (x *reading) pushWords(v *VerbDecl, tokens []token, w word) {
+	if _, ok := MeetingArg(w.address()); ok {
+		x.set(&v.Options[0], w)
+		return
+	}
+	for _, t := range tokens {
+		if isPushURL(t.word().address()) {
+			x.failLine("url", "--url", "push.url")
+			return
+		}
+	}
+	if near := x.p.nearVerb(tokens[0].raw); near != "" {
+		x.failLine("meeting", near, "push.near", "Near", near)
+		return
+	}
+	x.failLine("meeting", x.shown(&v.Options[0]), "push.words")
+}
+
+// nearVerb returns the verb of livepush that a misspelt word can be.
+func (p *Parser) nearVerb(s string) string {
+	if len(s) > 16 {
+		return ""
+	}
+	s = strings.ToLower(s)
+	for i := range declarations {
+		v := &declarations[i]
+		if v.Command == commandLivepush && len(v.Name) > 2 && distance(s, v.Name) <= len(v.Name)/3 {
+			return v.Name
+		}
+	}
+	return ""
+}
+
+// exposed reports whether a key may stand in a line that everybody saw.
+func (x *reading) exposed(tokens []token) bool {
+	if x.has("key") || x.has("url") {
+		return true
+	}
+	for _, t := range tokens {
+		if f, ok := t.asFlag(); ok && (f.name == "key" || f.name == "url" || slices.Contains([]string{"key", "url"}, nearest(f.name, x.p.verbs[commandLivepush][""].Options))) {
+			return true
+		}
+		if isPushURL(t.word().address()) || strings.Contains(strings.ToLower(t.raw), "rtmp") && strings.Contains(t.raw, "/") {
+			return true
+		}
+	}
+	return false
+}
+
+// cutIn splits "NAME… in MEETING".
+func cutIn(tokens []token) (names, where []token, in bool) {
+	for i := len(tokens) - 1; i >= 0; i-- {
+		t := tokens[i]
+		if t.quoted {
+			continue
+		}
+		if isIn(t.raw) {
+			return tokens[:i], tokens[i+1:], true
+		}
+		if rest, ok := strings.CutPrefix(t.raw, "在"); ok && i > 0 {
+			glued := append([]token{glued(rest)}, tokens[i+1:]...)
+			if _, ok := MeetingArg(one(glued).address()); ok {
+				return tokens[:i], glued, true
+			}
+		}
+	}
+	return tokens, nil, false
+}
+
+// list joins tokens so that [split] takes them apart again: blanks separate names, too.
+func list(tokens []token) word {
+	var b strings.Builder
+	for i, t := range tokens {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(t.typed().text)
+	}
+	return word{text: b.String()}
+}
+
+// finishPush decides whether what was given is enough, or has to be asked for.
+func (p *Parser) finishPush(r Request, x *reading, v *VerbDecl) Decision {
+	if v.Verb != VerbPush && v.Verb != VerbPushSave {
+		return p.finish(r, x)
+	}
+	x.checkPush(v)
+	push := &x.ask.Push
+	if len(x.ask.Names) > 0 { // a set of destinations
+		for _, name := range []string{"url", "key", "preset", "page"} {
+			if x.has(name) {
+				x.fail(x.option(v, name), "members")
+			}
+		}
+		if push.Name == "" {
+			x.fail(x.option(v, "name"), "name.missing")
+		}
+		x.ask.Push = meeting.PushTarget{Name: push.Name}
+		return p.finish(r, x)
+	}
+	if x.url == "" && !push.Key.IsZero() {
+		x.fail(x.option(v, "url"), "url.missing")
+	}
+	if x.url != "" && !push.Key.IsZero() && push.Name == "" && !x.failed("name") {
+		x.fail(x.option(v, "name"), "name.missing")
+	}
+	if len(x.problems) > 0 || !push.Key.IsZero() {
+		return p.finish(r, x)
+	}
+	if x.form {
+		x.fail(x.option(v, "key"), "key.missing")
+		return p.finish(r, x)
+	}
+	if p.cfg.KeyPage {
+		return p.finish(r, x)
+	}
+	if v.Verb == VerbPushSave {
+		return p.open(r, formSave, x.ask)
+	}
+	return p.open(r, formPush, x.ask)
+}
+
+func (x *reading) failed(field string) bool {
+	return slices.ContainsFunc(x.problems, func(p problem) bool { return p.field == field })
+}
+
+// finish makes a decision of what was read.
+func (p *Parser) finish(r Request, x *reading) Decision {
+	if len(x.problems) == 0 {
+		return p.accept(r, x.ask)
+	}
+	t := p.texts(r)
+	if x.form {
+		return Decision{Faults: x.faults(t), Request: r.bare()}
+	}
+	reply := p.faulty(t, x)
+	return Decision{Reply: &reply, Request: r.bare()}
+}
+
+func (p *Parser) accept(r Request, ask Ask) Decision {
+	return Decision{Ask: &ask, Public: declared(ask.Verb).Public, Request: r.bare()}
+}
+
+// typed reads options that the platform has typed.
+func (p *Parser) typed(r Request, command string) Decision {
+	v := p.typedVerb(command, r)
+	if v == nil {
+		return p.tell(r, p.unknownCommand)
+	}
+	x := p.reading(r, v.Verb)
+	for i := range v.Options {
+		o := &v.Options[i]
+		value := r.Options[o.Name]
+		if strings.TrimSpace(value) == "" {
+			continue
+		}
+		x.setTyped(o, value)
+	}
+	for _, o := range v.Options {
+		if o.Required && !x.has(o.Name) && (v.Verb != VerbPushSave || o.Name != "name") {
+			x.fail(&o, "value", "Option", o.Name)
+		}
+	}
+	if v.Verb == VerbMeet {
+		x.checkMeet()
+		return p.finish(r, &x)
+	}
+	for name, value := range r.Options {
+		if value != "" && !slices.ContainsFunc(v.Options, func(o OptionDecl) bool { return o.Name == name }) {
+			x.failLine(name, name, "together", "Other", v.Options[0].Name)
+			break
+		}
+	}
+	return p.finishPush(r, &x, v)
+}
+
+// typedVerb finds the verb of a typed command; where several share it, by what was given.
+func (p *Parser) typedVerb(command string, r Request) *VerbDecl {
+	var found *VerbDecl
+	for i := range declarations {
+		v := &declarations[i]
+		if v.Typed != command || v.TypedSub != r.Verb {
+			continue
+		}
+		if found == nil {
+			found = v
+		}
+		for _, o := range v.Options {
+			if o.Required && r.Options[o.Name] != "" {
+				return v
+			}
+		}
+	}
+	return found
+}
+
+// setTyped gives an option the value that stands in a field of its own.
+func (x *reading) setTyped(o *OptionDecl, value string) {
+	value = strings.TrimSpace(clean(value))
+	if value == "" {
+		return
+	}
+	t := glued(value)
+	switch {
+	case o.Kind == KindSecret:
+		x.set(o, word{text: unquote(t.raw, t.quoted)}) // as it is: no entities, no markup
+	case t.raw == value && t.quoted:
+		x.set(o, t.word())
+	case o.Kind == KindMeeting || o.Name == "url" || o.Name == "page":
+		x.set(o, read(value, false))
+	default:
+		x.set(o, phrase(tokenize(value)))
+	}
+}
+
+// action reads the press of a button.
+func (p *Parser) action(r Request) Decision {
+	name, arg := r.Action.Name, r.Action.Arg
+	verb, isRef, known := actionVerb(name)
+	_, ok := meeting.ParseRef(arg)
+	switch {
+	case !known, !isArg(arg), isRef && !ok && (arg != "" || verb != VerbPushForm && verb != VerbMeetList && verb != VerbPushDestinations):
+		return p.tell(r, p.stale)
+	case verb == VerbPushForm && p.cfg.KeyPage:
+		return p.accept(r, Ask{Verb: VerbPush, Meeting: arg, Push: meeting.PushTarget{Platform: meeting.PushThirdParty, Enabled: true}})
+	case verb == VerbPushForm:
+		return p.open(r, formPush, Ask{Verb: VerbPush, Meeting: arg})
+	}
+	ask := Ask{Verb: verb, Arg: arg}
+	if isRef {
+		ask.Meeting = arg
+	}
+	return p.accept(r, ask)
+}
+
+// actionVerb returns the verb of a button, and whether its argument is a meeting.
+func actionVerb(name string) (v Verb, isRef, known bool) {
+	switch v := Verb(name); v {
+	case VerbStartLink, VerbQR, VerbCopy, VerbEndYes, VerbSameDest, VerbPushForm:
+		return v, true, true
+	case VerbAnother, VerbNow, VerbAgain, VerbApprove, VerbReject, VerbRevoke, VerbAskHost:
+		return v, false, true
+	}
+	switch name {
+	case "list":
+		return VerbMeetList, true, true
+	case "end":
+		return VerbMeetEnd, true, true
+	case "share":
+		return VerbMeetShare, true, true
+	case "status":
+		return VerbPushStatus, true, true
+	case "log":
+		return VerbPushLog, true, true
+	case "destinations":
+		return VerbPushDestinations, true, true
+	}
+	return "", false, false
+}
+
+// isArg reports whether s can be the argument of a button of ours.
+func isArg(s string) bool {
+	if len(s) > maxAction {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}

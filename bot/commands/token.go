@@ -1,0 +1,419 @@
+package commands
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// token is one word of a line: what stands between blanks, or between quotes.
+type token struct {
+	raw    string // cleaned, but with quotes, entities and <…> as they came
+	quoted bool   // one pair of quotes encloses all of it
+}
+
+// tokenize splits a line at its blanks. Quotes of every kind and Slack's and Discord's
+// <…> keep blanks together; a quote that nothing closes is a letter like any other.
+func tokenize(line string) []token {
+	line = clean(line)
+	tokens := make([]token, 0, 12)
+	s := scanner{s: line}
+	for {
+		for s.i < len(line) && line[s.i] == ' ' {
+			s.i++
+		}
+		if s.i == len(line) {
+			return tokens
+		}
+		tokens = append(tokens, s.token())
+	}
+}
+
+// scanner finds the ends of tokens. Every search either moves i to what it found or is
+// remembered as fruitless, so that the whole line takes linear time.
+type scanner struct {
+	s       string
+	i       int
+	missing map[rune]bool // what does not occur after i
+}
+
+func (s *scanner) token() token {
+	start := s.i
+	quoted := false
+	opening := true // a quote that stands here opens
+	for s.i < len(s.s) && s.s[s.i] != ' ' {
+		c := s.s[s.i]
+		if c == '<' {
+			if end := s.angle(); end > 0 {
+				s.i, opening = end, false
+				continue
+			}
+		}
+		if c < utf8.RuneSelf && c != '"' && c != '\'' {
+			opening = c == '=' || c == ':' || c == ','
+			s.i++
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(s.s[s.i:])
+		if opening {
+			if end := s.closing(r, s.i+size); end > 0 {
+				quoted = s.i == start && (end == len(s.s) || s.s[end] == ' ')
+				s.i, opening = end, false
+				continue
+			}
+		}
+		opening = r == '，' || r == '、' || r == '＝' || r == '：'
+		s.i += size
+	}
+	return token{s.s[start:s.i], quoted}
+}
+
+// closers are what ends a quotation that a rune opens, best first: keyboards mix them.
+func closers(open rune) string {
+	switch open {
+	case '"':
+		return `"`
+	case '“':
+		return `”"“`
+	case '”', '„', '‟':
+		return `”“"`
+	case '＂':
+		return `＂`
+	case '\'':
+		return `'`
+	case '‘':
+		return `’'`
+	case '‚', '‛':
+		return `‘’`
+	case '«':
+		return `»`
+	case '»':
+		return `«`
+	case '「':
+		return `」`
+	case '『':
+		return `』`
+	}
+	return ""
+}
+
+// closing returns the end of the quotation that open begins before from; 0 if there is
+// none. An apostrophe closes only at the end of a word.
+func (s *scanner) closing(open rune, from int) int {
+	for _, c := range closers(open) {
+		if s.missing[c] {
+			continue
+		}
+		apostrophe := c == '\'' || c == '’'
+		for at := from; ; {
+			n := strings.IndexRune(s.s[at:], c)
+			if n < 0 {
+				break
+			}
+			at += n + utf8.RuneLen(c)
+			if !apostrophe || at == len(s.s) || endsWord(s.s[at:]) {
+				return at
+			}
+		}
+		if s.missing == nil {
+			s.missing = map[rune]bool{}
+		}
+		s.missing[c] = true
+	}
+	return 0
+}
+
+func endsWord(rest string) bool {
+	r, _ := utf8.DecodeRuneInString(rest)
+	return r == ' ' || r == ',' || r == '，' || r == '、'
+}
+
+// angle returns the end of the <…> that begins at i; 0 if it is just a sign.
+func (s *scanner) angle() int {
+	rest := s.s[s.i+1:]
+	if !markup(rest) || s.missing['>'] {
+		return 0
+	}
+	n := strings.IndexAny(rest, "<>")
+	if n < 0 {
+		if s.missing == nil {
+			s.missing = map[rune]bool{}
+		}
+		s.missing['>'] = true // nor is there a '<' to ask again
+		return 0
+	}
+	if rest[n] == '<' {
+		return 0
+	}
+	return s.i + 1 + n + 1
+}
+
+// markup reports whether what follows a '<' is what platforms put there: a mention, a
+// channel, an emoji, or a URL.
+func markup(s string) bool {
+	if s == "" {
+		return false
+	}
+	switch s[0] {
+	case '@', '#', '!', ':', '/':
+		return true
+	}
+	for i := range min(len(s), 12) {
+		c := s[i] | 0x20
+		switch {
+		case 'a' <= c && c <= 'z':
+		case s[i] == ':':
+			return i > 0
+		default:
+			return false
+		}
+	}
+	return false
+}
+
+// clean removes what nobody sees: control characters, zero-width and private-use ones,
+// and those that turn the direction of the text around. Every blank becomes a space.
+func clean(s string) string {
+	i := 0
+	for i < len(s) && s[i] >= ' ' && s[i] < 0x7f {
+		i++
+	}
+	if i == len(s) {
+		return s
+	}
+	var b strings.Builder
+	b.Grow(len(s))
+	b.WriteString(s[:i])
+	var last rune
+	for j, r := range s[i:] {
+		switch {
+		case r >= ' ' && r < 0x7f, '一' <= r && r <= '鿿': // the common ones first
+		case blank(r):
+			r = ' '
+		case r == zeroWidthJoiner:
+			// It makes one emoji of several, and nothing else.
+			next, _ := utf8.DecodeRuneInString(s[i+j+utf8.RuneLen(r):])
+			if !joinable(last) || !joinable(next) {
+				continue
+			}
+		case r == utf8.RuneError, unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs):
+			continue
+		}
+		b.WriteRune(r)
+		last = r
+	}
+	return b.String()
+}
+
+const zeroWidthJoiner = '\u200d'
+
+// blank reports whether r takes room and shows nothing.
+func blank(r rune) bool {
+	switch r {
+	case '\u115f', '\u1160', '\u2800', '\u3164', '\uffa0': // fillers, and Braille without dots
+		return true
+	}
+	return unicode.IsSpace(r)
+}
+
+// joinable reports whether r can be a part of an emoji sequence.
+func joinable(r rune) bool {
+	return r == '\ufe0f' || r >= 0x2190 && unicode.In(r, unicode.So, unicode.Sk)
+}
+
+// word is what a token, or the value of a flag, says.
+type word struct {
+	text     string // without quotes around it; with markup as people see it
+	url      string // of a <URL|label> that is all of it
+	mentions []User
+	channels []string // IDs
+	quoted   bool
+}
+
+// address is the word as a URL.
+func (w word) address() string {
+	if w.url != "" {
+		return w.url
+	}
+	return w.text
+}
+
+func (t token) word() word { return read(unquote(t.raw, t.quoted), t.quoted) }
+
+// typed is the token in the middle of other words: with its quotes.
+func (t token) typed() word { return read(t.raw, t.quoted) }
+
+func unquote(raw string, quoted bool) string {
+	if !quoted {
+		return raw
+	}
+	_, open := utf8.DecodeRuneInString(raw)
+	_, end := utf8.DecodeLastRuneInString(raw)
+	return raw[open : len(raw)-end]
+}
+
+// valueWord reads what stands behind a flag's "=", where quotes may enclose it.
+func valueWord(raw string) word {
+	s := scanner{s: raw}
+	if t := (token{raw, false}); raw != "" {
+		if first := s.token(); len(first.raw) == len(raw) {
+			t.quoted = first.quoted
+		}
+		return t.word()
+	}
+	return word{}
+}
+
+// read resolves markup and entities.
+func read(s string, quoted bool) word {
+	w := word{text: s, quoted: quoted}
+	if strings.IndexByte(s, '<') < 0 {
+		w.text = unescape(s)
+		return w
+	}
+	var b strings.Builder
+	b.Grow(len(s))
+	sc := scanner{s: s}
+	plain := 0
+	for sc.i < len(s) {
+		end := 0
+		if s[sc.i] == '<' {
+			end = sc.angle()
+		}
+		if end == 0 {
+			sc.i++
+			continue
+		}
+		b.WriteString(unescape(s[plain:sc.i]))
+		shown, url, who := resolve(s[sc.i+1 : end-1])
+		b.WriteString(unescape(shown))
+		switch {
+		case who.ID != "":
+			w.mentions = append(w.mentions, who)
+		case s[sc.i+1] == '#':
+			id, _, _ := strings.Cut(s[sc.i+2:end-1], "|")
+			w.channels = append(w.channels, id)
+		}
+		if sc.i == 0 && end == len(s) {
+			w.url = unescape(url)
+		}
+		sc.i, plain = end, end
+	}
+	b.WriteString(unescape(s[plain:]))
+	w.text = b.String()
+	return w
+}
+
+// resolve says what the inside of a <…> shows, and the URL or the person it stands for.
+// A person without a name is shown as "@ID".
+func resolve(s string) (shown, url string, who User) {
+	target, label, _ := strings.Cut(s, "|")
+	switch {
+	case strings.HasPrefix(target, "@&"), strings.HasPrefix(target, "#"):
+		sign := target[:1]
+		if label != "" {
+			return sign + strings.TrimLeft(label, "@#"), "", who
+		}
+		return sign + strings.TrimLeft(target, "@&#"), "", who
+	case strings.HasPrefix(target, "@"):
+		who.ID = strings.TrimPrefix(target[1:], "!")
+		who.Name = strings.TrimSpace(strings.TrimPrefix(unescape(label), "@"))
+		if who.Name == "" {
+			return "@" + who.ID, "", who
+		}
+		return who.Name, "", who
+	case strings.HasPrefix(target, "!"):
+		if label != "" {
+			return label, "", who
+		}
+		return "@" + target[1:], "", who
+	case strings.HasPrefix(target, ":"), strings.HasPrefix(target, "a:") && strings.Count(target, ":") == 2:
+		_, name, _ := strings.Cut(target, ":")
+		name, _, _ = strings.Cut(name, ":")
+		return ":" + name + ":", "", who
+	case strings.HasPrefix(target, "/"):
+		name, _, _ := strings.Cut(target, ":")
+		return name, "", who
+	}
+	if label == "" {
+		label = target
+	}
+	return label, target, who
+}
+
+var entities = strings.NewReplacer("&amp;", "&", "&lt;", "<", "&gt;", ">")
+
+// unescape resolves the three entities that Slack makes; once, so that "&amp;lt;" is "&lt;".
+func unescape(s string) string {
+	if strings.IndexByte(s, '&') < 0 {
+		return s
+	}
+	return entities.Replace(s)
+}
+
+// flag is what a token says if it is one.
+type flag struct {
+	name    string // without dashes, in lower case
+	value   string // raw
+	given   bool   // there was a "="
+	certain bool   // "--" before a letter: nobody begins a word of a topic so
+}
+
+// asFlag reads "--name", "--name=value", and what keyboards make of them: an em dash for
+// the two dashes, full-width signs, a colon for the equals sign.
+func (t token) asFlag() (flag, bool) {
+	dashes, hyphens, rest := 0, 0, t.raw
+	for rest != "" {
+		r, size := utf8.DecodeRuneInString(rest)
+		if r != '-' && !isDash(r) {
+			break
+		}
+		rest = rest[size:]
+		dashes++
+		if r == '-' || r == '－' {
+			hyphens++
+		}
+	}
+	if dashes == 0 || rest == "" || t.quoted {
+		return flag{}, false
+	}
+	f := flag{name: rest}
+	if i := strings.IndexAny(rest, "=:＝："); i >= 0 {
+		_, size := utf8.DecodeRuneInString(rest[i:])
+		f.name, f.value, f.given = rest[:i], rest[i+size:], true
+	}
+	f.certain = hyphens >= 2 && isLetter(f.name)
+	if !plainName(f.name) {
+		f.name = foldFlag(f.name)
+	}
+	return f, f.name != ""
+}
+
+func isDash(r rune) bool { return '\u2010' <= r && r <= '\u2015' || r == '\u2212' || r == '－' }
+
+func isLetter(s string) bool {
+	r, _ := utf8.DecodeRuneInString(s)
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || 'ａ' <= r && r <= 'ｚ' || 'Ａ' <= r && r <= 'Ｚ'
+}
+
+func plainName(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < 'a' || c > 'z') && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// foldFlag writes a flag's name the way it is declared.
+func foldFlag(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case '！' <= r && r <= '～':
+			return unicode.ToLower(r - '！' + '!')
+		case isDash(r), r == '_':
+			return '-'
+		}
+		return unicode.ToLower(r)
+	}, s)
+}
