@@ -1,0 +1,290 @@
+// Package discord is the bot's Discord adapter: slash commands with typed options,
+// buttons, forms and threads, over the gateway or over HTTP interactions.
+//
+// An interaction is parsed, accepted (which writes the job to disk), and only then
+// acknowledged, within 3 s. The acknowledgement fixes who sees the answer: a public
+// deferred response becomes the root message, from which a thread is opened; everything
+// else is ephemeral. A second process on the same token gets the same interactions, whose
+// IDs make one job of them, and of two acknowledgements Discord refuses one.
+//
+// Answers go by the interaction's token for 15 minutes and by the bot's token after that:
+// public ones into the channel, with a nonce, so that a repeat is not a second message;
+// private ones by direct message, never into the channel.
+//
+// Of discordgo the package uses the vocabulary: components, permissions, codes. Its
+// session is not used. Its gateway client does not resume at resume_gateway_url, cannot be
+// cancelled and does not tell why Discord closed it, so that a refused token would be
+// tried again until Discord resets it; its REST client cannot bound a wait.
+package discord
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"meetbot/bot/adapters/chat"
+	"meetbot/bot/commands"
+	"meetbot/config/secret"
+)
+
+// Config is what an [Adapter] needs.
+type Config struct {
+	BotToken      secret.String
+	ApplicationID string
+	// PublicKey, hex, turns HTTP interactions on instead of the gateway.
+	PublicKey string
+	// GuildID registers the commands in that server only, where they appear at once.
+	GuildID string
+	// APIURL is the base of the REST API without its version; empty: Discord's.
+	APIURL string
+	// Listed has the rights that an allow-list guards instead of Discord's permissions:
+	// their commands are shown to everybody, since the list decides.
+	Listed  commands.Rights
+	Locale  string // where a person's own is not known
+	Observe Observer
+
+	HTTPClient *http.Client // nil: one that takes its proxy from the environment
+	Now        func() time.Time
+}
+
+// Observer is told of what happens, for metrics. A nil function is not called.
+type Observer struct {
+	// Acked: an interaction was acknowledged. kind is "command", "button", "form" or "complete".
+	Acked func(kind string, took time.Duration)
+	// Duplicate: an interaction or a click had been accepted before.
+	Duplicate func()
+	// Rejected: a request to the HTTP endpoint was not Discord's.
+	Rejected func()
+	// Waited: a rate limit held a call back.
+	Waited func(d time.Duration)
+	// Failed: Discord refused a call, or could not be reached. The kind is "http_" and the
+	// status, or "transport".
+	Failed func(route, kind string)
+}
+
+func (o Observer) acked(kind string, took time.Duration) {
+	if o.Acked != nil {
+		o.Acked(kind, took)
+	}
+}
+
+func (o Observer) duplicate() {
+	if o.Duplicate != nil {
+		o.Duplicate()
+	}
+}
+
+func (o Observer) rejected() {
+	if o.Rejected != nil {
+		o.Rejected()
+	}
+}
+
+func (o Observer) failed(route, kind string) {
+	if o.Failed != nil {
+		o.Failed(route, kind)
+	}
+}
+
+// Bot is the part of [commands.Bot] that the adapter calls.
+type Bot interface {
+	Parse(commands.Request) commands.Decision
+	Accept(context.Context, commands.Decision) commands.Acceptance
+	Complete(ctx context.Context, r commands.Request, option, typed string) []commands.Choice
+}
+
+// Adapter connects a [Bot] to Discord. It is a [commands.Poster] and a
+// [commands.Directory].
+type Adapter struct {
+	cfg   Config
+	key   ed25519.PublicKey
+	bot   Bot
+	log   *slog.Logger
+	rest  *rest
+	pulse *chat.Pulse
+	seen  *chat.Seen // bodies of signed requests
+	acks  acks
+	drafts
+	members memberCache
+
+	refused chan struct{} // closed when Discord has refused the bot's token
+	busy    sync.WaitGroup
+	slots   chan struct{}
+}
+
+var (
+	_ commands.Poster    = (*Adapter)(nil)
+	_ commands.Directory = (*Adapter)(nil)
+)
+
+const (
+	maxConcurrent = 256     // interactions being acknowledged
+	maxReplays    = 100_000 // signed requests remembered
+)
+
+// New checks the configuration; it sends nothing.
+func New(cfg Config, bot Bot, log *slog.Logger) (*Adapter, error) {
+	var faults []error
+	if cfg.BotToken.IsZero() {
+		faults = append(faults, errors.New("DISCORD_BOT_TOKEN is not set"))
+	}
+	if !isID(cfg.ApplicationID) {
+		faults = append(faults, errors.New("DISCORD_APPLICATION_ID must be the number on the application's General Information page"))
+	}
+	if cfg.GuildID != "" && !isID(cfg.GuildID) {
+		faults = append(faults, errors.New("DISCORD_GUILD_ID must be a server's ID, a number"))
+	}
+	key, err := hex.DecodeString(cfg.PublicKey)
+	if cfg.PublicKey != "" && (err != nil || len(key) != ed25519.PublicKeySize) {
+		faults = append(faults, errors.New("DISCORD_PUBLIC_KEY must be the 64 hexadecimal digits on the application's General Information page"))
+	}
+	if cfg.APIURL == "" {
+		cfg.APIURL = defaultAPIURL
+	}
+	if u, err := url.Parse(cfg.APIURL); err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" {
+		faults = append(faults, errors.New("DISCORD_API_URL must be an http or https URL"))
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.HTTPClient == nil {
+		cfg.HTTPClient = &http.Client{Timeout: 20 * time.Second}
+	}
+	// The bot's token must not follow a redirect to another host.
+	client := *cfg.HTTPClient
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+	a := &Adapter{
+		cfg: cfg, key: key, bot: bot, log: log.With("adapter", "discord"),
+		pulse: chat.NewPulse(cfg.Now), seen: chat.NewSeen(2*maxAge, maxReplays),
+		refused: make(chan struct{}), slots: make(chan struct{}, maxConcurrent),
+	}
+	a.rest = &rest{
+		base: strings.TrimSuffix(cfg.APIURL, "/") + "/" + apiVersion, token: cfg.BotToken, http: &client, observe: cfg.Observe,
+		limits: newLimiter(cfg.Now, cfg.Observe.Waited, func() {
+			a.pulse.Failed(ErrTokenRefused)
+			a.pulse.Set(chat.Stopped)
+			close(a.refused)
+		}),
+	}
+	return a, nil
+}
+
+// Health tells how the adapter is.
+func (a *Adapter) Health() chat.Health { return a.pulse.Health() }
+
+// Run registers the commands where they changed and takes interactions until ctx is
+// done: over the gateway, or, with a public key, through [Adapter.Handler]. It returns
+// [ErrTokenRefused] when Discord refuses the bot's token, since then no call would succeed.
+// Interactions that are being acknowledged are finished first, within 3 s.
+func (a *Adapter) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer a.busy.Wait()
+	go func() {
+		select {
+		case <-a.refused:
+			cancel(ErrTokenRefused)
+		case <-ctx.Done():
+		}
+	}()
+	err := a.run(ctx)
+	if cause := context.Cause(ctx); errors.Is(cause, ErrTokenRefused) {
+		err = ErrTokenRefused
+	}
+	if err != nil && ctx.Err() != nil && !errors.Is(err, ErrTokenRefused) {
+		err = nil
+	}
+	if err != nil {
+		a.pulse.Failed(err)
+		a.pulse.Set(chat.Stopped)
+		a.log.ErrorContext(ctx, "adapter stopped", "err", err)
+	}
+	return err
+}
+
+func (a *Adapter) run(ctx context.Context) error {
+	if a.key != nil {
+		// Interactions arrive whether or not the commands could be registered again.
+		a.pulse.Set(chat.Running)
+		if err := a.keepRegistering(ctx); err != nil {
+			return err
+		}
+		<-ctx.Done()
+		return nil
+	}
+	errs := make(chan error, 1)
+	a.busy.Go(func() {
+		if err := a.keepRegistering(ctx); err != nil {
+			errs <- err
+		}
+	})
+	gateway := make(chan error, 1)
+	go func() { gateway <- a.runGateway(ctx) }()
+	select {
+	case err := <-gateway:
+		return err
+	case err := <-errs: // the token is refused; ctx ends with it
+		<-gateway
+		return err
+	}
+}
+
+// keepRegistering registers the commands, again and again while Discord cannot be
+// reached. An error is for good.
+func (a *Adapter) keepRegistering(ctx context.Context) error {
+	pause := time.Second
+	for {
+		changed, err := a.Register(ctx)
+		switch {
+		case err == nil:
+			a.log.InfoContext(ctx, "commands registered", "changed", changed, "guild_id", a.cfg.GuildID)
+			return nil
+		case errors.Is(err, ErrTokenRefused):
+			return err
+		case ctx.Err() != nil:
+			return nil
+		}
+		a.pulse.Failed(err)
+		a.log.WarnContext(ctx, "commands not registered", "err", err)
+		if !transient(err) {
+			return nil // the rest works; doctor and this line tell
+		}
+		if !sleep(ctx, pause) {
+			return nil
+		}
+		pause = min(2*pause, 5*time.Minute)
+	}
+}
+
+// sleep reports whether the time passed before ctx was done.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+func isID(s string) bool {
+	if len(s) < 1 || len(s) > 20 {
+		return false
+	}
+	return strings.Trim(s, "0123456789") == ""
+}
+
+var errBusy = fmt.Errorf("more than %d interactions at once", maxConcurrent)

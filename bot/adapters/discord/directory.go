@@ -1,0 +1,164 @@
+package discord
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/bwmarrin/discordgo"
+
+	"meetbot/bot/commands"
+)
+
+// Profile implements [commands.Directory]. It is asked where no permissions came with
+// the event: in a direct message. There a person may what the servers that the bot is in
+// let them do.
+func (a *Adapter) Profile(ctx context.Context, place commands.Place, userID string) (commands.Profile, error) {
+	p := commands.Profile{Rights: commands.RightsKnown}
+	guilds, err := a.guilds(ctx, place)
+	if err != nil {
+		return commands.Profile{}, err
+	}
+	for _, guild := range guilds {
+		m, err := a.membership(ctx, guild, userID)
+		if err != nil {
+			return commands.Profile{}, err
+		}
+		if !m.member {
+			continue
+		}
+		p.Rights |= rights(m.permissions)
+		if p.Name == "" {
+			p.Name = m.name
+		}
+	}
+	return p, nil
+}
+
+// InGroup implements [commands.Directory]: it reports whether the person has the role.
+func (a *Adapter) InGroup(ctx context.Context, place commands.Place, userID, roleID string) (bool, error) {
+	guilds, err := a.guilds(ctx, place)
+	if err != nil {
+		return false, err
+	}
+	for _, guild := range guilds {
+		m, err := a.membership(ctx, guild, userID)
+		if err != nil {
+			return false, err
+		}
+		if slices.Contains(m.roles, roleID) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// maxGuilds is how many servers are looked through for a person in a direct message. A
+// bot in more has to be asked in the server.
+const maxGuilds = 20
+
+// guilds are the servers that a person in this place may have permissions in.
+//
+// https://docs.discord.com/developers/resources/user#get-current-user-guilds
+func (a *Adapter) guilds(ctx context.Context, place commands.Place) ([]string, error) {
+	switch {
+	case place.Team != "":
+		return []string{place.Team}, nil
+	case a.cfg.GuildID != "":
+		return []string{a.cfg.GuildID}, nil
+	}
+	var all []struct {
+		ID string `json:"id"`
+	}
+	err := a.rest.do(ctx, call{
+		Method: http.MethodGet, Route: "/users/@me/guilds", Query: url.Values{"limit": {strconv.Itoa(maxGuilds + 1)}}, Out: &all,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(all) > maxGuilds {
+		return nil, errors.New("the bot is in too many servers to look the person up in all")
+	}
+	var ids []string
+	for _, g := range all {
+		ids = append(ids, g.ID)
+	}
+	return ids, nil
+}
+
+// membership is what a server lets a person do.
+type membership struct {
+	member      bool
+	name        string
+	roles       []string
+	permissions int64
+	at          time.Time
+}
+
+type memberCache struct {
+	mu  sync.Mutex
+	all map[string]membership
+}
+
+const (
+	memberLife = time.Minute
+	maxMembers = 10_000
+)
+
+// membership asks Discord, at most once a minute for the same person.
+//
+// https://docs.discord.com/developers/resources/guild#get-guild-member
+func (a *Adapter) membership(ctx context.Context, guild, user string) (membership, error) {
+	key, now := guild+":"+user, a.cfg.Now()
+	a.members.mu.Lock()
+	m, ok := a.members.all[key]
+	a.members.mu.Unlock()
+	if ok && now.Sub(m.at) < memberLife {
+		return m, nil
+	}
+	m = membership{at: now}
+	var who member
+	err := a.rest.do(ctx, call{
+		Method: http.MethodGet, Route: "/guilds/{guild_id}/members/{user_id}", Args: []string{guild, user}, Major: guild, Out: &who,
+	})
+	switch {
+	case isStatus(err, http.StatusNotFound):
+	case err != nil:
+		return m, err
+	default:
+		var g struct {
+			OwnerID string `json:"owner_id"`
+			Roles   []struct {
+				ID          string `json:"id"`
+				Permissions string `json:"permissions"`
+			} `json:"roles"`
+		}
+		err := a.rest.do(ctx, call{Method: http.MethodGet, Route: "/guilds/{guild_id}", Args: []string{guild}, Major: guild, Out: &g})
+		if err != nil {
+			return m, err
+		}
+		m.member, m.name, m.roles = true, who.User.name(who.Nick), who.Roles
+		if g.OwnerID == user {
+			m.permissions = discordgo.PermissionAdministrator
+		}
+		for _, r := range g.Roles {
+			// The role of everybody has the server's own ID.
+			if r.ID == guild || slices.Contains(who.Roles, r.ID) {
+				bits, _ := strconv.ParseInt(r.Permissions, 10, 64) // unreadable: none
+				m.permissions |= bits
+			}
+		}
+	}
+	a.members.mu.Lock()
+	defer a.members.mu.Unlock()
+	if a.members.all == nil || len(a.members.all) >= maxMembers {
+		a.members.all = map[string]membership{}
+	}
+	a.members.all[key] = m
+	return m, nil
+}

@@ -1,0 +1,477 @@
+package discord
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/bwmarrin/discordgo"
+
+	"meetbot/bot/adapters/chat"
+	"meetbot/bot/commands"
+)
+
+// interaction is what is read of an event. discordgo's own type lacks the channel, and
+// refuses a form with selects.
+//
+// https://docs.discord.com/developers/interactions/receiving-and-responding#interaction-object
+type interaction struct {
+	ID            string                    `json:"id"`
+	ApplicationID string                    `json:"application_id"`
+	Type          discordgo.InteractionType `json:"type"`
+	Token         string                    `json:"token"`
+	GuildID       string                    `json:"guild_id"`
+	ChannelID     string                    `json:"channel_id"`
+	Channel       struct {
+		Type     discordgo.ChannelType `json:"type"`
+		ParentID string                `json:"parent_id"`
+	} `json:"channel"`
+	Context        *discordgo.InteractionContextType `json:"context"`
+	Member         *member                           `json:"member"`
+	User           *person                           `json:"user"`
+	Locale         string                            `json:"locale"`
+	AppPermissions string                            `json:"app_permissions"`
+	Message        *struct {
+		ID     string `json:"id"`
+		Edited string `json:"edited_timestamp"`
+	} `json:"message"`
+	Data json.RawMessage `json:"data"`
+}
+
+type member struct {
+	User        person   `json:"user"`
+	Nick        string   `json:"nick"`
+	Roles       []string `json:"roles"`
+	Permissions string   `json:"permissions"`
+}
+
+type person struct {
+	ID         string `json:"id"`
+	Username   string `json:"username"`
+	GlobalName string `json:"global_name"`
+}
+
+func (p person) name(nick string) string {
+	switch {
+	case nick != "":
+		return nick
+	case p.GlobalName != "":
+		return p.GlobalName
+	}
+	return p.Username
+}
+
+// option is a typed option, or a sub-command with its options.
+type option struct {
+	Name    string                                 `json:"name"`
+	Type    discordgo.ApplicationCommandOptionType `json:"type"`
+	Value   json.RawMessage                        `json:"value"`
+	Options []option                               `json:"options"`
+	Focused bool                                   `json:"focused"`
+}
+
+// component is a component of a form that was sent: a row or a label with an input.
+type component struct {
+	CustomID   string      `json:"custom_id"`
+	Value      string      `json:"value"`
+	Values     []string    `json:"values"`
+	Component  *component  `json:"component"`
+	Components []component `json:"components"`
+}
+
+// fields collects the values of a form by the name of their field.
+func (c component) fields(into map[string]string) {
+	if c.CustomID != "" {
+		v := c.Value
+		if v == "" && len(c.Values) > 0 {
+			v = c.Values[0]
+		}
+		into[c.CustomID] = v
+	}
+	if c.Component != nil {
+		c.Component.fields(into)
+	}
+	for _, inner := range c.Components {
+		inner.fields(into)
+	}
+}
+
+// origin is how to answer an interaction. It is stored with the job, encrypted.
+type origin struct {
+	ID    string `json:"id"`
+	Token string `json:"token"`
+	// Public says that everybody sees the first response.
+	Public bool `json:"public,omitempty"`
+	// App has what the bot may do in the channel; Direct: there are no permissions.
+	App     int64                 `json:"app,omitempty"`
+	Channel discordgo.ChannelType `json:"channel,omitempty"`
+}
+
+// callback is a first response to an interaction.
+type callback struct {
+	Type discordgo.InteractionResponseType `json:"type"`
+	Data any                               `json:"data,omitempty"`
+
+	files []file
+	kind  string // for metrics
+	job   bool   // a job waits for this acknowledgement
+}
+
+func parseInteraction(b []byte) (*interaction, error) {
+	var in interaction
+	if err := json.Unmarshal(b, &in); err != nil {
+		return nil, errors.New("the interaction cannot be read") // err may quote it
+	}
+	if in.Type == discordgo.InteractionPing {
+		return &in, nil
+	}
+	if !isID(in.ID) || !isID(in.ChannelID) || in.Token == "" || in.Member == nil && in.User == nil || !isID(in.user().ID) {
+		return nil, errors.New("the interaction is incomplete")
+	}
+	return &in, nil
+}
+
+func (in *interaction) user() person {
+	if in.Member != nil {
+		return in.Member.User
+	}
+	return *in.User
+}
+
+func isThread(t discordgo.ChannelType) bool {
+	return t == discordgo.ChannelTypeGuildNewsThread || t == discordgo.ChannelTypeGuildPublicThread || t == discordgo.ChannelTypeGuildPrivateThread
+}
+
+func (in *interaction) place() commands.Place {
+	p := commands.Place{Platform: commands.Discord, Team: in.GuildID, Channel: in.ChannelID}
+	switch {
+	case in.GuildID == "" && in.Context != nil && *in.Context == discordgo.InteractionContextPrivateChannel:
+		p.Kind = commands.InGroup
+	case in.GuildID == "":
+		p.Kind = commands.InDirect
+	case isThread(in.Channel.Type) && isID(in.Channel.ParentID):
+		p.Channel, p.Thread = in.Channel.ParentID, in.ChannelID
+	}
+	return p
+}
+
+func (in *interaction) person() commands.User {
+	p := in.user()
+	u := commands.User{ID: p.ID, Name: p.name(""), Locale: in.Locale}
+	if in.Member != nil {
+		u.Name, u.Roles = p.name(in.Member.Nick), in.Member.Roles
+		permissions, _ := strconv.ParseInt(in.Member.Permissions, 10, 64) // unreadable: none
+		u.Rights = rights(permissions)
+	}
+	return u
+}
+
+// rights translates Discord's permissions. In a direct message there are none, and
+// [Adapter.Profile] looks them up.
+func rights(permissions int64) commands.Rights {
+	r := commands.RightsKnown
+	if permissions&(discordgo.PermissionAdministrator|discordgo.PermissionManageEvents) != 0 {
+		r |= commands.RightMeet
+	}
+	if permissions&(discordgo.PermissionAdministrator|discordgo.PermissionManageGuild) != 0 {
+		r |= commands.RightPush
+	}
+	return r
+}
+
+// request is the neutral form of an interaction, without its origin. It also returns the
+// option that the person is typing.
+func (a *Adapter) request(in *interaction) (r commands.Request, focused option, err error) {
+	r = commands.Request{ID: "discord:" + in.ID, At: snowflakeTime(in.ID), User: in.person(), Place: in.place()}
+	unreadable := errors.New("the interaction's data cannot be read")
+	switch in.Type {
+	case discordgo.InteractionApplicationCommand, discordgo.InteractionApplicationCommandAutocomplete:
+		var data struct {
+			Name    string   `json:"name"`
+			Options []option `json:"options"`
+		}
+		if json.Unmarshal(in.Data, &data) != nil || data.Name == "" {
+			return r, focused, unreadable
+		}
+		r.Command, r.Options = data.Name, map[string]string{}
+		options := data.Options
+		if len(options) > 0 && options[0].Type == discordgo.ApplicationCommandOptionSubCommand {
+			r.Verb, options = options[0].Name, options[0].Options
+		}
+		for _, o := range options {
+			r.Options[o.Name] = o.text()
+			if o.Focused {
+				focused = o
+			}
+		}
+	case discordgo.InteractionMessageComponent:
+		var data struct {
+			CustomID string `json:"custom_id"`
+		}
+		if json.Unmarshal(in.Data, &data) != nil || in.Message == nil {
+			return r, focused, unreadable
+		}
+		action, ok := commands.ParseAction(data.CustomID)
+		if !ok {
+			return r, focused, errors.New("not one of our buttons")
+		}
+		r.Action = &action
+		if chat.Once(action) {
+			r.ID = strings.Join([]string{"discord", in.Message.ID, in.user().ID, in.Message.Edited, data.CustomID}, ":")
+		}
+	case discordgo.InteractionModalSubmit:
+		var data struct {
+			CustomID   string      `json:"custom_id"`
+			Components []component `json:"components"`
+		}
+		if json.Unmarshal(in.Data, &data) != nil {
+			return r, focused, unreadable
+		}
+		form, ok := commands.ParseAction(data.CustomID)
+		if !ok {
+			return r, focused, errors.New("not one of our forms")
+		}
+		r.Form = &commands.Submission{Form: form.Name, Arg: form.Arg, Fields: map[string]string{}}
+		for _, c := range data.Components {
+			c.fields(r.Form.Fields)
+		}
+	default:
+		return r, focused, fmt.Errorf("interaction of unknown type %d", in.Type)
+	}
+	return r, focused, nil
+}
+
+// text is an option's value as people would type it.
+func (o option) text() string {
+	var s string
+	if json.Unmarshal(o.Value, &s) == nil {
+		return s
+	}
+	return string(o.Value) // a number or a boolean
+}
+
+// answer says what an interaction is acknowledged with, having accepted what it asks
+// for. It returns nil if there is nothing to say.
+func (a *Adapter) answer(ctx context.Context, in *interaction) *callback {
+	if in.Type == discordgo.InteractionPing {
+		return &callback{Type: discordgo.InteractionResponsePong, kind: "ping"}
+	}
+	if in.ApplicationID != "" && in.ApplicationID != a.cfg.ApplicationID {
+		a.log.WarnContext(ctx, "interaction for another application", "application_id", in.ApplicationID)
+		return nil
+	}
+	r, focused, err := a.request(in)
+	t := commands.TextFor(in.Locale, a.cfg.Locale)
+	if err != nil {
+		a.log.WarnContext(ctx, "interaction not understood", "err", err)
+		return a.say(ctx, in, commands.Reply{Tone: commands.Bad, Text: t.T("discord.outdated")}, kindOf(in.Type))
+	}
+	if in.Type == discordgo.InteractionApplicationCommandAutocomplete {
+		return a.complete(ctx, r, focused)
+	}
+	c := a.decide(ctx, in, r, t)
+	c.kind = kindOf(in.Type)
+	return c
+}
+
+func kindOf(t discordgo.InteractionType) string {
+	switch t {
+	case discordgo.InteractionMessageComponent:
+		return "button"
+	case discordgo.InteractionModalSubmit:
+		return "form"
+	case discordgo.InteractionApplicationCommandAutocomplete:
+		return "complete"
+	}
+	return "command"
+}
+
+func (a *Adapter) decide(ctx context.Context, in *interaction, r commands.Request, t commands.Text) *callback {
+	d := a.bot.Parse(r)
+	switch {
+	case d.Form != nil:
+		a.restore(r, d.Form)
+		return a.ask(ctx, in, *d.Form, t)
+	case d.Faults != nil:
+		return a.faults(ctx, in, r, d.Faults, t)
+	case d.Reply != nil:
+		return a.say(ctx, in, *d.Reply, "")
+	case d.Ask == nil:
+		a.log.ErrorContext(ctx, "nothing decided", "command", r.Command) // unreachable unless program bug
+		return a.say(ctx, in, commands.Reply{Tone: commands.Bad, Text: t.T("discord.outdated")}, "")
+	}
+	// A public answer to a command shows its options, and those of /livepush have a key.
+	public := d.Public && r.Command != "livepush"
+	app, _ := strconv.ParseInt(in.AppPermissions, 10, 64) // unreadable: none, and everything in place
+	o, err := json.Marshal(origin{ID: in.ID, Token: in.Token, Public: public, App: app, Channel: in.Channel.Type})
+	if err != nil { // unreachable
+		return a.say(ctx, in, commands.Reply{Tone: commands.Bad, Text: t.T("discord.outdated")}, "")
+	}
+	d.Request = r
+	d.Request.Origin = o
+	a.acks.begin(in.ID)
+	accepted := a.bot.Accept(ctx, d)
+	if accepted.Reply != nil {
+		return a.say(ctx, in, *accepted.Reply, "")
+	}
+	if accepted.Duplicate {
+		a.cfg.Observe.duplicate()
+		if chat.Once(action(r)) {
+			// A second click, or the first one delivered twice; then the other delivery
+			// acknowledges at once, and this one comes too late, as it should.
+			sleep(ctx, time.Second)
+			return a.say(ctx, in, commands.Reply{Text: t.T("discord.already")}, "")
+		}
+	}
+	c := &callback{Type: discordgo.InteractionResponseDeferredChannelMessageWithSource, job: true}
+	if !public {
+		c.Data = struct {
+			Flags discordgo.MessageFlags `json:"flags"`
+		}{discordgo.MessageFlagsEphemeral}
+	}
+	return c
+}
+
+func action(r commands.Request) commands.Action {
+	if r.Action == nil {
+		return commands.Action{}
+	}
+	return *r.Action
+}
+
+// say answers at once, for the person alone.
+func (a *Adapter) say(ctx context.Context, in *interaction, r commands.Reply, kind string) *callback {
+	m, lost := render(r, look{})
+	if len(lost) > 0 {
+		a.log.WarnContext(ctx, "message shortened", "parts", lost)
+	}
+	m.Flags |= discordgo.MessageFlagsEphemeral
+	return &callback{Type: discordgo.InteractionResponseChannelMessageWithSource, Data: m, files: m.files, kind: kind}
+}
+
+func (a *Adapter) complete(ctx context.Context, r commands.Request, focused option) *callback {
+	type choice struct {
+		Name  string `json:"name"`
+		Value string `json:"value"`
+	}
+	choices := []choice{}
+	if focused.Name != "" {
+		for _, c := range a.bot.Complete(ctx, r, focused.Name, focused.text()) {
+			name, _ := chat.Cut(c.Label, maxChoice)
+			if name == "" || c.Value == "" || chat.Len(c.Value) > maxChoice {
+				continue
+			}
+			if choices = append(choices, choice{name, c.Value}); len(choices) == maxChoices {
+				break
+			}
+		}
+	}
+	return &callback{
+		Type: discordgo.InteractionApplicationCommandAutocompleteResult, kind: "complete",
+		Data: struct {
+			Choices []choice `json:"choices"`
+		}{choices},
+	}
+}
+
+// acks lets a post wait for the acknowledgement of its interaction, without which
+// Discord does not know the interaction's token yet.
+type acks struct {
+	mu   sync.Mutex
+	open map[string]chan struct{}
+}
+
+func (a *acks) begin(id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.open == nil {
+		a.open = map[string]chan struct{}{}
+	}
+	if a.open[id] == nil {
+		a.open[id] = make(chan struct{})
+	}
+}
+
+func (a *acks) end(id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if c := a.open[id]; c != nil {
+		close(c)
+		delete(a.open, id)
+	}
+}
+
+func (a *acks) wait(ctx context.Context, id string) {
+	a.mu.Lock()
+	c := a.open[id]
+	a.mu.Unlock()
+	if c == nil {
+		return
+	}
+	select {
+	case <-c:
+	case <-ctx.Done():
+	}
+}
+
+// drafts keeps what a person typed into a form that had faults, so that it need not be
+// typed again: in this process only, for some minutes, and never a secret.
+type drafts struct {
+	mu    sync.Mutex
+	typed map[string]draft
+}
+
+type draft struct {
+	fields map[string]string
+	at     time.Time
+}
+
+const (
+	draftLife = 10 * time.Minute
+	maxDrafts = 1000
+)
+
+func (d *drafts) keep(key string, fields map[string]string, now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.typed == nil {
+		d.typed = map[string]draft{}
+	}
+	if len(d.typed) >= maxDrafts {
+		maps.DeleteFunc(d.typed, func(_ string, v draft) bool { return now.Sub(v.at) > draftLife })
+		if len(d.typed) >= maxDrafts {
+			clear(d.typed)
+		}
+	}
+	d.typed[key] = draft{fields, now}
+}
+
+func (d *drafts) take(key string, now time.Time) map[string]string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	v, ok := d.typed[key]
+	delete(d.typed, key)
+	if !ok || now.Sub(v.at) > draftLife {
+		return nil
+	}
+	return v.fields
+}
+
+// discordEpoch is the first millisecond of the IDs' time:
+// https://docs.discord.com/developers/reference#snowflakes
+const discordEpoch = 1420070400000
+
+func snowflakeTime(id string) time.Time {
+	n, _ := strconv.ParseUint(id, 10, 64) // an ID too large is far in the past, and so expired
+	return time.UnixMilli(int64(n>>22) + discordEpoch)
+}
+
+func snowflakeAt(t time.Time) string {
+	return strconv.FormatInt(max(0, t.UnixMilli()-discordEpoch)<<22, 10)
+}

@@ -1,0 +1,444 @@
+package discord
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"golang.org/x/sync/errgroup"
+
+	"meetbot/bot/adapters/chat"
+)
+
+// Gateway opcodes: https://docs.discord.com/developers/topics/opcodes-and-status-codes#gateway
+const (
+	opDispatch       = 0
+	opHeartbeat      = 1
+	opIdentify       = 2
+	opResume         = 6
+	opReconnect      = 7
+	opInvalidSession = 9
+	opHello          = 10
+	opHeartbeatAck   = 11
+)
+
+// Close codes: https://docs.discord.com/developers/topics/opcodes-and-status-codes#gateway-gateway-close-event-codes
+const (
+	closeAuthentication = 4004
+	closeInvalidSeq     = 4007
+	closeTimedOut       = 4009
+	closeInvalidShard   = 4010
+	closeSharding       = 4011
+	closeVersion        = 4012
+	closeIntents        = 4013
+	closeIntentsDenied  = 4014
+	closeZombie         = 4900 // ours; any code but 1000 and 1001 keeps the session
+)
+
+var (
+	errReshard   = errors.New("another number of shards is wanted")
+	errReconnect = errors.New("asked to reconnect")
+	errInvalid   = errors.New("the session is invalid")
+)
+
+// gatewayInfo is https://docs.discord.com/developers/events/gateway#get-gateway-bot.
+type gatewayInfo struct {
+	URL    string `json:"url"`
+	Shards int    `json:"shards"`
+	Limit  struct {
+		Remaining      int `json:"remaining"`
+		ResetAfter     int `json:"reset_after"` // ms
+		MaxConcurrency int `json:"max_concurrency"`
+	} `json:"session_start_limit"`
+}
+
+// runGateway keeps one connection for each shard that Discord recommends, until ctx is
+// done or Discord says that it makes no sense.
+func (a *Adapter) runGateway(ctx context.Context) error {
+	for {
+		info, err := a.gateway(ctx)
+		if err != nil || ctx.Err() != nil {
+			return err
+		}
+		a.log.InfoContext(ctx, "connecting", "shards", info.Shards)
+		shards, ctx := errgroup.WithContext(ctx)
+		gate := &identifyGate{info: info, fetch: a.gateway}
+		var up atomic.Int32
+		for i := range info.Shards {
+			s := &shard{a: a, index: i, gate: gate, up: &up, count: info.Shards}
+			shards.Go(func() error { return s.run(ctx) })
+		}
+		if err := shards.Wait(); !errors.Is(err, errReshard) {
+			return err
+		}
+		a.pulse.Set(chat.Degraded)
+	}
+}
+
+// gateway asks how to connect, until Discord answers.
+func (a *Adapter) gateway(ctx context.Context) (gatewayInfo, error) {
+	pause := time.Second
+	for {
+		var info gatewayInfo
+		err := a.rest.do(ctx, call{Method: http.MethodGet, Route: "/gateway/bot", Out: &info})
+		if err == nil {
+			if u, parseErr := url.Parse(info.URL); parseErr != nil || u.Scheme != "wss" && u.Scheme != "ws" {
+				err = errors.New("GET /gateway/bot: no address of a gateway in the answer")
+			}
+		}
+		switch {
+		case err == nil:
+			info.Shards = max(1, info.Shards)
+			return info, nil
+		case errors.Is(err, ErrTokenRefused) || ctx.Err() != nil:
+			return info, err
+		}
+		a.pulse.Failed(err)
+		a.log.WarnContext(ctx, "gateway not found", "err", err)
+		if !sleep(ctx, jitter(pause)) {
+			return info, ctx.Err()
+		}
+		pause = min(2*pause, time.Minute)
+	}
+}
+
+// identifyGate lets shards start sessions no faster than Discord allows: a few each five
+// seconds, and a thousand a day, after which it resets the bot's token.
+type identifyGate struct {
+	fetch func(context.Context) (gatewayInfo, error)
+	mu    sync.Mutex
+	info  gatewayInfo
+	used  bool      // info has served an identify
+	ready time.Time // when the next may go
+}
+
+const identifyEvery = 5 * time.Second
+
+// wait returns the gateway's address once a session may be started.
+func (g *identifyGate) wait(ctx context.Context) (string, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.used {
+		info, err := g.fetch(ctx)
+		if err != nil {
+			return "", err
+		}
+		g.info.URL, g.info.Limit = info.URL, info.Limit
+		if info.Shards > g.info.Shards {
+			return "", errReshard
+		}
+	}
+	pause := time.Until(g.ready)
+	if g.info.Limit.Remaining <= 0 {
+		pause = max(pause, time.Duration(g.info.Limit.ResetAfter)*time.Millisecond)
+	}
+	if pause > 0 && !sleep(ctx, pause) {
+		return "", ctx.Err()
+	}
+	g.used = true
+	g.info.Limit.Remaining--
+	g.ready = time.Now().Add(identifyEvery / time.Duration(max(1, g.info.Limit.MaxConcurrency)))
+	return g.info.URL, nil
+}
+
+// shard keeps one session going.
+type shard struct {
+	a            *Adapter
+	index, count int
+	gate         *identifyGate
+	up           *atomic.Int32 // shards that are connected
+
+	session string // empty: none to resume
+	resume  string // where to resume it
+	seq     atomic.Int64
+}
+
+func (s *shard) run(ctx context.Context) error {
+	pause := time.Second
+	for {
+		began := time.Now()
+		err := s.connect(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		var closed *websocket.CloseError
+		code := 0
+		if errors.As(err, &closed) {
+			code = closed.Code
+		}
+		switch code {
+		case closeAuthentication:
+			s.a.rest.limits.refuse()
+			return ErrTokenRefused
+		case closeSharding:
+			return errReshard
+		case closeInvalidShard, closeVersion, closeIntents, closeIntentsDenied:
+			return fmt.Errorf("the gateway is closed for good, code %d", code)
+		case closeInvalidSeq, closeTimedOut, websocket.CloseNormalClosure, websocket.CloseGoingAway:
+			s.session = ""
+		}
+		if errors.Is(err, errReshard) || errors.Is(err, ErrTokenRefused) {
+			return err
+		}
+		s.a.pulse.Failed(err)
+		s.a.log.InfoContext(ctx, "gateway connection ended", "shard", s.index, "code", code, "err", err, "resumable", s.session != "")
+		if time.Since(began) > time.Minute || errors.Is(err, errReconnect) {
+			pause = time.Second
+		}
+		if errors.Is(err, errReconnect) && s.session != "" {
+			continue // asked for: no fault, no pause
+		}
+		if !sleep(ctx, jitter(pause)) {
+			return nil
+		}
+		pause = min(2*pause, time.Minute)
+	}
+}
+
+func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d) }
+
+type event struct {
+	Op   int             `json:"op"`
+	Data json.RawMessage `json:"d"`
+	Seq  *int64          `json:"s"`
+	Type string          `json:"t"`
+}
+
+// connect makes one connection and serves it until it ends.
+//
+// https://docs.discord.com/developers/events/gateway#connection-lifecycle
+func (s *shard) connect(ctx context.Context) error {
+	address := s.resume
+	if s.session == "" {
+		var err error
+		if address, err = s.gate.wait(ctx); err != nil {
+			return err
+		}
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		s.session = ""
+		return errInvalid
+	}
+	u.RawQuery = url.Values{"v": {apiVersion[1:]}, "encoding": {"json"}}.Encode()
+	dialer := websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: 15 * time.Second}
+	ws, _, err := dialer.DialContext(ctx, u.String(), nil)
+	if err != nil {
+		return fmt.Errorf("connect to the gateway: %w", chat.Scrub(err))
+	}
+	ws.SetReadLimit(maxEvent)
+	conn := &gatewayConn{ws: ws}
+	stop := context.AfterFunc(ctx, func() { conn.close(websocket.CloseNormalClosure) })
+	defer stop()
+	defer conn.close(closeZombie)
+
+	var hello struct {
+		Interval int `json:"heartbeat_interval"` // ms
+	}
+	if e, err := conn.read(15 * time.Second); err != nil {
+		return err
+	} else if e.Op != opHello || json.Unmarshal(e.Data, &hello) != nil || hello.Interval < 1 {
+		return errors.New("the gateway did not say hello")
+	}
+	if err := s.introduce(conn); err != nil {
+		return err
+	}
+	interval := time.Duration(hello.Interval) * time.Millisecond
+	beating, stopBeating := context.WithCancel(ctx)
+	defer stopBeating()
+	go s.beat(beating, conn, interval)
+
+	connected := false
+	defer func() {
+		if connected && s.up.Add(-1) == 0 {
+			s.a.pulse.Set(chat.Degraded)
+		}
+	}()
+	for {
+		// Every heartbeat is answered. A connection on which nothing comes is dead.
+		e, err := conn.read(interval + 10*time.Second)
+		if err != nil {
+			return err
+		}
+		if e.Seq != nil {
+			s.seq.Store(*e.Seq)
+		}
+		switch e.Op {
+		case opDispatch:
+			if up := s.dispatch(ctx, e); up && !connected {
+				connected = true
+				s.up.Add(1)
+				s.a.pulse.Set(chat.Running)
+			}
+		case opHeartbeat:
+			if err := s.heartbeat(conn); err != nil {
+				return err
+			}
+		case opReconnect:
+			return errReconnect
+		case opInvalidSession:
+			var resumable bool
+			if json.Unmarshal(e.Data, &resumable) != nil || !resumable {
+				s.session = ""
+			}
+			return errInvalid
+		}
+	}
+}
+
+// introduce resumes the session, or starts one. No intent is asked for: interactions
+// come without any.
+func (s *shard) introduce(conn *gatewayConn) error {
+	token := s.a.cfg.BotToken.Reveal()
+	if s.session != "" {
+		return conn.write(opResume, struct {
+			Token   string `json:"token"`
+			Session string `json:"session_id"`
+			Seq     int64  `json:"seq"`
+		}{token, s.session, s.seq.Load()})
+	}
+	s.seq.Store(0)
+	return conn.write(opIdentify, struct {
+		Token      string            `json:"token"`
+		Properties map[string]string `json:"properties"`
+		Shard      [2]int            `json:"shard"`
+		Intents    int               `json:"intents"`
+	}{token, map[string]string{"os": runtime.GOOS, "browser": "meetbot", "device": "meetbot"}, [2]int{s.index, s.count}, 0})
+}
+
+func (s *shard) beat(ctx context.Context, conn *gatewayConn, interval time.Duration) {
+	pause := rand.N(interval) // the first one, so that not all clients beat at once
+	for sleep(ctx, pause) {
+		if s.heartbeat(conn) != nil {
+			return // the reader sees it too
+		}
+		pause = interval
+	}
+}
+
+func (s *shard) heartbeat(conn *gatewayConn) error {
+	if seq := s.seq.Load(); seq > 0 {
+		return conn.write(opHeartbeat, seq)
+	}
+	return conn.write(opHeartbeat, nil)
+}
+
+// dispatch handles an event, and reports whether it says that the session is up.
+func (s *shard) dispatch(ctx context.Context, e event) bool {
+	switch e.Type {
+	case "READY":
+		var ready struct {
+			Session string `json:"session_id"`
+			Resume  string `json:"resume_gateway_url"`
+		}
+		if json.Unmarshal(e.Data, &ready) == nil {
+			s.session, s.resume = ready.Session, ready.Resume
+		}
+		return true
+	case "RESUMED":
+		return true
+	case "INTERACTION_CREATE":
+		s.a.receive(ctx, e.Data, time.Now())
+	}
+	return false
+}
+
+// receive answers one interaction beside the reading of others. It ends by itself in time,
+// also when ctx is done: somebody waits for the answer.
+func (a *Adapter) receive(ctx context.Context, data []byte, received time.Time) {
+	in, err := parseInteraction(data)
+	if err != nil {
+		a.log.WarnContext(ctx, "interaction not understood", "err", err)
+		return
+	}
+	select {
+	case a.slots <- struct{}{}:
+	default:
+		a.log.ErrorContext(ctx, "interaction dropped", "err", errBusy)
+		return
+	}
+	ctx = context.WithoutCancel(ctx)
+	a.busy.Go(func() {
+		defer func() { <-a.slots }()
+		defer a.acks.end(in.ID)
+		working, cancel := context.WithDeadline(ctx, received.Add(chat.AckTimeout))
+		defer cancel()
+		if c := a.answer(working, in); c != nil {
+			a.acknowledge(ctx, in, c, received)
+		}
+	})
+}
+
+// gatewayConn is a connection with one writer and one reader at a time.
+type gatewayConn struct {
+	ws   *websocket.Conn
+	mu   sync.Mutex
+	once sync.Once
+}
+
+func (c *gatewayConn) read(within time.Duration) (event, error) {
+	var e event
+	if err := c.ws.SetReadDeadline(time.Now().Add(within)); err != nil {
+		return e, err
+	}
+	kind, b, err := c.ws.ReadMessage()
+	if err != nil {
+		return e, err
+	}
+	if kind != websocket.TextMessage || json.Unmarshal(b, &e) != nil {
+		return e, errors.New("the gateway sent something unreadable")
+	}
+	return e, nil
+}
+
+func (c *gatewayConn) write(op int, data any) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.ws.SetWriteDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		return err
+	}
+	return c.ws.WriteJSON(struct {
+		Op   int `json:"op"`
+		Data any `json:"d"`
+	}{op, data})
+}
+
+func (c *gatewayConn) close(code int) {
+	c.once.Do(func() {
+		_ = c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""), time.Now().Add(time.Second))
+		_ = c.ws.Close()
+	})
+}
+
+// acknowledge answers an interaction that came over the gateway. The answer may get lost
+// on its way: then it is sent again, and that it was given already is as good.
+func (a *Adapter) acknowledge(ctx context.Context, in *interaction, c *callback, received time.Time) {
+	ctx, cancel := context.WithDeadline(ctx, received.Add(ackBefore))
+	defer cancel()
+	for {
+		err := a.rest.createResponse(ctx, in.ID, in.Token, c)
+		switch {
+		case err == nil:
+			a.cfg.Observe.acked(c.kind, time.Since(received))
+			return
+		case isCode(err, codeAcknowledged):
+			// By another process on this token, or by an earlier try.
+			a.log.DebugContext(ctx, "acknowledged already", "kind", c.kind)
+			a.cfg.Observe.duplicate()
+			return
+		case !transient(err) || !sleep(ctx, 100*time.Millisecond):
+			// If there is a job, its answer goes by the bot's token.
+			a.log.WarnContext(ctx, "interaction not acknowledged", "kind", c.kind, "err", err)
+			return
+		}
+	}
+}

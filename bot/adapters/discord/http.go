@@ -1,0 +1,119 @@
+package discord
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"meetbot/bot/adapters/chat"
+)
+
+const (
+	headerSignature = "X-Signature-Ed25519"
+	headerTimestamp = "X-Signature-Timestamp"
+)
+
+// Path is where Discord sends interactions.
+const Path = "/discord/interactions"
+
+var errRejected = errors.New("rejected")
+
+// verify checks that body was sent by Discord within the last five minutes. Its error
+// says nothing: whoever sent it may be guessing.
+//
+// https://docs.discord.com/developers/interactions/overview#setting-up-an-endpoint-validating-security-request-headers
+func verify(key ed25519.PublicKey, h http.Header, body []byte, now time.Time) error {
+	timestamp := h.Get(headerTimestamp)
+	signature, err := hex.DecodeString(h.Get(headerSignature))
+	if err != nil || len(key) != ed25519.PublicKeySize || len(signature) != ed25519.SignatureSize {
+		return errRejected
+	}
+	sent, err := strconv.ParseInt(timestamp, 10, 64)
+	if err != nil || abs(now.Unix()-sent) > int64(maxAge/time.Second) {
+		return errRejected
+	}
+	signed := make([]byte, 0, len(timestamp)+len(body))
+	signed = append(append(signed, timestamp...), body...)
+	if !ed25519.Verify(key, signed, signature) {
+		return errRejected
+	}
+	return nil
+}
+
+func abs(n int64) int64 {
+	if n < 0 {
+		return -n
+	}
+	return n
+}
+
+// Handler takes interactions over HTTP, at [Path]. It answers 404 where no public key is
+// set, and a bare 401 to what Discord did not send or has sent before.
+func (a *Adapter) Handler() http.Handler {
+	mux := http.NewServeMux()
+	if a.key != nil {
+		mux.HandleFunc("POST "+Path, a.serve)
+	}
+	return mux
+}
+
+func (a *Adapter) serve(w http.ResponseWriter, r *http.Request) {
+	received := time.Now()
+	body, err := chat.ReadBody(w, r)
+	if errors.Is(err, chat.ErrTooLarge) {
+		a.cfg.Observe.rejected()
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+		return
+	}
+	if err == nil {
+		err = verify(a.key, r.Header, body, a.cfg.Now())
+	}
+	if err != nil || !a.fresh(r.Header, body) {
+		a.cfg.Observe.rejected()
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	in, err := parseInteraction(body)
+	if err != nil {
+		a.log.WarnContext(r.Context(), "interaction not understood", "err", err)
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	a.busy.Add(1)
+	defer a.busy.Done()
+	// Not the request's own context: Discord may hang up, and the answer goes another way.
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(r.Context()), received.Add(chat.AckTimeout))
+	defer cancel()
+	c := a.answer(ctx, in)
+	defer a.acks.end(in.ID)
+	if c == nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	answer, contentType, err := call{Body: c, Files: c.files}.encode()
+	if err != nil { // unreachable: every callback can be encoded
+		a.log.ErrorContext(ctx, "answer not encoded", "err", err)
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", contentType)
+	if _, err := w.Write(answer); err != nil {
+		a.log.WarnContext(ctx, "acknowledgement not sent", "err", err)
+		return
+	}
+	_ = http.NewResponseController(w).Flush()
+	a.cfg.Observe.acked(c.kind, time.Since(received))
+}
+
+// fresh reports whether a signed request was not seen before.
+func (a *Adapter) fresh(h http.Header, body []byte) bool {
+	sum := sha256.New()
+	sum.Write([]byte(h.Get(headerTimestamp) + "\n"))
+	sum.Write(body)
+	return a.seen.First(string(sum.Sum(nil)))
+}

@@ -1,0 +1,266 @@
+package discord
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strconv"
+
+	"github.com/bwmarrin/discordgo"
+
+	"meetbot/bot/adapters/chat"
+	"meetbot/bot/commands"
+)
+
+// permission is one that the bot asks for when it is invited.
+type permission struct {
+	id        string // as Discord's API calls it; also names its text
+	bit       int64
+	forThread bool // a thread cannot be opened and answered in without it
+}
+
+// permissions are all that the bot asks for. Read Message History lets it find its own
+// message after a crash, Attach Files shows QR codes.
+//
+// https://docs.discord.com/developers/topics/permissions#permissions-bitwise-permission-flags
+var permissions = []permission{
+	{"VIEW_CHANNEL", discordgo.PermissionViewChannel, true},
+	{"SEND_MESSAGES", discordgo.PermissionSendMessages, false},
+	{"CREATE_PUBLIC_THREADS", discordgo.PermissionCreatePublicThreads, true},
+	{"SEND_MESSAGES_IN_THREADS", discordgo.PermissionSendMessagesInThreads, true},
+	{"ATTACH_FILES", discordgo.PermissionAttachFiles, false},
+	{"READ_MESSAGE_HISTORY", discordgo.PermissionReadMessageHistory, false},
+}
+
+// InviteURL is the address at which somebody who manages a server adds the bot to it.
+//
+// https://docs.discord.com/developers/topics/oauth2#bot-authorization-flow
+func InviteURL(applicationID string) string {
+	var bits int64
+	for _, p := range permissions {
+		bits |= p.bit
+	}
+	return "https://discord.com/oauth2/authorize?" + url.Values{
+		"client_id": {applicationID}, "scope": {"bot applications.commands"},
+		"permissions": {strconv.FormatInt(bits, 10)}, "integration_type": {"0"},
+	}.Encode()
+}
+
+// Manifest is what is registered, as indented JSON for a person to read.
+func Manifest(listed commands.Rights) ([]byte, error) {
+	all, err := Commands(listed)
+	if err != nil {
+		return nil, err
+	}
+	return json.MarshalIndent(all, "", "  ")
+}
+
+// Command is an application command as it is registered: what we set, and nothing that
+// Discord adds.
+//
+// https://docs.discord.com/developers/interactions/application-commands#application-command-object
+type Command struct {
+	Type        discordgo.ApplicationCommandType `json:"type"`
+	Name        string                           `json:"name"`
+	Names       map[discordgo.Locale]string      `json:"name_localizations,omitempty"`
+	Description string                           `json:"description"`
+	// Descriptions has every language but the default's, which is English.
+	Descriptions map[discordgo.Locale]string `json:"description_localizations,omitempty"`
+	Options      []Option                    `json:"options,omitempty"`
+	// Permissions is what a member needs for Discord to show the command; nil: nothing.
+	Permissions  *string                                `json:"default_member_permissions"`
+	Contexts     []discordgo.InteractionContextType     `json:"contexts"`
+	Integrations []discordgo.ApplicationIntegrationType `json:"integration_types"`
+}
+
+// Option is an option of a [Command], or a sub-command with options.
+type Option struct {
+	Type         discordgo.ApplicationCommandOptionType `json:"type"`
+	Name         string                                 `json:"name"`
+	Names        map[discordgo.Locale]string            `json:"name_localizations,omitempty"`
+	Description  string                                 `json:"description"`
+	Descriptions map[discordgo.Locale]string            `json:"description_localizations,omitempty"`
+	Required     bool                                   `json:"required,omitempty"`
+	Autocomplete bool                                   `json:"autocomplete,omitempty"`
+	Choices      []OptionChoice                         `json:"choices,omitempty"`
+	MinValue     *int                                   `json:"min_value,omitempty"`
+	MaxValue     *int                                   `json:"max_value,omitempty"`
+	MinLength    *int                                   `json:"min_length,omitempty"`
+	MaxLength    *int                                   `json:"max_length,omitempty"`
+	Options      []Option                               `json:"options,omitempty"`
+}
+
+// OptionChoice is one of several values of an [Option].
+type OptionChoice struct {
+	Name  string                      `json:"name"`
+	Names map[discordgo.Locale]string `json:"name_localizations,omitempty"`
+	Value string                      `json:"value"`
+}
+
+// locales are the languages that commands are registered in, and which of ours they show.
+// Discord falls back between the two Englishes only.
+var locales = map[discordgo.Locale]string{
+	discordgo.EnglishUS: "en", discordgo.EnglishGB: "en",
+	discordgo.ChineseCN: "zh-CN", discordgo.ChineseTW: "zh-CN",
+}
+
+func localised(of func(commands.Text) string) (string, map[discordgo.Locale]string) {
+	all := make(map[discordgo.Locale]string, len(locales))
+	for locale, ours := range locales {
+		all[locale] = of(commands.TextFor(ours))
+	}
+	return of(commands.TextFor("en")), all
+}
+
+// Commands returns what is to be registered, from the declarations. Rights in listed are
+// guarded by an allow-list: Discord shows their commands to everybody.
+func Commands(listed commands.Rights) ([]Command, error) {
+	var all []Command
+	for _, d := range commands.TypedDeclarations() {
+		c := Command{
+			Type: discordgo.ChatApplicationCommand, Name: d.Name, Options: options(d),
+			Contexts:     []discordgo.InteractionContextType{discordgo.InteractionContextGuild, discordgo.InteractionContextBotDM},
+			Integrations: []discordgo.ApplicationIntegrationType{discordgo.ApplicationIntegrationGuildInstall},
+		}
+		_, c.Names = localised(func(t commands.Text) string { return t.TypedName(d.Name, "") })
+		c.Description, c.Descriptions = localised(func(t commands.Text) string { return t.TypedDescription(d) })
+		if listed&d.Right == 0 {
+			bits := strconv.FormatInt(rightPermission(d.Right), 10)
+			c.Permissions = &bits
+		}
+		all = append(all, c)
+	}
+	return all, check(all)
+}
+
+// rightPermission is the permission that a right is where no allow-list is set.
+func rightPermission(r commands.Rights) int64 {
+	if r == commands.RightPush {
+		return discordgo.PermissionManageGuild
+	}
+	return discordgo.PermissionManageEvents
+}
+
+func options(d commands.TypedDecl) []Option {
+	var all []Option
+	for _, sub := range d.Subs {
+		o := Option{Type: discordgo.ApplicationCommandOptionSubCommand, Name: sub.Name, Options: options(sub)}
+		_, o.Names = localised(func(t commands.Text) string { return t.TypedName(d.Name, sub.Name) })
+		o.Description, o.Descriptions = localised(func(t commands.Text) string { return t.TypedDescription(sub) })
+		all = append(all, o)
+	}
+	for _, decl := range d.Options {
+		all = append(all, typed(decl))
+	}
+	return all
+}
+
+func typed(d commands.OptionDecl) Option {
+	o := Option{Type: discordgo.ApplicationCommandOptionString, Name: d.Name, Required: d.Required}
+	_, o.Names = localised(func(t commands.Text) string { return t.OptionName(d) })
+	o.Description, o.Descriptions = localised(func(t commands.Text) string { return t.Option(d) })
+	switch d.Kind {
+	case commands.KindInt:
+		o.Type = discordgo.ApplicationCommandOptionInteger
+		o.MinValue, o.MaxValue = positive(d.Min), positive(d.Max)
+	case commands.KindBool:
+		o.Type = discordgo.ApplicationCommandOptionBoolean
+	case commands.KindUser:
+		o.Type = discordgo.ApplicationCommandOptionUser
+	case commands.KindMeeting, commands.KindDest:
+		o.Autocomplete = true
+	case commands.KindChoice:
+		for _, c := range d.Choices {
+			choice := OptionChoice{Value: c.Value}
+			choice.Name, choice.Names = localised(func(t commands.Text) string { return t.ChoiceLabel(d, c) })
+			o.Choices = append(o.Choices, choice)
+		}
+	default:
+		o.MinLength, o.MaxLength = positive(d.Min), positive(min(d.Max, maxOptionLength))
+	}
+	return o
+}
+
+func positive(n int) *int {
+	if n <= 0 {
+		return nil
+	}
+	return &n
+}
+
+// check compares the commands with Discord's limits, which it otherwise tells only when
+// they are registered.
+func check(all []Command) error {
+	if len(all) > maxCommands {
+		return fmt.Errorf("%d commands; Discord takes %d", len(all), maxCommands)
+	}
+	for _, c := range all {
+		chars := 0
+		if err := checkTexts(c.Name, c.Name, c.Names, c.Description, c.Descriptions, &chars); err != nil {
+			return err
+		}
+		if err := checkOptions(c.Name, c.Options, &chars); err != nil {
+			return err
+		}
+		if chars > maxCommandText {
+			return fmt.Errorf("command %s has %d characters of text; Discord takes %d", c.Name, chars, maxCommandText)
+		}
+	}
+	return nil
+}
+
+func checkOptions(path string, options []Option, chars *int) error {
+	if len(options) > maxCommandOptions {
+		return fmt.Errorf("command %s has %d options; Discord takes %d", path, len(options), maxCommandOptions)
+	}
+	seen := map[string]bool{}
+	for _, o := range options {
+		path := path + " " + o.Name
+		if seen[o.Name] {
+			return fmt.Errorf("option %s is there twice", path)
+		}
+		seen[o.Name] = true
+		if err := checkTexts(path, o.Name, o.Names, o.Description, o.Descriptions, chars); err != nil {
+			return err
+		}
+		if len(o.Choices) > maxChoices {
+			return fmt.Errorf("option %s has %d choices; Discord takes %d", path, len(o.Choices), maxChoices)
+		}
+		for _, c := range o.Choices {
+			if err := checkLength(path, c.Name, maxChoice); err != nil {
+				return err
+			}
+			*chars += chat.Len(c.Name) + chat.Len(c.Value)
+		}
+		if err := checkOptions(path, o.Options, chars); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkTexts also adds the longest localisation to chars, as Discord counts.
+func checkTexts(path, name string, names map[discordgo.Locale]string, text string, texts map[discordgo.Locale]string, chars *int) error {
+	longestName, longestText := chat.Len(name), chat.Len(text)
+	for _, n := range names {
+		if !commandName.MatchString(n) {
+			return fmt.Errorf("%s: Discord does not take %q as a name", path, n)
+		}
+		longestName = max(longestName, chat.Len(n))
+	}
+	for _, s := range texts {
+		if err := checkLength(path, s, maxDescription); err != nil {
+			return err
+		}
+		longestText = max(longestText, chat.Len(s))
+	}
+	*chars += longestName + longestText
+	return nil
+}
+
+func checkLength(path, s string, limit int) error {
+	if n := chat.Len(s); n < 1 || n > limit {
+		return fmt.Errorf("%s: %q has %d characters; Discord takes 1 to %d", path, s, n, limit)
+	}
+	return nil
+}

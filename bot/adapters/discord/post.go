@@ -1,0 +1,365 @@
+package discord
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/bwmarrin/discordgo"
+
+	"meetbot/bot/adapters/chat"
+	"meetbot/bot/commands"
+	"meetbot/bot/jobs"
+)
+
+// Codes of Discord's errors: https://docs.discord.com/developers/topics/opcodes-and-status-codes#json
+const (
+	codeUnknownChannel   = discordgo.ErrCodeUnknownChannel
+	codeUnknownMessage   = discordgo.ErrCodeUnknownMessage
+	codeUnknownWebhook   = discordgo.ErrCodeUnknownWebhook
+	codeAcknowledged     = discordgo.ErrCodeInteractionHasAlreadyBeenAcknowledged
+	codeMissingAccess    = discordgo.ErrCodeMissingAccess
+	codeCannotMessage    = discordgo.ErrCodeCannotSendMessagesToThisUser
+	codeMissingPermits   = discordgo.ErrCodeMissingPermissions
+	codeInvalidToken     = discordgo.ErrCodeInvalidWebhookTokenProvided
+	codeThreadExists     = discordgo.ErrCodeThreadAlreadyCreatedForThisMessage
+	codeWrongChannelType = discordgo.ErrCodeCannotExecuteActionOnThisChannelType
+	codeThreadArchived   = 50083
+	codeMaxThreads       = 160006 // of active ones
+)
+
+// Post implements [commands.Poster].
+func (a *Adapter) Post(ctx context.Context, p commands.Post) (commands.Receipt, error) {
+	d := delivery{a: a, p: p}
+	if len(p.Origin) > 0 && json.Unmarshal(p.Origin, &d.o) != nil {
+		d.o = origin{} // of another version: what can be done without it is
+	}
+	if d.o.ID != "" {
+		a.acks.wait(ctx, d.o.ID)
+	}
+	switch p.Slot {
+	case commands.SlotRoot:
+		return d.root(ctx)
+	case commands.SlotThread:
+		return d.inThread(ctx)
+	case commands.SlotThreadPrivate:
+		return commands.Receipt{}, commands.ErrSkip // an ephemeral message cannot be in another place than its command
+	case commands.SlotPrivate:
+		return d.private(ctx)
+	case commands.SlotProgress:
+		return d.progress(ctx)
+	case commands.SlotDirect:
+		return d.direct(ctx)
+	case commands.SlotEdit:
+		return d.edit(ctx)
+	case commands.SlotSettle:
+		return d.settle(ctx)
+	}
+	return commands.Receipt{}, fmt.Errorf("%w: slot %q", commands.ErrSkip, p.Slot)
+}
+
+// delivery is one post on its way.
+type delivery struct {
+	a *Adapter
+	p commands.Post
+	o origin
+}
+
+// alive reports whether the interaction's token can still be used.
+func (d delivery) alive() bool {
+	return d.o.Token != "" && d.a.cfg.Now().Before(snowflakeTime(d.o.ID).Add(tokenLife))
+}
+
+// ackGrace is how long an interaction that Discord does not know may just not be
+// acknowledged yet: by another process, since this one waits for its own.
+const ackGrace = 5 * time.Second
+
+// tokenGone reports whether an answer means that the interaction's token is of no use.
+func tokenGone(err error) bool {
+	return isCode(err, codeUnknownWebhook, codeInvalidToken) || isStatus(err, http.StatusUnauthorized) ||
+		isCode(err, codeUnknownMessage) // the first response was deleted
+}
+
+// early turns an error about a token that may not be known yet into a pause.
+func (d delivery) early(err error) error {
+	if tokenGone(err) && d.a.cfg.Now().Before(snowflakeTime(d.o.ID).Add(ackGrace)) {
+		return &jobs.RetryAfter{After: time.Second, Err: err}
+	}
+	return err
+}
+
+func (d delivery) message(ctx context.Context, private bool, note string) message {
+	m, lost := render(d.p.Reply, look{Key: d.p.Key, Note: note})
+	if len(lost) > 0 {
+		d.a.log.WarnContext(ctx, "message shortened", "slot", d.p.Slot, "parts", lost)
+	}
+	if private {
+		m.Flags |= discordgo.MessageFlagsEphemeral
+	}
+	return m
+}
+
+// where is the channel, or the thread, of the place.
+func where(p commands.Place) string {
+	if p.Thread != "" {
+		return p.Thread
+	}
+	return p.Channel
+}
+
+// root shows the message that everybody sees and opens a thread from it.
+func (d delivery) root(ctx context.Context) (commands.Receipt, error) {
+	place := d.p.Place
+	missing, threads := d.threads()
+	t := commands.TextFor(d.p.User.Locale, d.a.cfg.Locale)
+	note := ""
+	if missing != "" {
+		note = t.T("discord.no_thread", "Permission", t.T("discord.permission."+missing))
+	}
+	m := d.message(ctx, false, note)
+	s, err := d.public(ctx, where(place), m, d.o.Public)
+	if err != nil {
+		return commands.Receipt{}, err
+	}
+	receipt := commands.Receipt{Place: place, Message: s.ID}
+	switch {
+	case place.Thread != "":
+		return receipt, nil
+	case !threads:
+		receipt.InPlace = true
+		return receipt, nil
+	}
+	err = d.a.startThread(ctx, place.Channel, s.ID, threadName(d.p.Reply, t))
+	switch {
+	case err == nil, isCode(err, codeThreadExists): // by an earlier try
+		receipt.Place.Thread = s.ID
+		return receipt, nil
+	case isCode(err, codeMissingAccess, codeMissingPermits, codeWrongChannelType, codeMaxThreads):
+		d.a.log.WarnContext(ctx, "thread not opened", "err", err)
+		receipt.InPlace = true
+		return receipt, nil
+	}
+	return commands.Receipt{}, err
+}
+
+// threads reports whether a thread can be opened here, and if not for want of a
+// permission, of which. Without an origin it is tried.
+func (d delivery) threads() (missing string, ok bool) {
+	switch {
+	case d.p.Place.Kind != commands.InChannel, d.p.Place.Thread != "":
+		return "", false
+	case d.o.ID == "":
+		return "", true
+	case d.o.Channel != discordgo.ChannelTypeGuildText && d.o.Channel != discordgo.ChannelTypeGuildNews:
+		return "", false // a voice channel, for instance
+	case d.may(discordgo.PermissionCreatePublicThreads | discordgo.PermissionSendMessagesInThreads | discordgo.PermissionViewChannel):
+		return "", true
+	}
+	for _, p := range permissions {
+		if p.forThread && !d.may(p.bit) {
+			return p.id, false
+		}
+	}
+	return "", false // unreachable
+}
+
+func (d delivery) may(bits int64) bool {
+	return d.o.App&discordgo.PermissionAdministrator != 0 || d.o.App&bits == bits
+}
+
+// public shows a message to everybody in a channel: in place of the deferred response
+// if original is set, else with the bot's token, else, where the bot may not write, as a
+// follow-up.
+func (d delivery) public(ctx context.Context, channel string, m message, original bool) (sent, error) {
+	if original && d.alive() {
+		s, err := d.a.editOriginal(ctx, d.o, m)
+		if err = d.early(err); err == nil || !tokenGone(err) || isRetry(err) {
+			return s, err
+		}
+	}
+	s, err := d.byBot(ctx, channel, m)
+	if !isCode(err, codeMissingAccess, codeMissingPermits, codeUnknownChannel, codeThreadArchived) {
+		return s, err
+	}
+	// A follow-up is shown where the command ran, and only there. Following up on an
+	// ephemeral placeholder would replace it; by then it has been replaced.
+	if d.alive() && channel == where(d.p.Place) && (d.o.Public || d.settled(ctx)) {
+		if s, err := d.a.followUp(ctx, d.o, m); !tokenGone(err) {
+			return s, err
+		}
+	}
+	return s, fmt.Errorf("%w: %w", commands.ErrLost, err)
+}
+
+func isRetry(err error) bool {
+	_, ok := errors.AsType[*jobs.RetryAfter](err)
+	return ok
+}
+
+// byBot posts with the bot's token. The nonce makes a repeat within some minutes
+// harmless; later the channel is searched for the message first.
+func (d delivery) byBot(ctx context.Context, channel string, m message) (sent, error) {
+	if d.p.Tried && d.p.Key != "" {
+		if s, ok := d.find(ctx, channel); ok {
+			return s, nil
+		}
+	}
+	nonce := d.p.Key
+	if len(nonce) > maxNonce { // unreachable unless program bug
+		nonce = nonce[:maxNonce]
+	}
+	return d.a.createMessage(ctx, channel, nonce, m)
+}
+
+// find looks for our own message from an earlier try. Not being allowed to is no fault:
+// then the nonce is all there is.
+func (d delivery) find(ctx context.Context, channel string) (sent, bool) {
+	messages, err := d.a.history(ctx, channel, d.p.Asked.Add(-time.Minute))
+	if err != nil {
+		d.a.log.WarnContext(ctx, "earlier message not looked for", "err", err)
+		return sent{}, false
+	}
+	for _, s := range messages {
+		if s.Author.Bot && s.key() == mark(d.p.Key) {
+			return s, true
+		}
+	}
+	return sent{}, false
+}
+
+// inThread replies in the root's thread, or beside the root where it has none.
+func (d delivery) inThread(ctx context.Context) (commands.Receipt, error) {
+	place := d.p.Place
+	if d.p.Root != nil {
+		place = d.p.Root.Place
+	}
+	s, err := d.public(ctx, where(place), d.message(ctx, false, ""), false)
+	if err != nil {
+		return commands.Receipt{}, err
+	}
+	return commands.Receipt{Place: place, Message: s.ID, InPlace: place.Thread == ""}, nil
+}
+
+// private tells the requester alone: where the command ran as long as the interaction's
+// token lives, by direct message after that. It is never shown in the channel.
+func (d delivery) private(ctx context.Context) (commands.Receipt, error) {
+	if d.alive() {
+		s, err := d.ephemeral(ctx, d.message(ctx, true, ""))
+		if err = d.early(err); err == nil || !tokenGone(err) || isRetry(err) {
+			return commands.Receipt{Place: d.p.Place, Message: s.ID, InPlace: true}, err
+		}
+	}
+	return d.direct(ctx)
+}
+
+// ephemeral answers by the interaction's token. The first answer to an ephemeral
+// placeholder has to replace it. A public placeholder has to be replaced before: Discord
+// would put the first follow-up in its place, for everybody to see.
+func (d delivery) ephemeral(ctx context.Context, m message) (sent, error) {
+	if d.o.Public && d.p.Root != nil {
+		return d.a.followUp(ctx, d.o, m)
+	}
+	first, err := d.a.getOriginal(ctx, d.o)
+	if err != nil {
+		return sent{}, err
+	}
+	waiting := first.Flags&discordgo.MessageFlagsLoading != 0
+	switch {
+	case !d.o.Public && (waiting || first.key() == mark(d.p.Key) || first.key() == mark(progressKey(d.o))):
+		return d.a.editOriginal(ctx, d.o, m)
+	case d.o.Public && waiting:
+		t := commands.TextFor(d.p.User.Locale, d.a.cfg.Locale)
+		settled, _ := render(commands.Reply{Text: t.T("discord.settled")}, look{})
+		if _, err := d.a.editOriginal(ctx, d.o, settled); err != nil {
+			return sent{}, err
+		}
+	}
+	return d.a.followUp(ctx, d.o, m)
+}
+
+// settled reports whether the first response is no placeholder any more.
+func (d delivery) settled(ctx context.Context) bool {
+	first, err := d.a.getOriginal(ctx, d.o)
+	return err == nil && first.Flags&discordgo.MessageFlagsLoading == 0
+}
+
+func progressKey(o origin) string { return "progress" + o.ID }
+
+// progress replaces an ephemeral placeholder, and is replaced by the answer. Below a
+// public one, which says that the bot is at it, it would stay: there it is left out.
+func (d delivery) progress(ctx context.Context) (commands.Receipt, error) {
+	if d.o.Public || !d.alive() {
+		return commands.Receipt{}, commands.ErrSkip
+	}
+	first, err := d.a.getOriginal(ctx, d.o)
+	if err != nil || first.Flags&discordgo.MessageFlagsLoading == 0 {
+		return commands.Receipt{}, commands.ErrSkip
+	}
+	d.p.Key = progressKey(d.o)
+	s, err := d.a.editOriginal(ctx, d.o, d.message(ctx, true, ""))
+	return commands.Receipt{Place: d.p.Place, Message: s.ID, InPlace: true}, err
+}
+
+// direct tells a person by direct message.
+func (d delivery) direct(ctx context.Context) (commands.Receipt, error) {
+	channel, err := d.a.directChannel(ctx, d.p.User.ID)
+	if err == nil {
+		var s sent
+		s, err = d.byBot(ctx, channel, d.message(ctx, false, ""))
+		if err == nil {
+			place := commands.Place{Platform: commands.Discord, Channel: channel, Kind: commands.InDirect}
+			return commands.Receipt{Place: place, Message: s.ID, InPlace: true}, nil
+		}
+	}
+	if isStatus(err, http.StatusForbidden) || isStatus(err, http.StatusNotFound) || isStatus(err, http.StatusBadRequest) {
+		return commands.Receipt{}, fmt.Errorf("%w: %w", commands.ErrLost, err)
+	}
+	return commands.Receipt{}, err
+}
+
+// edit replaces a message of ours.
+func (d delivery) edit(ctx context.Context) (commands.Receipt, error) {
+	r := d.p.Edit
+	if r == nil {
+		return commands.Receipt{}, commands.ErrSkip
+	}
+	channel := where(r.Place)
+	if r.Place.Thread == r.Message { // the thread was opened from the message, which is above it
+		channel = r.Place.Channel
+	}
+	err := d.a.editMessage(ctx, channel, r.Message, d.message(ctx, false, ""))
+	switch {
+	case isCode(err, codeUnknownMessage, codeUnknownChannel):
+		return commands.Receipt{}, fmt.Errorf("%w: %w", commands.ErrGone, err)
+	case isCode(err, codeMissingAccess, codeMissingPermits, codeThreadArchived), isStatus(err, http.StatusBadRequest):
+		return commands.Receipt{}, fmt.Errorf("%w: %w", commands.ErrLost, err)
+	}
+	return *r, err
+}
+
+// settle replaces the placeholder that everybody sees.
+func (d delivery) settle(ctx context.Context) (commands.Receipt, error) {
+	if !d.o.Public || !d.alive() {
+		return commands.Receipt{}, commands.ErrSkip
+	}
+	s, err := d.a.editOriginal(ctx, d.o, d.message(ctx, false, ""))
+	if err = d.early(err); err != nil && tokenGone(err) && !isRetry(err) {
+		return commands.Receipt{}, fmt.Errorf("%w: %w", commands.ErrSkip, err)
+	}
+	return commands.Receipt{Place: d.p.Place, Message: s.ID, InPlace: true}, err
+}
+
+// threadName is what a thread is called: as the meeting is.
+func threadName(r commands.Reply, t commands.Text) string {
+	for _, s := range []string{r.Title, r.Text, t.T("discord.thread")} {
+		if s = oneLine(s); s != "" {
+			s, _ = chat.Cut(s, maxThreadName)
+			return strings.TrimSpace(s)
+		}
+	}
+	return "meeting" // unreachable: the text is not empty
+}
