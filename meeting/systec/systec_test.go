@@ -410,12 +410,13 @@ func TestRefusals(t *testing.T) {
 		err      error // of End, which names a meeting
 		ofCreate error // if different
 	}{
-		{name: "In200", status: 200, body: `{"status":500,"message":"会议室不足","data":null}`, code: 500, err: meeting.ErrInvalid},
+		{name: "In200", status: 200, body: `{"status":500,"message":"时长错误","data":null}`, code: 500, err: meeting.ErrInvalid},
 		{name: "In400", status: 400, body: `{"status":400,"message":"参数错误"}`, code: 400, err: meeting.ErrInvalid},
 		{name: "In500", status: 500, body: `{"status":"1001","message":"no"}`, code: 1001, err: meeting.ErrInvalid},
 		{name: "Negative", status: 200, body: `{"status":-1,"message":"no"}`, code: -1, err: meeting.ErrInvalid},
 		{name: "HTTP401", status: 401, body: `{"status":500,"message":"no"}`, code: 500, err: meeting.ErrCredentials},
-		{name: "HTTP403", status: 403, body: `{"status":500,"message":"no"}`, code: 500, err: meeting.ErrCredentials},
+		{name: "HTTP403", status: 403, body: `{"status":500,"message":"no"}`, code: 500, err: meeting.ErrNotPermitted},
+		{name: "NoFreeRoom", status: 200, body: `{"status":403,"message":"没有空闲的会议室"}`, code: 403, err: meeting.ErrNotPermitted, ofCreate: meeting.ErrLimit},
 		{name: "Body401", status: 200, body: `{"status":401,"message":"no"}`, code: 401, err: meeting.ErrCredentials},
 		{name: "MessageNamesTheKey", status: 200, body: `{"status":500,"message":"API_KEY错误"}`, code: 500, err: meeting.ErrCredentials},
 		{name: "HTTP429", status: 429, body: `{"status":429,"message":"no"}`, code: 429, err: meeting.ErrRateLimited},

@@ -36,7 +36,7 @@ func decode(a oneshot.Answer) (wireAnswer, bool) {
 
 // classify puts a refusal into e. The HTTP status decides where it says something, then
 // the body's, where it is used like one; for the rest, SYSTEC's only contract is that the
-// message has the details, and two things are worth reading from it. Nothing here turns
+// message has the details, and three things are worth reading from it. Nothing here turns
 // on whether something was done: SYSTEC said no.
 func (w wireAnswer) classify(e *meeting.APIError, namesMeeting bool) {
 	e.Code = w.Status.Int()
@@ -46,9 +46,12 @@ func (w wireAnswer) classify(e *meeting.APIError, namesMeeting bool) {
 	}
 	msg := strings.ToLower(string(w.Message))
 	switch {
-	case status == http.StatusUnauthorized, status == http.StatusForbidden,
-		strings.Contains(msg, "api_key"), strings.Contains(msg, "api_secret"):
+	case status == http.StatusUnauthorized, strings.Contains(msg, "api_key"), strings.Contains(msg, "api_secret"):
 		e.Err = meeting.ErrCredentials
+	case !namesMeeting && strings.Contains(msg, "会议室") && (strings.Contains(msg, "没有") || strings.Contains(msg, "不足")):
+		e.Err, e.Reason = meeting.ErrLimit, meeting.ReasonQuota // no free room of that size
+	case status == http.StatusForbidden:
+		e.Err = meeting.ErrNotPermitted
 	case status == http.StatusTooManyRequests:
 		e.Err = meeting.ErrRateLimited
 	case namesMeeting && (status == http.StatusNotFound || strings.Contains(msg, "不存在") || strings.Contains(msg, "not exist") || strings.Contains(msg, "not found")):

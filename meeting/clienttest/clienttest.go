@@ -1,0 +1,345 @@
+// Package clienttest is what the clients of both providers have to do alike, tested
+// against the sandbox over its real wire protocols. Where the providers differ, a
+// [Provider] says how, and the difference is asserted.
+package clienttest
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/config/secret"
+	"meetbot/meeting"
+	"meetbot/meeting/sandbox"
+)
+
+// Client is what both clients can do, here as the account they are configured with.
+type Client interface {
+	Create(context.Context, meeting.Instant) (meeting.Meeting, error)
+	Get(ctx context.Context, id string) (meeting.Meeting, error)
+	List(context.Context) ([]meeting.Meeting, error)
+	End(ctx context.Context, id string) error
+	Ping(context.Context) (time.Time, error)
+}
+
+// Provider is one of the providers.
+type Provider struct {
+	Name meeting.Provider
+	// Open returns a client of s that uses hc and, if rightKey is false, a wrong secret.
+	Open func(t *testing.T, s *sandbox.Server, hc *http.Client, rightKey bool) Client
+	// Mark returns a wish that [Provider.Is] recognises.
+	Mark func(topic string) meeting.Instant
+	// Is reports whether m is the meeting that was made for the wish. It is all that a
+	// caller has after a lost answer.
+	Is func(m meeting.Meeting, wish meeting.Instant) bool
+	// Endpoints of the operations, in the sandbox's words.
+	Create, Get, List, End sandbox.Endpoint
+	// Quirks are the readings of the documents under which everything has to hold.
+	Quirks map[string]sandbox.Quirks
+
+	// The differences.
+
+	WatchURLAtOnce bool // Create's answer has the watch URL; otherwise Get's has
+	PlayURL        bool // there is a stream to play
+	CodeIsID       bool // people type the id to join
+	// EndUnentered is the error of ending a meeting that nobody has entered; nil if the
+	// provider does it.
+	EndUnentered error
+	// EndedError is the error of Get for a meeting that was ended; nil if it is returned
+	// as ended.
+	EndedError error
+}
+
+// Run runs the suite.
+func Run(t *testing.T, p Provider) {
+	t.Run("TheLifeOfAMeeting", p.life)
+	t.Run("UnknownMeeting", p.unknownMeeting)
+	t.Run("WrongCredentials", p.wrongCredentials)
+	t.Run("Live", p.live)
+	t.Run("Capabilities", p.capabilities)
+	t.Run("LostAnswerOfACreate", p.lostAnswer)
+	t.Run("BrokenReads", p.brokenReads)
+	t.Run("GivingUpWhileWaiting", p.givingUp)
+	t.Run("NobodyThere", p.nobodyThere)
+	t.Run("Throttled", p.throttled)
+}
+
+func (p Provider) start(t *testing.T, q sandbox.Quirks) (*sandbox.Server, Client) {
+	t.Helper()
+	s, err := sandbox.Start(t.Context(), "127.0.0.1:0", sandbox.Config{Quirks: q})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	return s, p.Open(t, s, httpClient(t), true)
+}
+
+// httpClient has a transport of its own, so that no test meets another's connections.
+func httpClient(t *testing.T) *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+func (p Provider) life(t *testing.T) {
+	quirks := map[string]sandbox.Quirks{"Likeliest": {}}
+	for name, q := range p.Quirks {
+		quirks[name] = q
+	}
+	for name, q := range quirks {
+		t.Run(name, func(t *testing.T) {
+			s, c := p.start(t, q)
+			wish := p.Mark("周会 & Q3 + “计划”")
+			made, err := c.Create(t.Context(), wish)
+			require.NoError(t, err)
+			assert.Equal(t, p.Name, made.Ref.Provider)
+			assert.Equal(t, wish.Topic, made.Topic)
+			assert.Equal(t, meeting.StateReady, made.State)
+			assert.Equal(t, p.CodeIsID, made.Code == made.Ref.ID)
+			truth, ok := s.Meeting(made.Ref.ID)
+			require.True(t, ok)
+			assert.Equal(t, wish.Topic, truth.Topic)
+			assert.Equal(t, truth.Code, made.Code)
+
+			found, err := c.Get(t.Context(), made.Ref.ID)
+			require.NoError(t, err)
+			assert.Equal(t, made.Ref, found.Ref)
+			assert.Equal(t, wish.Topic, found.Topic)
+			assert.Equal(t, meeting.StateReady, found.State)
+			if made.JoinURL != "" {
+				assert.Equal(t, made.JoinURL, found.JoinURL)
+			}
+
+			require.NoError(t, s.Join(made.Ref.ID, "somebody"))
+			found, err = c.Get(t.Context(), made.Ref.ID)
+			require.NoError(t, err)
+			assert.Equal(t, meeting.StateRunning, found.State)
+
+			list, err := c.List(t.Context())
+			require.NoError(t, err)
+			require.Len(t, list, 1)
+			assert.True(t, p.Is(list[0], wish))
+
+			require.NoError(t, c.End(t.Context(), made.Ref.ID))
+			truth, _ = s.Meeting(made.Ref.ID)
+			assert.Equal(t, sandbox.Ended, truth.State)
+			list, err = c.List(t.Context())
+			require.NoError(t, err)
+			assert.Empty(t, list)
+			found, err = c.Get(t.Context(), made.Ref.ID)
+			if p.EndedError != nil && !q.EndedStaysVisible {
+				require.ErrorIs(t, err, p.EndedError)
+			} else {
+				require.NoError(t, err)
+				assert.Equal(t, meeting.StateEnded, found.State)
+			}
+			require.Error(t, c.End(t.Context(), made.Ref.ID), "it is over")
+
+			unentered, err := c.Create(t.Context(), p.Mark("unentered"))
+			require.NoError(t, err)
+			require.ErrorIs(t, c.End(t.Context(), unentered.Ref.ID), p.EndUnentered)
+		})
+	}
+}
+
+func (p Provider) unknownMeeting(t *testing.T) {
+	for name, q := range p.Quirks {
+		t.Run(name, func(t *testing.T) {
+			_, c := p.start(t, q)
+			_, err := c.Get(t.Context(), "1234567890")
+			require.ErrorIs(t, err, meeting.ErrNotFound)
+			require.ErrorIs(t, c.End(t.Context(), "1234567890"), meeting.ErrNotFound)
+		})
+	}
+}
+
+func (p Provider) wrongCredentials(t *testing.T) {
+	for name, q := range p.Quirks {
+		t.Run(name, func(t *testing.T) {
+			s, _ := p.start(t, q)
+			c := p.Open(t, s, httpClient(t), false)
+			for name, err := range p.all(t.Context(), c) {
+				require.ErrorIs(t, err, meeting.ErrCredentials, name)
+			}
+			assert.Empty(t, s.Meetings())
+		})
+	}
+}
+
+// all calls every operation and returns what became of it.
+func (p Provider) all(ctx context.Context, c Client) map[string]error {
+	errs := p.reads(ctx, c)
+	_, errs["Create"] = c.Create(ctx, p.Mark("all"))
+	errs["End"] = c.End(ctx, "1234567890")
+	return errs
+}
+
+func (p Provider) reads(ctx context.Context, c Client) map[string]error {
+	errs := map[string]error{}
+	_, errs["Get"] = c.Get(ctx, "1234567890")
+	_, errs["List"] = c.List(ctx)
+	_, errs["Ping"] = c.Ping(ctx)
+	return errs
+}
+
+func (p Provider) live(t *testing.T) {
+	_, c := p.start(t, sandbox.Quirks{})
+	wish := p.Mark("with live")
+	yes := true
+	wish.Live = &yes
+	made, err := c.Create(t.Context(), wish)
+	require.NoError(t, err)
+	assert.True(t, made.Live)
+	assert.Equal(t, p.WatchURLAtOnce, made.WatchURL != "")
+	found, err := c.Get(t.Context(), made.Ref.ID)
+	require.NoError(t, err)
+	assert.True(t, found.Live)
+	assert.NotEmpty(t, found.WatchURL)
+	assert.Equal(t, p.PlayURL, found.PlayURL != "")
+
+	without, err := c.Create(t.Context(), p.Mark("without live"))
+	require.NoError(t, err)
+	found, err = c.Get(t.Context(), without.Ref.ID)
+	require.NoError(t, err)
+	assert.False(t, found.Live)
+	assert.Empty(t, found.WatchURL)
+}
+
+func (p Provider) capabilities(t *testing.T) {
+	_, c := p.start(t, sandbox.Quirks{})
+	can := p.Name.Capabilities()
+	made, err := c.Create(t.Context(), p.Mark("plain"))
+	require.NoError(t, err)
+	assert.Equal(t, can.StartURL, !made.StartURL.IsZero())
+
+	wish := p.Mark("with a host key")
+	wish.HostKey = secret.New("918273")
+	made, err = c.Create(t.Context(), wish)
+	if can.HostKey {
+		require.NoError(t, err)
+		assert.Equal(t, wish.HostKey, made.HostKey)
+	} else {
+		var apiErr *meeting.APIError
+		require.ErrorAs(t, err, &apiErr)
+		assert.Equal(t, meeting.ReasonUnsupported, apiErr.Reason)
+	}
+
+	clock, err := c.Ping(t.Context())
+	require.NoError(t, err)
+	assert.WithinDuration(t, time.Now(), clock, time.Minute)
+}
+
+// broken are the ways in which an answer fails to come.
+var broken = map[string]sandbox.Fault{
+	"Reset":     {Kind: sandbox.Reset},
+	"Drop":      {Kind: sandbox.Drop},
+	"HTML":      {Kind: sandbox.ProxyHTML},
+	"503":       {Kind: sandbox.Status},
+	"500":       {Kind: sandbox.Status, Status: 500},
+	"Garbage":   {Kind: sandbox.Garbage},
+	"Truncated": {Kind: sandbox.Truncate},
+}
+
+// Whether the work was done before the answer was lost cannot be told from the error, and
+// can be told from the list.
+func (p Provider) lostAnswer(t *testing.T) {
+	for name, fault := range broken {
+		for _, after := range []bool{false, true} {
+			when := "Before"
+			if after {
+				when = "After"
+			}
+			t.Run(name+when, func(t *testing.T) {
+				s, c := p.start(t, sandbox.Quirks{})
+				_, err := c.List(t.Context()) // leaves a connection that could be reused
+				require.NoError(t, err)
+				fault.Endpoint, fault.After = p.Create, after
+				s.Fault(fault)
+				wish := p.Mark(name)
+				_, err = c.Create(t.Context(), wish)
+				require.ErrorIs(t, err, meeting.ErrOutcomeUnknown)
+				require.NotErrorIs(t, err, meeting.ErrUnavailable)
+				assert.Equal(t, 1, s.Calls(p.Create), "it was sent once")
+
+				done := after || fault.Kind == sandbox.Truncate
+				list, err := c.List(t.Context())
+				require.NoError(t, err)
+				found := 0
+				for _, m := range list {
+					if p.Is(m, wish) {
+						found++
+					}
+				}
+				if done {
+					assert.Equal(t, 1, found)
+				} else {
+					assert.Zero(t, found)
+				}
+				assert.Len(t, s.Meetings(), found)
+			})
+		}
+	}
+}
+
+func (p Provider) brokenReads(t *testing.T) {
+	for name, fault := range broken {
+		t.Run(name, func(t *testing.T) {
+			s, c := p.start(t, sandbox.Quirks{})
+			fault.Provider = sandbox.Provider(p.Name)
+			s.Fault(fault)
+			for name, err := range p.reads(t.Context(), c) {
+				require.ErrorIs(t, err, meeting.ErrUnavailable, name)
+			}
+		})
+	}
+	t.Run("Redirect", func(t *testing.T) {
+		s, c := p.start(t, sandbox.Quirks{})
+		elsewhere, _ := p.start(t, sandbox.Quirks{})
+		s.Fault(sandbox.Fault{Provider: sandbox.Provider(p.Name), Kind: sandbox.Redirect, Location: elsewhere.TencentURL()})
+		for name, err := range p.all(t.Context(), c) {
+			require.Error(t, err, name)
+		}
+		for _, e := range []sandbox.Endpoint{p.Create, p.Get, p.List, p.End, sandbox.Page, sandbox.SystecUnknown, sandbox.TencentUnknown} {
+			assert.Zero(t, elsewhere.Calls(e), "credentials went elsewhere")
+		}
+	})
+}
+
+func (p Provider) givingUp(t *testing.T) {
+	s, c := p.start(t, sandbox.Quirks{})
+	s.Fault(sandbox.Fault{Endpoint: p.Create, Kind: sandbox.Hang, After: true})
+	wish := p.Mark("hang")
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for s.Created(wish.Topic) == 0 && ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+	}()
+	_, err := c.Create(ctx, wish)
+	require.ErrorIs(t, err, meeting.ErrOutcomeUnknown)
+	require.ErrorIs(t, err, context.Canceled)
+
+	_, err = c.Create(ctx, p.Mark("never"))
+	require.ErrorIs(t, err, meeting.ErrUnavailable, "the context was done before")
+	assert.Equal(t, 0, s.Created("never"))
+}
+
+func (p Provider) nobodyThere(t *testing.T) {
+	s, c := p.start(t, sandbox.Quirks{})
+	require.NoError(t, s.Close())
+	for name, err := range p.all(t.Context(), c) {
+		require.ErrorIs(t, err, meeting.ErrUnavailable, name)
+		require.NotErrorIs(t, err, meeting.ErrOutcomeUnknown, name)
+	}
+}
+
+func (p Provider) throttled(t *testing.T) {
+	s, c := p.start(t, sandbox.Quirks{})
+	s.Fault(sandbox.Fault{Provider: sandbox.Provider(p.Name), Kind: sandbox.Status, Status: http.StatusTooManyRequests})
+	for name, err := range p.all(t.Context(), c) {
+		require.ErrorIs(t, err, meeting.ErrRateLimited, name)
+	}
+}
