@@ -34,6 +34,7 @@ var codes = map[int]kind{
 	// Meetings.
 	9002:   {err: meeting.ErrNotFound, reason: meeting.ReasonMeeting},
 	9003:   {err: meeting.ErrNotFound, reason: meeting.ReasonMeeting},
+	9007:   {err: meeting.ErrInvalid, reason: meeting.ReasonState}, // it was cancelled
 	9008:   {err: meeting.ErrLimit, reason: meeting.ReasonQuota},
 	9042:   {err: meeting.ErrNotPermitted, reason: meeting.ReasonAccountRight},
 	9061:   {err: meeting.ErrRateLimited},
@@ -44,6 +45,7 @@ var codes = map[int]kind{
 	9101:   {err: meeting.ErrNotPermitted, reason: meeting.ReasonAccountRight},
 	9102:   {err: meeting.ErrNotPermitted, reason: meeting.ReasonAccountRight},
 	10005:  {err: meeting.ErrNotPermitted, reason: meeting.ReasonAccountRight},
+	13602:  {err: meeting.ErrInvalid, reason: meeting.ReasonState}, // it has begun
 	13603:  {err: meeting.ErrInvalid, reason: meeting.ReasonState},
 	500029: {err: meeting.ErrLimit, reason: meeting.ReasonQuota},
 	500168: {err: meeting.ErrLimit, reason: meeting.ReasonQuota},

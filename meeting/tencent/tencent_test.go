@@ -465,7 +465,7 @@ func TestDocumentedErrors(t *testing.T) {
 		{[]int{190311, 190312}, meeting.ErrLimit, meeting.ReasonDaily},
 		{[]int{9061, 9098, 190310, 190313}, meeting.ErrRateLimited, meeting.ReasonNone},
 		{[]int{9093}, meeting.ErrInvalid, meeting.ReasonSensitive},
-		{[]int{13603}, meeting.ErrInvalid, meeting.ReasonState},
+		{[]int{9007, 13602, 13603}, meeting.ErrInvalid, meeting.ReasonState},
 		{[]int{190300}, meeting.ErrCredentials, meeting.ReasonClock},
 		{[]int{190303}, meeting.ErrCredentials, meeting.ReasonUnknownSecretID},
 		{[]int{200003}, meeting.ErrCredentials, meeting.ReasonSignature},
