@@ -1,0 +1,144 @@
+package slack
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	slackapi "github.com/slack-go/slack"
+
+	"meetbot/bot/adapters/chat"
+	"meetbot/bot/commands"
+)
+
+// Scope is a permission of the Slack app.
+type Scope struct {
+	Name     string
+	Required bool
+	Without  string // what is lost without it
+}
+
+// Scopes are all permissions that the bot makes use of, the required ones first.
+// https://docs.slack.dev/reference/scopes
+var scopes = []Scope{
+	{"commands", true, "no slash commands, no buttons, no shortcut"},
+	{"chat:write", true, "no messages in channels and threads"},
+	{"im:write", true, "no direct messages: a private answer is lost once Slack's response address has expired"},
+	{"users:read", true, "nobody's language is known, and without allow-lists nobody may do anything, since guests cannot be told from members"},
+	{"chat:write.public", false, "in channels the bot was not invited to: no thread and no updated card, everything comes through the command's own response"},
+	{"files:write", false, "no QR button"},
+	{"app_mentions:read", false, "no \"@bot meet …\", and so no commands inside threads except the message shortcut"},
+	{"usergroups:read", false, "allow-lists cannot name user groups (slack:group:…)"},
+	{"channels:history", false, "after a crash in mid-post in a public channel, that one message may appear twice"},
+	{"groups:history", false, "the same in a private channel"},
+	{"im:history", false, "the same in a direct message"},
+	{"mpim:history", false, "the same in a group direct message"},
+}
+
+// AllScopes returns every permission that the bot makes use of, the required ones first.
+func AllScopes() []Scope { return slices.Clone(scopes) }
+
+// ManifestOptions say how the app will be connected.
+type ManifestOptions struct {
+	// URL is the public https address that Slack sends requests to; empty: Socket Mode.
+	URL             string
+	MeetCommand     string // empty: "/meet"
+	LivepushCommand string // empty: "/livepush"
+	Name            string // of the app; empty: "meetbot"
+	Locale          string // of the descriptions
+	// Optional scopes to ask for, of [AllScopes].
+	Optional []string
+}
+
+// Manifest returns the settings of a Slack app for this bot, as JSON to be pasted into
+// "Create an app, from a manifest".
+func Manifest(o ManifestOptions) ([]byte, error) {
+	names := map[string]string{meetCommand: cmpOr(o.MeetCommand, "/meet"), livepushCommand: cmpOr(o.LivepushCommand, "/livepush")}
+	o.Name = cmpOr(o.Name, "meetbot")
+	for _, name := range names {
+		if !commandName.MatchString(name) {
+			return nil, fmt.Errorf("%q cannot be a slash command", name)
+		}
+	}
+	if o.URL != "" {
+		if u, err := url.Parse(o.URL); err != nil || u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+			return nil, errors.New("the URL must be an https address without a query")
+		}
+	}
+	base := strings.TrimSuffix(o.URL, "/")
+	at := func(path string) string {
+		if base == "" {
+			return ""
+		}
+		return base + path
+	}
+	t := commands.TextFor(o.Locale)
+	m := slackapi.Manifest{
+		Metadata: slackapi.ManifestMetadata{MajorVersion: 2, MinorVersion: 1},
+		Display:  slackapi.Display{Name: o.Name, Description: t.T("slack.app.description")},
+		Features: slackapi.Features{
+			BotUser: slackapi.BotUser{DisplayName: o.Name, AlwaysOnline: true},
+			Shortcuts: []slackapi.Shortcut{{
+				Name: t.T("slack.shortcut"), CallbackID: shortcutID, Description: t.T("slack.shortcut.description"), Type: slackapi.MessageShortcut,
+			}},
+		},
+		Settings: slackapi.Settings{
+			Interactivity:     &slackapi.Interactivity{IsEnabled: true, RequestUrl: at(PathInteractions)},
+			SocketModeEnabled: base == "",
+		},
+	}
+	for _, d := range commands.Declarations() {
+		if d.Name != "" {
+			continue // a verb of a command
+		}
+		name, ok := names[d.Command]
+		if !ok {
+			continue
+		}
+		description, _ := chat.Cut(t.Command(d), maxDescription)
+		m.Features.SlashCommands = append(m.Features.SlashCommands, slackapi.ManifestSlashCommand{
+			Command: name, Description: description, UsageHint: usage(d), ShouldEscape: true, Url: at(PathCommands),
+		})
+	}
+	for _, s := range scopes {
+		if s.Required {
+			m.OAuthConfig.Scopes.Bot = append(m.OAuthConfig.Scopes.Bot, s.Name)
+		}
+	}
+	for _, want := range o.Optional {
+		i := slices.IndexFunc(scopes, func(s Scope) bool { return s.Name == want })
+		if i < 0 {
+			return nil, fmt.Errorf("the bot has no use for the scope %q", want)
+		}
+		if !slices.Contains(m.OAuthConfig.Scopes.Bot, want) {
+			m.OAuthConfig.Scopes.Bot = append(m.OAuthConfig.Scopes.Bot, want)
+		}
+	}
+	if slices.Contains(m.OAuthConfig.Scopes.Bot, "app_mentions:read") {
+		m.Settings.EventSubscriptions = &slackapi.EventSubscriptions{BotEvents: []string{"app_mention"}, RequestUrl: at(PathEvents)}
+	}
+	return json.MarshalIndent(m, "", "  ")
+}
+
+// usage is the hint that Slack shows while a command is typed: what comes first, and the
+// verbs.
+func usage(bare commands.VerbDecl) string {
+	var parts []string
+	for _, o := range bare.Options {
+		if o.Position > 0 {
+			parts = append(parts, "["+o.Name+"]")
+		}
+	}
+	parts = append(parts, "[--…]")
+	hint := strings.Join(parts, " ")
+	for _, d := range commands.Declarations() {
+		if d.Command == bare.Command && d.Name != "" {
+			hint += " | " + d.Name
+		}
+	}
+	hint, _ = chat.Cut(hint, maxUsageHint)
+	return hint
+}
