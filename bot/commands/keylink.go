@@ -212,14 +212,10 @@ func (l keyLink) form() KeyForm {
 	if l.Ask.Preset == "" && l.Ask.Push.URL != "" {
 		p = DetectPreset(l.Ask.Push.URL)
 	}
-	address := l.Ask.Push.URL
-	if address == "" {
-		address = p.Ingest
-	}
 	return KeyForm{
 		Locale: l.Locale, Platform: l.Request.Place.Platform, Person: l.Request.User.Name,
 		Verb: l.Ask.Verb, Meeting: l.Meeting, Until: l.Until,
-		Preset: p.ID, Name: l.Ask.Push.Name, URL: address,
+		Preset: p.ID, Name: l.Ask.Push.Name, URL: l.Ask.Push.URL,
 		Fixed: l.Destination != "", NameFixed: l.Ask.Push.Name != "",
 	}
 }

@@ -46,7 +46,7 @@ func TestALinkWorksOnceAndIsNotUsedUpByLooking(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, KeyForm{
 			Locale: "zh-CN", Platform: Slack, Person: "Ann", Verb: VerbPushSave, Until: l.Until,
-			Preset: "bilibili", Name: "B站", URL: "rtmp://live-push.bilivideo.com/live-bvc/", NameFixed: true,
+			Preset: "bilibili", Name: "B站", NameFixed: true,
 		}, l.form())
 	}
 	require.NoError(t, k.use(t.Context(), token.Reveal(), accepted))
