@@ -22,6 +22,7 @@ import (
 
 	"meetbot/config/secret"
 	"meetbot/meeting"
+	"meetbot/meeting/internal/lenient"
 	"meetbot/meeting/internal/oneshot"
 )
 
@@ -155,7 +156,7 @@ func (c *Client) Create(ctx context.Context, in meeting.Instant) (meeting.Meetin
 //
 // API docs: https://github.com/SYSTECdev/Umeeting-Share-Rooms-API (获取会议信息)
 func (c *Client) Get(ctx context.Context, id string) (meeting.Meeting, error) {
-	if !oneshot.IsDigits(id, 1, 20) {
+	if !lenient.IsDigits(id, 1, 20) {
 		return meeting.Meeting{}, c.http.Refuse(opGet, meeting.ReasonField, "id")
 	}
 	data, a, err := c.do(ctx, opGet, url.Values{"meeting_id": {id}}, false)
@@ -172,7 +173,7 @@ func (c *Client) Get(ctx context.Context, id string) (meeting.Meeting, error) {
 		return meeting.Meeting{}, c.answered(opGet, a, false)
 	}
 	if w.ID == "" && w.MeetingID == "" {
-		w.ID = oneshot.Text(id) // documented in the answer, but what was asked for is known
+		w.ID = lenient.Text(id) // documented in the answer, but what was asked for is known
 	}
 	m, ok := w.meeting()
 	if !ok {
@@ -249,7 +250,7 @@ func (c *Client) List(ctx context.Context, opt ListOptions) ([]meeting.Meeting, 
 //
 // API docs: https://github.com/SYSTECdev/Umeeting-Share-Rooms-API (结束会议)
 func (c *Client) End(ctx context.Context, id string) error {
-	if !oneshot.IsDigits(id, 1, 20) {
+	if !lenient.IsDigits(id, 1, 20) {
 		return c.http.Refuse(opEnd, meeting.ReasonField, "id")
 	}
 	_, _, err := c.do(ctx, opEnd, url.Values{"id": {id}}, true)
@@ -261,7 +262,7 @@ func (c *Client) End(ctx context.Context, id string) error {
 //
 // API docs: https://github.com/SYSTECdev/Umeeting-Share-Rooms-API (获取 start_url)
 func (c *Client) StartURL(ctx context.Context, id string) (secret.String, error) {
-	if !oneshot.IsDigits(id, 1, 20) {
+	if !lenient.IsDigits(id, 1, 20) {
 		return secret.String{}, c.http.Refuse(opStartURL, meeting.ReasonField, "id")
 	}
 	data, a, err := c.do(ctx, opStartURL, url.Values{"id": {id}}, false)
@@ -269,7 +270,7 @@ func (c *Client) StartURL(ctx context.Context, id string) (secret.String, error)
 		return secret.String{}, err
 	}
 	var w struct {
-		StartURL oneshot.Text `json:"start_url"`
+		StartURL lenient.Text `json:"start_url"`
 	}
 	if json.Unmarshal(data, &w) != nil || w.StartURL.Link() == "" {
 		return secret.String{}, c.answered(opStartURL, a, false)

@@ -9,12 +9,13 @@ import (
 
 	"meetbot/config/secret"
 	"meetbot/meeting"
+	"meetbot/meeting/internal/lenient"
 	"meetbot/meeting/internal/oneshot"
 )
 
 type wireAnswer struct {
-	Status  *oneshot.Text   `json:"status"` // 200 or "200"
-	Message oneshot.Text    `json:"message"`
+	Status  *lenient.Text   `json:"status"` // 200 or "200"
+	Message lenient.Text    `json:"message"`
 	Data    json.RawMessage `json:"data"`
 
 	// A Java framework's own error page has a status and a message as well, and speaks
@@ -74,22 +75,22 @@ func isNothing(data json.RawMessage) bool {
 // some fields differently. Of the example for instant only meeting_id has always been
 // there; the oldest has no URL at all.
 type wireMeeting struct {
-	MeetingID oneshot.Text `json:"meeting_id"` // instant
-	ID        oneshot.Text `json:"id"`         // the others, sometimes as a number
-	Topic     oneshot.Text `json:"topic"`
-	Status    oneshot.Text `json:"status"`
-	DelFlag   oneshot.Text `json:"del_flag"`
-	Password  oneshot.Text `json:"password"`
-	HostKey   oneshot.Text `json:"host_key"`
-	JoinURL   oneshot.Text `json:"join_url"`
-	StartURL  oneshot.Text `json:"start_url"`
-	PlayAddr  oneshot.Text `json:"play_addr"`
-	WatchURL  oneshot.Text `json:"watch_url"`
-	StartTime oneshot.Text `json:"start_time"`
-	Duration  oneshot.Text `json:"duration"` // minutes
-	Capacity  oneshot.Text `json:"meeting_capacity"`
-	Live      oneshot.Text `json:"allow_live_streaming"`
-	UserKey   oneshot.Text `json:"user_key"` // get says user_Key; encoding/json does not mind
+	MeetingID lenient.Text `json:"meeting_id"` // instant
+	ID        lenient.Text `json:"id"`         // the others, sometimes as a number
+	Topic     lenient.Text `json:"topic"`
+	Status    lenient.Text `json:"status"`
+	DelFlag   lenient.Text `json:"del_flag"`
+	Password  lenient.Text `json:"password"`
+	HostKey   lenient.Text `json:"host_key"`
+	JoinURL   lenient.Text `json:"join_url"`
+	StartURL  lenient.Text `json:"start_url"`
+	PlayAddr  lenient.Text `json:"play_addr"`
+	WatchURL  lenient.Text `json:"watch_url"`
+	StartTime lenient.Text `json:"start_time"`
+	Duration  lenient.Text `json:"duration"` // minutes
+	Capacity  lenient.Text `json:"meeting_capacity"`
+	Live      lenient.Text `json:"allow_live_streaming"`
+	UserKey   lenient.Text `json:"user_key"` // get says user_Key; encoding/json does not mind
 }
 
 // meeting converts w, or returns false if it has no usable id.
@@ -158,7 +159,7 @@ func parseTime(s string) time.Time {
 
 // wirePage is a page of list or history.
 type wirePage struct {
-	TotalPage oneshot.Text  `json:"total_page"`
+	TotalPage lenient.Text  `json:"total_page"`
 	Meetings  []wireMeeting `json:"meetings"`
 }
 

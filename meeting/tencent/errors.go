@@ -4,14 +4,14 @@ import (
 	"net/http"
 
 	"meetbot/meeting"
-	"meetbot/meeting/internal/oneshot"
+	"meetbot/meeting/internal/lenient"
 )
 
 // wireError is the error_info of an answer. The message may repeat what was sent, and is
 // kept out of errors.
 type wireError struct {
-	Code    oneshot.Text `json:"error_code"`
-	NewCode oneshot.Text `json:"new_error_code"` // 200190303: HTTP 200 and the code
+	Code    lenient.Text `json:"error_code"`
+	NewCode lenient.Text `json:"new_error_code"` // 200190303: HTTP 200 and the code
 }
 
 // kind is what an error code means to a caller.

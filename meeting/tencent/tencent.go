@@ -22,6 +22,7 @@ import (
 
 	"meetbot/config/secret"
 	"meetbot/meeting"
+	"meetbot/meeting/internal/lenient"
 	"meetbot/meeting/internal/oneshot"
 )
 
@@ -204,7 +205,7 @@ func (c *Client) operator(account string) url.Values {
 
 // refuseID returns an error if id cannot be a meeting's. It goes into the path.
 func (c *Client) refuseID(op, id string) error {
-	if oneshot.IsDigits(id, 1, 20) {
+	if lenient.IsDigits(id, 1, 20) {
 		return nil
 	}
 	return c.http.Refuse(op, meeting.ReasonField, "id")
@@ -280,7 +281,7 @@ func (c *Client) Get(ctx context.Context, account, id string) (meeting.Meeting, 
 //
 // API docs: https://cloud.tencent.com/document/product/1095/42420
 func (c *Client) ByCode(ctx context.Context, account, code string) (meeting.Meeting, error) {
-	if !oneshot.IsDigits(code, 9, 11) {
+	if !lenient.IsDigits(code, 9, 11) {
 		return meeting.Meeting{}, c.http.Refuse(opByCode, meeting.ReasonField, "code")
 	}
 	q := url.Values{"meeting_code": {code}, "userid": {c.account(account)}, "instanceid": {c.instance()}}

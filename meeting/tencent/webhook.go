@@ -19,7 +19,7 @@ import (
 
 	"meetbot/config/secret"
 	"meetbot/meeting"
-	"meetbot/meeting/internal/oneshot"
+	"meetbot/meeting/internal/lenient"
 )
 
 // EventKind says what an [Event] is about.
@@ -232,17 +232,17 @@ func (h *webhook) open(data string) ([]byte, error) {
 
 type wireCallback struct {
 	Event    string       `json:"event"`
-	TraceID  oneshot.Text `json:"trace_id"`
-	Sequence oneshot.Text `json:"unique_sequence"` // what trace_id was called in 2020
+	TraceID  lenient.Text `json:"trace_id"`
+	Sequence lenient.Text `json:"unique_sequence"` // what trace_id was called in 2020
 	Payload  []struct {
-		OperateTime oneshot.Text  `json:"operate_time"` // milliseconds; in 2020 "2020-12-29 17:41:06"
+		OperateTime lenient.Text  `json:"operate_time"` // milliseconds; in 2020 "2020-12-29 17:41:06"
 		Operator    wireUser      `json:"operator"`
-		EndType     *oneshot.Text `json:"meeting_end_type"`
+		EndType     *lenient.Text `json:"meeting_end_type"`
 		Meeting     struct {
-			ID      oneshot.Text  `json:"meeting_id"`
-			Code    oneshot.Text  `json:"meeting_code"`
-			Subject oneshot.Text  `json:"subject"`
-			EndType *oneshot.Text `json:"meeting_end_type"`
+			ID      lenient.Text  `json:"meeting_id"`
+			Code    lenient.Text  `json:"meeting_code"`
+			Subject lenient.Text  `json:"subject"`
+			EndType *lenient.Text `json:"meeting_end_type"`
 		} `json:"meeting_info"`
 	} `json:"payload"`
 }
@@ -253,7 +253,7 @@ type wireUser string
 // UnmarshalJSON implements [json.Unmarshaler].
 func (u *wireUser) UnmarshalJSON(b []byte) error {
 	var w struct {
-		UserID oneshot.Text `json:"userid"`
+		UserID lenient.Text `json:"userid"`
 	}
 	_ = json.Unmarshal(b, &w)
 	*u = wireUser(w.UserID)

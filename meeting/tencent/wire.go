@@ -10,7 +10,7 @@ import (
 
 	"meetbot/config/secret"
 	"meetbot/meeting"
-	"meetbot/meeting/internal/oneshot"
+	"meetbot/meeting/internal/lenient"
 )
 
 const (
@@ -31,7 +31,7 @@ func check(in meeting.Instant) (meeting.Reason, string) {
 		return meeting.ReasonField, "start"
 	case in.Recording != meeting.RecordingDefault && in.Recording != meeting.RecordingNone && in.Recording != meeting.RecordingCloud:
 		return meeting.ReasonField, "recording"
-	case !in.HostKey.IsZero() && !oneshot.IsDigits(in.HostKey.Reveal(), 6, 6):
+	case !in.HostKey.IsZero() && !lenient.IsDigits(in.HostKey.Reveal(), 6, 6):
 		return meeting.ReasonField, "host_key"
 	case !utf8.ValidString(in.Account):
 		return meeting.ReasonField, "account"
@@ -121,23 +121,23 @@ type wireCancel struct {
 
 type wireMeetings struct {
 	List        []wireMeeting `json:"meeting_info_list"`
-	Remaining   oneshot.Text  `json:"remaining"`
-	NextPos     oneshot.Text  `json:"next_pos"`
-	NextCursory oneshot.Text  `json:"next_cursory"`
+	Remaining   lenient.Text  `json:"remaining"`
+	NextPos     lenient.Text  `json:"next_pos"`
+	NextCursory lenient.Text  `json:"next_cursory"`
 }
 
 type wireMeeting struct {
-	MeetingID   oneshot.Text `json:"meeting_id"`
-	MeetingCode oneshot.Text `json:"meeting_code"`
-	Subject     oneshot.Text `json:"subject"`
-	Status      oneshot.Text `json:"status"`
-	Password    oneshot.Text `json:"password"`
-	JoinURL     oneshot.Text `json:"join_url"`
-	StartTime   oneshot.Text `json:"start_time"`
-	EndTime     oneshot.Text `json:"end_time"`
+	MeetingID   lenient.Text `json:"meeting_id"`
+	MeetingCode lenient.Text `json:"meeting_code"`
+	Subject     lenient.Text `json:"subject"`
+	Status      lenient.Text `json:"status"`
+	Password    lenient.Text `json:"password"`
+	JoinURL     lenient.Text `json:"join_url"`
+	StartTime   lenient.Text `json:"start_time"`
+	EndTime     lenient.Text `json:"end_time"`
 	Hosts       wireUsers    `json:"hosts"`
-	EnableLive  oneshot.Text `json:"enable_live"`
-	HostKey     oneshot.Text `json:"host_key"`
+	EnableLive  lenient.Text `json:"enable_live"`
+	HostKey     lenient.Text `json:"host_key"`
 	// Decoded by itself, since nothing else depends on it.
 	LiveConfig json.RawMessage `json:"live_config"`
 }
@@ -174,7 +174,7 @@ func (w wireMeeting) meeting() (meeting.Meeting, bool) {
 		return meeting.Meeting{}, false
 	}
 	var live struct {
-		Addr oneshot.Text `json:"live_addr"`
+		Addr lenient.Text `json:"live_addr"`
 	}
 	_ = json.Unmarshal(w.LiveConfig, &live) // absent or odd: no watch URL
 	return meeting.Meeting{
@@ -267,11 +267,11 @@ type wirePushes struct {
 }
 
 type wirePushRead struct {
-	PlatformType oneshot.Text `json:"platform_type"`
-	PlatformName oneshot.Text `json:"platform_name"`
-	Enable       oneshot.Text `json:"enable_push_addres"` // left out means no
-	PushAddress  oneshot.Text `json:"push_address"`
-	PushPassword oneshot.Text `json:"push_password"`
+	PlatformType lenient.Text `json:"platform_type"`
+	PlatformName lenient.Text `json:"platform_name"`
+	Enable       lenient.Text `json:"enable_push_addres"` // left out means no
+	PushAddress  lenient.Text `json:"push_address"`
+	PushPassword lenient.Text `json:"push_password"`
 }
 
 func (w wirePushRead) target() meeting.PushTarget {

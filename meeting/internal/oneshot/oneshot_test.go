@@ -3,14 +3,12 @@ package oneshot
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -203,36 +201,4 @@ func TestCausesHoldNothingFromTheWireOrTheSettings(t *testing.T) {
 	} {
 		assert.NotContains(t, safeCause(err).Error(), "canary")
 	}
-}
-
-func TestLink(t *testing.T) {
-	for in, want := range map[string]string{
-		"https://h/x?a=b&c=d#e": "https://h/x?a=b&c=d#e", " http://h:8080/ ": "http://h:8080/", "HTTPS://h/": "HTTPS://h/",
-		"": "", "//h/x": "", "/x": "", "javascript:alert(1)": "", "data:text/html,x": "", "https://": "", "https://u:p@h/": "",
-		"https://h/a b": "", "https://h/\u202ex": "", "https://h/<b>": "", "https://h/\nx": "",
-		"https://h/" + strings.Repeat("x", maxLink): "",
-	} {
-		assert.Equal(t, want, Text(in).Link(), in)
-	}
-}
-
-func FuzzText(f *testing.F) {
-	for _, s := range []string{`"13339451618278424869"`, `13339451618278424869`, `1e3`, `null`, `true`, `{"a":1}`, `[1]`, `"\u0000"`} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		var w struct{ X Text }
-		if json.Unmarshal([]byte(`{"X":`+s+`}`), &w) != nil {
-			return
-		}
-		if d := w.X.Digits(); d != "" {
-			require.Contains(t, s, d)
-		}
-		if l := w.X.Link(); l != "" {
-			u, err := url.Parse(l)
-			require.NoError(t, err)
-			require.Contains(t, []string{"http", "https"}, u.Scheme)
-			require.NotEmpty(t, u.Host)
-		}
-	})
 }

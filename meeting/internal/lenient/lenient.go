@@ -1,4 +1,6 @@
-package oneshot
+// Package lenient reads what the providers send where they do not keep to one type: ids,
+// numbers and flags, now as strings, now not, and links that may be anything.
+package lenient
 
 import (
 	"encoding/json"
