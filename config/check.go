@@ -84,7 +84,7 @@ func checkNATS(v string) error {
 			return errors.New("use nats://HOST:4222 or tls://HOST:4222, several comma-separated")
 		}
 		if u.User != nil {
-			return errors.New("leave user and password out of the URL and use NATS_CREDS_FILE")
+			return errors.New("leave user and password out of the URL and use NATS_CREDS")
 		}
 	}
 	return nil

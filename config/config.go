@@ -88,8 +88,8 @@ type Tencent struct {
 
 // NATS is an external cluster, used instead of the embedded store when URL is set.
 type NATS struct {
-	URL   string        `split_words:"true" desc:"an external NATS cluster instead of the embedded store, several servers comma-separated" check:"nats"`
-	Creds secret.String `split_words:"true" desc:"contents of its credentials file; NATS_CREDS_FILE has the path"`
+	URL   string `split_words:"true" desc:"an external NATS cluster instead of the embedded store, several servers comma-separated" check:"nats"`
+	Creds string `split_words:"true" desc:"path of its credentials file"`
 }
 
 // On reports whether Slack is configured.

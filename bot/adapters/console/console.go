@@ -1,0 +1,304 @@
+// Package console is a chat with the bot in the terminal: one channel, in which one
+// person types.
+//
+// On a terminal it has a prompt with history and completion, and forms ask field by
+// field. With input from a pipe it answers line by line, each command waiting for the one
+// before, and ends with the input; then [Console.Run] says whether a command failed.
+//
+// What others would see in the channel is shown as the channel's message with its thread
+// beneath, what only the requester sees is marked as such, and buttons are numbered: a
+// number presses one.
+package console
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+
+	"meetbot/bot/commands"
+)
+
+// ErrFailed is returned by [Console.Run] when input was piped and a command failed.
+var ErrFailed = errors.New("not every command succeeded")
+
+// Bot is the part of [commands.Bot] that the console uses.
+type Bot interface {
+	Parse(r commands.Request) commands.Decision
+	Accept(ctx context.Context, d commands.Decision) commands.Acceptance
+	Complete(ctx context.Context, r commands.Request, option, typed string) []commands.Choice
+}
+
+// Config says who sits at the console.
+type Config struct {
+	User    string // the person's name
+	Locale  string // in which the person is answered
+	Sandbox bool   // said in the greeting
+	NoColor bool
+	// Patience is how long a piped command may take to finish. Zero: two minutes.
+	Patience time.Duration
+	Now      func() time.Time // nil: time.Now
+}
+
+const (
+	channel = "console"
+	userID  = "you"
+	// promptAfter is when a person is given the prompt back while a command still runs.
+	promptAfter = 5 * time.Second
+)
+
+// Console is the adapter. It is the [commands.Poster] and [commands.Directory] of its
+// platform.
+type Console struct {
+	cfg     Config
+	bot     Bot
+	log     *slog.Logger
+	t       commands.Text
+	input   input
+	piped   bool
+	session string // makes the IDs of this run's requests unlike any other's
+
+	mu       sync.Mutex // guards what follows, and the screen
+	out      io.Writer
+	style    style
+	width    func() int
+	asked    int // requests made
+	open     int // accepted and not finished
+	failed   bool
+	changed  chan struct{}     // closed and renewed when a command finishes
+	messages int               // posted
+	shown    map[string]string // what an edited message looked like last
+	under    string            // the root message whose thread was written to last
+	buttons  []commands.Button // by the number that presses them, less one
+}
+
+// New returns a console that reads in and writes out. It edits lines and uses colours if
+// both are terminals.
+func New(cfg Config, bot Bot, in io.Reader, out io.Writer, log *slog.Logger) *Console {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Patience == 0 {
+		cfg.Patience = 2 * time.Minute
+	}
+	c := &Console{
+		cfg: cfg, bot: bot, log: log.With("adapter", "console"), t: commands.TextFor(cfg.Locale), piped: true,
+		session: rand.Text(), out: out, width: func() int { return maxWidth },
+		changed: make(chan struct{}), shown: make(map[string]string),
+	}
+	if isTerminal(in) && isTerminal(out) {
+		c.piped = false
+		c.style.color = !cfg.NoColor && os.Getenv("TERM") != "dumb"
+		fd := int(out.(*os.File).Fd())
+		c.width = func() int {
+			w, _, err := term.GetSize(fd)
+			if err != nil || w <= 0 {
+				return maxWidth
+			}
+			return min(max(w, minWidth), maxWidth)
+		}
+		c.input = newEditor(c.complete)
+	} else {
+		c.input = newPipe(in)
+	}
+	return c
+}
+
+func isTerminal(v any) bool {
+	f, ok := v.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// Run talks until the input ends, the person leaves, or ctx is done.
+func (c *Console) Run(ctx context.Context) error {
+	defer c.input.close()
+	if !c.piped {
+		c.print(c.style.greeting(c.t, c.cfg.Sandbox))
+	}
+	for ctx.Err() == nil {
+		line, err := c.input.line(ctx, prompt)
+		switch {
+		case errors.Is(err, errInterrupted):
+			return nil
+		case errors.Is(err, io.EOF):
+			if !c.piped {
+				c.print("\n")
+			}
+			return c.result()
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return fmt.Errorf("read the console: %w", err)
+		}
+		if line = strings.TrimSpace(line); line == "" || c.piped && strings.HasPrefix(line, "#") {
+			continue
+		}
+		if leave(line) {
+			return c.result()
+		}
+		if c.piped {
+			c.print(c.style.echo(masked(line)))
+		}
+		if masked(line) == line {
+			c.input.remember(line)
+		}
+		if err := c.handle(ctx, line); errors.Is(err, errInterrupted) {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (c *Console) result() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.piped && c.failed {
+		return ErrFailed
+	}
+	return nil
+}
+
+func (c *Console) fail() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failed = true
+}
+
+// Finished is to be told when a command that was given here has ended, with its outcome
+// as in [commands.Observer].
+func (c *Console) Finished(outcome string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch outcome {
+	case "refused", "unknown", "withdrawn", "unreadable":
+		c.failed = true
+	}
+	c.open--
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// wait returns when every command has finished, and reports false if that takes too long.
+func (c *Console) wait(ctx context.Context) bool {
+	limit := promptAfter
+	if c.piped {
+		limit = c.cfg.Patience
+	}
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	for {
+		c.mu.Lock()
+		open, changed := c.open, c.changed
+		c.mu.Unlock()
+		if open <= 0 {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return true
+		case <-timer.C:
+			return false
+		}
+	}
+}
+
+// Post implements [commands.Poster].
+func (c *Console) Post(_ context.Context, p commands.Post) (commands.Receipt, error) {
+	switch p.Slot {
+	case commands.SlotThreadPrivate, commands.SlotSettle:
+		return commands.Receipt{}, commands.ErrSkip // the private answer says it; there is no placeholder
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p.Reply.Tone == commands.Bad {
+		c.failed = true
+	}
+	receipt := commands.Receipt{Place: p.Place}
+	v := view{width: c.width(), number: c.number}
+	switch p.Slot {
+	case commands.SlotEdit:
+		receipt = *p.Edit
+		v.header, v.brief = header{kind: changed}, true
+		v.number = nil
+		text := c.style.message(c.t, v, p.Reply)
+		if c.shown[receipt.Message] == text {
+			return receipt, nil
+		}
+		c.shown[receipt.Message] = text
+		c.write(text)
+		c.under = ""
+		return receipt, nil
+	case commands.SlotThread:
+		v.header = header{kind: thread}
+		if p.Root != nil {
+			v.header.follows = c.under == p.Root.Message
+		}
+	case commands.SlotRoot:
+		v.header = header{kind: everyone}
+	default:
+		v.header = header{kind: private}
+	}
+	c.messages++
+	receipt.Message = fmt.Sprintf("m%d", c.messages)
+	text := c.style.message(c.t, v, p.Reply)
+	switch p.Slot {
+	case commands.SlotRoot:
+		receipt.Place.Thread = receipt.Message
+		c.under = receipt.Message
+		c.shown[receipt.Message] = c.style.message(c.t, view{width: v.width, header: header{kind: changed}, brief: true}, p.Reply)
+	case commands.SlotThread:
+	default:
+		c.under = ""
+	}
+	c.write(text)
+	return receipt, nil
+}
+
+// Profile implements [commands.Directory]: whoever sits here may do everything.
+func (c *Console) Profile(context.Context, commands.Place, string) (commands.Profile, error) {
+	return commands.Profile{Name: c.cfg.User, Locale: c.cfg.Locale, Rights: rights}, nil
+}
+
+// InGroup implements [commands.Directory]: there are no groups here.
+func (c *Console) InGroup(context.Context, commands.Place, string, string) (bool, error) {
+	return false, nil
+}
+
+// show shows an immediate private answer.
+func (c *Console) show(r commands.Reply) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r.Tone == commands.Bad {
+		c.failed = true
+	}
+	c.under = ""
+	c.write(c.style.message(c.t, view{width: c.width(), header: header{kind: private}, number: c.number}, r))
+}
+
+// number gives a button the number that presses it.
+func (c *Console) number(b commands.Button) int {
+	c.buttons = append(c.buttons, b)
+	return len(c.buttons)
+}
+
+func (c *Console) print(text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.write(text)
+}
+
+// write puts text on the screen, above the line being typed. The caller holds the lock.
+func (c *Console) write(text string) {
+	if err := c.input.above(c.out, text); err != nil {
+		c.log.Error("console not written", "err", err)
+	}
+}

@@ -1,0 +1,379 @@
+package console
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/commands"
+)
+
+// fakeBot answers /meet like the real one does, with three posts from another goroutine,
+// and remembers what it was asked.
+type fakeBot struct {
+	console *Console
+	outcome string
+	hang    bool
+	refuse  *commands.Reply
+
+	mu    sync.Mutex
+	asked []commands.Request
+}
+
+func (b *fakeBot) Parse(r commands.Request) commands.Decision {
+	b.mu.Lock()
+	b.asked = append(b.asked, r)
+	b.mu.Unlock()
+	switch {
+	case strings.HasPrefix(r.Text, "--"):
+		return commands.Decision{Reply: &commands.Reply{Tone: commands.Bad, Title: "No option " + firstWord(r.Text)}}
+	case r.Command == "livepush" && r.Text == "":
+		return commands.Decision{Form: &commands.Form{ID: "push", Title: "Set live push", Fields: []commands.FormField{
+			{Name: "name", Label: "Name", Required: true}, {Name: "key", Label: "Key", Kind: commands.MaskedField, Required: true},
+		}}}
+	case r.Form != nil && r.Form.Fields["name"] == "too long":
+		return commands.Decision{Faults: map[string]string{"name": "at most 10 characters"}}
+	}
+	return commands.Decision{Ask: &commands.Ask{Verb: commands.VerbMeet}, Public: true, Request: r}
+}
+
+func (b *fakeBot) Accept(_ context.Context, d commands.Decision) commands.Acceptance {
+	if b.refuse != nil {
+		return commands.Acceptance{Reply: b.refuse}
+	}
+	if b.hang {
+		return commands.Acceptance{}
+	}
+	go func() {
+		ctx, r := context.Background(), d.Request
+		title := r.Text
+		if r.Action != nil {
+			title = "pressed " + r.Action.Name + " " + r.Action.Arg
+		}
+		if r.Form != nil {
+			title = fmt.Sprint("form ", r.Form.Fields["name"], " ", len(r.Form.Fields["key"]))
+		}
+		post := commands.Post{Slot: commands.SlotRoot, Place: r.Place, User: r.User}
+		post.Reply = commands.Reply{Title: title, Buttons: []commands.Button{
+			{Label: "QR code", Action: commands.Action{Name: "qr", Arg: "systec:1"}},
+			{Label: "End", Action: commands.Action{Name: "endyes", Arg: "systec:1"}, Confirm: &commands.Confirm{Title: "End it?", Text: "Everybody leaves.", Yes: "End"}},
+		}}
+		root, _ := b.console.Post(ctx, post)
+		post.Slot, post.Root, post.Reply = commands.SlotThread, &root, commands.Reply{Links: []commands.Link{{Label: "Join", URL: "http://127.0.0.1:1/j/1"}}}
+		_, _ = b.console.Post(ctx, post)
+		post.Slot, post.Reply = commands.SlotPrivate, commands.Reply{Tone: commands.Good, Title: "You can start it"}
+		_, _ = b.console.Post(ctx, post)
+		b.console.Finished(b.outcome)
+	}()
+	return commands.Acceptance{}
+}
+
+func (b *fakeBot) Complete(_ context.Context, _ commands.Request, option, typed string) []commands.Choice {
+	all := []commands.Choice{{Value: "bili"}, {Value: "周五秀"}}
+	if option == "meeting" {
+		all = []commands.Choice{{Value: "1591620888"}}
+	}
+	return all
+}
+
+func start(bot *fakeBot, locale string, in io.Reader, out io.Writer) *Console {
+	c := New(Config{User: "Ada", Locale: locale, Sandbox: true}, bot, in, out, slog.New(slog.DiscardHandler))
+	bot.console = c
+	return c
+}
+
+// talk pipes lines in and returns what came out.
+func talk(t *testing.T, bot *fakeBot, locale string, lines ...string) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	err := start(bot, locale, strings.NewReader(strings.Join(lines, "\n")), &out).Run(t.Context())
+	return out.String(), err
+}
+
+func TestPipedLinesPrintTheThread(t *testing.T) {
+	for _, locale := range commands.Locales {
+		t.Run(locale, func(t *testing.T) {
+			bot := &fakeBot{outcome: "created"}
+			out, err := talk(t, bot, locale, "# a comment", "", "/meet 周会", "1", "２", "2", "2 yes", "", "/meet weekly\tsync")
+			golden(t, "", out)
+			require.ErrorIs(t, err, ErrFailed, "a button that asks first was not confirmed")
+			require.Len(t, bot.asked, 4)
+			first := bot.asked[0]
+			assert.Equal(t, "meet", first.Command)
+			assert.Equal(t, "周会", first.Text)
+			assert.Equal(t, commands.User{ID: "you", Name: "Ada", Locale: locale, Rights: commands.RightsKnown | commands.RightMeet | commands.RightPush}, first.User)
+			assert.Equal(t, commands.Place{Platform: commands.Console, Channel: "console"}, first.Place)
+			assert.True(t, strings.HasPrefix(first.ID, "console:"))
+			assert.Equal(t, commands.Action{Name: "qr", Arg: "systec:1"}, *bot.asked[1].Action)
+			assert.Equal(t, commands.Action{Name: "endyes", Arg: "systec:1"}, *bot.asked[2].Action)
+			assert.NotEqual(t, first.ID, bot.asked[1].ID)
+		})
+	}
+}
+
+func TestSuccessIsNoError(t *testing.T) {
+	_, err := talk(t, &fakeBot{outcome: "created"}, "en", "/meet a", "／meet b", "/MEET c", "/help", "quit", "/nope")
+	assert.NoError(t, err)
+}
+
+func TestWhatFailsIsAnError(t *testing.T) {
+	full := &commands.Reply{Tone: commands.Bad, Title: "The disk is full"}
+	for _, tt := range []struct {
+		name string
+		bot  *fakeBot
+		line string
+		want string
+	}{
+		{"Refused", &fakeBot{outcome: "refused"}, "/meet a", "│ a"},
+		{"Unknown", &fakeBot{outcome: "unknown"}, "/meet a", "│ a"},
+		{"NotAccepted", &fakeBot{refuse: full}, "/meet a", "The disk is full"},
+		{"FaultOfTheLine", &fakeBot{}, "/meet --x", "No option --x"},
+		{"NoSuchCommand", &fakeBot{}, "/zoom a", "There is no command /zoom"},
+		{"NotACommand", &fakeBot{}, "meet a", "There is no command meet"},
+		{"NoSuchButton", &fakeBot{}, "7", "There is no button 7"},
+		{"Form", &fakeBot{}, "/livepush", "/livepush --name NAME --key KEY"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			out, err := talk(t, tt.bot, "en", tt.line)
+			assert.ErrorIs(t, err, ErrFailed)
+			assert.Contains(t, out, tt.want)
+		})
+	}
+}
+
+func TestACommandThatHangsIsNotWaitedForWithoutEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out, err := talk(t, &fakeBot{hang: true}, "en", "/meet a")
+		assert.ErrorIs(t, err, ErrFailed)
+		assert.Contains(t, out, "Still at it")
+	})
+}
+
+func TestRunEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in, w := io.Pipe()
+		defer w.Close()
+		var out bytes.Buffer
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		assert.NoError(t, start(&fakeBot{}, "en", in, &out).Run(ctx))
+	})
+}
+
+func TestALineThatCannotBeReadIsAnError(t *testing.T) {
+	broken := errors.New("broken")
+	err := start(&fakeBot{}, "en", io.MultiReader(strings.NewReader("/help\n"), errReader{broken}), io.Discard).Run(t.Context())
+	assert.ErrorIs(t, err, broken)
+}
+
+type errReader struct{ err error }
+
+func (r errReader) Read([]byte) (int, error) { return 0, r.err }
+
+func TestAKeyIsNeitherEchoedNorRemembered(t *testing.T) {
+	for _, line := range []string{
+		"/livepush 123 --name a --url rtmp://host/live --key canary",
+		"/livepush 123 --key=canary",
+		"/livepush —key canary", // an em dash, as phones make one of two hyphens
+		"/livepush -- key canary",
+		"/livepush －－密钥 canary",
+		"/livepush --STREAM-KEY canary",
+		"/livepush 123 rtmps://host/live/canary",
+		"/livepush --url 'RTMP://host/live/canary'",
+	} {
+		assert.NotContains(t, masked(line), "canary", line)
+		out, _ := talk(t, &fakeBot{outcome: "set", refuse: &commands.Reply{}}, "en", line)
+		assert.NotContains(t, out, "canary", line)
+	}
+	for _, line := range []string{"/meet keynote", "/meet 周会 --live", "3", "/livepush to bili in 123"} {
+		assert.Equal(t, line, masked(line))
+	}
+}
+
+func TestAnEditIsShownWhenItChangesSomething(t *testing.T) {
+	var out bytes.Buffer
+	c := start(&fakeBot{}, "en", strings.NewReader(""), &out)
+	post := commands.Post{Slot: commands.SlotRoot, Reply: commands.Reply{Title: "Sync", Fields: []commands.Field{{Name: "State", Value: "ready"}}}}
+	root, err := c.Post(t.Context(), post)
+	require.NoError(t, err)
+	assert.Equal(t, root.Message, root.Place.Thread)
+
+	edit := post
+	edit.Slot, edit.Edit = commands.SlotEdit, &root
+	edit.Reply.Buttons = []commands.Button{{Label: "End"}}
+	before := out.Len()
+	got, err := c.Post(t.Context(), edit)
+	require.NoError(t, err)
+	assert.Equal(t, root, got)
+	assert.Equal(t, before, out.Len(), "nothing changed that is shown")
+
+	edit.Reply.Fields = []commands.Field{{Name: "State", Value: "running"}}
+	_, err = c.Post(t.Context(), edit)
+	require.NoError(t, err)
+	assert.Equal(t, "\n↻ #console changed\n│ Sync\n│ State  running\n", out.String()[before:])
+
+	for _, slot := range []commands.Slot{commands.SlotThreadPrivate, commands.SlotSettle} {
+		_, err = c.Post(t.Context(), commands.Post{Slot: slot})
+		assert.ErrorIs(t, err, commands.ErrSkip)
+	}
+}
+
+// typed is a person at a terminal, without one.
+type typed struct {
+	lines   []string
+	prompts []string
+	history []string
+}
+
+func (i *typed) line(_ context.Context, prompt string) (string, error) {
+	i.prompts = append(i.prompts, prompt)
+	if len(i.lines) == 0 {
+		return "", io.EOF
+	}
+	line := i.lines[0]
+	i.lines = i.lines[1:]
+	if line == "^C" {
+		return "", errInterrupted
+	}
+	if line == "^D" {
+		return "", io.EOF
+	}
+	return line, nil
+}
+
+func (i *typed) secret(ctx context.Context, prompt string) (string, error) {
+	return i.line(ctx, "hidden "+prompt)
+}
+func (i *typed) remember(line string) { i.history = append(i.history, line) }
+func (i *typed) close()               {}
+func (i *typed) above(out io.Writer, text string) error {
+	_, err := io.WriteString(out, text)
+	return err
+}
+
+func atTerminal(t *testing.T, bot *fakeBot, lines ...string) (*typed, string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	c := start(bot, "en", strings.NewReader(""), &out)
+	in := &typed{lines: lines}
+	c.input, c.piped = in, false
+	err := c.Run(t.Context())
+	return in, out.String(), err
+}
+
+func TestAFormAsksFieldByField(t *testing.T) {
+	bot := &fakeBot{outcome: "set"}
+	in, out, err := atTerminal(t, bot, "/livepush", "", "too long", "", "canary-key", "bili", "/meet a")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"› ", "  Name: ", "  Name: ", "hidden   Key: ", "hidden   Key: ", "  Name [too long]: ", "› ", "› "}, in.prompts)
+	assert.Contains(t, out, "✘ needed")
+	assert.Contains(t, out, "✘ at most 10 characters")
+	assert.Contains(t, out, "form bili 10")
+	assert.NotContains(t, out, "canary")
+	assert.Equal(t, []string{"/livepush", "/meet a"}, in.history, "what is typed into a form is not remembered")
+	require.NotNil(t, bot.asked[2].Form)
+	assert.Equal(t, "push", bot.asked[2].Form.Form)
+}
+
+func TestAFormCanBeLeft(t *testing.T) {
+	in, out, err := atTerminal(t, &fakeBot{}, "/livepush", "^D", "/help")
+	require.NoError(t, err)
+	assert.Contains(t, out, "Cancelled")
+	assert.Len(t, in.history, 2)
+
+	in, _, err = atTerminal(t, &fakeBot{}, "/livepush", "a", "^C", "/help")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"/help"}, in.lines, "Ctrl-C ends everything")
+}
+
+func TestATerminalFailsNoRun(t *testing.T) {
+	_, out, err := atTerminal(t, &fakeBot{outcome: "refused"}, "/nope", "/meet a")
+	require.NoError(t, err)
+	assert.Contains(t, out, "meetbot · SANDBOX")
+}
+
+func TestValuesOfForms(t *testing.T) {
+	choice := commands.FormField{Kind: commands.ChoiceField, Choices: []commands.Choice{{Label: "Bilibili", Value: "bili"}, {Label: "抖音", Value: "douyin"}}}
+	yesno := commands.FormField{Kind: commands.BoolField}
+	for _, tt := range []struct {
+		field commands.FormField
+		typed string
+		want  string
+		ok    bool
+	}{
+		{choice, "2", "douyin", true}, {choice, "BILI", "bili", true}, {choice, "抖音", "douyin", true}, {choice, "", "", true},
+		{choice, "3", "", false}, {choice, "0", "", false}, {choice, "x", "", false},
+		{yesno, "y", "true", true}, {yesno, "", "false", true}, {yesno, "否", "false", true}, {yesno, "maybe", "", false},
+		{commands.FormField{}, "as typed", "as typed", true},
+	} {
+		got, ok := valueOf(tt.field, tt.typed)
+		assert.Equal(t, tt.want, got, tt.typed)
+		assert.Equal(t, tt.ok, ok, tt.typed)
+	}
+	assert.Equal(t, "2", shown(choice, "douyin"))
+	assert.Equal(t, "n", shown(yesno, ""))
+}
+
+func TestCompletion(t *testing.T) {
+	c := start(&fakeBot{}, "en", strings.NewReader(""), io.Discard)
+	for _, tt := range []struct {
+		line     string
+		head     string
+		contains []string
+		only     bool
+	}{
+		{"", "", []string{"/meet ", "/livepush "}, true},
+		{"/m", "", []string{"/meet "}, true},
+		{"/meet l", "/meet ", []string{"list "}, true},
+		{"/meet --pro", "/meet ", []string{"--provider "}, true},
+		{"/meet --provider t", "/meet --provider ", []string{"tencent "}, true},
+		{"/meet --provider=t", "/meet --provider=", []string{"tencent "}, true},
+		{"/meet --record ", "/meet --record ", []string{"cloud ", "none "}, true},
+		{"/livepush to ", "/livepush to ", []string{"bili ", "周五秀 "}, false},
+		{"/livepush to 周", "/livepush to ", []string{"周五秀 "}, true},
+		{"/livepush status 1", "/livepush status ", []string{"1591620888 "}, true},
+		{"/meet end ", "/meet end ", []string{"1591620888 "}, false},
+		{"/zoom ", "/zoom ", nil, true},
+		{"meet l", "meet ", nil, true},
+		{"/meet　l", "/meet　", []string{"list "}, true},
+	} {
+		head, got, tail := c.complete(tt.line+"tail", len([]rune(tt.line)))
+		assert.Equal(t, tt.head, head, tt.line)
+		assert.Equal(t, "tail", tail)
+		if tt.only {
+			assert.ElementsMatch(t, tt.contains, got, tt.line)
+		} else {
+			assert.Subset(t, got, tt.contains, tt.line)
+		}
+	}
+}
+
+func FuzzLine(f *testing.F) {
+	for _, s := range []string{"/meet 周会", "3 yes", "／livepush --key x", "　", "/", "[1]"} {
+		f.Add(s, 2)
+	}
+	c := start(&fakeBot{refuse: &commands.Reply{}}, "en", strings.NewReader(""), io.Discard)
+	f.Fuzz(func(t *testing.T, line string, pos int) {
+		line = strings.TrimSpace(line)
+		if line == "" {
+			return
+		}
+		require.NoError(t, c.handle(t.Context(), line))
+		n := len([]rune(line))
+		pos = min(max(pos, 0), n)
+		head, _, tail := c.complete(line, pos)
+		require.True(t, strings.HasPrefix(string([]rune(line)[:pos]), head))
+		require.Equal(t, string([]rune(line)[pos:]), tail)
+	})
+}

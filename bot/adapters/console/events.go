@@ -1,0 +1,224 @@
+package console
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"unicode"
+
+	"meetbot/bot/commands"
+)
+
+const rights = commands.RightsKnown | commands.RightMeet | commands.RightPush
+
+// handle carries out one line: a command, or the number of a button. It returns
+// errInterrupted if the person left in the middle of a form, and no other error.
+func (c *Console) handle(ctx context.Context, line string) error {
+	if n, yes, ok := pressed(line); ok {
+		return c.press(ctx, n, yes)
+	}
+	command, text, ok := command(line)
+	if !ok {
+		c.show(c.unknown(line))
+		return nil
+	}
+	r := c.request()
+	r.Command, r.Text = command, text
+	return c.decide(ctx, r)
+}
+
+// request returns a request of the person's with a new ID.
+func (c *Console) request() commands.Request {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked++
+	return commands.Request{
+		ID:    fmt.Sprintf("%s:%s:%d", commands.Console, c.session, c.asked),
+		At:    c.cfg.Now(),
+		User:  commands.User{ID: userID, Name: c.cfg.User, Locale: c.cfg.Locale, Rights: rights},
+		Place: commands.Place{Platform: commands.Console, Channel: channel},
+	}
+}
+
+// decide does with a request what its parsing says.
+func (c *Console) decide(ctx context.Context, r commands.Request) error {
+	d := c.bot.Parse(r)
+	for {
+		switch {
+		case d.Reply != nil:
+			c.show(*d.Reply)
+			return nil
+		case d.Form != nil && c.piped:
+			c.fail()
+			c.print(c.style.formOnOneLine(c.t, maxWidth, *d.Form, r.Command))
+			return nil
+		case d.Form != nil:
+			form := *d.Form
+			submission, err := c.fill(ctx, form, nil, nil)
+			for err == nil {
+				r = c.request()
+				r.Form = submission
+				if d = c.bot.Parse(r); d.Faults == nil {
+					break
+				}
+				submission, err = c.fill(ctx, form, submission, d.Faults)
+			}
+			if err != nil {
+				return c.cancelled(err)
+			}
+		case d.Ask != nil:
+			c.accept(ctx, d)
+			return nil
+		default:
+			c.log.Error("request came to nothing", "request", r.ID)
+			c.fail()
+			return nil
+		}
+	}
+}
+
+func (c *Console) accept(ctx context.Context, d commands.Decision) {
+	c.mu.Lock()
+	c.open++
+	c.mu.Unlock()
+	a := c.bot.Accept(ctx, d)
+	if a.Reply != nil || a.Duplicate {
+		c.mu.Lock()
+		c.open--
+		c.mu.Unlock()
+		if a.Reply != nil {
+			c.fail()
+			c.show(*a.Reply)
+		}
+		return
+	}
+	if !c.wait(ctx) {
+		c.fail()
+		c.print(c.style.aside(c.t.T("console.still_working")))
+	}
+}
+
+// press does what a numbered button does.
+func (c *Console) press(ctx context.Context, n int, yes bool) error {
+	c.mu.Lock()
+	var b commands.Button
+	known := 0 < n && n <= len(c.buttons)
+	if known {
+		b = c.buttons[n-1]
+	}
+	c.mu.Unlock()
+	if !known {
+		c.show(commands.Reply{Tone: commands.Bad, Title: c.t.T("console.no_button", "Number", n)})
+		return nil
+	}
+	if b.Confirm != nil && !yes {
+		c.show(commands.Reply{Tone: commands.Warning, Title: b.Confirm.Title, Text: b.Confirm.Text + "\n\n" + c.t.T("console.confirm", "Line", fmt.Sprintf("%d yes", n), "Yes", b.Confirm.Yes)})
+		if c.piped {
+			c.fail() // nobody is there to confirm: it was not done
+		}
+		return nil
+	}
+	r := c.request()
+	r.Action = &b.Action
+	return c.decide(ctx, r)
+}
+
+var pressPattern = regexp.MustCompile(`(?i)^\[?(\d{1,4})\]?(?:\s+(yes|y|是|确认))?$`)
+
+// pressed reads "3", "[3]" and "3 yes".
+func pressed(line string) (n int, yes, ok bool) {
+	m := pressPattern.FindStringSubmatch(strings.Map(func(r rune) rune {
+		if '０' <= r && r <= '９' { // what a Chinese keyboard gives
+			return r - '０' + '0'
+		}
+		return r
+	}, line))
+	if m == nil {
+		return 0, false, false
+	}
+	n, _ = strconv.Atoi(m[1])
+	return n, m[2] != "", true
+}
+
+// command splits "/meet weekly sync", and reports whether there is such a command.
+func command(line string) (name, text string, ok bool) {
+	rest, slash := strings.CutPrefix(line, "/")
+	if !slash {
+		if rest, slash = strings.CutPrefix(line, "／"); !slash {
+			return "", "", false
+		}
+	}
+	name = rest
+	if i := strings.IndexFunc(rest, unicode.IsSpace); i >= 0 {
+		name, text = rest[:i], strings.TrimSpace(rest[i:])
+	}
+	name = strings.ToLower(name)
+	return name, text, slices.Contains(commandNames(), name)
+}
+
+var commandNames = sync.OnceValue(func() []string {
+	var names []string
+	for _, d := range commands.Declarations() {
+		if !slices.Contains(names, d.Command) {
+			names = append(names, d.Command)
+		}
+	}
+	return names
+})
+
+func (c *Console) unknown(line string) commands.Reply {
+	var all []string
+	for _, name := range commandNames() {
+		all = append(all, "/"+name, "/"+name+" help")
+	}
+	r := commands.Reply{Title: c.t.T("console.help"), Text: strings.Join(all, " · ") + "\n\n" + c.t.T("console.leave")}
+	switch word := strings.ToLower(strings.TrimLeft(line, "/／")); word {
+	case "help", "?", "h", "帮助", "？":
+		return r
+	}
+	r.Tone, r.Title = commands.Bad, c.t.T("console.unknown", "Command", firstWord(line))
+	return r
+}
+
+func firstWord(line string) string {
+	word := strings.Fields(line)[0]
+	if runes := []rune(word); len(runes) > 30 {
+		word = string(runes[:30]) + "…"
+	}
+	return word
+}
+
+func leave(line string) bool {
+	switch strings.ToLower(line) {
+	case "exit", "quit", "/exit", "/quit", ":q", "退出":
+		return true
+	}
+	return false
+}
+
+// keyPattern finds where a line may begin to give a stream key away: at an option that
+// takes one, or at a push address, whose path may end in one.
+var keyPattern = sync.OnceValue(func() *regexp.Regexp {
+	var names []string
+	for _, d := range commands.Declarations() {
+		for _, o := range d.Options {
+			if o.Kind == commands.KindSecret {
+				names = append(names, regexp.QuoteMeta(o.Name))
+				for _, a := range o.Aliases {
+					names = append(names, regexp.QuoteMeta(a))
+				}
+			}
+		}
+	}
+	return regexp.MustCompile(`(?i)(?:[-‐‑‒–—―−－]+\s*(?:` + strings.Join(names, "|") + `)|\brtmps?:)[\s\S]*`)
+})
+
+// masked returns the line without what may be a key, and the line itself where there is
+// none. It errs on the side of hiding.
+func masked(line string) string {
+	return keyPattern().ReplaceAllString(line, "••••••")
+}

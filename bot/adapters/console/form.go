@@ -1,0 +1,167 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"meetbot/bot/commands"
+)
+
+// fill asks for a form's values one by one. With faults it asks again for the fields
+// that were wrong, keeping the others as they were given.
+func (c *Console) fill(ctx context.Context, f commands.Form, given *commands.Submission, faults map[string]string) (*commands.Submission, error) {
+	s := &commands.Submission{Form: f.ID, Arg: f.Arg, Fields: map[string]string{}}
+	if given != nil {
+		for k, v := range given.Fields {
+			s.Fields[k] = v
+		}
+	} else {
+		c.print(c.style.formIntro(c.t, c.width(), f))
+	}
+	for _, field := range f.Fields {
+		fault := faults[field.Name]
+		if given != nil && fault == "" {
+			continue
+		}
+		value, err := c.ask(ctx, field, fault, s.Fields[field.Name])
+		if err != nil {
+			return nil, err
+		}
+		s.Fields[field.Name] = value
+	}
+	return s, nil
+}
+
+// ask asks for one value until it has the shape of its kind.
+func (c *Console) ask(ctx context.Context, f commands.FormField, fault, value string) (string, error) {
+	if value == "" {
+		value = f.Value
+	}
+	c.print(c.style.field(c.t, c.width(), f, fault))
+	for {
+		if f.Kind == commands.MaskedField {
+			typed, err := c.input.secret(ctx, "  "+plain(f.Label)+": ")
+			if err != nil || typed != "" || !f.Required {
+				return strings.TrimSpace(typed), err
+			}
+			c.print(c.style.fault(c.t.T("console.form.required")))
+			continue
+		}
+		label := "  " + plain(f.Label)
+		if value != "" {
+			label += " [" + plain(shown(f, value)) + "]"
+		}
+		typed, err := c.input.line(ctx, label+": ")
+		if err != nil {
+			return "", err
+		}
+		typed = strings.TrimSpace(typed)
+		if typed == "" {
+			typed = shown(f, value)
+		}
+		v, ok := valueOf(f, typed)
+		switch {
+		case !ok:
+			c.print(c.style.fault(c.t.T("console.form.choose")))
+		case v == "" && f.Required:
+			c.print(c.style.fault(c.t.T("console.form.required")))
+		default:
+			return v, nil
+		}
+	}
+}
+
+// shown is how a value is typed and shown.
+func shown(f commands.FormField, value string) string {
+	if f.Kind == commands.ChoiceField {
+		if i := slices.IndexFunc(f.Choices, func(c commands.Choice) bool { return c.Value == value }); i >= 0 {
+			return strconv.Itoa(i + 1)
+		}
+	}
+	if f.Kind == commands.BoolField {
+		if value == "true" {
+			return "y"
+		}
+		return "n"
+	}
+	return value
+}
+
+// valueOf is the value that was meant, and whether there is one.
+func valueOf(f commands.FormField, typed string) (string, bool) {
+	switch f.Kind {
+	case commands.ChoiceField:
+		if typed == "" {
+			return "", true
+		}
+		if n, err := strconv.Atoi(typed); err == nil && 0 < n && n <= len(f.Choices) {
+			return f.Choices[n-1].Value, true
+		}
+		for _, c := range f.Choices {
+			if strings.EqualFold(typed, c.Value) || strings.EqualFold(typed, c.Label) {
+				return c.Value, true
+			}
+		}
+		return "", false
+	case commands.BoolField:
+		switch strings.ToLower(typed) {
+		case "y", "yes", "true", "是":
+			return "true", true
+		case "", "n", "no", "false", "否":
+			return "false", true
+		}
+		return "", false
+	}
+	return typed, true
+}
+
+func (c *Console) cancelled(err error) error {
+	if errors.Is(err, io.EOF) {
+		c.print("\n" + c.style.aside(c.t.T("console.form.cancelled")))
+		return nil
+	}
+	return errInterrupted
+}
+
+// formOnOneLine says how to give a form's values where nobody can be asked for them.
+func (s style) formOnOneLine(t commands.Text, width int, f commands.Form, command string) string {
+	verb := commands.VerbPush
+	switch {
+	case command == "meet":
+		verb = commands.VerbMeet
+	case f.ID == "save":
+		verb = commands.VerbPushSave
+	}
+	var usage []string
+	for _, d := range commands.Declarations() {
+		if d.Verb != verb {
+			continue
+		}
+		usage = append(usage, strings.TrimSpace("/"+d.Command+" "+d.Name))
+		for _, o := range d.Options {
+			switch {
+			case !slices.ContainsFunc(f.Fields, func(field commands.FormField) bool { return field.Name == o.Name }):
+			case o.Position > 0:
+				usage = append(usage, strings.ToUpper(o.Name))
+			case o.Kind == commands.KindBool:
+				usage = append(usage, "[--"+o.Name+"]")
+			default:
+				usage = append(usage, fmt.Sprintf("--%s %s", o.Name, strings.ToUpper(o.Name)))
+			}
+		}
+	}
+	r := commands.Reply{Tone: commands.Bad, Title: f.Title, Text: t.T("console.form.one_line") + "\n\n" + strings.Join(usage, " ")}
+	for _, field := range f.Fields {
+		hint := field.Hint
+		if field.Required {
+			hint = strings.TrimSuffix(t.T("console.form.required")+" · "+hint, " · ")
+		}
+		r.Fields = append(r.Fields, commands.Field{Name: field.Label, Value: hint})
+	}
+	return s.message(t, view{width: width, header: header{kind: private}}, r)
+}

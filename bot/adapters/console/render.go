@@ -1,0 +1,438 @@
+package console
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode"
+
+	"github.com/mattn/go-runewidth"
+	"github.com/mdp/qrterminal/v3"
+
+	"meetbot/bot/commands"
+)
+
+const (
+	minWidth = 40  // columns; below, lines are left to the terminal to break
+	maxWidth = 100 // longer lines are hard to read
+)
+
+// style says how text is marked.
+type style struct{ color bool }
+
+// The marks are SGR parameters:
+// https://www.ecma-international.org/publications-and-standards/standards/ecma-48/.
+const (
+	bold   = "1"
+	dim    = "2"
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+	cyan   = "36"
+)
+
+func (s style) mark(text string, sgr string) string {
+	if !s.color || text == "" || sgr == "" {
+		return text
+	}
+	return "\x1b[" + sgr + "m" + text + "\x1b[0m"
+}
+
+func (s style) tone(t commands.Tone) (sgr, sign string) {
+	switch t {
+	case commands.Good:
+		return green, "✔ "
+	case commands.Warning:
+		return yellow, "▲ "
+	case commands.Bad:
+		return red, "✘ "
+	}
+	return cyan, ""
+}
+
+type headerKind int
+
+const (
+	everyone headerKind = iota // the channel's message
+	thread                     // beneath it
+	private                    // the requester alone
+	changed                    // the channel's message, edited
+)
+
+type header struct {
+	kind    headerKind
+	follows bool // the thread's root message is right above
+}
+
+// view says where a message is shown.
+type view struct {
+	header header
+	width  int
+	number func(commands.Button) int // nil: without buttons
+	brief  bool                      // without links and buttons
+}
+
+// message renders one message, with a blank line before it unless it continues a thread.
+func (s style) message(t commands.Text, v view, r commands.Reply) string {
+	sgr, sign := s.tone(r.Tone)
+	var head string
+	indent, bar := "", "│"
+	switch v.header.kind {
+	case everyone:
+		head = s.mark("#"+channel, bold)
+	case thread:
+		head, indent = s.mark("╰─ "+t.T("console.thread"), dim), "   "
+	case private:
+		head, bar = s.mark("◇ "+t.T("console.private"), bold), "┊"
+	case changed:
+		head = s.mark("↻ #"+channel, bold) + " " + s.mark(t.T("console.changed"), dim)
+	}
+	b := block{style: s, width: v.width - len(indent) - 2}
+	if r.Title != "" {
+		for i, l := range wrap(sign+plain(r.Title), b.width) {
+			rest, signed := strings.CutPrefix(l, sign)
+			if i == 0 && signed {
+				b.add(s.mark(sign, sgr) + s.mark(rest, bold))
+			} else {
+				b.add(s.mark(l, bold))
+			}
+		}
+	}
+	b.paragraphs(r.Text)
+	b.table(rows(r, v.brief))
+	if r.Copy != "" {
+		b.gap()
+		for l := range strings.SplitSeq(plain(r.Copy), "\n") {
+			b.add(strings.TrimRight(l, " "))
+		}
+	}
+	if r.QR != "" {
+		b.qr(t, r.QR)
+		b.wrapped(r.QRCaption, "")
+	}
+	if len(r.Mentions) > 0 {
+		var names []string
+		for _, u := range r.Mentions {
+			names = append(names, mention(u))
+		}
+		b.gap()
+		b.wrapped(strings.Join(names, " "), "")
+	}
+	if v.number != nil && !v.brief {
+		b.buttons(r.Buttons, v.number)
+	}
+	b.wrapped(r.Note, dim)
+
+	var out strings.Builder
+	if v.header.kind != thread || !v.header.follows {
+		out.WriteByte('\n')
+	}
+	out.WriteString(head + "\n")
+	for _, l := range b.lines {
+		out.WriteString(indent + s.mark(bar, sgr))
+		if l != "" {
+			out.WriteString(" " + l)
+		}
+		out.WriteByte('\n')
+	}
+	return out.String()
+}
+
+// row is a labelled value. A URL is never broken: it has to stay one to be clicked.
+type row struct {
+	name, value string
+	url         bool
+}
+
+func rows(r commands.Reply, brief bool) []row {
+	var all []row
+	for _, f := range r.Fields {
+		value := f.Value
+		if f.User != nil {
+			value = mention(*f.User)
+		}
+		all = append(all, row{f.Name, value, false})
+	}
+	if brief {
+		return all
+	}
+	for _, l := range r.Links {
+		all = append(all, row{l.Label, l.URL, true})
+	}
+	for _, f := range r.Secrets {
+		all = append(all, row{f.Name, f.Value.Reveal(), f.Link})
+	}
+	return all
+}
+
+func mention(u commands.User) string {
+	if u.Name != "" {
+		return "@" + plain(u.Name)
+	}
+	return "@" + plain(u.ID)
+}
+
+// block collects the lines of a message.
+type block struct {
+	style style
+	width int
+	lines []string
+}
+
+func (b *block) add(l string) { b.lines = append(b.lines, l) }
+
+// gap adds an empty line between parts.
+func (b *block) gap() {
+	if len(b.lines) > 0 && b.lines[len(b.lines)-1] != "" {
+		b.add("")
+	}
+}
+
+func (b *block) wrapped(text, sgr string) {
+	if text == "" {
+		return
+	}
+	for _, l := range wrap(plain(text), b.width) {
+		b.add(b.style.mark(l, sgr))
+	}
+}
+
+func (b *block) paragraphs(text string) {
+	for p := range strings.SplitSeq(plain(text), "\n") {
+		switch {
+		case p != "":
+			b.wrapped(p, "")
+		case text != "":
+			b.gap()
+		}
+	}
+}
+
+// maxLabel is how wide the labels' column may be.
+const maxLabel = 24
+
+func (b *block) table(all []row) {
+	column := 0
+	for i := range all {
+		all[i].name = oneLine(all[i].name)
+		column = min(max(column, width(all[i].name)), maxLabel)
+	}
+	if len(all) > 0 && len(b.lines) > 1 {
+		b.gap()
+	}
+	for _, r := range all {
+		label := b.style.mark(r.name, dim) + strings.Repeat(" ", max(column-width(r.name), 0)) + "  "
+		if r.url {
+			b.add(label + b.style.mark(oneLine(r.value), "4"))
+			continue
+		}
+		indent := strings.Repeat(" ", column+2)
+		first := true
+		for p := range strings.SplitSeq(plain(r.value), "\n") {
+			for _, l := range wrap(p, max(b.width-column-2, 20)) {
+				if first {
+					b.add(label + l)
+				} else {
+					b.add(indent + l)
+				}
+				first = false
+			}
+		}
+	}
+}
+
+func (b *block) buttons(all []commands.Button, number func(commands.Button) int) {
+	if len(all) == 0 {
+		return
+	}
+	b.gap()
+	line, used := "", 0
+	for _, button := range all {
+		sgr := cyan
+		if button.Danger {
+			sgr = red
+		}
+		sign := fmt.Sprintf("[%d]", number(button))
+		label := oneLine(button.Label)
+		w := len(sign) + 1 + width(label)
+		if used > 0 && used+3+w > b.width {
+			b.add(line)
+			line, used = "", 0
+		}
+		if used > 0 {
+			line, used = line+"   ", used+3
+		}
+		line, used = line+b.style.mark(sign, bold+";"+sgr)+" "+label, used+w
+	}
+	b.add(line)
+}
+
+// qrQuiet is the light border in modules that readers want around a code: ISO/IEC 18004
+// asks for four.
+const qrQuiet = 4
+
+func (b *block) qr(t commands.Text, text string) {
+	var code strings.Builder
+	qrterminal.GenerateWithConfig(text, qrterminal.Config{
+		Level: qrterminal.L, Writer: &code, HalfBlocks: true, QuietZone: qrQuiet,
+		BlackChar: qrterminal.BLACK_BLACK, WhiteBlackChar: qrterminal.WHITE_BLACK,
+		WhiteChar: qrterminal.WHITE_WHITE, BlackWhiteChar: qrterminal.BLACK_WHITE,
+	})
+	b.gap()
+	for l := range strings.SplitSeq(strings.TrimRight(code.String(), "\n"), "\n") {
+		if width(l) > b.width {
+			b.wrapped(t.T("console.narrow"), "")
+			b.add(oneLine(text))
+			return
+		}
+		// The blocks are the light modules. White on black whatever the terminal's colours,
+		// since not every reader takes an inverted code.
+		b.add(b.style.mark(l, "97;40"))
+	}
+	b.gap()
+}
+
+// greeting is what a person sees first.
+func (s style) greeting(t commands.Text, sandbox bool) string {
+	var b strings.Builder
+	b.WriteString(s.mark("meetbot", bold+";"+cyan))
+	if sandbox {
+		b.WriteString(" · " + s.mark(t.T("sandbox.note"), yellow))
+	}
+	b.WriteString("\n\n")
+	for _, try := range []struct{ line, what string }{
+		{t.T("console.try.meet"), "console.try.meet.what"},
+		{t.T("console.try.tencent"), "console.try.tencent.what"},
+		{"/livepush", "console.try.livepush.what"},
+		{"/meet help", "console.try.help.what"},
+	} {
+		pad := strings.Repeat(" ", max(38-width(try.line), 1))
+		b.WriteString("  " + s.mark(try.line, bold) + pad + s.mark(t.T(try.what), dim) + "\n")
+	}
+	b.WriteString("\n" + s.mark(t.T("console.leave"), dim) + "\n\n")
+	return b.String()
+}
+
+// echo shows a line that came from a pipe.
+func (s style) echo(line string) string { return "\n" + prompt + s.mark(oneLine(line), bold) + "\n" }
+
+func (s style) aside(text string) string { return "\n" + s.mark(text, dim) + "\n" }
+
+func (s style) fault(text string) string { return s.mark("  ✘ "+plain(text), red) + "\n" }
+
+func (s style) formIntro(t commands.Text, width int, f commands.Form) string {
+	return s.message(t, view{width: width, header: header{kind: private}}, commands.Reply{
+		Title: f.Title, Text: f.Intro, Note: t.T("console.form.how"),
+	})
+}
+
+// field shows what is asked, above the line where it is answered.
+func (s style) field(t commands.Text, width int, f commands.FormField, fault string) string {
+	var b strings.Builder
+	b.WriteByte('\n')
+	if fault != "" {
+		b.WriteString(s.fault(fault))
+	}
+	hint := f.Hint
+	if f.Kind == commands.MaskedField {
+		hint = strings.TrimSuffix(t.T("console.form.hidden")+" "+hint, " ")
+	}
+	if f.Placeholder != "" {
+		hint = strings.TrimPrefix(hint+" · "+f.Placeholder, " · ")
+	}
+	if hint != "" {
+		for _, l := range wrap(plain(hint), width-4) {
+			b.WriteString("  " + s.mark(l, dim) + "\n")
+		}
+	}
+	for i, c := range f.Choices {
+		fmt.Fprintf(&b, "  %s %s\n", s.mark(fmt.Sprintf("%2d", i+1), cyan), oneLine(c.Label))
+	}
+	return b.String()
+}
+
+// escapes are whole control sequences, so that nothing of them is left to be read.
+var escapes = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]|\x{9b}[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x{9d}\x{90}])[^\x07\x1b\x{9c}]*(?:\x07|\x1b\\|\x{9c})?|\x1b[ -/]*[0-~]?`)
+
+// plain is text that somebody wrote, without anything by which it could move the cursor,
+// change colours, the clipboard or the title, or turn around what stands next to it.
+func plain(text string) string {
+	if strings.IndexFunc(text, func(r rune) bool { return r < ' ' || r >= 0x7f }) < 0 {
+		return text
+	}
+	text = escapes.ReplaceAllString(text, "")
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n':
+			return r
+		case r == '\t':
+			return ' '
+		case unicode.IsControl(r), unicode.Is(unicode.Bidi_Control, r), r == unicode.ReplacementChar:
+			return -1
+		}
+		return r
+	}, text)
+}
+
+func oneLine(text string) string { return strings.Join(strings.Fields(plain(text)), " ") }
+
+// columns counts as terminals outside of old Asian ones do: ambiguous signs are narrow.
+var columns = &runewidth.Condition{StrictEmojiNeutral: true}
+
+func width(text string) int { return columns.StringWidth(text) }
+
+// wrap breaks a line at blanks, and between characters that are two columns wide, which
+// are written without blanks. A longer word stays whole: it may be a URL.
+func wrap(text string, limit int) []string {
+	lines := []string{""}
+	used := 0
+	put := func(word string, blank bool) {
+		w := width(word)
+		last := &lines[len(lines)-1]
+		switch {
+		case *last == "":
+			*last, used = word, w
+		case used+w+btoi(blank) > limit:
+			lines, used = append(lines, word), w
+		case blank:
+			*last, used = *last+" "+word, used+1+w
+		default:
+			*last, used = *last+word, used+w
+		}
+	}
+	for word := range strings.FieldsSeq(text) {
+		blank := true
+		rest := word
+		for rest != "" {
+			n := breakable(rest)
+			put(rest[:n], blank)
+			rest, blank = rest[n:], false
+		}
+	}
+	return lines
+}
+
+// breakable returns how many bytes of a word have to stay together.
+func breakable(word string) int {
+	wide := false
+	for i, r := range word {
+		w := runewidth.RuneWidth(r) == 2
+		if i > 0 && (w || wide) && !noBreakBefore(r) {
+			return i
+		}
+		wide = w
+	}
+	return len(word)
+}
+
+// noBreakBefore: a line does not begin with closing punctuation, nor within one character.
+func noBreakBefore(r rune) bool {
+	return unicode.In(r, unicode.Pe, unicode.Pf, unicode.Po, unicode.Mn, unicode.Me, unicode.Cf, unicode.Variation_Selector)
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,143 @@
+package console
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"syscall"
+
+	"github.com/peterh/liner"
+)
+
+const prompt = "› "
+
+// errInterrupted is returned when the person pressed Ctrl-C.
+var errInterrupted = errors.New("interrupted")
+
+// input is where lines come from. Its methods but above are called from one goroutine.
+type input interface {
+	// line returns the next line, or io.EOF, errInterrupted, or the context's error.
+	line(ctx context.Context, prompt string) (string, error)
+	// secret is line without an echo.
+	secret(ctx context.Context, prompt string) (string, error)
+	remember(line string)
+	// above writes text where it does not disturb the line being typed.
+	above(out io.Writer, text string) error
+	close()
+}
+
+// maxLine is more than a command may have, so that the bot can say that it is too long.
+const maxLine = 1 << 20
+
+// pipe reads plain lines.
+type pipe struct{ lines *bufio.Scanner }
+
+func newPipe(in io.Reader) *pipe {
+	s := bufio.NewScanner(in)
+	s.Buffer(nil, maxLine)
+	return &pipe{s}
+}
+
+func (p *pipe) line(ctx context.Context, _ string) (string, error) {
+	return within(ctx, func() (string, error) {
+		if p.lines.Scan() {
+			return p.lines.Text(), nil
+		}
+		if err := p.lines.Err(); err != nil {
+			return "", err
+		}
+		return "", io.EOF
+	})
+}
+
+func (p *pipe) secret(ctx context.Context, prompt string) (string, error) { return p.line(ctx, prompt) }
+func (p *pipe) remember(string)                                           {}
+func (p *pipe) close()                                                    {}
+
+func (p *pipe) above(out io.Writer, text string) error {
+	_, err := io.WriteString(out, text)
+	return err
+}
+
+// within returns what read does, or the context's error when that comes first. A read of
+// the terminal cannot be ended; it is left behind, and the process ends soon after.
+func within(ctx context.Context, read func() (string, error)) (string, error) {
+	type result struct {
+		line string
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		line, err := read()
+		done <- result{line, err}
+	}()
+	select {
+	case r := <-done:
+		return r.line, r.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// editor edits lines on the process's own terminal.
+type editor struct {
+	state *liner.State
+
+	mu     sync.Mutex
+	typing bool   // a line is being typed
+	hidden string // the prompt, where what is typed is not shown
+}
+
+func newEditor(complete liner.WordCompleter) *editor {
+	s := liner.NewLiner()
+	s.SetCtrlCAborts(true)
+	s.SetBeep(false)
+	s.SetTabCompletionStyle(liner.TabPrints)
+	s.SetWordCompleter(complete)
+	return &editor{state: s}
+}
+
+func (e *editor) line(ctx context.Context, prompt string) (string, error) {
+	return e.read(ctx, "", func() (string, error) { return e.state.Prompt(prompt) })
+}
+
+func (e *editor) secret(ctx context.Context, prompt string) (string, error) {
+	return e.read(ctx, prompt, func() (string, error) { return e.state.PasswordPrompt(prompt) })
+}
+
+func (e *editor) read(ctx context.Context, hidden string, read func() (string, error)) (string, error) {
+	e.set(true, hidden)
+	defer e.set(false, "")
+	line, err := within(ctx, read)
+	if errors.Is(err, liner.ErrPromptAborted) {
+		err = errInterrupted
+	}
+	return line, err
+}
+
+func (e *editor) set(typing bool, hidden string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.typing, e.hidden = typing, hidden
+}
+
+func (e *editor) remember(line string) { e.state.AppendHistory(line) }
+
+// above clears the line being typed, writes, and lets the editor draw its line again,
+// which it does when the window seems to have changed.
+func (e *editor) above(out io.Writer, text string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.typing {
+		text = "\r\x1b[J" + text + e.hidden
+	}
+	_, err := io.WriteString(out, text)
+	if e.typing && e.hidden == "" && err == nil {
+		err = syscall.Kill(syscall.Getpid(), syscall.SIGWINCH)
+	}
+	return err
+}
+
+func (e *editor) close() { _ = e.state.Close() } // puts the terminal back as it was
