@@ -216,6 +216,8 @@ func TestRepostingWithTheOtherEnable(t *testing.T) {
 		}
 		_, c = p.setPush(id, "operator", with(with(entry, "enable_push_addres", false), "push_password", "other"))
 		assert.Equal(t, 400004, c, "another key is another entry at the same address")
+		_, c = p.setPush(id, "operator", with(with(entry, "enable_push_addres", !p.s.Pushes(id)[0].Enabled), "platform_type", 1))
+		assert.Equal(t, 400004, c, "so is another platform")
 	}
 }
 

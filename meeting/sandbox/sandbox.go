@@ -227,6 +227,7 @@ func (s *Server) TencentURL() string { return s.url }
 
 // ServeHTTP serves both APIs and the pages.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat)) // of the same clock as the check of timestamps
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		http.Error(w, "request body too large or broken off", http.StatusRequestEntityTooLarge)

@@ -263,3 +263,11 @@ func TestConcurrentUse(t *testing.T) {
 	assert.Equal(t, 5, p.s.Created("3"))
 	assert.Equal(t, 40, p.s.Calls(sandbox.SystecInstant))
 }
+
+func TestDateHeaderIsOfTheServersClock(t *testing.T) {
+	p := start(t, sandbox.Config{})
+	p.clock.Advance(time.Hour)
+	resp, _, err := p.do(p.systecRequest("/licensing", p.form()))
+	require.NoError(t, err)
+	assert.Equal(t, epoch.Add(time.Hour).Format(http.TimeFormat), resp.Header.Get("Date"))
+}
