@@ -1,0 +1,716 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/jobs"
+	"meetbot/config/secret"
+	"meetbot/meeting"
+)
+
+const (
+	canaryStart = "https://start.example/s/1?zak=canary-start"
+	canaryHost  = "765418"
+)
+
+// fakeProvider is a meeting provider in memory. Its faults are set by tests.
+type fakeProvider struct {
+	mu       sync.Mutex
+	provider meeting.Provider
+	meetings map[string]*meeting.Meeting
+	pushes   map[string][]meeting.PushTarget
+	created  int
+	sets     int
+	fail     func(op string) error // before anything is done
+	after    func(op string) error // after it is done: a lost answer
+}
+
+func newFake(p meeting.Provider) *fakeProvider {
+	return &fakeProvider{provider: p, meetings: map[string]*meeting.Meeting{}, pushes: map[string][]meeting.PushTarget{}}
+}
+
+func (f *fakeProvider) do(op string, act func() error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail != nil {
+		if err := f.fail(op); err != nil {
+			return err
+		}
+	}
+	if err := act(); err != nil {
+		return err
+	}
+	if f.after != nil {
+		return f.after(op)
+	}
+	return nil
+}
+
+func refusal(kind error, reason meeting.Reason) error {
+	return &meeting.APIError{Provider: meeting.Tencent, Op: "test", Err: kind, Reason: reason}
+}
+
+func (f *fakeProvider) Create(_ context.Context, in meeting.Instant) (m meeting.Meeting, err error) {
+	err = f.do("create", func() error {
+		f.created++
+		id := fmt.Sprintf("15916208%02d", f.created)
+		m = meeting.Meeting{
+			Ref: meeting.Ref{Provider: f.provider, ID: id}, Code: id, Topic: in.Topic, State: meeting.StateReady,
+			JoinURL: "https://join.example/j/" + id, UserKey: in.UserKey, Start: in.Start, End: in.Start.Add(in.Duration),
+		}
+		if in.Live != nil && *in.Live {
+			m.Live, m.WatchURL = true, "https://watch.example/l/"+id
+		}
+		switch f.provider {
+		case meeting.Systec:
+			m.StartURL, m.HostKey = secret.New(canaryStart), secret.New(canaryHost)
+		case meeting.Tencent:
+			m.Creator, m.HostKey = in.Account, in.HostKey
+		}
+		f.meetings[id] = &m
+		return nil
+	})
+	return m, err
+}
+
+func (f *fakeProvider) Get(_ context.Context, _, id string) (m meeting.Meeting, err error) {
+	err = f.do("get", func() error {
+		got, ok := f.meetings[id]
+		if !ok {
+			return refusal(meeting.ErrNotFound, meeting.ReasonMeeting)
+		}
+		m = *got
+		return nil
+	})
+	return m, err
+}
+
+func (f *fakeProvider) List(_ context.Context, _, userKey string) (ms []meeting.Meeting, err error) {
+	err = f.do("list", func() error {
+		for _, m := range f.meetings {
+			if userKey == "" || m.UserKey == userKey {
+				ms = append(ms, *m)
+			}
+		}
+		return nil
+	})
+	return ms, err
+}
+
+func (f *fakeProvider) End(_ context.Context, _, id string) error {
+	return f.do("end", func() error { f.meetings[id].State = meeting.StateEnded; return nil })
+}
+
+// fakeTencent also takes push addresses.
+type fakeTencent struct{ *fakeProvider }
+
+func (f fakeTencent) ByCode(ctx context.Context, account, code string) (meeting.Meeting, error) {
+	return f.Get(ctx, account, code)
+}
+
+func (f fakeTencent) SetPush(_ context.Context, _, id string, p meeting.PushTarget) error {
+	return f.do("set_push", func() error {
+		f.sets++
+		f.pushes[id] = append(slices.DeleteFunc(f.pushes[id], func(h meeting.PushTarget) bool { return h.URL == p.URL }), p)
+		return nil
+	})
+}
+
+func (f fakeTencent) Pushes(_ context.Context, _, id string) (ps []meeting.PushTarget, err error) {
+	err = f.do("pushes", func() error { ps = slices.Clone(f.pushes[id]); return nil })
+	return ps, err
+}
+
+// fakeSystec also gives fresh start links.
+type fakeSystec struct{ *fakeProvider }
+
+func (f fakeSystec) StartURL(context.Context, string) (secret.String, error) {
+	return secret.New(canaryStart + "-fresh"), nil
+}
+
+// room records what was posted on a platform.
+type room struct {
+	mu    sync.Mutex
+	posts []Post
+	fail  func(Post) error
+	n     int
+}
+
+func (r *room) Post(_ context.Context, p Post) (Receipt, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.fail != nil {
+		if err := r.fail(p); err != nil {
+			return Receipt{}, err
+		}
+	}
+	r.posts = append(r.posts, p)
+	r.n++
+	at := p.Place
+	if p.Slot == SlotRoot && at.Thread == "" {
+		at.Thread = fmt.Sprint("t", r.n)
+	}
+	return Receipt{Place: at, Message: fmt.Sprint("m", r.n)}, nil
+}
+
+func (r *room) take() []Post {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	posts := r.posts
+	r.posts = nil
+	return posts
+}
+
+// world is a bot with everything around it in memory, inside a synctest bubble.
+type world struct {
+	t       *testing.T
+	bot     *Bot
+	store   *jobs.Store
+	systec  *fakeProvider
+	tencent *fakeProvider
+	room    *room
+	next    int
+}
+
+var (
+	channel = Place{Platform: Slack, Team: "T1", Channel: "C1"}
+	ada   = User{ID: "U1", Name: "Ada", Rights: RightsKnown | RightMeet | RightPush}
+	ben     = User{ID: "U2", Name: "Ben", Rights: RightsKnown | RightMeet | RightPush}
+	mal = User{ID: "U3", Name: "Mallory", Rights: RightsKnown}
+)
+
+// inWorld runs f in a bubble, with a bot that runs.
+func inWorld(t *testing.T, configure func(*Config), f func(*world)) {
+	synctest.Test(t, func(t *testing.T) {
+		store, err := jobs.OpenMemory(jobs.Config{})
+		require.NoError(t, err)
+		w := &world{t: t, store: store, systec: newFake(meeting.Systec), tencent: newFake(meeting.Tencent), room: &room{}}
+		cfg := Config{
+			Parser: ParserConfig{Locale: "en", Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec},
+			Providers: map[meeting.Provider]Provider{
+				meeting.Systec: fakeSystec{w.systec}, meeting.Tencent: fakeTencent{w.tencent},
+			},
+		}
+		if configure != nil {
+			configure(&cfg)
+		}
+		w.bot = NewBot(cfg, store)
+		w.bot.Attach(Slack, w.room)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- store.Run(ctx, w.bot) }()
+		defer func() {
+			cancel()
+			assert.NoError(t, <-done)
+			assert.NoError(t, store.Close())
+		}()
+		f(w)
+	})
+}
+
+// settle lets everything that is due happen, but no timer of more than a few seconds.
+func (w *world) settle() []Post {
+	time.Sleep(5 * time.Second)
+	synctest.Wait()
+	return w.room.take()
+}
+
+// say has a person type a line and returns what was posted.
+func (w *world) say(u User, at Place, line string) []Post {
+	w.t.Helper()
+	command, text, _ := strings.Cut(line, " ")
+	d := w.bot.Parse(w.request(u, at, Request{Command: strings.TrimPrefix(command, "/"), Text: text}))
+	return w.do(d, u, at)
+}
+
+func (w *world) request(u User, at Place, r Request) Request {
+	w.next++
+	r.ID, r.At, r.User, r.Place = fmt.Sprintf("slack:test:%d", w.next), time.Now(), u, at
+	return r
+}
+
+func (w *world) do(d Decision, u User, at Place) []Post {
+	w.t.Helper()
+	if d.Reply != nil {
+		return []Post{{Slot: SlotPrivate, Place: at, User: u, Reply: *d.Reply}}
+	}
+	require.NotNil(w.t, d.Ask, "%+v", d)
+	require.Zero(w.t, w.bot.Accept(w.t.Context(), d))
+	return w.settle()
+}
+
+// press has a person press the button with that label in one of the posts.
+func (w *world) press(u User, at Place, posts []Post, verb Verb) []Post {
+	w.t.Helper()
+	for _, p := range posts {
+		for _, b := range p.Reply.Buttons {
+			if b.Action.Name == string(verb) {
+				return w.do(w.bot.Parse(w.request(u, at, Request{Action: &b.Action})), u, at)
+			}
+		}
+	}
+	require.Failf(w.t, "no such button", "%s in %s", verb, describe(posts))
+	return nil
+}
+
+func slots(posts []Post) []Slot {
+	var s []Slot
+	for _, p := range posts {
+		s = append(s, p.Slot)
+	}
+	return s
+}
+
+func find(t *testing.T, posts []Post, s Slot) Post {
+	t.Helper()
+	for _, p := range posts {
+		if p.Slot == s {
+			return p
+		}
+	}
+	require.Failf(t, "no such post", "%s in %s", s, describe(posts))
+	return Post{}
+}
+
+func describe(posts []Post) string {
+	var b strings.Builder
+	for _, p := range posts {
+		fmt.Fprintf(&b, "\n%s: %s | %s | %v | %v", p.Slot, p.Reply.Title, p.Reply.Text, p.Reply.Fields, p.Reply.Links)
+	}
+	return b.String()
+}
+
+// revealed is everything a post would show, secrets in clear.
+func revealed(p Post) string {
+	s := fmt.Sprintf("%+v", p.Reply)
+	for _, f := range p.Reply.Secrets {
+		s += f.Value.Reveal()
+	}
+	return s
+}
+
+func requireNoSecretsInPublic(t *testing.T, posts []Post) {
+	t.Helper()
+	for _, p := range posts {
+		if !p.Slot.Private() {
+			for _, canary := range []string{canaryStart, canaryHost, "canary-key"} {
+				require.NotContains(t, revealed(p), canary, "%s", p.Slot)
+			}
+		}
+	}
+}
+
+func TestMeetPostsRootThreadAndPrivateLinks(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		posts := w.say(ada, channel, "/meet 周会 --live")
+		require.Equal(t, []Slot{SlotRoot, SlotThread, SlotThreadPrivate, SlotPrivate}, slots(posts))
+		requireNoSecretsInPublic(t, posts)
+
+		root := posts[0]
+		assert.Equal(t, "周会", root.Reply.Title)
+		assert.Equal(t, []Link{{"Join", "https://join.example/j/1591620801"}, {"Watch", "https://watch.example/l/1591620801"}}, root.Reply.Links)
+		assert.Equal(t, &Receipt{Place: Place{Platform: Slack, Team: "T1", Channel: "C1", Thread: "t1"}, Message: "m1"}, posts[1].Root)
+		assert.Contains(t, revealed(posts[2]), canaryStart)
+		assert.Contains(t, revealed(posts[3]), canaryStart)
+		assert.Equal(t, 1, w.systec.created)
+
+		keys := map[string]bool{}
+		for _, p := range posts {
+			assert.LessOrEqual(t, len(p.Key), 25)
+			keys[p.Key] = true
+		}
+		assert.Len(t, keys, len(posts))
+	})
+}
+
+func TestAFinishedJobKeepsNoSecrets(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		d := w.bot.Parse(w.request(ada, channel, Request{Command: "meet", Text: "x", Origin: []byte("canary-origin")}))
+		require.Len(t, w.do(d, ada, channel), 4)
+		j, err := w.store.Get(w.t.Context(), jobID(d.Request))
+		require.NoError(t, err)
+		assert.Equal(t, jobs.Done, j.State)
+		assert.Equal(t, "created", j.Outcome)
+		kept := string(j.Data)
+		for _, item := range j.Outbox {
+			kept += string(item.Body) + string(item.Receipt)
+		}
+		for _, canary := range []string{canaryStart, canaryHost, "canary-origin"} {
+			assert.NotContains(t, kept, canary)
+		}
+	})
+}
+
+func TestTheSameWishIsOneMeeting(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		first := w.request(ada, channel, Request{Command: "meet", Text: "sync"})
+		require.Len(t, w.do(w.bot.Parse(first), ada, channel), 4)
+
+		again := w.bot.Accept(w.t.Context(), w.bot.Parse(first))
+		assert.Equal(t, Acceptance{Duplicate: true}, again, "the platform's repeat")
+
+		posts := w.say(ada, channel, "/meet sync")
+		require.Equal(t, []Slot{SlotSettle, SlotPrivate}, slots(posts), "an impatient retype")
+		assert.Equal(t, 1, w.systec.created)
+		assert.Equal(t, "https://join.example/j/1591620801", posts[1].Reply.Links[0].URL)
+
+		w.say(ben, channel, "/meet sync")
+		assert.Equal(t, 2, w.systec.created, "somebody else's wish")
+		posts = w.press(ada, channel, posts, VerbAnother)
+		assert.Equal(t, 3, w.systec.created, "another one was wanted")
+		assert.Equal(t, SlotRoot, posts[0].Slot)
+
+		time.Sleep(sameWish)
+		w.say(ada, channel, "/meet sync")
+		assert.Equal(t, 4, w.systec.created, "half a minute later it is a new wish")
+	})
+}
+
+func TestSomebodyElsesRunningMeetingIsMentionedPrivately(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet standup")
+		posts := w.say(ben, channel, "/meet retro")
+		assert.Contains(t, find(t, posts, SlotPrivate).Reply.Text, "standup")
+		assert.NotContains(t, revealed(find(t, posts, SlotRoot)), "standup")
+	})
+}
+
+func TestADefiniteRefusalIsToldAtOnceAndPrivately(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.systec.fail = func(op string) error { return refusal(meeting.ErrLimit, meeting.ReasonQuota) }
+		posts := w.say(ada, channel, "/meet x")
+		require.Equal(t, []Slot{SlotSettle, SlotPrivate}, slots(posts))
+		assert.Contains(t, posts[1].Reply.Text, "as many meetings as it may")
+		assert.NotContains(t, revealed(posts[0]), "as many")
+
+		w.systec.fail = nil
+		require.Len(t, w.say(ada, channel, "/meet x"), 4, "a refusal is worth a retry")
+	})
+}
+
+func TestALostAnswerIsLookedUpAndAdopted(t *testing.T) {
+	for _, p := range []meeting.Provider{meeting.Systec, meeting.Tencent} {
+		t.Run(string(p), func(t *testing.T) {
+			inWorld(t, func(c *Config) { c.Parser.Default = p }, func(w *world) {
+				lost := func(op string) error {
+					if op == "create" {
+						return refusal(meeting.ErrOutcomeUnknown, "")
+					}
+					return nil
+				}
+				w.systec.after, w.tencent.after = lost, lost
+				assert.Empty(t, w.say(ada, channel, "/meet x"), "nothing is known yet")
+				time.Sleep(2 * time.Minute)
+				posts := w.room.take()
+				find(t, posts, SlotRoot)
+				find(t, posts, SlotPrivate)
+				assert.Equal(t, 1, w.systec.created+w.tencent.created)
+			})
+		})
+	}
+}
+
+func TestAnOutcomeThatCannotBeFoundIsSaidPlainly(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.systec.fail = func(op string) error {
+			if op == "create" {
+				return refusal(meeting.ErrOutcomeUnknown, "")
+			}
+			return nil
+		}
+		w.say(ada, channel, "/meet x")
+		time.Sleep(2 * time.Minute)
+		posts := w.room.take()
+		assert.Equal(t, "Perhaps created", find(t, posts, SlotPrivate).Reply.Title)
+		assert.Zero(t, w.systec.created)
+
+		w.systec.fail = nil
+		again := w.press(ben, channel, posts, VerbAgain)
+		assert.Contains(t, find(t, again, SlotPrivate).Reply.Text, "for the person who asked")
+		assert.Zero(t, w.systec.created)
+		w.press(ada, channel, posts, VerbAgain)
+		assert.Equal(t, 1, w.systec.created)
+	})
+}
+
+func TestAnUnreachableProviderIsTriedAgainAndTheRequesterTold(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		down := time.Now().Add(30 * time.Second)
+		w.systec.fail = func(string) error {
+			if time.Now().Before(down) {
+				return refusal(meeting.ErrUnavailable, "")
+			}
+			return nil
+		}
+		w.say(ada, channel, "/meet x")
+		time.Sleep(90 * time.Second)
+		posts := w.room.take()
+		require.Contains(t, slots(posts), SlotProgress)
+		find(t, posts, SlotRoot)
+		assert.Equal(t, 1, w.systec.created)
+	})
+}
+
+func TestACommandThatWaitedTooLongIsNotCarriedOut(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		r := w.request(ada, channel, Request{Command: "meet", Text: "x"})
+		r.At = r.At.Add(-3 * time.Minute)
+		posts := w.do(w.bot.Parse(r), ada, channel)
+		assert.Equal(t, "Not done: too old", find(t, posts, SlotPrivate).Reply.Title)
+		assert.Zero(t, w.systec.created)
+		w.press(ada, channel, posts, VerbNow)
+		assert.Equal(t, 1, w.systec.created)
+	})
+}
+
+func TestWhoMayNotIsRefusedBeforeAnythingIsStored(t *testing.T) {
+	inWorld(t, func(c *Config) { c.Policy.Admins = []Entry{{Slack, UserEntry, "U9"}} }, func(w *world) {
+		d := w.bot.Parse(w.request(mal, channel, Request{Command: "meet", Text: "x"}))
+		require.NotNil(t, d.Reply)
+		assert.Nil(t, d.Ask)
+		assert.Equal(t, "U9", d.Reply.Fields[0].User.ID)
+	})
+}
+
+func TestTheStartLinkIsForWhoeverHasTheRight(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		posts := w.say(ada, channel, "/meet x --host <@U7|grace>")
+		grace := User{ID: "U7", Name: "Grace", Rights: RightsKnown | RightMeet}
+		assert.Contains(t, revealed(find(t, w.press(ada, channel, posts, VerbStartLink), SlotPrivate)), canaryStart)
+		assert.Contains(t, revealed(find(t, w.press(grace, channel, posts, VerbStartLink), SlotPrivate)), canaryStart)
+		refused := w.press(ben, channel, posts, VerbStartLink)
+		assert.NotContains(t, revealed(refused[0]), "canary")
+		assert.Contains(t, refused[0].Reply.Text, "Ada")
+
+		time.Sleep(startURLLife)
+		w.room.take()
+		assert.Contains(t, revealed(find(t, w.press(ada, channel, posts, VerbStartLink), SlotPrivate)), canaryStart+"-fresh")
+	})
+}
+
+func TestTencentWithoutAMappedAccountGetsAHostKey(t *testing.T) {
+	inWorld(t, func(c *Config) { c.Accounts = map[string]string{"slack:U2": "bob"} }, func(w *world) {
+		posts := w.say(ada, channel, "/meet x --provider tencent")
+		private := find(t, posts, SlotPrivate)
+		require.Len(t, private.Reply.Secrets, 1)
+		assert.Regexp(t, `^\d{6}$`, private.Reply.Secrets[0].Value.Reveal())
+		assert.Empty(t, find(t, posts, SlotThread).Reply.Secrets)
+
+		private = find(t, w.say(ben, channel, "/meet x --provider tencent"), SlotPrivate)
+		assert.Empty(t, private.Reply.Secrets)
+	})
+}
+
+func TestEndingAsksAndIsForTheRequester(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		posts := w.say(ada, channel, "/meet x")
+		refused := w.press(ben, channel, posts, VerbEndYes)
+		assert.Contains(t, refused[0].Reply.Text, "Only Ada")
+		asked := w.say(ada, channel, "/meet end")
+		assert.Equal(t, meeting.StateReady, w.systec.meetings["1591620801"].State, "asks first")
+		ended := w.press(ada, channel, asked, VerbEndYes)
+		assert.Equal(t, meeting.StateEnded, w.systec.meetings["1591620801"].State)
+		card := find(t, ended, SlotEdit)
+		assert.Contains(t, card.Reply.Fields[1].Value, "Ended")
+		assert.Empty(t, card.Reply.Links)
+		assert.Contains(t, w.say(ada, channel, "/meet list")[0].Reply.Text, "No meeting is running here")
+	})
+}
+
+func TestSharedCardsAreEditedTogether(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x")
+		other := Place{Platform: Slack, Team: "T1", Channel: "C2"}
+		posts := w.say(ada, other, "/meet share 1591620801")
+		assert.Equal(t, []Slot{SlotRoot, SlotPrivate}, slots(posts))
+		require.NoError(t, w.bot.Hear(w.t.Context(), Event{ID: "e1", At: time.Now(), Ref: meeting.Ref{Provider: meeting.Systec, ID: "1591620801"}, State: meeting.StateRunning}))
+		require.NoError(t, w.bot.Hear(w.t.Context(), Event{ID: "e1", At: time.Now(), Ref: meeting.Ref{Provider: meeting.Systec, ID: "1591620801"}, State: meeting.StateRunning}))
+		edits := w.settle()
+		require.Equal(t, []Slot{SlotEdit, SlotEdit}, slots(edits), "an event is taken once")
+		assert.ElementsMatch(t, []string{"C1", "C2"}, []string{edits[0].Place.Channel, edits[1].Place.Channel})
+		assert.Contains(t, edits[0].Reply.Fields[1].Value, "Running since")
+	})
+}
+
+func TestACardSaysOnlyWhatTheProviderSaid(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x")
+		id := "1591620801"
+		state := func() string {
+			reg, err := w.bot.registration(w.t.Context(), meeting.Ref{Provider: meeting.Systec, ID: id})
+			require.NoError(t, err)
+			return w.bot.stateText(TextFor("en"), reg)
+		}
+		assert.Contains(t, state(), "nobody is in yet; deleted by the provider at")
+		w.systec.mu.Lock()
+		w.systec.meetings[id].State = meeting.StateRunning
+		w.systec.mu.Unlock()
+		time.Sleep(2 * time.Minute)
+		assert.Contains(t, state(), "Running since")
+		w.systec.mu.Lock()
+		delete(w.systec.meetings, id)
+		w.systec.mu.Unlock()
+		time.Sleep(10 * time.Minute)
+		assert.Contains(t, state(), "No longer listed", "which is not ended")
+	})
+}
+
+func TestTheRequesterIsRemindedOfAnEmptyMeeting(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x")
+		time.Sleep(26 * time.Minute)
+		posts := w.room.take()
+		direct := find(t, posts, SlotDirect)
+		assert.Equal(t, ada.ID, direct.User.ID)
+		assert.Equal(t, []Link{{"Join", "https://join.example/j/1591620801"}}, direct.Reply.Links)
+	})
+}
+
+const pushLine = "/livepush --name B站 --url rtmp://live-push.bilivideo.com/live-bvc/ --key ?streamname=live_1_2&key=canary-key&schedule=rtmp --override"
+
+func TestASetPushIsReadBackAnnouncedAndLogged(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet 发布会 --provider tencent --live")
+		posts := w.say(ada, channel, pushLine)
+		requireNoSecretsInPublic(t, posts)
+		private := find(t, posts, SlotPrivate)
+		assert.NotContains(t, revealed(private), "canary-key", "not even to the person who typed it")
+		assert.Equal(t, "1 of 1 set", private.Reply.Title)
+		assert.Contains(t, private.Reply.Text, "Set, not on air")
+		announced := find(t, posts, SlotThread)
+		assert.Equal(t, "U1", announced.Reply.Fields[0].User.ID)
+		assert.Contains(t, announced.Reply.Text, "B站")
+		require.Len(t, w.tencent.pushes["1591620801"], 1)
+		assert.Equal(t, "?streamname=live_1_2&key=canary-key&schedule=rtmp", w.tencent.pushes["1591620801"][0].Key.Reveal())
+
+		again := w.say(ada, channel, pushLine)
+		assert.Contains(t, again[0].Reply.Fields[0].Value, "was set already")
+		other := w.say(ada, channel, strings.Replace(pushLine, "canary-key", "another", 1))
+		assert.Contains(t, other[0].Reply.Fields[0].Value, "not sent")
+		assert.Equal(t, 1, w.tencent.sets)
+
+		log := w.say(ada, channel, "/livepush log")
+		assert.Len(t, log[0].Reply.Fields, 3)
+		off := w.say(ada, channel, "/livepush off B站")
+		assert.Equal(t, "1 of 1 switched off", find(t, off, SlotPrivate).Reply.Title)
+		assert.False(t, w.tencent.pushes["1591620801"][0].Enabled)
+	})
+}
+
+func TestAPushWhoseAnswerIsLostIsReadBack(t *testing.T) {
+	for name, done := range map[string]bool{"carried out": true, "not carried out": false} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, nil, func(w *world) {
+				w.say(ada, channel, "/meet x --provider tencent")
+				once := true
+				lost := func(op string) error {
+					if op == "set_push" && once {
+						once = false
+						return refusal(meeting.ErrOutcomeUnknown, "")
+					}
+					return nil
+				}
+				if done {
+					w.tencent.after = lost
+				} else {
+					w.tencent.fail = lost
+				}
+				w.say(ada, channel, pushLine)
+				time.Sleep(2 * time.Minute)
+				assert.Equal(t, "1 of 1 set", find(t, w.room.take(), SlotPrivate).Reply.Title)
+				assert.Equal(t, 1, w.tencent.sets)
+			})
+		})
+	}
+}
+
+func TestOnlyWhoHoldsAMeetingPushesIt(t *testing.T) {
+	inWorld(t, func(c *Config) { c.Accounts = map[string]string{"slack:U4": "dora"} }, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent")
+		refused := w.say(ben, channel, pushLine)
+		assert.Contains(t, refused[0].Reply.Text, "Only Ada")
+		assert.Contains(t, w.say(ben, channel, strings.Replace(pushLine, "/livepush", "/livepush 806146667", 1))[0].Reply.Text, "I did not make that meeting")
+		assert.Zero(t, w.tencent.sets)
+		dora := User{ID: "U4", Name: "Dora", Rights: RightsKnown | RightPush}
+		w.say(dora, channel, pushLine)
+		assert.Equal(t, 1, w.tencent.sets, "as her own account")
+	})
+}
+
+func TestASystecMeetingTakesNoPush(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x")
+		posts := w.say(ada, channel, pushLine)
+		assert.Contains(t, posts[0].Reply.Text, "SYSTEC takes no live push")
+		posts = w.press(ada, channel, posts, VerbTencent)
+		find(t, posts, SlotRoot)
+		assert.Equal(t, 1, w.tencent.created)
+	})
+}
+
+func TestASavedDestinationIsPushedByName(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		saved := w.say(ada, channel, "/livepush save B站 --url rtmp://live-push.bilivideo.com/live-bvc/ --key ?streamname=live_1_2&key=canary-key --override")
+		assert.Equal(t, "B站 is saved", saved[0].Reply.Title, describe(saved))
+		assert.NotContains(t, revealed(saved[0]), "canary-key")
+		posts := w.say(ada, channel, "/livepush to b站")
+		assert.Equal(t, "1 of 1 set", find(t, posts, SlotPrivate).Reply.Title)
+		assert.Contains(t, w.say(ada, channel, "/livepush to 抖音")[0].Reply.Text, "No destination is saved")
+		assert.Contains(t, w.say(ben, channel, "/livepush forget B站")[0].Reply.Text, "Ada's")
+
+		w.press(ada, channel, saved, VerbRevoke)
+		w.say(ada, channel, "/meet y --provider tencent")
+		posts = w.say(ada, channel, "/livepush to B站 in 1591620802")
+		assert.Contains(t, find(t, posts, SlotPrivate).Reply.Fields[0].Value, "has no key")
+	})
+}
+
+func TestAProtectedDestinationNeedsASecondPerson(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key --protected")
+		asked := w.say(ada, channel, "/livepush to 主站")
+		assert.Equal(t, []Slot{SlotThread}, slots(asked))
+		assert.Zero(t, w.tencent.sets)
+		assert.Contains(t, w.press(ada, channel, asked, VerbApprove)[0].Reply.Text, "A second person")
+		assert.Contains(t, describe([]Post{w.press(mal, channel, asked, VerbApprove)[0]}), "limited")
+		assert.Zero(t, w.tencent.sets)
+		posts := w.press(ben, channel, asked, VerbApprove)
+		assert.Equal(t, 1, w.tencent.sets, describe(posts))
+
+		w.say(ada, channel, "/livepush off 主站")
+		time.Sleep(approvalFor)
+		assert.Contains(t, describe(w.settle()), "Nobody approved it")
+		assert.Equal(t, 1, w.tencent.sets)
+	})
+}
+
+func TestAKeyPageLinkReplacesTheForm(t *testing.T) {
+	inWorld(t, func(c *Config) { c.Parser.KeyPage, c.KeyPageURL = true, "https://bot.example/k/" }, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent")
+		posts := w.say(ada, channel, "/livepush --name B站 --url rtmp://ingest.example.com/live")
+		require.Len(t, posts[0].Reply.Secrets, 1, describe(posts))
+		token, ok := strings.CutPrefix(posts[0].Reply.Secrets[0].Value.Reveal(), "https://bot.example/k/")
+		require.True(t, ok)
+		form, err := w.bot.LookKey(w.t.Context(), token)
+		require.NoError(t, err)
+		assert.Equal(t, "x", form.Meeting)
+		_, err = w.bot.SubmitKey(w.t.Context(), token, KeyEntry{URL: "rtmp://ingest.example.com/live", Name: "B站", Key: secret.New("canary-key")})
+		require.NoError(t, err)
+		assert.Equal(t, "1 of 1 set", find(t, w.settle(), SlotPrivate).Reply.Title)
+		_, err = w.bot.SubmitKey(w.t.Context(), token, KeyEntry{URL: "rtmp://ingest.example.com/live", Name: "B站", Key: secret.New("canary-key")})
+		require.ErrorIs(t, err, ErrLinkUsed)
+		assert.Equal(t, 1, w.tencent.sets)
+	})
+}
