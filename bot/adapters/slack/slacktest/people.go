@@ -1,0 +1,290 @@
+package slacktest
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Ack is how an event was acknowledged.
+type Ack struct {
+	Status  int    // over HTTP
+	Payload []byte // empty for an empty acknowledgement
+	Took    time.Duration
+}
+
+// Transport brings events to the bot.
+type Transport interface {
+	deliver(ctx context.Context, kind string, form url.Values, payload any, again int) (Ack, error)
+}
+
+// Event kinds, as Socket Mode calls them.
+const (
+	slashKind       = "slash_commands"
+	interactiveKind = "interactive"
+	eventKind       = "events_api"
+)
+
+// HTTP is a transport that signs requests to the bot's endpoints.
+type HTTP struct {
+	Base   string // of the bot: "http://127.0.0.1:1234"
+	Secret string
+	Client *http.Client
+}
+
+// Sign sets the headers with which Slack signs a body.
+func Sign(h http.Header, secret string, at time.Time, body []byte) {
+	stamp := strconv.FormatInt(at.Unix(), 10)
+	mac := hmac.New(sha256.New, []byte(secret))
+	_, _ = fmt.Fprintf(mac, "v0:%s:%s", stamp, body)
+	h.Set("X-Slack-Request-Timestamp", stamp)
+	h.Set("X-Slack-Signature", "v0="+hex.EncodeToString(mac.Sum(nil)))
+}
+
+func (t HTTP) deliver(ctx context.Context, kind string, form url.Values, payload any, again int) (Ack, error) {
+	raw, err := json.Marshal(payload)
+	if err != nil {
+		return Ack{}, err
+	}
+	path, body, content := "/slack/commands", []byte(form.Encode()), "application/x-www-form-urlencoded"
+	switch kind {
+	case interactiveKind:
+		path, body = "/slack/interactions", []byte(url.Values{"payload": {string(raw)}}.Encode())
+	case eventKind:
+		path, body, content = "/slack/events", raw, "application/json"
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.Base+path, bytes.NewReader(body))
+	if err != nil {
+		return Ack{}, err
+	}
+	req.Header.Set("Content-Type", content)
+	if again > 0 {
+		req.Header.Set("X-Slack-Retry-Num", strconv.Itoa(again))
+	}
+	Sign(req.Header, t.Secret, time.Now(), body)
+	client := t.Client
+	if client == nil {
+		client = http.DefaultClient
+	}
+	start := time.Now()
+	res, err := client.Do(req)
+	if err != nil {
+		return Ack{}, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	b, err := io.ReadAll(res.Body)
+	return Ack{Status: res.StatusCode, Payload: b, Took: time.Since(start)}, err
+}
+
+// Socket returns the transport over the open Socket Mode connections.
+func (s *Server) Socket() Transport { return socket{s} }
+
+type socket struct{ s *Server }
+
+func (t socket) deliver(ctx context.Context, kind string, _ url.Values, payload any, again int) (Ack, error) {
+	open := t.s.open()
+	if len(open) == 0 {
+		return Ack{}, errors.New("no connection is open")
+	}
+	ch := make(chan []byte, 1)
+	var id string
+	t.s.change(func() {
+		id = t.s.next("E")
+		t.s.acks[id] = ch
+	})
+	start := time.Now()
+	err := open[0].send(reply{"type": kind, "envelope_id": id, "payload": payload, "accepts_response_payload": kind != eventKind, "retry_attempt": again})
+	if err != nil {
+		return Ack{}, err
+	}
+	select {
+	case payload := <-ch:
+		return Ack{Status: http.StatusOK, Payload: payload, Took: time.Since(start)}, nil
+	case <-ctx.Done():
+		return Ack{}, ctx.Err()
+	}
+}
+
+// Act is one thing that a person does. Delivering it twice is what Slack does when it
+// thinks that the first try failed.
+type Act struct {
+	kind    string
+	form    url.Values
+	payload any
+}
+
+// Deliver brings an act to the bot; again counts Slack's earlier tries.
+func (s *Server) Deliver(ctx context.Context, t Transport, a Act, again int) (Ack, error) {
+	return t.deliver(ctx, a.kind, a.form, a.payload, again)
+}
+
+// trigger makes a single-use trigger_id and a response_url.
+func (s *Server) trigger(channel, user string) (trigger, hookURL string) {
+	s.change(func() {
+		trigger = s.next("1337.42.canary")
+		s.triggers[trigger] = user
+		id := s.next("hook-canary-")
+		s.hooks[id] = &hook{channel: channel, user: user}
+		hookURL = s.URL + "/hook/" + id
+	})
+	return trigger, hookURL
+}
+
+func channelName(channel string) string {
+	switch {
+	case strings.HasPrefix(channel, "D"):
+		return "directmessage"
+	case strings.HasPrefix(channel, "G"):
+		return "mpdm-a--b--c-1"
+	}
+	return "general"
+}
+
+// Slash types a slash command: Slash("C1", "U1", "/meet", "weekly").
+func (s *Server) Slash(channel, user, command, text string) Act {
+	trigger, hookURL := s.trigger(channel, user)
+	fields := map[string]string{
+		"token": "canary-verification-token", "team_id": Team, "team_domain": "team", "channel_id": channel, "channel_name": channelName(channel),
+		"user_id": user, "user_name": strings.ToLower(user), "command": command, "text": text,
+		"api_app_id": "A0APP", "is_enterprise_install": "false", "response_url": hookURL, "trigger_id": trigger,
+	}
+	form := url.Values{}
+	payload := map[string]any{}
+	for k, v := range fields {
+		form.Set(k, v)
+		payload[k] = v
+	}
+	payload["is_enterprise_install"] = false
+	return Act{slashKind, form, payload}
+}
+
+// Mention writes a message in which the bot is mentioned. Thread is empty outside of one.
+func (s *Server) Mention(channel, thread, user, text string) (act Act, ts string) {
+	s.change(func() { ts = s.ts() })
+	event := reply{"type": "app_mention", "user": user, "text": text, "ts": ts, "channel": channel, "event_ts": ts}
+	if thread != "" {
+		event["thread_ts"] = thread
+	}
+	return Act{eventKind, nil, reply{
+		"type": "event_callback", "team_id": Team, "api_app_id": "A0APP", "event_id": "Ev" + ts, "event_time": time.Now().Unix(), "event": event,
+	}}, ts
+}
+
+// Shortcut uses the message shortcut on a message.
+func (s *Server) Shortcut(channel, ts, thread, user, text string) Act {
+	trigger, hookURL := s.trigger(channel, user)
+	message := reply{"type": "message", "user": "U0OTHER", "ts": ts, "text": text}
+	if thread != "" {
+		message["thread_ts"] = thread
+	}
+	return Act{interactiveKind, nil, reply{
+		"type": "message_action", "callback_id": "meet_about", "trigger_id": trigger, "response_url": hookURL, "message_ts": ts,
+		"team": reply{"id": Team}, "user": reply{"id": user, "name": strings.ToLower(user), "team_id": Team},
+		"channel": reply{"id": channel, "name": channelName(channel)}, "message": message,
+	}}
+}
+
+// Click presses the button of m whose value contains the given text.
+func (s *Server) Click(m Message, user, value string) (Act, error) {
+	button, ok := findButton(m.Blocks, value)
+	if !ok {
+		return Act{}, fmt.Errorf("no button %q in %s", value, m.Blocks)
+	}
+	trigger, hookURL := s.trigger(m.Channel, user)
+	container := reply{"type": "message", "message_ts": m.TS, "channel_id": m.Channel, "is_ephemeral": m.To != ""}
+	message := reply{"type": "message", "ts": m.TS, "text": m.Text}
+	if m.Thread != "" {
+		container["thread_ts"], message["thread_ts"] = m.Thread, m.Thread
+	}
+	if m.Edits > 0 {
+		message["edited"] = reply{"user": BotUser, "ts": fmt.Sprintf("%d.000000", m.Edits)}
+	}
+	button["action_ts"] = "1.1"
+	return Act{interactiveKind, nil, reply{
+		"type": "block_actions", "trigger_id": trigger, "response_url": hookURL, "container": container, "message": message,
+		"team": reply{"id": Team}, "user": reply{"id": user, "username": strings.ToLower(user), "team_id": Team},
+		"channel": reply{"id": m.Channel, "name": channelName(m.Channel)}, "actions": []any{button}, "state": reply{"values": reply{}},
+	}}, nil
+}
+
+func findButton(blocks json.RawMessage, value string) (map[string]any, bool) {
+	var all []struct {
+		Type     string           `json:"type"`
+		BlockID  string           `json:"block_id"`
+		Elements []map[string]any `json:"elements"`
+	}
+	_ = json.Unmarshal(blocks, &all)
+	for _, b := range all {
+		if b.Type != "actions" {
+			continue
+		}
+		for _, e := range b.Elements {
+			if v, _ := e["value"].(string); v != "" && strings.Contains(v, value) {
+				return map[string]any{"type": "button", "action_id": e["action_id"], "block_id": b.BlockID, "value": v, "text": e["text"]}, true
+			}
+		}
+	}
+	return nil, false
+}
+
+// Submit sends a form with the given values of its fields, by block_id. A field that is
+// not given is sent as it was opened.
+func (s *Server) Submit(v View, user string, values map[string]string) (Act, error) {
+	var view map[string]any
+	if err := json.Unmarshal(v.Payload, &view); err != nil {
+		return Act{}, err
+	}
+	state := reply{}
+	blocks, _ := view["blocks"].([]any)
+	for _, raw := range blocks {
+		b, _ := raw.(map[string]any)
+		if b["type"] != "input" {
+			continue
+		}
+		name, _ := b["block_id"].(string)
+		e, _ := b["element"].(map[string]any)
+		action, _ := e["action_id"].(string)
+		given, ok := values[name]
+		filled := reply{"type": e["type"]}
+		switch e["type"] {
+		case "static_select":
+			selected, _ := e["initial_option"].(map[string]any)
+			if ok {
+				selected = map[string]any{"value": given, "text": reply{"type": "plain_text", "text": given}}
+			}
+			filled["selected_option"] = selected
+		case "checkboxes":
+			chosen, _ := e["initial_options"].([]any)
+			if ok {
+				chosen = []any{}
+				if given == "true" {
+					chosen = []any{reply{"value": "true", "text": reply{"type": "plain_text", "text": name}}}
+				}
+			}
+			filled["selected_options"] = chosen
+		default:
+			filled["value"] = e["initial_value"]
+			if ok {
+				filled["value"] = given
+			}
+		}
+		state[name] = reply{action: filled}
+	}
+	view["id"], view["team_id"], view["state"] = v.ID, Team, reply{"values": state}
+	trigger, _ := s.trigger("", user)
+	return Act{interactiveKind, nil, reply{
+		"type": "view_submission", "trigger_id": trigger, "team": reply{"id": Team},
+		"user": reply{"id": user, "name": strings.ToLower(user), "team_id": Team}, "view": view,
+	}}, nil
+}
