@@ -226,7 +226,7 @@ func declared(v Verb) VerbDecl {
 			return d
 		}
 	}
-	return VerbDecl{Verb: v, Public: v == VerbAnother || v == VerbSameDest}
+	return VerbDecl{Verb: v, Public: v == VerbAnother || v == VerbSameDest || v == VerbTencent}
 }
 
 // isVerb reports whether people type s for a verb or for "in": no destination can be

@@ -70,7 +70,7 @@ func (p *Parser) Form(t Text, id string, ask Ask) Form {
 		field(opt("meeting"), ask.Meeting, false, false)
 		field(declared(VerbPushTo).Options[0], "", false, true)
 		field(platformOption, platform, false, false)
-		field(opt("name"), ask.Push.Name, true, false)
+		field(opt("name"), ask.Push.Name, false, false)
 		field(opt("url"), ask.Push.URL, true, false)
 		field(opt("key"), "", false, false)
 	case formSave:
@@ -117,7 +117,8 @@ func (p *Parser) field(t Text, o OptionDecl, value string, required, extra bool)
 	}
 	switch o.Kind {
 	case KindSecret:
-		f.Kind = MaskedField
+		// In the field itself: some platforms have no room for the introduction.
+		f.Kind, f.Hint = MaskedField, t.T("form.key.hint")
 	case KindInt:
 		f.Kind, f.Max = NumberField, len(strconv.Itoa(o.Max))
 	case KindUser:
@@ -202,10 +203,11 @@ func (p *Parser) submission(r Request) Decision {
 		}
 		return p.finish(r, &x)
 	}
-	for _, name := range []string{"name", "url"} {
-		if !x.has(name) && (name != "url" || PresetByID(x.ask.Preset).Ingest == "") {
-			x.fail(x.option(v, name), name+".missing")
-		}
+	if !x.has("name") && v.Verb == VerbPushSave {
+		x.fail(x.option(v, "name"), "name.missing")
+	}
+	if !x.has("url") && PresetByID(x.ask.Preset).Ingest == "" {
+		x.fail(x.option(v, "url"), "url.missing")
 	}
 	return p.finishPush(r, &x, v)
 }

@@ -132,26 +132,40 @@ func (p *Parser) exposed(t Text) Reply {
 	return r
 }
 
-// faulty says all that is wrong with a line.
-func (p *Parser) faulty(t Text, x *reading) Reply {
+// faulty says all that is wrong with a line, or with typed options.
+func (p *Parser) faulty(t Text, x *reading, line bool) Reply {
 	r := Reply{Tone: Bad, Title: t.T("parse.title.one")}
 	if n := len(x.problems); n > 1 {
 		r.Title = t.T("parse.title.many", "Count", strconv.Itoa(n))
 	}
 	for _, problem := range x.problems {
-		r.Fields = append(r.Fields, Field{Name: problem.shown, Value: problem.fault.text(t)})
+		r.Fields = append(r.Fields, Field{Name: problem.called(t, line), Value: problem.text(t)})
 	}
-	command := declared(x.ask.Verb).Command
-	r.Text = t.T("parse.nothing_done", "Command", p.typedAs(command))
+	if line {
+		r.Text = t.T("parse.nothing_done", "Command", p.typedAs(declared(x.ask.Verb).Command))
+	}
 	p.mark(t, &r)
 	return r
+}
+
+// called is what the person sees an option called.
+func (p problem) called(t Text, line bool) string {
+	switch {
+	case p.option == nil:
+		return p.typed
+	case !line:
+		return t.OptionName(*p.option)
+	case p.option.Position > 0:
+		return strings.Trim(t.T("usage."+p.option.Name), "[]…")
+	}
+	return "--" + p.option.Name
 }
 
 // faults is what is wrong with a form, by field.
 func (x *reading) faults(t Text) map[string]string {
 	m := map[string]string{}
 	for _, p := range x.problems {
-		text := p.fault.text(t)
+		text := p.text(t)
 		if before := m[p.field]; before != "" {
 			text = before + " " + text
 		}

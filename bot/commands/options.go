@@ -16,9 +16,21 @@ import (
 // problem is one thing that is wrong with what was given. Its text never has a key, an
 // address, or a word in it that could be one.
 type problem struct {
-	field string // the option's name
-	shown string // what the person sees it called: "--duration", "topic"
-	fault fault
+	field  string      // of a form
+	option *OptionDecl // nil: what was typed is none
+	typed  string      // then: what was typed
+	fault  fault
+}
+
+// text is what is wrong, with the providers' names.
+func (p problem) text(t Text) string {
+	f := fault{p.fault.ID, slices.Clone(p.fault.Args)}
+	for i := 0; i+1 < len(f.Args); i += 2 {
+		if name := f.Args[i]; name == "Provider" || name == "Other" && strings.HasSuffix(f.ID, ".only") {
+			f.Args[i+1] = t.T("choice.provider." + f.Args[i+1])
+		}
+	}
+	return f.text(t)
 }
 
 // reading makes an [Ask] of what was given, in whichever way, and collects what is wrong
@@ -26,7 +38,6 @@ type problem struct {
 type reading struct {
 	p        *Parser
 	place    Place
-	dashes   bool // options are called "--name" here
 	form     bool // in a form
 	ask      Ask
 	given    []*OptionDecl
@@ -36,21 +47,12 @@ type reading struct {
 }
 
 func (x *reading) fail(o *OptionDecl, id string, pairs ...string) {
-	x.problems = append(x.problems, problem{o.Name, x.shown(o), fault{"parse." + id, pairs}})
+	x.problems = append(x.problems, problem{field: o.Name, option: o, fault: fault{"parse." + id, pairs}})
 }
 
-func (x *reading) failLine(field, shown, id string, pairs ...string) {
-	x.problems = append(x.problems, problem{field, shown, fault{"parse." + id, pairs}})
-}
-
-func (x *reading) shown(o *OptionDecl) string {
-	switch {
-	case !x.dashes:
-		return o.Name
-	case o.Position > 0:
-		return strings.ToUpper(o.Name)
-	}
-	return "--" + o.Name
+// failLine says what is wrong with something that is no option.
+func (x *reading) failLine(field, typed, id string, pairs ...string) {
+	x.problems = append(x.problems, problem{field: field, typed: typed, fault: fault{"parse." + id, pairs}})
 }
 
 func (x *reading) has(name string) bool {
@@ -431,7 +433,7 @@ func (x *reading) checkMeet() {
 	}
 	for _, o := range x.given {
 		if o.Provider != "" && provider != "" && o.Provider != provider {
-			x.fail(o, "provider.only", "Provider", string(o.Provider), "Other", string(provider))
+			x.fail(o, "provider.only", "Provider", string(o.Provider), "Other", string(provider), "ID", string(o.Provider))
 		}
 		if o.Name == "duration" && provider == meeting.Systec {
 			if d := x.ask.Meet.Duration; d > 0 && d < minSystecMinutes*time.Minute {
@@ -455,7 +457,7 @@ func (x *reading) checkPush(v *VerbDecl) {
 			preset = DetectPreset(x.ask.Push.URL)
 		}
 	}
-	if x.platform == 0 {
+	if x.platform == 0 && (x.ask.Preset != "" || x.ask.Push.URL != "") {
 		x.ask.Push.Platform = preset.Platform
 	}
 }

@@ -239,7 +239,6 @@ func (p *Parser) meetLine(r Request) Decision {
 	}
 	v := p.verbs[commandMeet][""]
 	x := p.reading(r, VerbMeet)
-	x.dashes = true
 	topic := x.flags(v, tokens, false)
 	if len(topic) > 0 {
 		x.set(&v.Options[0], phrase(topic))
@@ -411,7 +410,7 @@ func distance(a, b string) int {
 		rows[1][j] = j
 	}
 	for i := 1; i <= len(s); i++ {
-		before, last, row := rows[(i-1+2)%3], rows[i%3], rows[(i+1)%3]
+		before, last, row := rows[(i+2)%3], rows[i%3], rows[(i+1)%3]
 		row[0] = i
 		for j := 1; j <= len(t); j++ {
 			cost := 1
@@ -437,7 +436,6 @@ func (p *Parser) pushLine(r Request) Decision {
 		return p.tell(r, func(t Text) Reply { return p.Help(t, commandLivepush) })
 	}
 	x := p.reading(r, v.Verb)
-	x.dashes = true
 	rest = x.flags(v, rest, true)
 	unknown := len(x.problems) > 0 && slices.ContainsFunc(x.problems, func(p problem) bool { return p.field == "" })
 	if r.InTheOpen && x.exposed(tokens) {
@@ -512,10 +510,10 @@ func (x *reading) pushWords(v *VerbDecl, tokens []token, w word) {
 		}
 	}
 	if near := x.p.nearVerb(tokens[0].raw); near != "" {
-		x.failLine("meeting", near, "push.near", "Near", near)
+		x.failLine("meeting", tokens[0].raw, "push.near", "Near", near)
 		return
 	}
-	x.failLine("meeting", x.shown(&v.Options[0]), "push.words")
+	x.fail(&v.Options[0], "push.words")
 }
 
 // nearVerb returns the verb of livepush that a misspelt word can be.
@@ -603,7 +601,7 @@ func (p *Parser) finishPush(r Request, x *reading, v *VerbDecl) Decision {
 	if x.url == "" && !push.Key.IsZero() {
 		x.fail(x.option(v, "url"), "url.missing")
 	}
-	if x.url != "" && !push.Key.IsZero() && push.Name == "" && !x.failed("name") {
+	if v.Verb == VerbPushSave && !push.Key.IsZero() && push.Name == "" && !x.failed("name") {
 		x.fail(x.option(v, "name"), "name.missing")
 	}
 	if len(x.problems) > 0 || !push.Key.IsZero() {
@@ -635,7 +633,7 @@ func (p *Parser) finish(r Request, x *reading) Decision {
 	if x.form {
 		return Decision{Faults: x.faults(t), Request: r.bare()}
 	}
-	reply := p.faulty(t, x)
+	reply := p.faulty(t, x, r.Options == nil)
 	return Decision{Reply: &reply, Request: r.bare()}
 }
 
@@ -718,13 +716,22 @@ func (x *reading) setTyped(o *OptionDecl, value string) {
 // action reads the press of a button.
 func (p *Parser) action(r Request) Decision {
 	name, arg := r.Action.Name, r.Action.Arg
+	switch { // a form again, with what was typed in it, which the adapter has
+	case arg != "":
+	case name == formMeet:
+		return p.open(r, formMeet, Ask{Verb: VerbMeet})
+	case name == formSave && p.cfg.KeyPage:
+		return p.accept(r, Ask{Verb: VerbPushSave, Push: meeting.PushTarget{Enabled: true}})
+	case name == formSave:
+		return p.open(r, formSave, Ask{Verb: VerbPushSave})
+	}
 	verb, isRef, known := actionVerb(name)
 	_, ok := meeting.ParseRef(arg)
 	switch {
 	case !known, !isArg(arg), isRef && !ok && (arg != "" || verb != VerbPushForm && verb != VerbMeetList && verb != VerbPushDestinations):
 		return p.tell(r, p.stale)
 	case verb == VerbPushForm && p.cfg.KeyPage:
-		return p.accept(r, Ask{Verb: VerbPush, Meeting: arg, Push: meeting.PushTarget{Platform: meeting.PushThirdParty, Enabled: true}})
+		return p.accept(r, Ask{Verb: VerbPush, Meeting: arg, Push: meeting.PushTarget{Enabled: true}})
 	case verb == VerbPushForm:
 		return p.open(r, formPush, Ask{Verb: VerbPush, Meeting: arg})
 	}
@@ -740,7 +747,7 @@ func actionVerb(name string) (v Verb, isRef, known bool) {
 	switch v := Verb(name); v {
 	case VerbStartLink, VerbQR, VerbCopy, VerbEndYes, VerbSameDest, VerbPushForm:
 		return v, true, true
-	case VerbAnother, VerbNow, VerbAgain, VerbApprove, VerbReject, VerbRevoke, VerbAskHost:
+	case VerbAnother, VerbNow, VerbAgain, VerbTencent, VerbApprove, VerbReject, VerbRevoke, VerbAskHost:
 		return v, false, true
 	}
 	switch name {
