@@ -6,22 +6,27 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nuid"
 )
 
-const (
-	maxBatch = 512
-	minBatch = 6 // fewer go singly: a batch has its own files to write first
-)
+const maxBatch = 512
 
 // committer lets writes that arrive together share one sync to disk. A lone write goes
 // out at once; those that arrive while the disk is busy go out together after it, as one
 // atomic batch. If the server refuses a batch, its members are tried one by one, so
 // that each gets its own answer.
+//
+// The server syncs a batch once, but writes it to files of its own first, whose making
+// costs as much as several syncs. So it has to be measured which way is the faster one
+// for a given number of writes.
 type committer struct {
-	e    *natsEngine
+	e *natsEngine
+
+	perSingle, perBatch time.Duration // what the last ones took, smoothed
+
 	in   chan *pending
 	done chan struct{}
 	wg   sync.WaitGroup
@@ -39,7 +44,7 @@ type answer struct {
 }
 
 func newCommitter(e *natsEngine) *committer {
-	c := &committer{e: e, in: make(chan *pending, maxBatch), done: make(chan struct{})}
+	c := &committer{e: e, perSingle: 500 * time.Microsecond, perBatch: 4 * time.Millisecond, in: make(chan *pending, maxBatch), done: make(chan struct{})}
 	c.wg.Go(c.run)
 	return c
 }
@@ -104,19 +109,30 @@ func (c *committer) run() {
 }
 
 func (c *committer) commit(round []*pending) {
-	if len(round) == 1 {
+	n := time.Duration(len(round))
+	start := time.Now()
+	if n > 1 && n*c.perSingle > c.perBatch {
+		if c.batch(round) {
+			c.perBatch = smooth(c.perBatch, time.Since(start))
+			return
+		}
+		start = time.Now()
+	} else {
+		c.perBatch -= c.perBatch / 256 // a slow one is forgotten in time, and tried again
+	}
+	if n == 1 {
 		c.single(round[0])
-		return
+	} else {
+		var wg sync.WaitGroup
+		for _, p := range round {
+			wg.Go(func() { c.single(p) })
+		}
+		wg.Wait()
 	}
-	if len(round) >= minBatch && c.batch(round) {
-		return
-	}
-	var wg sync.WaitGroup
-	for _, p := range round {
-		wg.Go(func() { c.single(p) })
-	}
-	wg.Wait()
+	c.perSingle = smooth(c.perSingle, time.Since(start)/n)
 }
+
+func smooth(was, now time.Duration) time.Duration { return was + (now-was)/8 }
 
 func (c *committer) single(p *pending) {
 	ack, err := c.e.publish(p.ctx, p.m)

@@ -39,7 +39,7 @@ func openCluster(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	e := &natsEngine{
 		log: cfg.Log, name: cfg.Name, replicas: cfg.Replicas, maxBytes: cfg.MaxBytes,
-		attempt: 600 * time.Millisecond, ackWait: 30 * time.Second,
+		attempt: 600 * time.Millisecond, ackWait: 10 * time.Second,
 	}
 	if err := e.start(ctx, nc); err != nil {
 		return nil, errors.Join(err, e.close())

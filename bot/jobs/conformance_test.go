@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -43,6 +42,11 @@ var engines = []struct {
 			require.NoError(t, err)
 			return s
 		}
+	}},
+	{"Cluster", func(t *testing.T) func(Config) *Store {
+		c, err := shared()
+		require.NoError(t, err)
+		return openOn(t, c)
 	}},
 }
 
@@ -358,5 +362,3 @@ func TestAnotherLifeGoesOn(t *testing.T) {
 		assert.Equal(t, Done, await(t, s, "approval", finished).State)
 	})
 }
-
-func TestMain(m *testing.M) { os.Exit(m.Run()) }
