@@ -15,7 +15,8 @@ import (
 type FaultKind int
 
 const (
-	// Delay answers properly, after Fault.Delay of real time.
+	// Delay does the work and answers after Fault.Delay of real time. It waits even if
+	// the client has given up by then: the request lands late.
 	Delay FaultKind = iota
 	// Hang never answers: until the client gives up or the server closes.
 	Hang
@@ -91,7 +92,7 @@ func (s *Server) withFault(f *Fault, w http.ResponseWriter, r *http.Request, wor
 		work(w)
 		return
 	}
-	answer := &buffer{header: make(http.Header), status: http.StatusOK}
+	answer := newBuffer()
 	if f.After || f.Kind == Truncate {
 		work(answer)
 	}
@@ -101,8 +102,6 @@ func (s *Server) withFault(f *Fault, w http.ResponseWriter, r *http.Request, wor
 		defer timer.Stop()
 		select {
 		case <-timer.C:
-		case <-r.Context().Done():
-			return
 		case <-s.ctx.Done():
 			return
 		}
@@ -110,9 +109,7 @@ func (s *Server) withFault(f *Fault, w http.ResponseWriter, r *http.Request, wor
 			work(w)
 			return
 		}
-		maps.Copy(w.Header(), answer.header)
-		w.WriteHeader(answer.status)
-		_, _ = w.Write(answer.body.Bytes()) // the client has gone
+		answer.send(w)
 	case Hang:
 		select {
 		case <-r.Context().Done():
@@ -169,6 +166,14 @@ type buffer struct {
 	header http.Header
 	status int
 	body   bytes.Buffer
+}
+
+func newBuffer() *buffer { return &buffer{header: make(http.Header), status: http.StatusOK} }
+
+func (b *buffer) send(w http.ResponseWriter) {
+	maps.Copy(w.Header(), b.header)
+	w.WriteHeader(b.status)
+	_, _ = w.Write(b.body.Bytes()) // the client has gone
 }
 
 func (b *buffer) Header() http.Header         { return b.header }

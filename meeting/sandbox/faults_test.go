@@ -106,6 +106,21 @@ func TestHangLastsUntilTheClientGivesUp(t *testing.T) {
 	}
 }
 
+func TestDelayedWorkLandsAfterTheClientHasGone(t *testing.T) {
+	p := start(t, sandbox.Config{})
+	p.s.Fault(sandbox.Fault{Kind: sandbox.Delay, Delay: 100 * time.Millisecond})
+	ctx, cancel := context.WithCancel(t.Context())
+	failed := make(chan error)
+	go func() {
+		_, _, err := p.do(p.systecRequest("/share/instant", p.form("topic", "t", "meeting_capacity", "25")).WithContext(ctx))
+		failed <- err
+	}()
+	require.Eventually(t, func() bool { return p.s.Calls(sandbox.SystecInstant) == 1 }, 10*time.Second, time.Millisecond)
+	cancel()
+	require.ErrorIs(t, <-failed, context.Canceled)
+	require.Eventually(t, func() bool { return p.s.Created("t") == 1 }, 10*time.Second, time.Millisecond)
+}
+
 func TestCloseEndsHangs(t *testing.T) {
 	p := start(t, sandbox.Config{})
 	p.s.Fault(sandbox.Fault{Kind: sandbox.Hang})

@@ -54,8 +54,17 @@ const (
 	textForeign = "This form was sent from another site. · 来源不符。"
 )
 
-// servePage serves the links' pages. GET shows, POST acts.
+// servePage serves the links' pages. No slow reader holds the lock.
 func (s *Server) servePage(w http.ResponseWriter, c call) {
+	answer := newBuffer()
+	s.mu.Lock()
+	s.answerPage(answer, c)
+	s.mu.Unlock()
+	answer.send(w)
+}
+
+// answerPage shows on GET and acts on POST. It is called with s.mu held.
+func (s *Server) answerPage(w http.ResponseWriter, c call) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "no-referrer")
@@ -63,8 +72,6 @@ func (s *Server) servePage(w http.ResponseWriter, c call) {
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 
 	r := c.request
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.sweep()
 	rec, as, expired := s.link(r.URL)
 	switch {
