@@ -104,15 +104,15 @@ type Bot interface {
 // Adapter connects a [Bot] to Discord. It is a [commands.Poster] and a
 // [commands.Directory].
 type Adapter struct {
-	cfg   Config
-	key   ed25519.PublicKey
-	bot   Bot
-	log   *slog.Logger
-	rest  *rest
-	pulse *chat.Pulse
-	seen  *chat.Seen // bodies of signed requests
-	acks  acks
-	drafts
+	cfg     Config
+	key     ed25519.PublicKey
+	bot     Bot
+	log     *slog.Logger
+	rest    *rest
+	pulse   *chat.Pulse
+	seen    *chat.Seen // bodies of signed requests
+	acks    acks
+	drafts  drafts
 	members memberCache
 
 	refused chan struct{} // closed when Discord has refused the bot's token

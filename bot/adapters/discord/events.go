@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"strconv"
 	"strings"
 	"sync"
@@ -88,11 +87,7 @@ type component struct {
 // fields collects the values of a form by the name of their field.
 func (c component) fields(into map[string]string) {
 	if c.CustomID != "" {
-		v := c.Value
-		if v == "" && len(c.Values) > 0 {
-			v = c.Values[0]
-		}
-		into[c.CustomID] = v
+		into[c.CustomID] = c.Value + strings.Join(c.Values, ",") // an input has one or the other
 	}
 	if c.Component != nil {
 		c.Component.fields(into)
@@ -293,11 +288,13 @@ func kindOf(t discordgo.InteractionType) string {
 }
 
 func (a *Adapter) decide(ctx context.Context, in *interaction, r commands.Request, t commands.Text) *callback {
+	if r.Action != nil && r.Action.Name == reopen {
+		return a.reopen(ctx, in, r, t)
+	}
 	d := a.bot.Parse(r)
 	switch {
 	case d.Form != nil:
-		a.restore(r, d.Form)
-		return a.ask(ctx, in, *d.Form, t)
+		return a.ask(ctx, in, r, *d.Form, t)
 	case d.Faults != nil:
 		return a.faults(ctx, in, r, d.Faults, t)
 	case d.Reply != nil:
@@ -313,8 +310,7 @@ func (a *Adapter) decide(ctx context.Context, in *interaction, r commands.Reques
 	if err != nil { // unreachable
 		return a.say(ctx, in, commands.Reply{Tone: commands.Bad, Text: t.T("discord.outdated")}, "")
 	}
-	d.Request = r
-	d.Request.Origin = o
+	d.Request.Origin = o // the rest as parsed: without what was typed, which may be a key
 	a.acks.begin(in.ID)
 	accepted := a.bot.Accept(ctx, d)
 	if accepted.Reply != nil {
@@ -418,49 +414,6 @@ func (a *acks) wait(ctx context.Context, id string) {
 	case <-c:
 	case <-ctx.Done():
 	}
-}
-
-// drafts keeps what a person typed into a form that had faults, so that it need not be
-// typed again: in this process only, for some minutes, and never a secret.
-type drafts struct {
-	mu    sync.Mutex
-	typed map[string]draft
-}
-
-type draft struct {
-	fields map[string]string
-	at     time.Time
-}
-
-const (
-	draftLife = 10 * time.Minute
-	maxDrafts = 1000
-)
-
-func (d *drafts) keep(key string, fields map[string]string, now time.Time) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.typed == nil {
-		d.typed = map[string]draft{}
-	}
-	if len(d.typed) >= maxDrafts {
-		maps.DeleteFunc(d.typed, func(_ string, v draft) bool { return now.Sub(v.at) > draftLife })
-		if len(d.typed) >= maxDrafts {
-			clear(d.typed)
-		}
-	}
-	d.typed[key] = draft{fields, now}
-}
-
-func (d *drafts) take(key string, now time.Time) map[string]string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	v, ok := d.typed[key]
-	delete(d.typed, key)
-	if !ok || now.Sub(v.at) > draftLife {
-		return nil
-	}
-	return v.fields
 }
 
 // discordEpoch is the first millisecond of the IDs' time:

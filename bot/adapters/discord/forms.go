@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/bwmarrin/discordgo"
 
@@ -39,10 +41,12 @@ type (
 		MaxLength   int                      `json:"max_length,omitempty"`
 	}
 	selectInput struct {
-		Type     discordgo.ComponentType `json:"type"`
-		CustomID string                  `json:"custom_id"`
-		Required bool                    `json:"required"`
-		Options  []selectOption          `json:"options"`
+		Type      discordgo.ComponentType `json:"type"`
+		CustomID  string                  `json:"custom_id"`
+		Required  bool                    `json:"required"`
+		MinValues int                     `json:"min_values"`
+		MaxValues int                     `json:"max_values"`
+		Options   []selectOption          `json:"options,omitempty"`
 	}
 	selectOption struct {
 		Label   string `json:"label"`
@@ -53,9 +57,12 @@ type (
 
 const labelComponent discordgo.ComponentType = 18
 
-// ask opens a form. A form that was sent cannot be answered with another: there a button
-// opens it.
-func (a *Adapter) ask(ctx context.Context, in *interaction, f commands.Form, t commands.Text) *callback {
+// reopen is the button that opens a form again: Discord shows no faults on fields, and a
+// form that was sent cannot be answered with another.
+const reopen = "reopen"
+
+// ask opens a form.
+func (a *Adapter) ask(ctx context.Context, in *interaction, r commands.Request, f commands.Form, t commands.Text) *callback {
 	m, lost := renderForm(f, t)
 	if len(lost) > 0 {
 		a.log.WarnContext(ctx, "form shortened", "form", f.ID, "parts", lost)
@@ -64,41 +71,85 @@ func (a *Adapter) ask(ctx context.Context, in *interaction, f commands.Form, t c
 		a.log.ErrorContext(ctx, "form's argument is too long", "form", f.ID)
 		return a.say(ctx, in, commands.Reply{Tone: commands.Bad, Text: t.T("discord.outdated")}, "")
 	}
+	a.drafts.keep(draftKey(r, f.ID), f, a.cfg.Now())
 	if in.Type == discordgo.InteractionModalSubmit {
-		return a.say(ctx, in, commands.Reply{
-			Title: f.Title, Text: f.Intro,
-			Buttons: []commands.Button{{Label: t.T("discord.open_form"), Action: commands.Action{Name: f.ID, Arg: f.Arg}}},
-		}, "")
+		return a.say(ctx, in, commands.Reply{Title: f.Title, Text: f.Intro, Buttons: reopenButton(f.ID, t)}, "")
 	}
 	return &callback{Type: discordgo.InteractionResponseModal, Data: m}
 }
 
-// faults tells what is wrong with a form, with a button that opens it again: Discord has
-// no faults on fields. What was typed is kept, keys aside.
+// faults tells what is wrong with a form, with a button that opens it again as it was
+// filled in, keys aside.
 func (a *Adapter) faults(ctx context.Context, in *interaction, r commands.Request, faults map[string]string, t commands.Text) *callback {
-	a.keep(draftKey(r, r.Form.Form), r.Form.Fields, a.cfg.Now())
 	var lines []string
 	for _, name := range slices.Sorted(maps.Keys(faults)) {
 		lines = append(lines, faults[name])
 	}
-	return a.say(ctx, in, commands.Reply{
-		Tone: commands.Bad, Title: t.T("discord.faults"), Text: strings.Join(lines, "\n\n"),
-		Buttons: []commands.Button{{Label: t.T("discord.open_form"), Action: commands.Action{Name: r.Form.Form, Arg: r.Form.Arg}}},
-	}, "")
+	reply := commands.Reply{Tone: commands.Bad, Title: t.T("discord.faults"), Text: strings.Join(lines, "\n\n")}
+	key := draftKey(r, r.Form.Form)
+	if f, ok := a.drafts.get(key, a.cfg.Now()); ok {
+		f.Fields = slices.Clone(f.Fields)
+		for i, field := range f.Fields {
+			if typed, ok := r.Form.Fields[field.Name]; ok && field.Kind != commands.MaskedField {
+				f.Fields[i].Value = typed
+			}
+		}
+		a.drafts.keep(key, f, a.cfg.Now())
+		reply.Buttons = reopenButton(f.ID, t)
+	}
+	return a.say(ctx, in, reply, "")
 }
 
-// restore puts what was typed before into a form. Secret fields stay empty.
-func (a *Adapter) restore(r commands.Request, f *commands.Form) {
-	typed := a.take(draftKey(r, f.ID), a.cfg.Now())
-	for i, field := range f.Fields {
-		if v := typed[field.Name]; v != "" && field.Kind != commands.MaskedField {
-			f.Fields[i].Value = v
-		}
+func reopenButton(form string, t commands.Text) []commands.Button {
+	return []commands.Button{{Label: t.T("discord.open_form"), Action: commands.Action{Name: reopen, Arg: form}}}
+}
+
+// reopen opens a form that had faults. The right is checked when it is sent.
+func (a *Adapter) reopen(ctx context.Context, in *interaction, r commands.Request, t commands.Text) *callback {
+	f, ok := a.drafts.get(draftKey(r, r.Action.Arg), a.cfg.Now())
+	if !ok {
+		return a.say(ctx, in, commands.Reply{Tone: commands.Bad, Text: t.T("discord.outdated")}, "")
 	}
+	return a.ask(ctx, in, r, f, t)
 }
 
 func draftKey(r commands.Request, form string) string {
 	return r.User.ID + ":" + r.Place.Key() + ":" + form
+}
+
+// drafts keeps the form that a person has open, for some minutes and in this process only.
+type drafts struct {
+	mu  sync.Mutex
+	all map[string]draft
+}
+
+type draft struct {
+	form commands.Form
+	at   time.Time
+}
+
+const (
+	draftLife = 15 * time.Minute
+	maxDrafts = 1000
+)
+
+func (d *drafts) keep(key string, f commands.Form, now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.all) >= maxDrafts {
+		maps.DeleteFunc(d.all, func(_ string, v draft) bool { return now.Sub(v.at) > draftLife })
+	}
+	if d.all == nil || len(d.all) >= maxDrafts {
+		d.all = map[string]draft{}
+	}
+	d.all[key] = draft{f, now}
+}
+
+func (d *drafts) get(key string, now time.Time) (commands.Form, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	v, ok := d.all[key]
+	return v.form, ok && now.Sub(v.at) <= draftLife
 }
 
 // renderForm is pure. It also says which parts had no room.
@@ -134,14 +185,22 @@ func input(f commands.FormField, t commands.Text, cut func(what, s string, limit
 	if f.Kind == commands.BoolField {
 		choices = []commands.Choice{{Label: t.T("discord.yes"), Value: "true"}, {Label: t.T("discord.no"), Value: "false"}}
 	}
-	if (f.Kind == commands.ChoiceField || f.Kind == commands.BoolField) && len(choices) > 0 && len(choices) <= maxSelectOptions {
-		s := selectInput{Type: discordgo.SelectMenuComponent, CustomID: f.Name, Required: f.Required}
+	choose := selectInput{CustomID: f.Name, Required: f.Required, MaxValues: 1}
+	if f.Required {
+		choose.MinValues = 1
+	}
+	switch {
+	case f.Kind == commands.UserField:
+		choose.Type, choose.MaxValues = discordgo.UserSelectMenuComponent, maxSelectOptions
+		return choose
+	case (f.Kind == commands.ChoiceField || f.Kind == commands.BoolField) && len(choices) > 0 && len(choices) <= maxSelectOptions:
+		choose.Type = discordgo.SelectMenuComponent
 		for _, c := range choices {
-			s.Options = append(s.Options, selectOption{
+			choose.Options = append(choose.Options, selectOption{
 				Label: cut(f.Name, c.Label, maxOptionLabel), Value: c.Value, Default: c.Value == f.Value && f.Value != "",
 			})
 		}
-		return s
+		return choose
 	}
 	limit := maxInput
 	if f.Max > 0 {
