@@ -40,7 +40,7 @@ const (
 	PushFaultUserInfo      PushFault = "userinfo"       // user:password@
 	PushFaultPort          PushFault = "port"           // not 1 to 65535
 	PushFaultFragment      PushFault = "fragment"       // has a #
-	PushFaultCharacters    PushFault = "characters"     // blanks, line breaks, anything that is not printable ASCII
+	PushFaultCharacters    PushFault = "characters"     // the address has blanks, line breaks, or what no URL has
 	PushFaultLong          PushFault = "long"           // over MaxPushURL
 	PushFaultKeyMissing    PushFault = "key_missing"    // none given and none in the address
 	PushFaultKeyCharacters PushFault = "key_characters" // blanks, line breaks or control characters in the key
@@ -205,7 +205,7 @@ func (p pushURL) faults(a PushAddress) PushFaults {
 		add(p.hasUser, PushFaultUserInfo)
 		add(p.hasPort && (err != nil || port == 0), PushFaultPort)
 		add(p.hasFragment, PushFaultFragment)
-		add(strings.ContainsFunc(p.raw, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("<>\"\\^`{|}", r) }), PushFaultCharacters)
+		add(strings.ContainsFunc(a.URL, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("<>\"\\^`{|}", r) }), PushFaultCharacters)
 		add(len(a.URL) > MaxPushURL, PushFaultLong)
 	}
 	add(key == "", PushFaultKeyMissing)

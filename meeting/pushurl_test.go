@@ -29,6 +29,7 @@ func TestSplitPush(t *testing.T) {
 		{"BlanksAround", " \u200b\trtmp://h.example/app/key\n", "rtmp://h.example/app/", "key"},
 		{"DoubleSlash", "rtmp://h.example/app//key", "rtmp://h.example/app//", "key"},
 		{"QueryWithSlashes", "rtmp://h.example/app/key?sign=a/b/c==", "rtmp://h.example/app/", "key?sign=a/b/c=="},
+		{"KeyWithOddCharacters", "rtmp://h.example/app/k?sign={a|b}", "rtmp://h.example/app/", "k?sign={a|b}"},
 		{"IPv4", "rtmp://203.0.113.9:1936/app/key", "rtmp://203.0.113.9:1936/app/", "key"},
 		{"IPv6", "rtmp://[2001:db8::1]:1935/app/key", "rtmp://[2001:db8::1]:1935/app/", "key"},
 	} {

@@ -106,16 +106,34 @@ func TestAChangeIsNeverWrittenTwice(t *testing.T) {
 			}()
 		}
 	}()
-	c := clientOf(t, "http://"+l.Addr().String())
-	for range 3 {
-		_, err := c.Do(t.Context(), read) // leaves an idle connection behind
+	base := "http://" + l.Addr().String()
+	t.Run("OnAConnectionOfItsOwn", func(t *testing.T) {
+		connections.Store(0)
+		c := clientOf(t, base)
+		for range 3 {
+			_, err := c.Do(t.Context(), read) // leaves an idle connection behind
+			require.NoError(t, err)
+			writes.Store(0)
+			_, err = c.Do(t.Context(), write)
+			require.ErrorIs(t, err, meeting.ErrOutcomeUnknown)
+			assert.EqualValues(t, 1, writes.Load())
+		}
+		assert.Greater(t, connections.Load(), int32(3))
+	})
+	t.Run("OnAReusedConnection", func(t *testing.T) {
+		transport := &http.Transport{} // inside of a RoundTripper that cannot be told to use a new one
+		t.Cleanup(transport.CloseIdleConnections)
+		c, err := New(meeting.Systec, base, &http.Client{Transport: roundTrip(transport.RoundTrip)}, 10*time.Second)
 		require.NoError(t, err)
-		writes.Store(0)
-		_, err = c.Do(t.Context(), write)
-		require.ErrorIs(t, err, meeting.ErrOutcomeUnknown)
-		assert.EqualValues(t, 1, writes.Load())
-	}
-	assert.Greater(t, connections.Load(), int32(3), "writes use connections of their own")
+		for range 3 {
+			_, err := c.Do(t.Context(), read)
+			require.NoError(t, err)
+			writes.Store(0)
+			_, err = c.Do(t.Context(), write)
+			require.ErrorIs(t, err, meeting.ErrOutcomeUnknown)
+			assert.EqualValues(t, 1, writes.Load())
+		}
+	})
 }
 
 // A RoundTripper that reports no connections must not make a sent request look unsent.
@@ -165,6 +183,35 @@ func TestAReadSurvivesAConnectionClosedForIdleness(t *testing.T) {
 		require.NoError(t, err)
 	}
 	assert.EqualValues(t, 3, arrived.Load())
+}
+
+func TestAChangeWithoutABodyCountsAsSentToo(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if assert.NoError(t, err) {
+			_ = conn.Close()
+		}
+	}))
+	t.Cleanup(srv.Close)
+	r := write
+	r.Body = nil
+	_, err := clientOf(t, srv.URL).Do(t.Context(), r)
+	require.ErrorIs(t, err, meeting.ErrOutcomeUnknown)
+}
+
+func TestAnEndlessAnswerIsNotReadToItsEnd(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for {
+			if _, err := w.Write(make([]byte, 32<<10)); err != nil {
+				return
+			}
+		}
+	}))
+	t.Cleanup(srv.Close)
+	a, err := clientOf(t, srv.URL).Do(t.Context(), read)
+	require.NoError(t, err)
+	assert.Len(t, a.Body, MaxBody+1)
+	assert.False(t, a.IsJSON())
 }
 
 func TestTheTimeoutIsOurs(t *testing.T) {
