@@ -1,0 +1,383 @@
+package slack
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/slack/slacktest"
+	"meetbot/bot/commands"
+	"meetbot/config/secret"
+)
+
+// fakeBot parses with a function and remembers what it was asked.
+type fakeBot struct {
+	parse  func(commands.Request) commands.Decision
+	accept func(context.Context, commands.Decision) commands.Acceptance
+
+	mu       sync.Mutex
+	parsed   []commands.Request
+	accepted []commands.Request
+	seen     map[string]bool
+}
+
+func (b *fakeBot) Parse(r commands.Request) commands.Decision {
+	b.mu.Lock()
+	b.parsed = append(b.parsed, r)
+	b.mu.Unlock()
+	if b.parse != nil {
+		return b.parse(r)
+	}
+	return commands.Decision{Ask: &commands.Ask{Verb: commands.VerbMeet}, Request: r}
+}
+
+func (b *fakeBot) Accept(ctx context.Context, d commands.Decision) commands.Acceptance {
+	if b.accept != nil {
+		if a := b.accept(ctx, d); a.Reply != nil {
+			return a
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.seen == nil {
+		b.seen = map[string]bool{}
+	}
+	if b.seen[d.Request.ID] {
+		return commands.Acceptance{Duplicate: true}
+	}
+	b.seen[d.Request.ID] = true
+	b.accepted = append(b.accepted, d.Request)
+	return commands.Acceptance{}
+}
+
+func (b *fakeBot) jobs() []commands.Request {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]commands.Request(nil), b.accepted...)
+}
+
+// world is an adapter with its Slack, connected over both transports.
+type world struct {
+	*testing.T
+	slack  *slacktest.Server
+	bot    *fakeBot
+	a      *Adapter
+	http   slacktest.HTTP
+	socket slacktest.Transport
+	log    *lockedBuffer
+	done   chan error
+	stop   context.CancelFunc
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+const hang = 10 * time.Second // a bound against hanging, not a measure
+
+func (w *world) ctx() context.Context {
+	ctx, cancel := context.WithTimeout(w.Context(), hang)
+	w.Cleanup(cancel)
+	return ctx
+}
+
+// newWorld starts everything; more scopes come on top of the required ones.
+func newWorld(t *testing.T, more ...string) *world {
+	t.Helper()
+	w := &world{T: t, slack: slacktest.New(append(append([]string(nil), slacktest.DefaultScopes...), more...)...), bot: &fakeBot{}, log: &lockedBuffer{}, done: make(chan error, 1)}
+	t.Cleanup(w.slack.Close)
+	w.a = newAdapter(t, w.slack, w.bot, w.log)
+	server := httptest.NewServer(w.a.Handler())
+	t.Cleanup(server.Close)
+	w.http = slacktest.HTTP{Base: server.URL, Secret: slacktest.SigningSecret, Client: server.Client()}
+	w.socket = w.slack.Socket()
+	ctx, cancel := context.WithCancel(t.Context())
+	w.stop = cancel
+	go func() { w.done <- w.a.Run(ctx) }()
+	t.Cleanup(cancel)
+	require.NoError(t, w.slack.Wait(w.ctx(), func() bool { return w.slack.Connections() == 2 }), "two connections")
+	require.Eventually(t, func() bool { return w.a.Health().Ready() }, hang, time.Millisecond)
+	return w
+}
+
+func newAdapter(t testing.TB, s *slacktest.Server, bot Bot, log *lockedBuffer) *Adapter {
+	t.Helper()
+	a, err := New(Config{
+		BotToken: secret.New(slacktest.BotToken), AppToken: secret.New(slacktest.AppToken), SigningSecret: secret.New(slacktest.SigningSecret),
+		APIURL: s.APIURL(), HTTPClient: &http.Client{Timeout: 5 * time.Second},
+	}, bot, slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	require.NoError(t, err)
+	a.channels, a.edits = chat.NewPace(0, time.Second, nil), chat.NewPace(0, time.Second, nil) // paced in its own test
+	return a
+}
+
+func (w *world) transports() map[string]slacktest.Transport {
+	return map[string]slacktest.Transport{"HTTP": w.http, "Socket": w.socket}
+}
+
+func (w *world) deliver(tr slacktest.Transport, act slacktest.Act) slacktest.Ack {
+	w.Helper()
+	ack, err := w.slack.Deliver(w.ctx(), tr, act, 0)
+	require.NoError(w, err)
+	require.Equal(w, http.StatusOK, ack.Status)
+	return ack
+}
+
+// messages waits until there are n of them.
+func (w *world) messages(n int) []slacktest.Message {
+	w.Helper()
+	require.NoError(w, w.slack.Wait(w.ctx(), func() bool { return len(w.slack.Messages()) >= n }), "message %d", n)
+	all := w.slack.Messages()
+	require.Len(w, all, n)
+	return all
+}
+
+func TestSettingsAreChecked(t *testing.T) {
+	ok := Config{BotToken: secret.New("xoxb-1"), SigningSecret: secret.New("s")}
+	for name, change := range map[string]func(*Config){
+		"NoBotToken":      func(c *Config) { c.BotToken = secret.String{} },
+		"UserToken":       func(c *Config) { c.BotToken = secret.New("xoxp-1") },
+		"NoTransport":     func(c *Config) { c.SigningSecret = secret.String{} },
+		"BotTokenAsApp":   func(c *Config) { c.AppToken = secret.New("xoxb-1") },
+		"CommandNoSlash":  func(c *Config) { c.MeetCommand = "meet" },
+		"CommandCapital":  func(c *Config) { c.MeetCommand = "/Meet" },
+		"SameCommand":     func(c *Config) { c.MeetCommand = "/livepush" },
+		"APIURLIsNone":    func(c *Config) { c.APIURL = "slack.com" },
+		"TooManySessions": func(c *Config) { c.Connections = 11 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := ok
+			change(&c)
+			_, err := New(c, &fakeBot{}, nil)
+			require.Error(t, err)
+			assert.NotContains(t, err.Error(), "xox"+"p-1")
+		})
+	}
+	_, err := New(ok, &fakeBot{}, nil)
+	require.NoError(t, err)
+}
+
+func TestCommandIsAcknowledgedEmptyAfterItIsDurable(t *testing.T) {
+	w := newWorld(t)
+	for name, tr := range w.transports() {
+		t.Run(name, func(t *testing.T) {
+			durable := make(chan struct{})
+			asked := make(chan struct{})
+			w.bot.accept = func(context.Context, commands.Decision) commands.Acceptance {
+				close(asked)
+				<-durable
+				return commands.Acceptance{}
+			}
+			acked := make(chan slacktest.Ack, 1)
+			act := w.slack.Slash("C1", "U1", "/meet", "周会 &amp; more")
+			go func() {
+				ack, err := w.slack.Deliver(w.ctx(), tr, act, 0)
+				assert.NoError(t, err)
+				acked <- ack
+			}()
+			<-asked
+			select {
+			case <-acked:
+				t.Fatal("acknowledged before it was durable")
+			default:
+			}
+			close(durable)
+			ack := <-acked
+			assert.Equal(t, http.StatusOK, ack.Status)
+			assert.Empty(t, ack.Payload)
+			jobs := w.bot.jobs()
+			r := jobs[len(jobs)-1]
+			assert.Equal(t, "meet", r.Command)
+			assert.Equal(t, "周会 &amp; more", r.Text)
+			assert.Equal(t, "U1", r.User.ID)
+			assert.Equal(t, commands.Place{Platform: commands.Slack, Team: slacktest.Team, Channel: "C1"}, r.Place)
+			assert.Regexp(t, `^slack:T0TEAM:1337\.42\.`, r.ID)
+		})
+	}
+}
+
+func TestAcceptanceIsBounded(t *testing.T) {
+	w := newWorld(t)
+	w.bot.accept = func(ctx context.Context, _ commands.Decision) commands.Acceptance {
+		deadline, ok := ctx.Deadline()
+		assert.True(t, ok)
+		assert.LessOrEqual(t, time.Until(deadline), 2400*time.Millisecond)
+		return commands.Acceptance{Reply: &commands.Reply{Tone: commands.Bad, Title: "Busy"}}
+	}
+	ack := w.deliver(w.http, w.slack.Slash("C1", "U1", "/meet", ""))
+	assert.Empty(t, ack.Payload)
+	m := w.messages(1)[0]
+	assert.Equal(t, "U1", m.To)
+	assert.True(t, m.Hook)
+	assert.Contains(t, string(m.Blocks), "Busy")
+}
+
+func TestEveryWayInMakesItsRequest(t *testing.T) {
+	w := newWorld(t)
+	inThread := slacktest.Message{Channel: "C1", TS: "2.0", Thread: "1.0", Blocks: json.RawMessage(`[{"type":"actions","elements":[{"type":"button","action_id":"b0","value":"v1:endyes:systec:7"}]}]`)}
+	card := inThread
+	card.TS, card.Thread = "1.0", "1.0"
+	click := func(m slacktest.Message) slacktest.Act {
+		act, err := w.slack.Click(m, "U1", "endyes")
+		require.NoError(t, err)
+		return act
+	}
+	mention := func(thread, text string) slacktest.Act {
+		act, _ := w.slack.Mention("C1", thread, "U1", text)
+		return act
+	}
+	place := func(channel, thread string, kind commands.PlaceKind) commands.Place {
+		return commands.Place{Platform: commands.Slack, Team: slacktest.Team, Channel: channel, Thread: thread, Kind: kind}
+	}
+	for _, tt := range []struct {
+		name string
+		act  func() slacktest.Act
+		want commands.Request
+	}{
+		{"Livepush", func() slacktest.Act { return w.slack.Slash("C1", "U1", "/livepush", "to a,b") },
+			commands.Request{Place: place("C1", "", commands.InChannel), Command: "livepush", Text: "to a,b"}},
+		{"DirectMessage", func() slacktest.Act { return w.slack.Slash("D1", "U1", "/meet", "") },
+			commands.Request{Place: place("D1", "", commands.InDirect), Command: "meet"}},
+		{"GroupDirectMessage", func() slacktest.Act { return w.slack.Slash("G1", "U1", "/meet", "") },
+			commands.Request{Place: place("G1", "", commands.InGroup), Command: "meet"}},
+		{"MentionInThread", func() slacktest.Act { return mention("1.0", "<@U0BOT> meet weekly <@U2|bo>") },
+			commands.Request{Place: place("C1", "1.0", ""), Command: "meet", Text: "weekly <@U2|bo>", InTheOpen: true}},
+		{"MentionAfterWords", func() slacktest.Act { return mention("1.0", "hey <@U0BOT|meetbot>： /livepush\u3000off bili") },
+			commands.Request{Place: place("C1", "1.0", ""), Command: "livepush", Text: "off bili", InTheOpen: true}},
+		{"MentionAsksNothing", func() slacktest.Act { return mention("1.0", "thanks <@U0BOT>!") },
+			commands.Request{Place: place("C1", "1.0", ""), Command: "meet", Text: "help", InTheOpen: true}},
+		{"Shortcut", func() slacktest.Act {
+			return w.slack.Shortcut("C1", "3.0", "", "U1", "see <https://x.example|the &lt;plan&gt;> with <@U2|bo>")
+		}, commands.Request{Place: place("C1", "3.0", ""), Command: "meet", About: "see the <plan> with @bo"}},
+		{"ButtonInThread", func() slacktest.Act { return click(inThread) },
+			commands.Request{Place: place("C1", "1.0", ""), Action: &commands.Action{Name: "endyes", Arg: "systec:7"}}},
+		{"ButtonOnCard", func() slacktest.Act { return click(card) },
+			commands.Request{Place: place("C1", "", ""), Action: &commands.Action{Name: "endyes", Arg: "systec:7"}}},
+	} {
+		for name, tr := range w.transports() {
+			t.Run(tt.name+name, func(t *testing.T) {
+				w.deliver(tr, tt.act())
+				jobs := w.bot.jobs()
+				require.NotEmpty(t, jobs)
+				got := jobs[len(jobs)-1]
+				assert.LessOrEqual(t, len(got.ID), 200)
+				assert.WithinDuration(t, time.Now(), got.At, time.Minute)
+				got.ID, got.At, got.Origin, got.User = "", time.Time{}, nil, commands.User{}
+				assert.Equal(t, tt.want, got)
+			})
+		}
+	}
+}
+
+func TestTheSameWishIsOneJob(t *testing.T) {
+	w := newWorld(t)
+	act, _ := w.slack.Mention("C1", "1.0", "U1", "<@U0BOT> meet")
+	for again := range 3 {
+		_, err := w.slack.Deliver(w.ctx(), w.http, act, again)
+		require.NoError(t, err)
+	}
+	assert.Len(t, w.bot.jobs(), 1, "a repeated event")
+
+	buttons := slacktest.Message{Channel: "C1", TS: "2.0", Blocks: json.RawMessage(`[{"type":"actions","elements":[
+		{"type":"button","action_id":"b0","value":"v1:another:j1"},{"type":"button","action_id":"b1","value":"v1:start:systec:7"}]}]`)}
+	press := func(m slacktest.Message, user, what string) {
+		act, err := w.slack.Click(m, user, what)
+		require.NoError(t, err)
+		w.deliver(w.socket, act)
+	}
+	press(buttons, "U1", "another")
+	press(buttons, "U1", "another")
+	assert.Len(t, w.bot.jobs(), 2, "a double click")
+	press(buttons, "U2", "another")
+	assert.Len(t, w.bot.jobs(), 3, "another person's click is checked on its own")
+	edited := buttons
+	edited.Edits = 1
+	press(edited, "U1", "another")
+	assert.Len(t, w.bot.jobs(), 4, "a click on a card that has changed")
+	press(buttons, "U1", "start")
+	press(buttons, "U1", "start")
+	assert.Len(t, w.bot.jobs(), 6, "what only shows something may be asked again")
+}
+
+func TestOthersEventsAreAcknowledgedAndLeftAlone(t *testing.T) {
+	w := newWorld(t)
+	byBot, _ := w.slack.Mention("C1", "", slacktest.BotUser, "<@U0BOT> meet")
+	link := slacktest.Message{Channel: "C1", TS: "1.0", Blocks: json.RawMessage(`[{"type":"actions","elements":[{"type":"button","action_id":"b0","value":"not-ours"}]}]`)}
+	pressed, err := w.slack.Click(link, "U1", "not-ours")
+	require.NoError(t, err)
+	for _, tr := range w.transports() {
+		w.deliver(tr, byBot)
+		w.deliver(tr, pressed)
+	}
+	assert.Empty(t, w.bot.jobs())
+}
+
+func TestImmediateAnswerIsPrivateAndInThePersonsLanguage(t *testing.T) {
+	w := newWorld(t)
+	w.slack.SetUser(slacktest.User{ID: "U9", Name: "wang", Locale: "zh-CN"})
+	w.bot.parse = func(r commands.Request) commands.Decision {
+		return commands.Decision{Reply: &commands.Reply{Title: map[string]string{"": "Help", "zh-CN": "帮助", "en-US": "Help"}[r.User.Locale]}}
+	}
+	ack := w.deliver(w.socket, w.slack.Slash("C1", "U9", "/meet", "help"))
+	assert.Empty(t, ack.Payload)
+	m := w.messages(1)[0]
+	assert.Equal(t, "U9", m.To)
+	assert.Contains(t, string(m.Blocks), "帮助")
+
+	act, _ := w.slack.Mention("C1", "1.0", "U1", "<@U0BOT>")
+	for again := range 2 { // Slack repeats the event; the person is answered once
+		_, err := w.slack.Deliver(w.ctx(), w.http, act, again)
+		require.NoError(t, err)
+	}
+	m = w.messages(2)[1]
+	assert.Equal(t, slacktest.Message{Channel: "C1", Thread: "1.0", To: "U1", TS: m.TS, Text: "Help", Blocks: m.Blocks}, m)
+}
+
+func TestStoppingAcknowledgesWhatIsUnderWay(t *testing.T) {
+	for _, name := range []string{"HTTP", "Socket"} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			asked, durable := make(chan struct{}), make(chan struct{})
+			w.bot.accept = func(context.Context, commands.Decision) commands.Acceptance {
+				close(asked)
+				<-durable
+				return commands.Acceptance{}
+			}
+			acked := make(chan slacktest.Ack, 1)
+			go func() {
+				ack, err := w.slack.Deliver(w.ctx(), w.transports()[name], w.slack.Slash("C1", "U1", "/meet", ""), 0)
+				assert.NoError(t, err)
+				acked <- ack
+			}()
+			<-asked
+			w.stop()
+			close(durable)
+			require.NoError(t, <-w.done)
+			assert.Equal(t, http.StatusOK, (<-acked).Status)
+			assert.Len(t, w.bot.jobs(), 1)
+		})
+	}
+}
