@@ -51,7 +51,6 @@ func TestNothingWasSent(t *testing.T) {
 		"connection refused": closed.URL,
 		"not TLS":            strings.Replace(notTLS.URL, "http:", "https:", 1),
 		"unknown CA":         unknownCA.URL,
-		"no such host":       "https://nowhere.invalid",
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := clientOf(t, base)
@@ -61,6 +60,17 @@ func TestNothingWasSent(t *testing.T) {
 			}
 		})
 	}
+	t.Run("no such host", func(t *testing.T) {
+		c, err := New(meeting.Systec, "https://nowhere.example", &http.Client{Transport: &http.Transport{
+			DialContext: func(context.Context, string, string) (net.Conn, error) {
+				return nil, &net.DNSError{Err: "no such host", Name: "nowhere.example", IsNotFound: true}
+			},
+		}}, 0)
+		require.NoError(t, err)
+		_, err = c.Do(t.Context(), write)
+		require.ErrorIs(t, err, meeting.ErrUnavailable)
+		assert.Contains(t, err.Error(), "nowhere.example: no such host", "for the operator")
+	})
 	t.Run("context done before", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
