@@ -28,7 +28,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -93,9 +92,9 @@ type Server struct {
 	users    map[string]User
 	startKey []byte // signs start links
 
-	url      string // of [Start]
-	http     *http.Server
-	stopHTTP func() bool
+	url    string // of [Start]
+	http   *http.Server
+	served chan struct{} // closed once nothing is accepted any more
 
 	ctx    context.Context // done when closed: ends hangs and webhooks
 	cancel context.CancelFunc
@@ -181,8 +180,16 @@ func Start(ctx context.Context, addr string, cfg Config) (*Server, error) {
 	s := New(cfg)
 	s.url = "http://" + ln.Addr().String()
 	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute}
-	s.stopHTTP = context.AfterFunc(ctx, func() { _ = s.Close() })
-	go func() { _ = s.http.Serve(ln) }() // returns only once closed
+	s.served = make(chan struct{})
+	go func() {
+		defer close(s.served)
+		_ = s.http.Serve(ln) // returns, and closes ln, only once s is closed
+	}()
+	unhook := context.AfterFunc(ctx, s.cancel)
+	context.AfterFunc(s.ctx, func() {
+		unhook()
+		_ = s.http.Close()
+	})
 	return s, nil
 }
 
@@ -191,10 +198,8 @@ func (s *Server) Close() error {
 	s.cancel()
 	var err error
 	if s.http != nil {
-		s.stopHTTP()
-		if err = s.http.Close(); errors.Is(err, http.ErrServerClosed) {
-			err = nil
-		}
+		err = s.http.Close()
+		<-s.served
 	}
 	_ = s.WaitWebhooks(context.Background()) // the one being sent has been cancelled
 	return err

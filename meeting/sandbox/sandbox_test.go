@@ -2,6 +2,7 @@ package sandbox_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -231,6 +232,21 @@ func TestCloseEndsListening(t *testing.T) {
 	}
 	require.Error(t, err)
 	require.NoError(t, p.s.Close(), "twice is fine")
+}
+
+func TestTheContextEndsListening(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	s, err := sandbox.Start(ctx, "127.0.0.1:0", sandbox.Config{})
+	require.NoError(t, err)
+	cancel()
+	require.Eventually(t, func() bool {
+		conn, err := net.Dial("tcp", s.TencentURL()[len("http://"):])
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err != nil
+	}, 10*time.Second, time.Millisecond)
+	require.NoError(t, s.Close())
 }
 
 func TestBodiesAreBounded(t *testing.T) {
