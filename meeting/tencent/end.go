@@ -2,23 +2,27 @@ package tencent
 
 import (
 	"context"
+	"errors"
 
 	"meetbot/meeting"
 )
 
 // End ends a meeting whatever its state: one that runs is dismissed, one that has not
-// begun is cancelled. A meeting that is over already is no error.
+// begun is cancelled. A meeting that is over already is no error, if Tencent still
+// returns it; mostly it is [meeting.ErrNotFound].
 //
 // It returns the errors of [Client.Get], [Client.Dismiss] and [Client.Cancel].
 func (c *Client) End(ctx context.Context, account, id string) error {
 	m, err := c.Get(ctx, account, id)
-	switch {
-	case err != nil:
+	if err != nil || m.State.Over() {
 		return err
-	case m.State.Over():
-		return nil
-	case m.State == meeting.StateReady:
-		return c.Cancel(ctx, account, id)
+	}
+	if m.State == meeting.StateReady {
+		err = c.Cancel(ctx, account, id)
+		// A refusal for its state: somebody has entered in between.
+		if e, ok := errors.AsType[*meeting.APIError](err); !ok || e.Reason != meeting.ReasonState {
+			return err
+		}
 	}
 	return c.Dismiss(ctx, account, id)
 }
