@@ -77,6 +77,8 @@ type Console struct {
 	messages int               // posted
 	shown    map[string]string // what an edited message looked like last
 	under    string            // the root message whose thread was written to last
+	titles   map[string]string // of root messages
+	note     string            // the small print that was shown last
 	buttons  []commands.Button // by the number that presses them, less one
 }
 
@@ -92,7 +94,7 @@ func New(cfg Config, bot Bot, in io.Reader, out io.Writer, log *slog.Logger) *Co
 	c := &Console{
 		cfg: cfg, bot: bot, log: log.With("adapter", "console"), t: commands.TextFor(cfg.Locale), piped: true,
 		session: rand.Text(), out: out, width: func() int { return maxWidth },
-		changed: make(chan struct{}), shown: make(map[string]string),
+		changed: make(chan struct{}), shown: make(map[string]string), titles: make(map[string]string),
 	}
 	if isTerminal(in) && isTerminal(out) {
 		c.piped = false
@@ -240,12 +242,17 @@ func (c *Console) Post(_ context.Context, p commands.Post) (commands.Receipt, er
 	case commands.SlotThread:
 		v.header = header{kind: thread}
 		if p.Root != nil {
-			v.header.follows = c.under == p.Root.Message
+			v.header.follows, v.header.title = c.under == p.Root.Message, c.titles[p.Root.Message]
 		}
 	case commands.SlotRoot:
 		v.header = header{kind: everyone}
 	default:
 		v.header = header{kind: private}
+	}
+	if p.Reply.Note == c.note { // said right before
+		p.Reply.Note = ""
+	} else {
+		c.note = p.Reply.Note
 	}
 	c.messages++
 	receipt.Message = fmt.Sprintf("m%d", c.messages)
@@ -253,7 +260,7 @@ func (c *Console) Post(_ context.Context, p commands.Post) (commands.Receipt, er
 	switch p.Slot {
 	case commands.SlotRoot:
 		receipt.Place.Thread = receipt.Message
-		c.under = receipt.Message
+		c.under, c.titles[receipt.Message] = receipt.Message, p.Reply.Title
 		c.shown[receipt.Message] = c.style.message(c.t, view{width: v.width, header: header{kind: changed}, brief: true}, p.Reply)
 	case commands.SlotThread:
 	default:

@@ -61,7 +61,8 @@ const (
 
 type header struct {
 	kind    headerKind
-	follows bool // the thread's root message is right above
+	follows bool   // the thread's root message is right above
+	title   string // of the thread's root message
 }
 
 // view says where a message is shown.
@@ -81,7 +82,11 @@ func (s style) message(t commands.Text, v view, r commands.Reply) string {
 	case everyone:
 		head = s.mark("#"+channel, bold)
 	case thread:
-		head, indent = s.mark("╰─ "+t.T("console.thread"), dim), "   "
+		head, indent = "╰─ "+t.T("console.thread"), "   "
+		if !v.header.follows && v.header.title != "" {
+			head += ": " + oneLine(v.header.title)
+		}
+		head = s.mark(head, dim)
 	case private:
 		head, bar = s.mark("◇ "+t.T("console.private"), bold), "┊"
 	case changed:

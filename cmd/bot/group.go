@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"meetbot/bot/adapters/chat"
+	"meetbot/bot/jobs"
+)
+
+// group runs the bot's parts: when one ends, all do.
+type group struct {
+	log      *slog.Logger
+	parts    []part
+	adapters map[string]adapter
+	stopping atomic.Bool
+}
+
+type part struct {
+	name string
+	run  func(context.Context) error
+}
+
+func (g *group) add(name string, run func(context.Context) error) {
+	g.parts = append(g.parts, part{name, run})
+}
+
+// refusedAtStart is how long after the start a refused token ends the process. Later, the
+// other parts go on, and readiness tells of the one that does not.
+const refusedAtStart = 30 * time.Second
+
+func (g *group) addAdapter(name string, a adapter, refused error) {
+	if g.adapters == nil {
+		g.adapters = make(map[string]adapter)
+	}
+	g.adapters[name] = a
+	g.add(name, func(ctx context.Context) error {
+		began := time.Now()
+		err := a.Run(ctx)
+		if errors.Is(err, refused) && time.Since(began) > refusedAtStart {
+			g.log.Error("the platform refuses the token: the adapter stays stopped until the bot is restarted with another", "adapter", name)
+			<-ctx.Done()
+			return nil
+		}
+		return err
+	})
+}
+
+// run runs all parts until ctx is done or one of them ends, and returns why they ended.
+func (g *group) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { g.stopping.Store(true) })
+	defer stop()
+	errs := make(chan error, len(g.parts))
+	for _, p := range g.parts {
+		go func() {
+			err := p.run(ctx)
+			if err != nil {
+				err = fmt.Errorf("%s: %w", p.name, err)
+			}
+			errs <- err
+			cancel()
+		}()
+	}
+	var all error
+	for range g.parts {
+		all = errors.Join(all, <-errs)
+	}
+	return all
+}
+
+// Limits of every request; handlers set stricter ones.
+const (
+	headerTimeout  = 5 * time.Second
+	requestTimeout = 15 * time.Second
+	answerTimeout  = 30 * time.Second
+	idleTimeout    = 2 * time.Minute
+	maxHeader      = 64 << 10
+)
+
+// addServer listens at once, so that an address in use is told at start. variable is what
+// the address was set with.
+func (g *group) addServer(ctx context.Context, variable, addr string, h http.Handler) error {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("%s: %w; set a free address", variable, err)
+	}
+	s := &http.Server{
+		Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout, WriteTimeout: answerTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
+	}
+	g.add(variable, func(ctx context.Context) error {
+		served := make(chan error, 1)
+		go func() { served <- s.Serve(ln) }()
+		select {
+		case err := <-served:
+			return err
+		case <-ctx.Done():
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+		defer cancel()
+		if err := s.Shutdown(ctx); err != nil {
+			return s.Close()
+		}
+		return nil
+	})
+	return nil
+}
+
+// readiness is the answer of /readyz.
+type readiness struct {
+	Ready bool                   `json:"ready"`
+	Parts map[string]chat.Health `json:"parts"`
+}
+
+// ops serves what the engine room asks: is the process alive, can it take commands.
+func (g *group) ops(store *jobs.Store) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		state, since, last := store.Healthy()
+		jobsHealth := chat.Health{State: chat.State(state), Since: since}
+		if last != nil {
+			jobsHealth.LastError = last.Error()
+		}
+		r := readiness{Parts: map[string]chat.Health{"jobs": jobsHealth}}
+		for name, a := range g.adapters {
+			h := a.Health()
+			r.Parts[name] = h
+			r.Ready = r.Ready || h.Ready()
+		}
+		if g.adapters == nil { // the console alone
+			r.Ready = true
+		}
+		if state != jobs.Ready || g.stopping.Load() {
+			r.Ready = false
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		if !r.Ready {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		_ = json.NewEncoder(w).Encode(r) // whoever asked is gone
+	})
+	return mux
+}

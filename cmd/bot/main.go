@@ -1,0 +1,94 @@
+// Command bot makes meetings and sets live pushes from chat: in Slack, in Discord, and,
+// with nothing configured, in the terminal against a sandbox.
+//
+// Each sub-command is in a file of its own. Running the bot is in serve.go.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"meetbot/config"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal kills at once
+	p := process{args: os.Args[1:], lookup: os.LookupEnv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+	if err := run(ctx, p); err != nil {
+		fmt.Fprintln(os.Stderr, "bot:", err)
+		os.Exit(1)
+	}
+}
+
+// process is what a command has of the process that it runs in.
+type process struct {
+	args   []string // without the program's name
+	lookup func(string) (string, bool)
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+}
+
+// subcommand is one thing that the binary does.
+type subcommand struct {
+	name  string
+	args  string // as the help shows them
+	about string
+	run   func(context.Context, process) error // p.args are its own
+}
+
+func subcommands() []subcommand {
+	return []subcommand{
+		{"", "", "run what is configured; the console when no chat platform is", serve},
+		{"console", "", "chat in the terminal, also when chat platforms are configured", serveConsole},
+		{"manifest", "slack [--socket | --url URL] [--with SCOPES|all] | discord [--invite]", "print what is to be registered with the platform", manifest},
+		{"version", "", "print the version", version},
+	}
+}
+
+func run(ctx context.Context, p process) error {
+	name := ""
+	if len(p.args) > 0 {
+		name, p.args = p.args[0], p.args[1:]
+	}
+	switch name {
+	case "-h", "--help", "-help", "help":
+		return help(p.stdout)
+	}
+	all := subcommands()
+	i := slices.IndexFunc(all, func(c subcommand) bool { return c.name == name })
+	if i < 0 {
+		return fmt.Errorf("there is no sub-command %q; bot -h lists them", name)
+	}
+	return all[i].run(ctx, p)
+}
+
+func help(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString("meetbot: meetings and live pushes from chat.\n\nUsage:\n")
+	for _, c := range subcommands() {
+		fmt.Fprintf(&b, "  %s\n        %s\n", strings.Join(strings.Fields("bot "+c.name+" "+c.args), " "), c.about)
+	}
+	b.WriteString("\nEnvironment variables. With none set, the bot runs in the terminal against a sandbox.\n\n")
+	return errors.Join(config.Usage(&b), write(w, b.String()))
+}
+
+func write(w io.Writer, text string) error {
+	_, err := io.WriteString(w, text)
+	return err
+}
+
+func noArgs(p process) error {
+	if len(p.args) > 0 {
+		return fmt.Errorf("unexpected %q; bot -h shows what can be given", p.args[0])
+	}
+	return nil
+}

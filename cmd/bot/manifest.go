@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"meetbot/bot/adapters/discord"
+	"meetbot/bot/adapters/slack"
+	"meetbot/bot/commands"
+	"meetbot/config"
+)
+
+// manifest prints what is to be registered with a platform. It is run before there are
+// credentials, so only the variables that shape it are read.
+func manifest(_ context.Context, p process) error {
+	if len(p.args) == 0 {
+		return errors.New("name the platform: bot manifest slack, or bot manifest discord")
+	}
+	platform := p.args[0]
+	p.args = p.args[1:]
+	switch platform {
+	case "slack":
+		return slackManifest(p)
+	case "discord":
+		return discordManifest(p)
+	}
+	return fmt.Errorf("there is no manifest for %q, only for slack and discord", platform)
+}
+
+// only reads some variables, so that others need not fit together yet.
+func only(lookup func(string) (string, bool), names ...string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		if !slices.Contains(names, name) {
+			return "", false
+		}
+		return lookup(name)
+	}
+}
+
+func flags(p process, name string) *flag.FlagSet {
+	f := flag.NewFlagSet("bot "+name, flag.ContinueOnError)
+	f.SetOutput(p.stderr)
+	return f
+}
+
+func parse(f *flag.FlagSet, p process) error {
+	if err := f.Parse(p.args); err != nil {
+		return err
+	}
+	p.args = f.Args()
+	return noArgs(p)
+}
+
+func slackManifest(p process) error {
+	cfg, err := config.Load(only(p.lookup, "SLACK_MEET_COMMAND", "SLACK_LIVEPUSH_COMMAND", "LOCALE"))
+	if err != nil {
+		return err
+	}
+	f := flags(p, "manifest slack")
+	socket := f.Bool("socket", false, "Socket Mode: no public address needed (the default)")
+	url := f.String("url", "", "HTTP mode: the public https address that Slack sends requests to")
+	with := f.String("with", "", "optional scopes to ask for, comma-separated, or all")
+	if err := parse(f, p); err != nil {
+		return err
+	}
+	if *socket && *url != "" {
+		return errors.New("use --socket or --url, not both")
+	}
+	var optional, unknown []string
+	for _, s := range slack.AllScopes() {
+		if !s.Required && *with == "all" {
+			optional = append(optional, s.Name)
+		}
+	}
+	if *with != "" && *with != "all" {
+		optional = strings.Split(*with, ",")
+		for _, name := range optional {
+			if !slices.ContainsFunc(slack.AllScopes(), func(s slack.Scope) bool { return s.Name == name }) {
+				unknown = append(unknown, name)
+			}
+		}
+	}
+	if unknown != nil {
+		return fmt.Errorf("the bot has no use for the scope %s", strings.Join(unknown, ", "))
+	}
+	out, err := slack.Manifest(slack.ManifestOptions{
+		URL: *url, MeetCommand: cfg.Slack.MeetCommand, LivepushCommand: cfg.Slack.LivepushCommand, Locale: cfg.Locale, Optional: optional,
+	})
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(p.stdout, string(out)+"\n"), scopeNotes(p.stderr, optional))
+}
+
+// scopeNotes says what is lost without the scopes that were not asked for. It goes to
+// standard error: standard output is the manifest.
+func scopeNotes(w io.Writer, asked []string) error {
+	var b strings.Builder
+	for _, s := range slack.AllScopes() {
+		if !s.Required && !slices.Contains(asked, s.Name) {
+			if b.Len() == 0 {
+				b.WriteString("\nNot asked for; add with --with NAME,NAME or --with all:\n")
+			}
+			fmt.Fprintf(&b, "  %-18s without it: %s\n", s.Name, s.Without)
+		}
+	}
+	return write(w, b.String())
+}
+
+func discordManifest(p process) error {
+	cfg, err := config.Load(only(p.lookup, "MEET_ALLOW", "LIVEPUSH_ALLOW"))
+	if err != nil {
+		return err
+	}
+	f := flags(p, "manifest discord")
+	invite := f.Bool("invite", false, "print the address that adds the bot to a server")
+	if err := parse(f, p); err != nil {
+		return err
+	}
+	if *invite {
+		id, _ := p.lookup("DISCORD_APPLICATION_ID")
+		if id == "" {
+			return errors.New("set DISCORD_APPLICATION_ID: it is on the application's General Information page")
+		}
+		return write(p.stdout, discord.InviteURL(id)+"\n")
+	}
+	out, err := discord.Manifest(listed(cfg))
+	if err != nil {
+		return err
+	}
+	return write(p.stdout, string(out)+"\n")
+}
+
+// listed has the rights that an allow-list guards instead of the platform's permissions.
+func listed(cfg config.Config) commands.Rights {
+	var r commands.Rights
+	if cfg.MeetAllow != nil {
+		r |= commands.RightMeet
+	}
+	if cfg.LivepushAllow != nil {
+		r |= commands.RightPush
+	}
+	return r
+}

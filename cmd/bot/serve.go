@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/console"
+	"meetbot/bot/adapters/discord"
+	"meetbot/bot/adapters/keypage"
+	"meetbot/bot/adapters/slack"
+	"meetbot/bot/commands"
+	"meetbot/bot/jobs"
+	"meetbot/config"
+	"meetbot/meeting"
+	"meetbot/meeting/tencent"
+)
+
+// serve runs what is configured.
+func serve(ctx context.Context, p process) error {
+	if err := noArgs(p); err != nil {
+		return err
+	}
+	cfg, err := config.Load(p.lookup)
+	if err != nil {
+		return err
+	}
+	return runBot(ctx, p, cfg)
+}
+
+// consoleGrace is what running steps get when a person leaves the terminal.
+const consoleGrace = 500 * time.Millisecond
+
+// runBot builds the bot from the bottom up and runs it until ctx is done, the person at
+// the console leaves, or a part cannot go on.
+func runBot(ctx context.Context, p process, cfg config.Config) (err error) {
+	if !cfg.Chat() {
+		remove, err := temporaryData(&cfg)
+		if err != nil {
+			return err
+		}
+		defer remove()
+		cfg.ShutdownGrace = consoleGrace
+		if !cfg.IsSet("LOG_LEVEL") {
+			cfg.LogLevel = "warn"
+		}
+	}
+	log := logger(p.stderr, cfg)
+	sandboxed := cfg.Sandbox()
+	if sandboxed {
+		// It outlives ctx: what is under way at shutdown may still need it.
+		s, err := inSandbox(context.WithoutCancel(ctx), &cfg)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, s.Close()) }()
+	}
+	clients, first, err := providers(cfg)
+	if err != nil {
+		return err
+	}
+	store, err := openStore(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+
+	var finished func(outcome string)
+	botCfg, err := botConfig(cfg, log, clients, first, sandboxed)
+	if err != nil {
+		return err
+	}
+	botCfg.Observe.Finished = func(platform commands.Platform, _ commands.Verb, outcome string, _ time.Time) {
+		if platform == commands.Console && finished != nil {
+			finished(outcome)
+		}
+	}
+	bot := commands.NewBot(botCfg, store)
+	g := &group{log: log}
+	web := http.NewServeMux()
+
+	if cfg.Slack.On() {
+		a, err := slack.New(slack.Config{
+			BotToken: cfg.Slack.BotToken, AppToken: cfg.Slack.AppToken, SigningSecret: cfg.Slack.SigningSecret, APIURL: cfg.Slack.ApiURL,
+			MeetCommand: cfg.Slack.MeetCommand, LivepushCommand: cfg.Slack.LivepushCommand, Locale: cfg.Locale,
+		}, bot, log.With("adapter", "slack"))
+		if err != nil {
+			return fmt.Errorf("SLACK_*: %w", err)
+		}
+		bot.Attach(commands.Slack, a)
+		if !cfg.Slack.SigningSecret.IsZero() {
+			web.Handle("/slack/", a.Handler())
+		}
+		g.addAdapter("slack", a, slack.ErrTokenRefused)
+	}
+	if cfg.Discord.On() {
+		a, err := discord.New(discord.Config{
+			BotToken: cfg.Discord.BotToken, ApplicationID: cfg.Discord.ApplicationID, PublicKey: cfg.Discord.PublicKey,
+			GuildID: cfg.Discord.GuildID, APIURL: cfg.Discord.ApiURL, Listed: listed(cfg), Locale: cfg.Locale,
+		}, bot, log.With("adapter", "discord"))
+		if err != nil {
+			return fmt.Errorf("DISCORD_*: %w", err)
+		}
+		bot.Attach(commands.Discord, a)
+		if cfg.Discord.PublicKey != "" {
+			web.Handle("/discord/", a.Handler())
+		}
+		g.addAdapter("discord", a, discord.ErrTokenRefused)
+	}
+	if !cfg.Chat() {
+		c := console.New(consoleConfig(p, cfg), bot, p.stdin, p.stdout, log)
+		finished = c.Finished
+		bot.Attach(commands.Console, c)
+		g.add("console", c.Run)
+	}
+	if !cfg.Tencent.WebhookToken.IsZero() {
+		h, err := tencent.NewWebhook(cfg.Tencent.WebhookToken, cfg.Tencent.WebhookAESKey, nil, hear(bot))
+		if err != nil {
+			return fmt.Errorf("TENCENT_WEBHOOK_*: %w", err)
+		}
+		web.Handle("/tencent/events", h)
+	}
+	if cfg.PublicURL != "" {
+		h, err := keypage.New(keypage.Config{Links: bot, PublicURL: cfg.PublicURL, Locale: cfg.Locale, Log: log})
+		if err != nil {
+			return fmt.Errorf("PUBLIC_URL: %w", err)
+		}
+		web.Handle(keypage.Path, h)
+	}
+	g.add("jobs", func(ctx context.Context) error { return store.Run(ctx, bot) })
+	if cfg.NeedsHTTP() {
+		if err := g.addServer(ctx, "HTTP_ADDR", cfg.HTTPAddr, web); err != nil {
+			return err
+		}
+	}
+	if cfg.Chat() || cfg.IsSet("OPS_ADDR") {
+		if err := g.addServer(ctx, "OPS_ADDR", cfg.OpsAddr, g.ops(store)); err != nil {
+			return err
+		}
+	}
+	if sandboxed && cfg.Chat() {
+		log.Warn("meetings are made in the sandbox; nothing of them is real")
+	}
+	log.Info("started", "version", buildVersion())
+	return g.run(ctx)
+}
+
+func openStore(ctx context.Context, cfg config.Config, log *slog.Logger) (*jobs.Store, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	keys := make([][]byte, len(cfg.EncryptionKey))
+	for i, k := range cfg.EncryptionKey {
+		keys[i] = []byte(k.Reveal())
+	}
+	store, err := jobs.Open(ctx, jobs.Config{
+		Dir: cfg.DataDir, NATSURL: cfg.NATS.URL, NATSCreds: cfg.NATS.Creds, Keys: keys,
+		Retention: cfg.Retention, Grace: cfg.ShutdownGrace, Log: log.With("part", "jobs"),
+	})
+	switch {
+	case errors.Is(err, jobs.ErrInUse):
+		return nil, fmt.Errorf("DATA_DIR %s: %w; stop it, or set another directory", cfg.DataDir, err)
+	case errors.Is(err, jobs.ErrWrongKey):
+		return nil, fmt.Errorf("ENCRYPTION_KEY: %w; set the key it was written with, the newest first", err)
+	case err != nil:
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	return store, nil
+}
+
+func botConfig(cfg config.Config, log *slog.Logger, clients map[meeting.Provider]commands.Provider, first meeting.Provider, sandboxed bool) (commands.Config, error) {
+	var names []meeting.Provider
+	for _, p := range []meeting.Provider{meeting.Systec, meeting.Tencent} {
+		if clients[p] != nil {
+			names = append(names, p)
+		}
+	}
+	c := commands.Config{
+		Parser: commands.ParserConfig{
+			Locale: cfg.Locale, Providers: names, Default: first, KeyPage: cfg.PublicURL != "", Sandbox: sandboxed,
+		},
+		Providers: clients, Account: cfg.Tencent.UserID, Accounts: cfg.Tencent.Users,
+		StartLinkInThread: cfg.StartLink == "thread", Webhooks: !cfg.Tencent.WebhookToken.IsZero(),
+		Retention: cfg.Retention, Log: log,
+	}
+	if cfg.Slack.On() && !cfg.Discord.On() {
+		c.Parser.MeetCommand, c.Parser.LivepushCommand = cfg.Slack.MeetCommand, cfg.Slack.LivepushCommand
+	}
+	if cfg.PublicURL != "" {
+		c.KeyPageURL = strings.TrimRight(cfg.PublicURL, "/") + keypage.Path
+	}
+	var err error
+	c.Policy.Meet, err = policy(cfg.MeetAllow, err)
+	c.Policy.Push, err = policy(cfg.LivepushAllow, err)
+	c.Policy.Admins, err = policy(cfg.Admins, err)
+	return c, err
+}
+
+func policy(list config.Principals, err error) ([]commands.Entry, error) {
+	var entries []commands.Entry
+	for _, p := range list {
+		e, perr := commands.ParseEntry(p.String())
+		err = errors.Join(err, perr)
+		entries = append(entries, e)
+	}
+	return entries, err
+}
+
+func logger(w io.Writer, cfg config.Config) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(cfg.LogLevel)) // config has checked it
+	o := &slog.HandlerOptions{Level: level}
+	f, isFile := w.(*os.File)
+	if cfg.LogFormat == "text" || cfg.LogFormat == "" && isFile && term.IsTerminal(int(f.Fd())) {
+		return slog.New(slog.NewTextHandler(w, o))
+	}
+	return slog.New(slog.NewJSONHandler(w, o))
+}
+
+// adapter is a chat platform's part.
+type adapter interface {
+	Run(ctx context.Context) error
+	Health() chat.Health
+}
