@@ -64,6 +64,9 @@ func (f *fakeProvider) Create(_ context.Context, in meeting.Instant) (m meeting.
 	err = f.do("create", func() error {
 		f.created++
 		id := fmt.Sprintf("15916208%02d", f.created)
+		if f.provider == meeting.Tencent {
+			id = fmt.Sprintf("8061466%02d", f.created)
+		}
 		m = meeting.Meeting{
 			Ref: meeting.Ref{Provider: f.provider, ID: id}, Code: id, Topic: in.Topic, State: meeting.StateReady,
 			JoinURL: "https://join.example/j/" + id, UserKey: in.UserKey, Start: in.Start, End: in.Start.Add(in.Duration),
@@ -184,9 +187,9 @@ type world struct {
 
 var (
 	channel = Place{Platform: Slack, Team: "T1", Channel: "C1"}
-	ada   = User{ID: "U1", Name: "Ada", Rights: RightsKnown | RightMeet | RightPush}
+	ada     = User{ID: "U1", Name: "Ada", Rights: RightsKnown | RightMeet | RightPush}
 	ben     = User{ID: "U2", Name: "Ben", Rights: RightsKnown | RightMeet | RightPush}
-	mal = User{ID: "U3", Name: "Mallory", Rights: RightsKnown}
+	mal     = User{ID: "U3", Name: "Mallory", Rights: RightsKnown}
 )
 
 // inWorld runs f in a bubble, with a bot that runs.
@@ -590,8 +593,8 @@ func TestASetPushIsReadBackAnnouncedAndLogged(t *testing.T) {
 		announced := find(t, posts, SlotThread)
 		assert.Equal(t, "U1", announced.Reply.Fields[0].User.ID)
 		assert.Contains(t, announced.Reply.Text, "B站")
-		require.Len(t, w.tencent.pushes["1591620801"], 1)
-		assert.Equal(t, "?streamname=live_1_2&key=canary-key&schedule=rtmp", w.tencent.pushes["1591620801"][0].Key.Reveal())
+		require.Len(t, w.tencent.pushes["806146601"], 1)
+		assert.Equal(t, "?streamname=live_1_2&key=canary-key&schedule=rtmp", w.tencent.pushes["806146601"][0].Key.Reveal())
 
 		again := w.say(ada, channel, pushLine)
 		assert.Contains(t, again[0].Reply.Fields[0].Value, "was set already")
@@ -603,7 +606,7 @@ func TestASetPushIsReadBackAnnouncedAndLogged(t *testing.T) {
 		assert.Len(t, log[0].Reply.Fields, 3)
 		off := w.say(ada, channel, "/livepush off B站")
 		assert.Equal(t, "1 of 1 switched off", find(t, off, SlotPrivate).Reply.Title)
-		assert.False(t, w.tencent.pushes["1591620801"][0].Enabled)
+		assert.False(t, w.tencent.pushes["806146601"][0].Enabled)
 	})
 }
 
@@ -639,7 +642,7 @@ func TestOnlyWhoHoldsAMeetingPushesIt(t *testing.T) {
 		w.say(ada, channel, "/meet x --provider tencent")
 		refused := w.say(ben, channel, pushLine)
 		assert.Contains(t, refused[0].Reply.Text, "Only Ada")
-		assert.Contains(t, w.say(ben, channel, strings.Replace(pushLine, "/livepush", "/livepush 806146667", 1))[0].Reply.Text, "I did not make that meeting")
+		assert.Contains(t, w.say(ben, channel, strings.Replace(pushLine, "/livepush", "/livepush 806146999", 1))[0].Reply.Text, "I did not make that meeting")
 		assert.Zero(t, w.tencent.sets)
 		dora := User{ID: "U4", Name: "Dora", Rights: RightsKnown | RightPush}
 		w.say(dora, channel, pushLine)
@@ -671,7 +674,7 @@ func TestASavedDestinationIsPushedByName(t *testing.T) {
 
 		w.press(ada, channel, saved, VerbRevoke)
 		w.say(ada, channel, "/meet y --provider tencent")
-		posts = w.say(ada, channel, "/livepush to B站 in 1591620802")
+		posts = w.say(ada, channel, "/livepush to B站 in 806146602")
 		assert.Contains(t, find(t, posts, SlotPrivate).Reply.Fields[0].Value, "has no key")
 	})
 }
@@ -712,5 +715,25 @@ func TestAKeyPageLinkReplacesTheForm(t *testing.T) {
 		_, err = w.bot.SubmitKey(w.t.Context(), token, KeyEntry{URL: "rtmp://ingest.example.com/live", Name: "B站", Key: secret.New("canary-key")})
 		require.ErrorIs(t, err, ErrLinkUsed)
 		assert.Equal(t, 1, w.tencent.sets)
+	})
+}
+
+func TestADestinationWithoutAFreshKeyAsksForOneOnThePage(t *testing.T) {
+	inWorld(t, func(c *Config) { c.Parser.KeyPage, c.KeyPageURL = true, "https://bot.example/k/" }, func(w *world) {
+		w.say(ada, channel, "/livepush save 抖音 --preset douyin --url rtmp://push-rtmp-l6.douyincdn.com/third --key stream-1234567890123456789?expire=1900000000&sign=canary-key --override")
+		time.Sleep(3 * time.Hour)
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		posts := w.say(ada, channel, "/livepush to 抖音")
+		private := find(t, posts, SlotPrivate)
+		assert.Contains(t, private.Reply.Fields[0].Value, "new key for every session")
+		require.Len(t, private.Reply.Secrets, 1)
+		token := strings.TrimPrefix(private.Reply.Secrets[0].Value.Reveal(), "https://bot.example/k/")
+		form, err := w.bot.LookKey(w.t.Context(), token)
+		require.NoError(t, err)
+		assert.True(t, form.Fixed)
+		_, err = w.bot.SubmitKey(w.t.Context(), token, KeyEntry{URL: form.URL, Key: secret.New("stream-9234567890123456789?expire=1900000000&sign=b"), Override: true})
+		require.NoError(t, err)
+		assert.Equal(t, "1 of 1 set", find(t, w.settle(), SlotPrivate).Reply.Title)
+		assert.Contains(t, w.say(ada, channel, "/livepush to 抖音")[0].Reply.Fields[0].Value, "was set already", "the new key was kept")
 	})
 }

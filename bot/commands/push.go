@@ -22,6 +22,8 @@ const (
 	// freshFor is how long a key is taken for new, where a platform gives a new one for
 	// every session.
 	freshFor = time.Hour
+
+	findingExpired = "finding.push." + string(meeting.PushWarnExpired)
 )
 
 func (r *run) pushNext(ctx context.Context) (jobs.Next, error) {
@@ -84,9 +86,9 @@ func (r *run) pushBegin(ctx context.Context) (n jobs.Next, done bool, err error)
 	var protected bool
 	switch r.w.Ask.Verb {
 	case VerbPush:
-		f = r.pushOne()
+		protected, f, err = r.pushOne(ctx)
 	case VerbPushTo:
-		protected, f, err = r.pushSaved(ctx, t)
+		protected, f, err = r.pushSaved(ctx)
 	case VerbPushOff:
 		protected, f, err = r.pushOff(ctx, has)
 	}
@@ -114,8 +116,9 @@ func (r *run) pusher() pusher {
 	return p
 }
 
-// pushOne makes the step for an address that came with the command.
-func (r *run) pushOne() *fault {
+// pushOne makes the step for an address that came with the command. With a name in
+// Ask.Names it is the new key of that saved destination, which keeps it.
+func (r *run) pushOne(ctx context.Context) (protected bool, _ *fault, _ error) {
 	target := r.w.Ask.Push
 	preset := PresetByID(r.w.Ask.Preset)
 	if r.w.Ask.Preset == "" {
@@ -130,10 +133,45 @@ func (r *run) pushOne() *fault {
 	target.Enabled = true
 	_, findings := preset.Check(target.URL, target.Key, r.now())
 	if f := r.findings(append(CheckPushName(target.Name), findings...)); f != nil {
-		return f
+		return false, f, nil
 	}
-	r.w.Steps = []step{{Target: target, Fingerprint: fingerprint(r.store, target.Key)}}
-	return nil
+	s := step{Target: target, Fingerprint: fingerprint(r.store, target.Key)}
+	if len(r.w.Ask.Names) == 1 {
+		d, f, err := r.usable(ctx, r.w.Ask.Names[0])
+		if f != nil || err != nil {
+			return false, f, err
+		}
+		if d, err = r.destinations().setKey(ctx, d.ID, target.URL, target.Key); err != nil {
+			return false, nil, err
+		}
+		s.Destination, protected = d.ID, d.Protected
+		line := AuditLine{Action: AuditKey, Destination: d.Name, Fingerprint: s.Fingerprint, Outcome: "saved", Meeting: r.w.Ref.String(), Step: "key"}
+		if err := r.audit(ctx, line); err != nil {
+			return false, nil, err
+		}
+	}
+	r.w.Steps = []step{s}
+	return protected, nil, nil
+}
+
+// usable returns the saved destination of that name, if the person may use it here.
+func (r *run) usable(ctx context.Context, name string) (Destination, *fault, error) {
+	place, user := r.w.Request.Place, r.w.Request.User
+	d, err := r.destinations().byName(ctx, destinationScope(place, user.ID), name)
+	if errors.Is(err, errNoDestination) {
+		return d, newFault("dest.missing", "Names", name), nil
+	}
+	if err != nil {
+		return d, nil, err
+	}
+	admin, err := r.cfg.Policy.isAdmin(ctx, r.directory(place.Platform), place, user)
+	if err != nil {
+		return d, newFault("fault.directory"), nil
+	}
+	if !d.MayUse(user.ID, place, admin) {
+		return d, newFault("dest.not_yours", "Name", d.Name, "Owner", d.OwnerName), nil
+	}
+	return d, nil, nil
 }
 
 // findings turns what is wrong with an address into a fault, unless it is all warnings
@@ -162,7 +200,7 @@ func cutRunes(s string, n int) string {
 
 // pushSaved makes a step for each named destination. One whose key is missing or worn
 // out becomes a step that is not sent.
-func (r *run) pushSaved(ctx context.Context, t target) (protected bool, _ *fault, _ error) {
+func (r *run) pushSaved(ctx context.Context) (protected bool, _ *fault, _ error) {
 	place, user := r.w.Request.Place, r.w.Request.User
 	found, missing, err := r.destinations().resolve(ctx, destinationScope(place, user.ID), r.w.Ask.Names)
 	if err != nil {
@@ -171,18 +209,16 @@ func (r *run) pushSaved(ctx context.Context, t target) (protected bool, _ *fault
 	if len(missing) > 0 {
 		return false, newFault("dest.missing", "Names", joinNames(missing)), nil
 	}
-	admin, err := r.cfg.Policy.isAdmin(ctx, r.directory(place.Platform), place, user)
-	if err != nil {
-		return false, newFault("fault.directory"), nil
-	}
 	r.w.Steps = nil
 	for _, d := range found {
-		if !d.MayUse(user.ID, place, admin) {
-			return false, newFault("dest.not_yours", "Name", d.Name, "Owner", d.OwnerName), nil
+		if _, f, err := r.usable(ctx, d.Name); f != nil || err != nil {
+			return false, f, err
 		}
 		s := step{Target: d.Target(), Destination: d.ID, Fingerprint: fingerprint(r.store, d.Key)}
 		preset := PresetByID(d.Preset)
 		_, findings := preset.Check(s.Target.URL, s.Target.Key, r.now())
+		// Other warnings were seen, and overridden, when it was saved.
+		findings = slices.DeleteFunc(findings, func(f Finding) bool { return !f.Limit && f.ID != findingExpired })
 		switch {
 		case d.Key.IsZero(), preset.FreshKey && r.now().Sub(d.KeySet) > freshFor:
 			s.Outcome, s.Fault = stepRefused, newFault("dest.fresh_key", "Name", d.Name, "Platform", preset.Name(r.t))
@@ -374,7 +410,11 @@ func (r *run) pushReport(ctx context.Context) (jobs.Next, error) {
 	default:
 		r.job.Outcome = "refused"
 	}
-	r.tell(r.pushReply(ctx, good))
+	reply := r.pushReply(ctx, good)
+	if err := r.offerKeyLinks(ctx, &reply); err != nil {
+		return jobs.Next{}, err
+	}
+	r.tell(reply)
 	if regErr == nil && good > 0 {
 		r.announce(reg)
 	}

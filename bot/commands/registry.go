@@ -288,7 +288,8 @@ func (r *run) resolve(ctx context.Context, need want) (target, *fault, error) {
 			return target{}, nil, err
 		}
 		for _, reg := range regs {
-			if m.Provider == "" || reg.ref().Provider == m.Provider {
+			p := reg.ref().Provider
+			if m.Provider == p || m.Provider == "" && (!need.push || p.Capabilities().LivePush || len(regs) == 1) {
 				refs = append(refs, reg.ref())
 			}
 		}

@@ -46,6 +46,35 @@ func (r *run) giveKeyLink(ctx context.Context, t target) (jobs.Next, error) {
 	return jobs.Deliver(), nil
 }
 
+// offerKeyLinks adds a link to the key-entry page for every destination that was not
+// sent because it needs a new key. What is entered there is kept and sent to the meeting.
+func (r *run) offerKeyLinks(ctx context.Context, reply *Reply) error {
+	if r.cfg.KeyPageURL == "" {
+		return nil
+	}
+	for _, s := range r.w.Steps {
+		if s.Fault == nil || s.Fault.ID != "dest.fresh_key" && s.Fault.ID != "dest.no_key" {
+			continue
+		}
+		d, err := r.destinations().byID(ctx, s.Destination)
+		if err != nil {
+			return err
+		}
+		l := keyLink{Request: r.w.Request, Locale: r.t.Locale, Meeting: r.w.Ref.ID, Destination: d.ID, Ask: Ask{
+			Verb: VerbPush, Meeting: r.w.Ref.String(), Names: []string{d.Name}, Preset: d.Preset, Push: d.Target(),
+		}}
+		l.Request.Origin = nil
+		token, err := r.keyLinks().create(ctx, l)
+		if err != nil {
+			return err
+		}
+		reply.Secrets = append(reply.Secrets, SecretField{
+			Name: r.t.T("keylink.for", "Name", d.Name), Value: secret.New(r.cfg.KeyPageURL + token.Reveal()), Link: true,
+		})
+	}
+	return nil
+}
+
 // pushFormNext is the card's button where there is a key-entry page.
 func (r *run) pushFormNext(ctx context.Context) (jobs.Next, error) {
 	r.w.Ask = Ask{Verb: VerbPush, Meeting: r.w.Ask.Arg}

@@ -1,0 +1,147 @@
+package commands
+
+import (
+	"cmp"
+	"encoding/json"
+	goflag "flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/meeting"
+)
+
+var update = goflag.Bool("update", false, "rewrite the golden files")
+
+// said is what people see of a post.
+type said struct {
+	Slot  Slot
+	Reply Reply
+}
+
+// TestRepliesReadWell tells one show from beginning to end, in both languages, as files
+// to be read.
+func TestRepliesReadWell(t *testing.T) {
+	for _, locale := range Locales {
+		t.Run(locale, func(t *testing.T) {
+			inWorld(t, nil, func(w *world) {
+				u := ada
+				u.Locale = locale
+				other := ben
+				other.Locale = locale
+				var all []any
+				scene := func(line string, posts []Post) {
+					all = append(all, line)
+					// Several jobs may answer at once.
+					slices.SortStableFunc(posts, func(a, b Post) int { return cmp.Or(cmp.Compare(a.Slot, b.Slot), cmp.Compare(a.Reply.Title, b.Reply.Title)) })
+					for _, p := range posts {
+						all = append(all, said{p.Slot, p.Reply})
+					}
+				}
+				say := func(u User, line string) []Post {
+					posts := w.say(u, channel, line)
+					scene(u.Name+": "+strings.ReplaceAll(line, "canary-key", "KEY"), posts)
+					return posts
+				}
+				posts := say(u, "/meet 周会 --live --duration 60")
+				say(u, "/meet 周会 --live --duration 60")
+				say(u, pushLine)
+				scene("Ben presses end", w.press(other, channel, posts, VerbEndYes))
+				say(u, "/meet 发布会 --provider tencent --live")
+				say(u, pushLine)
+				say(u, pushLine)
+				say(u, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key --protected")
+				waiting := say(u, "/livepush to 主站")
+				scene("Ben approves", w.press(other, channel, waiting, VerbApprove))
+				say(u, "/livepush status")
+				say(u, "/livepush destinations")
+				say(u, "/livepush log 806146601")
+				say(u, "/meet list")
+				w.tencent.fail = func(op string) error {
+					if op == "set_push" {
+						return refusal(meeting.ErrNotPermitted, meeting.ReasonNotHost)
+					}
+					return nil
+				}
+				say(u, "/livepush off 主站 in 806146601")
+				ended := say(u, "/meet end systec:1591620801")
+				scene("Ada confirms", w.press(u, channel, ended, VerbEndYes))
+
+				got, err := json.MarshalIndent(all, "", "  ")
+				require.NoError(t, err)
+				got = fingerprints.ReplaceAll(got, []byte("<fingerprint>"))
+				got = append(goldenClock.ReplaceAll(goldenDate.ReplaceAll(got, []byte("<time>")), []byte("<time>")), '\n')
+				golden := filepath.Join("testdata", "TestRepliesReadWell", locale+".golden.json")
+				if *update {
+					require.NoError(t, os.MkdirAll(filepath.Dir(golden), 0o755))
+					require.NoError(t, os.WriteFile(golden, got, 0o644))
+				}
+				want, err := os.ReadFile(golden)
+				require.NoError(t, err)
+				assert.Equal(t, string(want), string(got))
+				assert.NotContains(t, string(got), "canary")
+			})
+		})
+	}
+}
+
+var (
+	fingerprints = regexp.MustCompile(`\b[0-9a-f]{12}\b`)
+	goldenClock  = regexp.MustCompile(`\d\d:\d\d [A-Z+\-0-9]{1,5}`)
+	goldenDate   = regexp.MustCompile(`\d\d-\d\d \d\d:\d\d [A-Z+\-0-9]{1,5}`)
+)
+
+// TestEveryOutcomeHasItsWords finds the message IDs that are put together from values.
+func TestEveryOutcomeHasItsWords(t *testing.T) {
+	var ids []string
+	for _, o := range []stepOutcome{stepSet, stepAlready, stepDiffers, stepUnread, stepRefused, stepUnclear, stepReplaced} {
+		ids = append(ids, "step."+string(o), "outcome."+string(o))
+		if o != stepReplaced { // only what is set can meet another key
+			ids = append(ids, "step.off."+string(o))
+		}
+	}
+	for _, o := range []string{"saved", "forgotten", "revoked", string(AuditApprove), string(AuditReject)} {
+		ids = append(ids, "outcome."+o)
+	}
+	for _, a := range []AuditAction{AuditSet, AuditOff, AuditSave, AuditKey, AuditForget, AuditRevoke, AuditApprove, AuditReject} {
+		ids = append(ids, "audit."+string(a))
+	}
+	for _, r := range []meeting.Reason{
+		meeting.ReasonPushAddress, meeting.ReasonPushLimit, meeting.ReasonNotHost, meeting.ReasonNotCreator, meeting.ReasonMeeting,
+		meeting.ReasonAccount, meeting.ReasonAccountRight, meeting.ReasonSensitive, meeting.ReasonQuota, meeting.ReasonDaily, meeting.ReasonClock,
+		meeting.ReasonReplay, meeting.ReasonSignature, meeting.ReasonUnknownSecretID, meeting.ReasonState, meeting.ReasonField, meeting.ReasonUnsupported,
+	} {
+		ids = append(ids, "fault."+string(r))
+	}
+	for _, v := range Declarations() {
+		if v.Public {
+			ids = append(ids, "settled."+textID(string(v.Verb)))
+		}
+	}
+	for _, kind := range []string{"not_confirmed", "full", "busy", "stopping", "internal"} {
+		ids = append(ids, "accept."+kind, "accept."+kind+".title")
+	}
+	source := regexp.MustCompile(`(?:\.T|newFault|at)\("([a-z_.]+[a-z])"`)
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		require.NoError(t, err)
+		for _, m := range source.FindAllStringSubmatch(string(b), -1) {
+			ids = append(ids, m[1])
+		}
+	}
+	require.Greater(t, len(ids), 150, "the pattern finds the IDs in the source")
+	for _, locale := range Locales {
+		known := messages(t, locale)
+		for _, id := range ids {
+			assert.Contains(t, known, id)
+		}
+	}
+}
