@@ -124,7 +124,7 @@ func TestTheFormIsServedAndFetchingItChangesNothing(t *testing.T) {
 			assert.Contains(t, res.body, "Save a destination")
 			assert.Contains(t, res.body, "For Ann &lt;b&gt;")
 			assert.Contains(t, res.body, `<option value="bilibili" selected>`)
-			assert.Contains(t, res.body, "within the next 9 min")
+			assert.Contains(t, res.body, "within 9 min")
 			assert.Contains(t, res.body, formToken(testToken))
 			assert.NotContains(t, res.body, testToken, "the page need not know its address")
 		}

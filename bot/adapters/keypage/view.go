@@ -190,9 +190,7 @@ func (f *formView) mark(t commands.Text, findings []commands.Finding) {
 	if i := slices.IndexFunc(fields, func(x *textField) bool { return len(x.Faults) > 0 && !x.Fixed }); i >= 0 {
 		fields[i].Focus = true
 	}
-	if len(f.Key.Faults) == 0 {
-		f.Key.Hint = t.T("keypage.key.again")
-	}
+	f.Key.Hint = t.T("keypage.key.again")
 	if !commands.Limits(findings) {
 		f.Override = &labelled{Label: t.T("keypage.override")}
 	}
