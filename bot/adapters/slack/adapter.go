@@ -100,6 +100,7 @@ type Adapter struct {
 	groups   cache[[]string]
 	flights  singleflight.Group
 	pending  edits // by message: which edit is the newest
+	backoff  time.Duration
 
 	self atomic.Pointer[identity] // nil until auth.test has answered
 
@@ -174,6 +175,7 @@ func New(cfg Config, bot Bot, log *slog.Logger) (*Adapter, error) {
 		edits:    chat.NewPace(postInterval, postPatience, cfg.Observe.Waited),
 		seen:     chat.NewSeen(time.Hour, 10_000),
 		stopped:  make(chan struct{}),
+		backoff:  time.Second,
 	}
 	a.api = slackapi.New(cfg.BotToken.Reveal(),
 		slackapi.OptionAPIURL(cfg.APIURL),
@@ -245,7 +247,7 @@ const maxBackoff = time.Minute
 
 // identify asks Slack who the bot is and what it may do, until it gets an answer.
 func (a *Adapter) identify(ctx context.Context) error {
-	for wait := time.Second; ; wait = min(2*wait, maxBackoff) {
+	for wait := a.backoff; ; wait = min(2*wait, maxBackoff) {
 		if err := a.whoAmI(ctx); err == nil || errors.Is(err, ErrTokenRefused) {
 			return err
 		} else if ctx.Err() == nil {

@@ -131,6 +131,7 @@ func newAdapter(t testing.TB, s *slacktest.Server, bot Bot, log *lockedBuffer) *
 	}, bot, slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	require.NoError(t, err)
 	a.channels, a.edits = chat.NewPace(0, time.Second, nil), chat.NewPace(0, time.Second, nil) // paced in its own test
+	a.backoff = 10 * time.Millisecond
 	return a
 }
 

@@ -86,8 +86,8 @@ func (a *Adapter) fault(method, scope string, err error) error {
 	}
 	switch {
 	case failed.Err == ErrTokenRefused:
-		// Before the first answer it is the start that fails, and Run says so.
-		if a.self.Load() != nil {
+		// At the start it is Run that fails; the app-level token is connect's.
+		if a.self.Load() != nil && method != "apps.connections.open" {
 			a.stop(method, failed)
 		}
 	case after > 0:

@@ -65,7 +65,7 @@ func (a *Adapter) connect(ctx context.Context, live *atomic.Int32) error {
 		if time.Since(started) > time.Minute {
 			wait = 0
 		}
-		wait = min(max(2*wait, time.Second), maxBackoff)
+		wait = min(max(2*wait, a.backoff), maxBackoff)
 		if limited, ok := errors.AsType[*jobs.RetryAfter](err); ok {
 			wait = max(wait, limited.After)
 		}
@@ -117,11 +117,12 @@ func (a *Adapter) session(ctx context.Context, live *atomic.Int32) error {
 	}
 	live.Add(1)
 	a.pulse.Set(chat.Running)
-	defer func() {
+	finish := func() {
+		s.finish()
 		if live.Add(-1) == 0 && ctx.Err() == nil {
 			a.pulse.Set(chat.Degraded)
 		}
-	}()
+	}
 	select {
 	case <-s.refresh:
 		// The old connection serves on while the new one is opened.
@@ -129,19 +130,20 @@ func (a *Adapter) session(ctx context.Context, live *atomic.Int32) error {
 			select {
 			case <-s.ended:
 			case <-ctx.Done():
+			case <-a.stopped:
 			case <-time.After(overlap):
 			}
-			s.finish()
+			finish()
 		}()
 		return errRefresh
 	case <-s.ended:
-		s.finish()
+		finish()
 		return s.err
 	case <-ctx.Done():
-		s.finish()
+		finish()
 		return ctx.Err()
 	case <-a.stopped:
-		s.finish()
+		finish()
 		return ErrTokenRefused
 	}
 }

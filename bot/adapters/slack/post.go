@@ -136,14 +136,26 @@ func (a *Adapter) private(ctx context.Context, p commands.Post) (commands.Receip
 	if p.Place.Thread != "" { // a private answer of a response_url cannot be in a thread
 		ways = []func() (commands.Receipt, error){ephemeral, hook, direct}
 	}
-	var r commands.Receipt
-	err := errClosed
+	var passing error
 	for _, way := range ways {
-		if r, err = way(); !errors.Is(err, errClosed) {
+		r, err := way()
+		if err == nil {
+			return r, nil
+		}
+		if errors.Is(err, errClosed) {
+			continue
+		}
+		if passing == nil {
+			passing = err
+		}
+		if !p.Tried { // the same way again is better than two answers
 			break
 		}
 	}
-	return lost(r, err)
+	if passing != nil {
+		return commands.Receipt{}, passing
+	}
+	return lost(commands.Receipt{}, errClosed)
 }
 
 // progress is tried once, and never takes what the answer itself will need.

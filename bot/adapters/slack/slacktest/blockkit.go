@@ -67,8 +67,8 @@ func (f *faults) ensure(ok bool, what string) {
 	}
 }
 
-// checkMessage returns what Slack would not take in a message; empty if it takes it.
-func checkMessage(fallback string, raw json.RawMessage) string {
+// CheckMessage returns what Slack would not take in a message; empty if it takes it.
+func CheckMessage(fallback string, raw json.RawMessage) string {
 	var f faults
 	f.ensure(fallback != "", "no text")
 	f.max("text", fallback, 40_000)
@@ -78,8 +78,8 @@ func checkMessage(fallback string, raw json.RawMessage) string {
 	return f.first()
 }
 
-// checkView does the same for a modal.
-func checkView(raw json.RawMessage) string {
+// CheckView returns what Slack would not take in a modal; empty if it takes it.
+func CheckView(raw json.RawMessage) string {
 	var v struct {
 		Type                 string
 		Title, Submit, Close *text

@@ -404,7 +404,7 @@ func (s *Server) post(method string, form url.Values) reply {
 	if code := s.closed(m.Channel, ephemeral); code != "" {
 		return refuse(code)
 	}
-	if fault := checkMessage(m.Text, m.Blocks); fault != "" {
+	if fault := CheckMessage(m.Text, m.Blocks); fault != "" {
 		return reply{"ok": false, "error": "invalid_blocks", "response_metadata": reply{"messages": []string{fault}}}
 	}
 	if form.Get("unfurl_links") != "false" && method == "chat.postMessage" {
@@ -432,7 +432,7 @@ func (s *Server) update(form url.Values) reply {
 	for i := range s.messages {
 		m := &s.messages[i]
 		if m.Channel == form.Get("channel") && m.TS == form.Get("ts") && m.To == "" && !m.Hook {
-			if fault := checkMessage(form.Get("text"), json.RawMessage(form.Get("blocks"))); fault != "" {
+			if fault := CheckMessage(form.Get("text"), json.RawMessage(form.Get("blocks"))); fault != "" {
 				return reply{"ok": false, "error": "invalid_blocks", "response_metadata": reply{"messages": []string{fault}}}
 			}
 			m.Text, m.Blocks = form.Get("text"), json.RawMessage(form.Get("blocks"))
@@ -471,7 +471,7 @@ func (s *Server) openView(body []byte) reply {
 		return refuse("expired_trigger_id")
 	}
 	delete(s.triggers, in.TriggerID)
-	if fault := checkView(in.View); fault != "" {
+	if fault := CheckView(in.View); fault != "" {
 		return reply{"ok": false, "error": "invalid_arguments", "response_metadata": reply{"messages": []string{fault}}}
 	}
 	v := View{ID: s.next("V"), User: user, Payload: in.View}
@@ -564,7 +564,7 @@ func (s *Server) serveHook(w http.ResponseWriter, r *http.Request) {
 			status, text = http.StatusBadRequest, `{"ok":false,"error":"test_replaces_original"}`
 			return
 		}
-		if fault := checkMessage(in.Text, in.Blocks); fault != "" {
+		if fault := CheckMessage(in.Text, in.Blocks); fault != "" {
 			text = `{"ok":false,"error":"invalid_blocks"}`
 			return
 		}

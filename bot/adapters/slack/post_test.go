@@ -1,0 +1,433 @@
+package slack
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"image/png"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/slack/slacktest"
+	"meetbot/bot/commands"
+	"meetbot/bot/jobs"
+	"meetbot/config/secret"
+)
+
+// asked delivers a command and returns its request, as a job has it.
+func (w *world) asked(act slacktest.Act) commands.Request {
+	w.Helper()
+	w.deliver(w.http, act)
+	all := w.bot.jobs()
+	return all[len(all)-1]
+}
+
+func (w *world) slash(channel string) commands.Request {
+	return w.asked(w.slack.Slash(channel, "U1", "/meet", ""))
+}
+
+func of(r commands.Request, slot commands.Slot, reply commands.Reply) commands.Post {
+	return commands.Post{Slot: slot, Place: r.Place, User: r.User, Origin: r.Origin, Asked: r.At, Reply: reply}
+}
+
+func (w *world) post(p commands.Post) commands.Receipt {
+	w.Helper()
+	r, err := w.a.Post(w.ctx(), p)
+	require.NoError(w, err)
+	return r
+}
+
+var (
+	card    = commands.Reply{Title: "Weekly", Links: []commands.Link{{Label: "Join", URL: "https://meet.example/j/1?pwd=a&b=c"}}}
+	links   = commands.Reply{Links: []commands.Link{{Label: "Join", URL: "https://meet.example/j/1"}}}
+	startIt = commands.Reply{Title: "Yours", Secrets: []commands.SecretField{{Name: "Start", Value: secret.New("https://meet.example/s/canary-start"), Link: true}}}
+)
+
+func TestMeetingIsPostedInTheChannelAndItsLinksInTheThread(t *testing.T) {
+	w := newWorld(t)
+	r := w.slash("C1")
+	root := w.post(of(r, commands.SlotRoot, card))
+	assert.Equal(t, root.Message, root.Place.Thread)
+	in := func(slot commands.Slot, reply commands.Reply) {
+		p := of(r, slot, reply)
+		p.Root = &root
+		w.post(p)
+	}
+	in(commands.SlotThread, links)
+	in(commands.SlotThreadPrivate, startIt)
+	in(commands.SlotPrivate, startIt)
+	m := w.messages(4)
+	type seen struct{ channel, thread, to string }
+	var got []seen
+	for _, m := range m {
+		got = append(got, seen{m.Channel, m.Thread, m.To})
+	}
+	assert.Equal(t, []seen{{"C1", "", ""}, {"C1", root.Message, ""}, {"C1", root.Message, "U1"}, {"C1", "", "U1"}}, got)
+	assert.False(t, m[2].Hook)
+	assert.True(t, m[3].Hook, "where the command ran")
+}
+
+func TestMentionIsAnsweredInItsThread(t *testing.T) {
+	w := newWorld(t)
+	act, _ := w.slack.Mention("C1", "1.0", "U1", "<@U0BOT> meet")
+	r := w.asked(act)
+	root := w.post(of(r, commands.SlotRoot, card))
+	assert.Equal(t, "1.0", root.Place.Thread)
+	p := of(r, commands.SlotThread, links)
+	p.Root = &root
+	w.post(p)
+	w.post(of(r, commands.SlotPrivate, startIt))
+	for i, m := range w.messages(3) {
+		assert.Equal(t, "1.0", m.Thread)
+		assert.Equal(t, i == 2, m.To == "U1")
+	}
+}
+
+func TestWithoutAccessEverythingComesThroughTheCommandsOwnResponse(t *testing.T) {
+	w := newWorld(t)
+	w.slack.Leave("C2")
+	r := w.slash("C2")
+	root := w.post(of(r, commands.SlotRoot, card))
+	assert.True(t, root.InPlace)
+	for _, slot := range []commands.Slot{commands.SlotThread, commands.SlotThreadPrivate, commands.SlotPrivate} {
+		p := of(r, slot, map[commands.Slot]commands.Reply{commands.SlotThread: links}[slot])
+		p.Root = &root
+		if slot != commands.SlotThread {
+			p.Reply = startIt
+		}
+		_, err := w.a.Post(w.ctx(), p)
+		if slot == commands.SlotThreadPrivate {
+			require.ErrorIs(t, err, commands.ErrSkip)
+			continue
+		}
+		require.NoError(t, err)
+	}
+	m := w.messages(3)
+	assert.Contains(t, string(m[0].Blocks), "/invite @meetbot")
+	assert.Equal(t, []string{"", "", "U1"}, []string{m[0].To, m[1].To, m[2].To})
+	for _, m := range m {
+		assert.True(t, m.Hook)
+		assert.Equal(t, "C2", m.Channel)
+	}
+	edit := of(r, commands.SlotEdit, card)
+	edit.Edit = &root
+	_, err := w.a.Post(w.ctx(), edit)
+	require.ErrorIs(t, err, commands.ErrGone)
+}
+
+func TestPublicScopePostsWhereTheBotWasNotInvited(t *testing.T) {
+	w := newWorld(t, "chat:write.public")
+	w.slack.Leave("C2")
+	root := w.post(of(w.slash("C2"), commands.SlotRoot, card))
+	assert.False(t, root.InPlace)
+	assert.False(t, w.messages(1)[0].Hook)
+}
+
+func TestPrivateAnswerFindsAWay(t *testing.T) {
+	t.Run("FiveUsesThenEphemeral", func(t *testing.T) {
+		w := newWorld(t)
+		r := w.slash("C1")
+		for range 7 {
+			w.post(of(r, commands.SlotPrivate, startIt))
+		}
+		for i, m := range w.messages(7) {
+			assert.Equal(t, i < 5, m.Hook)
+			assert.Equal(t, "U1", m.To)
+		}
+		assert.Len(t, w.slack.Calls("response_url"), 5, "no sixth use is tried")
+	})
+	t.Run("ExpiredAtSlackThenEphemeral", func(t *testing.T) {
+		w := newWorld(t)
+		r := w.slash("C1")
+		w.slack.ExpireHooks()
+		w.post(of(r, commands.SlotPrivate, startIt))
+		w.post(of(r, commands.SlotPrivate, startIt))
+		for _, m := range w.messages(2) {
+			assert.False(t, m.Hook)
+			assert.Equal(t, "U1", m.To)
+		}
+		assert.Len(t, w.slack.Calls("response_url"), 1, "it is not tried again")
+	})
+	t.Run("HalfAnHourLater", func(t *testing.T) {
+		w := newWorld(t)
+		r := w.slash("C1")
+		r.Origin = origin{Hook: decodeOrigin(r.Origin).Hook, At: time.Now().Add(-hookLife)}.encode()
+		w.post(of(r, commands.SlotPrivate, startIt))
+		assert.Empty(t, w.slack.Calls("response_url"))
+	})
+	t.Run("NotInTheChannelThenDirect", func(t *testing.T) {
+		w := newWorld(t)
+		w.slack.Leave("C2")
+		r := w.slash("C2")
+		w.slack.ExpireHooks()
+		w.post(of(r, commands.SlotPrivate, startIt))
+		assert.Equal(t, "DU1", w.messages(1)[0].Channel)
+	})
+	t.Run("EveryWayClosed", func(t *testing.T) {
+		w := newWorld(t)
+		w.slack.Leave("C2")
+		w.slack.Leave("DU1")
+		r := w.slash("C2")
+		w.slack.ExpireHooks()
+		_, err := w.a.Post(w.ctx(), of(r, commands.SlotPrivate, startIt))
+		require.ErrorIs(t, err, commands.ErrLost)
+		_, err = w.a.Post(w.ctx(), of(r, commands.SlotRoot, card))
+		require.ErrorIs(t, err, commands.ErrLost)
+	})
+	t.Run("SlackHiccupIsTriedAgainTheSameWay", func(t *testing.T) {
+		w := newWorld(t)
+		w.slack.Fail("response_url", slacktest.Fault{Status: 503})
+		_, err := w.a.Post(w.ctx(), of(w.slash("C1"), commands.SlotPrivate, startIt))
+		require.Error(t, err)
+		require.NotErrorIs(t, err, commands.ErrLost)
+		assert.Empty(t, w.slack.Messages())
+	})
+	t.Run("AnotherWayWhenTheFirstStaysBroken", func(t *testing.T) {
+		w := newWorld(t)
+		p := of(w.slash("C1"), commands.SlotPrivate, startIt)
+		p.Tried = true
+		w.slack.Fail("response_url", slacktest.Fault{Status: 503})
+		w.post(p)
+		assert.False(t, w.messages(1)[0].Hook)
+	})
+	t.Run("NobodySeesItInPublic", func(t *testing.T) {
+		w := newWorld(t)
+		w.slack.Fail("chat.postEphemeral", slacktest.Fault{Error: "user_not_in_channel"})
+		act, _ := w.slack.Mention("C1", "1.0", "U1", "<@U0BOT> meet")
+		w.post(of(w.asked(act), commands.SlotPrivate, startIt))
+		assert.Equal(t, "DU1", w.messages(1)[0].Channel)
+	})
+}
+
+func TestNothingToSettleAndProgressIsTriedOnce(t *testing.T) {
+	w := newWorld(t)
+	r := w.slash("C1")
+	_, err := w.a.Post(w.ctx(), of(r, commands.SlotSettle, card))
+	require.ErrorIs(t, err, commands.ErrSkip)
+	w.post(of(r, commands.SlotProgress, commands.Reply{Text: "still at it"}))
+	assert.Equal(t, "U1", w.messages(1)[0].To)
+	w.slack.Fail("response_url", slacktest.Fault{Status: 500})
+	w.slack.Fail("chat.postEphemeral", slacktest.Fault{Status: 500})
+	_, err = w.a.Post(w.ctx(), of(r, commands.SlotProgress, commands.Reply{Text: "still at it"}))
+	require.ErrorIs(t, err, commands.ErrSkip)
+}
+
+func TestRetryAfterIsObeyedPerMethod(t *testing.T) {
+	w := newWorld(t)
+	r := w.slash("C1")
+	w.slack.Fail("chat.postMessage", slacktest.Fault{RetryAfter: 7})
+	var limited *jobs.RetryAfter
+	_, err := w.a.Post(w.ctx(), of(r, commands.SlotRoot, card))
+	require.ErrorAs(t, err, &limited)
+	assert.Equal(t, 7*time.Second, limited.After)
+	_, err = w.a.Post(w.ctx(), of(r, commands.SlotRoot, card))
+	require.ErrorAs(t, err, &limited)
+	assert.Greater(t, limited.After, 5*time.Second)
+	assert.Len(t, w.slack.Calls("chat.postMessage"), 1, "nothing is sent before the time is over")
+	w.post(of(r, commands.SlotPrivate, startIt))
+	w.slack.Fail("response_url", slacktest.Fault{RetryAfter: 3})
+	_, err = w.a.Post(w.ctx(), of(r, commands.SlotPrivate, startIt))
+	require.ErrorAs(t, err, &limited)
+	assert.Equal(t, 3*time.Second, limited.After)
+}
+
+func TestOnePostASecondAndChannel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var waits []time.Duration
+		p := chat.NewPace(postInterval, postPatience, func(d time.Duration) { waits = append(waits, d) })
+		start := time.Now()
+		for range 3 {
+			require.NoError(t, p.Wait(t.Context(), "C1"))
+		}
+		assert.Equal(t, 2*time.Second, time.Since(start))
+		require.NoError(t, p.Wait(t.Context(), "C2"))
+		assert.Equal(t, 2*time.Second, time.Since(start), "another channel does not wait")
+		assert.Equal(t, []time.Duration{time.Second, time.Second}, waits)
+		p.Hold("C2", time.Hour)
+		var limited *jobs.RetryAfter
+		require.ErrorAs(t, p.Wait(t.Context(), "C2"), &limited)
+		assert.Equal(t, time.Hour, limited.After)
+	})
+}
+
+func TestLostAnswer(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		scopes []string
+		want   int
+	}{
+		{"HistoryFindsTheMessage", []string{"channels:history"}, 1},
+		{"WithoutHistoryItIsShownTwice", nil, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, tt.scopes...)
+			p := of(w.slash("C1"), commands.SlotRoot, card)
+			p.Key = "job1-0"
+			w.slack.Fail("chat.postMessage", slacktest.Fault{Lost: true})
+			_, err := w.a.Post(w.ctx(), p)
+			require.Error(t, err)
+			require.NotErrorIs(t, err, commands.ErrLost)
+			p.Tried = true
+			root := w.post(p)
+			m := w.messages(tt.want)
+			assert.Equal(t, m[len(m)-1].TS, root.Message)
+
+			p = of(w.bot.jobs()[0], commands.SlotThread, links)
+			p.Root, p.Key = &root, "job1-1"
+			w.slack.Fail("chat.postMessage", slacktest.Fault{Lost: true})
+			_, err = w.a.Post(w.ctx(), p)
+			require.Error(t, err)
+			p.Tried = true
+			w.post(p)
+			w.messages(2 * tt.want)
+		})
+	}
+}
+
+func TestEditReplacesTheCard(t *testing.T) {
+	w := newWorld(t)
+	r := w.slash("C1")
+	root := w.post(of(r, commands.SlotRoot, card))
+	edit := of(r, commands.SlotEdit, commands.Reply{Title: "Ended"})
+	edit.Edit = &root
+	w.post(edit)
+	m := w.messages(1)[0]
+	assert.Equal(t, 1, m.Edits)
+	assert.Contains(t, string(m.Blocks), "Ended")
+	edit.Edit = &commands.Receipt{Place: root.Place, Message: "9.9"}
+	_, err := w.a.Post(w.ctx(), edit)
+	require.ErrorIs(t, err, commands.ErrGone)
+}
+
+func TestEditsThatWaitAreMadeOnceWithTheNewestState(t *testing.T) {
+	w := newWorld(t)
+	r := w.slash("C1")
+	root := w.post(of(r, commands.SlotRoot, card))
+	w.a.edits = chat.NewPace(300*time.Millisecond, time.Minute, nil)
+	var wg sync.WaitGroup
+	for i := range 5 {
+		edit := of(r, commands.SlotEdit, commands.Reply{Title: "state " + string(rune('a'+i))})
+		edit.Edit = &root
+		wg.Go(func() {
+			_, err := w.a.Post(w.ctx(), edit)
+			assert.NoError(t, err)
+		})
+		require.Eventually(t, func() bool {
+			w.a.pending.mu.Lock()
+			defer w.a.pending.mu.Unlock()
+			e := w.a.pending.m[root.Place.Channel+":"+root.Message]
+			return i == 0 || e != nil && e.last > i-1 // the first may be made already
+		}, hang, time.Millisecond)
+	}
+	wg.Wait()
+	m := w.messages(1)[0]
+	assert.Less(t, m.Edits, 5)
+	assert.Contains(t, string(m.Blocks), "state e")
+}
+
+func TestQRCodeIsAnImageInTheThread(t *testing.T) {
+	reply := commands.Reply{Title: "Weekly", QR: "https://meet.example/w/1", QRCaption: "Watch <here>", Buttons: nil}
+	t.Run("WithScope", func(t *testing.T) {
+		w := newWorld(t, "files:write")
+		r := w.slash("C1")
+		root := w.post(of(r, commands.SlotRoot, card))
+		p := of(r, commands.SlotThread, reply)
+		p.Root = &root
+		w.post(p)
+		uploads := w.slack.Uploads()
+		require.Len(t, uploads, 1)
+		assert.Equal(t, []string{"C1", root.Message}, []string{uploads[0].Channel, uploads[0].Thread})
+		img, err := png.Decode(bytes.NewReader(uploads[0].Content))
+		require.NoError(t, err)
+		assert.Equal(t, 512, img.Bounds().Dx())
+		assert.NotContains(t, uploads[0].Comment, "<here>")
+		p.Slot = commands.SlotPrivate
+		w.post(p)
+		assert.Equal(t, "DU1", w.slack.Uploads()[1].Channel)
+	})
+	t.Run("WithoutScopeTheLinkIsText", func(t *testing.T) {
+		w := newWorld(t)
+		w.post(of(w.slash("C1"), commands.SlotThread, reply))
+		assert.Contains(t, string(w.messages(1)[0].Blocks), "https://meet.example/w/1")
+	})
+}
+
+func TestFormInAChannelWithoutTheBotIsAnsweredThroughItsCommand(t *testing.T) {
+	w := newWorld(t)
+	w.slack.Leave("C2")
+	form := commands.Form{ID: "push", Arg: "tencent:1", Title: "Set", Submit: "Set", Fields: []commands.FormField{{Name: "name", Label: "Name"}}}
+	w.bot.parse = func(r commands.Request) commands.Decision {
+		if r.Form == nil {
+			return commands.Decision{Form: &form}
+		}
+		return commands.Decision{Ask: &commands.Ask{Verb: commands.VerbPush}, Request: r}
+	}
+	w.deliver(w.socket, w.slack.Slash("C2", "U1", "/livepush", ""))
+	require.NoError(t, w.slack.Wait(w.ctx(), func() bool { return len(w.slack.Views()) == 1 }))
+	v := w.slack.Views()[0]
+	assert.NotContains(t, string(v.Payload), "hook-canary", "the response_url stays here")
+	act, err := w.slack.Submit(v, "U1", map[string]string{"name": "bili"})
+	require.NoError(t, err)
+	r := w.asked(act)
+	w.post(of(r, commands.SlotPrivate, startIt))
+	m := w.messages(1)[0]
+	assert.True(t, m.Hook)
+	assert.Equal(t, "U1", m.To)
+}
+
+func TestSecretsAreNowhereTheyShouldNotBe(t *testing.T) {
+	w := newWorld(t, "files:write", "channels:history")
+	r := w.slash("C1")
+	root := w.post(of(r, commands.SlotRoot, card))
+	var errs []string
+	for _, method := range []string{"response_url", "chat.postEphemeral", "chat.postMessage", "conversations.open", "chat.update", "files.getUploadURLExternal"} {
+		for _, f := range []slacktest.Fault{{Error: "invalid_blocks"}, {Status: 500}, {Lost: true}, {Error: "fatal_error"}} {
+			w.slack.Fail(method, f)
+			for _, slot := range []commands.Slot{commands.SlotPrivate, commands.SlotThread, commands.SlotThreadPrivate, commands.SlotEdit, commands.SlotDirect} {
+				p := of(r, slot, startIt)
+				if slot == commands.SlotThread || slot == commands.SlotEdit {
+					p.Reply = links
+					p.Reply.QR = "https://meet.example/w/1"
+				}
+				p.Root, p.Edit = &root, &root
+				if _, err := w.a.Post(w.ctx(), p); err != nil {
+					errs = append(errs, err.Error())
+				}
+			}
+		}
+	}
+	require.NotEmpty(t, errs)
+	out := w.log.String() + strings.Join(errs, "\n")
+	assert.NotContains(t, out, "canary", "no token, signing secret, socket ticket, response_url or start link")
+	for _, m := range w.slack.Messages() {
+		assert.NotContains(t, m.Text, "canary-start", "what a locked screen shows")
+		if m.To == "" && !strings.HasPrefix(m.Channel, "D") {
+			assert.NotContains(t, string(m.Blocks), "canary-start")
+		}
+	}
+	for _, c := range w.slack.Calls("") {
+		assert.NotContains(t, c.Form.Encode()+string(c.Body), slacktest.SigningSecret)
+	}
+	b, err := json.Marshal(w.a.Health())
+	require.NoError(t, err)
+	assert.NotContains(t, string(b), "canary")
+}
+
+func TestUnreachableResponseURLIsNotQuoted(t *testing.T) {
+	w := newWorld(t)
+	p := of(w.slash("C1"), commands.SlotPrivate, startIt)
+	p.Origin = origin{Hook: "http://127.0.0.1:1/canary-hook", At: time.Now()}.encode()
+	_, err := w.a.Post(w.ctx(), p)
+	require.Error(t, err)
+	assert.NotContains(t, err.Error(), "canary")
+	var failed *APIError
+	require.True(t, errors.As(err, &failed))
+	assert.Equal(t, "transport", failed.Kind)
+}
