@@ -58,14 +58,15 @@ func (s *step) begin() {
 	}
 	now := r.cfg.Now()
 	j.State, j.phase, j.Wait = Calling, phaseRunning, time.Time{}
-	j.Owner, j.Lease, j.began, j.lookedUp = r.owner, now.Add(r.cfg.Lease), now, time.Time{}
+	j.Owner, j.began, j.lookedUp = r.owner, now, time.Time{}
+	j.Lease = now.Add(r.cfg.CallTimeout + r.cfg.ReconcileAfter)
 	if s.saved(r.cfg.EnqueueWindow) != nil {
 		return
 	}
 	r.Store.mu.Lock()
 	r.begun[j.ID] = j.nonce
 	r.Store.mu.Unlock()
-	s.call()
+	s.call(now)
 }
 
 // unbegun says that this process wrote `calling`, did not learn that in time, and so
@@ -92,11 +93,12 @@ type outcome struct {
 	j   Job
 }
 
-// call makes the call. The job is the caller's alone until the lease is over; then the
-// call is given up, and if it succeeds after all that is adopted.
-func (s *step) call() {
+// call makes the call, begun at the given time. The job is the caller's alone until the
+// lease is over; then the call is given up, and if it succeeds after all that is adopted.
+func (s *step) call(began time.Time) {
 	r, j := s.r, s.j
-	ctx, cancel := context.WithTimeout(r.ctx, r.cfg.Lease*2/3)
+	left := r.cfg.CallTimeout - r.cfg.Now().Sub(began) // saving took its time
+	ctx, cancel := context.WithTimeout(r.ctx, left)
 	ended := make(chan outcome, 1)
 	given := clone(j)
 	r.running.Go(func() {
@@ -107,7 +109,7 @@ func (s *step) call() {
 
 	notice := time.NewTimer(j.Created.Add(r.cfg.NoticeAfter).Sub(r.cfg.Now()))
 	defer notice.Stop()
-	lease := time.NewTimer(r.cfg.Lease)
+	lease := time.NewTimer(left + r.cfg.ReconcileAfter)
 	defer lease.Stop()
 	var told <-chan struct{}
 	for {
@@ -172,8 +174,8 @@ func (s *step) settle(out outcome) {
 func (s *step) unknown() {
 	r, j := s.r, s.j
 	j.phase, j.Attempt = phaseLookup, 0
-	j.Wait = j.began.Add(r.cfg.ReconcileAfter)
-	j.Owner, j.Lease = "", time.Time{}
+	j.Wait = earlier(j.Lease, r.cfg.Now().Add(r.cfg.ReconcileAfter))
+	j.Lease = time.Time{}
 	s.save()
 }
 
@@ -287,13 +289,11 @@ func (r *runner) adopt(key string, given Job, late *Job) bool {
 	switch {
 	case j.Call == given.Call && j.State == Called:
 		return true // it was found by looking it up
-	case j.Call == given.Call && j.State == Calling && j.phase != phaseRunning:
+	case j.Call == given.Call && j.State == Calling && (j.phase != phaseRunning || j.began.Equal(given.began)):
 		// Given up but not looked up yet: this is the answer.
-		noticed := j.Noticed
-		late.Noticed = noticed
-		rev := j.Revision
+		noticed, rev := j.Noticed, j.Revision
 		j = clone(late)
-		j.Revision = rev
+		j.Noticed, j.Revision = noticed, rev
 	case j.Call == given.Call && j.State == Unknown, j.State == Delivering, j.State.Finished():
 		corrected := false
 		err := r.guard(func(context.Context) error { corrected = r.h.Late(ctx, &j, late); return nil })

@@ -307,7 +307,7 @@ func TestTimerGoesOffInItsSecond(t *testing.T) {
 
 func TestAnotherLifeGoesOn(t *testing.T) {
 	conform(t, func(t *testing.T, open func(Config) *Store) {
-		cfg := Config{ReconcileAfter: time.Millisecond, ClockSkew: time.Millisecond, Lease: 200 * time.Millisecond, Grace: time.Millisecond}
+		cfg := Config{ReconcileAfter: time.Millisecond, ClockSkew: time.Millisecond, CallTimeout: 200 * time.Millisecond, Grace: time.Millisecond}
 		s := open(cfg)
 		print1 := s.Fingerprint([]byte("key"))
 		calling := make(chan string, 4)

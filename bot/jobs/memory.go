@@ -21,7 +21,11 @@ type memoryRecord struct {
 	body  []byte
 	rev   uint64
 	acked bool
+	again *time.Timer // delivers it again if the worker is not heard of
 }
+
+// memoryAckWait is after how long a worker that is not heard of is taken for dead.
+const memoryAckWait = 10 * time.Second
 
 type memoryQueue struct {
 	ready     []entry
@@ -42,6 +46,7 @@ func (m *memory) put(ctx context.Context, key string, body []byte, expect uint64
 	if m.revision(key) != expect {
 		return 0, ErrConflict
 	}
+	m.forget(key)
 	m.seq++
 	rev := m.seq
 	m.records[key] = &memoryRecord{body: slices.Clone(body), rev: rev}
@@ -117,8 +122,33 @@ func (m *memory) remove(_ context.Context, key string, expect uint64) error {
 	if rev := m.revision(key); rev == 0 || rev != expect {
 		return ErrConflict
 	}
+	m.forget(key)
 	delete(m.records, key)
 	return nil
+}
+
+// forget stops the delivery of the record at key.
+func (m *memory) forget(key string) {
+	if r := m.records[key]; r != nil && r.again != nil {
+		r.again.Stop()
+	}
+}
+
+// after delivers the record at key after d, unless it is overwritten, acked or put off
+// again by then.
+func (m *memory) after(key string, rev uint64, d time.Duration) {
+	r := m.records[key]
+	if r == nil || r.rev != rev || r.acked {
+		return
+	}
+	m.forget(key)
+	r.again = time.AfterFunc(max(d, 0), func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.records[key] == r {
+			m.deliver(key)
+		}
+	})
 }
 
 func (m *memory) consume(_ context.Context, prefix string, handle func(message)) (func(), error) {
@@ -129,8 +159,9 @@ func (m *memory) consume(_ context.Context, prefix string, handle func(message))
 		m.queues[prefix] = q
 	}
 	q.consumers++
+	first := q.consumers == 1
 	m.mu.Unlock()
-	if q.consumers == 1 { // what a former consumer left is handed out again
+	if first { // what a former consumer left is handed out again
 		for _, e := range m.below(prefix) {
 			m.mu.Lock()
 			m.deliver(e.key)
@@ -148,6 +179,7 @@ func (m *memory) consume(_ context.Context, prefix string, handle func(message))
 				e := q.ready[0]
 				q.ready = q.ready[1:]
 				if m.revision(e.key) == e.rev {
+					m.after(e.key, e.rev, memoryAckWait)
 					next = &e
 				}
 			}
@@ -196,21 +228,18 @@ func (r *memoryReceipt) ack() {
 	r.m.mu.Lock()
 	defer r.m.mu.Unlock()
 	if rec := r.m.records[r.key]; rec != nil && rec.rev == r.rev {
+		r.m.forget(r.key)
 		rec.acked = true
 	}
 }
 
 func (r *memoryReceipt) later(d time.Duration) {
-	time.AfterFunc(max(d, 0), func() {
-		r.m.mu.Lock()
-		defer r.m.mu.Unlock()
-		if r.m.revision(r.key) == r.rev {
-			r.m.deliver(r.key)
-		}
-	})
+	r.m.mu.Lock()
+	defer r.m.mu.Unlock()
+	r.m.after(r.key, r.rev, d)
 }
 
-func (r *memoryReceipt) working() {}
+func (r *memoryReceipt) working() { r.later(memoryAckWait) }
 
 func (m *memory) load(_ context.Context, prefix string) (waiting, used uint64, err error) {
 	m.mu.Lock()

@@ -196,24 +196,19 @@ func (r *runner) job(m message) {
 func (r *runner) due(j *Job, now time.Time) (time.Time, bool) {
 	at := j.Wait
 	if j.State == Calling {
-		if j.phase == phaseRunning && !r.unbegun(j) {
-			at = r.lookupAt(j)
+		notice := j.Created.Add(r.cfg.NoticeAfter)
+		switch {
+		case j.phase == phaseRunning && !r.unbegun(j):
+			// Until then the caller itself tells the person, and its record is left alone.
+			at, notice = r.settled(j), r.settled(j)
+		case j.phase == phaseLookup && j.lookedUp.IsZero() && j.Owner != r.owner && !r.engine.exclusive():
+			at = at.Add(r.cfg.ClockSkew) // it was another's clock
 		}
-		if notice := j.Created.Add(r.cfg.NoticeAfter); !j.Noticed && notice.Before(at) {
+		if !j.Noticed && notice.Before(at) {
 			at = notice
 		}
 	}
 	return at, now.Before(at)
-}
-
-// lookupAt returns when a call that nobody is at any more can be looked up: nobody may
-// still send it, and the other side can no longer be acting on it.
-func (r *runner) lookupAt(j *Job) time.Time {
-	at := r.abandoned(j)
-	if settled := j.began.Add(r.cfg.ReconcileAfter); settled.After(at) {
-		return settled
-	}
-	return at
 }
 
 // step is one job in the hands of one worker.

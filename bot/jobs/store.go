@@ -37,10 +37,10 @@ type Config struct {
 	MaxWaiting      int           // jobs waiting for a worker above which new ones are refused; default 20,000
 	EnqueueWindow   time.Duration // in which a job must be confirmed as durable; default 2.4 s
 	StepTimeout     time.Duration // of one Next, Reconcile, Deliver, Notice or Timer; default 30 s
-	Lease           time.Duration // of one call; its context ends after two thirds. Default 45 s
+	CallTimeout     time.Duration // of one Call; default 30 s
+	ReconcileAfter  time.Duration // how long the other side may still act on a request whose sender is gone; default 15 s
 	ClockSkew       time.Duration // how far the clocks of two processes may be apart; default 1 min
 	CallWindow      time.Duration // after Created in which a call that sends nothing is tried; default 2 min
-	ReconcileAfter  time.Duration // after a call's begin in which the other side may still act on it; default 15 s
 	ReconcileWindow time.Duration // in which a failing Reconcile is tried; default 5 min
 	DeliveryWindow  time.Duration // of deliveries that do not say; default 1 h
 	NoticeAfter     time.Duration // default 10 s
@@ -74,7 +74,7 @@ func withDefaults(cfg Config) Config {
 	def(&cfg.Retention, 168*time.Hour)
 	def(&cfg.EnqueueWindow, 2400*time.Millisecond)
 	def(&cfg.StepTimeout, 30*time.Second)
-	def(&cfg.Lease, 45*time.Second)
+	def(&cfg.CallTimeout, 30*time.Second)
 	def(&cfg.ClockSkew, time.Minute)
 	def(&cfg.CallWindow, 2*time.Minute)
 	def(&cfg.ReconcileAfter, 15*time.Second)
@@ -116,6 +116,7 @@ type Store struct {
 	engine engine
 	seal   *sealer
 	owner  string // this process, in this life
+	opened time.Time
 	subkey []byte // of fingerprints
 
 	stopping atomic.Bool
@@ -146,7 +147,7 @@ func newStore(ctx context.Context, cfg Config, e engine) (*Store, error) {
 	}
 	s := &Store{
 		cfg: cfg, log: cfg.Log, engine: e, seal: seal,
-		owner: rand.Text(), begun: make(map[string]uint64), closed: make(chan struct{}),
+		owner: rand.Text(), opened: cfg.Now(), begun: make(map[string]uint64), closed: make(chan struct{}),
 	}
 	if err := s.openMeta(ctx); err != nil {
 		return nil, errors.Join(err, e.close())
@@ -351,22 +352,27 @@ func (s *Store) Update(ctx context.Context, id string, change func(*Job) error) 
 
 // atWork says that a process is making j's call, as far as can be known.
 func (s *Store) atWork(j *Job, now time.Time) bool {
-	if j.State != Calling || j.phase != phaseRunning {
-		return false
-	}
-	return now.Before(s.abandoned(j))
+	return j.State == Calling && j.phase == phaseRunning && now.Before(s.settled(j))
 }
 
-// abandoned returns when the process that wrote `calling` can no longer be at it.
-func (s *Store) abandoned(j *Job) time.Time {
+// settled returns when a call that was begun can no longer be under way, nor its request
+// take effect on the other side: the lease covers both.
+func (s *Store) settled(j *Job) time.Time {
 	switch {
 	case j.Owner == s.owner:
 		return j.Lease
-	case s.engine.exclusive():
-		return j.Updated // that process is dead
+	case s.engine.exclusive(): // its maker died before this process had the store
+		return earlier(j.Lease, s.opened.Add(s.cfg.ReconcileAfter))
 	default:
 		return j.Lease.Add(s.cfg.ClockSkew)
 	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 func (s *Store) observe(j *Job, from State) {
