@@ -206,8 +206,5 @@ func (p *Parser) submission(r Request) Decision {
 	if !x.has("name") && v.Verb == VerbPushSave {
 		x.fail(x.option(v, "name"), "name.missing")
 	}
-	if !x.has("url") && PresetByID(x.ask.Preset).Ingest == "" {
-		x.fail(x.option(v, "url"), "url.missing")
-	}
 	return p.finishPush(r, &x, v)
 }

@@ -25,15 +25,20 @@ func (p *Parser) Help(t Text, command string) Reply {
 	if command != commandMeet && command != commandLivepush {
 		return p.overview(t, Neutral, t.T("help.title"), t.T("help.text"))
 	}
-	reply := Reply{Title: t.T("help." + command + ".title"), Text: t.T("help."+command+".text", p.names()...)}
+	reply := Reply{Title: t.T("help."+command+".title", p.names()...), Text: t.T("help."+command+".text", p.names()...)}
 	for _, v := range declarations {
 		if v.Command == command {
 			reply.Fields = append(reply.Fields, Field{Name: p.usage(t, v), Value: t.Command(v)})
 		}
 	}
-	for _, o := range p.verbs[command][""].Options {
-		if o.Position == 0 && p.offers(o) {
-			reply.Fields = append(reply.Fields, Field{Name: t.flagUsage(o), Value: p.optionHelp(t, o)})
+	explained := map[string]bool{}
+	for _, v := range declarations {
+		for _, o := range v.Options {
+			if v.Command == command && o.Position == 0 && p.offers(o) && !explained[o.Name] {
+				explained[o.Name] = true
+				name := strings.TrimSpace(v.Name + " " + t.flagUsage(o))
+				reply.Fields = append(reply.Fields, Field{Name: name, Value: p.optionHelp(t, o)})
+			}
 		}
 	}
 	reply.Copy = t.T("help."+command+".examples", p.names()...)
@@ -49,7 +54,7 @@ func (p *Parser) names() []any {
 func (p *Parser) optionHelp(t Text, o OptionDecl) string {
 	s := t.Option(o)
 	if o.Provider != "" && len(p.cfg.Providers) != 1 {
-		s += " " + t.T("help.only", "Provider", t.T("choice.provider."+string(o.Provider)))
+		s += t.T("help.only", "Provider", t.T("choice.provider."+string(o.Provider)))
 	}
 	return s
 }

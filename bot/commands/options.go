@@ -405,7 +405,7 @@ func (x *reading) setMeeting(o *OptionDecl, w word) {
 }
 
 func (x *reading) setKey(o *OptionDecl, key string) {
-	key = asciiURL.Replace(key)
+	key = halfWidth(key)
 	switch {
 	case len(key) > o.Max:
 		x.fail(o, "push."+string(meeting.PushFaultKeyLong), "Max", strconv.Itoa(o.Max))
@@ -421,7 +421,7 @@ func (x *reading) setKey(o *OptionDecl, key string) {
 
 // isPushURL reports whether s begins as an RTMP address does, in whatever width.
 func isPushURL(s string) bool {
-	s = strings.ToLower(asciiURL.Replace(s[:min(len(s), 32)]))
+	s = strings.ToLower(halfWidth(s[:min(len(s), len("rtmps：／／"))]))
 	return strings.HasPrefix(s, "rtmp://") || strings.HasPrefix(s, "rtmps://")
 }
 
@@ -474,7 +474,7 @@ func (x *reading) option(v *VerbDecl, name string) *OptionDecl {
 // readURL reads the push address, and takes the key out of it where none was given. That
 // there is no key is no fault here: it can be asked for.
 func (x *reading) readURL(url *OptionDecl, key *OptionDecl) {
-	a, err := meeting.SplitPush(asciiURL.Replace(x.url), x.ask.Push.Key)
+	a, err := meeting.SplitPush(halfWidth(x.url), x.ask.Push.Key)
 	var faults meeting.PushFaults
 	errors.As(err, &faults)
 	wrong := false

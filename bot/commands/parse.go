@@ -370,11 +370,11 @@ func (x *reading) boolFlag(o *OptionDecl, f flag, negated bool, i *int, tokens [
 	x.set(o, word{text: text})
 }
 
-// unknownFlag says that there is no such option. A name that is longer than any is not
-// repeated: it could be a key.
+// unknownFlag says that there is no such option. A name that no option could have is not
+// repeated: it may be a key.
 func (x *reading) unknownFlag(f flag, near string) {
 	shown := "--" + f.name
-	if len(f.name) > 24 {
+	if len(f.name) > 24 || !plainName(f.name) {
 		shown = "--…"
 	}
 	if near != "" {
@@ -598,17 +598,16 @@ func (p *Parser) finishPush(r Request, x *reading, v *VerbDecl) Decision {
 		x.ask.Push = meeting.PushTarget{Name: push.Name}
 		return p.finish(r, x)
 	}
-	if x.url == "" && !push.Key.IsZero() {
+	if x.url == "" && (x.form || !push.Key.IsZero()) {
 		x.fail(x.option(v, "url"), "url.missing")
+	}
+	if x.form && push.Key.IsZero() && !x.failed("key") && (x.url == "" || !x.failed("url")) {
+		x.fail(x.option(v, "key"), "key.missing")
 	}
 	if v.Verb == VerbPushSave && !push.Key.IsZero() && push.Name == "" && !x.failed("name") {
 		x.fail(x.option(v, "name"), "name.missing")
 	}
 	if len(x.problems) > 0 || !push.Key.IsZero() {
-		return p.finish(r, x)
-	}
-	if x.form {
-		x.fail(x.option(v, "key"), "key.missing")
 		return p.finish(r, x)
 	}
 	if p.cfg.KeyPage {
@@ -727,8 +726,9 @@ func (p *Parser) action(r Request) Decision {
 	}
 	verb, isRef, known := actionVerb(name)
 	_, ok := meeting.ParseRef(arg)
+	bare := verb == VerbPushForm || verb == VerbMeetList || verb == VerbPushDestinations // need no meeting
 	switch {
-	case !known, !isArg(arg), isRef && !ok && (arg != "" || verb != VerbPushForm && verb != VerbMeetList && verb != VerbPushDestinations):
+	case !known, !isArg(arg), arg == "" && !bare, arg != "" && isRef && !ok:
 		return p.tell(r, p.stale)
 	case verb == VerbPushForm && p.cfg.KeyPage:
 		return p.accept(r, Ask{Verb: VerbPush, Meeting: arg, Push: meeting.PushTarget{Enabled: true}})

@@ -3,6 +3,7 @@ package commands
 import (
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"meetbot/meeting"
 )
@@ -11,12 +12,12 @@ import (
 type MeetingTarget struct {
 	Provider meeting.Provider // empty: not said
 	Code     string           // the number people type to join: 9 to 11 digits; SYSTEC's is the ID
-	ID       string           // 12 digits and more, or what stood behind "systec:" or "tencent:"
+	ID       string           // up to 20 digits
 	URL      string           // a link that does not tell the number: only who saw it made knows
 }
 
-// Lengths of numbers, from api-facts of both providers: codes have 9 to 11 digits, IDs of
-// Tencent Meeting up to 20.
+// Lengths of numbers: meeting codes of both providers have 9 to 11 digits, IDs of Tencent
+// Meeting 19 or 20.
 const (
 	minCode = 9
 	maxCode = 11
@@ -98,13 +99,23 @@ func number(s string) (string, bool) {
 	return s, s != ""
 }
 
-// asciiURL undoes what input methods make of the marks in an address.
+// asciiURL has the marks of an address as input methods make them.
 var asciiURL = strings.NewReplacer("：", ":", "／", "/", "？", "?", "＝", "=", "＆", "&", "．", ".", "－", "-", "＿", "_", "＃", "#", "％", "%")
+
+// halfWidth undoes what input methods make of the marks in an address.
+func halfWidth(s string) string {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return asciiURL.Replace(s)
+		}
+	}
+	return s
+}
 
 // meetingURL reads a join URL: https://meeting.tencent.com/dm/…, https://wemeet.qq.com/w/…,
 // or SYSTEC's https://HOST/j/NUMBER.
 func meetingURL(s string) (MeetingTarget, bool) {
-	s = asciiURL.Replace(s)
+	s = halfWidth(s)
 	lower := strings.ToLower(s)
 	switch {
 	case strings.HasPrefix(lower, "https://"), strings.HasPrefix(lower, "http://"):
