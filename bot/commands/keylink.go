@@ -243,7 +243,7 @@ func (f KeyForm) judge(e KeyEntry, now time.Time) (_ KeyEntry, split bool, _ err
 	switch {
 	case e.Preset == "" && e.URL == "":
 		e.Preset = f.Preset
-	case e.Preset == "":
+	case e.Preset == "", e.Preset == GenericPreset: // what nobody chose: the address knows better
 		e.Preset = DetectPreset(e.URL).ID
 	}
 	p := PresetByID(e.Preset)

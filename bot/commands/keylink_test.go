@@ -188,6 +188,11 @@ func TestWhatIsTypedIntoThePageIsCompletedAndJudged(t *testing.T) {
 			want: KeyEntry{Preset: "youtube", Name: "yt", URL: "rtmp://a.rtmp.youtube.com/live2/"}, split: true,
 		},
 		{
+			name: "TheAddressTellsMoreThanTheChoiceThatWasLeft", form: KeyForm{Preset: "generic"},
+			entry: KeyEntry{Preset: "generic", Name: "wx", URL: "rtmp://1.livepush.myqcloud.com/trtc_1/"}, key: "live_1",
+			want: KeyEntry{Preset: "wechat", Name: "wx", URL: "rtmp://1.livepush.myqcloud.com/trtc_1/"},
+		},
+		{
 			name: "CombinedAddressInTheKeysField", form: free, entry: KeyEntry{Preset: "twitch", Name: "yt", URL: "rtmp://live.twitch.tv/app"},
 			key:  "rtmp://live.twitch.tv/app/live_1_a",
 			want: KeyEntry{Preset: "twitch", Name: "yt", URL: "rtmp://live.twitch.tv/app/"}, split: true,

@@ -266,6 +266,9 @@ func TestOnlyThePagesOwnFormIsAccepted(t *testing.T) {
 	}{
 		{"SameOrigin", filled(), []string{"Sec-Fetch-Site", "same-origin", "Origin", "null"}, 200},
 		{"OldBrowser", filled(), nil, 200},
+		{"OldBrowserWithoutReferrer", filled(), []string{"Origin", "null"}, 200},
+		{"OldBrowserWithoutReferrerAndToken", filled("form", "x"), []string{"Origin", "null"}, 403},
+		{"SandboxedFrame", filled(), []string{"Sec-Fetch-Site", "cross-site", "Origin", "null"}, 403},
 		{"OtherSite", filled(), []string{"Sec-Fetch-Site", "cross-site"}, 403},
 		{"SiblingSite", filled(), []string{"Sec-Fetch-Site", "same-site"}, 403},
 		{"OldBrowserOtherOrigin", filled(), []string{"Origin", "https://evil.example"}, 403},
