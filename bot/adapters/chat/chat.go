@@ -35,7 +35,8 @@ func Len(s string) int {
 // Cut returns s if it is at most limit long (see [Len]), else as many whole characters
 // as fit with an ellipsis after them. It reports whether anything was cut.
 func Cut(s string, limit int) (string, bool) {
-	if len(s) <= limit || Len(s) <= limit {
+	// A UTF-16 unit has at most three bytes.
+	if len(s) <= limit || len(s) <= 3*limit && Len(s) <= limit {
 		return s, false
 	}
 	if limit < 1 {

@@ -45,16 +45,22 @@ func TestSignatureOfSlacksExampleHolds(t *testing.T) {
 	require.NoError(t, verify(key, exampleHeader(), []byte(exampleBody), at.Add(-5*time.Minute)))
 
 	for name, change := range map[string]func(key *secret.String, h http.Header, body *string, now *time.Time){
-		"Old":           func(_ *secret.String, _ http.Header, _ *string, now *time.Time) { *now = now.Add(5*time.Minute + time.Second) },
-		"FromTheFuture": func(_ *secret.String, _ http.Header, _ *string, now *time.Time) { *now = now.Add(-5*time.Minute - time.Second) },
-		"OtherKey":      func(key *secret.String, _ http.Header, _ *string, _ *time.Time) { *key = secret.New("x") },
-		"EmptyKey":      func(key *secret.String, _ http.Header, _ *string, _ *time.Time) { *key = secret.String{} },
-		"OtherBody":     func(_ *secret.String, _ http.Header, body *string, _ *time.Time) { *body += "&" },
+		"Old": func(_ *secret.String, _ http.Header, _ *string, now *time.Time) {
+			*now = now.Add(5*time.Minute + time.Second)
+		},
+		"FromTheFuture": func(_ *secret.String, _ http.Header, _ *string, now *time.Time) {
+			*now = now.Add(-5*time.Minute - time.Second)
+		},
+		"OtherKey":  func(key *secret.String, _ http.Header, _ *string, _ *time.Time) { *key = secret.New("x") },
+		"EmptyKey":  func(key *secret.String, _ http.Header, _ *string, _ *time.Time) { *key = secret.String{} },
+		"OtherBody": func(_ *secret.String, _ http.Header, body *string, _ *time.Time) { *body += "&" },
 		"OtherTime": func(_ *secret.String, h http.Header, _ *string, _ *time.Time) {
 			h.Set(headerTimestamp, strconv.Itoa(exampleTime+1))
 		},
 		"TimeIsWords": func(_ *secret.String, h http.Header, _ *string, _ *time.Time) { h.Set(headerTimestamp, "now") },
-		"HugeTime":    func(_ *secret.String, h http.Header, _ *string, _ *time.Time) { h.Set(headerTimestamp, "9223372036854775807") },
+		"HugeTime": func(_ *secret.String, h http.Header, _ *string, _ *time.Time) {
+			h.Set(headerTimestamp, "9223372036854775807")
+		},
 		"NoSignature": func(_ *secret.String, h http.Header, _ *string, _ *time.Time) { h.Del(headerSignature) },
 		"OtherVersion": func(_ *secret.String, h http.Header, _ *string, _ *time.Time) {
 			h.Set(headerSignature, "v1"+exampleSignature[2:])

@@ -36,34 +36,28 @@ type look struct {
 // a locked screen shows.
 func render(r commands.Reply, how look) message {
 	c := canvas{}
-	title := symbol(r.Tone) + bold(r.Title)
-	if r.Title == "" {
-		title = ""
+	title := ""
+	if r.Title != "" {
+		title = symbol(r.Tone) + bold(r.Title)
 	}
-	paragraphs := pieces(r.Text, maxSectionText)
-	switch {
-	case title != "" && len(paragraphs) == 1 && chat.Len(title)+1+chat.Len(paragraphs[0]) <= maxSectionText:
-		c.section(title + "\n" + paragraphs[0])
-		paragraphs = nil
-	case title != "":
-		c.section(title)
+	paragraphs, all := pieces(r.Text, maxSectionText, maxTextSections)
+	if title != "" && len(paragraphs) == 1 && chat.Len(title)+1+chat.Len(paragraphs[0]) <= maxSectionText {
+		title, paragraphs = title+"\n"+paragraphs[0], nil
 	}
-	if len(paragraphs) > maxTextSections {
-		paragraphs, c.cut = paragraphs[:maxTextSections], true
-		last := &paragraphs[maxTextSections-1]
-		if chat.Len(*last) < maxSectionText-2 {
-			*last += "\n…"
-		}
-	}
+	c.section(title)
 	for _, p := range paragraphs {
 		c.section(p)
 	}
+	if !all {
+		c.cut = true
+		c.section("…")
+	}
 	c.section(mentions(r.Mentions))
-	c.fields(r.Fields)
 	c.secrets(r.Secrets)
 	if !how.card {
 		c.links(r.Links)
 	}
+	c.fields(r.Fields)
 	if r.Copy != "" {
 		// Three of them would end the block.
 		c.section("```\n" + fit(strings.ReplaceAll(r.Copy, "```", "'''"), maxSectionText-8) + "\n```")
@@ -119,10 +113,11 @@ func fallback(r commands.Reply) string {
 			parts = append(parts, r.QRCaption)
 		}
 	}
-	if len(parts) == 0 {
+	text := strings.TrimSpace(strings.Join(parts, "\n"))
+	if text == "" {
 		return "…" // Slack takes no message without text
 	}
-	return fit(strings.Join(parts, "\n"), maxFallback)
+	return fit(text, maxFallback)
 }
 
 // canvas collects blocks.
@@ -281,15 +276,25 @@ func escape(s string) string { return escaper.Replace(s) }
 
 // fit escapes s and cuts it so that what Slack counts is within the limit.
 func fit(s string, limit int) string {
-	out := escape(s)
-	for room := limit; chat.Len(out) > limit; room -= max(1, chat.Len(out)-limit) {
-		if room <= 0 {
-			return ""
-		}
-		s, _ = chat.Cut(s, room)
-		out = escape(s)
+	if fits(s, limit) {
+		return escape(s)
 	}
-	return out
+	return escape(s[:within(s, limit-1)]) + "…"
+}
+
+// fits reports whether s is within the limit once it is escaped. A UTF-16 unit has at
+// most three bytes.
+func fits(s string, limit int) bool { return len(s) <= 3*limit && chat.Len(escape(s)) <= limit }
+
+// within returns how many bytes of s are whole characters within the limit.
+func within(s string, limit int) int {
+	n, end := 0, 0
+	for g := graphemes.FromString(s); g.Next(); end = g.End() {
+		if n += chat.Len(escape(g.Value())); n > limit {
+			break
+		}
+	}
+	return end
 }
 
 // bold makes text stand out, unless it has characters that would end that.
@@ -334,31 +339,28 @@ func target(raw string) (string, bool) {
 	return strings.NewReplacer("&", "&amp;", "<", "%3C", ">", "%3E", "|", "%7C").Replace(raw), true
 }
 
-// pieces escapes text and splits it into parts within the limit, between paragraphs or
-// lines where it can, never within a character.
-func pieces(text string, limit int) []string {
-	var out []string
-	text = strings.TrimSpace(text)
-	for text != "" {
-		if piece := escape(text); chat.Len(piece) <= limit {
-			return append(out, piece)
+// pieces escapes text and splits it into at most max parts within the limit, between
+// paragraphs or lines where it can, never within a character. It reports whether that was
+// all of it.
+func pieces(text string, limit, max int) (parts []string, all bool) {
+	for text = strings.TrimSpace(text); text != ""; text = strings.TrimSpace(text) {
+		if len(parts) == max {
+			return parts, false
 		}
-		n, end := 0, 0
-		for g := graphemes.FromString(text); g.Next(); end = g.End() {
-			if n += chat.Len(escape(g.Value())); n > limit {
-				break
-			}
+		if fits(text, limit) {
+			return append(parts, escape(text)), true
+		}
+		end := within(text, limit)
+		if end == 0 { // one character longer than a whole section is no text
+			return parts, false
 		}
 		if i := strings.LastIndex(text[:end], "\n\n"); i > end/2 {
 			end = i
 		} else if i := strings.LastIndex(text[:end], "\n"); i > end/2 {
 			end = i
 		}
-		if end == 0 { // one character longer than a whole section is no text
-			return out
-		}
-		out = append(out, escape(strings.TrimSpace(text[:end])))
-		text = strings.TrimSpace(text[end:])
+		parts = append(parts, escape(strings.TrimSpace(text[:end])))
+		text = text[end:]
 	}
-	return out
+	return parts, true
 }
