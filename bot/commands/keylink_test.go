@@ -253,3 +253,27 @@ func TestWhatIsTypedIntoThePageIsCompletedAndJudged(t *testing.T) {
 		})
 	}
 }
+
+// Whatever is typed where, the key does not come back in what is shown again.
+func FuzzAKeyIsNotShownAgain(f *testing.F) {
+	f.Add("bili", "rtmp://live-push.bilivideo.com/live-bvc/", "?streamname=live_1&key=abcdefgh")
+	f.Add("", "rtmp://live.twitch.tv/app/live_1_abcdefgh", "")
+	f.Add("", "rtmp://live.twitch.tv/app/live_1_abcdefgh", "live_1_abcdefgh")
+	f.Add("", "http://push.example.com/app/abcdefgh", "rtmp://push.example.com/app/abcdefgh")
+	f.Add("", "rtmp://u:abcdefgh@push.example.com/app", "abcdefgh")
+	f.Fuzz(func(t *testing.T, name, address, key string) {
+		_, _, err := KeyForm{}.judge(KeyEntry{Name: name, URL: address, Key: secret.New(key)}, showNow)
+		var faults *KeyFaults
+		if !errors.As(err, &faults) {
+			return
+		}
+		require.True(t, faults.Entry.Key.IsZero())
+		a, _ := meeting.SplitPush(address, secret.New(key))
+		stem, _, _ := strings.Cut(a.Key.Reveal(), "?")
+		_, rest, _ := strings.Cut(faults.Entry.URL, "://")
+		_, path, _ := strings.Cut(rest, "/")
+		if len(stem) >= 8 { // shorter ones are in every address
+			require.NotContains(t, path, stem)
+		}
+	})
+}
