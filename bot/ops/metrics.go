@@ -1,0 +1,326 @@
+// Package ops is what the engine room sees of a running bot: metrics, the health of its
+// parts, and the ID by which one command is followed through every log line.
+//
+// [Metrics] hands each part of the bot an observer and counts what that is told. Labels
+// come from closed lists, or from texts of the program itself: what a platform or a
+// person wrote becomes [Other] before it could become a label, so that neither the number
+// of time series nor their names are in anybody else's hands.
+//
+// [Health] knows the parts and answers /livez and /readyz; [Handler] serves both and
+// /metrics. Nothing in this package decides anything: without it the bot does the same.
+package ops
+
+import (
+	"errors"
+	"regexp"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"meetbot/bot/adapters/discord"
+	"meetbot/bot/adapters/slack"
+	"meetbot/bot/commands"
+	"meetbot/bot/jobs"
+	"meetbot/meeting"
+)
+
+const namespace = "meetbot"
+
+// Other is the label of everything that is in no list.
+const Other = "other"
+
+// Buckets in seconds. An acknowledgement has to be there within three seconds, an answer
+// of a provider within the 30 that a call gets; a delivery may be tried for an hour.
+var (
+	ackBuckets      = []float64{.0025, .005, .01, .025, .05, .1, .25, .5, 1, 2, 2.5, 3}
+	callBuckets     = []float64{.05, .1, .25, .5, 1, 2, 5, 10, 15, 30}
+	commandBuckets  = []float64{.1, .25, .5, 1, 2, 3, 5, 10, 30, 60, 300, 900, 3600}
+	waitBuckets     = []float64{.01, .1, .5, 1, 2, 5, 10, 30, 60, 300}
+	durableBuckets  = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.4}
+	latenessBuckets = []float64{.05, .1, .25, .5, 1, 2, 5, 10, 60, 600}
+)
+
+// Metrics are the bot's numbers. Its methods may be used side by side.
+type Metrics struct {
+	registry *prometheus.Registry
+
+	commands    *prometheus.CounterVec
+	commandTime *prometheus.HistogramVec
+	acks        *prometheus.HistogramVec
+	calls       *prometheus.HistogramVec
+	callErrors  *prometheus.CounterVec
+	platform    *prometheus.CounterVec
+	duplicates  *prometheus.CounterVec
+	rejected    *prometheus.CounterVec
+	waits       *prometheus.HistogramVec
+
+	enqueued     *prometheus.HistogramVec
+	transitions  *prometheus.CounterVec
+	started      *prometheus.HistogramVec
+	replayed     *prometheus.CounterVec
+	deduplicated *prometheus.CounterVec
+	lost         *prometheus.CounterVec
+	late         *prometheus.CounterVec
+	timers       prometheus.Histogram
+	reopened     *prometheus.CounterVec
+
+	providers providers
+	methods   vocabulary // of platforms' calls, from the adapters' own code
+}
+
+// NewMetrics returns Metrics in a registry of their own, with those of the Go runtime and
+// of the process. Version goes into meetbot_build_info.
+func NewMetrics(version string) *Metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+	}
+	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: buckets}, labels)
+	}
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+
+		commands:    counter("commands_total", "Commands that ended, and how.", "platform", "command", "outcome"),
+		commandTime: histogram("command_duration_seconds", "From the moment a command was written down to its last delivery.", commandBuckets, "platform", "command"),
+		acks:        histogram("acknowledge_duration_seconds", "From an event's arrival to its acknowledgement, which platforms wait 3 s for.", ackBuckets, "platform", "kind"),
+		calls:       histogram("provider_call_duration_seconds", "Until a meeting provider answered, or was given up.", callBuckets, "provider", "call"),
+		callErrors:  counter("provider_errors_total", "Calls to a meeting provider that failed.", "provider", "call", "kind"),
+		platform:    counter("platform_errors_total", "Calls to a chat platform that failed.", "platform", "call", "kind"),
+		duplicates:  counter("platform_duplicates_total", "Events of a platform that were acknowledged or accepted before.", "platform"),
+		rejected:    counter("platform_rejected_requests_total", "Requests to the public address without the platform's signature.", "platform"),
+		waits:       histogram("rate_limit_wait_seconds", "How long calls to a platform were held back by its rate limits.", waitBuckets, "platform"),
+
+		enqueued:     histogram("job_enqueue_duration_seconds", "Until a new job was on disk, or refused.", durableBuckets, "result"),
+		transitions:  counter("job_transitions_total", "Recorded steps of jobs.", "command", "to"),
+		started:      histogram("job_start_delay_seconds", "From a job's creation to its first step.", waitBuckets, "command"),
+		replayed:     counter("job_replays_total", "Steps that an earlier worker had begun and not ended.", "command"),
+		deduplicated: counter("jobs_deduplicated_total", "Wishes that arrived again and were not made a second job.", "command"),
+		lost:         counter("deliveries_lost_total", "Messages that reached nobody.", "command"),
+		late:         counter("job_late_successes_total", "Calls that succeeded after they had been given up.", "command"),
+		timers: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: namespace, Name: "timer_lateness_seconds", Help: "How late timers went off.", Buckets: latenessBuckets,
+		}),
+		reopened: counter("store_reopened_total", "Times that the store had stopped confirming writes and was opened again.", "result"),
+
+		methods: vocabulary{max: 80},
+	}
+	m.providers.now = time.Now
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "build_info", Help: "Always 1; its labels say what runs.",
+		ConstLabels: prometheus.Labels{"version": version, "go_version": runtime.Version()},
+	})
+	build.Set(1)
+	m.registry.MustRegister(
+		m.commands, m.commandTime, m.acks, m.calls, m.callErrors, m.platform, m.duplicates, m.rejected, m.waits,
+		m.enqueued, m.transitions, m.started, m.replayed, m.deduplicated, m.lost, m.late, m.timers, m.reopened,
+		build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	// There from the start: the first increase of what an alert is about has to be one.
+	for _, result := range []string{"ok", "error"} {
+		m.reopened.WithLabelValues(result)
+	}
+	for _, verb := range verbs {
+		m.lost.WithLabelValues(verb)
+	}
+	for _, p := range platforms {
+		for _, verb := range callingVerbs {
+			m.commands.WithLabelValues(p, verb, "unknown")
+		}
+	}
+	return m
+}
+
+// Jobs is the observer for [jobs.Config].
+func (m *Metrics) Jobs() jobs.Observer {
+	return jobs.Observer{
+		Enqueued: func(took time.Duration, err error) {
+			m.enqueued.WithLabelValues(enqueueResult(err)).Observe(took.Seconds())
+		},
+		Duplicate: func(label string) { m.deduplicated.WithLabelValues(command(label)).Inc() },
+		Transition: func(label string, _, to jobs.State) {
+			m.transitions.WithLabelValues(command(label), state(to)).Inc()
+		},
+		Started: func(label string, waited time.Duration) {
+			m.started.WithLabelValues(command(label)).Observe(waited.Seconds())
+		},
+		Replayed: func(label string, _ jobs.State) { m.replayed.WithLabelValues(command(label)).Inc() },
+		Lost:     func(label string) { m.lost.WithLabelValues(command(label)).Inc() },
+		Late:     func(label string) { m.late.WithLabelValues(command(label)).Inc() },
+		Timer:    func(late time.Duration) { m.timers.Observe(late.Seconds()) },
+		Reopened: func(err error) {
+			result := "ok"
+			if err != nil {
+				result = "error"
+			}
+			m.reopened.WithLabelValues(result).Inc()
+		},
+	}
+}
+
+// Commands is the observer for [commands.Config].
+func (m *Metrics) Commands() commands.Observer {
+	return commands.Observer{
+		Finished: func(p commands.Platform, v commands.Verb, outcome string, since time.Time) {
+			platform, name := one(platforms, string(p)), command(string(v))
+			m.commands.WithLabelValues(platform, name, one(outcomes, outcome)).Inc()
+			m.commandTime.WithLabelValues(platform, name).Observe(time.Since(since).Seconds())
+		},
+		Called: func(p meeting.Provider, op, kind string, took time.Duration) {
+			provider, call := one(providerNames, string(p)), one(providerCalls, op)
+			m.calls.WithLabelValues(provider, call).Observe(took.Seconds())
+			if kind != "" {
+				kind = one(providerKinds, kind)
+				m.callErrors.WithLabelValues(provider, call, kind).Inc()
+			}
+			m.providers.called(provider, kind)
+		},
+	}
+}
+
+// Slack is the observer for [slack.Config].
+func (m *Metrics) Slack() slack.Observer {
+	const platform = string(commands.Slack)
+	return slack.Observer{
+		Acked:  func(kind string, took time.Duration) { m.acked(platform, kind, took) },
+		Waited: func(d time.Duration) { m.waits.WithLabelValues(platform).Observe(d.Seconds()) },
+		Failed: func(method, kind string) { m.failed(platform, method, kind) },
+	}
+}
+
+// Discord is the observer for [discord.Config].
+func (m *Metrics) Discord() discord.Observer {
+	const platform = string(commands.Discord)
+	return discord.Observer{
+		Acked:     func(kind string, took time.Duration) { m.acked(platform, kind, took) },
+		Duplicate: func() { m.duplicates.WithLabelValues(platform).Inc() },
+		Rejected:  func() { m.rejected.WithLabelValues(platform).Inc() },
+		Waited:    func(d time.Duration) { m.waits.WithLabelValues(platform).Observe(d.Seconds()) },
+		Failed:    func(route, kind string) { m.failed(platform, route, kind) },
+	}
+}
+
+func (m *Metrics) acked(platform, kind string, took time.Duration) {
+	m.acks.WithLabelValues(platform, one(ackKinds, kind)).Observe(took.Seconds())
+}
+
+func (m *Metrics) failed(platform, call, kind string) {
+	m.platform.WithLabelValues(platform, m.methods.word(call), platformKind(kind)).Inc()
+}
+
+func enqueueResult(err error) string {
+	for _, r := range []struct {
+		err    error
+		result string
+	}{
+		{jobs.ErrDuplicate, "duplicate"}, {jobs.ErrFull, "full"}, {jobs.ErrBusy, "busy"},
+		{jobs.ErrStopping, "stopping"}, {jobs.ErrNotConfirmed, "not_confirmed"},
+	} {
+		if errors.Is(err, r.err) {
+			return r.result
+		}
+	}
+	if err != nil {
+		return "error"
+	}
+	return "ok"
+}
+
+// The closed lists that labels come from.
+var (
+	platforms     = []string{string(commands.Console), string(commands.Slack), string(commands.Discord)}
+	providerNames = []string{string(meeting.Systec), string(meeting.Tencent)}
+	providerCalls = []string{"create", "get", "list", "end", "poll", "by_code", "set_push", "pushes", "start_url"}
+	providerKinds = []string{
+		"not_found", "not_permitted", "invalid", "limit", "rate_limited", "credentials", "unavailable", "outcome_unknown", "internal",
+	}
+	// Verbs are what people do, and after them what the bot does by itself.
+	verbs = []string{
+		"meet", "meet list", "meet end", "meet share", "livepush", "livepush to", "livepush off", "livepush status", "livepush save",
+		"livepush destinations", "livepush forget", "livepush log", "push", "form", "help", "start", "qr", "copy", "endyes", "another",
+		"now", "again", "tencent", "approve", "reject", "revoke", "samedest", "askhost",
+		"cards", "event", "remind", "approval",
+	}
+	// Verbs that call a provider in a way that may end as unknown.
+	callingVerbs = []string{"meet", "samedest", "endyes", "livepush", "livepush to", "livepush off"}
+	outcomes     = []string{
+		"created", "same_wish", "unknown", "refused", "withdrawn", "unreadable", "listed", "asked", "ended", "shared", "shown",
+		"set", "off", "partly", "saved", "forgotten", "revoked", "approve", "reject", "heard", "drawn", "not_needed", "reminded",
+	}
+	ackKinds = []string{"command", "action", "button", "form", "mention", "shortcut", "complete", "ping"}
+	states   = []jobs.State{
+		jobs.Accepted, jobs.AwaitingApproval, jobs.Calling, jobs.Called, jobs.Refused, jobs.Unknown,
+		jobs.Delivering, jobs.Done, jobs.Undeliverable,
+	}
+	// Answers of Slack that somebody can do something about; see the method pages of
+	// https://docs.slack.dev/reference/methods.
+	slackKinds = []string{
+		"transport", "stopped", "ratelimited", "rate_limited", "invalid_auth", "not_authed", "account_inactive", "token_revoked",
+		"token_expired", "not_allowed_token_type", "missing_scope", "not_in_channel", "channel_not_found", "is_archived",
+		"restricted_action", "msg_too_long", "invalid_blocks", "invalid_arguments", "no_text", "user_not_found", "user_not_in_channel",
+		"cannot_dm_bot", "user_disabled", "message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found",
+		"expired_trigger_id", "invalid_trigger_id", "exchanged_trigger_id", "no_such_subteam", "internal_error", "fatal_error",
+		"service_unavailable", "request_timeout", "accesslimited", "access_denied_temporarily", "expired_url", "used_url",
+		"messages_tab_disabled", "team_access_not_granted", "ekm_access_denied", "link_disabled",
+	}
+	httpKind = regexp.MustCompile(`^http_[1-5][0-9]{2}$`)
+)
+
+func one(list []string, s string) string {
+	if s == "" {
+		return "none"
+	}
+	if slices.Contains(list, s) {
+		return s
+	}
+	return Other
+}
+
+func state(s jobs.State) string {
+	if slices.Contains(states, s) {
+		return string(s)
+	}
+	return Other
+}
+
+func command(label string) string { return one(verbs, label) }
+
+func platformKind(kind string) string {
+	if httpKind.MatchString(kind) {
+		return kind
+	}
+	return one(slackKinds, kind)
+}
+
+// vocabulary takes words of the program's own code as they come, up to a number.
+type vocabulary struct {
+	max  int
+	mu   sync.Mutex
+	seen map[string]bool
+}
+
+// callName is a method ("chat.postMessage") or a route with its parameters in braces. No
+// ID fits: those have digits.
+var callName = regexp.MustCompile(`^(?:[a-zA-Z._]{1,40}|(?:GET|POST|PUT|PATCH|DELETE) /[a-z/@{}_-]{1,100})$`)
+
+func (v *vocabulary) word(s string) string {
+	if !callName.MatchString(s) {
+		return Other
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.seen[s] {
+		return s
+	}
+	if len(v.seen) >= v.max {
+		return Other
+	}
+	if v.seen == nil {
+		v.seen = make(map[string]bool)
+	}
+	v.seen[s] = true
+	return s
+}

@@ -1,0 +1,416 @@
+package ops_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"iter"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/adapters/chat"
+	"meetbot/bot/commands"
+	"meetbot/bot/jobs"
+	"meetbot/bot/ops"
+	"meetbot/config/secret"
+	"meetbot/meeting"
+)
+
+const canary = "canary-9f2b7c1d"
+
+// store is a [jobs.Store] as ops sees it.
+type store struct {
+	state  jobs.Health
+	last   error
+	jobs   []jobs.Job
+	failed error
+	listed int
+}
+
+func (s *store) Healthy() (jobs.Health, time.Time, error) {
+	return s.state, time.Unix(1_800_000_000, 0).UTC(), s.last
+}
+
+func (s *store) List(context.Context, bool) iter.Seq2[jobs.Job, error] {
+	s.listed++
+	return func(yield func(jobs.Job, error) bool) {
+		for _, j := range s.jobs {
+			if !yield(j, nil) {
+				return
+			}
+		}
+		if s.failed != nil {
+			yield(jobs.Job{}, s.failed)
+		}
+	}
+}
+
+func adapter(s chat.State, last string) func() chat.Health {
+	return func() chat.Health {
+		return chat.Health{State: s, Since: time.Unix(1_800_000_000, 0).UTC(), LastError: last}
+	}
+}
+
+func get(t *testing.T, h http.Handler, path string) (int, string) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	return w.Code, w.Body.String()
+}
+
+func scrape(t *testing.T, m *ops.Metrics) string {
+	t.Helper()
+	code, body := get(t, ops.Handler(&ops.Health{Store: &store{state: jobs.Ready}, Metrics: m}), "/metrics")
+	require.Equal(t, http.StatusOK, code)
+	return body
+}
+
+func TestReadinessIsAboutAcceptingCommands(t *testing.T) {
+	type adapters = map[string]func() chat.Health
+	tests := []struct {
+		name     string
+		store    jobs.Health
+		adapters adapters
+		stopping bool
+		want     bool
+		parts    map[string]bool
+	}{
+		{name: "AllWell", store: jobs.Ready, adapters: adapters{"slack": adapter(chat.Running, "")}, want: true, parts: map[string]bool{"jobs": true, "slack": true}},
+		{name: "ConsoleAlone", store: jobs.Ready, want: true, parts: map[string]bool{"jobs": true}},
+		{
+			name: "OneOfTwoDown", store: jobs.Ready, want: true,
+			adapters: adapters{"slack": adapter(chat.Stopped, "x"), "discord": adapter(chat.Running, "")},
+			parts:    map[string]bool{"jobs": true, "slack": false, "discord": true},
+		},
+		{
+			name: "BothDown", store: jobs.Ready, want: false,
+			adapters: adapters{"slack": adapter(chat.Degraded, "x"), "discord": adapter(chat.Starting, "")},
+			parts:    map[string]bool{"jobs": true, "slack": false, "discord": false},
+		},
+		{name: "FullPeopleAreTold", store: jobs.Full, adapters: adapters{"slack": adapter(chat.Running, "")}, want: true, parts: map[string]bool{"jobs": false, "slack": true}},
+		{name: "BusyPeopleAreTold", store: jobs.Busy, adapters: adapters{"slack": adapter(chat.Running, "")}, want: true, parts: map[string]bool{"jobs": false, "slack": true}},
+		{name: "NothingCanBeWrittenDown", store: jobs.NotDurable, adapters: adapters{"slack": adapter(chat.Running, "")}, want: false, parts: map[string]bool{"jobs": false, "slack": true}},
+		{name: "Stopping", store: jobs.Ready, stopping: true, adapters: adapters{"slack": adapter(chat.Running, "")}, want: false, parts: map[string]bool{"jobs": true, "slack": true}},
+		{name: "EngineStopping", store: jobs.Stopping, want: false, parts: map[string]bool{"jobs": false}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			h := ops.Handler(&ops.Health{Store: &store{state: tt.store}, Adapters: tt.adapters, Stopping: func() bool { return tt.stopping }})
+			code, body := get(t, h, "/readyz")
+			var r ops.Readiness
+			require.NoError(t, json.Unmarshal([]byte(body), &r))
+			got := map[string]bool{}
+			for name, p := range r.Parts {
+				got[name] = p.Ready
+				assert.NotEmpty(t, p.State)
+				assert.False(t, p.Since.IsZero())
+			}
+			assert.Equal(t, tt.parts, got)
+			assert.Equal(t, tt.want, r.Ready)
+			assert.Equal(t, tt.want, code == http.StatusOK)
+			code, _ = get(t, h, "/livez")
+			assert.Equal(t, http.StatusOK, code, "alive is another question")
+		})
+	}
+}
+
+func TestAProviderIsAsItsLastCallEnded(t *testing.T) {
+	m := ops.NewMetrics("test")
+	m.Expect(string(meeting.Tencent))
+	h := &ops.Health{Store: &store{state: jobs.Ready}, Metrics: m}
+	called := m.Commands().Called
+	steps := []struct{ kind, state string }{
+		{"", "running"}, {"unavailable", "degraded"}, {"credentials", "degraded"},
+		{"not_found", "running"}, // an answer, if not the one that was wished for
+		{"outcome_unknown", "degraded"}, {"", "running"},
+	}
+	require.Equal(t, "unused", h.Readiness().Parts["tencent"].State)
+	for _, s := range steps {
+		called(meeting.Tencent, "create", s.kind, time.Second)
+		r := h.Readiness()
+		assert.Equal(t, s.state, r.Parts["tencent"].State, s.kind)
+		assert.True(t, r.Ready, "commands are kept while a provider is down")
+	}
+	assert.Equal(t, "outcome_unknown", h.Readiness().Parts["tencent"].LastError, "the last one stays, with its time")
+}
+
+func TestShownErrorsAreScrubbed(t *testing.T) {
+	s := secret.New("short!" + canary)
+	for _, text := range []string{
+		"token " + s.Reveal() + " refused",
+		"Post \"https://hooks.example/" + canary + "\": EOF",
+		"auth xoxb-" + canary + " failed", "xapp-1-" + canary,
+		"GET /x?sig=" + strings.Repeat(canary, 3),
+		"dial wss://gw.example/?ticket=" + canary + " failed",
+	} {
+		h := &ops.Health{
+			Store:    &store{state: jobs.Ready, last: errors.New(text)},
+			Adapters: map[string]func() chat.Health{"slack": adapter(chat.Degraded, text)},
+			Secrets:  []secret.String{s},
+		}
+		_, body := get(t, ops.Handler(h), "/readyz")
+		assert.NotContains(t, body, canary, text)
+	}
+	long := ops.Scrub(strings.Repeat("é ", 1000) + "\nsecond line\u2028")
+	assert.LessOrEqual(t, len(long), 310)
+	assert.NotContains(t, ops.Scrub("a\nb\u2028c\x00"), "\n")
+	assert.Equal(t, "GET /v1/meetings: HTTP 503, code 190300", ops.Scrub("GET /v1/meetings: HTTP 503, code 190300"), "what helps stays")
+}
+
+func TestEverythingObservedIsCounted(t *testing.T) {
+	m := ops.NewMetrics("v1.2.3")
+	j, c, s, d := m.Jobs(), m.Commands(), m.Slack(), m.Discord()
+	c.Finished(commands.Slack, commands.VerbMeet, "created", time.Now().Add(-2*time.Second))
+	c.Called(meeting.Systec, "create", "", 3*time.Second)
+	c.Called(meeting.Systec, "create", "unavailable", time.Second)
+	s.Acked("command", 80*time.Millisecond)
+	s.Waited(2 * time.Second)
+	s.Failed("chat.postMessage", "not_in_channel")
+	d.Acked("button", time.Millisecond)
+	d.Duplicate()
+	d.Rejected()
+	d.Waited(time.Second)
+	d.Failed("POST /channels/{channel_id}/messages", "http_403")
+	j.Enqueued(time.Millisecond, nil)
+	j.Enqueued(time.Millisecond, fmt.Errorf("wrapped: %w", jobs.ErrFull))
+	j.Duplicate("meet")
+	j.Transition("meet", jobs.Accepted, jobs.Calling)
+	j.Started("meet", time.Millisecond)
+	j.Replayed("meet", jobs.Calling)
+	j.Lost("meet")
+	j.Late("meet")
+	j.Timer(time.Second)
+	j.Reopened(nil)
+	body := scrape(t, m)
+	for _, line := range []string{
+		`meetbot_commands_total{command="meet",outcome="created",platform="slack"} 1`,
+		`meetbot_command_duration_seconds_bucket{command="meet",platform="slack",le="3"} 1`,
+		`meetbot_provider_call_duration_seconds_count{call="create",provider="systec"} 2`,
+		`meetbot_provider_errors_total{call="create",kind="unavailable",provider="systec"} 1`,
+		`meetbot_acknowledge_duration_seconds_bucket{kind="command",platform="slack",le="0.1"} 1`,
+		`meetbot_rate_limit_wait_seconds_sum{platform="slack"} 2`,
+		`meetbot_platform_errors_total{call="chat.postMessage",kind="not_in_channel",platform="slack"} 1`,
+		`meetbot_platform_errors_total{call="POST /channels/{channel_id}/messages",kind="http_403",platform="discord"} 1`,
+		`meetbot_platform_duplicates_total{platform="discord"} 1`,
+		`meetbot_platform_rejected_requests_total{platform="discord"} 1`,
+		`meetbot_job_enqueue_duration_seconds_count{result="ok"} 1`,
+		`meetbot_job_enqueue_duration_seconds_count{result="full"} 1`,
+		`meetbot_jobs_deduplicated_total{command="meet"} 1`,
+		`meetbot_job_transitions_total{command="meet",to="calling"} 1`,
+		`meetbot_job_replays_total{command="meet"} 1`,
+		`meetbot_deliveries_lost_total{command="meet"} 1`,
+		`meetbot_deliveries_lost_total{command="livepush"} 0`,
+		`meetbot_job_late_successes_total{command="meet"} 1`,
+		`meetbot_store_reopened_total{result="ok"} 1`,
+		`meetbot_timer_lateness_seconds_count 1`,
+		`version="v1.2.3"`, "go_goroutines ", "process_cpu_seconds_total ",
+	} {
+		assert.Contains(t, body, line)
+	}
+}
+
+func TestTextFromOutsideNeverBecomesALabel(t *testing.T) {
+	m := ops.NewMetrics("test")
+	series := func() int {
+		all, err := m.Gatherer().Gather()
+		require.NoError(t, err)
+		n := 0
+		for _, f := range all {
+			if strings.HasPrefix(f.GetName(), "meetbot_") {
+				n += len(f.GetMetric())
+			}
+		}
+		return n
+	}
+	flood := func(i int) {
+		x := canary + strconv.Itoa(i)
+		j, c, s, d := m.Jobs(), m.Commands(), m.Slack(), m.Discord()
+		c.Finished(commands.Platform(x), commands.Verb(x), x, time.Now())
+		c.Called(meeting.Provider(x), x, x, 0)
+		for _, failed := range []func(string, string){s.Failed, d.Failed} {
+			failed(x, x)
+			failed("GET /channels/"+x, "http_"+x)
+			failed("https://hooks.slack.com/"+x, "U12345678")
+			failed("chat.postMessage", "xoxb_"+x)
+		}
+		s.Acked(x, 0)
+		d.Acked(x, 0)
+		j.Enqueued(0, errors.New(x))
+		j.Duplicate(x)
+		j.Transition(x, jobs.State(x), jobs.State(x))
+		j.Started(x, 0)
+		j.Replayed(x, jobs.State(x))
+		j.Lost(x)
+		j.Late(x)
+		j.Reopened(errors.New(x))
+		m.Expect(x)
+	}
+	flood(0)
+	before := series()
+	for i := range 200 {
+		flood(i)
+	}
+	assert.Equal(t, before, series(), "a flood of new words makes no new series")
+	body := scrape(t, m)
+	assert.NotContains(t, body, canary)
+	assert.NotContains(t, body, "U12345678")
+	for i := range 26 * 26 { // words that look like the program's own are bounded in number
+		m.Slack().Failed("call."+string(rune('a'+i/26))+string(rune('a'+i%26)), "transport")
+	}
+	assert.LessOrEqual(t, series(), before+100)
+}
+
+func TestJobsAreCountedByStep(t *testing.T) {
+	now := time.Now()
+	s := &store{state: jobs.Ready, jobs: []jobs.Job{
+		{State: jobs.Calling, Created: now.Add(-90 * time.Second)}, {State: jobs.Calling, Created: now.Add(-10 * time.Second)},
+		{State: jobs.AwaitingApproval, Created: now.Add(-time.Hour)},
+	}}
+	m := ops.NewMetrics("test")
+	h := &ops.Health{Store: s, Metrics: m}
+	m.Watch(s, h)
+	_, body := get(t, ops.Handler(h), "/metrics")
+	assert.Contains(t, body, `meetbot_jobs{state="calling"} 2`)
+	assert.Contains(t, body, `meetbot_jobs{state="awaiting_approval"} 1`)
+	assert.Contains(t, body, `meetbot_jobs{state="delivering"} 0`)
+	assert.Contains(t, body, `meetbot_oldest_job_age_seconds{state="calling"} 90.`)
+	assert.Contains(t, body, `meetbot_oldest_job_age_seconds{state="delivering"} 0`)
+	assert.Contains(t, body, `meetbot_jobs_count_failed 0`)
+	assert.Contains(t, body, `meetbot_ready 1`)
+	assert.Contains(t, body, `meetbot_part_ready{part="jobs"} 1`)
+	assert.Contains(t, body, `meetbot_store_state{state="full"} 0`)
+	_, _ = get(t, ops.Handler(h), "/metrics")
+	assert.Equal(t, 1, s.listed, "a second look in between costs nothing")
+	problems, err := testutil.GatherAndLint(m.Gatherer())
+	require.NoError(t, err)
+	assert.Empty(t, problems)
+}
+
+func TestJobsThatCannotBeCountedAreAMetric(t *testing.T) {
+	s := &store{state: jobs.Ready, failed: errors.New(canary)}
+	m := ops.NewMetrics("test")
+	h := &ops.Health{Store: s, Metrics: m}
+	m.Watch(s, h)
+	code, body := get(t, ops.Handler(h), "/metrics")
+	assert.Equal(t, http.StatusOK, code)
+	assert.Contains(t, body, "meetbot_jobs_count_failed 1")
+	assert.NotContains(t, body, canary)
+}
+
+// The label lists are this package's own: what the command layer can say has to be in
+// them. A verb or an outcome that is missing here would be counted as "other".
+func TestTheListsKnowWhatTheCommandsSay(t *testing.T) {
+	pkgs, err := parser.ParseDir(token.NewFileSet(), "../commands", func(i fs.FileInfo) bool { return !strings.HasSuffix(i.Name(), "_test.go") }, 0) //nolint:staticcheck // no build tags there
+	require.NoError(t, err)
+	var verbs, outcomes, calls, kinds []string
+	text := func(e ast.Expr) (string, bool) {
+		lit, ok := e.(*ast.BasicLit)
+		if !ok || lit.Kind != token.STRING {
+			return "", false
+		}
+		s, err := strconv.Unquote(lit.Value)
+		return s, err == nil
+	}
+	ast.Inspect(pkgs["commands"], func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.ValueSpec:
+			if id, ok := n.Type.(*ast.Ident); ok && (id.Name == "Verb" || id.Name == "AuditAction") {
+				for _, v := range n.Values {
+					if s, ok := text(v); ok && id.Name == "Verb" {
+						verbs = append(verbs, s)
+					}
+				}
+			}
+		case *ast.AssignStmt:
+			for i, l := range n.Lhs {
+				sel, ok := l.(*ast.SelectorExpr)
+				if ok && sel.Sel.Name == "Outcome" && i < len(n.Rhs) {
+					if s, ok := text(n.Rhs[i]); ok {
+						outcomes = append(outcomes, s)
+					}
+				}
+			}
+		case *ast.CallExpr:
+			if sel, ok := n.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "observe" && len(n.Args) == 4 {
+				if s, ok := text(n.Args[1]); ok {
+					calls = append(calls, s)
+				}
+			}
+		case *ast.FuncDecl:
+			if n.Name.Name == "kindOf" {
+				ast.Inspect(n, func(n ast.Node) bool {
+					if e, ok := n.(ast.Expr); ok {
+						if s, ok := text(e); ok && s != "" {
+							kinds = append(kinds, s)
+						}
+					}
+					return true
+				})
+			}
+		}
+		return true
+	})
+	require.Greater(t, len(verbs), 20)
+	require.Greater(t, len(outcomes), 15)
+	require.NotEmpty(t, calls)
+	require.NotEmpty(t, kinds)
+	m := ops.NewMetrics("test")
+	c := m.Commands()
+	for _, v := range verbs {
+		c.Finished(commands.Console, commands.Verb(v), "shown", time.Now())
+	}
+	for _, o := range outcomes {
+		c.Finished(commands.Console, commands.VerbMeet, o, time.Now())
+	}
+	for _, op := range calls {
+		c.Called(meeting.Systec, op, "", 0)
+	}
+	for _, k := range kinds {
+		c.Called(meeting.Systec, "create", k, 0)
+	}
+	assert.NotContains(t, scrape(t, m), `"other"`)
+}
+
+type handler struct{ jobs.Handler }
+
+func (handler) Deliver(ctx context.Context, _ *jobs.Job) error {
+	slogFrom(ctx).InfoContext(ctx, "posted")
+	return nil
+}
+
+type logKey struct{}
+
+func slogFrom(ctx context.Context) *slog.Logger { return ctx.Value(logKey{}).(*slog.Logger) }
+
+func TestEveryLineOfAStepNamesItsJob(t *testing.T) {
+	var out bytes.Buffer
+	log := slog.New(ops.LogHandler(slog.NewJSONHandler(&out, nil))).With("adapter", "slack")
+	ctx := context.WithValue(t.Context(), logKey{}, log)
+	require.NoError(t, ops.Traced(handler{}).Deliver(ctx, &jobs.Job{ID: "j1"}))
+	assert.Contains(t, out.String(), `"job":"j1"`)
+	out.Reset()
+	log.InfoContext(ops.WithJob(ctx, "j1"), "said already", "job", "j2")
+	assert.Equal(t, 1, strings.Count(out.String(), `"job"`))
+	assert.Contains(t, out.String(), `"job":"j2"`)
+	out.Reset()
+	log.With("job", "j3").InfoContext(ops.WithJob(ctx, "j1"), "said by the logger")
+	assert.Equal(t, 1, strings.Count(out.String(), `"job"`))
+	out.Reset()
+	log.InfoContext(ctx, "of no job")
+	assert.NotContains(t, out.String(), `"job"`)
+}

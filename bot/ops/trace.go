@@ -1,0 +1,84 @@
+package ops
+
+import (
+	"context"
+	"log/slog"
+
+	"meetbot/bot/jobs"
+)
+
+// Key is the attribute under which a log line says which job it is about: the ID of the
+// job, which is also the ID in the audit log, and what `bot jobs ID` takes.
+const Key = "job"
+
+type jobKey struct{}
+
+// WithJob returns a context whose log lines name the job.
+func WithJob(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, jobKey{}, id)
+}
+
+// Traced returns h with the job's ID in every context that it is given, so that whatever
+// is logged on the way (an adapter's post, a call to a provider) can be found by it.
+func Traced(h jobs.Handler) jobs.Handler { return traced{h} }
+
+type traced struct{ h jobs.Handler }
+
+func (t traced) Next(ctx context.Context, j *jobs.Job) (jobs.Next, error) {
+	return t.h.Next(WithJob(ctx, j.ID), j)
+}
+
+func (t traced) Call(ctx context.Context, j *jobs.Job) error {
+	return t.h.Call(WithJob(ctx, j.ID), j)
+}
+
+func (t traced) Reconcile(ctx context.Context, j *jobs.Job) error {
+	return t.h.Reconcile(WithJob(ctx, j.ID), j)
+}
+
+func (t traced) Late(ctx context.Context, j, late *jobs.Job) bool {
+	return t.h.Late(WithJob(ctx, j.ID), j, late)
+}
+
+func (t traced) Deliver(ctx context.Context, j *jobs.Job) error {
+	return t.h.Deliver(WithJob(ctx, j.ID), j)
+}
+
+func (t traced) Notice(ctx context.Context, j *jobs.Job) { t.h.Notice(WithJob(ctx, j.ID), j) }
+
+func (t traced) Timer(ctx context.Context, timer jobs.Timer) error { return t.h.Timer(ctx, timer) }
+
+// LogHandler returns h with the context's job on every line that does not name one.
+func LogHandler(h slog.Handler) slog.Handler { return logHandler{Handler: h} }
+
+type logHandler struct {
+	slog.Handler
+	named bool // by With
+}
+
+func (l logHandler) Handle(ctx context.Context, r slog.Record) error {
+	id, ok := ctx.Value(jobKey{}).(string)
+	if ok && !l.named {
+		r.Attrs(func(a slog.Attr) bool {
+			ok = ok && a.Key != Key
+			return ok
+		})
+		if ok {
+			r = r.Clone()
+			r.AddAttrs(slog.String(Key, id))
+		}
+	}
+	return l.Handler.Handle(ctx, r)
+}
+
+func (l logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	named := l.named
+	for _, a := range attrs {
+		named = named || a.Key == Key
+	}
+	return logHandler{l.Handler.WithAttrs(attrs), named}
+}
+
+func (l logHandler) WithGroup(name string) slog.Handler {
+	return logHandler{l.Handler.WithGroup(name), l.named}
+}
