@@ -26,7 +26,9 @@ const (
 
 type health struct {
 	full, busy  atomic.Bool
-	added       atomic.Int64 // jobs enqueued since waiting was counted
+	used        atomic.Uint64 // bytes of all records, when looked at last
+	added       atomic.Int64  // jobs enqueued since then
+	addedBytes  atomic.Uint64
 	unconfirmed atomic.Int64 // writes in a row
 
 	mu    sync.Mutex
@@ -51,14 +53,25 @@ func (h *health) wrote(err error, now time.Time) {
 	}
 }
 
-func (h *health) enqueued() { h.added.Add(1) }
+// recordOverhead is about what a record takes beside its content.
+const recordOverhead = 200
+
+func (h *health) enqueued(size int) {
+	h.added.Add(1)
+	h.addedBytes.Add(uint64(size) + recordOverhead)
+}
+
+// overQuota says that what is left is for the jobs that are under way.
+func (s *Store) overQuota() bool {
+	return s.health.used.Load()+s.health.addedBytes.Load() > s.cfg.MaxBytes/10*9
+}
 
 // admit says whether a new job is taken.
 func (s *Store) admit() error {
 	switch {
 	case s.stopping.Load():
 		return ErrStopping
-	case s.health.full.Load():
+	case s.health.full.Load(), s.overQuota():
 		return ErrFull
 	case s.health.busy.Load(), s.health.added.Load() > int64(s.cfg.MaxWaiting):
 		return ErrBusy
@@ -124,12 +137,13 @@ func (s *Store) look(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, watchEvery)
 	defer cancel()
-	quota := false
 	if waiting, used, err := s.engine.load(ctx, kindJob); err == nil {
 		h.added.Store(0)
+		h.addedBytes.Store(0)
+		h.used.Store(used)
 		h.busy.Store(waiting > uint64(s.cfg.MaxWaiting))
-		quota = used > s.cfg.MaxBytes/10*9
 	}
+	quota := s.overQuota()
 	if full := diskFull || quota; full != h.full.Swap(full) {
 		s.log.WarnContext(ctx, "whether the store takes new jobs has changed", "full", full, "disk", diskFull, "quota", quota)
 	}

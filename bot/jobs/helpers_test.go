@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"sync"
 	"testing"
@@ -128,3 +129,5 @@ func closing(t testing.TB, s *Store) *Store {
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	return s
 }
+
+func unmarshal(b []byte, v any) error { return json.Unmarshal(b, v) }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // formatVersion is the version of the records' format.
@@ -15,8 +16,9 @@ var metaKey = joinKey(kindMeta, "store")
 
 // meta is the one record about the store itself.
 type meta struct {
-	Version int    `json:"version"`
-	Subkey  []byte `json:"subkey"` // sealed
+	Version int      `json:"version"`
+	Subkey  []byte   `json:"subkey"`          // of fingerprints; sealed
+	Needs   []string `json:"needs,omitempty"` // IDs of older keys that records may be sealed with
 }
 
 // openMeta reads the store's own record, or writes it at the first start.
@@ -27,7 +29,7 @@ func (s *Store) openMeta(ctx context.Context) error {
 		case errors.Is(err, ErrNotFound):
 			subkey := make([]byte, 32)
 			_, _ = rand.Read(subkey) // never fails
-			if err := s.putMeta(ctx, subkey, 0); err != nil && !errors.Is(err, ErrConflict) {
+			if err := s.putMeta(ctx, subkey, nil, 0); err != nil && !errors.Is(err, ErrConflict) {
 				return fmt.Errorf("set up the store: %w", err)
 			}
 			continue
@@ -41,11 +43,19 @@ func (s *Store) openMeta(ctx context.Context) error {
 		if m.Version != formatVersion {
 			return fmt.Errorf("the store has format %d, this program reads format %d", m.Version, formatVersion)
 		}
-		if s.subkey, err = s.seal.open(metaKey, m.Subkey); err != nil {
+		subkey, err := s.seal.open(metaKey, m.Subkey)
+		if err != nil {
 			return err
 		}
-		if sealedWith(m.Subkey) != s.seal.newest {
-			if err := s.putMeta(ctx, s.subkey, e.rev); err != nil && !errors.Is(err, ErrConflict) {
+		s.subkey.Store(&subkey)
+		if err := s.seal.has(m.Needs); err != nil {
+			return err
+		}
+		s.rotating = len(m.Needs) > 0
+		if old := sealedWith(m.Subkey); old != s.seal.newest {
+			s.rotating = true
+			needs := slices.DeleteFunc(append(m.Needs, old), func(id string) bool { return id == s.seal.newest })
+			if err := s.putMeta(ctx, subkey, needs, e.rev); err != nil && !errors.Is(err, ErrConflict) {
 				return fmt.Errorf("seal the store's own record with the new key: %w", err)
 			}
 		}
@@ -53,8 +63,8 @@ func (s *Store) openMeta(ctx context.Context) error {
 	}
 }
 
-func (s *Store) putMeta(ctx context.Context, subkey []byte, expect uint64) error {
-	body, err := json.Marshal(meta{formatVersion, s.seal.seal(metaKey, subkey)})
+func (s *Store) putMeta(ctx context.Context, subkey []byte, needs []string, expect uint64) error {
+	body, err := json.Marshal(meta{formatVersion, s.seal.seal(metaKey, subkey), needs})
 	if err != nil {
 		return err
 	}

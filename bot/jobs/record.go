@@ -27,24 +27,24 @@ type progress struct {
 // wireJob is a job as it is stored. What is private is sealed, so that waiting and
 // finished records are dealt with undecrypted.
 type wireJob struct {
-	Label    string `cbor:"1,keyasint,omitempty"`
-	Outcome  string `cbor:"2,keyasint,omitempty"`
-	State    State  `cbor:"3,keyasint"`
-	Call     int    `cbor:"4,keyasint,omitempty"`
-	Calls    int    `cbor:"5,keyasint,omitempty"`
-	Delivery int    `cbor:"6,keyasint,omitempty"`
-	Attempt  int    `cbor:"7,keyasint,omitempty"`
-	Wait     int64  `cbor:"8,keyasint,omitempty"`
-	Noticed  bool   `cbor:"9,keyasint,omitempty"`
-	Owner    string `cbor:"10,keyasint,omitempty"`
-	Lease    int64  `cbor:"11,keyasint,omitempty"`
-	Created  int64  `cbor:"12,keyasint,omitempty"`
-	Updated  int64  `cbor:"13,keyasint,omitempty"`
-	Nonce    uint64 `cbor:"14,keyasint,omitempty"`
-	Phase    phase  `cbor:"15,keyasint,omitempty"`
-	Began    int64  `cbor:"16,keyasint,omitempty"`
-	LookedUp int64  `cbor:"17,keyasint,omitempty"`
-	Sealed   []byte `cbor:"20,keyasint"`
+	Label    string `cbor:"1,keyasint,omitempty" json:"label,omitempty"`
+	Outcome  string `cbor:"2,keyasint,omitempty" json:"outcome,omitempty"`
+	State    State  `cbor:"3,keyasint" json:"state"`
+	Call     int    `cbor:"4,keyasint,omitempty" json:"call,omitempty"`
+	Calls    int    `cbor:"5,keyasint,omitempty" json:"calls,omitempty"`
+	Delivery int    `cbor:"6,keyasint,omitempty" json:"delivery,omitempty"`
+	Attempt  int    `cbor:"7,keyasint,omitempty" json:"attempt,omitempty"`
+	Wait     int64  `cbor:"8,keyasint,omitempty" json:"wait,omitempty"`
+	Noticed  bool   `cbor:"9,keyasint,omitempty" json:"noticed,omitempty"`
+	Owner    string `cbor:"10,keyasint,omitempty" json:"owner,omitempty"`
+	Lease    int64  `cbor:"11,keyasint,omitempty" json:"lease,omitempty"`
+	Created  int64  `cbor:"12,keyasint,omitempty" json:"created,omitempty"`
+	Updated  int64  `cbor:"13,keyasint,omitempty" json:"updated,omitempty"`
+	Nonce    uint64 `cbor:"14,keyasint,omitempty" json:"nonce,omitempty"`
+	Phase    phase  `cbor:"15,keyasint,omitempty" json:"phase,omitempty"`
+	Began    int64  `cbor:"16,keyasint,omitempty" json:"began,omitempty"`
+	LookedUp int64  `cbor:"17,keyasint,omitempty" json:"lookedUp,omitempty"`
+	Sealed   []byte `cbor:"20,keyasint" json:"sealed"`
 }
 
 type wirePrivate struct {
@@ -61,15 +61,15 @@ type wireDelivery struct {
 }
 
 type wireDoc struct {
-	Expires int64  `cbor:"1,keyasint,omitempty"`
-	Nonce   uint64 `cbor:"2,keyasint,omitempty"`
-	Sealed  []byte `cbor:"20,keyasint"`
+	Expires int64  `cbor:"1,keyasint,omitempty" json:"expires,omitempty"`
+	Nonce   uint64 `cbor:"2,keyasint,omitempty" json:"nonce,omitempty"`
+	Sealed  []byte `cbor:"20,keyasint" json:"sealed"`
 }
 
 type wireTimer struct {
-	At     int64  `cbor:"1,keyasint"`
-	Nonce  uint64 `cbor:"2,keyasint,omitempty"`
-	Sealed []byte `cbor:"20,keyasint"`
+	At     int64  `cbor:"1,keyasint" json:"at"`
+	Nonce  uint64 `cbor:"2,keyasint,omitempty" json:"nonce,omitempty"`
+	Sealed []byte `cbor:"20,keyasint" json:"sealed"`
 }
 
 func toUnix(t time.Time) int64 {

@@ -111,13 +111,14 @@ func withDefaults(cfg Config) Config {
 
 // Store keeps jobs, documents and timers. Its methods may be used side by side.
 type Store struct {
-	cfg    Config
-	log    *slog.Logger
-	engine engine
-	seal   *sealer
-	owner  string // this process, in this life
-	opened time.Time
-	subkey []byte // of fingerprints
+	cfg      Config
+	log      *slog.Logger
+	engine   engine
+	seal     *sealer
+	owner    string // this process, in this life
+	opened   time.Time
+	subkey   atomic.Pointer[[]byte] // of fingerprints
+	rotating bool                   // records may be sealed with an older key
 
 	stopping atomic.Bool
 	health   health
@@ -125,10 +126,10 @@ type Store struct {
 	mu    sync.Mutex
 	begun map[string]uint64 // jobs whose call was begun here, and the revision that it was begun at
 
-	closing context.CancelFunc // ends what runs in the background
-	closed  chan struct{}      // nothing runs in the background any more
-	once    sync.Once
-	err     error
+	closing    context.CancelFunc // ends what runs in the background
+	background sync.WaitGroup
+	once       sync.Once
+	err        error
 }
 
 // OpenMemory opens a store that is gone with the process, for tests.
@@ -147,7 +148,7 @@ func newStore(ctx context.Context, cfg Config, e engine) (*Store, error) {
 	}
 	s := &Store{
 		cfg: cfg, log: cfg.Log, engine: e, seal: seal,
-		owner: rand.Text(), opened: cfg.Now(), begun: make(map[string]uint64), closed: make(chan struct{}),
+		owner: rand.Text(), opened: cfg.Now(), begun: make(map[string]uint64),
 	}
 	if err := s.openMeta(ctx); err != nil {
 		return nil, errors.Join(err, e.close())
@@ -155,10 +156,14 @@ func newStore(ctx context.Context, cfg Config, e engine) (*Store, error) {
 	background, cancel := context.WithCancel(context.Background())
 	s.closing = cancel
 	s.health.since = cfg.Now()
-	go func() {
-		defer close(s.closed)
-		s.watch(background)
-	}()
+	s.background.Go(func() { s.watch(background) })
+	if s.rotating {
+		s.background.Go(func() {
+			if err := s.reseal(background); err != nil {
+				s.log.Warn("sealing records with the newest encryption key broke off; the next start goes on", "err", err)
+			}
+		})
+	}
 	return s, nil
 }
 
@@ -167,7 +172,7 @@ func (s *Store) Close() error {
 	s.once.Do(func() {
 		s.stopping.Store(true)
 		s.closing()
-		<-s.closed
+		s.background.Wait()
 		s.err = s.engine.close()
 	})
 	return s.err
@@ -177,7 +182,7 @@ func (s *Store) Close() error {
 // after the encryption keys changed, and that says nothing about b to anybody who does not
 // hold them.
 func (s *Store) Fingerprint(b []byte) string {
-	m := hmac.New(sha256.New, s.subkey)
+	m := hmac.New(sha256.New, *s.subkey.Load())
 	m.Write(b)
 	return hex.EncodeToString(m.Sum(nil)[:6])
 }
@@ -237,7 +242,7 @@ func (s *Store) enqueue(ctx context.Context, j Job) (Job, error) {
 	case err != nil:
 		return Job{}, err
 	}
-	s.health.enqueued()
+	s.health.enqueued(len(j.Data))
 	return j, nil
 }
 
