@@ -132,7 +132,11 @@ func New(cfg Config, bot Bot, log *slog.Logger) (*Adapter, error) {
 		cfg.Now = time.Now
 	}
 	if cfg.HTTPClient == nil {
-		cfg.HTTPClient = &http.Client{Timeout: 20 * time.Second}
+		cfg.HTTPClient = &http.Client{
+			Timeout: 20 * time.Second,
+			// The token goes where it was configured to go, and nowhere else.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}
 	}
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)

@@ -190,7 +190,7 @@ func (a *Adapter) mention(team string, m slackevents.AppMentionEvent) (event, er
 	return a.stamp(event{kind: "mention", req: commands.Request{
 		ID:      requestID(team, m.Channel, m.TimeStamp),
 		User:    commands.User{ID: m.User},
-		Place:   commands.Place{Platform: commands.Slack, Team: team, Channel: m.Channel, Thread: cmp.Or(m.ThreadTimeStamp, m.TimeStamp)},
+		Place:   commands.Place{Platform: commands.Slack, Team: team, Channel: m.Channel, Thread: cmp.Or(m.ThreadTimeStamp, m.TimeStamp), Kind: kindOf(m.Channel, "")},
 		Command: name, Text: text, InTheOpen: true,
 	}}, at), nil
 }
@@ -251,6 +251,7 @@ func plain(text string) string {
 // serve decides about an event and returns what the acknowledgement says: nil for
 // nothing. When it returns, the event may be acknowledged.
 func (a *Adapter) serve(ctx context.Context, e event) any {
+	e.req.User.Locale = a.localeOf(e.req.User.ID)
 	d := a.bot.Parse(e.req)
 	switch {
 	case d.Ask != nil:

@@ -71,21 +71,25 @@ func (a *Adapter) root(ctx context.Context, p commands.Post) (commands.Receipt, 
 		return r, err
 	}
 	a.log.InfoContext(ctx, "no access to the channel", "channel", p.Place.Channel, "err", err)
-	r, err = a.throughHook(ctx, p, true, a.invitation(p))
+	notes := a.invitation(p)
+	r, err = a.throughHook(ctx, p, true, notes...)
 	if !errors.Is(err, errClosed) {
 		return r, err
 	}
-	return lost(a.direct(ctx, p, a.invitation(p)))
+	return lost(a.direct(ctx, p, notes...))
 }
 
-// invitation says how to have threads: in place of the scope that is missing.
-func (a *Adapter) invitation(p commands.Post) string {
+// invitation says how to have a thread, where the bot can be invited.
+func (a *Adapter) invitation(p commands.Post) []string {
+	if p.Place.Kind != commands.InChannel {
+		return nil
+	}
 	t := a.text(p.User.Locale, a.localeOf(p.User.ID))
 	name := "meetbot"
 	if self := a.self.Load(); self != nil && self.userName != "" {
 		name = self.userName
 	}
-	return t.T("slack.invite", "Bot", name)
+	return []string{t.T("slack.invite", "Bot", name)}
 }
 
 func (a *Adapter) reply(ctx context.Context, p commands.Post) (commands.Receipt, error) {
@@ -334,6 +338,12 @@ func (a *Adapter) direct(ctx context.Context, p commands.Post, notes ...string) 
 func (a *Adapter) throughHook(ctx context.Context, p commands.Post, public bool, notes ...string) (commands.Receipt, error) {
 	const method = "response_url"
 	o := decodeOrigin(p.Origin)
+	if a.hooks.used(o, a.now()) >= hookUses {
+		return commands.Receipt{}, errClosed
+	}
+	if err := a.methods.Wait(ctx, method); err != nil {
+		return commands.Receipt{}, err
+	}
 	if !a.hooks.take(o, a.now()) {
 		return commands.Receipt{}, errClosed
 	}
@@ -354,9 +364,6 @@ func (a *Adapter) throughHook(ctx context.Context, p commands.Post, public bool,
 		return commands.Receipt{}, errClosed // not a URL; the error would quote it
 	}
 	req.Header.Set("Content-Type", "application/json; charset=utf-8")
-	if err := a.methods.Wait(ctx, method); err != nil {
-		return commands.Receipt{}, err
-	}
 	res, err := bounded{a.client}.Do(req)
 	if err != nil {
 		return commands.Receipt{}, a.fault(method, "", err)

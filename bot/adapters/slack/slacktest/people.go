@@ -165,7 +165,6 @@ func (s *Server) Slash(channel, user, command, text string) Act {
 		form.Set(k, v)
 		payload[k] = v
 	}
-	payload["is_enterprise_install"] = false
 	return Act{slashKind, form, payload}
 }
 
