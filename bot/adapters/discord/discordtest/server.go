@@ -63,6 +63,8 @@ type Server struct {
 	denied       map[string]bool   // "POST /channels/{channel_id}/messages C1"
 	commands     json.RawMessage
 	members      map[string]Member
+	app          Application
+	guilds       []Guild
 	calls        []Call
 	fault        func(Call) *Fault
 	problems     []string
@@ -144,6 +146,18 @@ type Member struct {
 	Permissions int64 // of the one role that the person has
 }
 
+// Application is what the token's application says of itself.
+type Application struct {
+	ID, Name, Key string
+	Endpoint      string // where interactions are sent over HTTP; empty: over the gateway
+}
+
+// Guild is a server that the bot is in, and what it may do there.
+type Guild struct {
+	ID, Name    string
+	Permissions int64
+}
+
 // Call is one REST call as it arrived.
 type Call struct {
 	Method string
@@ -184,6 +198,8 @@ func New(t testing.TB, now func() time.Time) *Server {
 		messages: map[string]*Message{}, threads: map[string]Thread{}, interactions: map[string]*Interaction{},
 		nonces: map[string]string{}, direct: map[string]string{}, closed: map[string]bool{}, denied: map[string]bool{},
 		members: map[string]Member{}, commands: json.RawMessage("[]"), changed: make(chan struct{}),
+		app:    Application{ID: ApplicationID, Name: "meetbot", Key: fmt.Sprintf("%x", []byte(public))},
+		guilds: []Guild{{GuildID, "Guild", 1<<40 - 1}},
 	}
 	s.gateway.init(s)
 	s.http = httptest.NewServer(http.HandlerFunc(s.serve))
@@ -254,6 +270,20 @@ func (s *Server) Join(user string, m Member) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.members[user] = m
+}
+
+// SetApplication changes what the application says of itself.
+func (s *Server) SetApplication(change func(*Application)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.app)
+}
+
+// SetGuilds sets the servers that the bot is in.
+func (s *Server) SetGuilds(guilds ...Guild) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.guilds = guilds
 }
 
 // Calls returns what was called so far.
@@ -357,6 +387,7 @@ var routes = []string{
 	"GET /guilds/{guild_id}",
 	"GET /guilds/{guild_id}/members/{user_id}",
 	"GET /gateway/bot",
+	"GET /applications/@me",
 	"GET /applications/{application_id}/commands",
 	"PUT /applications/{application_id}/commands",
 	"GET /applications/{application_id}/guilds/{guild_id}/commands",
@@ -547,7 +578,11 @@ func (s *Server) handle(w http.ResponseWriter, c Call) {
 		_ = json.Unmarshal(c.Body, &body)
 		answer(w, map[string]string{"id": s.directChannel(body.Recipient)})
 	case "GET /users/@me/guilds":
-		answer(w, []any{map[string]string{"id": GuildID}})
+		all := []any{}
+		for _, g := range s.guilds {
+			all = append(all, map[string]string{"id": g.ID, "name": g.Name, "permissions": strconv.FormatInt(g.Permissions, 10)})
+		}
+		answer(w, all)
 	case "GET /guilds/{guild_id}":
 		roles := []any{map[string]string{"id": GuildID, "permissions": "1024"}}
 		for user, m := range s.members {
@@ -561,6 +596,12 @@ func (s *Server) handle(w http.ResponseWriter, c Call) {
 			return
 		}
 		answer(w, map[string]any{"nick": m.Nick, "roles": []string{c.Args[1] + "1"}, "user": map[string]string{"id": c.Args[1], "username": "user" + c.Args[1]}})
+	case "GET /applications/@me":
+		app := map[string]any{"id": s.app.ID, "name": s.app.Name, "verify_key": s.app.Key, "interactions_endpoint_url": nil}
+		if s.app.Endpoint != "" {
+			app["interactions_endpoint_url"] = s.app.Endpoint
+		}
+		answer(w, app)
 	case "GET /gateway/bot":
 		answer(w, s.gateway.info())
 	default: // registration
