@@ -215,7 +215,7 @@ func (a *Adapter) Run(ctx context.Context) error {
 }
 
 func (a *Adapter) run(ctx context.Context) error {
-	if a.key != nil {
+	if len(a.key) > 0 {
 		// Interactions arrive whether or not the commands could be registered again.
 		a.pulse.Set(chat.Running)
 		if err := a.keepRegistering(ctx); err != nil {

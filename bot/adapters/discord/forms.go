@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -81,13 +80,17 @@ func (a *Adapter) ask(ctx context.Context, in *interaction, r commands.Request, 
 // faults tells what is wrong with a form, with a button that opens it again as it was
 // filled in, keys aside.
 func (a *Adapter) faults(ctx context.Context, in *interaction, r commands.Request, faults map[string]string, t commands.Text) *callback {
-	var lines []string
-	for _, name := range slices.Sorted(maps.Keys(faults)) {
-		lines = append(lines, faults[name])
-	}
-	reply := commands.Reply{Tone: commands.Bad, Title: t.T("discord.faults"), Text: strings.Join(lines, "\n\n")}
+	reply := commands.Reply{Tone: commands.Bad, Title: t.T("discord.faults")}
 	key := draftKey(r, r.Form.Form)
-	if f, ok := a.drafts.get(key, a.cfg.Now()); ok {
+	f, ok := a.drafts.get(key, a.cfg.Now())
+	for _, name := range slices.Sorted(maps.Keys(faults)) {
+		label := name
+		if i := slices.IndexFunc(f.Fields, func(f commands.FormField) bool { return f.Name == name }); i >= 0 {
+			label = f.Fields[i].Label
+		}
+		reply.Fields = append(reply.Fields, commands.Field{Name: label, Value: faults[name]})
+	}
+	if ok {
 		f.Fields = slices.Clone(f.Fields)
 		for i, field := range f.Fields {
 			if typed, ok := r.Form.Fields[field.Name]; ok && field.Kind != commands.MaskedField {
@@ -164,10 +167,14 @@ func renderForm(f commands.Form, t commands.Text) (modal, []string) {
 	}
 	m := modal{CustomID: commands.Action{Name: f.ID, Arg: f.Arg}.String(), Title: cut("title", f.Title, maxModalTitle)}
 	fields := slices.DeleteFunc(slices.Clone(f.Fields), func(f commands.FormField) bool { return f.Extra })
-	if f.Intro != "" && len(fields) < maxModalFields {
+	if len(fields) < maxModalFields && f.Intro != "" {
 		m.Components = append(m.Components, discordgo.TextDisplay{Content: escape(cut("intro", f.Intro, maxText/2))})
+		f.Intro = ""
 	}
 	for _, field := range fields {
+		if field.Kind == commands.MaskedField && f.Intro != "" {
+			field.Hint = f.Intro // it says who sees the secret, and has no room of its own
+		}
 		if len(m.Components) == maxModalFields {
 			lost = append(lost, field.Name)
 			continue

@@ -163,7 +163,7 @@ type shard struct {
 }
 
 func (s *shard) run(ctx context.Context) error {
-	pause := time.Second
+	pause := firstPause
 	for {
 		began := time.Now()
 		err := s.connect(ctx)
@@ -192,10 +192,13 @@ func (s *shard) run(ctx context.Context) error {
 		s.a.pulse.Failed(err)
 		s.a.log.InfoContext(ctx, "gateway connection ended", "shard", s.index, "code", code, "err", err, "resumable", s.session != "")
 		if time.Since(began) > time.Minute || errors.Is(err, errReconnect) {
-			pause = time.Second
+			pause = firstPause
 		}
 		if errors.Is(err, errReconnect) && s.session != "" {
 			continue // asked for: no fault, no pause
+		}
+		if errors.Is(err, errInvalid) {
+			pause = max(pause, time.Second)
 		}
 		if !sleep(ctx, jitter(pause)) {
 			return nil
@@ -203,6 +206,8 @@ func (s *shard) run(ctx context.Context) error {
 		pause = min(2*pause, time.Minute)
 	}
 }
+
+const firstPause = 200 * time.Millisecond // after a connection that ended by itself
 
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d) }
 

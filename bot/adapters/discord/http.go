@@ -56,7 +56,7 @@ func abs(n int64) int64 {
 // set, and a bare 401 to what Discord did not send or has sent before.
 func (a *Adapter) Handler() http.Handler {
 	mux := http.NewServeMux()
-	if a.key != nil {
+	if len(a.key) > 0 {
 		mux.HandleFunc("POST "+Path, a.serve)
 	}
 	return mux

@@ -190,7 +190,8 @@ func (c call) encode() (body []byte, contentType string, err error) {
 	for i, f := range c.Files {
 		part(fmt.Sprintf("files[%d]", i), f.Name, f.Type, f.Data)
 	}
-	return b.Bytes(), w.FormDataContentType(), w.Close()
+	err = w.Close()
+	return b.Bytes(), w.FormDataContentType(), err
 }
 
 func newAPIError(route string, status int, body []byte) error {

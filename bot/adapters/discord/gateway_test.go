@@ -1,0 +1,137 @@
+package discord
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/discord/discordtest"
+)
+
+func contextWithTimeout(t *testing.T, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(t.Context(), d)
+}
+
+func TestTheGatewayIsOpenedWithoutAnyIntent(t *testing.T) {
+	w := still(t, overGateway)
+	w.server.Shards(3)
+	w.run(overGateway)
+	w.server.Until("every shard is connected", func() bool { return w.server.Connected() == 3 })
+	var shards []int
+	for _, id := range w.server.Identifies() {
+		assert.Zero(t, id.Intents)
+		assert.Equal(t, 3, id.Shard[1])
+		shards = append(shards, id.Shard[0])
+	}
+	assert.ElementsMatch(t, []int{0, 1, 2}, shards)
+}
+
+func TestASessionIsResumedAndMissesNothing(t *testing.T) {
+	for name, end := range map[string]func(*discordtest.Server){
+		"Closed":    func(s *discordtest.Server) { s.Disconnect(4000) },
+		"Reconnect": func(s *discordtest.Server) { s.AskReconnect() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := start(t, overGateway)
+			end(w.server)
+			w.server.Until("the connection has ended", func() bool { return w.server.Connected() == 0 || w.server.Resumes() > 0 })
+			in := w.server.Send(meetIn(w, discordtest.InGuild(channel)))
+			assert.Equal(t, 5, w.server.Acked(in).Type)
+			assert.Equal(t, 1, w.server.Resumes())
+			assert.Len(t, w.server.Identifies(), 1)
+			assert.Len(t, w.bot.jobs(), 1)
+		})
+	}
+}
+
+func TestAnInvalidSessionIsStartedAnew(t *testing.T) {
+	w := start(t, overGateway)
+	w.server.InvalidateSessions()
+	w.server.Disconnect(4000)
+	w.server.Until("a session was started", func() bool { return len(w.server.Identifies()) == 2 && w.server.Connected() == 1 })
+	assert.Equal(t, 5, w.server.Acked(w.server.Send(meetIn(w, discordtest.InGuild(channel)))).Type)
+}
+
+func TestMoreShardsAreOpenedWhenDiscordWantsThem(t *testing.T) {
+	w := start(t, overGateway)
+	w.server.Shards(2)
+	w.server.InvalidateSessions()
+	w.server.Disconnect(4009)
+	w.server.Until("two shards are connected", func() bool { return w.server.Connected() == 2 })
+}
+
+func TestARefusedTokenIsNotIdentifiedWithAgain(t *testing.T) {
+	for code, want := range map[int]error{4004: ErrTokenRefused, 4014: nil} {
+		w := still(t, overGateway)
+		w.server.Refuse(code)
+		err := w.a.Run(t.Context())
+		require.Error(t, err)
+		if want != nil {
+			require.ErrorIs(t, err, want)
+		}
+		assert.Len(t, w.server.Identifies(), 1)
+		assert.Equal(t, chat.Stopped, w.a.Health().State)
+	}
+}
+
+func TestHeartbeats(t *testing.T) {
+	w := still(t, overGateway)
+	w.server.Heartbeat(20 * time.Millisecond)
+	w.run(overGateway)
+	w.server.Until("heartbeats come", func() bool { return w.server.Heartbeats() > 3 })
+	w.server.AskHeartbeat()
+	w.server.Until("and one that was asked for", func() bool { return w.server.Heartbeats() > 4 })
+	assert.Equal(t, chat.Running, w.a.Health().State)
+}
+
+func TestHealthTellsOfALostConnection(t *testing.T) {
+	w := start(t, overGateway)
+	w.server.Fail(func(c discordtest.Call) *discordtest.Fault { return &discordtest.Fault{Status: 500} })
+	w.server.InvalidateSessions()
+	w.server.Disconnect(4009)
+	w.server.Until("it is degraded", func() bool { return w.a.Health().State == chat.Degraded })
+	assert.NotEmpty(t, w.a.Health().LastError)
+	w.server.Fail(nil)
+	w.server.Until("it runs again", func() bool { return w.a.Health().State == chat.Running })
+}
+
+func TestStoppingFinishesWhatIsBeingAcknowledged(t *testing.T) {
+	w := start(t, overGateway)
+	hold := make(chan struct{})
+	w.server.Fail(func(c discordtest.Call) *discordtest.Fault {
+		if c.Auth == "" {
+			return &discordtest.Fault{Hold: hold}
+		}
+		return nil
+	})
+	in := w.server.Send(meetIn(w, discordtest.InGuild(channel)))
+	w.server.Until("it is accepted", func() bool { return len(w.bot.jobs()) == 1 })
+	w.cancel()
+	select {
+	case <-w.done:
+		t.Fatal("stopped before the acknowledgement")
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(hold)
+	assert.Equal(t, 5, w.server.Acked(in).Type)
+	require.NoError(t, <-w.done)
+	w.done <- nil
+}
+
+func TestDiscordBeingDownAtTheStartIsWaitedOut(t *testing.T) {
+	w := still(t, overGateway)
+	w.server.Fail(func(discordtest.Call) *discordtest.Fault { return &discordtest.Fault{Status: 503} })
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- w.a.Run(ctx) }()
+	w.server.Until("it was tried", func() bool { return w.server.Called("GET /gateway/bot") > 0 })
+	assert.Equal(t, chat.Starting, w.a.Health().State)
+	w.server.Fail(nil)
+	w.server.Until("it runs", func() bool { return w.a.Health().State == chat.Running })
+	cancel()
+	require.NoError(t, <-done)
+}

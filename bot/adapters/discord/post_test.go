@@ -1,0 +1,417 @@
+package discord
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/adapters/discord/discordtest"
+	"meetbot/bot/commands"
+	"meetbot/bot/jobs"
+	"meetbot/config/secret"
+)
+
+const (
+	routeMessage  = "POST /channels/{channel_id}/messages"
+	routeThread   = "POST /channels/{channel_id}/messages/{message_id}/threads"
+	routeOriginal = "PATCH /webhooks/{application_id}/{interaction_token}/messages/{message_id}"
+	routeFollowUp = "POST /webhooks/{application_id}/{interaction_token}"
+)
+
+func TestTheDeferredReplyBecomesTheRootOfAThread(t *testing.T) {
+	w := start(t, overGateway)
+	d := w.job(meetIn(w, discordtest.InGuild(channel)))
+	root, err := w.post(d, commands.SlotRoot, func(p *commands.Post) { p.Reply.Title = strings.Repeat("周会", 60) })
+	require.NoError(t, err)
+	require.Len(t, w.server.In(channel), 1)
+	shown := w.server.In(channel)[0]
+	assert.False(t, shown.Loading())
+	threads := w.server.Threads(channel)
+	require.Len(t, threads, 1)
+	assert.Len(t, []rune(threads[0].Name), 100)
+	assert.Equal(t, commands.Receipt{
+		Place:   commands.Place{Platform: commands.Discord, Team: discordtest.GuildID, Channel: channel, Thread: shown.ID},
+		Message: shown.ID,
+	}, root)
+
+	links, err := w.post(d, commands.SlotThread, under(root), text("links"))
+	require.NoError(t, err)
+	require.Len(t, w.server.In(shown.ID), 1)
+	assert.Equal(t, w.server.In(shown.ID)[0].ID, links.Message)
+	assert.Equal(t, shown.ID, links.Place.Thread)
+
+	_, err = w.post(d, commands.SlotPrivate, under(root), text("start link"))
+	require.NoError(t, err)
+	assert.Len(t, w.server.In(channel), 1, "the private part is not in the channel")
+	require.Len(t, w.server.For(alice), 1)
+	assert.Equal(t, channel, w.server.For(alice)[0].Channel, "but where the command ran")
+
+	_, err = w.post(d, commands.SlotThreadPrivate)
+	require.ErrorIs(t, err, commands.ErrSkip)
+
+	_, err = w.post(d, commands.SlotEdit, text("ended"), func(p *commands.Post) { p.Edit = &root })
+	require.NoError(t, err)
+	assert.Contains(t, w.server.In(channel)[0].Text(), "ended")
+	_, err = w.post(d, commands.SlotEdit, text("edited"), func(p *commands.Post) { p.Edit = &links })
+	require.NoError(t, err)
+	assert.Contains(t, w.server.In(shown.ID)[0].Text(), "edited")
+
+	w.server.Delete(shown.ID)
+	_, err = w.post(d, commands.SlotEdit, func(p *commands.Post) { p.Edit = &root })
+	require.ErrorIs(t, err, commands.ErrGone)
+}
+
+func TestWhereThereCanBeNoThread(t *testing.T) {
+	without := func(bit int64) discordtest.Where {
+		where := discordtest.InGuild(channel)
+		where.App &^= bit
+		return where
+	}
+	voice := discordtest.InGuild(channel)
+	voice.Kind = discordtest.Voice
+	for name, tt := range map[string]struct {
+		where discordtest.Where
+		in    string // where the messages are
+		says  string
+		want  commands.Receipt
+	}{
+		"InAThread":                 {where: discordtest.InThread(thread, channel), in: thread, want: commands.Receipt{Place: commands.Place{Channel: channel, Thread: thread}}},
+		"InADirectMessage":          {where: discordtest.InDirect(dm), in: dm, want: commands.Receipt{InPlace: true}},
+		"InAVoiceChannel":           {where: voice, in: channel, want: commands.Receipt{InPlace: true}},
+		"WithoutCreateThreads":      {where: without(1 << 35), in: channel, says: "Create Public Threads", want: commands.Receipt{InPlace: true}},
+		"WithoutSendingInThreads":   {where: without(1 << 38), in: channel, says: "Send Messages in Threads", want: commands.Receipt{InPlace: true}},
+		"WithoutSeeingTheChannel":   {where: without(1 << 10), in: channel, says: "View Channel", want: commands.Receipt{InPlace: true}},
+		"AdministratorsMayAnything": {where: discordtest.Where{Channel: channel, App: 8, Permissions: 8}, in: channel, want: commands.Receipt{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := start(t, overGateway)
+			d := w.job(meetIn(w, tt.where))
+			root, err := w.post(d, commands.SlotRoot)
+			require.NoError(t, err)
+			assert.Equal(t, tt.want.InPlace, root.InPlace)
+			if name != "AdministratorsMayAnything" {
+				assert.Equal(t, tt.want.Place.Thread, root.Place.Thread)
+				assert.Zero(t, w.server.Called(routeThread))
+			}
+			_, err = w.post(d, commands.SlotThread, under(root), text("links"))
+			require.NoError(t, err)
+			shown := w.server.All()
+			require.Len(t, shown, 2)
+			assert.Equal(t, tt.in, shown[0].Channel)
+			if tt.says != "" {
+				assert.Contains(t, shown[0].Text(), tt.says)
+			} else {
+				assert.NotContains(t, shown[0].Text(), "permission")
+			}
+		})
+	}
+}
+
+func TestAThreadThatIsRefusedAfterAllIsDoneWithout(t *testing.T) {
+	w := start(t, overGateway)
+	w.server.Deny(routeThread, channel)
+	d := w.job(meetIn(w, discordtest.InGuild(channel)))
+	root, err := w.post(d, commands.SlotRoot)
+	require.NoError(t, err)
+	assert.True(t, root.InPlace)
+}
+
+func TestWhereTheBotMayNotWriteItFollowsUp(t *testing.T) {
+	w := start(t, overGateway)
+	w.server.Deny(routeMessage, channel)
+	where := discordtest.InGuild(channel)
+	where.App = 0
+	d := w.job(meetIn(w, where))
+	root, err := w.post(d, commands.SlotRoot)
+	require.NoError(t, err)
+	_, err = w.post(d, commands.SlotThread, under(root), text("links"))
+	require.NoError(t, err)
+	assert.Len(t, w.server.In(channel), 2)
+
+	w.clock.forward(16 * time.Minute)
+	_, err = w.post(d, commands.SlotThread, under(root), text("more"))
+	require.ErrorIs(t, err, commands.ErrLost)
+}
+
+func TestAPrivateAnswerReplacesThePrivatePlaceholder(t *testing.T) {
+	w := start(t, overGateway)
+	d := w.job(w.server.Command(alice, discordtest.InGuild(channel), "en-US", "meetings list"))
+	_, err := w.post(d, commands.SlotProgress, text("still at it"))
+	require.NoError(t, err)
+	_, err = w.post(d, commands.SlotPrivate, text("one"))
+	require.NoError(t, err)
+	_, err = w.post(d, commands.SlotPrivate, text("one"), tried) // its receipt was lost
+	require.NoError(t, err)
+	_, err = w.post(d, commands.SlotPrivate, text("two"))
+	require.NoError(t, err)
+	_, err = w.post(d, commands.SlotProgress, text("too late"))
+	require.ErrorIs(t, err, commands.ErrSkip)
+	_, err = w.post(d, commands.SlotSettle)
+	require.ErrorIs(t, err, commands.ErrSkip)
+
+	told := w.server.For(alice)
+	require.Len(t, told, 2)
+	assert.Equal(t, "one", told[0].Text())
+	assert.Equal(t, "two", told[1].Text())
+	assert.Empty(t, w.server.In(channel))
+}
+
+// Discord puts the first follow-up in the place of a placeholder, whoever sees that.
+func TestAPrivateAnswerNeverReplacesAPublicPlaceholder(t *testing.T) {
+	for name, settleFirst := range map[string]bool{"AfterSettling": true, "ByItself": false} {
+		t.Run(name, func(t *testing.T) {
+			w := start(t, overGateway)
+			d := w.job(meetIn(w, discordtest.InGuild(channel)))
+			if settleFirst {
+				_, err := w.post(d, commands.SlotSettle, text("nothing came of it"))
+				require.NoError(t, err)
+			}
+			_, err := w.post(d, commands.SlotPrivate, text("you may not"))
+			require.NoError(t, err)
+			public := w.server.In(channel)
+			require.Len(t, public, 1)
+			assert.False(t, public[0].Loading())
+			assert.NotContains(t, public[0].Text(), "you may not")
+			require.Len(t, w.server.For(alice), 1)
+			assert.Equal(t, "you may not", w.server.For(alice)[0].Text())
+			_, err = w.post(d, commands.SlotProgress)
+			require.ErrorIs(t, err, commands.ErrSkip)
+		})
+	}
+}
+
+func TestAfterTheTokenHasExpired(t *testing.T) {
+	t.Run("BeforeAnythingWasPosted", func(t *testing.T) {
+		w := start(t, overGateway)
+		d := w.job(meetIn(w, discordtest.InGuild(channel)))
+		w.clock.forward(16 * time.Minute)
+		root, err := w.post(d, commands.SlotRoot, text("root"))
+		require.NoError(t, err)
+		assert.Equal(t, root.Message, root.Place.Thread)
+		assert.Equal(t, "root", w.server.Message(root.Message).Text())
+		_, err = w.post(d, commands.SlotPrivate, under(root), text("start link"))
+		require.NoError(t, err)
+		told := w.server.For(alice)
+		require.Len(t, told, 1)
+		assert.NotEqual(t, channel, told[0].Channel)
+		assert.Equal(t, "start link", told[0].Text())
+		for _, m := range w.server.In(channel) {
+			assert.NotContains(t, m.Text(), "start link")
+		}
+		_, err = w.post(d, commands.SlotSettle)
+		require.ErrorIs(t, err, commands.ErrSkip)
+		_, err = w.post(d, commands.SlotProgress)
+		require.ErrorIs(t, err, commands.ErrSkip)
+	})
+	t.Run("AndThePersonTakesNoDirectMessages", func(t *testing.T) {
+		w := start(t, overGateway)
+		d := w.job(meetIn(w, discordtest.InGuild(channel)))
+		w.clock.forward(16 * time.Minute)
+		w.server.CloseDirect(alice)
+		_, err := w.post(d, commands.SlotPrivate, text("start link"))
+		require.ErrorIs(t, err, commands.ErrLost)
+		for _, m := range w.server.All() {
+			assert.NotContains(t, m.Text(), "start link")
+		}
+	})
+	t.Run("EarlierThanExpected", func(t *testing.T) {
+		w := start(t, overGateway)
+		d := w.job(meetIn(w, discordtest.InGuild(channel)))
+		w.clock.forward(time.Minute)
+		w.server.Fail(func(c discordtest.Call) *discordtest.Fault {
+			if c.Auth == "" {
+				return &discordtest.Fault{Status: http.StatusUnauthorized, Code: 50027}
+			}
+			return nil
+		})
+		root, err := w.post(d, commands.SlotRoot)
+		require.NoError(t, err)
+		_, err = w.post(d, commands.SlotPrivate, under(root), text("start link"))
+		require.NoError(t, err)
+		assert.Len(t, w.server.For(alice), 1)
+	})
+}
+
+func TestAPostWaitsForTheAcknowledgement(t *testing.T) {
+	w := start(t, overGateway)
+	hold := make(chan struct{})
+	w.server.Fail(func(c discordtest.Call) *discordtest.Fault {
+		if strings.HasSuffix(c.Route, "/callback") {
+			return &discordtest.Fault{Hold: hold}
+		}
+		return nil
+	})
+	in := w.server.Send(meetIn(w, discordtest.InGuild(channel)))
+	w.server.Until("it is accepted", func() bool { return len(w.bot.jobs()) == 1 })
+	posted := make(chan error, 1)
+	go func() {
+		_, err := w.post(w.bot.jobs()[0], commands.SlotRoot)
+		posted <- err
+	}()
+	select {
+	case err := <-posted:
+		t.Fatal("posted before the acknowledgement:", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(hold)
+	w.server.Acked(in)
+	require.NoError(t, <-posted)
+}
+
+func TestAnInteractionThatIsNotAcknowledgedYetIsWaitedFor(t *testing.T) {
+	w := still(t, overGateway)
+	in := meetIn(w, discordtest.InGuild(channel)) // another process is at it
+	d := commands.Decision{Request: commands.Request{
+		At: w.clock.now(), User: commands.User{ID: alice}, Place: commands.Place{Platform: commands.Discord, Team: "1", Channel: channel},
+		Origin: []byte(`{"id":"` + in.ID + `","token":"` + in.Token + `","public":true,"app":8}`),
+	}}
+	for _, slot := range []commands.Slot{commands.SlotRoot, commands.SlotPrivate, commands.SlotSettle} {
+		_, err := w.post(d, slot)
+		var pause *jobs.RetryAfter
+		require.ErrorAs(t, err, &pause, slot)
+	}
+	// It never was: the bot's own token is the way.
+	w.clock.forward(time.Minute)
+	_, err := w.post(d, commands.SlotRoot)
+	require.NoError(t, err)
+	assert.Len(t, w.server.In(channel), 1)
+}
+
+// What a crash or a lost answer leaves behind is found again, and not posted twice.
+func TestLostAnswersMakeNoSecondMessage(t *testing.T) {
+	lose := func(w *world, route string) {
+		done := false
+		w.server.Fail(func(c discordtest.Call) *discordtest.Fault {
+			if c.String() == route && !done {
+				done = true
+				return &discordtest.Fault{Lose: true}
+			}
+			return nil
+		})
+	}
+	for name, tt := range map[string]struct {
+		route   string
+		expired bool // the interaction's token
+		nonces  bool // forgotten
+	}{
+		"TheDeferredReply":      {route: routeOriginal},
+		"TheThread":             {route: routeThread},
+		"TheBotsMessage":        {route: routeMessage, expired: true},
+		"TheBotsMessageMuchAgo": {route: routeMessage, expired: true, nonces: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := start(t, overGateway)
+			d := w.job(meetIn(w, discordtest.InGuild(channel)))
+			if tt.expired {
+				w.server.Delete(w.server.In(channel)[0].ID)
+				w.clock.forward(16 * time.Minute)
+			}
+			lose(w, tt.route)
+			_, err := w.post(d, commands.SlotRoot)
+			require.Error(t, err)
+			if tt.nonces {
+				w.server.ForgetNonces()
+			}
+			root, err := w.post(d, commands.SlotRoot, tried)
+			require.NoError(t, err)
+			assert.Len(t, w.server.In(channel), 1)
+			assert.Len(t, w.server.Threads(channel), 1)
+			assert.Equal(t, root.Message, root.Place.Thread)
+		})
+	}
+	t.Run("ADifferentMessageIsNotTakenForIt", func(t *testing.T) {
+		w := start(t, overGateway)
+		d := w.job(meetIn(w, discordtest.InGuild(channel)))
+		w.clock.forward(16 * time.Minute)
+		_, err := w.post(d, commands.SlotRoot, text("first"))
+		require.NoError(t, err)
+		_, err = w.post(d, commands.SlotRoot, text("second"), tried)
+		require.NoError(t, err)
+		assert.Len(t, w.server.In(channel), 3) // with the placeholder that was never replaced
+	})
+}
+
+func TestServerErrorsAreTriedAgain(t *testing.T) {
+	w := start(t, overGateway)
+	d := w.job(meetIn(w, discordtest.InGuild(channel)))
+	for _, fault := range []discordtest.Fault{{Status: 502, Body: "<html>"}, {Status: 429, Body: `{"retry_after":0.05}`}} {
+		w.server.Fail(func(discordtest.Call) *discordtest.Fault { return &fault })
+		for _, slot := range []commands.Slot{commands.SlotRoot, commands.SlotThread, commands.SlotPrivate, commands.SlotDirect, commands.SlotSettle} {
+			_, err := w.post(d, slot)
+			require.Error(t, err, slot)
+			assert.NotErrorIs(t, err, commands.ErrLost, slot)
+			assert.NotErrorIs(t, err, commands.ErrSkip, slot)
+		}
+		w.server.Fail(nil)
+		time.Sleep(60 * time.Millisecond) // the 429's pause
+	}
+	_, err := w.post(d, commands.SlotRoot)
+	require.NoError(t, err)
+}
+
+func TestASendDoesNotOutliveItsContext(t *testing.T) {
+	w := still(t, overHTTP)
+	hold := make(chan struct{})
+	defer close(hold)
+	w.server.Fail(func(discordtest.Call) *discordtest.Fault { return &discordtest.Fault{Hold: hold} })
+	ctx, cancel := contextWithTimeout(t, 50*time.Millisecond)
+	defer cancel()
+	_, err := w.a.Post(ctx, commands.Post{Slot: commands.SlotDirect, User: commands.User{ID: alice}})
+	require.ErrorIs(t, err, ctx.Err())
+}
+
+func TestQRIsAnAttachedImage(t *testing.T) {
+	w := start(t, overGateway)
+	d := w.job(meetIn(w, discordtest.InGuild(channel)))
+	qr := func(p *commands.Post) {
+		p.Reply = commands.Reply{QR: "https://meeting.example.com/watch/1", QRCaption: "Watch"}
+	}
+	root, err := w.post(d, commands.SlotRoot, qr)
+	require.NoError(t, err)
+	_, err = w.post(d, commands.SlotThread, under(root), qr)
+	require.NoError(t, err)
+	_, err = w.post(d, commands.SlotPrivate, under(root), qr)
+	require.NoError(t, err)
+	for _, m := range w.server.All() {
+		assert.Equal(t, []string{"qr.png"}, m.Files)
+	}
+}
+
+func TestOwnMessagesCarryANonce(t *testing.T) {
+	w := still(t, overHTTP)
+	_, err := w.a.Post(t.Context(), commands.Post{Key: "0123456789012345678901234", Slot: commands.SlotDirect, User: commands.User{ID: alice}, Reply: commands.Reply{Text: "x"}})
+	require.NoError(t, err)
+	assert.Equal(t, "0123456789012345678901234", w.server.For(alice)[0].Nonce)
+}
+
+// A stream key and a start link are nowhere but where one person sees them.
+func TestSecretsAreShownToOnePersonAlone(t *testing.T) {
+	w := start(t, overGateway)
+	d := w.job(meetIn(w, discordtest.InGuild(channel)))
+	root, err := w.post(d, commands.SlotRoot)
+	require.NoError(t, err)
+	private := func(p *commands.Post) {
+		p.Reply = commands.Reply{Secrets: []commands.SecretField{{Name: "Start", Value: secret.New("https://meeting.example.com/start?zak=canary-zak"), Link: true}}}
+	}
+	_, err = w.post(d, commands.SlotPrivate, under(root), private)
+	require.NoError(t, err)
+	w.server.Fail(func(c discordtest.Call) *discordtest.Fault {
+		return &discordtest.Fault{Status: 400, Body: `{"code":50035,"message":"canary-zak"}`}
+	})
+	_, err = w.post(d, commands.SlotPrivate, under(root), private)
+	require.Error(t, err)
+	assert.NotContains(t, err.Error(), "canary-")
+	seen := 0
+	for _, m := range w.server.All() {
+		if strings.Contains(m.Text(), "canary-zak") {
+			seen++
+			assert.True(t, m.Ephemeral())
+			assert.Equal(t, alice, m.User)
+		}
+	}
+	assert.Equal(t, 1, seen)
+}
