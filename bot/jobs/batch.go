@@ -29,6 +29,7 @@ type committer struct {
 
 	in   chan *pending
 	done chan struct{}
+	once sync.Once
 	wg   sync.WaitGroup
 }
 
@@ -50,7 +51,7 @@ func newCommitter(e *natsEngine) *committer {
 }
 
 func (c *committer) close() {
-	close(c.done)
+	c.once.Do(func() { close(c.done) })
 	c.wg.Wait()
 }
 

@@ -106,13 +106,13 @@ func (s *Store) watch(ctx context.Context) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
+		s.look(ctx)
+		s.Healthy() // notes since when
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		s.look(ctx)
-		s.Healthy() // notes since when
 	}
 }
 
