@@ -29,7 +29,7 @@ const (
 	EveryEntry   EntryKind = ""        // everybody on the platform; the console only
 	UserEntry    EntryKind = "user"    //
 	GroupEntry   EntryKind = "group"   // a Slack user group, which has to be looked up
-	RoleEntry    EntryKind = "role"    // a Discord role, which comes with the event
+	RoleEntry    EntryKind = "role"    // a Discord role, which mostly comes with the event
 	ChannelEntry EntryKind = "channel" // everybody in the channel
 )
 
@@ -66,7 +66,7 @@ type verdict int
 const (
 	no verdict = iota
 	yes
-	lookUp // a group, or rights that did not come with the event
+	lookUp // a group, or roles and rights that did not come with the event
 )
 
 // judge decides as far as the request itself tells.
@@ -119,6 +119,9 @@ func match(list []Entry, place Place, u User) verdict {
 		case RoleEntry:
 			if slices.Contains(u.Roles, e.ID) {
 				return yes
+			}
+			if u.Roles == nil && u.Rights&RightsKnown == 0 { // not an event's word: not known
+				v = lookUp
 			}
 		case ChannelEntry:
 			if e.ID == place.Channel {
@@ -183,7 +186,7 @@ func inGroup(ctx context.Context, dir Directory, list []Entry, place Place, u Us
 	}
 	var failed error
 	for _, e := range list {
-		if e.Kind != GroupEntry || e.Platform != place.Platform {
+		if e.Kind != GroupEntry && e.Kind != RoleEntry || e.Platform != place.Platform {
 			continue
 		}
 		in, err := dir.InGroup(ctx, place, u.ID, e.ID)

@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -84,8 +85,8 @@ func (r *run) pushFormNext(ctx context.Context) (jobs.Next, error) {
 // LookKey returns what a key-entry link is for, without using it up.
 func (b *Bot) LookKey(ctx context.Context, token string) (KeyForm, error) {
 	l, err := b.keyLinks().look(ctx, token)
-	if err != nil {
-		return KeyForm{}, err
+	if err != nil { // a used link still answers in its own language
+		return KeyForm{Locale: l.Locale}, err
 	}
 	return l.form(), nil
 }
@@ -102,11 +103,21 @@ func (b *Bot) SubmitKey(ctx context.Context, token string, e KeyEntry) (KeyResul
 	if err != nil {
 		return KeyResult{}, err
 	}
-	allowed, err := b.cfg.Policy.permits(ctx, b.directory(l.Request.Place.Platform), l.Request.Place, l.Request.User, RightPush)
-	if err != nil || !allowed {
-		return KeyResult{}, errors.Join(ErrLinkRefused, err)
+	dir := b.directory(l.Request.Place.Platform)
+	if dir != nil { // what came with the command is some minutes old
+		l.Request.User.Rights, l.Request.User.Roles = 0, nil
+	}
+	allowed, err := b.cfg.Policy.permits(ctx, dir, l.Request.Place, l.Request.User, RightPush)
+	if err != nil {
+		return KeyResult{}, fmt.Errorf("look up whether the person still may: %w", err)
+	}
+	if !allowed {
+		return KeyResult{}, ErrLinkRefused
 	}
 	err = b.keyLinks().use(ctx, token, func(ctx context.Context, l keyLink) error {
+		if dir != nil {
+			l.Request.User.Rights, l.Request.User.Roles = 0, nil
+		}
 		j, err := newJob(l.decision(e, split, b.now()), b.now())
 		if err == nil {
 			_, err = b.store.Enqueue(ctx, j)
@@ -122,11 +133,11 @@ func (b *Bot) SubmitKey(ctx context.Context, token string, e KeyEntry) (KeyResul
 // saveNext stores a destination, or a named set of destinations.
 func (r *run) saveNext(ctx context.Context) (jobs.Next, error) {
 	ask := r.w.Ask
-	if len(ask.Names) == 0 && ask.Push.Key.IsZero() && r.cfg.KeyPageURL != "" {
-		return r.giveKeyLink(ctx, target{})
-	}
 	place, user := r.w.Request.Place, r.w.Request.User
 	scope := destinationScope(place, user.ID)
+	if len(ask.Names) == 0 && ask.Push.Key.IsZero() && r.cfg.KeyPageURL != "" {
+		return r.askForKey(ctx, scope)
+	}
 	d := Destination{
 		Name: ask.Push.Name, Preset: ask.Preset, Platform: ask.Push.Platform, URL: ask.Push.URL, Key: ask.Push.Key,
 		Page: ask.Page, People: ask.People, Channels: ask.Channels, Protected: ask.Protected, Members: ask.Names,
@@ -197,6 +208,30 @@ func (r *run) saveNext(ctx context.Context) (jobs.Next, error) {
 	}
 	r.tell(reply)
 	return jobs.Deliver(), nil
+}
+
+// askForKey answers a save without a key. What is saved under the name already fills the
+// page, and somebody else's is refused before a key is typed in vain.
+func (r *run) askForKey(ctx context.Context, scope string) (jobs.Next, error) {
+	ask := &r.w.Ask
+	old, err := r.destinations().byName(ctx, scope, ask.Push.Name)
+	switch {
+	case errors.Is(err, errNoDestination):
+	case err != nil:
+		return jobs.Next{}, err
+	default:
+		admin, err := r.cfg.Policy.isAdmin(ctx, r.directory(r.w.Request.Place.Platform), r.w.Request.Place, r.w.Request.User)
+		if err != nil {
+			return r.refuse(newFault("fault.directory")), nil
+		}
+		if !old.MayChange(r.w.Request.User.ID, admin) {
+			return r.refuse(newFault("dest.owned", "Name", old.Name, "Owner", old.OwnerName)), nil
+		}
+		if ask.Preset == "" && ask.Push.URL == "" {
+			ask.Preset, ask.Push.URL = old.Preset, old.URL
+		}
+	}
+	return r.giveKeyLink(ctx, target{})
 }
 
 func (r *run) destinationFields(d Destination) []Field {
