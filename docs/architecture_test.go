@@ -1,0 +1,227 @@
+// Package docs_test keeps the documents true: it generates what can be generated, compiles
+// the worked examples, and checks which package knows which.
+package docs_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// mayImport says, for every package, which of our own packages its code may import. A
+// trailing /... stands for everything below as well. Tests may import anything.
+var mayImport = map[string][]string{
+	"cmd/bot": {"..."},
+
+	"bot/adapters/chat":    {"bot/commands", "bot/jobs", "config/secret"},
+	"bot/adapters/slack":   {"bot/adapters/chat", "bot/commands", "bot/jobs", "config/secret"},
+	"bot/adapters/discord": {"bot/adapters/chat", "bot/commands", "bot/jobs", "config/secret"},
+	"bot/adapters/console": {"bot/commands", "config/secret"},
+	"bot/adapters/keypage": {"bot/commands", "config/secret"},
+
+	"bot/commands": {"bot/jobs", "config/secret", "meeting"},
+	"bot/jobs":     {},
+	// What an operator asks for looks at every part, so it knows them; nobody but cmd/bot
+	// knows it.
+	"bot/ops": {"bot/adapters/...", "bot/commands", "bot/jobs", "config/...", "meeting/..."},
+
+	"meeting":                  {"config/secret"},
+	"meeting/internal/lenient": {},
+	"meeting/internal/oneshot": {"meeting", "config/secret"},
+	"meeting/systec":           {"meeting", "meeting/internal/...", "config/secret"},
+	"meeting/tencent":          {"meeting", "meeting/internal/...", "config/secret"},
+	// It checks the clients, so it shares no code with them.
+	"meeting/sandbox": {"config/secret"},
+
+	"config":        {"config/secret"},
+	"config/secret": {},
+
+	// For tests alone.
+	"bot/adapters/slack/slacktest":     {},
+	"bot/adapters/discord/discordtest": {},
+	"bot/commands/commandstest":        {"bot/commands", "config/secret", "meeting"},
+	"meeting/clienttest":               {"meeting", "meeting/sandbox", "config/secret"},
+
+	"bench":         {"..."},
+	"docs/examples": {"..."},
+	"deploy":        {},
+}
+
+const module = "meetbot/"
+
+func TestEachPackageImportsOnlyWhatItMay(t *testing.T) {
+	seen := map[string]bool{}
+	for path, file := range goFiles(t) {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		pkg := filepath.ToSlash(filepath.Dir(path))
+		seen[pkg] = true
+		allowed, ok := rulesOf(pkg)
+		if !assert.True(t, ok, "%s has no rule: say in mayImport what it may know", pkg) {
+			continue
+		}
+		for _, spec := range file.Imports {
+			name, err := strconv.Unquote(spec.Path.Value)
+			require.NoError(t, err)
+			if ours, ok := strings.CutPrefix(name, module); ok {
+				assert.True(t, permitted(allowed, ours), "%s must not know %s", path, ours)
+			}
+		}
+	}
+	for pkg := range mayImport {
+		optional := pkg == "bench" || pkg == "deploy" || pkg == "bot/ops" || pkg == "docs/examples"
+		assert.True(t, optional || seen[pkg], "mayImport has a rule for %s, which is not there", pkg)
+	}
+}
+
+// rulesOf returns the rule of a package, or of the nearest directory above that has one
+// and is not a product package itself.
+func rulesOf(pkg string) ([]string, bool) {
+	if allowed, ok := mayImport[pkg]; ok {
+		return allowed, true
+	}
+	for _, above := range []string{"bench", "docs/examples", "deploy"} {
+		if strings.HasPrefix(pkg, above+"/") {
+			return mayImport[above], true
+		}
+	}
+	return nil, false
+}
+
+func permitted(allowed []string, name string) bool {
+	return slices.ContainsFunc(allowed, func(a string) bool {
+		if a == "..." {
+			return true
+		}
+		if below, ok := strings.CutSuffix(a, "/..."); ok {
+			return name == below || strings.HasPrefix(name, below+"/")
+		}
+		return name == a
+	})
+}
+
+func TestTheRulesTellForbiddenFromAllowed(t *testing.T) {
+	for _, tt := range []struct {
+		from, to string
+		want     bool
+	}{
+		{"bot/commands", "meeting", true},
+		{"bot/commands", "meeting/systec", false},
+		{"bot/commands", "bot/adapters/slack", false},
+		{"bot/adapters/slack", "bot/adapters/discord", false},
+		{"bot/adapters/discord", "meeting/tencent", false},
+		{"bot/jobs", "bot/commands", false},
+		{"bot/jobs", "meeting", false},
+		{"meeting", "meeting/systec", false},
+		{"meeting/sandbox", "meeting/tencent", false},
+		{"meeting/tencent", "meeting/internal/oneshot", true},
+		{"config", "config/secret", true},
+		{"config", "meeting", false},
+		{"cmd/bot", "meeting/sandbox", true},
+	} {
+		allowed, ok := rulesOf(tt.from)
+		require.True(t, ok, tt.from)
+		assert.Equal(t, tt.want, permitted(allowed, tt.to), "%s → %s", tt.from, tt.to)
+	}
+}
+
+// readsEnvironment lists who may touch the environment, and what for. Everything else
+// gets its settings from config.
+var readsEnvironment = map[string][]string{
+	"cmd/bot/main.go":                 {"LookupEnv"}, // handed to config.Load
+	"bot/adapters/console/console.go": {"Getenv"},    // TERM: what the terminal can show
+}
+
+func TestOnlyConfigReadsTheEnvironment(t *testing.T) {
+	used := map[string]bool{}
+	for path, file := range goFiles(t) {
+		slash := filepath.ToSlash(path)
+		if strings.HasSuffix(path, "_test.go") || strings.HasPrefix(slash, "config/") || strings.HasPrefix(slash, "bench/") {
+			continue
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			sel, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			pkg, ok := sel.X.(*ast.Ident)
+			if !ok || pkg.Name != "os" && pkg.Name != "syscall" {
+				return true
+			}
+			switch name := sel.Sel.Name; name {
+			case "Getenv", "LookupEnv", "Environ", "ExpandEnv":
+				used[slash] = true
+				assert.Contains(t, readsEnvironment[slash], name, "%s reads the environment: only config does", slash)
+			}
+			return true
+		})
+	}
+	for path := range readsEnvironment {
+		assert.True(t, used[path], "%s does not read the environment any more: remove its allowance", path)
+	}
+}
+
+func TestTheTopLevelHoldsNothingElse(t *testing.T) {
+	entries, err := filepath.Glob("../*")
+	require.NoError(t, err)
+	allowed := []string{
+		"go.mod", "go.sum", "cmd", "bot", "meeting", "config", "deploy", "docs", "bench", "Dockerfile", "README.md",
+		"data", "dist", // what running and releasing leave behind; ignored by git
+	}
+	for _, e := range entries {
+		name := filepath.Base(e)
+		assert.True(t, strings.HasPrefix(name, ".") || slices.Contains(allowed, name), "%s does not belong at the top level", name)
+	}
+}
+
+// goFiles parses every Go file of the main module, by its path from the root.
+func goFiles(t *testing.T) map[string]*ast.File {
+	t.Helper()
+	const root = ".."
+	files := map[string]*ast.File{}
+	fset := token.NewFileSet()
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			name := d.Name()
+			if path != root && (strings.HasPrefix(name, ".") || name == "testdata" || name == "data" || name == "dist") {
+				return fs.SkipDir
+			}
+			if path != root && nested(path) {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(path, ".go") {
+			return nil
+		}
+		f, err := parser.ParseFile(fset, path, nil, 0)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, path)
+		files[rel] = f
+		return err
+	})
+	require.NoError(t, err)
+	require.Greater(t, len(files), 100, "the files of the module were not found")
+	return files
+}
+
+// nested reports whether a directory is a module of its own.
+func nested(dir string) bool {
+	found, err := filepath.Glob(filepath.Join(dir, "go.mod"))
+	return err == nil && len(found) > 0
+}
