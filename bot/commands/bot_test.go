@@ -737,3 +737,49 @@ func TestADestinationWithoutAFreshKeyAsksForOneOnThePage(t *testing.T) {
 		assert.Contains(t, w.say(ada, channel, "/livepush to 抖音")[0].Reply.Fields[0].Value, "was set already", "the new key was kept")
 	})
 }
+
+func TestANamedSetIsPushedOneByOneAndReportedEach(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		for i, name := range []string{"一号", "二号", "三号"} {
+			w.say(ada, channel, fmt.Sprintf("/livepush save %s --url rtmp://ingest%d.example.com/live --key canary-key-%d", name, i, i))
+		}
+		saved := w.say(ada, channel, "/livepush save 周五秀 --members 一号，二号、三号")
+		assert.Equal(t, "一号, 二号, 三号", saved[0].Reply.Fields[0].Value, describe(saved))
+
+		n := 0
+		w.tencent.fail = func(op string) error {
+			if op == "set_push" {
+				if n++; n == 2 {
+					return refusal(meeting.ErrInvalid, meeting.ReasonPushAddress)
+				}
+			}
+			return nil
+		}
+		posts := w.say(ada, channel, "/livepush to 周五秀")
+		private := find(t, posts, SlotPrivate).Reply
+		assert.Equal(t, "2 of 3 set", private.Title)
+		require.Len(t, private.Fields, 3)
+		assert.Contains(t, private.Fields[0].Value, "read back as wanted")
+		assert.Contains(t, private.Fields[1].Value, "Copy it once more")
+		assert.Contains(t, private.Fields[2].Value, "read back as wanted")
+		assert.Equal(t, "Live push set: 一号, 三号", strings.Split(find(t, posts, SlotThread).Reply.Text, "\n")[0])
+
+		posts = w.say(ada, channel, "/livepush off 周五秀")
+		assert.Equal(t, "2 of 2 switched off", find(t, posts, SlotPrivate).Reply.Title)
+	})
+}
+
+func TestAsManyAddressesAsAMeetingTakesAreCountedBeforehand(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		var names []string
+		for i := range meeting.MaxPushThirdParty + 1 {
+			names = append(names, fmt.Sprint("目标", i))
+			w.say(ada, channel, fmt.Sprintf("/livepush save %s --url rtmp://ingest%d.example.com/live --key k%d", names[i], i, i))
+		}
+		posts := w.say(ada, channel, "/livepush to "+strings.Join(names, ","))
+		assert.Equal(t, "Not done", find(t, posts, SlotPrivate).Reply.Title)
+		assert.Zero(t, w.tencent.sets)
+	})
+}
