@@ -1,9 +1,11 @@
 package jobs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -31,7 +33,11 @@ func openCluster(ctx context.Context, cfg Config) (*Store, error) {
 		}),
 	}
 	if cfg.NATSCreds != "" {
-		options = append(options, nats.UserCredentials(cfg.NATSCreds))
+		option, err := credentials(cfg.NATSCreds)
+		if err != nil {
+			return nil, fmt.Errorf("NATS credentials: %w", err)
+		}
+		options = append(options, option)
 	}
 	nc, err := nats.Connect(cfg.NATSURL, options...)
 	if err != nil {
@@ -49,3 +55,16 @@ func openCluster(ctx context.Context, cfg Config) (*Store, error) {
 
 // reopen has nothing to do: the client connects again by itself.
 func (cluster) reopen(context.Context) error { return nil }
+
+// credentials reads a credentials file of an operator-mode account, or the seed of an
+// nkey.
+func credentials(path string) (nats.Option, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if bytes.Contains(content, []byte("-----BEGIN NATS USER JWT-----")) {
+		return nats.UserCredentials(path), nil
+	}
+	return nats.NkeyOptionFromSeed(path)
+}

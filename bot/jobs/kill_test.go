@@ -47,6 +47,13 @@ func child() {
 	if dir == "" {
 		return
 	}
+	if os.Getenv(deployedEnv) != "" {
+		if err := deployed(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if err := life(dir, os.Getenv(killEnv), os.Getenv(wishEnv)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

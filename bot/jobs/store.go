@@ -21,7 +21,7 @@ import (
 type Config struct {
 	Dir       string // of the embedded engine; used when NATSURL is empty
 	NATSURL   string // of a cluster; comma-separated
-	NATSCreds string // path of a credentials file
+	NATSCreds string // path of a credentials file, or of an nkey's seed
 	Name      string // of the stream, and the first token of its subjects; default "meetbot"
 	Replicas  int    // on a cluster; default 3
 
