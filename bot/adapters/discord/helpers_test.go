@@ -253,9 +253,16 @@ func meetIn(w *world, where discordtest.Where) *discordtest.Interaction {
 // golden compares v with a file.
 func golden(t *testing.T, name string, v any) {
 	t.Helper()
-	b, err := json.MarshalIndent(v, "", "  ")
+	b, err := json.Marshal(v)
 	require.NoError(t, err)
-	b = append(b, '\n')
+	var plain any
+	require.NoError(t, json.Unmarshal(b, &plain))
+	var out bytes.Buffer
+	e := json.NewEncoder(&out) // people read it: with < and & as they are
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	require.NoError(t, e.Encode(plain))
+	b = out.Bytes()
 	path := filepath.Join("testdata", strings.Split(t.Name(), "/")[0], name+".golden.json")
 	if *update {
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))

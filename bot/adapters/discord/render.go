@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/bwmarrin/discordgo"
@@ -32,9 +33,8 @@ type message struct {
 }
 
 type attachment struct {
-	ID          int    `json:"id"`
-	Filename    string `json:"filename"`
-	Description string `json:"description,omitempty"`
+	ID       string `json:"id"` // which of the files, from 0
+	Filename string `json:"filename"`
 }
 
 var colours = map[commands.Tone]int{
@@ -77,7 +77,7 @@ func render(r commands.Reply, l look) (message, []string) {
 		files:           w.files,
 	}
 	for i, f := range w.files {
-		m.Attachments = append(m.Attachments, attachment{ID: i, Filename: f.Name})
+		m.Attachments = append(m.Attachments, attachment{ID: strconv.Itoa(i), Filename: f.Name})
 	}
 	return m, w.lost
 }
@@ -131,7 +131,9 @@ func (w *writer) compose(r commands.Reply, l look) {
 		links = append(links, discordgo.Button{Label: label, Style: discordgo.LinkButton, URL: k.URL})
 	}
 	for _, u := range r.Mentions {
-		people = append(people, take(mention(u)))
+		if m := mention(u); !slices.Contains(people, m) {
+			people = append(people, take(m))
+		}
 	}
 	var small []string
 	for _, note := range []string{r.Note, l.Note} {

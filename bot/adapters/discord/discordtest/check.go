@@ -9,13 +9,14 @@ import (
 
 func length(s string) int { return len(utf16.Encode([]rune(s))) }
 
-// checkMessage says what Discord would refuse in a message, or what ours must never be.
-func checkMessage(c Call) string {
+// CheckMessage says what Discord would refuse in the body of a message, or what ours must
+// never be; it returns "" for a good one.
+func CheckMessage(b json.RawMessage, files []string) string {
 	var body map[string]any
-	if json.Unmarshal(c.Body, &body) != nil {
+	if json.Unmarshal(b, &body) != nil {
 		return "unreadable"
 	}
-	return checkBody(body, c.Files)
+	return checkBody(body, files)
 }
 
 func checkBody(body map[string]any, files []string) string {

@@ -645,7 +645,7 @@ func (s *Server) add(m *Message) *Message {
 
 // put replaces what a message shows. It reports whether Discord takes it.
 func (s *Server) put(w http.ResponseWriter, m *Message, c Call) bool {
-	if fault := checkMessage(c); fault != "" {
+	if fault := CheckMessage(c.Body, c.Files); fault != "" {
 		s.problemLocked("%s: %s", c, fault)
 		fail(w, http.StatusBadRequest, 50035)
 		return false
