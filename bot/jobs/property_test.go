@@ -28,7 +28,6 @@ type world struct {
 
 // truth is what really happened to one job.
 type truth struct {
-	acked     bool
 	performed int       // times that the other side carried the call out
 	open      bool      // a request left, and it is not known to have had no effect
 	sent      time.Time // the last one
@@ -99,7 +98,10 @@ func (w *world) stored(p *process, e entry) {
 		return
 	}
 	tr := w.job(j.ID)
+	w.mu.Lock()
 	was := tr.last
+	tr.last = j
+	w.mu.Unlock()
 	w.note("%s stored %s %s phase %d attempt %d delivery %d (revision %d)", p.name, j.ID, j.State, j.phase, j.Attempt, j.Delivery, e.rev)
 	if !slices.Contains(legal[was.State], j.State) {
 		w.wrong("%s: %s followed %s", j.ID, j.State, was.State)
@@ -110,7 +112,6 @@ func (w *world) stored(p *process, e entry) {
 	if j.State == Calling && j.phase == phaseRunning && !j.began.Equal(was.began) && j.Owner != p.store.owner {
 		w.wrong("%s: calling was saved by another than its owner", j.ID)
 	}
-	tr.last = j
 }
 
 // process is one life of the bot: a store on a faulty way to the engine.
@@ -270,28 +271,30 @@ func (p *process) Call(ctx context.Context, j *Job) error {
 	if fault == 1 {
 		return ErrNotSent
 	}
-	p.mu.Lock()
-	stillLast := tr.last.Revision == 0 || tr.last.State == Calling && tr.last.Owner == p.store.owner
-	p.mu.Unlock()
-	if !stillLast {
-		w.wrong("%s: %s calls, but the record is %s of %s", j.ID, p.name, tr.last.State, tr.last.Owner)
+	w.mu.Lock()
+	last, open := tr.last, tr.open
+	tr.open, tr.sent = true, time.Now()
+	w.mu.Unlock()
+	if last.State != Calling || last.Owner != p.store.owner {
+		w.wrong("%s: %s calls, but the record is %s of %s", j.ID, p.name, last.State, last.Owner)
 	}
-	if tr.open {
+	if open {
 		w.wrong("%s: %s calls again although a former request may have had an effect", j.ID, p.name)
 	}
-	tr.open, tr.sent = true, time.Now()
+	set := func(f func()) { w.mu.Lock(); defer w.mu.Unlock(); f() }
 	if fault == 9 { // what is sent late lands late
 		time.Sleep(20 * time.Second)
 		if p.isDead() {
 			return errDead
 		}
-		tr.sent, fault = time.Now(), 5
+		set(func() { tr.sent = time.Now() })
+		fault = 5
 	}
 	w.note("%s calls %s, fault %d", p.name, j.ID, fault)
-	land := func() { tr.performed++; w.note("%s landed", j.ID) }
+	land := func() { set(func() { tr.performed++ }); w.note("%s landed", j.ID) }
 	switch fault {
 	case 2: // refused
-		tr.open = false
+		set(func() { tr.open = false })
 		return errBroken
 	case 3: // carried out, but the answer is lost
 		land()
@@ -322,24 +325,30 @@ func (p *process) Call(ctx context.Context, j *Job) error {
 }
 
 func (p *process) Reconcile(_ context.Context, j *Job) error {
-	tr := p.w.job(j.ID)
-	if since := time.Since(tr.sent); tr.open && since < simReconcileAfter-time.Millisecond {
-		p.w.wrong("%s was looked up %v after it was sent", j.ID, since)
+	w := p.w
+	tr := w.job(j.ID)
+	w.mu.Lock()
+	open, sent, performed := tr.open, tr.sent, tr.performed
+	w.mu.Unlock()
+	if since := time.Since(sent); open && since < simReconcileAfter-time.Millisecond {
+		w.wrong("%s was looked up %v after it was sent", j.ID, since)
 	}
-	p.w.note("%s looks %s up: %d", p.name, j.ID, tr.performed)
-	switch p.w.choose(5) {
+	w.note("%s looks %s up: %d", p.name, j.ID, performed)
+	switch w.choose(5) {
 	case 1:
 		return errBroken
 	case 2:
 		return ErrUnknown
 	}
-	if tr.performed > 0 {
+	if performed > 0 {
 		return nil
 	}
-	if j.began.After(tr.sent.Add(time.Minute)) || p.w.choose(2) == 1 {
+	if w.choose(2) == 1 {
 		return ErrUnknown
 	}
+	w.mu.Lock()
 	tr.open = false
+	w.mu.Unlock()
 	return ErrAbsent
 }
 
@@ -409,14 +418,14 @@ func (w *world) run(t *testing.T, two bool, count int) {
 
 	for i := range count {
 		id := fmt.Sprintf("job%d", i)
-		tr := w.job(id)
-		for tr.acked = false; !tr.acked; {
+		w.job(id)
+		for acked := false; !acked; {
 			revive()
 			p := running[i%n]
 			_, err := p.store.Enqueue(context.Background(), Job{ID: id, Label: "test"})
 			switch {
 			case err == nil, errors.Is(err, ErrDuplicate):
-				tr.acked = true
+				acked = true
 			case errors.Is(err, ErrNotConfirmed):
 				time.Sleep(time.Second) // the person tries again
 			case p.isDead():
@@ -427,6 +436,8 @@ func (w *world) run(t *testing.T, two bool, count int) {
 		}
 	}
 	over := func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		for _, tr := range w.jobs {
 			if !tr.last.State.Finished() {
 				return false

@@ -448,13 +448,20 @@ func (s *Store) PutDoc(ctx context.Context, d Doc) (uint64, error) {
 	defer cancel()
 	mine := func(e entry) bool { return nonceOf(e) == nonce }
 	rev, err := s.put(ctx, key, body, d.Revision, ttl, mine)
-	if errors.Is(err, ErrConflict) && d.Revision == 0 {
-		// An expired document is as good as none, also before the engine removed it.
-		if e, getErr := s.engine.get(ctx, key); getErr == nil {
-			if old, openErr := s.seal.decodeDoc(e); openErr == nil && s.expired(old) {
-				return s.put(ctx, key, body, e.rev, ttl, mine)
+	for d.Revision == 0 && errors.Is(err, ErrConflict) && ctx.Err() == nil {
+		// An expired document is as good as none, also before the engine removes it.
+		expect := uint64(0)
+		switch old, getErr := s.engine.get(ctx, key); {
+		case errors.Is(getErr, ErrNotFound):
+		case getErr != nil:
+			return 0, fmt.Errorf("%w: %w", ErrNotConfirmed, getErr)
+		default:
+			if there, openErr := s.seal.decodeDoc(old); openErr != nil || !s.expired(there) {
+				return 0, ErrConflict
 			}
+			expect = old.rev
 		}
+		rev, err = s.put(ctx, key, body, expect, ttl, mine)
 	}
 	return rev, err
 }
