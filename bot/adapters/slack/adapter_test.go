@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"meetbot/bot/adapters/chat"
 	"meetbot/bot/adapters/slack/slacktest"
 	"meetbot/bot/commands"
+	"meetbot/bot/commands/commandstest"
 	"meetbot/config/secret"
 )
 
@@ -381,4 +383,31 @@ func TestStoppingAcknowledgesWhatIsUnderWay(t *testing.T) {
 			assert.Len(t, w.bot.jobs(), 1)
 		})
 	}
+}
+
+// TestLinesAskTheSameAsEverywhere takes the table that every platform's adapter is held
+// to through the wire, escaped as Slack escapes what people type.
+func TestLinesAskTheSameAsEverywhere(t *testing.T) {
+	w := newWorld(t)
+	parser := commands.NewParser(commandstest.Config())
+	var got commands.Decision
+	w.bot.parse = func(r commands.Request) commands.Decision {
+		got = parser.Parse(r)
+		return commands.Decision{}
+	}
+	lines := 0
+	for _, c := range commandstest.Cases(commands.Slack) {
+		if !c.HasLine {
+			continue
+		}
+		lines++
+		for name, tr := range w.transports() {
+			t.Run(c.Name+"/"+name, func(t *testing.T) {
+				w.deliver(tr, w.slack.Slash("C1", "U1", "/"+c.Command, strings.ReplaceAll(c.Line, "&", "&amp;")))
+				require.NotNil(t, got.Ask, "%+v", got.Reply)
+				assert.Equal(t, c.WantOf("line"), *got.Ask)
+			})
+		}
+	}
+	require.NotZero(t, lines)
 }
