@@ -23,13 +23,13 @@ func serveConsole(ctx context.Context, p process) error {
 }
 
 // consoleConfig says who sits at the terminal.
-func consoleConfig(p process, cfg config.Config) console.Config {
+func consoleConfig(p process, cfg config.Config, sandboxed bool) console.Config {
 	name := "you"
 	if u, err := user.Current(); err == nil && u.Username != "" {
 		name = u.Username
 	}
 	_, noColor := p.lookup("NO_COLOR") // https://no-color.org
-	return console.Config{User: name, Locale: cfg.Locale, Sandbox: cfg.Sandbox(), NoColor: noColor}
+	return console.Config{User: name, Locale: cfg.Locale, Sandbox: sandboxed, NoColor: noColor}
 }
 
 // temporaryData makes the directory that the console's store is in, unless one was given.

@@ -117,7 +117,7 @@ func runBot(ctx context.Context, p process, cfg config.Config) (err error) {
 		g.addAdapter("discord", a, discord.ErrTokenRefused)
 	}
 	if !cfg.Chat() {
-		c := console.New(consoleConfig(p, cfg), bot, p.stdin, p.stdout, log)
+		c := console.New(consoleConfig(p, cfg, sandboxed), bot, p.stdin, p.stdout, log)
 		finished = c.Finished
 		bot.Attach(commands.Console, c)
 		g.add("console", c.Run)

@@ -93,7 +93,7 @@ func New(cfg Config, bot Bot, in io.Reader, out io.Writer, log *slog.Logger) *Co
 	}
 	c := &Console{
 		cfg: cfg, bot: bot, log: log.With("adapter", "console"), t: commands.TextFor(cfg.Locale), piped: true,
-		session: rand.Text(), out: out, width: func() int { return maxWidth },
+		session: rand.Text(), out: out, width: func() int { return pipedWidth },
 		changed: make(chan struct{}), shown: make(map[string]string), titles: make(map[string]string),
 	}
 	if isTerminal(in) && isTerminal(out) {
@@ -154,6 +154,9 @@ func (c *Console) Run(ctx context.Context) error {
 		}
 		if err := c.handle(ctx, line); errors.Is(err, errInterrupted) {
 			return nil
+		}
+		if !c.piped {
+			c.print("\n")
 		}
 	}
 	return nil

@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	minWidth = 40  // columns; below, lines are left to the terminal to break
-	maxWidth = 100 // longer lines are hard to read
+	minWidth   = 40  // columns; below, lines are left to the terminal to break
+	maxWidth   = 100 // longer lines are hard to read
+	pipedWidth = 80  // where nobody tells
 )
 
 // style says how text is marked.

@@ -1,0 +1,298 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"meetbot/bot/jobs"
+)
+
+const jobsHelp = `Usage: bot jobs [--all] [--json]
+       bot jobs ID [--json] [--settle done|failed|retry]
+
+Lists the jobs that are not over, and those that somebody has to look at:
+  stuck          not over ten minutes after it was asked for
+  unknown        over, and whether the meeting was made could not be found out
+  undeliverable  over, and somebody could not be told
+
+With an ID, shows one. The ID is the "job" of log lines and of the audit log. With
+--settle, closes what the bot cannot close by itself. It never repeats a call to a
+provider, and it is refused while such a call is being made.
+  done    It is dealt with: you have found out how it ended, and told whoever asked.
+          The bot says nothing more about it. What was not delivered is dropped; on
+          Discord the "thinking" message stays.
+  failed  It did not happen. While the bot is still looking up what became of a call,
+          the requester is told that it was refused; in any other state nobody is told.
+  retry   Try the present step again now instead of after its pause.
+`
+
+// jobsCommand is `bot jobs`.
+func jobsCommand(ctx context.Context, p process) error {
+	f := flags(p, "jobs")
+	f.Usage = func() { _ = write(p.stderr, jobsHelp) } // its reader has gone
+	all := f.Bool("all", false, "")
+	asJSON := f.Bool("json", false, "")
+	as := f.String("settle", "", "")
+	id, err := parseAround(f, p.args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return nil
+	case err != nil:
+		return err
+	case len(id) > 1:
+		return fmt.Errorf("unexpected %q; bot jobs -h shows what can be given", id[1])
+	case *as != "" && len(id) == 0:
+		return errors.New("--settle needs the job's ID")
+	case *as != "" && !slices.Contains(settlements, *as):
+		return fmt.Errorf("--settle: use one of %s", strings.Join(settlements, ", "))
+	}
+	q := question{Op: "jobs", All: *all}
+	if len(id) == 1 {
+		q = question{Op: "job", Job: id[0]}
+		if *as != "" {
+			q = question{Op: "settle", Job: id[0], As: *as}
+		}
+	}
+	if *asJSON {
+		return ask(ctx, p, q, p.stdout)
+	}
+	var lines bytes.Buffer
+	if err := ask(ctx, p, q, &lines); err != nil {
+		return err
+	}
+	return printJobs(p.stdout, &lines, q)
+}
+
+// parseAround parses flags before and after what is no flag, and returns the latter.
+func parseAround(f *flag.FlagSet, args []string) (rest []string, err error) {
+	for {
+		if err := f.Parse(args); err != nil {
+			return nil, err
+		}
+		if f.NArg() == 0 {
+			return rest, nil
+		}
+		rest, args = append(rest, f.Arg(0)), f.Args()[1:]
+	}
+}
+
+// jobLine is a job as operators see it: nothing that a person wrote.
+type jobLine struct {
+	ID         string     `json:"id"`
+	Command    string     `json:"command"`
+	State      jobs.State `json:"state"`
+	Step       string     `json:"step,omitempty"` // "2/3": call or delivery
+	Outcome    string     `json:"outcome,omitempty"`
+	Look       string     `json:"look,omitempty"` // why somebody has to look at it
+	Attempt    int        `json:"attempt,omitempty"`
+	Asked      time.Time  `json:"asked"`
+	Updated    time.Time  `json:"updated"`
+	Until      time.Time  `json:"waits_until,omitzero"`
+	Deliveries []string   `json:"deliveries,omitempty"` // the state of each
+	Was        jobs.State `json:"was,omitempty"`        // before it was settled
+}
+
+const (
+	stuckAfter = 10 * time.Minute
+	settledTag = "settled_" // outcome of what an operator has closed
+)
+
+var settlements = []string{"done", "failed", "retry"}
+
+func lineOf(j jobs.Job, now time.Time) jobLine {
+	l := jobLine{
+		ID: j.ID, Command: j.Label, State: j.State, Outcome: j.Outcome, Attempt: j.Attempt,
+		Asked: j.Created, Updated: j.Updated, Until: j.Wait,
+	}
+	switch {
+	case j.State == jobs.Delivering:
+		l.Step = fmt.Sprintf("%d/%d", j.Delivery+1, len(j.Outbox))
+	case j.Calls > 0 && !j.State.Finished():
+		l.Step = fmt.Sprintf("%d/%d", j.Call+1, j.Calls)
+	}
+	for _, d := range j.Outbox {
+		state := string(d.State)
+		if d.State == jobs.Pending {
+			state = "pending"
+		}
+		l.Deliveries = append(l.Deliveries, state)
+	}
+	switch {
+	case strings.HasPrefix(j.Outcome, settledTag):
+	case !j.State.Finished():
+		if j.State != jobs.AwaitingApproval && now.Sub(j.Created) > stuckAfter {
+			l.Look = "stuck"
+		}
+	case j.Outcome == "unknown":
+		l.Look = "unknown"
+	case j.State == jobs.Undeliverable:
+		l.Look = "undeliverable"
+	}
+	return l
+}
+
+func (a admin) listJobs(ctx context.Context, all bool, w io.Writer) error {
+	var lines []jobLine
+	unreadable := 0
+	for j, err := range a.store.List(ctx, false) {
+		if err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			unreadable++
+			continue
+		}
+		if l := lineOf(j, time.Now()); all || !l.State.Finished() || l.Look != "" {
+			lines = append(lines, l)
+		}
+	}
+	slices.SortFunc(lines, func(a, b jobLine) int {
+		if c := a.Asked.Compare(b.Asked); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	enc := json.NewEncoder(w)
+	for _, l := range lines {
+		if err := enc.Encode(l); err != nil {
+			return err
+		}
+	}
+	if unreadable > 0 {
+		return fmt.Errorf("%d records could not be read: the log of the bot says why", unreadable)
+	}
+	return nil
+}
+
+func (a admin) showJob(ctx context.Context, id string, w io.Writer) error {
+	j, err := a.store.Get(ctx, id)
+	if err != nil {
+		return noJob(id, err)
+	}
+	return json.NewEncoder(w).Encode(lineOf(j, time.Now()))
+}
+
+func noJob(id string, err error) error {
+	if errors.Is(err, jobs.ErrNotFound) {
+		return fmt.Errorf("there is no job %q; what is over is forgotten after RETENTION", id)
+	}
+	return err
+}
+
+// lookUpPause is how long a call that is being looked up is left alone: until the
+// provider can no longer be acting on it.
+const lookUpPause = time.Minute
+
+// settle changes a job as an operator says. See [jobsHelp].
+func settle(j *jobs.Job, as string, now time.Time) error {
+	switch as {
+	case "retry":
+		switch {
+		case j.State.Finished():
+			return errors.New("the job is over; nothing is left to be tried")
+		case j.State == jobs.AwaitingApproval:
+			return errors.New("the job waits for somebody to approve it")
+		case j.State == jobs.Calling && now.Sub(j.Updated) < lookUpPause:
+			return fmt.Errorf("the provider may still be acting on the call; ask again in %v", lookUpPause)
+		}
+		return nil // the update itself ends the pause
+	case "done":
+		drop(j, jobs.Skipped)
+		if !j.State.Finished() {
+			j.State = jobs.Done
+		}
+	case "failed":
+		if j.State == jobs.Calling {
+			j.State = jobs.Refused // the handler tells the requester
+			return nil
+		}
+		drop(j, jobs.Lost)
+		if !j.State.Finished() {
+			j.State = jobs.Undeliverable
+		}
+	default:
+		return fmt.Errorf("there is no way to settle called %q", as)
+	}
+	j.Outcome = settledTag + as
+	return nil
+}
+
+func drop(j *jobs.Job, as jobs.DeliveryState) {
+	for i := range j.Outbox {
+		if j.Outbox[i].State == jobs.Pending {
+			j.Outbox[i].State, j.Outbox[i].Body = as, nil
+		}
+	}
+	j.Delivery = len(j.Outbox)
+}
+
+func (a admin) settleJob(ctx context.Context, id, as string, w io.Writer) error {
+	var was jobs.State
+	j, err := a.store.Update(ctx, id, func(j *jobs.Job) error {
+		was = j.State
+		return settle(j, as, time.Now())
+	})
+	if errors.Is(err, jobs.ErrConflict) {
+		return errors.New("the bot is making the job's call right now; ask again in a minute")
+	}
+	if err != nil {
+		return noJob(id, err)
+	}
+	a.log.WarnContext(ctx, "job settled by an operator", "job", id, "label", j.Label, "as", as, "from", was, "to", j.State)
+	l := lineOf(j, time.Now())
+	l.Was = was
+	return json.NewEncoder(w).Encode(l)
+}
+
+// printJobs shows lines of JSON as a table.
+func printJobs(w io.Writer, lines io.Reader, q question) error {
+	var all []jobLine
+	for d := json.NewDecoder(bufio.NewReader(lines)); ; {
+		var l jobLine
+		err := d.Decode(&l)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		all = append(all, l)
+	}
+	if len(all) == 0 {
+		return write(w, "No job is under way, and none needs anybody.\n")
+	}
+	var b strings.Builder
+	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "ID\tCOMMAND\tASKED\tSTATE\tOUTCOME\tLOOK")
+	for _, l := range all {
+		state := strings.TrimSpace(string(l.State) + " " + l.Step)
+		if l.Was != "" && l.Was != l.State {
+			state = string(l.Was) + " → " + state
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\n", l.ID, l.Command, l.Asked.Local().Format("2006-01-02 15:04:05"), state, l.Outcome, l.Look)
+	}
+	_ = tw.Flush() // a strings.Builder takes everything
+	if q.Op != "jobs" {
+		l := all[0]
+		if l.Attempt > 0 {
+			fmt.Fprintf(&b, "failed tries of this step: %d\n", l.Attempt)
+		}
+		if !l.Until.IsZero() {
+			fmt.Fprintf(&b, "waits until: %s\n", l.Until.Local().Format(time.DateTime))
+		}
+		if len(l.Deliveries) > 0 {
+			fmt.Fprintf(&b, "deliveries: %s\n", strings.Join(l.Deliveries, ", "))
+		}
+	}
+	return write(w, b.String())
+}

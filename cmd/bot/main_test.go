@@ -1,0 +1,293 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/jobs"
+	"meetbot/config"
+)
+
+var update = flag.Bool("update", false, "rewrite what is generated in the README")
+
+// asBot makes the test's own binary behave as the bot.
+const asBot = "MEETBOT_TEST_RUN_AS_BOT"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asBot) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// command is the bot as a process of its own, with these variables and no others.
+func command(t testing.TB, binary string, env ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(binary)
+	cmd.Env = append([]string{asBot + "=1", "PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TMPDIR=" + t.TempDir(), "TERM=xterm"}, env...)
+	return cmd
+}
+
+func self(t testing.TB) string {
+	t.Helper()
+	path, err := os.Executable()
+	require.NoError(t, err)
+	return path
+}
+
+// pipe runs the bot with lines on its standard input.
+func pipe(t *testing.T, lines string, env ...string) (stdout, stderr string, exit int) {
+	t.Helper()
+	cmd := command(t, self(t), env...)
+	var out, errs bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(lines), &out, &errs
+	err := cmd.Run()
+	var status *exec.ExitError
+	if err != nil && !errors.As(err, &status) {
+		require.NoError(t, err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+const livepushLine = `/livepush --name bili --url rtmp://live-push.bilivideo.com/live-bvc/ --key "?streamname=live_1&key=canary"` + "\n"
+
+func TestPipedCommandsMakeAMeetingAndSetItsPush(t *testing.T) {
+	t.Parallel()
+	out, errs, exit := pipe(t, "/meet 周会\n/meet --provider tencent --live 直播\n"+livepushLine+"/livepush status\n")
+	assert.Zero(t, exit, errs)
+	assert.Empty(t, errs)
+	for _, want := range []string{
+		`(?m)^› /meet 周会$`, `(?m)^#console$`, `(?m)^│ 周会$`, `(?m)^│ Join +http://127\.0\.0\.1:\d+/j/\d+`,
+		`(?m)^╰─ thread$`, `(?m)^┊ Start link +http://127\.0\.0\.1:\d+/s/`, `(?m)^┊ bili +set`, `(?m)^┊ bili +on · rtmp://live-push\.bilivideo\.com`,
+		`SANDBOX`, `\[1\] QR`,
+	} {
+		assert.Regexp(t, want, out)
+	}
+	assert.NotContains(t, out, "canary")
+	assert.NotContains(t, out, "\x1b")
+}
+
+func TestAFailedCommandIsTheExitCode(t *testing.T) {
+	t.Parallel()
+	out, errs, exit := pipe(t, "/meet --duration soon\n")
+	assert.Equal(t, 1, exit)
+	assert.Contains(t, out, "--duration")
+	assert.Equal(t, "bot: console: not every command succeeded\n", errs)
+
+	out, errs, exit = pipe(t, "/meet 周会\n"+livepushLine)
+	assert.Equal(t, 1, exit, "a SYSTEC meeting takes no live push")
+	assert.NotEmpty(t, out)
+	assert.NotContains(t, out+errs, "canary")
+}
+
+func TestNoInputIsNoError(t *testing.T) {
+	t.Parallel()
+	_, errs, exit := pipe(t, "")
+	assert.Zero(t, exit)
+	assert.Empty(t, errs)
+}
+
+func TestTheTemporaryStoreIsRemoved(t *testing.T) {
+	t.Parallel()
+	tmp := t.TempDir()
+	_, _, exit := pipe(t, "/meet a\n", "TMPDIR="+tmp)
+	assert.Zero(t, exit)
+	left, err := os.ReadDir(tmp)
+	require.NoError(t, err)
+	assert.Empty(t, left)
+}
+
+func TestAKeptStoreIsReadAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	_, errs, exit := pipe(t, "/meet kept\n", "DATA_DIR="+dir)
+	require.Zero(t, exit, errs)
+	out, errs, exit := pipe(t, "/meet list\n", "DATA_DIR="+dir)
+	assert.Zero(t, exit, errs)
+	assert.Contains(t, out, "kept")
+
+	other := strings.Repeat("A", 43) + "="
+	_, errs, exit = pipe(t, "", "DATA_DIR="+dir, "ENCRYPTION_KEY="+other)
+	assert.Equal(t, 1, exit)
+	assert.Contains(t, errs, "bot: ENCRYPTION_KEY: ")
+}
+
+func TestBadConfigurationIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	out, errs, exit := pipe(t, "/meet a\n", "SLACK_BOT_TOKEN=canary", "RETENTION=1", "DISCORD_BOT_TOKEN=canary")
+	assert.Equal(t, 1, exit)
+	assert.Empty(t, out)
+	for _, name := range []string{"SLACK_BOT_TOKEN: ", "RETENTION: ", "DISCORD_APPLICATION_ID: ", "MEET_PROVIDER: "} {
+		assert.Contains(t, errs, "\n  "+name)
+	}
+	assert.NotContains(t, errs, "canary")
+}
+
+// invoke runs the bot in this process.
+func invoke(t *testing.T, env map[string]string, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
+	err = run(t.Context(), process{args: args, lookup: lookup, stdin: strings.NewReader(""), stdout: &out, stderr: &errs})
+	return out.String(), errs.String(), err
+}
+
+func TestSubcommands(t *testing.T) {
+	t.Parallel()
+	id := map[string]string{"DISCORD_APPLICATION_ID": "123456789012345678"}
+	for _, tt := range []struct {
+		args string
+		env  map[string]string
+		want string // of standard output, a pattern
+		err  string // a part of what the person is told
+	}{
+		{args: "-h", want: `(?m)^  bot manifest slack`},
+		{args: "help", want: `(?m)^  SLACK_BOT_TOKEN `},
+		{args: "version", want: `^meetbot \S.* linux/|^meetbot \S.* darwin/`},
+		{args: "version now", err: `unexpected "now"`},
+		{args: "vrsion", err: "bot -h"},
+		{args: "console extra", err: `unexpected "extra"`},
+		{args: "manifest", err: "bot manifest slack"},
+		{args: "manifest teams", err: "slack and discord"},
+		{args: "manifest slack", want: `"socket_mode_enabled": true`},
+		{args: "manifest slack", env: map[string]string{"SLACK_MEET_COMMAND": "/zoomless"}, want: `"/zoomless"`},
+		{args: "manifest slack --url https://meet.example.com", want: `"https://meet.example.com/slack/commands"`},
+		{args: "manifest slack --url https://x.example --socket", err: "not both"},
+		{args: "manifest slack --with all", want: `"usergroups:read"`},
+		{args: "manifest slack --with files:write", want: `"files:write"`},
+		{args: "manifest slack --with admin", err: "admin"},
+		{args: "manifest discord", want: `"name": "livepush"`},
+		{args: "manifest discord --invite", err: "DISCORD_APPLICATION_ID"},
+		{args: "manifest discord --invite", env: id, want: `^https://discord\.com/oauth2/authorize\?.*123456789012345678`},
+	} {
+		t.Run(tt.args, func(t *testing.T) {
+			out, _, err := invoke(t, tt.env, strings.Fields(tt.args)...)
+			if tt.err != "" {
+				assert.ErrorContains(t, err, tt.err)
+				return
+			}
+			require.NoError(t, err)
+			assert.Regexp(t, tt.want, out)
+			if tt.args == "manifest slack" || tt.args == "manifest discord" {
+				assert.True(t, json.Valid([]byte(out)))
+			}
+		})
+	}
+}
+
+func TestOneEndedPartEndsAll(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	g := &group{log: slog.New(slog.DiscardHandler)}
+	g.add("waits", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+	g.add("fails", func(context.Context) error { return broken })
+	err := g.run(t.Context())
+	assert.ErrorIs(t, err, broken)
+	assert.NotErrorIs(t, err, context.Canceled)
+	assert.True(t, g.stopping.Load())
+}
+
+func TestOpsTellsWhetherCommandsAreTaken(t *testing.T) {
+	t.Parallel()
+	store, err := jobs.OpenMemory(jobs.Config{})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = store.Close() })
+	g := &group{log: slog.New(slog.DiscardHandler)}
+	ops := g.ops(store)
+	get := func(path string) (int, readiness) {
+		w := httptest.NewRecorder()
+		ops.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		var r readiness
+		_ = json.Unmarshal(w.Body.Bytes(), &r) // /livez has no body
+		return w.Code, r
+	}
+	code, _ := get("/livez")
+	assert.Equal(t, http.StatusOK, code)
+	code, r := get("/readyz")
+	assert.Equal(t, http.StatusOK, code)
+	assert.True(t, r.Ready)
+	assert.Contains(t, r.Parts, "jobs")
+
+	g.stopping.Store(true)
+	code, r = get("/readyz")
+	assert.Equal(t, http.StatusServiceUnavailable, code)
+	assert.False(t, r.Ready)
+}
+
+func TestAnAddressInUseIsNamed(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer ln.Close() //nolint:errcheck // a test's
+	_, _, err = invoke(t, map[string]string{"OPS_ADDR": ln.Addr().String()})
+	assert.ErrorContains(t, err, "OPS_ADDR")
+}
+
+func TestAServerEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	g := &group{log: slog.New(slog.DiscardHandler)}
+	entered := make(chan struct{})
+	hang := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { close(entered); <-ctx.Done() })
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := ln.Addr().String()
+	require.NoError(t, ln.Close())
+	require.NoError(t, g.addServer(ctx, "HTTP_ADDR", addr, hang))
+	done := make(chan error, 1)
+	go func() { done <- g.run(ctx) }()
+	go func() {
+		if resp, err := http.Get("http://" + addr); err == nil {
+			_, _ = io.Copy(io.Discard, resp.Body)
+			_ = resp.Body.Close()
+		}
+	}()
+	<-entered
+	cancel()
+	select {
+	case err := <-done:
+		assert.NoError(t, err)
+	case <-time.After(20 * time.Second):
+		t.Fatal("the server did not end")
+	}
+}
+
+// TestReadmeIsTrue compares the README's generated part with its source.
+func TestReadmeIsTrue(t *testing.T) {
+	t.Parallel()
+	const path = "../../README.md"
+	raw, err := os.ReadFile(path)
+	require.NoError(t, err)
+	table := regexp.MustCompile(`(?s)<!-- variables -->\n.*?<!-- /variables -->`)
+	require.True(t, table.Match(raw), "the README marks where the table of variables is")
+	want := table.ReplaceAllLiteralString(string(raw), "<!-- variables -->\n"+config.Markdown()+"<!-- /variables -->")
+	if *update {
+		require.NoError(t, os.WriteFile(path, []byte(want), 0o644))
+		raw = []byte(want)
+	}
+	assert.Equal(t, want, string(raw), "go test ./cmd/bot -update")
+	for _, c := range subcommands() {
+		assert.Contains(t, string(raw), strings.TrimSpace("bot "+c.name))
+	}
+	for _, main := range []string{"go run ./cmd/bot", "go test ./..."} {
+		assert.Contains(t, string(raw), main)
+	}
+}
