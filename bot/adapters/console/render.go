@@ -214,14 +214,17 @@ func (b *block) paragraphs(text string) {
 	}
 }
 
-// maxLabel is how wide the labels' column may be.
-const maxLabel = 24
+// maxLabel is how wide the labels' column may be. The value of a longer label begins on
+// a line of its own.
+const maxLabel = 28
 
 func (b *block) table(all []row) {
 	column := 0
 	for i := range all {
 		all[i].name = oneLine(all[i].name)
-		column = min(max(column, width(all[i].name)), maxLabel)
+		if w := width(all[i].name); w <= maxLabel {
+			column = max(column, w)
+		}
 	}
 	if len(all) > 0 && len(b.lines) > 1 {
 		b.gap()
@@ -234,6 +237,10 @@ func (b *block) table(all []row) {
 		}
 		indent := strings.Repeat(" ", column+2)
 		first := true
+		if width(r.name) > column && r.value != "" {
+			b.wrapped(r.name, dim)
+			first = false
+		}
 		for p := range strings.SplitSeq(plain(r.value), "\n") {
 			for _, l := range wrap(p, max(b.width-column-2, 20)) {
 				if first {
