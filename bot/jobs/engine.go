@@ -49,6 +49,9 @@ type entry struct {
 type message struct {
 	entry
 	receipt receipt
+	// doubtful says that the record may have been changed since: the message was handed
+	// out before, or was long on its way.
+	doubtful bool
 }
 
 // receipt answers a message. Its methods do not wait.

@@ -21,6 +21,7 @@ type memoryRecord struct {
 	body  []byte
 	rev   uint64
 	acked bool
+	out   bool        // handed out before
 	again *time.Timer // delivers it again if the worker is not heard of
 }
 
@@ -174,13 +175,15 @@ func (m *memory) consume(_ context.Context, prefix string, handle func(message))
 		defer close(ended)
 		for {
 			m.mu.Lock()
-			var next *entry
+			var next *message
 			if len(q.ready) > 0 {
 				e := q.ready[0]
 				q.ready = q.ready[1:]
 				if m.revision(e.key) == e.rev {
 					m.after(e.key, e.rev, memoryAckWait)
-					next = &e
+					r := m.records[e.key]
+					next = &message{e, &memoryReceipt{m: m, key: e.key, rev: e.rev}, r.out}
+					r.out = true
 				}
 			}
 			more := len(q.ready) > 0
@@ -191,7 +194,7 @@ func (m *memory) consume(_ context.Context, prefix string, handle func(message))
 			default:
 			}
 			if next != nil {
-				handle(message{*next, &memoryReceipt{m: m, key: next.key, rev: next.rev}})
+				handle(*next)
 			}
 			if !more {
 				select {

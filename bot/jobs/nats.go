@@ -414,7 +414,12 @@ func (e *natsEngine) consume(ctx context.Context, kind string, handle func(messa
 		if err != nil || !strings.HasPrefix(m.Subject(), e.prefix+".") {
 			return
 		}
-		handle(message{entry{e.keyOf(m.Subject()), m.Data(), meta.Sequence.Stream}, &natsReceipt{m}})
+		handle(message{
+			entry:   entry{e.keyOf(m.Subject()), m.Data(), meta.Sequence.Stream},
+			receipt: &natsReceipt{m},
+			// On a cluster the server's clock is another one, and a look is cheap.
+			doubtful: !e.embedded || meta.NumDelivered > 1 || time.Since(meta.Timestamp) > e.ackWait/2,
+		})
 	}, jetstream.PullMaxMessages(128), jetstream.PullExpiry(30*time.Second), jetstream.PullHeartbeat(5*time.Second),
 		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
 			if !errors.Is(err, nats.ErrConnectionClosed) {

@@ -99,3 +99,7 @@ func probeKey(ctx context.Context, cfg Config, nc *nats.Conn, js jetstream.JetSt
 	_, err = seal.open(metaKey, m.Subkey)
 	return err
 }
+
+// FreeBytes returns what is free for this process on the disk of a directory. New jobs are
+// refused below [Config.MinFree].
+func FreeBytes(dir string) (uint64, error) { return freeBytes(dir) }

@@ -77,6 +77,15 @@ func (w *world) job(id string) *truth {
 	return w.jobs[id]
 }
 
+// lastOf returns the job as it is stored.
+func (w *world) lastOf(tr *truth) Job {
+	w.storing.Lock()
+	defer w.storing.Unlock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return tr.last
+}
+
 // legal says which state may follow which.
 var legal = map[State][]State{
 	"":            {Accepted},
@@ -215,7 +224,12 @@ func (f *faultyEngine) consume(ctx context.Context, prefix string, handle func(m
 		}
 		handle(m)
 		if f.p.w.choose(8) == 1 { // handed out twice
-			handle(m)
+			m.doubtful = true
+			time.AfterFunc(time.Duration(f.p.w.choose(10))*100*time.Millisecond, func() {
+				if !f.p.isDead() {
+					handle(m)
+				}
+			})
 		}
 	})
 	once := sync.OnceFunc(stop)
@@ -271,8 +285,9 @@ func (p *process) Call(ctx context.Context, j *Job) error {
 	if fault == 1 {
 		return ErrNotSent
 	}
+	last := w.lastOf(tr)
 	w.mu.Lock()
-	last, open := tr.last, tr.open
+	open := tr.open
 	tr.open, tr.sent = true, time.Now()
 	w.mu.Unlock()
 	if last.State != Calling || last.Owner != p.store.owner {
@@ -358,6 +373,10 @@ func (p *process) Late(_ context.Context, j, _ *Job) bool {
 
 func (p *process) Deliver(_ context.Context, j *Job) error {
 	tr := p.w.job(j.ID)
+	last := p.w.lastOf(tr)
+	if !p.isDead() && (last.State != Delivering || last.Delivery != j.Delivery) {
+		p.w.wrong("%s: %s delivers %d, but the record is %s %d", j.ID, p.name, j.Delivery, last.State, last.Delivery)
+	}
 	fault := p.w.choose(6)
 	if fault == 1 {
 		return errBroken

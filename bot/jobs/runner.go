@@ -105,7 +105,7 @@ func (r *runner) dispatch(ctx context.Context, m message, do func(message)) {
 			r.mu.Unlock()
 			if stale {
 				m.receipt.ack()
-			} else {
+			} else if r.fresh(m) {
 				do(m)
 			}
 			r.mu.Lock()
@@ -118,6 +118,24 @@ func (r *runner) dispatch(ctx context.Context, m message, do func(message)) {
 			r.mu.Unlock()
 		}
 	})
+}
+
+// fresh reports whether the message is still the newest record; else it is dealt with.
+// What a person would see twice must not be done for an old one.
+func (r *runner) fresh(m message) bool {
+	if !m.doubtful {
+		return true
+	}
+	e, err := r.engine.get(r.ctx, m.key)
+	switch {
+	case errors.Is(err, ErrNotFound), err == nil && e.rev != m.rev:
+		m.receipt.ack()
+		return false
+	case err != nil:
+		m.receipt.later(firstBackoff)
+		return false
+	}
+	return true
 }
 
 // superseded notes that the job's worker saved a newer revision.
