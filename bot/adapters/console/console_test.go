@@ -163,7 +163,7 @@ func TestACommandThatHangsIsNotWaitedForWithoutEnd(t *testing.T) {
 func TestRunEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in, w := io.Pipe()
-		defer w.Close()
+		defer func() { _ = w.Close() }()
 		var out bytes.Buffer
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
