@@ -176,6 +176,9 @@ func (r *run) withdraw() jobs.Next {
 
 // refuse ends a job with a fault that the requester is told.
 func (r *run) refuse(f *fault, buttons ...Button) jobs.Next {
+	if f == nil { // an operator settled the job
+		f = newFault("fault.internal")
+	}
 	r.job.Outcome = "refused"
 	r.settle()
 	r.tell(Reply{Tone: Bad, Title: r.t.T("refused.title"), Text: f.text(r.t), Buttons: buttons})

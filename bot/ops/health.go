@@ -159,6 +159,19 @@ func (p *providers) parts() map[string]Part {
 // Expect shows a provider as a part from the start.
 func (m *Metrics) Expect(provider string) { m.providers.expect(one(providerNames, provider)) }
 
+// Hide returns text without the given secrets.
+func Hide(text string, secrets ...secret.String) string {
+	for _, s := range secrets {
+		if v := s.Reveal(); len(v) >= minSecret {
+			text = strings.ReplaceAll(text, v, secret.Redacted)
+		}
+	}
+	return text
+}
+
+// minSecret is the length below which a secret is none, and would take words apart.
+const minSecret = 4
+
 const maxError = 300 // bytes of an error that is shown
 
 var (
@@ -172,11 +185,7 @@ var (
 // and what looks like a token, on one line, at most 300 bytes. What makes an error keeps
 // secrets out already; this is the second lock.
 func Scrub(text string, secrets ...secret.String) string {
-	for _, s := range secrets {
-		if v := s.Reveal(); len(v) >= 4 {
-			text = strings.ReplaceAll(text, v, secret.Redacted)
-		}
-	}
+	text = Hide(text, secrets...)
 	text = anyURL.ReplaceAllString(text, "[url]")
 	text = token.ReplaceAllString(text, secret.Redacted)
 	text = strings.Map(func(r rune) rune {

@@ -33,7 +33,7 @@ func importCommand(ctx context.Context, p process) error {
 			return errors.New("a bot is running on this DATA_DIR; stop it, import, and start it again")
 		}
 	}
-	store, err := openStore(ctx, cfg, operatorLog(p))
+	store, err := openStore(ctx, storeConfig(cfg, operatorLog(p)))
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +12,8 @@ import (
 
 	"meetbot/bot/adapters/chat"
 	"meetbot/bot/jobs"
+	"meetbot/bot/ops"
+	"meetbot/config/secret"
 )
 
 // group runs the bot's parts: when one ends, all do.
@@ -117,40 +118,11 @@ func (g *group) addServer(ctx context.Context, variable, addr string, h http.Han
 	return nil
 }
 
-// readiness is the answer of /readyz.
-type readiness struct {
-	Ready bool                   `json:"ready"`
-	Parts map[string]chat.Health `json:"parts"`
-}
-
-// ops serves what the engine room asks: is the process alive, can it take commands.
-func (g *group) ops(store *jobs.Store) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		state, since, last := store.Healthy()
-		jobsHealth := chat.Health{State: chat.State(state), Since: since}
-		if last != nil {
-			jobsHealth.LastError = last.Error()
-		}
-		r := readiness{Parts: map[string]chat.Health{"jobs": jobsHealth}}
-		for name, a := range g.adapters {
-			h := a.Health()
-			r.Parts[name] = h
-			r.Ready = r.Ready || h.Ready()
-		}
-		if g.adapters == nil { // the console alone
-			r.Ready = true
-		}
-		if state != jobs.Ready || g.stopping.Load() {
-			r.Ready = false
-		}
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Cache-Control", "no-store")
-		if !r.Ready {
-			w.WriteHeader(http.StatusServiceUnavailable)
-		}
-		_ = json.NewEncoder(w).Encode(r) // whoever asked is gone
-	})
-	return mux
+// health gathers how the parts are, for the operators' address and the admin socket.
+func (g *group) health(store *jobs.Store, m *ops.Metrics, secrets []secret.String) *ops.Health {
+	h := &ops.Health{Store: store, Adapters: make(map[string]func() chat.Health), Metrics: m, Stopping: g.stopping.Load, Secrets: secrets}
+	for name, a := range g.adapters {
+		h.Adapters[name] = a.Health
+	}
+	return h
 }

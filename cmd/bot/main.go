@@ -50,6 +50,13 @@ func subcommands() []subcommand {
 		{"", "", "run what is configured; the console when no chat platform is", serve},
 		{"console", "", "chat in the terminal, also when chat platforms are configured", serveConsole},
 		{"manifest", "slack [--socket | --url URL] [--with SCOPES|all] | discord [--invite]", "print what is to be registered with the platform", manifest},
+		{"doctor", "[--json] [--send CHANNEL]", "check what can go wrong, one line a fault with its fix; exit 1 on any", doctorCommand},
+		{"policy", "[--json]", "print who may effectively do what, and why", policyCommand},
+		{"jobs", "[ID] [--all] [--json] [--settle done|failed|retry]", "list the jobs under way and those that need somebody; show or settle one", jobsCommand},
+		{"audit", "", "print the audit log as JSON lines", auditCommand},
+		{"export", "", "print the store as JSON lines, secrets staying encrypted", exportCommand},
+		{"import", "", "read an export from standard input into a store that no bot runs on; with the same ENCRYPTION_KEY", importCommand},
+		{"healthcheck", "", "exit 0 if the running bot is alive (OPS_ADDR); for containers", healthcheck},
 		{"version", "", "print the version", version},
 	}
 }

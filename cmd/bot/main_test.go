@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/jobs"
+	"meetbot/bot/ops"
 	"meetbot/config"
 )
 
@@ -211,11 +212,11 @@ func TestOpsTellsWhetherCommandsAreTaken(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = store.Close() })
 	g := &group{log: slog.New(slog.DiscardHandler)}
-	ops := g.ops(store)
-	get := func(path string) (int, readiness) {
+	handler := ops.Handler(g.health(store, ops.NewMetrics("test"), nil))
+	get := func(path string) (int, ops.Readiness) {
 		w := httptest.NewRecorder()
-		ops.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
-		var r readiness
+		handler.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		var r ops.Readiness
 		_ = json.Unmarshal(w.Body.Bytes(), &r) // /livez has no body
 		return w.Code, r
 	}

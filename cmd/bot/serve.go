@@ -20,6 +20,7 @@ import (
 	"meetbot/bot/adapters/slack"
 	"meetbot/bot/commands"
 	"meetbot/bot/jobs"
+	"meetbot/bot/ops"
 	"meetbot/config"
 	"meetbot/meeting"
 	"meetbot/meeting/tencent"
@@ -68,7 +69,10 @@ func runBot(ctx context.Context, p process, cfg config.Config) (err error) {
 	if err != nil {
 		return err
 	}
-	store, err := openStore(ctx, cfg, log)
+	metrics := ops.NewMetrics(buildVersion())
+	storeCfg := storeConfig(cfg, log.With("part", "jobs"))
+	storeCfg.Observer = metrics.Jobs()
+	store, err := openStore(ctx, storeCfg)
 	if err != nil {
 		return err
 	}
@@ -79,7 +83,10 @@ func runBot(ctx context.Context, p process, cfg config.Config) (err error) {
 	if err != nil {
 		return err
 	}
-	botCfg.Observe.Finished = func(platform commands.Platform, _ commands.Verb, outcome string, _ time.Time) {
+	botCfg.Observe = metrics.Commands()
+	count := botCfg.Observe.Finished
+	botCfg.Observe.Finished = func(platform commands.Platform, verb commands.Verb, outcome string, since time.Time) {
+		count(platform, verb, outcome, since)
 		if platform == commands.Console && finished != nil {
 			finished(outcome)
 		}
@@ -92,6 +99,7 @@ func runBot(ctx context.Context, p process, cfg config.Config) (err error) {
 		a, err := slack.New(slack.Config{
 			BotToken: cfg.Slack.BotToken, AppToken: cfg.Slack.AppToken, SigningSecret: cfg.Slack.SigningSecret, APIURL: cfg.Slack.ApiURL,
 			MeetCommand: cfg.Slack.MeetCommand, LivepushCommand: cfg.Slack.LivepushCommand, Locale: cfg.Locale,
+			Observe: metrics.Slack(),
 		}, bot, log.With("adapter", "slack"))
 		if err != nil {
 			return fmt.Errorf("SLACK_*: %w", err)
@@ -106,6 +114,7 @@ func runBot(ctx context.Context, p process, cfg config.Config) (err error) {
 		a, err := discord.New(discord.Config{
 			BotToken: cfg.Discord.BotToken, ApplicationID: cfg.Discord.ApplicationID, PublicKey: cfg.Discord.PublicKey,
 			GuildID: cfg.Discord.GuildID, APIURL: cfg.Discord.ApiURL, Listed: listed(cfg), Locale: cfg.Locale,
+			Observe: metrics.Discord(),
 		}, bot, log.With("adapter", "discord"))
 		if err != nil {
 			return fmt.Errorf("DISCORD_*: %w", err)
@@ -136,16 +145,24 @@ func runBot(ctx context.Context, p process, cfg config.Config) (err error) {
 		}
 		web.Handle(keypage.Path, h)
 	}
-	g.add("jobs", func(ctx context.Context) error { return store.Run(ctx, bot) })
+	g.add("jobs", func(ctx context.Context) error { return store.Run(ctx, ops.Traced(bot)) })
 	if cfg.NeedsHTTP() {
 		if err := g.addServer(ctx, "HTTP_ADDR", cfg.HTTPAddr, web); err != nil {
 			return err
 		}
 	}
+	health := g.health(store, metrics, secretsOf(cfg))
+	for p := range clients {
+		metrics.Expect(string(p))
+	}
+	metrics.Watch(store, health)
 	if cfg.Chat() || cfg.IsSet("OPS_ADDR") {
-		if err := g.addServer(ctx, "OPS_ADDR", cfg.OpsAddr, g.ops(store)); err != nil {
+		if err := g.addServer(ctx, "OPS_ADDR", cfg.OpsAddr, ops.Handler(health)); err != nil {
 			return err
 		}
+	}
+	if cfg.NATS.URL == "" {
+		g.addAdmin(cfg.DataDir, admin{store, health.Readiness, log})
 	}
 	if sandboxed && cfg.Chat() {
 		log.Warn("meetings are made in the sandbox; nothing of them is real")
@@ -154,20 +171,13 @@ func runBot(ctx context.Context, p process, cfg config.Config) (err error) {
 	return g.run(ctx)
 }
 
-func openStore(ctx context.Context, cfg config.Config, log *slog.Logger) (*jobs.Store, error) {
+func openStore(ctx context.Context, c jobs.Config) (*jobs.Store, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	keys := make([][]byte, len(cfg.EncryptionKey))
-	for i, k := range cfg.EncryptionKey {
-		keys[i] = []byte(k.Reveal())
-	}
-	store, err := jobs.Open(ctx, jobs.Config{
-		Dir: cfg.DataDir, NATSURL: cfg.NATS.URL, NATSCreds: cfg.NATS.Creds, Keys: keys,
-		Retention: cfg.Retention, Grace: cfg.ShutdownGrace, Log: log.With("part", "jobs"),
-	})
+	store, err := jobs.Open(ctx, c)
 	switch {
 	case errors.Is(err, jobs.ErrInUse):
-		return nil, fmt.Errorf("DATA_DIR %s: %w; stop it, or set another directory", cfg.DataDir, err)
+		return nil, fmt.Errorf("DATA_DIR %s: %w; stop it, or set another directory", c.Dir, err)
 	case errors.Is(err, jobs.ErrWrongKey):
 		return nil, fmt.Errorf("ENCRYPTION_KEY: %w; set the key it was written with, the newest first", err)
 	case err != nil:
@@ -220,9 +230,9 @@ func logger(w io.Writer, cfg config.Config) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level}
 	f, isFile := w.(*os.File)
 	if cfg.LogFormat == "text" || cfg.LogFormat == "" && isFile && term.IsTerminal(int(f.Fd())) {
-		return slog.New(slog.NewTextHandler(w, o))
+		return slog.New(ops.LogHandler(slog.NewTextHandler(w, o)))
 	}
-	return slog.New(slog.NewJSONHandler(w, o))
+	return slog.New(ops.LogHandler(slog.NewJSONHandler(w, o)))
 }
 
 // adapter is a chat platform's part.

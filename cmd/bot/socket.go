@@ -270,7 +270,7 @@ func openExisting(ctx context.Context, p process, cfg config.Config) (*jobs.Stor
 			return nil, errors.New("NATS_URL: the cluster has no store; start the bot once")
 		}
 	}
-	return openStore(ctx, cfg, operatorLog(p))
+	return openStore(ctx, storeConfig(cfg, operatorLog(p)))
 }
 
 // storeConfig is what the store is opened with.

@@ -1,0 +1,394 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"meetbot/bot/ops"
+	"meetbot/config"
+	"meetbot/config/secret"
+)
+
+// finding is one thing that the doctor has to say.
+type finding struct {
+	Level level  `json:"level"`
+	Part  string `json:"part"`
+	Says  string `json:"says"`
+	Fix   string `json:"fix,omitempty"` // of a fault or a warning
+}
+
+type level string
+
+const (
+	fine    level = "ok"
+	note    level = "note" // what cannot be checked, or is so by choice
+	warning level = "warning"
+	faulty  level = "fault"
+)
+
+func ok(says string, args ...any) finding {
+	return finding{Level: fine, Says: fmt.Sprintf(says, args...)}
+}
+func noted(says string, args ...any) finding {
+	return finding{Level: note, Says: fmt.Sprintf(says, args...)}
+}
+
+func warn(says, fix string) finding  { return finding{Level: warning, Says: says, Fix: fix} }
+func fault(says, fix string) finding { return finding{Level: faulty, Says: says, Fix: fix} }
+
+// checkWithin is what one check gets. They run side by side.
+const checkWithin = 20 * time.Second
+
+// doctor checks what can go wrong before users find it.
+type doctor struct {
+	cfg     config.Config
+	lookup  func(string) (string, bool)
+	send    string
+	secrets []secret.String
+	within  time.Duration
+	clocks  clocks
+
+	running   bool // a bot runs on DATA_DIR
+	readiness ops.Readiness
+	notAsked  error // why a bot that seems to run could not be asked
+}
+
+// doctorCommand is `bot doctor`.
+func doctorCommand(ctx context.Context, p process) error {
+	f := flags(p, "doctor")
+	asJSON := f.Bool("json", false, "print one JSON object")
+	send := f.String("send", "", "post a message with a thread to this channel: slack:C123 or discord:123")
+	if err := parse(f, p); err != nil {
+		return err
+	}
+	findings, secrets := examine(ctx, p.lookup, *send)
+	faults, warnings := count(findings, faulty), count(findings, warning)
+	var text string
+	if *asJSON {
+		b, err := json.MarshalIndent(struct {
+			OK       bool      `json:"ok"`
+			Faults   int       `json:"faults"`
+			Warnings int       `json:"warnings"`
+			Findings []finding `json:"findings"`
+		}{faults == 0, faults, warnings, findings}, "", "  ")
+		if err != nil {
+			return err
+		}
+		text = string(b) + "\n"
+	} else {
+		text = report(findings, faults, warnings)
+	}
+	if err := write(p.stdout, ops.Hide(text, secrets...)); err != nil {
+		return err
+	}
+	if faults > 0 {
+		return fmt.Errorf("doctor: %s", several(faults, "fault"))
+	}
+	return nil
+}
+
+func count(all []finding, l level) int {
+	n := 0
+	for _, f := range all {
+		if f.Level == l {
+			n++
+		}
+	}
+	return n
+}
+
+func several(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// report has one line for each finding, faults last: that is where a terminal ends.
+func report(all []finding, faults, warnings int) string {
+	var b strings.Builder
+	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, l := range []level{fine, note, warning, faulty} {
+		for _, f := range all {
+			if f.Level != l {
+				continue
+			}
+			line := f.Says
+			if f.Fix != "" {
+				line += " → " + f.Fix
+			}
+			fmt.Fprintf(tw, "%s\t%s\t%s\n", f.Level, f.Part, oneLine(line))
+		}
+	}
+	_ = tw.Flush() // a strings.Builder takes everything
+	fmt.Fprintf(&b, "%s, %s.\n", several(faults, "fault"), several(warnings, "warning"))
+	return b.String()
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// examine makes all checks.
+func examine(ctx context.Context, lookup func(string) (string, bool), send string) ([]finding, []secret.String) {
+	cfg, err := config.Load(lookup)
+	var bad *config.Error
+	if errors.As(err, &bad) {
+		var all []finding
+		for _, f := range bad.Faults {
+			all = append(all, finding{faulty, "variables", f.Variable + " cannot be used", f.Fix})
+		}
+		return append(all, finding{Level: note, Part: "variables", Says: "nothing else was checked: correct these first"}), nil
+	}
+	if err != nil {
+		return []finding{{faulty, "variables", "the variables cannot be read", err.Error()}}, nil
+	}
+	d := &doctor{cfg: cfg, lookup: lookup, send: send, secrets: secretsOf(cfg), within: checkWithin}
+	return d.run(ctx), d.secrets
+}
+
+type check struct {
+	part string
+	run  func(context.Context) []finding
+}
+
+func (d *doctor) run(ctx context.Context) []finding {
+	d.askRunning(ctx)
+	checks := []check{
+		{"variables", d.variables}, {"running bot", d.runningBot}, {"store", d.store}, {"engine", d.engine},
+		{"addresses", d.addresses}, {"proxy", d.proxy},
+		{"slack", d.slack}, {"discord", d.discord}, {"systec", d.systec}, {"tencent", d.tencent},
+	}
+	found := make([][]finding, len(checks))
+	var wg sync.WaitGroup
+	for i, c := range checks {
+		wg.Go(func() { found[i] = d.within1(ctx, c) })
+	}
+	wg.Wait()
+	for i, c := range checks {
+		for j := range found[i] {
+			found[i][j].Part = c.part
+		}
+	}
+	return append(slices.Concat(found...), d.clocks.findings()...)
+}
+
+// within1 makes one check, and gives it up when its time is over whatever it waits for.
+func (d *doctor) within1(ctx context.Context, c check) []finding {
+	ctx, cancel := context.WithTimeout(ctx, d.within)
+	defer cancel()
+	done := make(chan []finding, 1)
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				done <- []finding{fault("the check itself broke", "report it, with the version of the bot")}
+			}
+		}()
+		done <- c.run(ctx)
+	}()
+	select {
+	case found := <-done:
+		return found
+	case <-ctx.Done():
+		select { // both may be ready
+		case found := <-done:
+			return found
+		case <-time.After(time.Second):
+		}
+		return []finding{fault(fmt.Sprintf("no answer within %v", d.within), "check that this machine reaches the other side")}
+	}
+}
+
+// text of an error, fit to be shown.
+func (d *doctor) text(err error) string { return ops.Scrub(err.Error(), d.secrets...) }
+
+// secretsOf returns every secret of the configuration.
+func secretsOf(cfg config.Config) []secret.String {
+	var all []secret.String
+	var walk func(v reflect.Value)
+	walk = func(v reflect.Value) {
+		if s, ok := v.Interface().(secret.String); ok {
+			if !s.IsZero() {
+				all = append(all, s)
+			}
+			return
+		}
+		switch v.Kind() {
+		case reflect.Struct:
+			for i := range v.NumField() {
+				if v.Type().Field(i).IsExported() {
+					walk(v.Field(i))
+				}
+			}
+		case reflect.Slice:
+			for i := range v.Len() {
+				walk(v.Index(i))
+			}
+		}
+	}
+	walk(reflect.ValueOf(cfg))
+	return all
+}
+
+// variables says what the configuration as a whole amounts to.
+func (d *doctor) variables(context.Context) []finding {
+	if !d.cfg.Chat() {
+		if !d.cfg.Systec.On() && !d.cfg.Tencent.On() {
+			return []finding{noted("nothing is configured: the bot runs in the terminal, against a sandbox")}
+		}
+		return []finding{noted("no chat platform is configured: the bot runs in the terminal")}
+	}
+	var all []finding
+	if d.cfg.Sandbox() {
+		all = append(all, warn("meetings are made in the sandbox: nobody can join them", "configure SYSTEC_* or TENCENT_*, and remove MEET_PROVIDER"))
+	}
+	if d.cfg.Admins == nil {
+		all = append(all, noted("ADMINS is not set: nobody can end others' meetings or approve"))
+	}
+	for _, v := range []struct {
+		name string
+		list config.Principals
+	}{{"MEET_ALLOW", d.cfg.MeetAllow}, {"LIVEPUSH_ALLOW", d.cfg.LivepushAllow}} {
+		for _, on := range []struct {
+			platform string
+			on       bool
+		}{{"slack", d.cfg.Slack.On()}, {"discord", d.cfg.Discord.On()}} {
+			people, channels := named(v.list, on.platform)
+			if on.on && v.list != nil && len(people)+len(channels) == 0 {
+				all = append(all, warn(fmt.Sprintf("%s names nobody on %s, so only admins may use the command there", v.name, on.platform),
+					"add entries for it, or unset it for the platform's own rights; bot policy shows the result"))
+			}
+		}
+	}
+	return append(all, ok("they fit together"))
+}
+
+// askRunning finds out whether a bot runs on the store, and how it is.
+func (d *doctor) askRunning(ctx context.Context) {
+	if d.cfg.NATS.URL != "" {
+		return // a cluster's store has no owner to ask
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	var b strings.Builder
+	err := askRunning(ctx, d.cfg.DataDir, question{Op: "health"}, &b)
+	switch {
+	case errors.Is(err, errNotRunning):
+		return
+	case err == nil:
+		err = json.Unmarshal([]byte(b.String()), &d.readiness)
+	}
+	d.running, d.notAsked = true, err
+}
+
+func (d *doctor) runningBot(context.Context) []finding {
+	switch {
+	case !d.running:
+		return []finding{noted("none runs here; its store was opened by the doctor itself if there is one")}
+	case d.notAsked != nil:
+		return []finding{fault("it does not answer on its admin socket: "+d.text(d.notAsked), "run the doctor as the bot's own user; if it still does not answer, restart the bot")}
+	}
+	var all []finding
+	for name, part := range d.readiness.Parts {
+		says := fmt.Sprintf("%s is %s since %s", name, part.State, part.Since.UTC().Format(time.RFC3339))
+		if part.LastError != "" {
+			says += ", last error: " + part.LastError
+		}
+		if part.Ready {
+			all = append(all, finding{Level: fine, Says: says})
+		} else {
+			all = append(all, fault(says, "see the other lines about it, and the bot's log"))
+		}
+	}
+	slices.SortFunc(all, func(a, b finding) int { return strings.Compare(a.Says, b.Says) })
+	return all
+}
+
+// clocks compares this machine's clock with those of the servers that answered.
+type clocks struct {
+	mu   sync.Mutex
+	seen []clock
+}
+
+type clock struct {
+	whose string
+	ahead time.Duration // this machine's, as far as can be told
+}
+
+const (
+	slightSkew = 30 * time.Second
+	// Slack, Discord and Tencent Meeting refuse what is five minutes off.
+	badSkew = 4 * time.Minute
+)
+
+// saw notes a server's time, which arrived between the two.
+func (c *clocks) saw(whose string, theirs, asked, answered time.Time) {
+	if theirs.IsZero() {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !slices.ContainsFunc(c.seen, func(k clock) bool { return k.whose == whose }) {
+		ours := asked.Add(answered.Sub(asked) / 2)
+		c.seen = append(c.seen, clock{whose, ours.Sub(theirs).Round(time.Second)})
+	}
+}
+
+func (c *clocks) findings() []finding {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	slices.SortFunc(c.seen, func(a, b clock) int { return strings.Compare(a.whose, b.whose) })
+	var all []finding
+	for _, k := range c.seen {
+		direction := "ahead of"
+		if k.ahead < 0 {
+			direction = "behind"
+		}
+		says := fmt.Sprintf("this machine's clock is %v %s that of %s", k.ahead.Abs(), direction, k.whose)
+		const fix = "set it by NTP: signed calls and requests are refused when it is five minutes off"
+		switch {
+		case k.ahead.Abs() >= badSkew:
+			all = append(all, fault(says, fix))
+		case k.ahead.Abs() >= slightSkew:
+			all = append(all, warn(says, fix))
+		default:
+			all = append(all, ok("this machine's and that of %s agree", k.whose))
+		}
+	}
+	for i := range all {
+		all[i].Part = "clock"
+	}
+	return all
+}
+
+// client is an HTTP client that notes the clock of who answers.
+func (d *doctor) client(whose string) *http.Client {
+	return &http.Client{Timeout: d.within, Transport: dated{&d.clocks, whose}}
+}
+
+type dated struct {
+	clocks *clocks
+	whose  string
+}
+
+func (t dated) RoundTrip(r *http.Request) (*http.Response, error) {
+	asked := time.Now()
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err == nil {
+		if at, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+			t.clocks.saw(t.whose, at, asked, time.Now())
+		}
+	}
+	return resp, err
+}
+
+// silentLog is for parts that say what is wrong by an error as well.
+func silentLog() *slog.Logger { return slog.New(slog.DiscardHandler) }

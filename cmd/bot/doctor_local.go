@@ -1,0 +1,296 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"meetbot/bot/jobs"
+	"meetbot/config"
+)
+
+// What free space is enough: jobs refuses new work below the first.
+const (
+	leastFree = 64 << 20
+	someFree  = 1 << 30
+)
+
+// store looks at the directory of the embedded engine.
+func (d *doctor) store(context.Context) []finding {
+	if d.cfg.NATS.URL != "" {
+		return nil // see engine
+	}
+	if !d.cfg.Chat() && !d.cfg.IsSet("DATA_DIR") {
+		return []finding{noted("the console keeps nothing: its store is temporary")}
+	}
+	dir := d.cfg.DataDir
+	const fix = "set DATA_DIR to a directory on a local disk that the bot's user owns"
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		parent := filepath.Dir(filepath.Clean(dir))
+		if err := writable(parent); err != nil {
+			return []finding{fault("DATA_DIR does not exist and cannot be made: "+d.text(err), fix)}
+		}
+		return []finding{ok("DATA_DIR does not exist yet and will be made")}
+	case err != nil:
+		return []finding{fault("DATA_DIR cannot be looked at: "+d.text(err), fix)}
+	case !info.IsDir():
+		return []finding{fault("DATA_DIR is no directory", fix)}
+	}
+	var all []finding
+	if err := writable(dir); err != nil {
+		all = append(all, fault("DATA_DIR cannot be written: "+d.text(err), fix))
+	} else {
+		all = append(all, ok("DATA_DIR can be written"))
+	}
+	all = append(all, d.space(dir))
+	all = append(all, d.modes(dir, info)...)
+	_, err = os.Stat(filepath.Join(dir, "key"))
+	if d.cfg.Chat() && err == nil && d.cfg.EncryptionKey == nil {
+		all = append(all, warn("the encryption key lies beside the store: a backup of DATA_DIR protects nothing",
+			"move the text of the file key in DATA_DIR to where secrets are kept, and set ENCRYPTION_KEY_FILE"))
+	}
+	return all
+}
+
+// writable tries a file, as the store would write one.
+func writable(dir string) error {
+	f, err := os.CreateTemp(dir, ".doctor-*")
+	if err != nil {
+		return withoutPath(err)
+	}
+	_, err = f.WriteString("doctor")
+	err = errors.Join(err, f.Sync(), f.Close(), os.Remove(f.Name()))
+	if err != nil {
+		return withoutPath(err)
+	}
+	return nil
+}
+
+// withoutPath is err without the name of the file, which the finding says in its own way.
+func withoutPath(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+func (d *doctor) space(dir string) finding {
+	free, err := jobs.FreeBytes(dir)
+	says := fmt.Sprintf("%d MiB are free on DATA_DIR's disk", free>>20)
+	switch {
+	case err != nil:
+		return warn("the free space on DATA_DIR's disk cannot be told: "+d.text(err), "look at it with df")
+	case free < leastFree:
+		return fault(says+", and new commands are refused", "free some: at least 1 GiB")
+	case free < someFree:
+		return warn(says, "free some: new commands are refused below 64 MiB")
+	}
+	return ok("%s", says)
+}
+
+// modes finds what others on this machine may read or change.
+func (d *doctor) modes(dir string, info fs.FileInfo) []finding {
+	var all []finding
+	if info.Mode().Perm()&0o022 != 0 {
+		all = append(all, fault("others may write into DATA_DIR", "chmod go-w on it"))
+	} else if info.Mode().Perm()&0o055 != 0 {
+		all = append(all, warn("others may look into DATA_DIR", "chmod 700 on it"))
+	}
+	for _, name := range []string{"key", storeMark} {
+		if f, err := os.Stat(filepath.Join(dir, name)); err == nil && f.Mode().Perm()&0o077 != 0 {
+			all = append(all, fault(fmt.Sprintf("others may read %s in DATA_DIR", name), "chmod 600 on it"))
+		}
+	}
+	for _, name := range d.secretFiles() {
+		path, _ := d.lookup(name)
+		if f, err := os.Stat(path); err == nil && f.Mode().Perm()&0o007 != 0 {
+			all = append(all, warn("everybody on this machine may read the file that "+name+" names", "chmod o= on it"))
+		}
+	}
+	return all
+}
+
+// secretFiles are the variables that name a file with a secret.
+func (d *doctor) secretFiles() []string {
+	var set []string
+	for _, name := range secretVariables() {
+		if path, _ := d.lookup(name + "_FILE"); path != "" {
+			set = append(set, name+"_FILE")
+		}
+	}
+	if d.cfg.NATS.Creds != "" {
+		set = append(set, "NATS_CREDS")
+	}
+	return set
+}
+
+// engine opens the store if nobody has it open, and looks at the cluster if there is one.
+func (d *doctor) engine(ctx context.Context) []finding {
+	if d.cfg.NATS.URL != "" {
+		return d.cluster(ctx)
+	}
+	if d.running {
+		return nil // the running bot has told
+	}
+	if _, err := os.Stat(filepath.Join(d.cfg.DataDir, storeMark)); err != nil {
+		return []finding{noted("there is no store yet; the bot makes it at its first start")}
+	}
+	store, err := jobs.Open(ctx, storeConfig(d.cfg, silentLog()))
+	switch {
+	case errors.Is(err, jobs.ErrInUse):
+		return []finding{fault("another process uses DATA_DIR and has no admin socket", "find out which; a store has one owner")}
+	case errors.Is(err, jobs.ErrWrongKey):
+		return []finding{fault("the store was written with another key", "set ENCRYPTION_KEY to the key it was written with, the newest first")}
+	case err != nil:
+		return []finding{fault("the store cannot be opened: "+d.text(err), "restore DATA_DIR from a backup if the disk is sound")}
+	}
+	defer func() { _ = store.Close() }() // nothing of worth was written
+	return []finding{d.tryStore(ctx, store)}
+}
+
+// tryStore writes a record, reads it back and removes it.
+func (d *doctor) tryStore(ctx context.Context, store *jobs.Store) finding {
+	began := time.Now()
+	doc := jobs.Doc{Key: []string{"doctor", fmt.Sprint(began.UnixNano())}, Value: []byte("doctor"), Expires: began.Add(time.Minute)}
+	rev, err := store.PutDoc(ctx, doc)
+	took := time.Since(began)
+	if err == nil {
+		_, err = store.Doc(ctx, doc.Key...)
+	}
+	if err == nil {
+		err = store.DeleteDoc(ctx, rev, doc.Key...)
+	}
+	switch {
+	case errors.Is(err, jobs.ErrFull):
+		return fault("the store is full: new commands are refused", "free disk space, or shorten RETENTION")
+	case err != nil:
+		return fault("the store does not keep a record: "+d.text(err), "check the disk, and the log of the bot")
+	case took > time.Second:
+		return warn(fmt.Sprintf("a record was kept after %v only", took.Round(time.Millisecond)), "use a faster disk: people wait for it")
+	}
+	return ok("the store keeps a record (%v)", took.Round(100*time.Microsecond))
+}
+
+func (d *doctor) cluster(ctx context.Context) []finding {
+	c, err := jobs.ProbeCluster(ctx, storeConfig(d.cfg, silentLog()))
+	var all []finding
+	if c.Version != "" {
+		all = append(all, ok("NATS server %s answers in %v", c.Version, c.RTT.Round(10*time.Microsecond)))
+	}
+	if c.APILevel > 0 && c.APILevel < jobs.MinAPILevel {
+		all = append(all, fault(fmt.Sprintf("the JetStream API level is %d; the bot needs %d", c.APILevel, jobs.MinAPILevel), "upgrade the NATS servers to 2.12 or newer"))
+	}
+	switch {
+	case errors.Is(err, jobs.ErrWrongKey):
+		return append(all, fault("the store on the cluster was written with another key", "set ENCRYPTION_KEY to the key it was written with, the newest first"))
+	case err != nil && c.Version == "":
+		return append(all, fault("no NATS server can be reached: "+d.text(err), "check NATS_URL and NATS_CREDS, and that the servers run"))
+	case err != nil:
+		return append(all, fault("the cluster does not answer: "+d.text(err), "check that JetStream is on for the account of NATS_CREDS, and that a majority of the servers run"))
+	case !c.Stored:
+		return append(all, noted("the cluster has no store yet; the bot makes it at its first start"))
+	case !c.Leader:
+		all = append(all, fault("the store has no leader: nothing can be written", "start the servers that are down: a majority is needed"))
+	case c.Current < c.Replicas:
+		all = append(all, fault(fmt.Sprintf("%d of %d replicas of the store are up to date", c.Current, c.Replicas), "start the server that is down, before another one fails"))
+	case c.Replicas < 3:
+		all = append(all, warn(fmt.Sprintf("the store has %d replica: it is lost with that server's disk", c.Replicas), "run three NATS servers as one cluster"))
+	default:
+		all = append(all, ok("all %d replicas of the store are up to date", c.Replicas))
+	}
+	return all
+}
+
+// addresses tries the ports that the bot will listen on.
+func (d *doctor) addresses(ctx context.Context) []finding {
+	var all []finding
+	if !d.cfg.Chat() && !d.cfg.NeedsHTTP() && !d.cfg.IsSet("OPS_ADDR") {
+		return nil
+	}
+	if host, _, err := net.SplitHostPort(d.cfg.OpsAddr); err == nil {
+		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+			all = append(all, noted("OPS_ADDR takes connections from every network: keep them out by other means"))
+		}
+	}
+	if d.running || d.cfg.NATS.URL != "" { // then the ports may be the running bot's
+		return all
+	}
+	try := []struct{ name, addr string }{{"OPS_ADDR", d.cfg.OpsAddr}}
+	if d.cfg.NeedsHTTP() {
+		try = append(try, struct{ name, addr string }{"HTTP_ADDR", d.cfg.HTTPAddr})
+	}
+	for _, t := range try {
+		var lc net.ListenConfig
+		ln, err := lc.Listen(ctx, "tcp", t.addr)
+		if err != nil {
+			var op *net.OpError
+			if errors.As(err, &op) {
+				err = op.Err
+			}
+			all = append(all, fault(t.name+" cannot be listened on: "+d.text(err), "set a free address"))
+			continue
+		}
+		_ = ln.Close() // it was only tried
+		all = append(all, ok("%s is free", t.name))
+	}
+	return all
+}
+
+// proxyVariables are what Go's HTTP client reads, the first that is set counting.
+var proxyVariables = []string{"HTTPS_PROXY", "https_proxy"}
+
+// proxy tries to reach the outbound proxy, through which everything goes.
+func (d *doctor) proxy(ctx context.Context) []finding {
+	for _, name := range proxyVariables {
+		value, _ := d.lookup(name)
+		if value == "" {
+			continue
+		}
+		u, err := url.Parse(value)
+		if err != nil || u.Host == "" { // as Go does, for "proxy:3128"
+			u, err = url.Parse("http://" + value)
+		}
+		if err != nil || u.Hostname() == "" {
+			return []finding{fault(name+" is no address of a proxy", "write it as http://HOST:PORT")}
+		}
+		ports := map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}
+		port := u.Port()
+		if port == "" {
+			port = ports[u.Scheme]
+		}
+		if ports[u.Scheme] == "" {
+			return []finding{fault(name+" has a scheme that is not supported", "use http, https or socks5")}
+		}
+		var dialer net.Dialer
+		conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+		if err != nil {
+			var op *net.OpError
+			if errors.As(err, &op) {
+				err = op.Err
+			}
+			return []finding{fault("the outbound proxy of "+name+" cannot be reached: "+d.text(err), "check its host and port, or unset it")}
+		}
+		_ = conn.Close() // it was only tried
+		return []finding{ok("the outbound proxy of %s can be reached; the other checks went through it", name)}
+	}
+	return []finding{noted("no outbound proxy is set (HTTPS_PROXY)")}
+}
+
+func secretVariables() []string {
+	var names []string
+	for _, v := range config.Variables() {
+		if v.Secret {
+			names = append(names, v.Name)
+		}
+	}
+	return names
+}
