@@ -32,6 +32,7 @@ const (
 	maxName     = 60  // of a host, in characters
 	maxURL      = 512 // of a watch page or a meeting's link
 	maxList     = 20  // names, people or channels
+	maxProblems = 20  // that are told at once; who makes more makes them one way
 )
 
 // minSystecMinutes is the shortest duration that SYSTEC takes: "必须大于30".
@@ -95,7 +96,7 @@ var declarations = func() []VerbDecl {
 			Verb: VerbMeetShare, Command: commandMeet, Name: "share", Aliases: []string{"分享", "分享会议"},
 			Typed: typedMeetings, TypedSub: "share", Right: RightMeet, Public: true, Options: []OptionDecl{meetingAt(1)},
 		},
-		{Verb: verbHelp, Command: commandMeet, Name: "help", Aliases: []string{"?", "帮助"}, Right: RightMeet},
+		{Verb: verbHelp, Command: commandMeet, Name: "help", Aliases: []string{"?", "？", "帮助"}, Right: RightMeet},
 
 		{
 			Verb: VerbPush, Command: commandLivepush, Typed: commandLivepush, Right: RightPush,
@@ -152,7 +153,7 @@ var declarations = func() []VerbDecl {
 			Verb: VerbPushLog, Command: commandLivepush, Name: "log", Aliases: []string{"记录", "日志"},
 			Typed: typedMeetings, TypedSub: "log", Right: RightPush, Options: []OptionDecl{meetingAt(1)},
 		},
-		{Verb: verbHelp, Command: commandLivepush, Name: "help", Aliases: []string{"?", "帮助"}, Right: RightPush},
+		{Verb: verbHelp, Command: commandLivepush, Name: "help", Aliases: []string{"?", "？", "帮助"}, Right: RightPush},
 	}
 }()
 

@@ -26,10 +26,8 @@ var platformOption = OptionDecl{Name: "platform", Kind: KindChoice, Choices: cho
 func (p *Parser) open(r Request, id string, ask Ask) Decision {
 	t := p.texts(r)
 	if r.InTheOpen {
-		reply := Reply{Title: t.T("form." + id + ".title"), Text: t.T("form.button." + id)}
-		if id == formPush {
-			reply.Buttons = []Button{{Label: t.T("form.push.title"), Action: Action{string(VerbPushForm), ""}}}
-		}
+		title := t.T("form." + id + ".title")
+		reply := Reply{Title: title, Text: t.T("form.button." + id), Buttons: []Button{{Label: title, Action: Action{id, ""}}}}
 		p.mark(t, &reply)
 		return Decision{Reply: &reply, Request: r.bare()}
 	}

@@ -140,7 +140,7 @@ func (p *Parser) exposed(t Text) Reply {
 // faulty says all that is wrong with a line, or with typed options.
 func (p *Parser) faulty(t Text, x *reading, line bool) Reply {
 	r := Reply{Tone: Bad, Title: t.T("parse.title.one")}
-	if n := len(x.problems); n > 1 {
+	if n := len(x.problems) + x.more; n > 1 {
 		r.Title = t.T("parse.title.many", "Count", strconv.Itoa(n))
 	}
 	for _, problem := range x.problems {

@@ -42,17 +42,26 @@ type reading struct {
 	ask      Ask
 	given    []*OptionDecl
 	problems []problem
+	more     int    // problems that are not kept
 	url      string // as given: what is done with it depends on whether a key was given too
 	platform meeting.PushPlatform
 }
 
 func (x *reading) fail(o *OptionDecl, id string, pairs ...string) {
-	x.problems = append(x.problems, problem{field: o.Name, option: o, fault: fault{"parse." + id, pairs}})
+	x.add(problem{field: o.Name, option: o, fault: fault{"parse." + id, pairs}})
 }
 
 // failLine says what is wrong with something that is no option.
 func (x *reading) failLine(field, typed, id string, pairs ...string) {
-	x.problems = append(x.problems, problem{field: field, typed: typed, fault: fault{"parse." + id, pairs}})
+	x.add(problem{field: field, typed: typed, fault: fault{"parse." + id, pairs}})
+}
+
+func (x *reading) add(p problem) {
+	if len(x.problems) == maxProblems {
+		x.more++
+		return
+	}
+	x.problems = append(x.problems, p)
 }
 
 func (x *reading) has(name string) bool {

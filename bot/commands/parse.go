@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"meetbot/config/secret"
 	"meetbot/meeting"
 )
 
@@ -136,17 +137,6 @@ func (p *Parser) command(s string) string {
 	return s
 }
 
-// SplitCommand splits a whole line, as typed in a terminal or after a mention, into the
-// command and what was given with it.
-func SplitCommand(line string) (command, text string) {
-	line = strings.TrimLeftFunc(line, func(r rune) bool { return blank(r) || r == '\u200b' || r == '\ufeff' })
-	end := strings.IndexFunc(line, blank)
-	if end < 0 {
-		return line, ""
-	}
-	return line[:end], strings.TrimLeftFunc(line[end:], blank)
-}
-
 // texts returns the language of the person who asked.
 func (p *Parser) texts(r Request) Text { return TextFor(r.User.Locale, p.cfg.Locale) }
 
@@ -208,7 +198,7 @@ func one(tokens []token) word {
 }
 
 func (p *Parser) reading(r Request, v Verb) reading {
-	return reading{p: p, place: r.Place, ask: Ask{Verb: v}}
+	return reading{p: p, place: r.Place, ask: Ask{Verb: v}, given: make([]*OptionDecl, 0, 8)}
 }
 
 func (p *Parser) meetLine(r Request) Decision {
@@ -256,6 +246,11 @@ func phrase(tokens []token) word {
 		return tokens[0].word()
 	}
 	var b strings.Builder
+	size := len(tokens)
+	for _, t := range tokens {
+		size += len(t.raw)
+	}
+	b.Grow(size)
 	w := word{}
 	for i, t := range tokens {
 		if i > 0 {
@@ -290,7 +285,7 @@ func about(message string) string {
 // other word may begin with a dash.
 func (x *reading) flags(v *VerbDecl, tokens []token, strict bool) []token {
 	known := x.p.flags[v]
-	rest := tokens[:0:0]
+	rest := make([]token, 0, len(tokens))
 	for i := 0; i < len(tokens); i++ {
 		t := tokens[i]
 		f, ok := flag{}, false
@@ -312,7 +307,10 @@ func (x *reading) flags(v *VerbDecl, tokens []token, strict bool) []token {
 			}
 		}
 		if o == nil {
-			near := nearest(f.name, v.Options)
+			near := ""
+			if len(x.problems) < maxProblems {
+				near = nearest(f.name, v.Options)
+			}
 			if !f.certain && !strict && (near == "" || t.raw[0] == '-') {
 				rest = append(rest, t)
 				continue
@@ -381,6 +379,10 @@ func (x *reading) unknownFlag(f flag, near string) {
 		x.failLine("", shown, "flag.near", "Near", "--"+near)
 		return
 	}
+	if x.ask.Verb == VerbMeet {
+		x.failLine("", shown, "flag.topic")
+		return
+	}
 	x.failLine("", shown, "flag")
 }
 
@@ -391,11 +393,19 @@ func nearest(name string, options []OptionDecl) string {
 	if len(name) > 30 {
 		return ""
 	}
-	for _, o := range options {
-		for _, known := range append([]string{o.Name}, o.Aliases...) {
-			if d := distance(name, known); d < least && d*2 < max(len(known), 3) {
-				best, least = o.Name, d
-			}
+	try := func(o *OptionDecl, known string) {
+		if d := len(name) - len(known); d >= least || -d >= least {
+			return // that many letters apart at least, in the names people misspell
+		}
+		if d := distance(name, known); d < least && d*2 < max(len(known), 3) {
+			best, least = o.Name, d
+		}
+	}
+	for i := range options {
+		o := &options[i]
+		try(o, o.Name)
+		for _, a := range o.Aliases {
+			try(o, a)
 		}
 	}
 	return best
@@ -533,18 +543,27 @@ func (p *Parser) nearVerb(s string) string {
 
 // exposed reports whether a key may stand in a line that everybody saw.
 func (x *reading) exposed(tokens []token) bool {
-	if x.has("key") || x.has("url") {
+	if x.has("key") || x.url != "" && holdsKey(x.url) {
 		return true
 	}
+	push := x.p.verbs[commandLivepush][""].Options
 	for _, t := range tokens {
-		if f, ok := t.asFlag(); ok && (f.name == "key" || f.name == "url" || slices.Contains([]string{"key", "url"}, nearest(f.name, x.p.verbs[commandLivepush][""].Options))) {
-			return true
-		}
-		if isPushURL(t.word().address()) || strings.Contains(strings.ToLower(t.raw), "rtmp") && strings.Contains(t.raw, "/") {
-			return true
+		if f, ok := t.asFlag(); ok {
+			if f.name == "key" || nearest(f.name, push) == "key" || isPushURL(f.value) && holdsKey(valueWord(f.value).address()) {
+				return true
+			}
+		} else if w := t.word(); isPushURL(w.address()) && (x.url == "" || holdsKey(w.address())) {
+			return true // without --url, what follows it may be the key
 		}
 	}
 	return false
+}
+
+// holdsKey reports whether a key may be in an address.
+func holdsKey(address string) bool {
+	a, err := meeting.SplitPush(halfWidth(address), secret.String{})
+	faults, _ := err.(meeting.PushFaults)
+	return !a.Key.IsZero() || len(faults) > 1 || strings.Contains(address, "?")
 }
 
 // cutIn splits "NAME… in MEETING".
@@ -557,14 +576,26 @@ func cutIn(tokens []token) (names, where []token, in bool) {
 		if isIn(t.raw) {
 			return tokens[:i], tokens[i+1:], true
 		}
-		if rest, ok := strings.CutPrefix(t.raw, "在"); ok && i > 0 {
-			glued := append([]token{glued(rest)}, tokens[i+1:]...)
-			if _, ok := MeetingArg(one(glued).address()); ok {
-				return tokens[:i], glued, true
+		if name, rest, ok := cutLast(t.raw, "在"); ok { // Chinese has no blanks around it
+			where = append([]token{glued(rest)}, tokens[i+1:]...)
+			if _, ok := MeetingArg(one(where).address()); ok {
+				names = slices.Clone(tokens[:i])
+				if name != "" {
+					names = append(names, glued(name))
+				}
+				return names, where, true
 			}
 		}
 	}
 	return tokens, nil, false
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
 }
 
 // list joins tokens so that [split] takes them apart again: blanks separate names, too.
@@ -632,7 +663,7 @@ func (p *Parser) finish(r Request, x *reading) Decision {
 	if x.form {
 		return Decision{Faults: x.faults(t), Request: r.bare()}
 	}
-	reply := p.faulty(t, x, r.Options == nil)
+	reply := p.faulty(t, x, r.Options == nil && r.Verb == "")
 	return Decision{Reply: &reply, Request: r.bare()}
 }
 

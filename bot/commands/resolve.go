@@ -56,14 +56,13 @@ func MeetingArg(s string) (MeetingTarget, bool) {
 }
 
 func cutProvider(s string) (meeting.Provider, string, bool) {
-	i := strings.IndexAny(s, ":：")
-	if i < 0 {
-		return "", "", false
-	}
-	rest := strings.TrimPrefix(strings.TrimPrefix(s[i:], ":"), "：")
 	for _, p := range []meeting.Provider{meeting.Systec, meeting.Tencent} {
-		if strings.EqualFold(s[:i], string(p)) {
-			return p, rest, true
+		if n := len(p); len(s) > n && strings.EqualFold(s[:n], string(p)) {
+			for _, colon := range []string{":", "："} {
+				if rest, ok := strings.CutPrefix(s[n:], colon); ok {
+					return p, rest, true
+				}
+			}
 		}
 	}
 	return "", "", false

@@ -16,7 +16,7 @@ type token struct {
 // <…> keep blanks together; a quote that nothing closes is a letter like any other.
 func tokenize(line string) []token {
 	line = clean(line)
-	tokens := make([]token, 0, 12)
+	tokens := make([]token, 0, min(strings.Count(line, " ")+1, 64))
 	s := scanner{s: line}
 	for {
 		for s.i < len(line) && line[s.i] == ' ' {
@@ -134,8 +134,11 @@ func (s *scanner) angle() int {
 	if !markup(rest) || s.missing['>'] {
 		return 0
 	}
-	n := strings.IndexAny(rest, "<>")
-	if n < 0 {
+	n := 0
+	for n < len(rest) && rest[n] != '<' && rest[n] != '>' {
+		n++
+	}
+	if n == len(rest) {
 		if s.missing == nil {
 			s.missing = map[rune]bool{}
 		}
@@ -174,35 +177,43 @@ func markup(s string) bool {
 // clean removes what nobody sees: control characters, zero-width and private-use ones,
 // and those that turn the direction of the text around. Every blank becomes a space.
 func clean(s string) string {
-	i := 0
-	for i < len(s) && s[i] >= ' ' && s[i] < 0x7f {
-		i++
-	}
-	if i == len(s) {
-		return s
-	}
-	var b strings.Builder
-	b.Grow(len(s))
-	b.WriteString(s[:i])
+	var b []byte // nil as long as nothing has changed
+	kept := 0    // what stands before is in b
 	var last rune
-	for j, r := range s[i:] {
+	for i := 0; i < len(s); {
+		r, size := rune(s[i]), 1
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRuneInString(s[i:])
+		}
+		to := r
 		switch {
 		case r >= ' ' && r < 0x7f, '一' <= r && r <= '鿿': // the common ones first
 		case blank(r):
-			r = ' '
+			to = ' '
 		case r == zeroWidthJoiner:
 			// It makes one emoji of several, and nothing else.
-			next, _ := utf8.DecodeRuneInString(s[i+j+utf8.RuneLen(r):])
-			if !joinable(last) || !joinable(next) {
-				continue
+			if next, _ := utf8.DecodeRuneInString(s[i+size:]); !joinable(last) || !joinable(next) {
+				to = -1
 			}
 		case r == utf8.RuneError, unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs):
-			continue
+			to = -1
 		}
-		b.WriteRune(r)
-		last = r
+		if to != r {
+			b = append(b, s[kept:i]...)
+			if to >= 0 {
+				b = append(b, byte(to))
+			}
+			kept = i + size
+		}
+		if to >= 0 {
+			last = to
+		}
+		i += size
 	}
-	return b.String()
+	if kept == 0 {
+		return s
+	}
+	return string(append(b, s[kept:]...))
 }
 
 const zeroWidthJoiner = '\u200d'
@@ -341,14 +352,35 @@ func resolve(s string) (shown, url string, who User) {
 	return label, target, who
 }
 
-var entities = strings.NewReplacer("&amp;", "&", "&lt;", "<", "&gt;", ">")
-
 // unescape resolves the three entities that Slack makes; once, so that "&amp;lt;" is "&lt;".
 func unescape(s string) string {
-	if strings.IndexByte(s, '&') < 0 {
+	at := strings.IndexByte(s, '&')
+	if at < 0 {
 		return s
 	}
-	return entities.Replace(s)
+	var b strings.Builder
+	b.Grow(len(s))
+	for at >= 0 {
+		b.WriteString(s[:at])
+		s = s[at:]
+		switch {
+		case strings.HasPrefix(s, "&amp;"):
+			b.WriteByte('&')
+			s = s[len("&amp;"):]
+		case strings.HasPrefix(s, "&lt;"):
+			b.WriteByte('<')
+			s = s[len("&lt;"):]
+		case strings.HasPrefix(s, "&gt;"):
+			b.WriteByte('>')
+			s = s[len("&gt;"):]
+		default:
+			b.WriteByte('&')
+			s = s[1:]
+		}
+		at = strings.IndexByte(s, '&')
+	}
+	b.WriteString(s)
+	return b.String()
 }
 
 // flag is what a token says if it is one.
@@ -378,9 +410,11 @@ func (t token) asFlag() (flag, bool) {
 		return flag{}, false
 	}
 	f := flag{name: rest}
-	if i := strings.IndexAny(rest, "=:＝："); i >= 0 {
-		_, size := utf8.DecodeRuneInString(rest[i:])
-		f.name, f.value, f.given = rest[:i], rest[i+size:], true
+	for i, r := range rest {
+		if r == '=' || r == ':' || r == '＝' || r == '：' {
+			f.name, f.value, f.given = rest[:i], rest[i+utf8.RuneLen(r):], true
+			break
+		}
 	}
 	f.certain = hyphens >= 2 && isLetter(f.name)
 	if !plainName(f.name) {
