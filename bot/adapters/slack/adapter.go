@@ -12,6 +12,7 @@
 package slack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,7 +78,7 @@ type Observer struct {
 }
 
 // ErrTokenRefused is returned by [Adapter.Run] when Slack does not accept a token.
-var ErrTokenRefused = errors.New("Slack refuses the token") //nolint:staticcheck // a name
+var ErrTokenRefused = errors.New("the token is refused by Slack")
 
 // Adapter is the bot in one Slack workspace. It implements [commands.Poster] and
 // [commands.Directory].
@@ -102,7 +103,8 @@ type Adapter struct {
 	pending  edits // by message: which edit is the newest
 	backoff  time.Duration
 
-	self atomic.Pointer[identity] // nil until auth.test has answered
+	self  atomic.Pointer[identity] // nil until auth.test has answered
+	known chan struct{}            // closed then
 
 	stopOnce sync.Once
 	stopped  chan struct{} // closed when a token is refused
@@ -112,7 +114,9 @@ type Adapter struct {
 // identity is what auth.test says about the bot.
 type identity struct {
 	userID, userName string
-	team, enterprise string
+	mention          *regexp.Regexp
+	team, teamName   string
+	enterprise       string
 	scopes           []string
 }
 
@@ -122,9 +126,9 @@ var commandName = regexp.MustCompile(`^/[^\s/A-Z]{1,31}$`)
 
 // New returns an adapter. It sends nothing.
 func New(cfg Config, bot Bot, log *slog.Logger) (*Adapter, error) {
-	cfg.MeetCommand = cmpOr(cfg.MeetCommand, "/meet")
-	cfg.LivepushCommand = cmpOr(cfg.LivepushCommand, "/livepush")
-	cfg.APIURL = cmpOr(cfg.APIURL, slackapi.APIURL)
+	cfg.MeetCommand = cmp.Or(cfg.MeetCommand, "/meet")
+	cfg.LivepushCommand = cmp.Or(cfg.LivepushCommand, "/livepush")
+	cfg.APIURL = cmp.Or(cfg.APIURL, slackapi.APIURL)
 	if cfg.Connections == 0 {
 		cfg.Connections = defaultConnections
 	}
@@ -152,7 +156,7 @@ func New(cfg Config, bot Bot, log *slog.Logger) (*Adapter, error) {
 		faults = append(faults, errors.New("neither an app-level token (Socket Mode) nor a signing secret (HTTP) is given"))
 	}
 	if cfg.Connections < 1 || cfg.Connections > maxConnections {
-		faults = append(faults, fmt.Errorf("Slack takes 1 to %d connections", maxConnections)) //nolint:staticcheck // a name
+		faults = append(faults, fmt.Errorf("%d connections: Slack takes 1 to %d", cfg.Connections, maxConnections))
 	}
 	for _, name := range []string{cfg.MeetCommand, cfg.LivepushCommand} {
 		if !commandName.MatchString(name) {
@@ -178,6 +182,7 @@ func New(cfg Config, bot Bot, log *slog.Logger) (*Adapter, error) {
 		methods:  chat.NewPace(0, 0, cfg.Observe.Waited),
 		edits:    chat.NewPace(postInterval, postPatience, cfg.Observe.Waited),
 		seen:     chat.NewSeen(time.Hour, 10_000),
+		known:    make(chan struct{}),
 		stopped:  make(chan struct{}),
 		backoff:  time.Second,
 	}
@@ -188,13 +193,6 @@ func New(cfg Config, bot Bot, log *slog.Logger) (*Adapter, error) {
 		slackapi.OptionLog(silent{}),
 	)
 	return a, nil
-}
-
-func cmpOr(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }
 
 // silent is the library's logger: what it has to say may hold tokens and messages.
@@ -263,9 +261,6 @@ func (a *Adapter) identify(ctx context.Context) error {
 	}
 }
 
-// requiredScopes are those without which the commands do not work at all.
-var requiredScopes = []string{"commands", "chat:write"}
-
 func (a *Adapter) whoAmI(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
@@ -273,33 +268,26 @@ func (a *Adapter) whoAmI(ctx context.Context) error {
 	if err != nil {
 		return a.fault("auth.test", "", err)
 	}
-	id := &identity{userID: res.UserID, userName: res.User, team: res.TeamID, enterprise: res.EnterpriseID}
+	id := &identity{
+		mention: regexp.MustCompile("<@" + regexp.QuoteMeta(res.UserID) + `(?:\|[^<>]*)?>`),
+		userID:  res.UserID, userName: res.User, team: res.TeamID, teamName: res.Team, enterprise: res.EnterpriseID,
+	}
 	for scope := range strings.SplitSeq(res.Header.Get("X-Oauth-Scopes"), ",") {
 		if scope = strings.TrimSpace(scope); scope != "" {
 			id.scopes = append(id.scopes, scope)
 		}
 	}
-	a.self.Store(id)
+	if a.self.Swap(id) == nil {
+		close(a.known)
+	}
 	a.log.InfoContext(ctx, "signed in to Slack", "team", id.team, "bot", id.userID, "scopes", id.scopes)
-	for _, scope := range requiredScopes {
-		if !id.has(scope) {
-			a.log.ErrorContext(ctx, "the Slack app lacks a scope it cannot work without: add it under OAuth & Permissions and reinstall the app", "scope", scope)
+	for _, s := range scopes {
+		if s.Required && !id.has(s.Name) {
+			a.log.ErrorContext(ctx, "the Slack app lacks a required scope: add it under OAuth & Permissions and reinstall the app", "scope", s.Name, "without", s.Without)
 		}
 	}
 	return nil
 }
-
-// Scopes returns what the app was granted, sorted; nil until Slack has been asked.
-func (a *Adapter) Scopes() []string {
-	id := a.self.Load()
-	if id == nil {
-		return nil
-	}
-	return slices.Sorted(slices.Values(id.scopes))
-}
-
-// Check asks Slack once whether it takes the bot token, and fills [Adapter.Scopes].
-func (a *Adapter) Check(ctx context.Context) error { return a.whoAmI(ctx) }
 
 // stop ends the adapter for good.
 func (a *Adapter) stop(method string, err error) {
@@ -354,6 +342,9 @@ func (b *busy) begin() bool {
 	b.wg.Add(1)
 	return true
 }
+
+// more counts something that follows from what is under way.
+func (b *busy) more() { b.wg.Add(1) }
 
 func (b *busy) end() { b.wg.Done() }
 

@@ -13,7 +13,9 @@ import (
 
 func TestRightsWithoutAnAllowList(t *testing.T) {
 	w := newWorld(t)
-	w.a.self.Store(&identity{userID: "U0BOT", team: slacktest.Team, enterprise: "E1"})
+	self := *w.a.self.Load()
+	self.enterprise = "E1"
+	w.a.self.Store(&self)
 	all := commands.RightsKnown | commands.RightMeet | commands.RightPush
 	for _, tt := range []struct {
 		name string

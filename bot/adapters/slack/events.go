@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -33,6 +32,7 @@ type event struct {
 // origin is how to answer a request later. It is stored encrypted.
 type origin struct {
 	Hook string    `json:"hook,omitempty"` // the response_url
+	User string    `json:"user,omitempty"` // who sees what is private there
 	At   time.Time `json:"at,omitzero"`    // when it was given
 }
 
@@ -88,7 +88,9 @@ func (a *Adapter) command(c slackapi.SlashCommand) (event, error) {
 	case a.cfg.LivepushCommand:
 		name = livepushCommand
 	default:
-		return event{}, fmt.Errorf("unknown slash command %q: the app's settings and the bot's differ", c.Command)
+		command, _ := chat.Cut(c.Command, maxCommand)
+		a.log.Warn("unknown slash command: the names in the Slack app and in the bot's settings differ", "command", command)
+		name, c.Text = meetCommand, "help"
 	}
 	if c.TriggerID == "" || c.UserID == "" || c.ChannelID == "" {
 		return event{}, errors.New("a slash command without trigger, user or channel")
@@ -104,7 +106,7 @@ func (a *Adapter) command(c slackapi.SlashCommand) (event, error) {
 // stamp fills in when it was asked and how to answer.
 func (a *Adapter) stamp(e event, at time.Time) event {
 	e.req.At = at
-	e.req.Origin = origin{Hook: e.hook, At: at}.encode()
+	e.req.Origin = origin{Hook: e.hook, User: e.req.User.ID, At: at}.encode()
 	return e
 }
 
@@ -201,10 +203,8 @@ var leadingMention = regexp.MustCompile(`^\s*<@([UW][A-Z0-9]+)(?:\|[^>]*)?>`)
 // that is none asks for help.
 func (a *Adapter) spoken(line string) (name, text string) {
 	if self := a.self.Load(); self != nil {
-		if _, rest, ok := strings.Cut(line, "<@"+self.userID); ok {
-			if _, after, ok := strings.Cut(rest, ">"); ok {
-				line = after
-			}
+		if mention := self.mention.FindStringIndex(line); mention != nil {
+			line = line[mention[1]:]
 		}
 	} else {
 		line = leadingMention.ReplaceAllString(line, "")
@@ -315,9 +315,7 @@ const laterTimeout = 20 * time.Second
 
 // later does something after the acknowledgement.
 func (a *Adapter) later(ctx context.Context, f func(context.Context)) {
-	if !a.busy.begin() {
-		return
-	}
+	a.busy.more()
 	go func() {
 		defer a.busy.end()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), laterTimeout)

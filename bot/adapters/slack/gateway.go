@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"strconv"
 	"sync"
@@ -27,6 +28,8 @@ const (
 	dialTimeout  = 15 * time.Second
 	writeTimeout = 5 * time.Second
 	maxFrame     = chat.MaxBody
+	// How long a connection must have lasted for the next to be opened without a wait.
+	steady = 10 * time.Second
 	// An answer must fit into one frame: Slack drops what is larger or split.
 	maxAckFrame = 20 << 10
 )
@@ -41,7 +44,7 @@ type envelope struct {
 }
 
 // errRefresh says that Slack will close a connection soon and a new one is wanted.
-var errRefresh = errors.New("Slack asks for a new connection") //nolint:staticcheck // a name
+var errRefresh = errors.New("a new connection is wanted")
 
 // connect keeps one connection. live counts those that are open. It returns an error only
 // if the app-level token is refused before any connection was there.
@@ -58,19 +61,21 @@ func (a *Adapter) connect(ctx context.Context, live *atomic.Int32) error {
 			}
 			a.stop("apps.connections.open", err)
 			return nil
-		case errors.Is(err, errRefresh):
-			wait = 0
-			continue
 		}
-		if time.Since(started) > time.Minute {
+		if time.Since(started) > steady {
 			wait = 0
+			if errors.Is(err, errRefresh) {
+				continue
+			}
 		}
 		wait = min(max(2*wait, a.backoff), maxBackoff)
 		if limited, ok := errors.AsType[*jobs.RetryAfter](err); ok {
 			wait = max(wait, limited.After)
 		}
-		a.pulse.Failed(err)
-		a.log.WarnContext(ctx, "Slack connection lost, trying again", "in", wait, "open", live.Load(), "err", err)
+		if !errors.Is(err, errRefresh) {
+			a.pulse.Failed(err)
+			a.log.WarnContext(ctx, "Slack connection lost, trying again", "in", wait, "open", live.Load(), "err", err)
+		}
 		if !sleep(ctx, wait+rand.N(wait/2)) {
 			return nil
 		}
@@ -83,19 +88,14 @@ func (a *Adapter) connect(ctx context.Context, live *atomic.Int32) error {
 func (a *Adapter) session(ctx context.Context, live *atomic.Int32) error {
 	dialCtx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	var address string
-	err := a.call(dialCtx, "apps.connections.open", "", func() (err error) {
-		_, address, err = a.api.StartSocketModeContext(dialCtx)
-		return err
-	})
+	address, err := a.openSocket(dialCtx)
 	if err != nil {
 		return err
 	}
 	dialer := websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: dialTimeout, WriteBufferSize: maxAckFrame + 1024}
-	conn, _, err := dialer.DialContext(dialCtx, address, nil)
+	conn, res, err := dialer.DialContext(dialCtx, address, nil)
 	if err != nil {
-		// The address has a ticket in it, and so may the error.
-		return &APIError{Method: "socket", Kind: "dial"}
+		return dialError(res, err)
 	}
 	s := &socket{Adapter: a, conn: conn, hello: make(chan struct{}), refresh: make(chan struct{}), ended: make(chan struct{})}
 	conn.SetReadLimit(maxFrame)
@@ -146,6 +146,26 @@ func (a *Adapter) session(ctx context.Context, live *atomic.Int32) error {
 		finish()
 		return ErrTokenRefused
 	}
+}
+
+// openSocket returns an address to connect to, once. It has a ticket in it.
+func (a *Adapter) openSocket(ctx context.Context) (address string, err error) {
+	err = a.call(ctx, "apps.connections.open", "", func() (err error) {
+		_, address, err = a.api.StartSocketModeContext(ctx)
+		return err
+	})
+	return address, err
+}
+
+// dialError says what is known to have no part of the address, which has a ticket in it.
+func dialError(res *http.Response, err error) error {
+	failed := &APIError{Method: "socket", Kind: "dial"}
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		failed.Err = op
+	} else if res != nil {
+		failed.Kind = "http_" + strconv.Itoa(res.StatusCode)
+	}
+	return failed
 }
 
 // overlap is how long a connection that Slack wants replaced is still read.

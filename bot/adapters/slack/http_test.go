@@ -156,10 +156,11 @@ func TestSignedChecksOfSlackAreAnswered(t *testing.T) {
 }
 
 func TestUnknownCommandIsLoggedForTheOperator(t *testing.T) {
-	log := &lockedBuffer{}
-	h := httpAdapter(t, &fakeBot{}, log)
+	log, bot := &lockedBuffer{}, &fakeBot{}
+	h := httpAdapter(t, bot, log)
 	body := url.Values{"command": {"/conference"}, "trigger_id": {"1"}, "user_id": {"U1"}, "channel_id": {"C1"}, "text": {"canary-typed"}}.Encode()
-	assert.Equal(t, http.StatusBadRequest, send(h, http.MethodPost, PathCommands, body, signedNow(body)).Code)
+	assert.Equal(t, http.StatusOK, send(h, http.MethodPost, PathCommands, body, signedNow(body)).Code)
+	assert.Equal(t, "help", bot.jobs()[0].Text, "the person sees what there is")
 	assert.Contains(t, log.String(), "/conference")
 	assert.NotContains(t, log.String(), "canary-typed")
 }

@@ -1,6 +1,7 @@
 package slack
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -56,8 +57,8 @@ type ManifestOptions struct {
 // Manifest returns the settings of a Slack app for this bot, as JSON to be pasted into
 // "Create an app, from a manifest".
 func Manifest(o ManifestOptions) ([]byte, error) {
-	names := map[string]string{meetCommand: cmpOr(o.MeetCommand, "/meet"), livepushCommand: cmpOr(o.LivepushCommand, "/livepush")}
-	o.Name = cmpOr(o.Name, "meetbot")
+	names := map[string]string{meetCommand: cmp.Or(o.MeetCommand, "/meet"), livepushCommand: cmp.Or(o.LivepushCommand, "/livepush")}
+	o.Name = cmp.Or(o.Name, "meetbot")
 	for _, name := range names {
 		if !commandName.MatchString(name) {
 			return nil, fmt.Errorf("%q cannot be a slash command", name)

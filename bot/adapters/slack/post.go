@@ -2,6 +2,7 @@ package slack
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -19,6 +20,7 @@ import (
 
 	"meetbot/bot/adapters/chat"
 	"meetbot/bot/commands"
+	"meetbot/bot/jobs"
 )
 
 // Post implements [commands.Poster].
@@ -27,6 +29,14 @@ import (
 // response_url where the bot is not in the channel. What one person sees goes through the
 // response_url while that lasts, then as an ephemeral message, then by direct message.
 func (a *Adapter) Post(ctx context.Context, p commands.Post) (commands.Receipt, error) {
+	// Before Slack has said what the bot may do, an earlier try could not be looked for.
+	select {
+	case <-a.known:
+	case <-time.After(postPatience):
+		return commands.Receipt{}, &jobs.RetryAfter{After: postPatience, Err: errNotSignedIn}
+	case <-ctx.Done():
+		return commands.Receipt{}, ctx.Err()
+	}
 	switch p.Slot {
 	case commands.SlotSettle:
 		return commands.Receipt{}, commands.ErrSkip // an empty acknowledgement leaves nothing to settle
@@ -56,6 +66,8 @@ func (a *Adapter) Post(ctx context.Context, p commands.Post) (commands.Receipt, 
 	}
 	return commands.Receipt{}, fmt.Errorf("%w: unknown slot %q", commands.ErrSkip, p.Slot)
 }
+
+var errNotSignedIn = errors.New("not signed in to Slack yet")
 
 // lost says that there was no way left.
 func lost(r commands.Receipt, err error) (commands.Receipt, error) {
@@ -228,12 +240,12 @@ func (a *Adapter) public(ctx context.Context, p commands.Post, channel, thread s
 	if err != nil {
 		return commands.Receipt{}, err
 	}
-	return a.receipt(p, cmpOr(at, channel), thread, ts), nil
+	return a.receipt(p, cmp.Or(at, channel), thread, ts), nil
 }
 
 func (a *Adapter) receipt(p commands.Post, channel, thread, ts string) commands.Receipt {
 	place := p.Place
-	place.Channel, place.Thread = channel, cmpOr(thread, ts)
+	place.Channel, place.Thread = channel, cmp.Or(thread, ts)
 	if strings.HasPrefix(channel, "D") {
 		place.Kind = commands.InDirect
 	}
@@ -338,7 +350,7 @@ func (a *Adapter) direct(ctx context.Context, p commands.Post, notes ...string) 
 func (a *Adapter) throughHook(ctx context.Context, p commands.Post, public bool, notes ...string) (commands.Receipt, error) {
 	const method = "response_url"
 	o := decodeOrigin(p.Origin)
-	if a.hooks.used(o, a.now()) >= hookUses {
+	if !public && o.User != p.User.ID || a.hooks.used(o, a.now()) >= hookUses {
 		return commands.Receipt{}, errClosed
 	}
 	if err := a.methods.Wait(ctx, method); err != nil {
@@ -386,7 +398,7 @@ func (a *Adapter) throughHook(ctx context.Context, p commands.Post, public bool,
 		Error string `json:"error"`
 	}
 	if json.Unmarshal(answer, &refusal) == nil && refusal.OK != nil && !*refusal.OK {
-		return commands.Receipt{}, a.fault(method, "", slackapi.SlackErrorResponse{Err: cmpOr(refusal.Error, "unknown")})
+		return commands.Receipt{}, a.fault(method, "", slackapi.SlackErrorResponse{Err: cmp.Or(refusal.Error, "unknown")})
 	}
 	return commands.Receipt{Place: p.Place, InPlace: true}, nil
 }

@@ -158,7 +158,7 @@ func TestPrivateAnswerFindsAWay(t *testing.T) {
 	t.Run("HalfAnHourLater", func(t *testing.T) {
 		w := newWorld(t)
 		r := w.slash("C1")
-		r.Origin = origin{Hook: decodeOrigin(r.Origin).Hook, At: time.Now().Add(-hookLife)}.encode()
+		r.Origin = origin{Hook: decodeOrigin(r.Origin).Hook, User: "U1", At: time.Now().Add(-hookLife)}.encode()
 		w.post(of(r, commands.SlotPrivate, startIt))
 		assert.Empty(t, w.slack.Calls("response_url"))
 	})
@@ -423,11 +423,21 @@ func TestSecretsAreNowhereTheyShouldNotBe(t *testing.T) {
 func TestUnreachableResponseURLIsNotQuoted(t *testing.T) {
 	w := newWorld(t)
 	p := of(w.slash("C1"), commands.SlotPrivate, startIt)
-	p.Origin = origin{Hook: "http://127.0.0.1:1/canary-hook", At: time.Now()}.encode()
+	p.Origin = origin{Hook: "http://127.0.0.1:1/canary-hook", User: "U1", At: time.Now()}.encode()
 	_, err := w.a.Post(w.ctx(), p)
 	require.Error(t, err)
 	assert.NotContains(t, err.Error(), "canary")
 	var failed *APIError
 	require.True(t, errors.As(err, &failed))
 	assert.Equal(t, "transport", failed.Kind)
+}
+
+func TestPrivateAnswerOfSomebodyElsesCommandIsNotShownToTheRequester(t *testing.T) {
+	w := newWorld(t)
+	p := of(w.slash("C1"), commands.SlotPrivate, startIt)
+	p.User = commands.User{ID: "U2"}
+	w.post(p)
+	m := w.messages(1)[0]
+	assert.Equal(t, "U2", m.To)
+	assert.False(t, m.Hook)
 }
