@@ -90,7 +90,7 @@ type Decision struct {
 	// Public says that the answer begins with a message that everybody sees; otherwise
 	// every answer is private. Discord fixes it with the deferred response.
 	Public  bool
-	Request Request // as parsed: what [Bot.Accept] stores with the Ask
+	Request Request // what [Bot.Accept] stores with the Ask; what was typed is in the Ask alone
 }
 
 // Acceptance is the answer to [Bot.Accept].

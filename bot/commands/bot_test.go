@@ -783,3 +783,40 @@ func TestAsManyAddressesAsAMeetingTakesAreCountedBeforehand(t *testing.T) {
 		assert.Zero(t, w.tencent.sets)
 	})
 }
+
+// lobby is a room whose platform looks people up.
+type lobby struct {
+	*room
+	profiles map[string]Profile
+}
+
+func (l lobby) Profile(_ context.Context, _ Place, id string) (Profile, error) {
+	p, ok := l.profiles[id]
+	if !ok {
+		return p, fmt.Errorf("no such person")
+	}
+	return p, nil
+}
+
+func (l lobby) InGroup(_ context.Context, _ Place, user, group string) (bool, error) {
+	return group == "S1" && user == "U1", nil
+}
+
+func TestWhatTheEventDoesNotSayOfPeopleIsLookedUp(t *testing.T) {
+	inWorld(t, func(c *Config) { c.Policy.Push = []Entry{{Slack, GroupEntry, "S1"}} }, func(w *world) {
+		w.bot.Attach(Slack, lobby{w.room, map[string]Profile{
+			"U1": {Name: "Ada", Locale: "zh-CN", Rights: RightsKnown | RightMeet},
+			"U5": {Name: "Grace", Rights: RightsKnown},
+		}})
+		posts := w.say(User{ID: "U1"}, channel, "/meet 和 <@U5> 对齐")
+		assert.Equal(t, "和 @Grace 对齐", find(t, posts, SlotRoot).Reply.Title)
+		assert.Equal(t, "发起人", find(t, posts, SlotRoot).Reply.Fields[0].Name)
+		assert.Equal(t, []User{{ID: "U5", Name: "Grace"}}, find(t, posts, SlotThread).Reply.Mentions)
+
+		assert.Contains(t, describe(w.say(User{ID: "U5"}, channel, "/meet x")), "limited to certain people", "a guest")
+		assert.Contains(t, describe(w.say(User{ID: "U6"}, channel, "/meet x")), "could not look up", "a look-up that fails refuses")
+		assert.Contains(t, describe(w.say(User{ID: "U1"}, channel, "/livepush status")), "SYSTEC 会议", "in the group")
+		assert.Contains(t, describe(w.say(User{ID: "U5"}, channel, "/livepush status")), "limited to certain people")
+		assert.Equal(t, 1, w.systec.created)
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"strings"
 	"time"
 
 	"meetbot/bot/jobs"
@@ -63,6 +64,7 @@ func (r *run) meetBegin(ctx context.Context) (jobs.Next, error) {
 		return r.sameWishAnswer(ctx, first)
 	}
 
+	r.nameMentions(ctx)
 	in := r.w.Ask.Meet
 	if in.Topic == "" {
 		in.Topic = r.t.T("meet.topic", "Name", r.personName())
@@ -83,6 +85,25 @@ func (r *run) meetBegin(ctx context.Context) (jobs.Next, error) {
 	r.w.Ask.Provider, r.w.Instant = provider, in
 	r.job.Call, r.job.Calls = 0, 1
 	return jobs.MakeCall(), nil
+}
+
+// nameMentions puts names where a topic has only IDs: a platform may not send both.
+func (r *run) nameMentions(ctx context.Context) {
+	place := r.w.Request.Place
+	dir := r.directory(place.Platform)
+	for i := range r.w.Ask.Mentions {
+		u := &r.w.Ask.Mentions[i]
+		if u.Name != "" || dir == nil {
+			continue
+		}
+		profile, err := dir.Profile(ctx, place, u.ID)
+		if err != nil || profile.Name == "" {
+			r.log.WarnContext(ctx, "mentioned person not looked up", "job", r.job.ID, "err", err)
+			continue
+		}
+		u.Name = profile.Name
+		r.w.Ask.Meet.Topic = strings.ReplaceAll(r.w.Ask.Meet.Topic, "@"+u.ID, "@"+u.Name)
+	}
 }
 
 func (r *run) personName() string {
