@@ -64,7 +64,7 @@ func (g *group) run(ctx context.Context) error {
 	for _, p := range g.parts {
 		go func() {
 			err := p.run(ctx)
-			if err != nil && !(ctx.Err() != nil && errors.Is(err, ctx.Err())) { // being told to stop is no fault
+			if err != nil && (ctx.Err() == nil || !errors.Is(err, ctx.Err())) { // being told to stop is no fault
 				errs <- fmt.Errorf("%s: %w", p.name, err)
 			} else {
 				errs <- nil
