@@ -122,6 +122,9 @@ type identity struct {
 
 func (i *identity) has(scope string) bool { return i != nil && slices.Contains(i.scopes, scope) }
 
+// maxHTTPConnections is how many calls to Slack go side by side; more wait their turn.
+const maxHTTPConnections = 64
+
 var commandName = regexp.MustCompile(`^/[^\s/A-Z]{1,31}$`)
 
 // New returns an adapter. It sends nothing.
@@ -136,8 +139,11 @@ func New(cfg Config, bot Bot, log *slog.Logger) (*Adapter, error) {
 		cfg.Now = time.Now
 	}
 	if cfg.HTTPClient == nil {
+		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = maxHTTPConnections, maxHTTPConnections
 		cfg.HTTPClient = &http.Client{
-			Timeout: 20 * time.Second,
+			Transport: transport,
+			Timeout:   20 * time.Second,
 			// The token goes where it was configured to go, and nowhere else.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -236,25 +235,6 @@ func TestRetryAfterIsObeyedPerMethod(t *testing.T) {
 	_, err = w.a.Post(w.ctx(), of(r, commands.SlotPrivate, startIt))
 	require.ErrorAs(t, err, &limited)
 	assert.Equal(t, 3*time.Second, limited.After)
-}
-
-func TestOnePostASecondAndChannel(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var waits []time.Duration
-		p := chat.NewPace(postInterval, postPatience, func(d time.Duration) { waits = append(waits, d) })
-		start := time.Now()
-		for range 3 {
-			require.NoError(t, p.Wait(t.Context(), "C1"))
-		}
-		assert.Equal(t, 2*time.Second, time.Since(start))
-		require.NoError(t, p.Wait(t.Context(), "C2"))
-		assert.Equal(t, 2*time.Second, time.Since(start), "another channel does not wait")
-		assert.Equal(t, []time.Duration{time.Second, time.Second}, waits)
-		p.Hold("C2", time.Hour)
-		var limited *jobs.RetryAfter
-		require.ErrorAs(t, p.Wait(t.Context(), "C2"), &limited)
-		assert.Equal(t, time.Hour, limited.After)
-	})
 }
 
 func TestLostAnswer(t *testing.T) {

@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"meetbot/bot/adapters/chat"
 	"meetbot/bot/adapters/slack/slacktest"
 	"meetbot/bot/commands"
 	"meetbot/config/secret"
@@ -224,16 +223,4 @@ func TestLongTextIsCutOnACharacterAndLinksNever(t *testing.T) {
 		m := render(commands.Reply{Title: "x", Links: []commands.Link{{Label: "Join", URL: long}}}, look{card: card})
 		assert.Contains(t, string(encode(t, m.blocks)), long)
 	}
-}
-
-func TestTextIsCountedAsSlackDoesAtItsStrictest(t *testing.T) {
-	for s, want := range map[string]int{"": 0, "abc": 3, "周会": 2, "👍": 2} {
-		assert.Equal(t, want, chat.Len(s), s)
-	}
-	cut, was := chat.Cut("ab👩‍👩‍👧‍👦c", 5)
-	assert.Equal(t, "ab…", cut)
-	assert.True(t, was)
-	cut, was = chat.Cut("周会", 2)
-	assert.Equal(t, "周会", cut)
-	assert.False(t, was)
 }

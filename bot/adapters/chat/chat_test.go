@@ -1,0 +1,168 @@
+package chat_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"image/png"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/adapters/chat"
+	"meetbot/bot/commands"
+	"meetbot/bot/jobs"
+)
+
+const family = "👩‍👩‍👧‍👦"
+
+func TestTextIsCountedInUTF16(t *testing.T) {
+	for s, want := range map[string]int{"": 0, "abc": 3, "周会": 2, "👍": 2, family: 11} {
+		assert.Equal(t, want, chat.Len(s), s)
+	}
+}
+
+func TestCutKeepsCharactersWhole(t *testing.T) {
+	for _, tt := range []struct {
+		in    string
+		limit int
+		want  string
+		cut   bool
+	}{
+		{"周会", 2, "周会", false},
+		{"周会好", 2, "周…", true},
+		{"ab" + family + "c", 5, "ab…", true},
+		{"ab" + family + "c", 14, "ab" + family + "c", false},
+		{"ab" + family + "cd", 14, "ab" + family + "…", true},
+		{"e\u0301e\u0301e\u0301", 4, "e\u0301…", true},
+		{"", 0, "", false},
+		{"a", 0, "", true},
+	} {
+		got, cut := chat.Cut(tt.in, tt.limit)
+		assert.Equal(t, tt.want, got, "%q to %d", tt.in, tt.limit)
+		assert.Equal(t, tt.cut, cut, "%q to %d", tt.in, tt.limit)
+	}
+}
+
+func FuzzCut(f *testing.F) {
+	f.Add("ab"+family, 5)
+	f.Add(strings.Repeat("\u0301", 100), 3)
+	f.Fuzz(func(t *testing.T, s string, limit int) {
+		if limit < 0 || !utf8.ValidString(s) {
+			t.Skip()
+		}
+		got, cut := chat.Cut(s, limit)
+		require.LessOrEqual(t, len(utf16.Encode([]rune(got))), limit)
+		require.Equal(t, !cut, got == s)
+		require.True(t, strings.HasPrefix(s, strings.TrimSuffix(got, "…")))
+	})
+}
+
+func TestPaceLetsOneThroughPerIntervalAndKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var waits []time.Duration
+		p := chat.NewPace(time.Second, 3*time.Second, func(d time.Duration) { waits = append(waits, d) })
+		start := time.Now()
+		for range 3 {
+			require.NoError(t, p.Wait(t.Context(), "C1"))
+		}
+		assert.Equal(t, 2*time.Second, time.Since(start))
+		require.NoError(t, p.Wait(t.Context(), "C2"))
+		assert.Equal(t, 2*time.Second, time.Since(start), "another key does not wait")
+		assert.Equal(t, []time.Duration{time.Second, time.Second}, waits)
+
+		p.Hold("C2", time.Hour)
+		p.Hold("C2", time.Minute) // does not shorten
+		var limited *jobs.RetryAfter
+		require.ErrorAs(t, p.Wait(t.Context(), "C2"), &limited)
+		assert.Equal(t, time.Hour, limited.After)
+		time.Sleep(time.Hour)
+		require.NoError(t, p.Wait(t.Context(), "C2"))
+
+		p.Hold("C3", 2*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, p.Wait(ctx, "C3"), context.DeadlineExceeded)
+	})
+}
+
+func TestSeenRemembersForAWhileAndStaysBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := chat.NewSeen(time.Minute, 3)
+		assert.True(t, s.First("a"))
+		assert.False(t, s.First("a"))
+		time.Sleep(2 * time.Minute)
+		assert.True(t, s.First("a"))
+		for _, k := range []string{"b", "c", "d", "e"} {
+			assert.True(t, s.First(k))
+		}
+		assert.False(t, s.First("e"))
+	})
+}
+
+func TestBodyIsReadWholeOrNotAtAll(t *testing.T) {
+	read := func(body io.Reader) ([]byte, error) {
+		return chat.ReadBody(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", body))
+	}
+	b, err := read(bytes.NewReader(make([]byte, chat.MaxBody)))
+	require.NoError(t, err)
+	assert.Len(t, b, chat.MaxBody)
+	_, err = read(bytes.NewReader(make([]byte, chat.MaxBody+1)))
+	require.ErrorIs(t, err, chat.ErrTooLarge)
+	_, err = read(io.MultiReader(strings.NewReader("x"), errReader{}))
+	require.ErrorIs(t, err, errBroken)
+}
+
+var errBroken = errors.New("broken")
+
+type errReader struct{}
+
+func (errReader) Read([]byte) (int, error) { return 0, errBroken }
+
+func TestScrubKeepsTheCauseAndNotTheURL(t *testing.T) {
+	err := chat.Scrub(&url.Error{Op: "Post", URL: "https://hooks.example/canary", Err: errBroken})
+	require.ErrorIs(t, err, errBroken)
+	assert.NotContains(t, err.Error(), "canary")
+	assert.Equal(t, errBroken, chat.Scrub(errBroken))
+}
+
+func TestQRCodeIsAnImage(t *testing.T) {
+	b, err := chat.QR("https://meet.example/w/1")
+	require.NoError(t, err)
+	_, err = png.Decode(bytes.NewReader(b))
+	require.NoError(t, err)
+	_, err = chat.QR(strings.Repeat("x", 5000))
+	require.Error(t, err)
+}
+
+func TestStoppedIsForGood(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	p := chat.NewPulse(func() time.Time { return now })
+	assert.Equal(t, chat.Health{State: chat.Starting, Since: now}, p.Health())
+	p.Set(chat.Running)
+	assert.True(t, p.Health().Ready())
+	p.Failed(errBroken)
+	assert.True(t, p.Health().Ready(), "an error alone does not stop it")
+	p.Set(chat.Stopped)
+	p.Set(chat.Running)
+	assert.Equal(t, chat.Health{State: chat.Stopped, Since: now, LastError: "broken", ErrorAt: now}, p.Health())
+}
+
+func TestOnlyWhatMayCreateSomethingIsPressedOnce(t *testing.T) {
+	for verb, want := range map[commands.Verb]bool{
+		commands.VerbAnother: true, commands.VerbNow: true, commands.VerbAgain: true, commands.VerbSameDest: true,
+		commands.VerbEndYes: false, commands.VerbStartLink: false, commands.VerbQR: false,
+	} {
+		assert.Equal(t, want, chat.Once(commands.Action{Name: string(verb)}), verb)
+	}
+}
