@@ -130,7 +130,8 @@ const (
 	maxReplays    = 100_000 // signed requests remembered
 )
 
-// New checks the configuration; it sends nothing.
+// New returns an adapter, or every fault of its configuration. It sends nothing. A nil
+// logger logs nothing.
 func New(cfg Config, bot Bot, log *slog.Logger) (*Adapter, error) {
 	var faults []error
 	if cfg.BotToken.IsZero() {
@@ -142,8 +143,11 @@ func New(cfg Config, bot Bot, log *slog.Logger) (*Adapter, error) {
 	if cfg.GuildID != "" && !isID(cfg.GuildID) {
 		faults = append(faults, errors.New("DISCORD_GUILD_ID must be a server's ID, a number"))
 	}
-	key, err := hex.DecodeString(cfg.PublicKey)
-	if cfg.PublicKey != "" && (err != nil || len(key) != ed25519.PublicKeySize) {
+	var key ed25519.PublicKey // nil: the gateway
+	if cfg.PublicKey != "" {
+		key, _ = hex.DecodeString(cfg.PublicKey)
+	}
+	if cfg.PublicKey != "" && len(key) != ed25519.PublicKeySize {
 		faults = append(faults, errors.New("DISCORD_PUBLIC_KEY must be the 64 hexadecimal digits on the application's General Information page"))
 	}
 	if cfg.APIURL == "" {
@@ -154,6 +158,9 @@ func New(cfg Config, bot Bot, log *slog.Logger) (*Adapter, error) {
 	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
+	}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -166,7 +173,7 @@ func New(cfg Config, bot Bot, log *slog.Logger) (*Adapter, error) {
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 	a := &Adapter{
-		cfg: cfg, key: key, bot: bot, log: log.With("adapter", "discord"),
+		cfg: cfg, key: key, bot: bot, log: log,
 		pulse: chat.NewPulse(cfg.Now), seen: chat.NewSeen(2*maxAge, maxReplays),
 		refused: make(chan struct{}), slots: make(chan struct{}, maxConcurrent),
 	}
@@ -190,8 +197,8 @@ func (a *Adapter) Health() chat.Health { return a.pulse.Health() }
 // Interactions that are being acknowledged are finished first, within 3 s.
 func (a *Adapter) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	defer a.busy.Wait()
+	defer cancel(nil)
 	go func() {
 		select {
 		case <-a.refused:
@@ -215,7 +222,7 @@ func (a *Adapter) Run(ctx context.Context) error {
 }
 
 func (a *Adapter) run(ctx context.Context) error {
-	if len(a.key) > 0 {
+	if a.key != nil {
 		// Interactions arrive whether or not the commands could be registered again.
 		a.pulse.Set(chat.Running)
 		if err := a.keepRegistering(ctx); err != nil {

@@ -533,3 +533,31 @@ func TestInviteURL(t *testing.T) {
 	assert.Equal(t, "https://discord.com/oauth2/authorize?client_id=42&integration_type=0&permissions=309237746688&scope=bot+applications.commands", InviteURL("42"))
 	assert.EqualValues(t, 309237746688, discordtest.Invited)
 }
+
+func TestCheck(t *testing.T) {
+	w := still(t, overGateway)
+	w.server.SetGuilds(discordtest.Guild{ID: discordtest.GuildID, Name: "Guild", Permissions: discordtest.Invited})
+	c, err := w.a.Check(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, Checked{Name: "meetbot", Shards: 1, Starts: 1000, Guilds: []GuildCheck{{ID: discordtest.GuildID, Name: "Guild"}}}, c)
+
+	_, err = w.a.Register(t.Context())
+	require.NoError(t, err)
+	w.server.SetGuilds(discordtest.Guild{ID: discordtest.GuildID, Name: "Guild", Permissions: discordtest.Invited &^ (1 << 35)})
+	w.server.SetApplication(func(app *discordtest.Application) { app.Endpoint = "https://bot.example.com/discord/interactions" })
+	w.a.key = make([]byte, 32)
+	c, err = w.a.Check(t.Context())
+	require.NoError(t, err)
+	assert.True(t, c.Registered)
+	assert.True(t, c.EndpointSet)
+	assert.True(t, c.OtherKey)
+	assert.Equal(t, []string{"CREATE_PUBLIC_THREADS"}, c.Guilds[0].Missing)
+
+	w.server.SetGuilds(discordtest.Guild{ID: discordtest.GuildID, Permissions: 8})
+	w.a.cfg.ApplicationID = "700000000000000002"
+	c, err = w.a.Check(t.Context())
+	require.NoError(t, err)
+	assert.True(t, c.OtherApplication)
+	assert.Empty(t, c.Guilds[0].Missing, "administrators may everything")
+	assert.Zero(t, w.server.Called("GET /applications/{application_id}/guilds/{guild_id}/commands"))
+}

@@ -2,6 +2,7 @@ package discord
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -161,7 +162,9 @@ func (g *guild) start() {
 	g.stop = func() {
 		cancel()
 		for range 2 {
-			assert.NoError(g, <-done)
+			if err := <-done; !errors.Is(err, context.Canceled) {
+				assert.NoError(g, err)
+			}
 		}
 		assert.NoError(g, store.Close())
 		g.stop = func() {}

@@ -159,8 +159,11 @@ type shard struct {
 
 	session string // empty: none to resume
 	resume  string // where to resume it
+	misses  int    // tries to get there, in a row
 	seq     atomic.Int64
 }
+
+const maxMisses = 3 // then a new session is started
 
 func (s *shard) run(ctx context.Context) error {
 	pause := firstPause
@@ -238,8 +241,12 @@ func (s *shard) connect(ctx context.Context) error {
 	dialer := websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: 15 * time.Second}
 	ws, _, err := dialer.DialContext(ctx, u.String(), nil)
 	if err != nil {
+		if s.misses++; s.misses >= maxMisses {
+			s.session = ""
+		}
 		return fmt.Errorf("connect to the gateway: %w", chat.Scrub(err))
 	}
+	s.misses = 0
 	ws.SetReadLimit(maxEvent)
 	conn := &gatewayConn{ws: ws}
 	stop := context.AfterFunc(ctx, func() { conn.close(websocket.CloseNormalClosure) })

@@ -56,7 +56,7 @@ func abs(n int64) int64 {
 // set, and a bare 401 to what Discord did not send or has sent before.
 func (a *Adapter) Handler() http.Handler {
 	mux := http.NewServeMux()
-	if len(a.key) > 0 {
+	if a.key != nil {
 		mux.HandleFunc("POST "+Path, a.serve)
 	}
 	return mux
@@ -84,13 +84,11 @@ func (a *Adapter) serve(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	a.busy.Add(1)
-	defer a.busy.Done()
+	defer a.acks.end(in.ID)
 	// Not the request's own context: Discord may hang up, and the answer goes another way.
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(r.Context()), received.Add(chat.AckTimeout))
 	defer cancel()
 	c := a.answer(ctx, in)
-	defer a.acks.end(in.ID)
 	if c == nil {
 		w.WriteHeader(http.StatusBadRequest)
 		return

@@ -25,21 +25,18 @@ const (
 	// https://docs.discord.com/developers/interactions/application-commands
 	maxCommands        = 100 // global ones, and as many of a guild
 	maxCommandText     = 8000
-	maxCommandName     = 32
 	maxDescription     = 100
 	maxCommandOptions  = 25
 	maxChoices         = 25
 	maxChoice          = 100 // name and value of a choice
 	maxOptionLength    = 6000
-	maxChoicesName     = 100
 	maxMentionedPeople = 100 // allowed_mentions.users
 
 	// https://docs.discord.com/developers/resources/channel
-	maxThreadName     = 100
-	threadArchive     = 1440 // minutes without a message until a thread is archived
-	maxNonce          = 25
-	maxHistory        = 100 // messages in one look at a channel's history
-	maxAttachmentName = 1024
+	maxThreadName = 100
+	threadArchive = 1440 // minutes without a message until a thread is archived
+	maxNonce      = 25
+	maxHistory    = 100 // messages in one look at a channel's history
 
 	// tokenLife is how long an interaction's token can be used, less a margin for the way:
 	// https://docs.discord.com/developers/interactions/receiving-and-responding#followup-messages
