@@ -147,10 +147,6 @@ func (x *team) until(what string, f func(slacktest.Message) bool) (found slackte
 
 func isRoot(m slacktest.Message) bool { return m.To == "" && m.Thread == "" && !m.Hook }
 
-func has(text string) func(slacktest.Message) bool {
-	return func(m slacktest.Message) bool { return strings.Contains(string(m.Blocks), text) }
-}
-
 func private(to, text string) func(slacktest.Message) bool {
 	return func(m slacktest.Message) bool { return m.To == to && strings.Contains(string(m.Blocks), text) }
 }

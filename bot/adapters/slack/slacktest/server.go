@@ -87,9 +87,9 @@ type Call struct {
 }
 
 type hook struct {
-	channel, user, thread string
-	uses                  int
-	expired               bool
+	channel, user string
+	uses          int
+	expired       bool
 }
 
 // Server is the workspace. Its fields are set before it is used.
