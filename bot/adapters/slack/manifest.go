@@ -1,6 +1,7 @@
 package slack
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -121,7 +122,29 @@ func Manifest(o ManifestOptions) ([]byte, error) {
 	if slices.Contains(m.OAuthConfig.Scopes.Bot, "app_mentions:read") {
 		m.Settings.EventSubscriptions = &slackapi.EventSubscriptions{BotEvents: []string{"app_mention"}, RequestUrl: at(PathEvents)}
 	}
-	return json.MarshalIndent(m, "", "  ")
+	return encodeManifest(m)
+}
+
+// encodeManifest writes m with what the library's type leaves out when it is false: people
+// can write to the bot, or commands would not work there, and without the tab Slack
+// refuses direct messages to them.
+func encodeManifest(m slackapi.Manifest) ([]byte, error) {
+	b, err := json.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	var all map[string]any
+	if err := json.Unmarshal(b, &all); err != nil {
+		return nil, err
+	}
+	features, _ := all["features"].(map[string]any)
+	features["app_home"] = map[string]bool{"home_tab_enabled": false, "messages_tab_enabled": true, "messages_tab_read_only_enabled": false}
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	err = e.Encode(all)
+	return bytes.TrimSpace(out.Bytes()), err
 }
 
 // usage is the hint that Slack shows while a command is typed: what comes first, and the

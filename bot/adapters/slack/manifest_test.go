@@ -82,6 +82,7 @@ type manifest struct {
 			UsageHint                 string `json:"usage_hint"`
 			ShouldEscape              bool   `json:"should_escape"`
 		} `json:"slash_commands"`
+		Home      map[string]bool `json:"app_home"`
 		Shortcuts []struct {
 			CallbackID string `json:"callback_id"`
 		}
@@ -147,6 +148,7 @@ func TestManifestAsksForTheFewestScopes(t *testing.T) {
 	m = parseManifest(t, manifests["HTTP"])
 	assert.Equal(t, "https://bot.example/base/slack/commands", m.Features.Commands[0].URL)
 	assert.Equal(t, shortcutID, m.Features.Shortcuts[0].CallbackID)
+	assert.Equal(t, map[string]bool{"home_tab_enabled": false, "messages_tab_enabled": true, "messages_tab_read_only_enabled": false}, m.Features.Home)
 
 	for _, s := range AllScopes() {
 		assert.NotEmpty(t, s.Without, s.Name)
