@@ -32,6 +32,14 @@ func (p *Parser) open(r Request, id string, ask Ask) Decision {
 		return Decision{Reply: &reply, Request: r.bare()}
 	}
 	f := p.Form(t, id, ask)
+	if r.Place.Platform == Console && id != formMeet { // nobody sees what is typed into a terminal
+		f.Intro = ""
+		for i := range f.Fields {
+			if f.Fields[i].Kind == MaskedField {
+				f.Fields[i].Hint = t.T("form.key.hint.console")
+			}
+		}
+	}
 	return Decision{Form: &f, Request: r.bare()}
 }
 

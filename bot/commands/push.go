@@ -446,7 +446,7 @@ func (r *run) pushReply(ctx context.Context, good int) Reply {
 	if r.w.Ask.Split {
 		notes = append(notes, r.t.T("push.split", "URL", r.w.Ask.Push.URL))
 	}
-	if r.w.Ask.KeyTyped {
+	if r.keySeen() {
 		notes = append(notes, r.t.T("push.key_typed"))
 	}
 	if replaced {

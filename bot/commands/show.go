@@ -40,12 +40,15 @@ func (r *run) giveKeyLink(ctx context.Context, t target) (jobs.Next, error) {
 		Title: r.t.T("keylink.title"), Text: r.t.T("keylink.text"),
 		Secrets: []SecretField{{Name: r.t.T("keylink.open"), Value: secret.New(r.cfg.KeyPageURL + token.Reveal()), Link: true}},
 	}
-	if r.w.Ask.KeyTyped {
+	if r.keySeen() {
 		reply.Text = joinParagraphs(reply.Text, r.t.T("push.key_typed"))
 	}
 	r.tell(reply)
 	return jobs.Deliver(), nil
 }
+
+// keySeen reports whether a chat platform has seen the key.
+func (r *run) keySeen() bool { return r.w.Ask.KeyTyped && r.w.Request.Place.Platform != Console }
 
 // offerKeyLinks adds a link to the key-entry page for every destination that was not
 // sent because it needs a new key. What is entered there is kept and sent to the meeting.
@@ -203,7 +206,7 @@ func (r *run) saveNext(ctx context.Context) (jobs.Next, error) {
 	if ask.Split {
 		reply.Text = joinParagraphs(reply.Text, r.t.T("push.split", "URL", saved.URL))
 	}
-	if ask.KeyTyped {
+	if r.keySeen() {
 		reply.Text = joinParagraphs(reply.Text, r.t.T("push.key_typed"))
 	}
 	r.tell(reply)

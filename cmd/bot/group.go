@@ -96,11 +96,17 @@ func (g *group) addServer(ctx context.Context, variable, addr string, h http.Han
 	if err != nil {
 		return fmt.Errorf("%s: %w; set a free address", variable, err)
 	}
+	g.addListener(variable, ln, h)
+	return nil
+}
+
+// addListener serves h on ln as a part.
+func (g *group) addListener(name string, ln net.Listener, h http.Handler) {
 	s := &http.Server{
 		Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout, WriteTimeout: answerTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
 	}
-	g.add(variable, func(ctx context.Context) error {
+	g.add(name, func(ctx context.Context) error {
 		served := make(chan error, 1)
 		go func() { served <- s.Serve(ln) }()
 		select {
@@ -115,7 +121,6 @@ func (g *group) addServer(ctx context.Context, variable, addr string, h http.Han
 		}
 		return nil
 	})
-	return nil
 }
 
 // health gathers how the parts are, for the operators' address and the admin socket.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -79,7 +80,15 @@ func runBot(ctx context.Context, p process, cfg config.Config) (err error) {
 	defer func() { err = errors.Join(err, store.Close()) }()
 
 	var finished func(outcome string)
-	botCfg, err := botConfig(cfg, log, clients, first, sandboxed)
+	pageURL := cfg.PublicURL
+	var local net.Listener // the key-entry page of the person at this terminal
+	if !cfg.Chat() && pageURL == "" && isTerminal(p.stdin) {
+		if local, err = new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
+			return fmt.Errorf("the key-entry page: %w", err)
+		}
+		pageURL = "http://" + local.Addr().String()
+	}
+	botCfg, err := botConfig(cfg, pageURL, log, clients, first, sandboxed)
 	if err != nil {
 		return err
 	}
@@ -138,12 +147,16 @@ func runBot(ctx context.Context, p process, cfg config.Config) (err error) {
 		}
 		web.Handle("/tencent/events", h)
 	}
-	if cfg.PublicURL != "" {
-		h, err := keypage.New(keypage.Config{Links: bot, PublicURL: cfg.PublicURL, Locale: cfg.Locale, Log: log})
+	if pageURL != "" {
+		h, err := keypage.New(keypage.Config{Links: bot, PublicURL: pageURL, Locale: cfg.Locale, Log: log})
 		if err != nil {
 			return fmt.Errorf("PUBLIC_URL: %w", err)
 		}
-		web.Handle(keypage.Path, h)
+		if local != nil {
+			g.addListener("key-entry page", local, h)
+		} else {
+			web.Handle(keypage.Path, h)
+		}
 	}
 	g.add("jobs", func(ctx context.Context) error { return store.Run(ctx, ops.Traced(bot)) })
 	if cfg.NeedsHTTP() {
@@ -186,7 +199,7 @@ func openStore(ctx context.Context, c jobs.Config) (*jobs.Store, error) {
 	return store, nil
 }
 
-func botConfig(cfg config.Config, log *slog.Logger, clients map[meeting.Provider]commands.Provider, first meeting.Provider, sandboxed bool) (commands.Config, error) {
+func botConfig(cfg config.Config, pageURL string, log *slog.Logger, clients map[meeting.Provider]commands.Provider, first meeting.Provider, sandboxed bool) (commands.Config, error) {
 	var names []meeting.Provider
 	for _, p := range []meeting.Provider{meeting.Systec, meeting.Tencent} {
 		if clients[p] != nil {
@@ -195,7 +208,7 @@ func botConfig(cfg config.Config, log *slog.Logger, clients map[meeting.Provider
 	}
 	c := commands.Config{
 		Parser: commands.ParserConfig{
-			Locale: cfg.Locale, Providers: names, Default: first, KeyPage: cfg.PublicURL != "", Sandbox: sandboxed,
+			Locale: cfg.Locale, Providers: names, Default: first, KeyPage: pageURL != "", Sandbox: sandboxed,
 		},
 		Providers: clients, Account: cfg.Tencent.UserID, Accounts: cfg.Tencent.Users,
 		StartLinkInThread: cfg.StartLink == "thread", Webhooks: !cfg.Tencent.WebhookToken.IsZero(),
@@ -204,8 +217,8 @@ func botConfig(cfg config.Config, log *slog.Logger, clients map[meeting.Provider
 	if cfg.Slack.On() && !cfg.Discord.On() {
 		c.Parser.MeetCommand, c.Parser.LivepushCommand = cfg.Slack.MeetCommand, cfg.Slack.LivepushCommand
 	}
-	if cfg.PublicURL != "" {
-		c.KeyPageURL = strings.TrimRight(cfg.PublicURL, "/") + keypage.Path
+	if pageURL != "" {
+		c.KeyPageURL = strings.TrimRight(pageURL, "/") + keypage.Path
 	}
 	var err error
 	c.Policy.Meet, err = policy(cfg.MeetAllow, err)
@@ -228,11 +241,15 @@ func logger(w io.Writer, cfg config.Config) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(cfg.LogLevel)) // config has checked it
 	o := &slog.HandlerOptions{Level: level}
-	f, isFile := w.(*os.File)
-	if cfg.LogFormat == "text" || cfg.LogFormat == "" && isFile && term.IsTerminal(int(f.Fd())) {
+	if cfg.LogFormat == "text" || cfg.LogFormat == "" && isTerminal(w) {
 		return slog.New(ops.LogHandler(slog.NewTextHandler(w, o)))
 	}
 	return slog.New(ops.LogHandler(slog.NewJSONHandler(w, o)))
+}
+
+func isTerminal(v any) bool {
+	f, ok := v.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // adapter is a chat platform's part.

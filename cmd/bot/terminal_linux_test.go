@@ -181,6 +181,9 @@ func TestATerminalSession(t *testing.T) {
 	x.types("\x1b[A") // the line before
 	x.sees("› /meet 周会 --provider tencent --live")
 	x.types("\x15/livepush\r")
+	x.sees("http://127.0.0.1:") // the key is entered on a page, not here
+	x.sees("/k/")
+	x.types("/meet form\r")
 	x.sees("Enter keeps what is in brackets")
 	x.types(ctrlD)
 	x.sees("Cancelled")
