@@ -119,6 +119,31 @@ func TestWhatIsNotAcceptedIsSaidPrivatelyAtOnce(t *testing.T) {
 	})
 }
 
+func TestAStoreThatHangsIsNotWaitedForTooLong(t *testing.T) {
+	t.Parallel()
+	w := start(t, overHTTP)
+	w.bot.accept = func(ctx context.Context, _ commands.Decision) commands.Acceptance {
+		<-ctx.Done()
+		return commands.Acceptance{Reply: &commands.Reply{Title: "Not confirmed"}}
+	}
+	in := meetIn(w, discordtest.InGuild(channel))
+	w.send(in)
+	assert.Equal(t, 4, in.Ack.Type)
+	assert.Contains(t, w.server.For(alice)[0].Text(), "Not confirmed")
+}
+
+func TestForms(t *testing.T) {
+	p := newBot().Parser
+	for _, locale := range commands.Locales {
+		text := commands.TextFor(locale)
+		for _, id := range []string{"push", "save", "meet"} {
+			m, lost := renderForm(p.Form(text, id, commands.Ask{}), text)
+			assert.Empty(t, lost, id)
+			golden(t, id+"."+locale, m)
+		}
+	}
+}
+
 func TestABareLivepushOpensAForm(t *testing.T) {
 	bothTransports(t, func(t *testing.T, w *world) {
 		where := discordtest.InGuild(channel)
@@ -174,6 +199,7 @@ func TestCompletion(t *testing.T) {
 }
 
 func TestTwoClicksThatCreateAreOne(t *testing.T) {
+	t.Parallel()
 	w := start(t, overGateway)
 	where := discordtest.InGuild(channel)
 	d := w.job(meetIn(w, where))
@@ -211,6 +237,7 @@ func TestForgedAndOldButtonsAreAnsweredPrivately(t *testing.T) {
 }
 
 func TestTwoProcessesOnOneTokenDoTheWorkOnce(t *testing.T) {
+	t.Parallel()
 	w := still(t, overGateway)
 	w.run(overGateway)
 	other := &world{t: t, clock: w.clock, server: w.server, bot: w.bot, log: w.log}
@@ -244,6 +271,7 @@ func TestAnAcknowledgementThatIsLostIsSentAgain(t *testing.T) {
 }
 
 func TestTheBotTokenIsNotUsedOnceItIsRefused(t *testing.T) {
+	t.Parallel()
 	w := start(t, overGateway)
 	d := w.job(meetIn(w, discordtest.InGuild(channel)))
 	w.server.Fail(func(c discordtest.Call) *discordtest.Fault {

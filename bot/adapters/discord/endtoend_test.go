@@ -27,6 +27,7 @@ import (
 // The table of wishes that every platform's tests are driven by: the same domain request,
 // however it was typed.
 func TestEveryWishIsTheSameAsk(t *testing.T) {
+	t.Parallel()
 	w := start(t, overGateway)
 	where := discordtest.InGuild(channel)
 	for _, c := range commandstest.Cases(commands.Discord) {
@@ -229,6 +230,7 @@ func (g *guild) button(m discordtest.Message, action string) string {
 }
 
 func TestMeetFromCommandToEnd(t *testing.T) {
+	t.Parallel()
 	g := newGuild(t)
 	where := discordtest.InGuild(channel)
 	g.send(g.server.Command(alice, where, "zh-CN", "meet", discordtest.Option{Name: "topic", Value: "周会 @everyone"}))
@@ -262,6 +264,7 @@ func TestMeetFromCommandToEnd(t *testing.T) {
 }
 
 func TestStreamKeyGoesToTheProviderAndNowhereElse(t *testing.T) {
+	t.Parallel()
 	g := newGuild(t)
 	where := discordtest.InGuild(channel)
 	g.send(g.server.Command(alice, where, "en-US", "meet", discordtest.Option{Name: "topic", Value: "show"},
@@ -286,6 +289,7 @@ func TestStreamKeyGoesToTheProviderAndNowhereElse(t *testing.T) {
 }
 
 func TestWhoMayNotIsToldPrivately(t *testing.T) {
+	t.Parallel()
 	g := newGuild(t)
 	where := discordtest.InGuild(channel)
 	where.Permissions = 0
@@ -311,6 +315,7 @@ func TestWhoMayNotIsToldPrivately(t *testing.T) {
 // twice: the deferred reply and the thread can only be written once, and our own messages
 // carry a nonce. An ephemeral follow-up has none, and may be.
 func TestCrashWhileDiscordIsBeingTold(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		route string
 		fault discordtest.Fault
@@ -355,6 +360,7 @@ func TestCrashWhileDiscordIsBeingTold(t *testing.T) {
 }
 
 func TestAnOutageLongerThanTheTokenIsToldByDirectMessage(t *testing.T) {
+	t.Parallel()
 	g := newGuild(t)
 	down := true
 	g.server.Fail(func(call discordtest.Call) *discordtest.Fault {

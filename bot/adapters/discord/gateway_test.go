@@ -17,6 +17,7 @@ func contextWithTimeout(t *testing.T, d time.Duration) (context.Context, context
 }
 
 func TestTheGatewayIsOpenedWithoutAnyIntent(t *testing.T) {
+	t.Parallel()
 	w := still(t, overGateway)
 	w.server.Shards(3)
 	w.run(overGateway)
@@ -31,6 +32,7 @@ func TestTheGatewayIsOpenedWithoutAnyIntent(t *testing.T) {
 }
 
 func TestASessionIsResumedAndMissesNothing(t *testing.T) {
+	t.Parallel()
 	for name, end := range map[string]func(*discordtest.Server){
 		"Closed":    func(s *discordtest.Server) { s.Disconnect(4000) },
 		"Reconnect": func(s *discordtest.Server) { s.AskReconnect() },
@@ -49,6 +51,7 @@ func TestASessionIsResumedAndMissesNothing(t *testing.T) {
 }
 
 func TestAnInvalidSessionIsStartedAnew(t *testing.T) {
+	t.Parallel()
 	w := start(t, overGateway)
 	w.server.InvalidateSessions()
 	w.server.Disconnect(4000)
@@ -57,6 +60,7 @@ func TestAnInvalidSessionIsStartedAnew(t *testing.T) {
 }
 
 func TestMoreShardsAreOpenedWhenDiscordWantsThem(t *testing.T) {
+	t.Parallel()
 	w := start(t, overGateway)
 	w.server.Shards(2)
 	w.server.InvalidateSessions()
@@ -65,6 +69,7 @@ func TestMoreShardsAreOpenedWhenDiscordWantsThem(t *testing.T) {
 }
 
 func TestARefusedTokenIsNotIdentifiedWithAgain(t *testing.T) {
+	t.Parallel()
 	for code, want := range map[int]error{4004: ErrTokenRefused, 4014: nil} {
 		w := still(t, overGateway)
 		w.server.Refuse(code)
@@ -79,6 +84,7 @@ func TestARefusedTokenIsNotIdentifiedWithAgain(t *testing.T) {
 }
 
 func TestHeartbeats(t *testing.T) {
+	t.Parallel()
 	w := still(t, overGateway)
 	w.server.Heartbeat(20 * time.Millisecond)
 	w.run(overGateway)
@@ -89,6 +95,7 @@ func TestHeartbeats(t *testing.T) {
 }
 
 func TestHealthTellsOfALostConnection(t *testing.T) {
+	t.Parallel()
 	w := start(t, overGateway)
 	w.server.Fail(func(c discordtest.Call) *discordtest.Fault { return &discordtest.Fault{Status: 500} })
 	w.server.InvalidateSessions()
@@ -100,6 +107,7 @@ func TestHealthTellsOfALostConnection(t *testing.T) {
 }
 
 func TestStoppingFinishesWhatIsBeingAcknowledged(t *testing.T) {
+	t.Parallel()
 	w := start(t, overGateway)
 	hold := make(chan struct{})
 	w.server.Fail(func(c discordtest.Call) *discordtest.Fault {
@@ -123,6 +131,7 @@ func TestStoppingFinishesWhatIsBeingAcknowledged(t *testing.T) {
 }
 
 func TestDiscordBeingDownAtTheStartIsWaitedOut(t *testing.T) {
+	t.Parallel()
 	w := still(t, overGateway)
 	w.server.Fail(func(discordtest.Call) *discordtest.Fault { return &discordtest.Fault{Status: 503} })
 	ctx, cancel := context.WithCancel(t.Context())

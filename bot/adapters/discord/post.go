@@ -1,11 +1,13 @@
 package discord
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -182,6 +184,10 @@ func (d delivery) public(ctx context.Context, channel string, m message, origina
 		}
 	}
 	s, err := d.byBot(ctx, channel, m)
+	if len(m.files) > 0 && isCode(err, codeMissingPermits) { // perhaps only to attach files
+		m = d.withoutImage().message(ctx, false, "")
+		s, err = d.byBot(ctx, channel, m)
+	}
 	if !isCode(err, codeMissingAccess, codeMissingPermits, codeUnknownChannel, codeThreadArchived) {
 		return s, err
 	}
@@ -198,6 +204,14 @@ func (d delivery) public(ctx context.Context, channel string, m message, origina
 func isRetry(err error) bool {
 	_, ok := errors.AsType[*jobs.RetryAfter](err)
 	return ok
+}
+
+// withoutImage shows what the QR code says as a link.
+func (d delivery) withoutImage() delivery {
+	r := &d.p.Reply
+	r.Links = append(slices.Clone(r.Links), commands.Link{Label: cmp.Or(r.QRCaption, "QR"), URL: r.QR})
+	r.QR = ""
+	return d
 }
 
 // byBot posts with the bot's token. The nonce makes a repeat within some minutes

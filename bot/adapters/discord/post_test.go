@@ -23,6 +23,7 @@ const (
 )
 
 func TestTheDeferredReplyBecomesTheRootOfAThread(t *testing.T) {
+	t.Parallel()
 	w := start(t, overGateway)
 	d := w.job(meetIn(w, discordtest.InGuild(channel)))
 	root, err := w.post(d, commands.SlotRoot, func(p *commands.Post) { p.Reply.Title = strings.Repeat("周会", 60) })
@@ -66,6 +67,7 @@ func TestTheDeferredReplyBecomesTheRootOfAThread(t *testing.T) {
 }
 
 func TestWhereThereCanBeNoThread(t *testing.T) {
+	t.Parallel()
 	without := func(bit int64) discordtest.Where {
 		where := discordtest.InGuild(channel)
 		where.App &^= bit
@@ -185,6 +187,7 @@ func TestAPrivateAnswerNeverReplacesAPublicPlaceholder(t *testing.T) {
 }
 
 func TestAfterTheTokenHasExpired(t *testing.T) {
+	t.Parallel()
 	t.Run("BeforeAnythingWasPosted", func(t *testing.T) {
 		w := start(t, overGateway)
 		d := w.job(meetIn(w, discordtest.InGuild(channel)))
@@ -283,6 +286,7 @@ func TestAnInteractionThatIsNotAcknowledgedYetIsWaitedFor(t *testing.T) {
 
 // What a crash or a lost answer leaves behind is found again, and not posted twice.
 func TestLostAnswersMakeNoSecondMessage(t *testing.T) {
+	t.Parallel()
 	lose := func(w *world, route string) {
 		done := false
 		w.server.Fail(func(c discordtest.Call) *discordtest.Fault {
@@ -336,6 +340,7 @@ func TestLostAnswersMakeNoSecondMessage(t *testing.T) {
 }
 
 func TestServerErrorsAreTriedAgain(t *testing.T) {
+	t.Parallel()
 	w := start(t, overGateway)
 	d := w.job(meetIn(w, discordtest.InGuild(channel)))
 	for _, fault := range []discordtest.Fault{{Status: 502, Body: "<html>"}, {Status: 429, Body: `{"retry_after":0.05}`}} {
@@ -379,6 +384,25 @@ func TestQRIsAnAttachedImage(t *testing.T) {
 	for _, m := range w.server.All() {
 		assert.Equal(t, []string{"qr.png"}, m.Files)
 	}
+}
+
+func TestAnImageThatMayNotBeAttachedIsShownAsALink(t *testing.T) {
+	w := start(t, overGateway)
+	d := w.job(meetIn(w, discordtest.InGuild(channel)))
+	root, err := w.post(d, commands.SlotRoot)
+	require.NoError(t, err)
+	w.server.Fail(func(c discordtest.Call) *discordtest.Fault {
+		if len(c.Files) > 0 {
+			return &discordtest.Fault{Status: http.StatusForbidden, Code: 50013}
+		}
+		return nil
+	})
+	_, err = w.post(d, commands.SlotThread, under(root), func(p *commands.Post) {
+		p.Reply = commands.Reply{QR: "https://meeting.example.com/watch/1", QRCaption: "Watch"}
+	})
+	require.NoError(t, err)
+	require.Len(t, w.server.In(root.Message), 1)
+	assert.Contains(t, w.server.In(root.Message)[0].Text(), "https://meeting.example.com/watch/1")
 }
 
 func TestOwnMessagesCarryANonce(t *testing.T) {
