@@ -103,6 +103,8 @@ func input(f commands.FormField) *slackapi.InputBlock {
 			c.InitialOptions = c.Options
 		}
 		b.Element, b.Optional = c, true // "required" would mean "must be ticked"
+	case f.Kind == commands.UserField:
+		b.Element = &slackapi.SelectBlockElement{Type: slackapi.OptTypeUser, ActionID: valueID, Placeholder: placeholder, InitialUser: f.Value}
 	case f.Kind == commands.NumberField:
 		b.Element = &slackapi.NumberInputBlockElement{Type: slackapi.METNumber, ActionID: valueID, Placeholder: placeholder, InitialValue: f.Value}
 	default:
@@ -153,6 +155,8 @@ func value(v slackapi.BlockAction) string {
 	switch string(v.Type) {
 	case slackapi.OptTypeStatic:
 		return v.SelectedOption.Value
+	case slackapi.OptTypeUser:
+		return v.SelectedUser
 	case string(slackapi.METCheckboxGroups):
 		if len(v.SelectedOptions) > 0 {
 			return yes

@@ -22,6 +22,7 @@ var pushForm = commands.Form{
 		{Name: "key", Label: "Key", Kind: commands.MaskedField, Required: true},
 		{Name: "wechat", Label: "WeChat Channels", Kind: commands.BoolField, Value: "true"},
 		{Name: "minutes", Label: "Minutes", Kind: commands.NumberField, Extra: true},
+		{Name: "host", Label: "Host", Kind: commands.UserField},
 	},
 }
 
@@ -60,13 +61,13 @@ func TestFormIsOpenedFilledInAndSent(t *testing.T) {
 			assert.JSONEq(t, `{"response_action":"errors","errors":{"meeting":"Busy. Send it again."}}`, string(ack.Payload))
 			w.bot.accept = nil
 
-			ack = send(map[string]string{"url": " rtmp://a/b ", "key": "canary?a=b&c=d", "wechat": "false"})
+			ack = send(map[string]string{"url": " rtmp://a/b ", "key": "canary?a=b&c=d", "wechat": "false", "host": "U5"})
 			assert.Empty(t, ack.Payload, "the form closes")
 			send(map[string]string{"url": "rtmp://a/b", "key": "k"})
 			require.Len(t, w.bot.jobs(), jobs+1, "a form sent twice is one wish")
 			r := w.bot.jobs()[jobs]
 			assert.Equal(t, &commands.Submission{Form: "push", Arg: "tencent:123", Fields: map[string]string{
-				"meeting": "123 456 789", "preset": "bili", "url": "rtmp://a/b", "key": "canary?a=b&c=d", "wechat": "false", "minutes": "",
+				"meeting": "123 456 789", "preset": "bili", "url": "rtmp://a/b", "key": "canary?a=b&c=d", "wechat": "false", "minutes": "", "host": "U5",
 			}}, r.Form)
 			assert.Equal(t, commands.Place{Platform: commands.Slack, Team: slacktest.Team, Channel: "C1"}, r.Place)
 			assert.NotContains(t, w.log.String(), "canary?a")

@@ -129,6 +129,7 @@ func TestFormsInBothLanguages(t *testing.T) {
 			{Name: "key", Label: w["key"], Kind: commands.MaskedField, Hint: w["missing"], Max: 512},
 			{Name: "wechat", Label: w["watch"], Kind: commands.BoolField},
 			{Name: "minutes", Label: w["number"], Kind: commands.NumberField, Placeholder: "60"},
+			{Name: "host", Label: w["requester"], Kind: commands.UserField, Value: "U1"},
 		}}
 		t.Run(locale, func(t *testing.T) {
 			b := encode(t, modalView(f, commands.TextFor(locale).T("slack.cancel")))

@@ -188,7 +188,7 @@ func (f *faults) input(e element) {
 			f.max("option value", o.Value, 150)
 			f.ensure(o.Value != "", "an option without a value")
 		}
-	case "number_input":
+	case "number_input", "users_select":
 	default:
 		*f = append(*f, "unsupported input "+e.Type)
 	}

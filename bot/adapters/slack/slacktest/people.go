@@ -263,6 +263,11 @@ func (s *Server) Submit(v View, user string, values map[string]string) (Act, err
 				selected = map[string]any{"value": given, "text": reply{"type": "plain_text", "text": given}}
 			}
 			filled["selected_option"] = selected
+		case "users_select":
+			filled["selected_user"] = e["initial_user"]
+			if ok {
+				filled["selected_user"] = given
+			}
 		case "checkboxes":
 			chosen, _ := e["initial_options"].([]any)
 			if ok {
