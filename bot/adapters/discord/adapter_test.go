@@ -306,9 +306,7 @@ func TestErrorsHaveNoSecret(t *testing.T) {
 	d := commands.Decision{Request: commands.Request{
 		At: w.clock.now(), User: commands.User{ID: alice}, Place: commands.Place{Platform: commands.Discord, Channel: channel, Team: "1"},
 	}}
-	o, err := json.Marshal(origin{ID: snowflakeAt(w.clock.now().Add(-time.Minute)), Token: "canary-interaction-token", Public: true})
-	require.NoError(t, err)
-	d.Request.Origin = o
+	d.Request.Origin = origin{ID: snowflakeAt(w.clock.now().Add(-time.Minute)), Token: "canary-interaction-token", Public: true}.encode()
 	for name, fault := range map[string]discordtest.Fault{
 		"Proxy":     {Status: 502, Body: "<html>canary-"},
 		"Forbidden": {Status: 403, Code: 50001},

@@ -102,10 +102,14 @@ type origin struct {
 	ID    string `json:"id"`
 	Token string `json:"token"`
 	// Public says that everybody sees the first response.
-	Public bool `json:"public,omitempty"`
-	// App has what the bot may do in the channel; Direct: there are no permissions.
-	App     int64                 `json:"app,omitempty"`
+	Public  bool                  `json:"public,omitempty"`
+	App     int64                 `json:"app,omitempty"` // what the bot may do in the channel
 	Channel discordgo.ChannelType `json:"channel,omitempty"`
+}
+
+func (o origin) encode() []byte {
+	b, _ := json.Marshal(o) // strings and numbers can always be encoded
+	return b
 }
 
 // callback is a first response to an interaction.
@@ -115,7 +119,6 @@ type callback struct {
 
 	files []file
 	kind  string // for metrics
-	job   bool   // a job waits for this acknowledgement
 }
 
 func parseInteraction(b []byte) (*interaction, error) {
@@ -306,11 +309,8 @@ func (a *Adapter) decide(ctx context.Context, in *interaction, r commands.Reques
 	// A public answer to a command shows its options, and those of /livepush have a key.
 	public := d.Public && r.Command != "livepush"
 	app, _ := strconv.ParseInt(in.AppPermissions, 10, 64) // unreadable: none, and everything in place
-	o, err := json.Marshal(origin{ID: in.ID, Token: in.Token, Public: public, App: app, Channel: in.Channel.Type})
-	if err != nil { // unreachable
-		return a.say(ctx, in, commands.Reply{Tone: commands.Bad, Text: t.T("discord.outdated")}, "")
-	}
-	d.Request.Origin = o // the rest as parsed: without what was typed, which may be a key
+	// The rest of the request stays as parsed: without what was typed, which may be a key.
+	d.Request.Origin = origin{ID: in.ID, Token: in.Token, Public: public, App: app, Channel: in.Channel.Type}.encode()
 	a.acks.begin(in.ID)
 	accepted := a.bot.Accept(ctx, d)
 	if accepted.Reply != nil {
@@ -325,7 +325,7 @@ func (a *Adapter) decide(ctx context.Context, in *interaction, r commands.Reques
 			return a.say(ctx, in, commands.Reply{Text: t.T("discord.already")}, "")
 		}
 	}
-	c := &callback{Type: discordgo.InteractionResponseDeferredChannelMessageWithSource, job: true}
+	c := &callback{Type: discordgo.InteractionResponseDeferredChannelMessageWithSource}
 	if !public {
 		c.Data = struct {
 			Flags discordgo.MessageFlags `json:"flags"`

@@ -295,6 +295,7 @@ func (s *shard) connect(ctx context.Context) error {
 			if err := s.heartbeat(conn); err != nil {
 				return err
 			}
+		case opHeartbeatAck: // that it came is all there is to it
 		case opReconnect:
 			return errReconnect
 		case opInvalidSession:

@@ -25,7 +25,6 @@ const (
 	codeUnknownWebhook   = discordgo.ErrCodeUnknownWebhook
 	codeAcknowledged     = discordgo.ErrCodeInteractionHasAlreadyBeenAcknowledged
 	codeMissingAccess    = discordgo.ErrCodeMissingAccess
-	codeCannotMessage    = discordgo.ErrCodeCannotSendMessagesToThisUser
 	codeMissingPermits   = discordgo.ErrCodeMissingPermissions
 	codeInvalidToken     = discordgo.ErrCodeInvalidWebhookTokenProvided
 	codeThreadExists     = discordgo.ErrCodeThreadAlreadyCreatedForThisMessage
@@ -179,7 +178,11 @@ func (d delivery) may(bits int64) bool {
 func (d delivery) public(ctx context.Context, channel string, m message, original bool) (sent, error) {
 	if original && d.alive() {
 		s, err := d.a.editOriginal(ctx, d.o, m)
-		if err = d.early(err); err == nil || !tokenGone(err) || isRetry(err) {
+		err = d.early(err)
+		switch {
+		case err == nil && s.Flags&discordgo.MessageFlagsEphemeral != 0:
+			// Another process answered a second delivery privately; only one person sees it.
+		case err == nil, !tokenGone(err), isRetry(err):
 			return s, err
 		}
 	}

@@ -1,6 +1,7 @@
 package discord
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -337,6 +338,23 @@ func TestLostAnswersMakeNoSecondMessage(t *testing.T) {
 		require.NoError(t, err)
 		assert.Len(t, w.server.In(channel), 3) // with the placeholder that was never replaced
 	})
+}
+
+func TestARootThatOnlyOnePersonWouldSeeIsPostedByTheBot(t *testing.T) {
+	w := start(t, overGateway)
+	w.bot.accept = func(context.Context, commands.Decision) commands.Acceptance {
+		return commands.Acceptance{Reply: &commands.Reply{Text: "That is being done already."}}
+	}
+	in := meetIn(w, discordtest.InGuild(channel))
+	w.send(in)
+	d := commands.Decision{Request: commands.Request{
+		At: w.clock.now(), User: commands.User{ID: alice}, Place: commands.Place{Platform: commands.Discord, Team: "1", Channel: channel},
+		Origin: origin{ID: in.ID, Token: in.Token, Public: true, App: 8}.encode(),
+	}}
+	_, err := w.post(d, commands.SlotRoot)
+	require.NoError(t, err)
+	assert.Len(t, w.server.In(channel), 1)
+	assert.Len(t, w.server.Threads(channel), 1)
 }
 
 func TestServerErrorsAreTriedAgain(t *testing.T) {
