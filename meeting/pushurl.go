@@ -121,9 +121,11 @@ type pushURL struct {
 
 func takeApart(raw string) pushURL {
 	p := pushURL{raw: raw}
-	rest := raw
-	if p.scheme, rest, p.hasScheme = strings.Cut(raw, "://"); !p.hasScheme {
-		p.scheme, rest = "", raw
+	scheme, rest, ok := strings.Cut(raw, "://")
+	if p.hasScheme = ok; ok {
+		p.scheme = scheme
+	} else {
+		rest = raw
 	}
 	authority := rest
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
@@ -243,7 +245,7 @@ func checkHost(host string) (ok, private bool) {
 	// A name that ends in a number is read as an IPv4 address, and is not a valid one.
 	last := labels[len(labels)-1]
 	_, err := strconv.ParseUint(strings.TrimPrefix(last, "0x"), 16, 64)
-	return !(last[0] >= '0' && last[0] <= '9' && err == nil), false
+	return last[0] < '0' || last[0] > '9' || err != nil, false
 }
 
 var sharedAddressSpace = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598
