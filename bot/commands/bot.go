@@ -161,6 +161,7 @@ func (b *Bot) Accept(ctx context.Context, d Decision) Acceptance {
 	}
 	switch {
 	case err == nil:
+		b.log.InfoContext(ctx, "command accepted", "job", j.ID, "verb", d.Ask.Verb, "platform", d.Request.Place.Platform)
 		return Acceptance{}
 	case errors.Is(err, jobs.ErrDuplicate):
 		return Acceptance{Duplicate: true}

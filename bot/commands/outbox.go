@@ -159,7 +159,11 @@ func (r *run) finished() {
 	if err := r.close(); err != nil {
 		r.log.Error("job not closed", "job", r.job.ID, "err", err)
 	}
-	if f := r.cfg.Observe.Finished; f != nil && !r.w.internal() {
+	if r.w.internal() {
+		return
+	}
+	r.log.Info("command finished", "job", r.job.ID, "verb", r.w.Ask.Verb, "outcome", r.job.Outcome, "took", r.now().Sub(r.job.Created))
+	if f := r.cfg.Observe.Finished; f != nil {
 		f(r.w.Request.Place.Platform, r.w.Ask.Verb, r.job.Outcome, r.job.Created)
 	}
 }
