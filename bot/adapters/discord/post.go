@@ -232,17 +232,29 @@ func (d delivery) byBot(ctx context.Context, channel string, m message) (sent, e
 	return d.a.createMessage(ctx, channel, nonce, m)
 }
 
+// maxPages is how much of a busy channel's history is searched, in [maxHistory]s.
+const maxPages = 5
+
 // find looks for our own message from an earlier try. Not being allowed to is no fault:
 // then the nonce is all there is.
 func (d delivery) find(ctx context.Context, channel string) (sent, bool) {
-	messages, err := d.a.history(ctx, channel, d.p.Asked.Add(-time.Minute))
-	if err != nil {
-		d.a.log.WarnContext(ctx, "earlier message not looked for", "err", err)
-		return sent{}, false
-	}
-	for _, s := range messages {
-		if s.Author.Bot && s.key() == mark(d.p.Key) {
-			return s, true
+	after := snowflakeAt(d.p.Asked.Add(-time.Minute)) // clocks differ
+	for range maxPages {
+		messages, err := d.a.history(ctx, channel, after)
+		if err != nil {
+			d.a.log.WarnContext(ctx, "earlier message not looked for", "err", err)
+			return sent{}, false
+		}
+		for _, s := range messages {
+			if s.Author.Bot && s.key() == mark(d.p.Key) {
+				return s, true
+			}
+			if len(s.ID) > len(after) || len(s.ID) == len(after) && s.ID > after {
+				after = s.ID
+			}
+		}
+		if len(messages) < maxHistory {
+			break
 		}
 	}
 	return sent{}, false

@@ -302,11 +302,13 @@ func TestLostAnswersMakeNoSecondMessage(t *testing.T) {
 		route   string
 		expired bool // the interaction's token
 		nonces  bool // forgotten
+		chat    int  // messages of others, before and after
 	}{
 		"TheDeferredReply":      {route: routeOriginal},
 		"TheThread":             {route: routeThread},
 		"TheBotsMessage":        {route: routeMessage, expired: true},
 		"TheBotsMessageMuchAgo": {route: routeMessage, expired: true, nonces: true},
+		"AmongManyMessages":     {route: routeMessage, expired: true, nonces: true, chat: 130},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := start(t, overGateway)
@@ -315,15 +317,17 @@ func TestLostAnswersMakeNoSecondMessage(t *testing.T) {
 				w.server.Delete(w.server.In(channel)[0].ID)
 				w.clock.forward(16 * time.Minute)
 			}
+			w.server.Chat(channel, tt.chat)
 			lose(w, tt.route)
 			_, err := w.post(d, commands.SlotRoot)
 			require.Error(t, err)
 			if tt.nonces {
+				w.server.Chat(channel, tt.chat)
 				w.server.ForgetNonces()
 			}
 			root, err := w.post(d, commands.SlotRoot, tried)
 			require.NoError(t, err)
-			assert.Len(t, w.server.In(channel), 1)
+			assert.Len(t, w.server.In(channel), 1+2*tt.chat)
 			assert.Len(t, w.server.Threads(channel), 1)
 			assert.Equal(t, root.Message, root.Place.Thread)
 		})

@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/bwmarrin/discordgo"
 
@@ -332,14 +331,15 @@ func (a *Adapter) editMessage(ctx context.Context, channel, id string, m message
 	})
 }
 
-// history returns a channel's newest messages after a time. It needs Read Message History.
+// history returns the first [maxHistory] of a channel's messages after the given one. It
+// needs Read Message History.
 //
 // https://docs.discord.com/developers/resources/message#get-channel-messages
-func (a *Adapter) history(ctx context.Context, channel string, after time.Time) ([]sent, error) {
+func (a *Adapter) history(ctx context.Context, channel, after string) ([]sent, error) {
 	var out []sent
 	err := a.rest.do(ctx, call{
 		Method: http.MethodGet, Route: "/channels/{channel_id}/messages", Args: []string{channel}, Major: channel, Out: &out,
-		Query: url.Values{"limit": {strconv.Itoa(maxHistory)}, "after": {snowflakeAt(after)}},
+		Query: url.Values{"limit": {strconv.Itoa(maxHistory)}, "after": {after}},
 	})
 	return out, err
 }

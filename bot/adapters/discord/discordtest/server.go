@@ -16,6 +16,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -555,13 +556,7 @@ func (s *Server) handle(w http.ResponseWriter, c Call) {
 	case "POST /channels/{channel_id}/messages":
 		s.create(w, c)
 	case "GET /channels/{channel_id}/messages":
-		var found []any
-		for _, id := range slices.Backward(s.order) {
-			if m := s.messages[id]; m != nil && m.Channel == c.Args[0] && !m.Ephemeral() {
-				found = append(found, m.wire())
-			}
-		}
-		answer(w, found)
+		answer(w, s.history(c))
 	case "PATCH /channels/{channel_id}/messages/{message_id}":
 		m := s.messages[c.Args[1]]
 		if m == nil || m.Channel != c.Args[0] || m.Ephemeral() {
@@ -610,6 +605,31 @@ func (s *Server) handle(w http.ResponseWriter, c Call) {
 		}
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(s.commands)
+	}
+}
+
+// history is what follows a message in a channel, newest first.
+func (s *Server) history(c Call) []any {
+	q, _ := url.ParseQuery(c.Query)
+	after, _ := strconv.ParseUint(q.Get("after"), 10, 64)
+	limit, _ := strconv.Atoi(q.Get("limit"))
+	found := []any{}
+	for _, id := range s.order {
+		n, _ := strconv.ParseUint(id, 10, 64)
+		if m := s.messages[id]; m != nil && m.Channel == c.Args[0] && !m.Ephemeral() && n > after && len(found) < limit {
+			found = append(found, m.wire())
+		}
+	}
+	slices.Reverse(found)
+	return found
+}
+
+// Chat lets people write n messages into a channel.
+func (s *Server) Chat(channel string, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for range n {
+		s.add(&Message{Channel: channel, Body: json.RawMessage(`{}`)})
 	}
 }
 
