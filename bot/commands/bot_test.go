@@ -820,3 +820,13 @@ func TestWhatTheEventDoesNotSayOfPeopleIsLookedUp(t *testing.T) {
 		assert.Equal(t, 1, w.systec.created)
 	})
 }
+
+func TestARefusalCanBeTriedAgain(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.systec.fail = func(op string) error { return refusal(meeting.ErrLimit, meeting.ReasonQuota) }
+		posts := w.say(ada, channel, "/meet x")
+		w.systec.fail = nil
+		find(t, w.press(ada, channel, posts, VerbAgain), SlotRoot)
+		assert.Equal(t, 1, w.systec.created)
+	})
+}

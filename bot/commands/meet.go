@@ -37,7 +37,8 @@ func (r *run) meetNext(ctx context.Context) (jobs.Next, error) {
 		if f == nil {
 			f = newFault("fault.internal")
 		}
-		return r.refuse(f), nil
+		// The button that led here may be worn out: a platform takes one click of it.
+		return r.refuse(f, Button{Label: r.t.T("button.retry"), Action: Action{string(VerbAgain), r.job.ID}}), nil
 	case jobs.Unknown:
 		return r.meetUnknown(), nil
 	}
