@@ -147,7 +147,7 @@ func (s *step) settle(out outcome) {
 	r, j := s.r, s.j
 	keep := *j
 	*j = out.j
-	j.ID, j.State, j.Revision, j.progress = keep.ID, keep.State, keep.Revision, keep.progress
+	j.ID, j.State, j.Revision, j.progress, j.marks = keep.ID, keep.State, keep.Revision, keep.progress, keep.marks
 	j.Owner, j.Lease, j.Call = keep.Owner, keep.Lease, keep.Call
 	switch err := out.err; {
 	case err == nil:
@@ -234,7 +234,7 @@ func (r *runner) saveOutcome(s *step) {
 	j := s.j
 	called := clone(j)
 	called.State, called.Attempt, called.Wait, called.Owner, called.Lease = Called, 0, time.Time{}, "", time.Time{}
-	called.progress = progress{}
+	called.progress, called.settled = progress{}, j.nonce
 	mine := *s
 	mine.j = &called
 	deadline := time.Now().Add(resaveFor)
@@ -287,6 +287,8 @@ func (r *runner) adopt(key string, given Job, late *Job) bool {
 	}
 	from := j.State
 	switch {
+	case j.settled == given.nonce:
+		return true // it was saved after all, and the answer got lost
 	case j.Call == given.Call && j.State == Called:
 		return true // it was found by looking it up
 	case j.Call == given.Call && j.State == Calling && (j.phase != phaseRunning || j.began.Equal(given.began)):
@@ -308,7 +310,7 @@ func (r *runner) adopt(key string, given Job, late *Job) bool {
 		return false // in the middle of something else
 	}
 	j.State, j.Attempt, j.Wait, j.Owner, j.Lease, j.progress = Called, 0, time.Time{}, "", time.Time{}, progress{}
-	j.Updated = r.cfg.Now()
+	j.settled, j.Updated = given.nonce, r.cfg.Now()
 	if err := r.write(ctx, key, &j, e.rev); err != nil {
 		return false
 	}

@@ -21,7 +21,8 @@ const (
 
 const (
 	watchEvery  = time.Second
-	reopenAfter = 3 // unconfirmed writes in a row
+	manyFailed  = 3               // writes in a row are no accident
+	reopenAfter = 5 * time.Second // without one confirmed write; a slow disk is only slow
 )
 
 type health struct {
@@ -30,11 +31,13 @@ type health struct {
 	added       atomic.Int64  // jobs enqueued since then
 	addedBytes  atomic.Uint64
 	unconfirmed atomic.Int64 // writes in a row
+	unreachable atomic.Bool  // the engine does not answer
 
-	mu    sync.Mutex
-	state Health
-	since time.Time
-	last  error
+	mu      sync.Mutex
+	state   Health
+	since   time.Time
+	last    error
+	failing time.Time // since when no write was confirmed
 }
 
 // wrote notes how a write ended.
@@ -46,11 +49,21 @@ func (h *health) wrote(err error, now time.Time) {
 		}
 	case errors.Is(err, ErrFull), errors.Is(err, context.Canceled):
 	default:
-		h.unconfirmed.Add(1)
 		h.mu.Lock()
+		if h.unconfirmed.Add(1) == 1 {
+			h.failing = now
+		}
 		h.last = err
 		h.mu.Unlock()
 	}
+}
+
+// stuck says that the engine has not confirmed anything for so long that it has to be
+// opened again.
+func (h *health) stuck(now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.unconfirmed.Load() >= manyFailed && now.Sub(h.failing) >= reopenAfter
 }
 
 // recordOverhead is about what a record takes beside its content.
@@ -88,7 +101,7 @@ func (s *Store) Healthy() (state Health, since time.Time, last error) {
 	switch {
 	case s.stopping.Load():
 		now = Stopping
-	case h.unconfirmed.Load() >= reopenAfter:
+	case h.unreachable.Load(), h.unconfirmed.Load() >= manyFailed:
 		now = NotDurable
 	case h.full.Load():
 		now = Full
@@ -125,7 +138,7 @@ func (s *Store) look(ctx context.Context) {
 			diskFull = n < s.cfg.MinFree
 		}
 	}
-	if h.unconfirmed.Load() >= reopenAfter && !diskFull {
+	if h.stuck(s.cfg.Now()) && !diskFull {
 		err := s.engine.reopen(ctx)
 		s.log.WarnContext(ctx, "the store did not confirm writes and was opened again", "err", err)
 		if f := s.cfg.Observer.Reopened; f != nil {
@@ -137,7 +150,9 @@ func (s *Store) look(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, watchEvery)
 	defer cancel()
-	if waiting, used, err := s.engine.load(ctx, kindJob); err == nil {
+	waiting, used, err := s.engine.load(ctx, kindJob)
+	h.unreachable.Store(err != nil)
+	if err == nil {
 		h.added.Store(0)
 		h.addedBytes.Store(0)
 		h.used.Store(used)

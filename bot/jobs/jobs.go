@@ -71,6 +71,7 @@ type Job struct {
 	Outbox []Delivery // what people are told, in this order
 
 	progress
+	marks
 }
 
 // Delivery is one thing that somebody is told.

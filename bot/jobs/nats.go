@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -47,6 +48,7 @@ type natsEngine struct {
 	attempt  time.Duration // of one request
 	ackWait  time.Duration
 
+	written   atomic.Uint64 // the newest revision that this process wrote
 	nc        *nats.Conn
 	js        jetstream.JetStream
 	committer *committer
@@ -156,7 +158,14 @@ func (e *natsEngine) put(ctx context.Context, key string, body []byte, expect ui
 		seconds := max((ttl+time.Second-1)/time.Second, 1)
 		m.Header[jetstream.MsgTTLHeader] = []string{strconv.FormatInt(int64(seconds), 10)}
 	}
-	return e.committer.publish(ctx, m)
+	rev, err := e.committer.publish(ctx, m)
+	for err == nil {
+		seen := e.written.Load()
+		if rev <= seen || e.written.CompareAndSwap(seen, rev) {
+			break
+		}
+	}
+	return rev, err
 }
 
 // pubAck is what the server answers to a publish.
@@ -306,59 +315,101 @@ func (e *natsEngine) listLong(ctx context.Context, filter string, sorted bool, y
 	return nil
 }
 
-// multiLast fetches the records of the subjects in one request.
+// multiLast fetches the records of the subjects, with what this process wrote before. On
+// a cluster any replica may answer, also one that lags behind; then another is asked.
 func (e *natsEngine) multiLast(ctx context.Context, subjects []string) ([]entry, error) {
-	var found []entry
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for {
+		written := e.written.Load()
+		found, upTo, err := e.multiLastOnce(ctx, subjects)
+		if err != nil || e.embedded || upTo >= written {
+			return found, err
+		}
+		if upTo == 0 { // an answer with nothing does not say how old it is; the leader knows
+			stream, err := e.js.Stream(ctx, e.name)
+			if err != nil {
+				return nil, err
+			}
+			nothing := true
+			for _, subject := range subjects {
+				info, err := stream.Info(ctx, jetstream.WithSubjectFilter(subject))
+				if err != nil {
+					return nil, err
+				}
+				nothing = nothing && len(info.State.Subjects) == 0
+			}
+			if nothing {
+				return nil, nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: %w", errUnconfirmed, ctx.Err())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// multiLastOnce also returns up to which revision the answer is good, or 0.
+func (e *natsEngine) multiLastOnce(ctx context.Context, subjects []string) (found []entry, upTo uint64, err error) {
 	var from uint64
 	for {
-		request, err := json.Marshal(map[string]any{"multi_last": subjects, "seq": from})
+		request, err := json.Marshal(map[string]any{"multi_last": subjects, "seq": from, "up_to_seq": upTo})
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		more, last, err := e.multiLastPage(ctx, request, &found)
-		if err != nil || !more {
-			return found, err
+		more, last, good, err := e.multiLastPage(ctx, request, &found)
+		if err != nil {
+			return nil, 0, err
+		}
+		if upTo == 0 {
+			upTo = good
+		}
+		if !more {
+			return found, upTo, nil
 		}
 		from = last + 1
 	}
 }
 
-func (e *natsEngine) multiLastPage(ctx context.Context, request []byte, found *[]entry) (more bool, last uint64, err error) {
+func (e *natsEngine) multiLastPage(ctx context.Context, request []byte, found *[]entry) (more bool, last, upTo uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	inbox := e.nc.NewInbox()
 	sub, err := e.nc.SubscribeSync(inbox)
 	if err != nil {
-		return false, 0, err
+		return false, 0, 0, err
 	}
 	defer func() { _ = sub.Unsubscribe() }()
 	if err := sub.SetPendingLimits(-1, -1); err != nil {
-		return false, 0, err
+		return false, 0, 0, err
 	}
 	if err := e.nc.PublishRequest("$JS.API.DIRECT.GET."+e.name, inbox, request); err != nil {
-		return false, 0, err
+		return false, 0, 0, err
 	}
 	for {
 		m, err := sub.NextMsgWithContext(ctx)
 		if err != nil {
-			return false, 0, fmt.Errorf("%w: %w", errUnconfirmed, err)
+			return false, 0, 0, fmt.Errorf("%w: %w", errUnconfirmed, err)
 		}
 		switch status := m.Header.Get("Status"); status {
 		case "":
 			entry, err := e.entryOf(m)
 			if err != nil {
-				return false, 0, err
+				return false, 0, 0, err
 			}
 			last = entry.rev
 			*found = append(*found, entry)
 		case "204":
-			return m.Header.Get("Nats-Num-Pending") != "0" && last > 0, last, nil
+			upTo, _ = strconv.ParseUint(m.Header.Get("Nats-UpTo-Sequence"), 10, 64)
+			return m.Header.Get("Nats-Num-Pending") != "0" && last > 0, last, upTo, nil
 		case "404":
-			return false, last, nil
+			return false, last, 0, nil
 		case "413":
-			return false, 0, errTooMany
+			return false, 0, 0, errTooMany
 		default:
-			return false, 0, fmt.Errorf("%w: status %s", errUnconfirmed, status)
+			return false, 0, 0, fmt.Errorf("%w: status %s", errUnconfirmed, status)
 		}
 	}
 }
@@ -402,6 +453,11 @@ func (e *natsEngine) consume(ctx context.Context, kind string, handle func(messa
 	if err != nil {
 		return nil, err
 	}
+	// A lost server is noticed after two missing heartbeats; the one in this process is not lost.
+	expiry, beat := 5*time.Second, time.Second
+	if e.embedded {
+		expiry, beat = 30*time.Second, 5*time.Second
+	}
 	var mu sync.Mutex
 	stopped := false
 	consuming, err := consumer.Consume(func(m jetstream.Msg) {
@@ -420,7 +476,7 @@ func (e *natsEngine) consume(ctx context.Context, kind string, handle func(messa
 			// On a cluster the server's clock is another one, and a look is cheap.
 			doubtful: !e.embedded || meta.NumDelivered > 1 || time.Since(meta.Timestamp) > e.ackWait/2,
 		})
-	}, jetstream.PullMaxMessages(128), jetstream.PullExpiry(30*time.Second), jetstream.PullHeartbeat(5*time.Second),
+	}, jetstream.PullMaxMessages(128), jetstream.PullExpiry(expiry), jetstream.PullHeartbeat(beat),
 		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
 			if !errors.Is(err, nats.ErrConnectionClosed) {
 				e.log.Debug("consumer", "consumer", kind, "err", err)

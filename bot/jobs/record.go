@@ -24,6 +24,12 @@ type progress struct {
 	lookedUp time.Time // when looking up began
 }
 
+// marks stay in a job, to know one's own writes again when others have gone on since.
+type marks struct {
+	origin  uint64 // nonce of the write that enqueued it
+	settled uint64 // nonce of the `calling` whose success was saved last
+}
+
 // wireJob is a job as it is stored. What is private is sealed, so that waiting and
 // finished records are dealt with undecrypted.
 type wireJob struct {
@@ -44,6 +50,8 @@ type wireJob struct {
 	Phase    phase  `cbor:"15,keyasint,omitempty" json:"phase,omitempty"`
 	Began    int64  `cbor:"16,keyasint,omitempty" json:"began,omitempty"`
 	LookedUp int64  `cbor:"17,keyasint,omitempty" json:"lookedUp,omitempty"`
+	Origin   uint64 `cbor:"18,keyasint,omitempty" json:"origin,omitempty"`
+	Settled  uint64 `cbor:"19,keyasint,omitempty" json:"settled,omitempty"`
 	Sealed   []byte `cbor:"20,keyasint" json:"sealed"`
 }
 
@@ -101,6 +109,7 @@ func (s *sealer) encodeJob(key string, j *Job) ([]byte, error) {
 		Wait: toUnix(j.Wait), Noticed: j.Noticed, Owner: j.Owner, Lease: toUnix(j.Lease),
 		Created: toUnix(j.Created), Updated: toUnix(j.Updated),
 		Nonce: j.nonce, Phase: j.phase, Began: toUnix(j.began), LookedUp: toUnix(j.lookedUp),
+		Origin: j.origin, Settled: j.settled,
 		Sealed: s.seal(key, plain),
 	})
 }
@@ -121,6 +130,7 @@ func decodeClear(e entry) (Job, []byte, error) {
 		Wait: fromUnix(w.Wait), Noticed: w.Noticed, Owner: w.Owner, Lease: fromUnix(w.Lease),
 		Created: fromUnix(w.Created), Updated: fromUnix(w.Updated), Revision: e.rev,
 		progress: progress{w.Nonce, w.Phase, fromUnix(w.Began), fromUnix(w.LookedUp)},
+		marks:    marks{w.Origin, w.Settled},
 	}, w.Sealed, nil
 }
 

@@ -251,6 +251,9 @@ func (s *Store) enqueue(ctx context.Context, j Job) (Job, error) {
 // [ErrFull] or [ErrNotConfirmed].
 func (s *Store) write(ctx context.Context, key string, j *Job, expect uint64) error {
 	j.nonce = newNonce()
+	if expect == 0 {
+		j.marks = marks{origin: j.nonce}
+	}
 	body, err := s.seal.encodeJob(key, j)
 	if err != nil {
 		return err
@@ -261,7 +264,7 @@ func (s *Store) write(ctx context.Context, key string, j *Job, expect uint64) er
 	}
 	rev, err := s.put(ctx, key, body, expect, ttl, func(e entry) bool {
 		there, _, err := decodeClear(e)
-		return err == nil && there.nonce == j.nonce
+		return err == nil && (there.nonce == j.nonce || there.origin == j.nonce)
 	})
 	if err == nil {
 		j.Revision = rev
@@ -478,7 +481,7 @@ func (s *Store) DeleteDoc(ctx context.Context, rev uint64, key ...string) error 
 
 // Docs returns the documents whose keys begin with the given segments, in the order of
 // their keys, at most limit of them if limit is above zero. On a cluster it may miss what
-// another process wrote within the last moments.
+// another process wrote within the last moments, never what this one did.
 func (s *Store) Docs(ctx context.Context, limit int, prefix ...string) ([]Doc, error) {
 	k := kindDoc
 	if len(prefix) > 0 {

@@ -1,0 +1,18 @@
+//go:build !linux && !darwin && !freebsd
+
+package jobs
+
+import (
+	"errors"
+	"os"
+	"runtime"
+)
+
+// Without a lock two processes would ruin the store, so there is none on this system. A
+// cluster can be used.
+
+func lockDir(string) (*os.File, error) {
+	return nil, errors.New("the embedded store cannot be used on " + runtime.GOOS + ": set NATS_URL")
+}
+
+func freeBytes(string) (uint64, error) { return 0, errors.ErrUnsupported }
