@@ -1,0 +1,157 @@
+package docs_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/commands"
+	"meetbot/meeting"
+)
+
+var update = flag.Bool("update", false, "write the generated documents anew")
+
+func TestTheCommandsPageFollowsFromTheDeclarations(t *testing.T) {
+	const path = "commands.md"
+	want := commandsPage()
+	if *update {
+		require.NoError(t, os.WriteFile(path, []byte(want), 0o644))
+	}
+	got, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Equal(t, want, string(got), "run: go test ./docs -update")
+}
+
+// pageWords are what the page itself says, in each language.
+var pageWords = map[string]map[string]string{
+	"en": {
+		"title":    "English",
+		"type":     "In Slack and in the terminal",
+		"typed":    "In Discord",
+		"typedHow": "Options are typed fields there. `*` marks a required one.",
+		"line":     "what you type", "what": "what it does", "option": "option", "meaning": "meaning", "also": "also",
+		"examples": "Examples",
+		"only":     " (%s only)",
+		"presets":  "Streaming services", "address": "address looks like", "where": "where the key is", "fresh": "new key for each session", "yes": "yes",
+	},
+	"zh-CN": {
+		"title":    "简体中文",
+		"type":     "在 Slack 和终端中",
+		"typed":    "在 Discord 中",
+		"typedHow": "选项在 Discord 中是单独的输入框，带 `*` 的必填。",
+		"line":     "输入", "what": "作用", "option": "选项", "meaning": "含义", "also": "也可写作",
+		"examples": "示例",
+		"only":     "（仅 %s）",
+		"presets":  "直播平台", "address": "推流地址形如", "where": "密钥在哪里", "fresh": "每场直播一个新密钥", "yes": "是",
+	},
+}
+
+// commandsPage renders everything that people can ask, from the declarations alone.
+func commandsPage() string {
+	var b strings.Builder
+	b.WriteString("<!-- Generated: go test ./docs -update -->\n\n# Commands\n")
+	b.WriteString("\n[English](#english) · [简体中文](#简体中文)\n")
+	p := commands.NewParser(commands.ParserConfig{Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec})
+	for _, locale := range commands.Locales {
+		t, words := commands.TextFor(locale), pageWords[locale]
+		fmt.Fprintf(&b, "\n## %s\n\n### %s\n", words["title"], words["type"])
+		for _, command := range []string{"meet", "livepush"} {
+			typedSection(&b, p.Help(t, command), command, words)
+		}
+		presetSection(&b, words, t)
+		fmt.Fprintf(&b, "\n### %s\n\n%s\n", words["typed"], words["typedHow"])
+		for _, c := range commands.TypedDeclarations() {
+			optionsSection(&b, c, words, t)
+		}
+	}
+	return b.String()
+}
+
+// typedSection is a command as people type it: its help, as a page.
+func typedSection(b *strings.Builder, help commands.Reply, command string, words map[string]string) {
+	fmt.Fprintf(b, "\n#### /%s\n\n%s\n", command, help.Text)
+	aliases := map[string][]string{}
+	for _, v := range commands.Declarations() {
+		for _, o := range v.Options {
+			aliases["--"+o.Name] = o.Aliases
+		}
+	}
+	flags := false
+	fmt.Fprintf(b, "\n| %s | %s |\n| --- | --- |\n", words["line"], words["what"])
+	for _, f := range help.Fields {
+		at := strings.Index(f.Name, "--")
+		if at < 0 {
+			fmt.Fprintf(b, "| `%s` | %s |\n", cell(f.Name), cell(f.Value))
+			continue
+		}
+		if !flags {
+			flags = true
+			fmt.Fprintf(b, "\n| %s | %s | %s |\n| --- | --- | --- |\n", words["option"], words["meaning"], words["also"])
+		}
+		name, _, _ := strings.Cut(f.Name[at:], " ")
+		fmt.Fprintf(b, "| `%s` | %s | %s |\n", cell(f.Name), cell(f.Value), cell(strings.Join(aliases[name], ", ")))
+	}
+	fmt.Fprintf(b, "\n%s:\n\n```text\n%s\n```\n", words["examples"], strings.TrimRight(help.Copy, "\n"))
+	verbAliases(b, command, words)
+}
+
+// verbAliases lists the other words for a command's verbs.
+func verbAliases(b *strings.Builder, command string, words map[string]string) {
+	var lines []string
+	for _, v := range commands.Declarations() {
+		if v.Command == command && v.Name != "" && len(v.Aliases) > 0 {
+			lines = append(lines, fmt.Sprintf("`%s`: %s", v.Name, strings.Join(v.Aliases, ", ")))
+		}
+	}
+	fmt.Fprintf(b, "\n%s: %s\n", words["also"], strings.Join(lines, " · "))
+}
+
+// presetSection lists the streaming services that the bot knows.
+func presetSection(b *strings.Builder, words map[string]string, t commands.Text) {
+	fmt.Fprintf(b, "\n#### %s\n\n| --preset | %s | %s | %s |\n| --- | --- | --- | --- |\n", words["presets"], words["address"], words["where"], words["fresh"])
+	for _, p := range commands.Presets() {
+		fresh := ""
+		if p.FreshKey {
+			fresh = words["yes"]
+		}
+		fmt.Fprintf(b, "| `%s` %s | `%s` | %s | %s |\n", p.ID, p.Name(t), cell(p.Example), cell(p.Where(t)), fresh)
+	}
+}
+
+// optionsSection is a command where options are typed, with its sub-commands.
+func optionsSection(b *strings.Builder, c commands.TypedDecl, words map[string]string, t commands.Text) {
+	section := func(name string, d commands.TypedDecl) {
+		fmt.Fprintf(b, "\n#### /%s\n\n%s\n", name, t.TypedDescription(d))
+		if len(d.Options) == 0 {
+			return
+		}
+		fmt.Fprintf(b, "\n| %s | %s |\n| --- | --- |\n", words["option"], words["meaning"])
+		for _, o := range d.Options {
+			mark, only := "", ""
+			if o.Required {
+				mark = "*"
+			}
+			if o.Provider != "" {
+				only = fmt.Sprintf(words["only"], t.T("choice.provider."+string(o.Provider)))
+			}
+			fmt.Fprintf(b, "| `%s`%s | %s%s |\n", t.OptionName(o), mark, cell(t.Option(o)), only)
+		}
+	}
+	if len(c.Subs) == 0 {
+		section(t.TypedName(c.Name, ""), c)
+		return
+	}
+	for _, s := range c.Subs {
+		section(t.TypedName(c.Name, "")+" "+t.TypedName(c.Name, s.Name), s)
+	}
+}
+
+// cell makes a text fit for a table.
+func cell(s string) string {
+	return strings.NewReplacer("|", `\|`, "\n", " ").Replace(s)
+}

@@ -1,0 +1,140 @@
+package docs_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// example is a worked example: files that would be added to the tree, and lines that would
+// go into files that are there.
+type example struct {
+	name string
+	add  map[string]string // path in the tree → file in testdata
+	into []insertion
+	pkg  string
+	run  string // tests of the package that have to pass
+}
+
+type insertion struct{ path, before, lines string }
+
+var examples = []example{
+	{
+		name: "command",
+		add: map[string]string{
+			"bot/commands/number.go":               "command/number.go",
+			"bot/commands/number_test.go":          "command/number_test.go",
+			"bot/commands/texts/number.en.json":    "command/number.en.json",
+			"bot/commands/texts/number.zh-CN.json": "command/number.zh-CN.json",
+		},
+		into: []insertion{
+			{"bot/commands/declare.go", "\t\t{Verb: verbHelp, Command: commandMeet,", "command/declaration.txt"},
+			{"bot/commands/handler.go", "\t\tVerbMeetEnd:", "command/handler.txt"},
+		},
+		pkg: "./bot/commands/",
+		run: "^(TestTheNumberIsToldPrivately|TestANumberInATopicIsATopic|TestBothLanguagesSayTheSameThings|TestEveryDeclarationHasItsTexts|TestNoTwoWordsOfACommandAreTheSame)$",
+	},
+	{
+		name: "provider",
+		add:  map[string]string{"meeting/acme/acme.go": "provider/acme.go", "meeting/acme/acme_test.go": "provider/acme_test.go"},
+		pkg:  "./meeting/acme/", run: ".",
+	},
+	{
+		name: "platform",
+		add:  map[string]string{"bot/adapters/acme/acme.go": "platform/acme.go", "bot/adapters/acme/acme_test.go": "platform/acme_test.go"},
+		pkg:  "./bot/adapters/acme/", run: ".",
+	},
+}
+
+// TestTheWorkedExamplesWork lays each example over the tree, as somebody who follows the
+// document would change it, and runs its tests.
+func TestTheWorkedExamplesWork(t *testing.T) {
+	root, err := filepath.Abs("..")
+	require.NoError(t, err)
+	for _, e := range examples {
+		t.Run(e.name, func(t *testing.T) {
+			replace := map[string]string{}
+			for path, file := range e.add {
+				source, err := filepath.Abs(filepath.Join("testdata", file))
+				require.NoError(t, err)
+				replace[filepath.Join(root, path)] = source
+			}
+			for _, in := range e.into {
+				was, err := os.ReadFile(filepath.Join(root, in.path))
+				require.NoError(t, err)
+				lines, err := os.ReadFile(filepath.Join("testdata", in.lines))
+				require.NoError(t, err)
+				require.Equal(t, 1, strings.Count(string(was), in.before), "%s has no place for the example any more", in.path)
+				changed := filepath.Join(t.TempDir(), filepath.Base(in.path))
+				require.NoError(t, os.WriteFile(changed, []byte(strings.Replace(string(was), in.before, string(lines)+in.before, 1)), 0o600))
+				replace[filepath.Join(root, in.path)] = changed
+			}
+			overlay, err := json.Marshal(map[string]any{"Replace": replace})
+			require.NoError(t, err)
+			file := filepath.Join(t.TempDir(), "overlay.json")
+			require.NoError(t, os.WriteFile(file, overlay, 0o600))
+			// Built and run apart: `go test` would enter the package's directory, which need not exist.
+			program := filepath.Join(t.TempDir(), "example.test")
+			build := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-overlay", file, "-o", program, e.pkg)
+			build.Dir = root
+			out, err := build.CombinedOutput()
+			require.NoError(t, err, string(out))
+			cmd := exec.CommandContext(t.Context(), program, "-test.run", e.run, "-test.v", "-test.timeout", "1m")
+			cmd.Dir = t.TempDir()
+			out, err = cmd.CombinedOutput()
+			require.NoError(t, err, string(out))
+			assert.NotContains(t, string(out), "no tests to run")
+			for _, name := range regexp.MustCompile(`Test\w+`).FindAllString(e.run, -1) {
+				assert.Contains(t, string(out), "--- PASS: "+name, "the document names a test that is gone")
+			}
+		})
+	}
+}
+
+// included is a file that a document shows, between two marks.
+var included = regexp.MustCompile("(?s)<!-- include: ([a-z0-9/._A-Z-]+) -->\n.*?<!-- end -->")
+
+// TestTheDocumentsShowTheExamplesAsTheyAre compares every included file with the document.
+func TestTheDocumentsShowTheExamplesAsTheyAre(t *testing.T) {
+	shown := map[string]bool{}
+	for _, path := range markdown(t) {
+		was, err := os.ReadFile(path)
+		require.NoError(t, err)
+		is := included.ReplaceAllStringFunc(string(was), func(block string) string {
+			name := included.FindStringSubmatch(block)[1]
+			shown[name] = true
+			content, err := os.ReadFile(filepath.FromSlash("testdata/" + name))
+			require.NoError(t, err)
+			lang := map[string]string{".go": "go", ".txt": "go", ".json": "json"}[filepath.Ext(name)]
+			return "<!-- include: " + name + " -->\n```" + lang + "\n" + strings.TrimRight(string(content), "\n") + "\n```\n<!-- end -->"
+		})
+		if *update {
+			require.NoError(t, os.WriteFile(path, []byte(is), 0o644))
+			continue
+		}
+		assert.Equal(t, is, string(was), "%s shows another version; run: go test ./docs -update", path)
+	}
+	for _, e := range examples {
+		for _, file := range e.add {
+			assert.True(t, shown[file] || strings.HasSuffix(file, "_test.go"), "no document shows %s", file)
+		}
+		for _, in := range e.into {
+			assert.True(t, shown[in.lines], "no document shows %s", in.lines)
+		}
+	}
+}
+
+func markdown(t *testing.T) []string {
+	t.Helper()
+	paths, err := filepath.Glob("*.md")
+	require.NoError(t, err)
+	require.NotEmpty(t, paths)
+	return paths
+}

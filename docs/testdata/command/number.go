@@ -1,0 +1,26 @@
+package commands
+
+import (
+	"context"
+
+	"meetbot/bot/jobs"
+)
+
+// VerbMeetNumber tells a meeting's number and nothing else, to be read out on the phone.
+const VerbMeetNumber Verb = "meet number"
+
+// numberNext changes nothing, so there is no call: it answers and is done. It may be asked
+// twice, after a crash.
+func (r *run) numberNext(ctx context.Context) (jobs.Next, error) {
+	t, f, err := r.resolve(ctx, want{}) // finds the meeting, and checks whose it is
+	if f != nil || err != nil {
+		return r.refuseOr(f, err)
+	}
+	number := t.ref.ID
+	if t.reg != nil {
+		number = t.reg.Meeting.Code
+	}
+	r.job.Outcome = "shown"
+	r.tell(Reply{Title: r.t.T("number.title"), Text: showCode(number)})
+	return jobs.Deliver(), nil
+}

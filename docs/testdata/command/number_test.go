@@ -1,0 +1,24 @@
+package commands
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestTheNumberIsToldPrivately(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		made := w.say(ada, channel, "/meet 周会")
+		posts := w.say(ada, channel, "/meet number")
+		require.Equal(t, []Slot{SlotPrivate}, slots(posts))
+		assert.Contains(t, find(t, made, SlotRoot).Reply.Links[0].URL, "1591620801")
+		assert.Equal(t, "159-162-0801", posts[0].Reply.Text)
+	})
+}
+
+func TestANumberInATopicIsATopic(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		assert.Equal(t, "number of the day", w.say(ada, channel, "/meet number of the day")[0].Reply.Title)
+	})
+}
