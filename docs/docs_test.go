@@ -1,0 +1,163 @@
+package docs_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/config"
+)
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(b)
+}
+
+var (
+	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	heading = regexp.MustCompile(`(?m)^#+ (.+)$`)
+	fenced  = regexp.MustCompile("(?s)```.*?```")
+)
+
+// anchor is the fragment that a heading is reached by.
+func anchor(title string) string {
+	var b strings.Builder
+	for _, r := range strings.ToLower(title) {
+		switch {
+		case r == ' ':
+			b.WriteRune('-')
+		case r == '-' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r):
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func TestLinksLeadSomewhere(t *testing.T) {
+	for _, path := range append(markdown(t), "../README.md") {
+		text := fenced.ReplaceAllString(read(t, path), "")
+		for _, m := range link.FindAllStringSubmatch(text, -1) {
+			if strings.Contains(m[1], "://") || strings.HasPrefix(m[1], "mailto:") {
+				continue
+			}
+			file, fragment, _ := strings.Cut(m[1], "#")
+			target := path
+			if file != "" {
+				target = filepath.Join(filepath.Dir(path), filepath.FromSlash(file))
+			}
+			if _, err := os.Stat(target); !assert.NoError(t, err, "%s links to %s", path, m[1]) || fragment == "" {
+				continue
+			}
+			var anchors []string
+			for _, h := range heading.FindAllStringSubmatch(fenced.ReplaceAllString(read(t, target), ""), -1) {
+				anchors = append(anchors, anchor(strings.Trim(h[1], "`")))
+			}
+			assert.Contains(t, anchors, fragment, "%s links to %s", path, m[1])
+		}
+	}
+}
+
+// others are variables that are somebody else's, or a deploy file's own.
+var others = []string{
+	"SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "NO_COLOR",
+	"MEETBOT_IMAGE", "NATS_IMAGE", "BOT_NKEY", "GO_IMAGE",
+}
+
+// TestVariablesThatAreNamedExist looks through the documents and the files that the bot is
+// deployed with for variables that config does not know.
+func TestVariablesThatAreNamedExist(t *testing.T) {
+	known := map[string]bool{}
+	for _, v := range config.Variables() {
+		known[v.Name] = true
+		if v.Secret {
+			known[v.Name+"_FILE"] = true
+		}
+	}
+	for _, name := range others {
+		known[name] = true
+	}
+	named := 0
+	check := func(path, name string) {
+		named++
+		assert.True(t, known[name], "%s names %s, which config does not know", path, name)
+	}
+	backticked := regexp.MustCompile("`([A-Z][A-Z0-9]*_[A-Z0-9_]+)(?:=[^`]*)?`")
+	for _, path := range append(markdown(t), "../README.md") {
+		for _, m := range backticked.FindAllStringSubmatch(read(t, path), -1) {
+			if m[1] != "NAME_FILE" {
+				check(path, m[1])
+			}
+		}
+	}
+	entry := regexp.MustCompile(`(?m)^\s*(?:- name: )?#?([A-Z][A-Z0-9]*_[A-Z0-9_]+)(?:[:=]|$)`)
+	deployed, err := filepath.Glob("../deploy/kubernetes/*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, deployed)
+	for _, path := range append(deployed, "../deploy/compose.yaml", "../deploy/compose.cluster.yaml", "../deploy/meetbot.env.example") {
+		for _, m := range entry.FindAllStringSubmatch(read(t, path), -1) {
+			check(path, m[1])
+		}
+	}
+	require.Greater(t, named, 100, "the variables were not found")
+}
+
+// section is what stands under a heading, with what is below it.
+func section(t *testing.T, text, title string) string {
+	t.Helper()
+	_, rest, ok := strings.Cut("\n"+text, "\n"+title+"\n")
+	require.True(t, ok, "no heading %q", title)
+	level := title[:strings.Index(title, " ")+1]
+	s, _, _ := strings.Cut(rest, "\n"+level)
+	return s
+}
+
+func TestEverySecretHasItsRotation(t *testing.T) {
+	s := section(t, read(t, "operating.md"), "## Rotate a secret")
+	for _, v := range config.Variables() {
+		assert.True(t, !v.Secret || strings.Contains(s, "`"+v.Name+"`"), "operating.md does not say how to rotate %s", v.Name)
+	}
+}
+
+// TestEveryAlertSaysWhatToDo compares the alert rules with the headings.
+func TestEveryAlertSaysWhatToDo(t *testing.T) {
+	files, err := filepath.Glob("../deploy/alerts/*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	var alerts, explained []string
+	for _, path := range files {
+		for _, m := range regexp.MustCompile(`(?m)^\s*- alert: (\w+)$`).FindAllStringSubmatch(read(t, path), -1) {
+			alerts = append(alerts, m[1])
+		}
+	}
+	for _, m := range regexp.MustCompile(`(?m)^### (\w+)$`).FindAllStringSubmatch(section(t, read(t, "operating.md"), "## Alerts"), -1) {
+		explained = append(explained, m[1])
+	}
+	slices.Sort(alerts)
+	slices.Sort(explained)
+	require.NotEmpty(t, alerts)
+	assert.Equal(t, alerts, explained)
+}
+
+// TestTheBinarysCommandsThatAreNamedExist looks for `bot …` in the documents.
+func TestTheBinarysCommandsThatAreNamedExist(t *testing.T) {
+	known := []string{"-h"}
+	for _, m := range regexp.MustCompile(`(?m)^\t\t\{"(\w+)", "`).FindAllStringSubmatch(read(t, "../cmd/bot/main.go"), -1) {
+		known = append(known, m[1])
+	}
+	require.Greater(t, len(known), 5, "the sub-commands were not found")
+	named := regexp.MustCompile("(?:`|(?m:^)    +(?:\\$ )?|/)bot ([a-z]+|-h)\\b")
+	for _, path := range append(markdown(t), "../README.md") {
+		for _, m := range named.FindAllStringSubmatch(read(t, path), -1) {
+			assert.Contains(t, known, m[1], "%s names `bot %s`", path, m[1])
+		}
+	}
+}
