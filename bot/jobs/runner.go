@@ -128,14 +128,14 @@ func (r *runner) fresh(m message) bool {
 	}
 	e, err := r.engine.get(r.ctx, m.key)
 	switch {
-	case errors.Is(err, ErrNotFound), err == nil && e.rev != m.rev:
+	case err == nil && e.rev == m.rev:
+		return true
+	case err == nil && e.rev > m.rev:
 		m.receipt.ack()
-		return false
-	case err != nil:
-		m.receipt.later(firstBackoff)
-		return false
+	default: // not known, or the replica that answers lags behind the one that delivers
+		m.receipt.later(firstBackoff / 4)
 	}
-	return true
+	return false
 }
 
 // superseded notes that the job's worker saved a newer revision.
