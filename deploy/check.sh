@@ -31,10 +31,10 @@ unexpected=$(cd "$work/image" && find . -type f | sort | grep -vxE './(bot|etc/p
 [ -z "$unexpected" ] || { echo "not expected in the image: $unexpected" >&2; exit 1; }
 if [ "$(id -u)" = 0 ]; then
 	chmod 0755 "$work"
-	inside() { env -i DATA_DIR=/data chroot --userspec=65532:65532 "$work/image" /bot "$@"; }
+	inside() { env -i DATA_DIR=/data "$(command -v chroot)" --userspec=65532:65532 "$work/image" /bot "$@"; }
 elif unshare --user --map-root-user true 2>/dev/null; then
 	# Root of a user namespace is the caller outside of it.
-	inside() { env -i DATA_DIR=/data unshare --user --map-root-user chroot "$work/image" /bot "$@"; }
+	inside() { env -i DATA_DIR=/data "$(command -v unshare)" --user --map-root-user "$(command -v chroot)" "$work/image" /bot "$@"; }
 else
 	echo "skipped: neither root nor user namespaces here, so the image cannot be entered" >&2
 	exit 0
