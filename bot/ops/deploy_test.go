@@ -39,6 +39,7 @@ func known(t *testing.T) map[string][]string {
 	s.Failed("auth.test", "transport")
 	d.Duplicate()
 	d.Rejected()
+	require.NoError(t, m.Handler(handler{}).Call(t.Context(), &jobs.Job{Label: "meet"}))
 	j.Enqueued(0, nil)
 	j.Duplicate("meet")
 	j.Transition("meet", jobs.Accepted, jobs.Calling)

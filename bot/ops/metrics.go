@@ -51,6 +51,7 @@ type Metrics struct {
 	commands    *prometheus.CounterVec
 	commandTime *prometheus.HistogramVec
 	acks        *prometheus.HistogramVec
+	answers     *prometheus.HistogramVec
 	calls       *prometheus.HistogramVec
 	callErrors  *prometheus.CounterVec
 	platform    *prometheus.CounterVec
@@ -87,6 +88,7 @@ func NewMetrics(version string) *Metrics {
 		commands:    counter("commands_total", "Commands that ended, and how.", "platform", "command", "outcome"),
 		commandTime: histogram("command_duration_seconds", "From the moment a command was written down to its last delivery.", commandBuckets, "platform", "command"),
 		acks:        histogram("acknowledge_duration_seconds", "From an event's arrival to its acknowledgement, which platforms wait 3 s for.", ackBuckets, "platform", "kind"),
+		answers:     histogram("answer_duration_seconds", "From the moment a command was written down to its provider's first answer, also one that was looked up later.", commandBuckets, "command"),
 		calls:       histogram("provider_call_duration_seconds", "Until a meeting provider answered, or was given up.", callBuckets, "provider", "call"),
 		callErrors:  counter("provider_errors_total", "Calls to a meeting provider that failed.", "provider", "call", "kind"),
 		platform:    counter("platform_errors_total", "Calls to a chat platform that failed.", "platform", "call", "kind"),
@@ -115,7 +117,7 @@ func NewMetrics(version string) *Metrics {
 	})
 	build.Set(1)
 	m.registry.MustRegister(
-		m.commands, m.commandTime, m.acks, m.calls, m.callErrors, m.platform, m.duplicates, m.rejected, m.waits,
+		m.commands, m.commandTime, m.acks, m.answers, m.calls, m.callErrors, m.platform, m.duplicates, m.rejected, m.waits,
 		m.enqueued, m.transitions, m.started, m.replayed, m.deduplicated, m.lost, m.late, m.timers, m.reopened,
 		build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -185,9 +187,10 @@ func (m *Metrics) Commands() commands.Observer {
 func (m *Metrics) Slack() slack.Observer {
 	const platform = string(commands.Slack)
 	return slack.Observer{
-		Acked:  func(kind string, took time.Duration) { m.acked(platform, kind, took) },
-		Waited: func(d time.Duration) { m.waits.WithLabelValues(platform).Observe(d.Seconds()) },
-		Failed: func(method, kind string) { m.failed(platform, method, kind) },
+		Acked:    func(kind string, took time.Duration) { m.acked(platform, kind, took) },
+		Rejected: func() { m.rejected.WithLabelValues(platform).Inc() },
+		Waited:   func(d time.Duration) { m.waits.WithLabelValues(platform).Observe(d.Seconds()) },
+		Failed:   func(method, kind string) { m.failed(platform, method, kind) },
 	}
 }
 

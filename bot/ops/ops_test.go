@@ -179,6 +179,7 @@ func TestEverythingObservedIsCounted(t *testing.T) {
 	c.Called(meeting.Systec, "create", "", 3*time.Second)
 	c.Called(meeting.Systec, "create", "unavailable", time.Second)
 	s.Acked("command", 80*time.Millisecond)
+	s.Rejected()
 	s.Waited(2 * time.Second)
 	s.Failed("chat.postMessage", "not_in_channel")
 	d.Acked("button", time.Millisecond)
@@ -208,6 +209,7 @@ func TestEverythingObservedIsCounted(t *testing.T) {
 		`meetbot_platform_errors_total{call="POST /channels/{channel_id}/messages",kind="http_403",platform="discord"} 1`,
 		`meetbot_platform_duplicates_total{platform="discord"} 1`,
 		`meetbot_platform_rejected_requests_total{platform="discord"} 1`,
+		`meetbot_platform_rejected_requests_total{platform="slack"} 1`,
 		`meetbot_job_enqueue_duration_seconds_count{result="ok"} 1`,
 		`meetbot_job_enqueue_duration_seconds_count{result="full"} 1`,
 		`meetbot_jobs_deduplicated_total{command="meet"} 1`,
@@ -386,11 +388,34 @@ func TestTheListsKnowWhatTheCommandsSay(t *testing.T) {
 	assert.NotContains(t, scrape(t, m), `"other"`)
 }
 
-type handler struct{ jobs.Handler }
+type handler struct {
+	jobs.Handler
+	called error
+}
 
 func (handler) Deliver(ctx context.Context, _ *jobs.Job) error {
 	slogFrom(ctx).InfoContext(ctx, "posted")
 	return nil
+}
+
+func (h handler) Call(context.Context, *jobs.Job) error      { return h.called }
+func (h handler) Reconcile(context.Context, *jobs.Job) error { return h.called }
+
+func TestTheWaitForAnAnswerIsCounted(t *testing.T) {
+	m := ops.NewMetrics("test")
+	j := &jobs.Job{ID: "j1", Label: "meet", Created: time.Now().Add(-4 * time.Second)}
+	for _, err := range []error{jobs.ErrNotSent, jobs.ErrUnknown} {
+		assert.ErrorIs(t, m.Handler(handler{called: err}).Call(t.Context(), j), err)
+		assert.ErrorIs(t, m.Handler(handler{called: err}).Reconcile(t.Context(), j), err)
+	}
+	assert.NotContains(t, scrape(t, m), "meetbot_answer_duration_seconds_count", "no answer yet")
+	require.NoError(t, m.Handler(handler{}).Call(t.Context(), j))
+	assert.Error(t, m.Handler(handler{called: errors.New("refused")}).Call(t.Context(), j), "a refusal is an answer")
+	require.NoError(t, m.Handler(handler{}).Reconcile(t.Context(), j))
+	require.NoError(t, m.Handler(handler{}).Call(t.Context(), &jobs.Job{Label: "meet", Call: 1}), "the first answer counts")
+	body := scrape(t, m)
+	assert.Contains(t, body, `meetbot_answer_duration_seconds_count{command="meet"} 3`)
+	assert.Contains(t, body, `meetbot_answer_duration_seconds_bucket{command="meet",le="3"} 0`)
 }
 
 type logKey struct{}
@@ -401,7 +426,7 @@ func TestEveryLineOfAStepNamesItsJob(t *testing.T) {
 	var out bytes.Buffer
 	log := slog.New(ops.LogHandler(slog.NewJSONHandler(&out, nil))).With("adapter", "slack")
 	ctx := context.WithValue(t.Context(), logKey{}, log)
-	require.NoError(t, ops.Traced(handler{}).Deliver(ctx, &jobs.Job{ID: "j1"}))
+	require.NoError(t, ops.NewMetrics("test").Handler(handler{}).Deliver(ctx, &jobs.Job{ID: "j1"}))
 	assert.Contains(t, out.String(), `"job":"j1"`)
 	out.Reset()
 	log.InfoContext(ops.WithJob(ctx, "j1"), "said already", "job", "j2")

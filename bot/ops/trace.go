@@ -2,7 +2,9 @@ package ops
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"time"
 
 	"meetbot/bot/jobs"
 )
@@ -18,22 +20,34 @@ func WithJob(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, jobKey{}, id)
 }
 
-// Traced returns h with the job's ID in every context that it is given, so that whatever
-// is logged on the way (an adapter's post, a call to a provider) can be found by it.
-func Traced(h jobs.Handler) jobs.Handler { return traced{h} }
+// Handler returns h with the job's ID in every context that it is given, so that whatever
+// is logged on the way (an adapter's post, a call to a provider) can be found by it. It
+// also counts how long people waited for a provider's answer.
+func (m *Metrics) Handler(h jobs.Handler) jobs.Handler { return traced{h, m} }
 
-type traced struct{ h jobs.Handler }
+type traced struct {
+	h jobs.Handler
+	m *Metrics
+}
 
 func (t traced) Next(ctx context.Context, j *jobs.Job) (jobs.Next, error) {
 	return t.h.Next(WithJob(ctx, j.ID), j)
 }
 
 func (t traced) Call(ctx context.Context, j *jobs.Job) error {
-	return t.h.Call(WithJob(ctx, j.ID), j)
+	err := t.h.Call(WithJob(ctx, j.ID), j)
+	if !errors.Is(err, jobs.ErrNotSent) && !errors.Is(err, jobs.ErrUnknown) && ctx.Err() == nil {
+		t.m.answered(j)
+	}
+	return err
 }
 
 func (t traced) Reconcile(ctx context.Context, j *jobs.Job) error {
-	return t.h.Reconcile(WithJob(ctx, j.ID), j)
+	err := t.h.Reconcile(WithJob(ctx, j.ID), j)
+	if err == nil {
+		t.m.answered(j)
+	}
+	return err
 }
 
 func (t traced) Late(ctx context.Context, j, late *jobs.Job) bool {
@@ -47,6 +61,13 @@ func (t traced) Deliver(ctx context.Context, j *jobs.Job) error {
 func (t traced) Notice(ctx context.Context, j *jobs.Job) { t.h.Notice(WithJob(ctx, j.ID), j) }
 
 func (t traced) Timer(ctx context.Context, timer jobs.Timer) error { return t.h.Timer(ctx, timer) }
+
+// answered counts a provider's first answer to a command.
+func (m *Metrics) answered(j *jobs.Job) {
+	if j.Call == 0 {
+		m.answers.WithLabelValues(command(j.Label)).Observe(time.Since(j.Created).Seconds())
+	}
+}
 
 // LogHandler returns h with the context's job on every line that does not name one.
 func LogHandler(h slog.Handler) slog.Handler { return logHandler{Handler: h} }

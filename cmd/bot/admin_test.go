@@ -71,6 +71,8 @@ func TestOperatorsAskTheRunningBot(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.without("DISCORD_")
+	web := freeAddr(t)
+	w.set("HTTP_ADDR", web, "PUBLIC_URL", "http://"+web)
 	stop := start(t, w.env, io.Discard)
 
 	info, err := os.Stat(filepath.Join(w.env["DATA_DIR"], adminSocket))
@@ -129,6 +131,11 @@ func TestOperatorsAskTheRunningBot(t *testing.T) {
 	d := w.diagnose(t)
 	assert.Empty(t, d.of(faulty))
 	assert.Contains(t, strings.Join(d.of(fine), "\n"), "running bot: slack is running since")
+	assert.Contains(t, strings.Join(d.of(fine), "\n"), "the key-entry page answers under PUBLIC_URL")
+	w.set("PUBLIC_URL", "http://127.0.0.1:1")
+	match(t, "warning", []string{"PUBLIC_URL cannot be reached"}, w.diagnose(t).of(warning))
+	w.slack.Revoke()
+	match(t, "fault", []string{"slack: SLACK_BOT_TOKEN is refused", "slack: SLACK_APP_TOKEN is refused"}, w.diagnose(t).of(faulty))
 
 	require.NoError(t, stop())
 	_, err = os.Stat(filepath.Join(w.env["DATA_DIR"], adminSocket))
@@ -244,16 +251,45 @@ func TestJobsRefusesWhatMakesNoSense(t *testing.T) {
 	assert.Contains(t, help, "It never repeats a call")
 }
 
-// rawAdmin serves a socket with an admin of its own, and returns its directory.
+// rawAdmin serves a socket of its own.
 func rawAdmin(t *testing.T, dir string, a admin) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	g := &group{log: slog.New(slog.DiscardHandler)}
+	g.add("the bot", func(ctx context.Context) error { <-ctx.Done(); return nil })
 	g.addAdmin(dir, a)
-	require.Len(t, g.parts, 1)
+	require.Len(t, g.parts, 2)
 	ended := make(chan error, 1)
 	go func() { ended <- g.run(ctx) }()
 	t.Cleanup(func() { cancel(); assert.NoError(t, <-ended) })
+}
+
+func TestOperatorsCanLookOnWhileTheBotStops(t *testing.T) {
+	t.Parallel()
+	g := &group{log: slog.New(slog.DiscardHandler)}
+	ctx, cancel := context.WithCancel(t.Context())
+	busy := make(chan struct{})
+	g.add("busy", func(ctx context.Context) error { <-ctx.Done(); <-busy; return nil })
+	addr := freeAddr(t)
+	store, err := jobs.OpenMemory(jobs.Config{})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = store.Close() })
+	require.NoError(t, g.addServer(ctx, "OPS_ADDR", addr, ops.Handler(g.health(store, ops.NewMetrics("test"), nil))))
+	g.outlive()
+	ended := make(chan error, 1)
+	go func() { ended <- g.run(ctx) }()
+	require.Eventually(t, func() bool { code, _ := fetch(addr, "/readyz"); return code == http.StatusOK }, 10*time.Second, 5*time.Millisecond)
+	cancel()
+	require.Eventually(t, func() bool {
+		code, _ := fetch(addr, "/readyz")
+		return code == http.StatusServiceUnavailable
+	}, 10*time.Second, 5*time.Millisecond)
+	code, _ := fetch(addr, "/livez")
+	assert.Equal(t, http.StatusOK, code)
+	close(busy)
+	require.NoError(t, <-ended)
+	code, _ = fetch(addr, "/livez")
+	assert.Zero(t, code)
 }
 
 func TestTheSocketIsBounded(t *testing.T) {
@@ -270,7 +306,7 @@ func TestTheSocketIsBounded(t *testing.T) {
 	require.NoError(t, askRunning(t.Context(), dir, question{Op: "health"}, &out))
 	assert.JSONEq(t, `{"ready":true,"parts":null}`, out.String())
 	assert.ErrorContains(t, askRunning(t.Context(), dir, question{Op: "nonesuch"}, io.Discard), "another version")
-	assert.ErrorContains(t, askRunning(t.Context(), dir, question{Op: strings.Repeat("x", maxAdminBody)}, io.Discard), "not a question")
+	assert.Error(t, askRunning(t.Context(), dir, question{Op: strings.Repeat("x", maxAdminBody)}, io.Discard))
 	assert.ErrorIs(t, askRunning(t.Context(), t.TempDir(), question{}, io.Discard), errNotRunning)
 }
 

@@ -6,11 +6,15 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
+	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/keypage"
 	"meetbot/bot/jobs"
 	"meetbot/config"
 )
@@ -221,6 +225,9 @@ func (d *doctor) addresses(ctx context.Context) []finding {
 			all = append(all, noted("OPS_ADDR takes connections from every network: keep them out by other means"))
 		}
 	}
+	if d.running && d.cfg.PublicURL != "" {
+		all = append(all, d.publicURL(ctx))
+	}
 	if d.running || d.cfg.NATS.URL != "" { // then the ports may be the running bot's
 		return all
 	}
@@ -243,6 +250,25 @@ func (d *doctor) addresses(ctx context.Context) []finding {
 		all = append(all, ok("%s is free", t.name))
 	}
 	return all
+}
+
+// publicURL fetches a key-entry page that is none, the way people reach it.
+func (d *doctor) publicURL(ctx context.Context) finding {
+	const fix = "let the reverse proxy forward to HTTP_ADDR; if only this machine cannot reach it, never mind"
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(d.cfg.PublicURL, "/")+keypage.Path+"doctor", nil)
+	if err != nil {
+		return fault("PUBLIC_URL is no address: "+d.text(err), "write it as https://HOST")
+	}
+	resp, err := d.client("PUBLIC_URL").Do(req)
+	if err != nil {
+		return warn("PUBLIC_URL cannot be reached from here: "+d.text(chat.Scrub(err)), fix)
+	}
+	_ = resp.Body.Close() // only its head is looked at
+	// The page forbids to be kept, whatever it has to say.
+	if resp.StatusCode >= 500 || resp.Header.Get("Cache-Control") != "no-store" {
+		return warn(fmt.Sprintf("under PUBLIC_URL something else than the key-entry page answers, with %d", resp.StatusCode), fix)
+	}
+	return ok("the key-entry page answers under PUBLIC_URL")
 }
 
 // proxyVariables are what Go's HTTP client reads, the first that is set counting.

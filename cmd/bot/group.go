@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,11 +28,16 @@ type group struct {
 type part struct {
 	name string
 	run  func(context.Context) error
+	last bool // ends when all others have
 }
 
 func (g *group) add(name string, run func(context.Context) error) {
-	g.parts = append(g.parts, part{name, run})
+	g.parts = append(g.parts, part{name: name, run: run})
 }
+
+// outlive makes the part that was added last end after the others, so that operators can
+// look on while those finish what they have in hand.
+func (g *group) outlive() { g.parts[len(g.parts)-1].last = true }
 
 // refusedAtStart is how long after the start a refused token ends the process. Later, the
 // other parts go on, and readiness tells of the one that does not.
@@ -60,9 +66,21 @@ func (g *group) run(ctx context.Context) error {
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { g.stopping.Store(true) })
 	defer stop()
+	lasting, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
 	errs := make(chan error, len(g.parts))
+	var others sync.WaitGroup
 	for _, p := range g.parts {
+		ctx := ctx
+		if p.last {
+			ctx = lasting
+		} else {
+			others.Add(1)
+		}
 		go func() {
+			if !p.last {
+				defer others.Done()
+			}
 			err := p.run(ctx)
 			if err != nil && (ctx.Err() == nil || !errors.Is(err, ctx.Err())) { // being told to stop is no fault
 				errs <- fmt.Errorf("%s: %w", p.name, err)
@@ -72,6 +90,7 @@ func (g *group) run(ctx context.Context) error {
 			cancel()
 		}()
 	}
+	go func() { others.Wait(); end() }()
 	var all error
 	for range g.parts {
 		all = errors.Join(all, <-errs)

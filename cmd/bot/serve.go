@@ -53,7 +53,7 @@ func runBot(ctx context.Context, p process, cfg config.Config) (err error) {
 		defer remove()
 		cfg.ShutdownGrace = consoleGrace
 		if !cfg.IsSet("LOG_LEVEL") {
-			cfg.LogLevel = "warn"
+			cfg.LogLevel = "error" // the person hears of the rest in the chat
 		}
 	}
 	log := logger(p.stderr, cfg)
@@ -158,7 +158,7 @@ func runBot(ctx context.Context, p process, cfg config.Config) (err error) {
 			web.Handle(keypage.Path, h)
 		}
 	}
-	g.add("jobs", func(ctx context.Context) error { return store.Run(ctx, ops.Traced(bot)) })
+	g.add("jobs", func(ctx context.Context) error { return store.Run(ctx, metrics.Handler(bot)) })
 	if cfg.NeedsHTTP() {
 		if err := g.addServer(ctx, "HTTP_ADDR", cfg.HTTPAddr, web); err != nil {
 			return err
@@ -173,6 +173,7 @@ func runBot(ctx context.Context, p process, cfg config.Config) (err error) {
 		if err := g.addServer(ctx, "OPS_ADDR", cfg.OpsAddr, ops.Handler(health)); err != nil {
 			return err
 		}
+		g.outlive()
 	}
 	if cfg.NATS.URL == "" {
 		g.addAdmin(cfg.DataDir, admin{store, health.Readiness, log})

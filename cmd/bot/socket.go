@@ -119,6 +119,7 @@ func (g *group) addAdmin(dir string, a admin) {
 		}
 		return nil
 	})
+	g.outlive()
 }
 
 // started notes whether anything was written.

@@ -70,6 +70,8 @@ type Observer struct {
 	// Acked: an event of that kind ("command", "action", "form", "mention", "shortcut") was
 	// acknowledged that long after it arrived.
 	Acked func(kind string, took time.Duration)
+	// Rejected: a request to the HTTP endpoints was not Slack's.
+	Rejected func()
 	// Waited: a call was held back by a rate limit.
 	Waited func(d time.Duration)
 	// Failed: Slack refused a call, or could not be reached. The kind is Slack's error code,

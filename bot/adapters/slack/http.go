@@ -91,6 +91,9 @@ func (a *Adapter) signed(f func(r *http.Request, body []byte, arrived time.Time)
 			return
 		}
 		if verify(a.cfg.SigningSecret, r.Header, body, a.now()) != nil {
+			if f := a.cfg.Observe.Rejected; f != nil {
+				f()
+			}
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}

@@ -1,0 +1,43 @@
+package jobs
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestProbeTellsHowManyReplicasAreUpToDate(t *testing.T) {
+	c, err := startCluster(t.TempDir())
+	require.NoError(t, err)
+	defer c.stop()
+	ctx := t.Context()
+	cfg := Config{NATSURL: c.url(), Keys: [][]byte{[]byte(strings.Repeat("k", KeySize))}}
+
+	found, err := ProbeCluster(t.Context(), cfg)
+	require.NoError(t, err)
+	assert.False(t, found.Stored, "a look makes nothing")
+	assert.GreaterOrEqual(t, found.APILevel, MinAPILevel)
+
+	s, err := Open(t.Context(), cfg)
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	require.EventuallyWithT(t, func(t *assert.CollectT) {
+		found, err := ProbeCluster(ctx, cfg)
+		assert.NoError(t, err)
+		assert.Equal(t, Cluster{Version: found.Version, APILevel: found.APILevel, RTT: found.RTT, Stored: true, Replicas: 3, Current: 3, Leader: true}, found)
+	}, 20*time.Second, 50*time.Millisecond)
+
+	c.servers[1].Shutdown()
+	c.servers[1].WaitForShutdown()
+	require.Eventually(t, func() bool {
+		found, err := ProbeCluster(t.Context(), cfg)
+		return err == nil && found.Leader && found.Current == 2
+	}, 30*time.Second, 50*time.Millisecond)
+
+	cfg.Keys = [][]byte{[]byte(strings.Repeat("x", KeySize))}
+	_, err = ProbeCluster(t.Context(), cfg)
+	assert.ErrorIs(t, err, ErrWrongKey)
+}
