@@ -18,6 +18,14 @@ echo "== manifests"
 	go run . compose ../compose*.yaml
 )
 
+echo "== release tools"
+(
+	cd release
+	go mod verify
+	go vet ./...
+	go test ./...
+)
+
 echo "== Dockerfile"
 # A base that may change under its name is not to be built on: no default, and a check.
 if grep -nE '^FROM ' ../Dockerfile | grep -vE 'FROM (scratch|\$\{?GO_IMAGE\}?)( AS [a-z]+)?$'; then
