@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"meetbot/bot/jobs"
+	"meetbot/meeting/sandbox"
+)
+
+// row is what came of the commands of one platform on one engine.
+type row struct {
+	engine, platform string
+	kills            int // lives that ended while one of its commands was under way
+	commands         int
+	acked            int
+	meetings         int // that /meet made
+	told             int // acknowledged commands whose outcome the person was shown
+	unclear          int // of these: "perhaps", since it cannot be known
+	lost             int // acknowledged, and nothing was shown
+	twice            int // meetings too many
+	repeated         int // commands of which the same message was shown twice
+	untrue           int // shown what is not so
+}
+
+// fault is a broken promise, for whoever has to look into it.
+type fault struct {
+	what string
+	c    *command
+}
+
+func (f fault) String() string {
+	return fmt.Sprintf("%s: %s %s %s %s (acknowledged %v)\n  private: %q\n  public: %q", f.what, f.c.world.engine, f.c.scenario.platform, f.c.scenario.name, f.c.id, f.c.acked, f.c.private()[f.c.privately:], f.c.public()[f.c.publicly:])
+}
+
+// told reports whether the person was shown how it ended.
+func (c *command) told() bool { return len(c.private()) > c.privately }
+
+// settle waits until everything that was promised is done.
+func (w *world) settle(ctx context.Context) error {
+	end := time.Now().Add(settleWithin)
+	for time.Now().Before(end) {
+		waiting := 0
+		for _, c := range w.commands {
+			if c.acked && !c.told() {
+				waiting++
+			}
+		}
+		if waiting == 0 {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	// Whether more is to come, nobody knows but the bot.
+	for {
+		if err := w.bot.Stop(); err != nil {
+			return err
+		}
+		open, err := w.unfinished(ctx)
+		switch {
+		case err != nil:
+			return err
+		case len(open) == 0:
+			return nil
+		case time.Now().After(end):
+			return fmt.Errorf("jobs that do not end: %q", open)
+		}
+		if err := w.start(ctx); err != nil {
+			return err
+		}
+		time.Sleep(20 * time.Second)
+	}
+}
+
+// unfinished returns the jobs of a stopped bot's store that have not ended.
+func (w *world) unfinished(ctx context.Context) (open []string, err error) {
+	cfg := jobs.Config{Dir: w.bot.DataDir()}
+	if w.cluster != nil {
+		cfg = jobs.Config{NATSURL: w.cluster.URL(), Keys: [][]byte{make([]byte, jobs.KeySize)}}
+	}
+	s, err := jobs.Open(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	for j, err := range s.List(ctx, true) {
+		if err != nil {
+			return nil, err
+		}
+		open = append(open, j.Label+" "+string(j.State))
+	}
+	return open, nil
+}
+
+// count judges every command by what exists and what was shown.
+func (w *world) count() (rows []*row, faults []fault) {
+	by := map[string]*row{}
+	for _, c := range w.commands {
+		r := by[c.scenario.platform]
+		if r == nil {
+			r = &row{engine: w.engine, platform: c.scenario.platform}
+			by[c.scenario.platform] = r
+			rows = append(rows, r)
+		}
+		r.commands++
+		r.kills += c.kills
+		made := w.rig.Sandbox.Created(c.topic)
+		if c.scenario.makes {
+			r.meetings += made
+		}
+		if made > 1 {
+			r.twice += made - 1
+			faults = append(faults, fault{"created twice", c})
+		}
+		private, public := c.private()[c.privately:], c.public()[c.publicly:]
+		if c.acked {
+			r.acked++
+			if len(private) == 0 {
+				r.lost++
+				faults = append(faults, fault{"lost", c})
+			} else {
+				r.told++
+			}
+		}
+		all := strings.Join(private, "\n")
+		if strings.Contains(all, unclear) || strings.Contains(all, notAsSet) {
+			r.unclear++
+		}
+		if what := c.untrue(all, made); what != "" {
+			r.untrue++
+			faults = append(faults, fault{"untrue: " + what, c})
+		}
+		mostPrivate, mostPublic := c.scenario.private, c.scenario.public
+		if c.scenario.makes && !strings.Contains(all, "is ready") {
+			mostPrivate, mostPublic = 1, 1
+		}
+		if len(private) > mostPrivate || len(public) > mostPublic {
+			r.repeated++
+		}
+	}
+	return rows, faults
+}
+
+// untrue says which words to the person are not so; empty if all are.
+func (c *command) untrue(told string, made int) string {
+	switch {
+	case c.scenario.makes && strings.Contains(told, "is ready") && made != 1:
+		return "told of a meeting that is not there"
+	case c.scenario.makes && strings.Contains(told, refused) && made != 0:
+		return "told that nothing was made"
+	case strings.Contains(told, text.T("end.done")):
+		if m, ok := c.world.rig.Sandbox.Meeting(c.meeting); ok && m.State != sandbox.Ended && m.State != sandbox.Cancelled && m.State != sandbox.Deleted {
+			return "told that it ended"
+		}
+	}
+	if c.meeting == "" {
+		return ""
+	}
+	set, urls := 0, map[string]int{}
+	for _, p := range c.world.rig.Sandbox.Pushes(c.meeting) {
+		urls[p.URL]++
+		if p.Enabled {
+			set++
+		}
+		if urls[p.URL] > 1 {
+			return "an address was set twice"
+		}
+	}
+	for _, good := range []string{"1", "2", "3"} {
+		if strings.Contains(told, text.T("push.title", "Good", good, "All", "3")) && fmt.Sprint(set) < good {
+			return "told of addresses that are not set"
+		}
+	}
+	return ""
+}

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"meetbot/bot/adapters/discord/discordtest"
+	"meetbot/bot/adapters/slack/slacktest"
+	"meetbot/meeting/sandbox"
+)
+
+const (
+	onSlack   = "Slack"
+	onDiscord = "Discord"
+	onConsole = "console"
+
+	embedded  = "embedded"
+	clustered = "three-node cluster"
+)
+
+// scenario is a command that is worth being killed in.
+type scenario struct {
+	name     string
+	platform string
+	// makes says that a meeting comes of it.
+	makes bool
+	// private and public are how many messages there are to the person and to everybody
+	// when nothing goes wrong; the rehearsal counts them.
+	private, public int
+	// prepare does what has to be there before. Nothing is killed meanwhile.
+	prepare func(context.Context, *command) error
+	// act is the command.
+	act func(context.Context, *command) error
+	// slow: its end comes only after the bot has waited for the provider's silence.
+	slow bool
+	// fault is what happens at the provider.
+	fault *sandbox.Fault
+}
+
+func scenarios() []*scenario {
+	drop := func(after bool) *sandbox.Fault {
+		return &sandbox.Fault{Endpoint: sandbox.SystecInstant, Times: 1, Kind: sandbox.Drop, After: after}
+	}
+	return []*scenario{
+		{name: "/meet", platform: onSlack, makes: true, act: slackMeet("systec")},
+		{name: "@bot meet", platform: onSlack, makes: true, act: mentionMeet},
+		{name: "/meet", platform: onDiscord, makes: true, act: discordMeet("systec")},
+		{name: "/livepush to three", platform: onSlack, prepare: slackShow(false), act: slackPush},
+		{name: "/livepush to three", platform: onDiscord, prepare: discordShow, act: discordPush},
+		{name: "/livepush to three, approved", platform: onSlack, prepare: slackShow(true), act: approvedPush},
+		{name: "End", platform: onSlack, prepare: slackShow(false), act: slackEnd},
+		{name: "/meetings end", platform: onDiscord, prepare: discordShow, act: discordEnd},
+		{name: "/meet, refused", platform: onSlack, act: slackLine("/meet", "%s --provider systec --capacity 500")},
+		{name: "/meet, the answer is lost", platform: onSlack, makes: true, act: slackMeet("systec"), slow: true, fault: drop(true)},
+		{name: "/meet, the request is lost", platform: onDiscord, act: discordMeet("systec"), slow: true, fault: drop(false)},
+	}
+}
+
+// slackLine types a line; %s becomes the topic.
+func slackLine(name, text string) func(context.Context, *command) error {
+	return func(ctx context.Context, c *command) error {
+		line := text
+		if strings.Contains(text, "%s") {
+			line = fmt.Sprintf(text, c.topic)
+		}
+		return c.slack(ctx, c.world.rig.Slack.Slash(c.channel, c.user, name, line), 1)
+	}
+}
+
+func slackMeet(provider string) func(context.Context, *command) error {
+	return slackLine("/meet", "%s --provider "+provider)
+}
+
+// Slack repeats an event three times: https://docs.slack.dev/apis/events-api/#retries
+const eventTries = 4
+
+func mentionMeet(ctx context.Context, c *command) error {
+	act, _ := c.world.rig.Slack.Mention(c.channel, "", c.user, fmt.Sprintf("<@%s> meet %s --provider tencent", slacktest.BotUser, c.topic))
+	return c.slack(ctx, act, eventTries)
+}
+
+func (c *command) where() discordtest.Where { return discordtest.InGuild(c.channel) }
+
+func discordMeet(provider string) func(context.Context, *command) error {
+	return func(ctx context.Context, c *command) error {
+		return c.discord(ctx, c.world.rig.Discord.Command(c.user, c.where(), "en-US", "meet",
+			discordtest.Option{Name: "topic", Value: c.topic}, discordtest.Option{Name: "provider", Value: provider}))
+	}
+}
+
+// destinations are where a show goes. Their names belong to one command.
+func (c *command) destinations() []string {
+	return []string{"a" + c.id, "b" + c.id, "c" + c.id}
+}
+
+func (c *command) key(destination string) string { return "canary-stream-key-" + destination }
+
+func ingest(destination string) string {
+	return "rtmp://ingest-" + destination + ".example.com/live"
+}
+
+// slackShow makes a Tencent meeting and saves three destinations.
+func slackShow(protected bool) func(context.Context, *command) error {
+	return func(ctx context.Context, c *command) error {
+		slack := c.world.rig.Slack
+		if err := slackMeet("tencent")(ctx, c); err != nil || !c.acked {
+			return fmt.Errorf("not acknowledged: %s, %w", c.unacked, err)
+		}
+		for _, d := range c.destinations() {
+			line := fmt.Sprintf("save %s --url %s --key %s --override", d, ingest(d), c.key(d))
+			if protected {
+				line += " --protected"
+			}
+			if err := c.slack(ctx, slack.Slash(c.channel, c.user, "/livepush", line), 1); err != nil {
+				return err
+			}
+		}
+		return c.until(ctx, "the show is prepared", func() bool {
+			return c.findMeeting() && len(c.private()) >= 2+3 && len(c.public()) >= 2
+		})
+	}
+}
+
+func discordShow(ctx context.Context, c *command) error {
+	discord := c.world.rig.Discord
+	if err := discordMeet("tencent")(ctx, c); err != nil {
+		return err
+	}
+	for _, d := range c.destinations() {
+		err := c.discord(ctx, discord.Command(c.user, c.where(), "en-US", "destinations save",
+			discordtest.Option{Name: "name", Value: d}, discordtest.Option{Name: "url", Value: ingest(d)},
+			discordtest.Option{Name: "key", Value: c.key(d)}, discordtest.Option{Name: "override", Value: true}))
+		if err != nil {
+			return err
+		}
+	}
+	return c.until(ctx, "the show is prepared", func() bool {
+		return c.findMeeting() && len(c.private()) >= 1+3 && len(c.public()) >= 2
+	})
+}
+
+// findMeeting looks for the meeting that was made for the command.
+func (c *command) findMeeting() bool {
+	for _, m := range c.world.rig.Sandbox.Meetings() {
+		if m.Topic == c.topic {
+			c.meeting, c.code = m.ID, m.Code
+			return true
+		}
+	}
+	return false
+}
+
+func slackPush(ctx context.Context, c *command) error {
+	return slackLine("/livepush", "to "+strings.Join(c.destinations(), ",")+" in "+c.code)(ctx, c)
+}
+
+func discordPush(ctx context.Context, c *command) error {
+	return c.discord(ctx, c.world.rig.Discord.Command(c.user, c.where(), "en-US", "livepush",
+		discordtest.Option{Name: "to", Value: strings.Join(c.destinations(), ",")}, discordtest.Option{Name: "meeting", Value: c.code}))
+}
+
+// approvedPush asks for a protected push, and a second person agrees.
+func approvedPush(ctx context.Context, c *command) error {
+	if err := slackPush(ctx, c); err != nil || !c.acked {
+		return err
+	}
+	button, err := c.button(ctx, "v1:approve:")
+	if err != nil || button == nil {
+		return err
+	}
+	act, err := c.world.rig.Slack.Click(*button, "UAPPROVES", "v1:approve:")
+	if err != nil {
+		return err
+	}
+	if err := c.world.revive(ctx); err != nil {
+		return err
+	}
+	return c.slack(ctx, act, 1)
+}
+
+// button waits for a message of the command's with a button; nil if none comes.
+func (c *command) button(ctx context.Context, value string) (*slacktest.Message, error) {
+	var found *slacktest.Message
+	look := func() bool {
+		for _, m := range c.world.rig.Slack.Messages() {
+			if m.Channel == c.channel && strings.Contains(string(m.Blocks), value) {
+				found = &m
+				return true
+			}
+		}
+		// After a kill it comes once the bot lives again.
+		return c.world.revive(ctx) != nil
+	}
+	_ = c.until(ctx, "a button", look)
+	return found, nil
+}
+
+func slackEnd(ctx context.Context, c *command) error {
+	button, err := c.button(ctx, "v1:endyes:")
+	if err != nil || button == nil {
+		return fmt.Errorf("no End button: %w", err)
+	}
+	act, err := c.world.rig.Slack.Click(*button, c.user, "v1:endyes:")
+	if err != nil {
+		return err
+	}
+	return c.slack(ctx, act, 1)
+}
+
+// discordEnd presses End on the meeting's card, and then the button of the question.
+func discordEnd(ctx context.Context, c *command) error {
+	discord := c.world.rig.Discord
+	for _, m := range discord.In(c.channel) {
+		if id := m.Button("End"); id != "" {
+			return c.discord(ctx, discord.Click(c.user, c.where(), m.ID, strings.Replace(id, ":end:", ":endyes:", 1)))
+		}
+	}
+	return fmt.Errorf("no End button on %v", discord.In(c.channel))
+}
+
+func typeOf(body json.RawMessage) int {
+	var ack discordtest.Ack
+	_ = json.Unmarshal(body, &ack)
+	return ack.Type
+}
+
+// settleWithin bounds waiting for anything that the bot does by itself.
+const settleWithin = 5 * time.Minute
+
+func (c *command) until(ctx context.Context, what string, holds func() bool) error {
+	ctx, cancel := context.WithTimeout(ctx, settleWithin)
+	defer cancel()
+	for !holds() {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s %s %s: %s: %w\nprivate: %q\npublic: %q\n%s", c.world.engine, c.scenario.platform, c.scenario.name, what, ctx.Err(), c.private(), c.public(), c.world.bot.LogTail())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return nil
+}

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"meetbot/bench/internal/rig"
+)
+
+// point is an instant at which the bot is killed.
+type point struct {
+	saved string // right after this was saved
+	// Or at a moment of the nth request of a kind.
+	service, route string
+	nth            int
+	moment         rig.Moment
+	acked          bool // or once the command is acknowledged
+}
+
+func (p point) String() string {
+	switch {
+	case p.acked:
+		return "acknowledged"
+	case p.saved != "":
+		return "saved " + p.saved
+	}
+	return fmt.Sprintf("%s %s #%d %s", p.service, p.route, p.nth, p.moment)
+}
+
+// rehearse carries a scenario out unharmed, and returns every point that it passes.
+func (w *world) rehearse(ctx context.Context, s *scenario) ([]point, error) {
+	c, done, err := w.stage(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	var mu sync.Mutex
+	points := []point{{acked: true}}
+	counts := map[string]int{}
+	if err := os.Remove(w.trace); err != nil && !os.IsNotExist(err) {
+		return nil, err
+	}
+	w.aim(func(r rig.Request) rig.Verdict {
+		if r.Moment == rig.Done && strings.HasSuffix(r.Route, "/threads") {
+			parts := strings.Split(r.Path, "/")
+			c.mark(parts[len(parts)-2])
+		}
+		if !c.mine(r) || r.Moment != rig.Arrived {
+			return rig.Verdict{}
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		counts[r.Service+r.Route]++
+		for _, m := range rig.Moments {
+			points = append(points, point{service: r.Service, route: r.Route, nth: counts[r.Service+r.Route], moment: m})
+		}
+		return rig.Verdict{}
+	})
+	defer w.aim(nil)
+	if err := rig.Arm(w.armed, ""); err != nil {
+		return nil, err
+	}
+	if err := s.act(ctx, c); err != nil {
+		return nil, err
+	}
+	err = c.until(ctx, "the rehearsal ends", func() bool {
+		begun, ended := 0, 0
+		for _, t := range w.traced() {
+			switch {
+			case strings.HasSuffix(t, ": accepted"):
+				begun++
+			case strings.HasSuffix(t, ": awaiting_approval"):
+				begun-- // it will be accepted once more
+			case strings.HasSuffix(t, ": done"), strings.HasSuffix(t, ": undeliverable"):
+				ended++
+			}
+		}
+		return begun > 0 && begun == ended
+	})
+	if err != nil {
+		return nil, err
+	}
+	time.Sleep(100 * time.Millisecond) // what follows from it: a card that is redrawn
+	s.private, s.public = len(c.private())-c.privately, len(c.public())-c.publicly
+	mu.Lock()
+	defer mu.Unlock()
+	seen := map[string]bool{}
+	for _, t := range w.traced() {
+		if !seen[t] {
+			points = append(points, point{saved: t})
+		}
+		seen[t] = true
+	}
+	return points, os.Remove(w.armed)
+}
+
+// stage makes a command and what has to be there before it.
+func (w *world) stage(ctx context.Context, s *scenario) (c *command, done func(), err error) {
+	c, done = w.newCommand(s), func() {}
+	if s.prepare != nil {
+		if err := s.prepare(ctx, c); err != nil {
+			return nil, nil, err
+		}
+		c.acked = false
+		c.mark(c.meeting)
+	}
+	c.privately, c.publicly = len(c.private()), len(c.public())
+	if s.fault != nil {
+		done = w.rig.Sandbox.Fault(*s.fault)
+	}
+	return c, done, nil
+}
+
+// strike carries a scenario out and kills the bot at a point of it. It reports false if
+// the point was not passed.
+func (w *world) strike(ctx context.Context, s *scenario, p point) (hit bool, err error) {
+	c, done, err := w.stage(ctx, s)
+	if err != nil {
+		return false, err
+	}
+	defer done()
+	struck := make(chan struct{})
+	strike := sync.OnceFunc(func() { w.bot.Kill(); close(struck) })
+	if p.saved != "" {
+		if err := rig.Arm(w.armed, p.saved); err != nil {
+			return false, err
+		}
+	} else if !p.acked {
+		var mu sync.Mutex
+		n := 0
+		w.aim(func(r rig.Request) rig.Verdict {
+			if r.Moment == rig.Done && strings.HasSuffix(r.Route, "/threads") {
+				parts := strings.Split(r.Path, "/")
+				c.mark(parts[len(parts)-2])
+			}
+			if r.Service != p.service || r.Route != p.route || r.Moment != p.moment || !c.mine(r) {
+				return rig.Verdict{}
+			}
+			mu.Lock()
+			n++
+			now := n == p.nth
+			mu.Unlock()
+			if now {
+				strike()
+				return rig.Verdict{Cut: true}
+			}
+			return rig.Verdict{}
+		})
+	}
+	if err := s.act(ctx, c); err != nil {
+		return false, err
+	}
+	if p.acked {
+		strike()
+	}
+	limit := 5 * time.Second
+	if s.slow {
+		limit = 90 * time.Second
+	}
+	over := time.After(limit)
+waiting:
+	for {
+		select {
+		case <-struck:
+			hit = true
+			break waiting
+		case <-over:
+			break waiting
+		case <-time.After(2 * time.Millisecond):
+			if _, err := os.Stat(w.armed); p.saved != "" && os.IsNotExist(err) {
+				hit = true
+				break waiting
+			}
+		}
+	}
+	w.aim(nil)
+	_ = os.Remove(w.armed) // gone if it has struck
+	c.kills++
+	// A bot that kills itself needs a moment to be gone.
+	if hit && p.saved != "" {
+		select {
+		case <-w.bot.Ended():
+		case <-time.After(100 * time.Millisecond): // it was started again meanwhile, for what follows
+		}
+	}
+	if hit {
+		w.kills++
+	}
+	return hit, w.revive(ctx)
+}
+
+// volley lets several people ask at once and kills the bot at a random instant.
+func (w *world) volley(ctx context.Context, all []*scenario) error {
+	const people = 6
+	var errs [people]error
+	var wg sync.WaitGroup
+	commands := make([]*command, people)
+	for i := range people {
+		wg.Go(func() { commands[i], _, errs[i] = w.stage(ctx, all[rand.N(len(all))]) })
+	}
+	wg.Wait()
+	if i := slices.IndexFunc(errs[:], func(err error) bool { return err != nil }); i >= 0 {
+		return errs[i]
+	}
+	for i, c := range commands {
+		wg.Go(func() {
+			time.Sleep(rand.N(60 * time.Millisecond))
+			errs[i] = c.scenario.act(ctx, c)
+		})
+	}
+	time.Sleep(rand.N(250 * time.Millisecond))
+	w.bot.Kill()
+	w.kills++
+	for _, c := range commands {
+		c.kills++
+	}
+	if err := w.revive(ctx); err != nil {
+		return err
+	}
+	wg.Wait()
+	if i := slices.IndexFunc(errs[:], func(err error) bool { return err != nil }); i >= 0 {
+		return errs[i]
+	}
+	return nil
+}
