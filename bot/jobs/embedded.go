@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -34,16 +35,21 @@ type storeInfo struct {
 	Check string `json:"check"`
 }
 
+const reopenTimeout = 20 * time.Second
+
 const checkText = "meetbot store"
 
 // embedded is a NATS server in this process, on one directory, without a port.
 type embedded struct {
-	cfg  Config
-	lock *os.File
+	dir, name string
+	maxBytes  uint64
+	log       *slog.Logger
+	lock      *os.File
 
-	mu      sync.RWMutex
+	e atomic.Pointer[natsEngine] // a closed one while the server is opened again
+
+	mu      sync.Mutex
 	server  *server.Server
-	e       *natsEngine
 	readers map[*reader]struct{}
 }
 
@@ -78,7 +84,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		_ = lock.Close()
 		return nil, err
 	}
-	e := &embedded{cfg: cfg, lock: lock, readers: make(map[*reader]struct{})}
+	e := &embedded{dir: cfg.Dir, name: cfg.Name, maxBytes: cfg.MaxBytes, log: cfg.Log, lock: lock, readers: make(map[*reader]struct{})}
 	if err := e.start(ctx); err != nil {
 		return nil, errors.Join(err, e.close())
 	}
@@ -186,16 +192,16 @@ func (b *embedded) start(ctx context.Context) error {
 		DontListen:             true,
 		NoSigs:                 true,
 		JetStream:              true,
-		StoreDir:               b.cfg.Dir,
+		StoreDir:               b.dir,
 		SyncAlways:             true,
 		JetStreamMaxMemory:     64 << 20,
-		JetStreamMaxStore:      int64(b.cfg.MaxBytes) * 2,
+		JetStreamMaxStore:      int64(b.maxBytes) * 2,
 		DisableJetStreamBanner: true,
 	})
 	if err != nil {
 		return fmt.Errorf("embedded NATS: %w", err)
 	}
-	s.SetLoggerV2(&natsLog{b.cfg.Log.With("component", "nats")}, false, false, false)
+	s.SetLoggerV2(&natsLog{b.log.With("component", "nats")}, false, false, false)
 	b.server = s
 	s.Start()
 	if !s.ReadyForConnections(20 * time.Second) {
@@ -205,57 +211,52 @@ func (b *embedded) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("embedded NATS: %w", err)
 	}
-	b.e = &natsEngine{
-		log: b.cfg.Log, name: b.cfg.Name, embedded: true, maxBytes: b.cfg.MaxBytes,
+	e := &natsEngine{
+		log: b.log, name: b.name, embedded: true, maxBytes: b.maxBytes,
 		attempt: 2 * time.Second, ackWait: 10 * time.Second,
 	}
-	if err := b.e.start(ctx, nc); err != nil {
-		return err
+	if err := e.start(ctx, nc); err != nil {
+		return errors.Join(err, e.close())
 	}
 	// What the former process had in its hands is handed out again at once, not after
 	// the time that it had for it.
 	for _, kind := range []string{kindJob, kindTimer} {
-		if err := b.e.reset(ctx, kind); err != nil {
-			return err
+		if err := e.reset(ctx, kind); err != nil {
+			return errors.Join(err, e.close())
 		}
 	}
+	b.e.Store(e)
 	return nil
 }
 
-func (b *embedded) current() *natsEngine {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	return b.e
-}
-
 func (b *embedded) put(ctx context.Context, key string, body []byte, expect uint64, ttl time.Duration) (uint64, error) {
-	return b.current().put(ctx, key, body, expect, ttl)
+	return b.e.Load().put(ctx, key, body, expect, ttl)
 }
 
 func (b *embedded) get(ctx context.Context, key string) (entry, error) {
-	return b.current().get(ctx, key)
+	return b.e.Load().get(ctx, key)
 }
 
 func (b *embedded) list(ctx context.Context, prefix string, sorted bool, yield func(entry) bool) error {
-	return b.current().list(ctx, prefix, sorted, yield)
+	return b.e.Load().list(ctx, prefix, sorted, yield)
 }
 
 func (b *embedded) remove(ctx context.Context, key string, expect uint64) error {
-	return b.current().remove(ctx, key, expect)
+	return b.e.Load().remove(ctx, key, expect)
 }
 
 func (b *embedded) load(ctx context.Context, kind string) (waiting, used uint64, err error) {
-	return b.current().load(ctx, kind)
+	return b.e.Load().load(ctx, kind)
 }
 
 func (b *embedded) exclusive() bool { return true }
 
-func (b *embedded) free() (uint64, error) { return freeBytes(b.cfg.Dir) }
+func (b *embedded) free() (uint64, error) { return freeBytes(b.dir) }
 
 func (b *embedded) consume(ctx context.Context, kind string, handle func(message)) (func(), error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	stop, err := b.e.consume(ctx, kind, handle)
+	stop, err := b.e.Load().consume(ctx, kind, handle)
 	if err != nil {
 		return nil, err
 	}
@@ -273,6 +274,8 @@ func (b *embedded) consume(ctx context.Context, kind string, handle func(message
 // reopen stops the server and starts it again on the same directory: after a full disk
 // it does not recover by itself.
 func (b *embedded) reopen(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, reopenTimeout)
+	defer cancel()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.stop()
@@ -281,7 +284,7 @@ func (b *embedded) reopen(ctx context.Context) error {
 	}
 	var failed error
 	for r := range b.readers {
-		stop, err := b.e.consume(ctx, r.kind, r.handle)
+		stop, err := b.e.Load().consume(ctx, r.kind, r.handle)
 		if err != nil {
 			failed = errors.Join(failed, err)
 			continue
@@ -292,8 +295,8 @@ func (b *embedded) reopen(ctx context.Context) error {
 }
 
 func (b *embedded) stop() {
-	if b.e != nil {
-		_ = b.e.close() // only drops the connection
+	if e := b.e.Load(); e != nil {
+		_ = e.close() // only drops the connection
 	}
 	if b.server != nil {
 		b.server.Shutdown()

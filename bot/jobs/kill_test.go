@@ -100,6 +100,7 @@ func life(dir, kill, wish string) error {
 				if string(j.Data) != "approved" {
 					return Await(time.Now().Add(time.Hour)), nil
 				}
+				at("approved")
 			}
 			return oneCall(j), nil
 		},
@@ -132,9 +133,6 @@ func life(dir, kill, wish string) error {
 			return nil
 		},
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx, h) }()
-
 	// The person's wish arrives, and again in every life, as platforms repeat themselves.
 	j, err := s.Enqueue(ctx, Job{ID: "wish", Label: "test"})
 	if err != nil && !errors.Is(err, ErrDuplicate) {
@@ -144,6 +142,8 @@ func life(dir, kill, wish string) error {
 		happens("acks")
 		at("acknowledged")
 	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx, h) }()
 	for !j.State.Finished() {
 		if wish == wishApproval && j.State == AwaitingApproval {
 			_, err := s.Update(ctx, "wish", func(j *Job) error {
@@ -156,7 +156,6 @@ func life(dir, kill, wish string) error {
 			if err != nil && !errors.Is(err, ErrConflict) {
 				return err
 			}
-			at("approved")
 		}
 		select {
 		case <-done:

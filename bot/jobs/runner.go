@@ -45,12 +45,12 @@ func (s *Store) Run(ctx context.Context, h Handler) error {
 
 	stopJobs, err := s.engine.consume(ctx, kindJob, func(m message) { r.dispatch(ctx, m, r.job) })
 	if err != nil {
-		return fmt.Errorf("take jobs: %w", err)
+		return s.notRunning(ctx, err)
 	}
 	stopTimers, err := s.engine.consume(ctx, kindTimer, func(m message) { r.dispatch(ctx, m, r.timer) })
 	if err != nil {
 		stopJobs()
-		return fmt.Errorf("take timers: %w", err)
+		return s.notRunning(ctx, err)
 	}
 	<-ctx.Done()
 	s.stopping.Store(true)
@@ -71,6 +71,15 @@ func (s *Store) Run(ctx context.Context, h Handler) error {
 		s.log.Warn("steps were still running when their time was up; they are picked up at the next start")
 	}
 	return nil
+}
+
+// notRunning is how Run ends if it could not begin.
+func (s *Store) notRunning(ctx context.Context, err error) error {
+	if ctx.Err() != nil { // it was to end anyway
+		s.stopping.Store(true)
+		return nil
+	}
+	return fmt.Errorf("take jobs: %w", err)
 }
 
 // dispatch waits for a free worker and lets it work. Messages of one job come one after

@@ -51,6 +51,15 @@ type Config struct {
 	Observer Observer
 }
 
+// Format implements [fmt.Formatter], so that neither a key nor a password in NATSURL is
+// printed under any verb.
+func (c Config) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "{Name:%s Dir:%s}", c.Name, c.Dir)
+}
+
+// LogValue implements [slog.LogValuer].
+func (c Config) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
+
 // Observer is told what happens, for metrics. Every function may be nil, and none may
 // wait. Labels are [Job.Label].
 type Observer struct {
@@ -58,7 +67,7 @@ type Observer struct {
 	Duplicate  func(label string)
 	Transition func(label string, from, to State)
 	Started    func(label string, waited time.Duration) // since Created, at the first step
-	Replayed   func(label string, in State)             // a step is begun again that an earlier worker did not end
+	Replayed   func(label string, in State)             // a call is looked up whose maker did not see it end
 	Lost       func(label string)                       // a delivery that reached nobody
 	Late       func(label string)                       // a late success was adopted
 	Timer      func(late time.Duration)
@@ -109,6 +118,9 @@ func withDefaults(cfg Config) Config {
 	return cfg
 }
 
+// maxRecord is the most that a record may take, in bytes. A NATS server takes 1 MiB.
+const maxRecord = 768 << 10
+
 // Store keeps jobs, documents and timers. Its methods may be used side by side.
 type Store struct {
 	cfg      Config
@@ -146,6 +158,7 @@ func newStore(ctx context.Context, cfg Config, e engine) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, e.close())
 	}
+	cfg.Keys = nil // nothing that is printed may hold them
 	s := &Store{
 		cfg: cfg, log: cfg.Log, engine: e, seal: seal,
 		owner: rand.Text(), opened: cfg.Now(), begun: make(map[string]uint64),
@@ -275,6 +288,9 @@ func (s *Store) write(ctx context.Context, key string, j *Job, expect uint64) er
 // put is engine.put until ctx is done. mine knows an own write again.
 func (s *Store) put(ctx context.Context, key string, body []byte, expect uint64, ttl time.Duration, mine func(entry) bool) (uint64, error) {
 	const pause = 25 * time.Millisecond
+	if len(body) > maxRecord {
+		return 0, fmt.Errorf("record %s has %d bytes, more than %d", key, len(body), maxRecord)
+	}
 	unsure := false
 	for {
 		rev, err := s.engine.put(ctx, key, body, expect, ttl)

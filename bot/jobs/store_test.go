@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -37,7 +38,7 @@ func digest(t *testing.T, dir string) string {
 			return err
 		}
 		b, err := os.ReadFile(path)
-		fmt.Fprintf(h, "%s %d\n%s", path, len(b), b)
+		_, _ = fmt.Fprintf(h, "%s %d\n%s", path, len(b), b)
 		return err
 	}))
 	return fmt.Sprintf("%x", h.Sum(nil))
@@ -447,4 +448,33 @@ func TestTenThousandJobsWaitAtStart(t *testing.T) {
 		_, err := s.Enqueue(t.Context(), Job{ID: "room again"})
 		return err == nil || errors.Is(err, ErrDuplicate)
 	}, 10*time.Second, 100*time.Millisecond)
+}
+
+func TestTooLargeRecordIsRefused(t *testing.T) {
+	conform(t, func(t *testing.T, open func(Config) *Store) {
+		s := closing(t, open(Config{}))
+		_, err := s.Enqueue(t.Context(), Job{ID: "x", Data: make([]byte, maxRecord)})
+		require.Error(t, err)
+		assert.NotErrorIs(t, err, ErrNotConfirmed)
+		_, err = s.Enqueue(t.Context(), Job{ID: "x", Data: make([]byte, maxRecord-1024)})
+		require.NoError(t, err)
+	})
+}
+
+func TestConfigAndStoreArePrintedWithoutKeys(t *testing.T) {
+	t.Parallel()
+	const canary = "canary-canary-canary-canary-0123"
+	cfg := Config{Name: "n", NATSURL: "nats://user:" + canary + "@host", Keys: [][]byte{[]byte(canary)}}
+	s, err := OpenMemory(cfg)
+	require.NoError(t, err)
+	closing(t, s)
+	var out bytes.Buffer
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
+		_, _ = fmt.Fprintf(&out, verb+verb+verb, cfg, &cfg, struct{ C Config }{cfg})
+	}
+	slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "cfg", cfg)
+	_, _ = fmt.Fprintf(&out, "%+v %#v", s.seal, s.cfg.Keys)
+	assert.NotContains(t, out.String(), canary)
+	assert.NotContains(t, out.String(), fmt.Sprintf("%x", canary))
+	assert.NotContains(t, out.String(), fmt.Sprint([]byte(canary)))
 }
