@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -27,6 +28,7 @@ type event struct {
 	trigger string         // opens a form, for three seconds
 	view    *slackapi.View // a form that was sent
 	hook    string         // the response_url
+	lone    bool           // nobody has replied yet to the message whose thread is the place
 }
 
 // origin is how to answer a request later. It is stored encrypted.
@@ -34,10 +36,12 @@ type origin struct {
 	Hook string    `json:"hook,omitempty"` // the response_url
 	User string    `json:"user,omitempty"` // who sees what is private there
 	At   time.Time `json:"at,omitzero"`    // when it was given
+	// Lone says that the thread of the place is not there yet.
+	Lone bool `json:"lone,omitempty"`
 }
 
 func (o origin) encode() []byte {
-	b, _ := json.Marshal(o) // a string and a time can always be encoded
+	b, _ := json.Marshal(o) // strings and a time can always be encoded
 	return b
 }
 
@@ -105,9 +109,27 @@ func (a *Adapter) command(c slackapi.SlashCommand) (event, error) {
 
 // stamp fills in when it was asked and how to answer.
 func (a *Adapter) stamp(e event, at time.Time) event {
+	if e.hook != "" && !a.isSlacks(e.hook) {
+		a.log.Warn("a response_url that is not Slack's is not used", "kind", e.kind)
+		e.hook = ""
+	}
 	e.req.At = at
-	e.req.Origin = origin{Hook: e.hook, User: e.req.User.ID, At: at}.encode()
+	e.req.Origin = origin{Hook: e.hook, User: e.req.User.ID, At: at, Lone: e.lone}.encode()
 	return e
+}
+
+// isSlacks reports whether a response_url is one of Slack's, or on the host of the
+// configured Web API. Links that only one person may see are sent there.
+func (a *Adapter) isSlacks(raw string) bool {
+	u, err := url.Parse(raw)
+	if err != nil || u.User != nil || u.Host == "" {
+		return false
+	}
+	if u.Scheme == "https" && (u.Host == "hooks.slack.com" || u.Host == "hooks.slack-gov.com") {
+		return true
+	}
+	api, err := url.Parse(a.cfg.APIURL)
+	return err == nil && u.Scheme == api.Scheme && u.Host == api.Host
 }
 
 // interaction turns a pressed button, a sent form or a used shortcut into a request.
@@ -128,7 +150,7 @@ func (a *Adapter) interaction(c slackapi.InteractionCallback) (event, error) {
 			return event{}, errNotForUs
 		}
 		place.Thread = cmp.Or(c.Message.ThreadTimestamp, c.Message.Timestamp)
-		return a.stamp(event{kind: "shortcut", trigger: c.TriggerID, hook: c.ResponseURL, req: commands.Request{
+		return a.stamp(event{kind: "shortcut", trigger: c.TriggerID, hook: c.ResponseURL, lone: c.Message.ThreadTimestamp == "", req: commands.Request{
 			ID: requestID(team, c.TriggerID), User: user, Place: place,
 			Command: meetCommand, About: plain(c.Message.Text),
 		}}, a.now()), nil
@@ -189,7 +211,7 @@ func (a *Adapter) mention(team string, m slackevents.AppMentionEvent) (event, er
 			at = t
 		}
 	}
-	return a.stamp(event{kind: "mention", req: commands.Request{
+	return a.stamp(event{kind: "mention", lone: m.ThreadTimeStamp == "", req: commands.Request{
 		ID:      requestID(team, m.Channel, m.TimeStamp),
 		User:    commands.User{ID: m.User},
 		Place:   commands.Place{Platform: commands.Slack, Team: team, Channel: m.Channel, Thread: cmp.Or(m.ThreadTimeStamp, m.TimeStamp), Kind: kindOf(m.Channel, "")},

@@ -144,7 +144,20 @@ func (a *Adapter) replyPrivately(ctx context.Context, p commands.Post) (commands
 	return r, err
 }
 
+// aside is where the person alone is told something. "Ephemeral messages in threads are
+// only shown if there is already an active thread": until the root is in it, the thread of
+// a message that nobody has replied to is not there.
+// https://docs.slack.dev/reference/methods/chat.postEphemeral
+func aside(p commands.Post) commands.Place {
+	place := p.Place
+	if p.Root == nil && decodeOrigin(p.Origin).Lone {
+		place.Thread = ""
+	}
+	return place
+}
+
 func (a *Adapter) private(ctx context.Context, p commands.Post) (commands.Receipt, error) {
+	p.Place = aside(p)
 	hook := func() (commands.Receipt, error) { return a.throughHook(ctx, p, false) }
 	ephemeral := func() (commands.Receipt, error) { return a.ephemeral(ctx, p, p.Place) }
 	direct := func() (commands.Receipt, error) { return a.direct(ctx, p) }
@@ -176,6 +189,7 @@ func (a *Adapter) private(ctx context.Context, p commands.Post) (commands.Receip
 
 // progress is tried once, and never takes what the answer itself will need.
 func (a *Adapter) progress(ctx context.Context, p commands.Post) (commands.Receipt, error) {
+	p.Place = aside(p)
 	err := errClosed
 	var r commands.Receipt
 	if p.Place.Thread == "" && a.hooks.used(decodeOrigin(p.Origin), a.now()) == 0 {
@@ -365,9 +379,13 @@ func (a *Adapter) throughHook(ctx context.Context, p commands.Post, public bool,
 	}
 	m := render(p.Reply, a.look(p.Slot == commands.SlotRoot, notes...))
 	no := false
-	body, err := json.Marshal(slackapi.WebhookMessage{
+	post := slackapi.WebhookMessage{
 		Text: m.text, Blocks: &slackapi.Blocks{BlockSet: m.blocks}, ResponseType: kind, UnfurlLinks: &no, UnfurlMedia: &no,
-	})
+	}
+	if public { // what is private cannot be in a thread
+		post.ThreadTimestamp = p.Place.Thread
+	}
+	body, err := json.Marshal(post)
 	if err != nil {
 		return commands.Receipt{}, fmt.Errorf("%s: %w", method, err)
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"image/png"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -86,6 +88,69 @@ func TestMentionIsAnsweredInItsThread(t *testing.T) {
 	for i, m := range w.messages(3) {
 		assert.Equal(t, "1.0", m.Thread)
 		assert.Equal(t, i == 2, m.To == "U1")
+	}
+}
+
+// Slack shows an ephemeral message in a thread only if somebody has replied there.
+func TestWhatIsPrivateIsNotPutIntoAThreadThatIsNotThereYet(t *testing.T) {
+	w := newWorld(t)
+	for name, act := range map[string]func() slacktest.Act{
+		"Mention": func() slacktest.Act {
+			act, _ := w.slack.Mention("C1", "", "U1", "<@U0BOT> meet")
+			return act
+		},
+		"Shortcut": func() slacktest.Act { return w.slack.Shortcut("C1", "3.0", "", "U1", "the plan") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := len(w.slack.Messages())
+			r := w.asked(act())
+			w.post(of(r, commands.SlotProgress, commands.Reply{Text: "still at it"}))
+			w.post(of(r, commands.SlotPrivate, commands.Reply{Text: "not allowed"}))
+			root := w.post(of(r, commands.SlotRoot, card))
+			p := of(r, commands.SlotPrivate, startIt)
+			p.Root = &root
+			w.post(p)
+			m := w.messages(before + 4)[before:]
+			for i, want := range []string{"", "", r.Place.Thread, r.Place.Thread} {
+				assert.Equal(t, want, m[i].Thread, i)
+				assert.Equal(t, i != 2, m[i].To == "U1", i)
+			}
+		})
+	}
+}
+
+func TestAShortcutIsAnsweredInItsThreadWhereTheBotIsNotInTheChannel(t *testing.T) {
+	w := newWorld(t)
+	w.slack.Leave("C2")
+	r := w.asked(w.slack.Shortcut("C2", "3.0", "", "U1", "the plan"))
+	root := w.post(of(r, commands.SlotRoot, card))
+	p := of(r, commands.SlotThread, links)
+	p.Root = &root
+	w.post(p)
+	for _, m := range w.messages(2) {
+		assert.True(t, m.Hook)
+		assert.Empty(t, m.To)
+		assert.Equal(t, "3.0", m.Thread)
+	}
+}
+
+func TestAnswersGoToSlackAlone(t *testing.T) {
+	w := newWorld(t)
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("posted elsewhere") }))
+	defer elsewhere.Close()
+	act := w.slack.Slash("C1", "U1", "/meet", "")
+	act.SetResponseURL(elsewhere.URL)
+	w.post(of(w.asked(act), commands.SlotPrivate, startIt))
+	m := w.messages(1)[0]
+	assert.False(t, m.Hook)
+	assert.Equal(t, "U1", m.To)
+	for raw, want := range map[string]bool{
+		"https://hooks.slack.com/commands/T1/1/x": true, "https://hooks.slack-gov.com/actions/T1/1/x": true,
+		w.slack.URL + "/hook/1": true,
+		"":                      false, "http://hooks.slack.com/x": false, "https://hooks.slack.com.evil.example/x": false,
+		"https://hooks.slack.com:8443/x": false, "https://a@hooks.slack.com/x": false, "http://169.254.169.254/latest": false, ":": false,
+	} {
+		assert.Equal(t, want, w.a.isSlacks(raw), raw)
 	}
 }
 

@@ -168,12 +168,19 @@ func (s *Server) Slash(channel, user, command, text string) Act {
 	return Act{slashKind, form, payload}
 }
 
+// SetResponseURL makes a slash command say another response_url than Slack's.
+func (a Act) SetResponseURL(u string) {
+	a.form.Set("response_url", u)
+	a.payload.(map[string]any)["response_url"] = u
+}
+
 // Mention writes a message in which the bot is mentioned. Thread is empty outside of one.
 func (s *Server) Mention(channel, thread, user, text string) (act Act, ts string) {
 	s.change(func() { ts = s.ts() })
 	event := reply{"type": "app_mention", "user": user, "text": text, "ts": ts, "channel": channel, "event_ts": ts}
 	if thread != "" {
 		event["thread_ts"] = thread
+		s.change(func() { s.replied[channel+" "+thread] = true })
 	}
 	return Act{eventKind, nil, reply{
 		"type": "event_callback", "team_id": Team, "api_app_id": "A0APP", "event_id": "Ev" + ts, "event_time": time.Now().Unix(), "event": event,
@@ -186,6 +193,7 @@ func (s *Server) Shortcut(channel, ts, thread, user, text string) Act {
 	message := reply{"type": "message", "user": "U0OTHER", "ts": ts, "text": text}
 	if thread != "" {
 		message["thread_ts"] = thread
+		s.change(func() { s.replied[channel+" "+thread] = true })
 	}
 	return Act{interactiveKind, nil, reply{
 		"type": "message_action", "callback_id": "meet_about", "trigger_id": trigger, "response_url": hookURL, "message_ts": ts,

@@ -108,6 +108,7 @@ type Server struct {
 	uploads  []Upload
 	calls    []Call
 	faults   map[string][]Fault
+	replied  map[string]bool // channel and ts of messages that people have replied to
 	hooks    map[string]*hook
 	triggers map[string]string // trigger_id → user; single use
 	files    map[string]*Upload
@@ -121,7 +122,7 @@ func New(scopes ...string) *Server {
 	s := &Server{
 		changed: make(chan struct{}), scopes: scopes,
 		absent: map[string]bool{}, users: map[string]User{}, groups: map[string][]string{}, faults: map[string][]Fault{},
-		hooks: map[string]*hook{}, triggers: map[string]string{}, files: map[string]*Upload{},
+		replied: map[string]bool{}, hooks: map[string]*hook{}, triggers: map[string]string{}, files: map[string]*Upload{},
 		conns: map[*conn]bool{}, acks: map[string]chan []byte{},
 	}
 	mux := http.NewServeMux()
@@ -421,11 +422,21 @@ func (s *Server) post(method string, form url.Values) reply {
 		if m.To = form.Get("user"); m.To == "" {
 			return refuse("user_not_in_channel")
 		}
-		s.messages = append(s.messages, m)
+		// "Ephemeral messages in threads are only shown if there is already an active thread."
+		if m.Thread == "" || s.activeThread(m.Channel, m.Thread) {
+			s.messages = append(s.messages, m)
+		}
 		return reply{"ok": true, "message_ts": m.TS}
 	}
 	s.messages = append(s.messages, m)
 	return reply{"ok": true, "channel": m.Channel, "ts": m.TS}
+}
+
+// activeThread reports whether somebody has replied to a message.
+func (s *Server) activeThread(channel, ts string) bool {
+	return s.replied[channel+" "+ts] || slices.ContainsFunc(s.messages, func(m Message) bool {
+		return m.Channel == channel && m.Thread == ts && m.To == ""
+	})
 }
 
 func (s *Server) update(form url.Values) reply {
@@ -545,6 +556,7 @@ func (s *Server) serveHook(w http.ResponseWriter, r *http.Request) {
 		Blocks          json.RawMessage `json:"blocks"`
 		ResponseType    string          `json:"response_type"`
 		ReplaceOriginal bool            `json:"replace_original"`
+		Thread          string          `json:"thread_ts"`
 	}
 	if json.Unmarshal(body, &in) != nil {
 		w.WriteHeader(http.StatusBadRequest)
@@ -570,7 +582,9 @@ func (s *Server) serveHook(w http.ResponseWriter, r *http.Request) {
 		}
 		h.uses++
 		m := Message{Channel: h.channel, Hook: true, TS: s.ts(), Text: in.Text, Blocks: in.Blocks}
-		if in.ResponseType != "in_channel" {
+		if in.ResponseType == "in_channel" {
+			m.Thread = in.Thread
+		} else {
 			m.To = h.user
 		}
 		s.messages = append(s.messages, m)
