@@ -102,6 +102,9 @@ func TestVariablesThatAreNamedExist(t *testing.T) {
 	deployed, err := filepath.Glob("../deploy/kubernetes/*.yaml")
 	require.NoError(t, err)
 	require.NotEmpty(t, deployed)
+	for _, m := range regexp.MustCompile(`[= ]([A-Z][A-Z0-9]*_[A-Z0-9_]+)=`).FindAllStringSubmatch(read(t, "../deploy/systemd/meetbot.service"), -1) {
+		check("meetbot.service", m[1])
+	}
 	for _, path := range append(deployed, "../deploy/compose.yaml", "../deploy/compose.cluster.yaml", "../deploy/meetbot.env.example") {
 		for _, m := range entry.FindAllStringSubmatch(read(t, path), -1) {
 			check(path, m[1])
