@@ -123,7 +123,7 @@ func isTerminal(v any) bool {
 func (c *Console) Run(ctx context.Context) error {
 	defer c.input.close()
 	if !c.piped {
-		c.print(c.style.greeting(c.t, c.cfg.Sandbox))
+		c.print(c.style.greeting(c.t, c.width(), c.cfg.Sandbox))
 	}
 	for ctx.Err() == nil {
 		line, err := c.input.line(ctx, prompt)
@@ -149,8 +149,10 @@ func (c *Console) Run(ctx context.Context) error {
 		if c.piped {
 			c.print(c.style.echo(masked(line)))
 		}
-		if masked(line) == line {
+		if hidden := masked(line); hidden == line {
 			c.input.remember(line)
+		} else if err := c.input.cover(c.out, prompt+line, prompt+oneLine(hidden)); err != nil {
+			return fmt.Errorf("write to the console: %w", err)
 		}
 		if err := c.handle(ctx, line); errors.Is(err, errInterrupted) {
 			return nil

@@ -234,6 +234,7 @@ type typed struct {
 	lines   []string
 	prompts []string
 	history []string
+	covers  []string
 }
 
 func (i *typed) line(_ context.Context, prompt string) (string, error) {
@@ -257,6 +258,10 @@ func (i *typed) secret(ctx context.Context, prompt string) (string, error) {
 }
 func (i *typed) remember(line string) { i.history = append(i.history, line) }
 func (i *typed) close()               {}
+func (i *typed) cover(_ io.Writer, _, by string) error {
+	i.covers = append(i.covers, by)
+	return nil
+}
 func (i *typed) above(out io.Writer, text string) error {
 	_, err := io.WriteString(out, text)
 	return err
@@ -306,6 +311,7 @@ func TestATerminalFailsNoRun(t *testing.T) {
 func TestValuesOfForms(t *testing.T) {
 	choice := commands.FormField{Kind: commands.ChoiceField, Choices: []commands.Choice{{Label: "Bilibili", Value: "bili"}, {Label: "抖音", Value: "douyin"}}}
 	yesno := commands.FormField{Kind: commands.BoolField}
+	open := commands.FormField{Kind: commands.ChoiceField, Choices: []commands.Choice{{Label: "Yes", Value: "true"}, {Label: "No", Value: "false"}}}
 	for _, tt := range []struct {
 		field commands.FormField
 		typed string
@@ -315,6 +321,7 @@ func TestValuesOfForms(t *testing.T) {
 		{choice, "2", "douyin", true}, {choice, "BILI", "bili", true}, {choice, "抖音", "douyin", true}, {choice, "", "", true},
 		{choice, "3", "", false}, {choice, "0", "", false}, {choice, "x", "", false},
 		{yesno, "y", "true", true}, {yesno, "", "false", true}, {yesno, "否", "false", true}, {yesno, "maybe", "", false},
+		{open, "Y", "true", true}, {open, "n", "false", true}, {open, "1", "true", true}, {open, "2", "false", true}, {open, "", "", true}, {open, "maybe", "", false},
 		{commands.FormField{}, "as typed", "as typed", true},
 	} {
 		got, ok := valueOf(tt.field, tt.typed)
@@ -323,6 +330,34 @@ func TestValuesOfForms(t *testing.T) {
 	}
 	assert.Equal(t, "2", shown(choice, "douyin"))
 	assert.Equal(t, "n", shown(yesno, ""))
+	assert.Equal(t, "y", shown(open, "true"))
+	assert.Empty(t, shown(open, ""))
+}
+
+func TestAValueCanBeTakenBack(t *testing.T) {
+	bot := &fakeBot{outcome: "set"}
+	in, out, err := atTerminal(t, bot, "/livepush", "too long", "key", "-", "bili")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"› ", "  Name: ", "hidden   Key: ", "  Name [too long]: ", "  Name [too long]: ", "› "}, in.prompts)
+	assert.Contains(t, out, "✘ needed")
+	assert.Contains(t, out, "form bili 3")
+}
+
+func TestALineWithAKeyIsCovered(t *testing.T) {
+	in, _, err := atTerminal(t, &fakeBot{outcome: "set"}, "/livepush --name bili --key canary", "/meet a")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"› /livepush --name bili ••••••"}, in.covers)
+}
+
+func TestRowsOfALine(t *testing.T) {
+	for _, tt := range []struct {
+		line string
+		want int
+	}{
+		{"", 1}, {"123456789", 1}, {"1234567890", 2}, {"12345678901", 2}, {"一二三四", 1}, {"1一二三四五", 2}, {"123456789一二三四五", 3}, {"e\u0301", 1},
+	} {
+		assert.Equal(t, tt.want, rowsOf(tt.line, 10), tt.line)
+	}
 }
 
 func TestCompletion(t *testing.T) {

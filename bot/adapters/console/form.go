@@ -49,10 +49,13 @@ func (c *Console) ask(ctx context.Context, f commands.FormField, fault, value st
 			if err != nil || typed != "" || !f.Required {
 				return strings.TrimSpace(typed), err
 			}
-			c.print(c.style.fault(c.t.T("console.form.required")))
+			c.fault("console.form.required")
 			continue
 		}
 		label := "  " + plain(f.Label)
+		if yesNo(f) {
+			label += " (y/n)"
+		}
 		if value != "" {
 			label += " [" + plain(shown(f, value)) + "]"
 		}
@@ -60,24 +63,39 @@ func (c *Console) ask(ctx context.Context, f commands.FormField, fault, value st
 		if err != nil {
 			return "", err
 		}
-		typed = strings.TrimSpace(typed)
-		if typed == "" {
+		switch typed = strings.TrimSpace(typed); typed {
+		case "":
 			typed = shown(f, value)
+		case "-", "－":
+			typed = ""
 		}
 		v, ok := valueOf(f, typed)
 		switch {
+		case !ok && yesNo(f):
+			c.fault("console.form.yes_no")
 		case !ok:
-			c.print(c.style.fault(c.t.T("console.form.choose")))
+			c.fault("console.form.choose")
 		case v == "" && f.Required:
-			c.print(c.style.fault(c.t.T("console.form.required")))
+			c.fault("console.form.required")
 		default:
 			return v, nil
 		}
 	}
 }
 
+func (c *Console) fault(text string) { c.print(c.style.fault(c.t.T(text), c.width())) }
+
+// yesNo reports whether a field is answered with y or n. A choice of the two may also be
+// left open.
+func yesNo(f commands.FormField) bool {
+	return f.Kind == commands.BoolField || f.Kind == commands.ChoiceField && len(f.Choices) == 2 && f.Choices[0].Value == "true" && f.Choices[1].Value == "false"
+}
+
 // shown is how a value is typed and shown.
 func shown(f commands.FormField, value string) string {
+	if f.Kind == commands.ChoiceField && yesNo(f) {
+		return map[string]string{"true": "y", "false": "n"}[value]
+	}
 	if f.Kind == commands.ChoiceField {
 		if i := slices.IndexFunc(f.Choices, func(c commands.Choice) bool { return c.Value == value }); i >= 0 {
 			return strconv.Itoa(i + 1)
@@ -102,6 +120,9 @@ func valueOf(f commands.FormField, typed string) (string, bool) {
 		if n, err := strconv.Atoi(typed); err == nil && 0 < n && n <= len(f.Choices) {
 			return f.Choices[n-1].Value, true
 		}
+		if yesNo(f) {
+			return valueOf(commands.FormField{Kind: commands.BoolField}, typed)
+		}
 		for _, c := range f.Choices {
 			if strings.EqualFold(typed, c.Value) || strings.EqualFold(typed, c.Label) {
 				return c.Value, true
@@ -110,9 +131,9 @@ func valueOf(f commands.FormField, typed string) (string, bool) {
 		return "", false
 	case commands.BoolField:
 		switch strings.ToLower(typed) {
-		case "y", "yes", "true", "是":
+		case "y", "yes", "true", "1", "是":
 			return "true", true
-		case "", "n", "no", "false", "否":
+		case "", "n", "no", "false", "2", "否":
 			return "false", true
 		}
 		return "", false

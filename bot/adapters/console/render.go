@@ -306,7 +306,7 @@ func (b *block) qr(t commands.Text, text string) {
 }
 
 // greeting is what a person sees first.
-func (s style) greeting(t commands.Text, sandbox bool) string {
+func (s style) greeting(t commands.Text, screen int, sandbox bool) string {
 	var b strings.Builder
 	b.WriteString(s.mark("meetbot", bold+";"+cyan))
 	if sandbox {
@@ -319,10 +319,23 @@ func (s style) greeting(t commands.Text, sandbox bool) string {
 		{"/livepush", "console.try.livepush.what"},
 		{"/meet help", "console.try.help.what"},
 	} {
-		pad := strings.Repeat(" ", max(38-width(try.line), 1))
-		b.WriteString("  " + s.mark(try.line, bold) + pad + s.mark(t.T(try.what), dim) + "\n")
+		const column = 40
+		what := t.T(try.what)
+		b.WriteString("  " + s.mark(try.line, bold))
+		if column+width(what) <= screen {
+			b.WriteString(strings.Repeat(" ", max(column-2-width(try.line), 1)) + s.mark(what, dim) + "\n")
+			continue
+		}
+		b.WriteByte('\n')
+		for _, l := range wrap(what, screen-4) {
+			b.WriteString("    " + s.mark(l, dim) + "\n")
+		}
 	}
-	b.WriteString("\n" + s.mark(t.T("console.leave"), dim) + "\n\n")
+	b.WriteByte('\n')
+	for _, l := range wrap(t.T("console.leave"), screen) {
+		b.WriteString(s.mark(l, dim) + "\n")
+	}
+	b.WriteByte('\n')
 	return b.String()
 }
 
@@ -331,7 +344,17 @@ func (s style) echo(line string) string { return "\n" + prompt + s.mark(oneLine(
 
 func (s style) aside(text string) string { return "\n" + s.mark(text, dim) + "\n" }
 
-func (s style) fault(text string) string { return s.mark("  ✘ "+plain(text), red) + "\n" }
+func (s style) fault(text string, width int) string {
+	var b strings.Builder
+	for i, l := range wrap(plain(text), width-4) {
+		sign := "    "
+		if i == 0 {
+			sign = "  ✘ "
+		}
+		b.WriteString(s.mark(sign+l, red) + "\n")
+	}
+	return b.String()
+}
 
 func (s style) formIntro(t commands.Text, width int, f commands.Form) string {
 	return s.message(t, view{width: width, header: header{kind: private}}, commands.Reply{
@@ -344,7 +367,7 @@ func (s style) field(t commands.Text, width int, f commands.FormField, fault str
 	var b strings.Builder
 	b.WriteByte('\n')
 	if fault != "" {
-		b.WriteString(s.fault(fault))
+		b.WriteString(s.fault(fault, width))
 	}
 	hint := f.Hint
 	if f.Kind == commands.MaskedField {
@@ -358,7 +381,11 @@ func (s style) field(t commands.Text, width int, f commands.FormField, fault str
 			b.WriteString("  " + s.mark(l, dim) + "\n")
 		}
 	}
-	for i, c := range f.Choices {
+	choices := f.Choices
+	if yesNo(f) {
+		choices = nil
+	}
+	for i, c := range choices {
 		fmt.Fprintf(&b, "  %s %s\n", s.mark(fmt.Sprintf("%2d", i+1), cyan), oneLine(c.Label))
 	}
 	return b.String()

@@ -148,7 +148,7 @@ func TestGreetingAndForms(t *testing.T) {
 	for _, locale := range commands.Locales {
 		t.Run(locale, func(t *testing.T) {
 			text := commands.TextFor(locale)
-			out := style{}.greeting(text, true) + style{}.formIntro(text, 80, form)
+			out := style{}.greeting(text, 80, true) + style{}.formIntro(text, 80, form)
 			for _, f := range form.Fields {
 				out += style{}.field(text, 80, f, "")
 			}

@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"syscall"
 
 	"github.com/peterh/liner"
+	"golang.org/x/term"
 )
 
 const prompt = "› "
@@ -23,6 +25,8 @@ type input interface {
 	// secret is line without an echo.
 	secret(ctx context.Context, prompt string) (string, error)
 	remember(line string)
+	// cover replaces a line that was just typed, as far as it can still be seen.
+	cover(out io.Writer, typed, by string) error
 	// above writes text where it does not disturb the line being typed.
 	above(out io.Writer, text string) error
 	close()
@@ -56,6 +60,8 @@ func (p *pipe) secret(ctx context.Context, prompt string) (string, error) { retu
 func (p *pipe) remember(string)                                           {}
 func (p *pipe) close()                                                    {}
 
+func (p *pipe) cover(io.Writer, string, string) error { return nil } // nothing was echoed
+
 func (p *pipe) above(out io.Writer, text string) error {
 	_, err := io.WriteString(out, text)
 	return err
@@ -84,6 +90,7 @@ func within(ctx context.Context, read func() (string, error)) (string, error) {
 // editor edits lines on the process's own terminal.
 type editor struct {
 	state *liner.State
+	dumb  bool // a terminal that cannot move its cursor
 
 	mu     sync.Mutex
 	typing bool   // a line is being typed
@@ -94,9 +101,10 @@ func newEditor(complete liner.WordCompleter) *editor {
 	s := liner.NewLiner()
 	s.SetCtrlCAborts(true)
 	s.SetBeep(false)
+	s.SetMultiLineMode(true) // the other mode shows the wrong part of a long Chinese line
 	s.SetTabCompletionStyle(liner.TabPrints)
 	s.SetWordCompleter(complete)
-	return &editor{state: s}
+	return &editor{state: s, dumb: !liner.TerminalSupported()}
 }
 
 func (e *editor) line(ctx context.Context, prompt string) (string, error) {
@@ -104,7 +112,15 @@ func (e *editor) line(ctx context.Context, prompt string) (string, error) {
 }
 
 func (e *editor) secret(ctx context.Context, prompt string) (string, error) {
-	return e.read(ctx, prompt, func() (string, error) { return e.state.PasswordPrompt(prompt) })
+	return e.read(ctx, prompt, func() (string, error) {
+		if !e.dumb {
+			return e.state.PasswordPrompt(prompt)
+		}
+		fmt.Print(prompt)
+		typed, err := term.ReadPassword(syscall.Stdin)
+		fmt.Println()
+		return string(typed), err
+	})
 }
 
 func (e *editor) read(ctx context.Context, hidden string, read func() (string, error)) (string, error) {
@@ -130,14 +146,45 @@ func (e *editor) remember(line string) { e.state.AppendHistory(line) }
 func (e *editor) above(out io.Writer, text string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.typing {
-		text = "\r\x1b[J" + text + e.hidden
+	switch {
+	case e.typing && e.dumb:
+		text = "\n" + text + "\n" + e.hidden
+	case e.typing:
+		// The editor clears the row above for a line that has two.
+		text = "\r\x1b[J" + text + "\n" + e.hidden
 	}
 	_, err := io.WriteString(out, text)
 	if e.typing && e.hidden == "" && err == nil {
 		err = syscall.Kill(syscall.Getpid(), syscall.SIGWINCH)
 	}
 	return err
+}
+
+// cover goes up over the rows that the line took and writes in its place.
+func (e *editor) cover(out io.Writer, typed, by string) error {
+	if e.dumb {
+		return nil
+	}
+	columns, _, err := term.GetSize(syscall.Stdout)
+	if err != nil || columns <= 0 {
+		return nil // its rows cannot be told
+	}
+	_, err = fmt.Fprintf(out, "\x1b[%dA\r\x1b[J%s\n", rowsOf(typed, columns), by)
+	return err
+}
+
+// rowsOf is how many rows the editor takes for a line: a wide character that does not fit
+// moves to the next row, and a cursor at the very end has a row of its own.
+func rowsOf(line string, columns int) int {
+	used := 0
+	for _, r := range line {
+		w := width(string(r))
+		if w == 2 && used%columns == columns-1 {
+			used++
+		}
+		used += w
+	}
+	return used/columns + 1
 }
 
 func (e *editor) close() { _ = e.state.Close() } // puts the terminal back as it was
