@@ -39,7 +39,7 @@ type Config struct {
 	Retention     time.Duration `split_words:"true" default:"168h" desc:"how long finished commands and meetings are kept" min:"1h"`
 	ShutdownGrace time.Duration `split_words:"true" default:"25s" desc:"how long running calls may take at shutdown" min:"1s"`
 
-	LogLevel  string `split_words:"true" default:"info" desc:"debug, info, warn or error; in the console warn unless set" oneof:"debug info warn error"`
+	LogLevel  string `split_words:"true" default:"info" desc:"debug, info, warn or error; in the console error unless set" oneof:"debug info warn error"`
 	LogFormat string `split_words:"true" desc:"text or json; unset: text on a terminal" oneof:"text json"`
 
 	set map[string]bool
