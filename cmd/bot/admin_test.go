@@ -384,7 +384,7 @@ func TestPolicySaysWhoAndWhy(t *testing.T) {
 	for key, want := range map[string][]string{
 		"meet slack":       {"person U1, everybody in channel C1 <- MEET_ALLOW"},
 		"meet discord":     {"nobody but admins", "replaces the default"},
-		"meet console":     {"everybody", "holds the credentials anyway"},
+		"meet console":     {"whoever sits at it", "holds the credentials anyway"},
 		"livepush slack":   {"members of user group S1"},
 		"livepush discord": {"members with role 7"},
 		"any_here slack":   {"members of user group S1"},
@@ -400,7 +400,7 @@ func TestPolicySaysWhoAndWhy(t *testing.T) {
 	}
 	out, _, err = invoke(t, nil, "policy")
 	require.NoError(t, err)
-	assert.Regexp(t, `(?m)^  slack +every full member .*no guests.*\(MEET_ALLOW is not set`, out)
+	assert.Regexp(t, `(?m)^  slack +full members.*no guests.*\(MEET_ALLOW is not set`, out)
 	assert.Regexp(t, `(?m)^  discord +every member with Manage Server +\(LIVEPUSH_ALLOW is not set`, out)
 	assert.Regexp(t, `(?m)^  slack +nobody +\(ADMINS names nobody here\)`, out)
 }

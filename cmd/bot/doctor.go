@@ -240,6 +240,9 @@ func secretsOf(cfg config.Config) []secret.String {
 
 // variables says what the configuration as a whole amounts to.
 func (d *doctor) variables(context.Context) []finding {
+	if unsendable := d.sendable(); unsendable != nil {
+		return unsendable
+	}
 	if !d.cfg.Chat() {
 		if !d.cfg.Systec.On() && !d.cfg.Tencent.On() {
 			return []finding{noted("nothing is configured: the bot runs in the terminal, against a sandbox")}
@@ -291,8 +294,10 @@ func (d *doctor) askRunning(ctx context.Context) {
 
 func (d *doctor) runningBot(context.Context) []finding {
 	switch {
+	case d.cfg.NATS.URL != "":
+		return nil // nobody owns a cluster's store, so nobody can be asked
 	case !d.running:
-		return []finding{noted("none runs here; its store was opened by the doctor itself if there is one")}
+		return []finding{noted("none runs on this DATA_DIR")}
 	case d.notAsked != nil:
 		return []finding{fault("it does not answer on its admin socket: "+d.text(d.notAsked), "run the doctor as the bot's own user; if it still does not answer, restart the bot")}
 	}

@@ -142,8 +142,8 @@ func (d *doctor) engine(ctx context.Context) []finding {
 	if d.cfg.NATS.URL != "" {
 		return d.cluster(ctx)
 	}
-	if d.running {
-		return nil // the running bot has told
+	if d.running || !d.cfg.Chat() && !d.cfg.IsSet("DATA_DIR") {
+		return nil // the running bot has told; the console's store is temporary
 	}
 	if _, err := os.Stat(filepath.Join(d.cfg.DataDir, storeMark)); err != nil {
 		return []finding{noted("there is no store yet; the bot makes it at its first start")}

@@ -23,7 +23,7 @@ const networkFix = "check the network, and HTTPS_PROXY if there is one"
 // slack asks Slack who the bot is and what it may do.
 func (d *doctor) slack(ctx context.Context) []finding {
 	if !d.cfg.Slack.On() {
-		return d.unsent("slack")
+		return nil
 	}
 	c := d.cfg.Slack
 	a, err := slack.New(slack.Config{
@@ -54,7 +54,7 @@ func (d *doctor) slack(ctx context.Context) []finding {
 		all = append(all, ok("SLACK_APP_TOKEN is accepted: Socket Mode"))
 	}
 	all = append(all, noted("the commands are %s and %s; Slack cannot be asked which ones the app has: compare with bot manifest slack", c.MeetCommand, c.LivepushCommand))
-	if channel, ok := d.sendTo("slack"); ok {
+	if channel, ok := d.sendTo("slack"); ok && d.sendable() == nil {
 		all = append(all, d.roundTrip(ctx, a, commands.Slack, channel)...)
 	}
 	return all
@@ -90,7 +90,7 @@ func (d *doctor) namesGroups() bool {
 // discord asks Discord who the bot is, how it may connect, and what is registered.
 func (d *doctor) discord(ctx context.Context) []finding {
 	if !d.cfg.Discord.On() {
-		return d.unsent("discord")
+		return nil
 	}
 	c := d.cfg.Discord
 	a, err := discord.New(discord.Config{
@@ -138,7 +138,7 @@ func (d *doctor) discord(ctx context.Context) []finding {
 	default:
 		all = append(all, warn("the registered commands are not the declared ones", "start the bot, which registers them"))
 	}
-	if channel, ok := d.sendTo("discord"); ok {
+	if channel, ok := d.sendTo("discord"); ok && d.sendable() == nil {
 		all = append(all, d.roundTrip(ctx, a, commands.Discord, channel)...)
 	}
 	return all
@@ -259,19 +259,25 @@ var _ pinger = (*tencent.Client)(nil)
 // sendTo returns the channel to post to on a platform.
 func (d *doctor) sendTo(platform string) (string, bool) {
 	where, channel, found := strings.Cut(d.send, ":")
-	switch {
-	case d.send == "":
-		return "", false
-	case !found: // only one platform can be meant
-		return d.send, d.cfg.Slack.On() != d.cfg.Discord.On()
+	if !found { // then only one platform is on
+		return d.send, d.send != ""
 	}
 	return channel, where == platform
 }
 
-// unsent says that --send named a platform that is off.
-func (d *doctor) unsent(platform string) []finding {
-	if where, _, found := strings.Cut(d.send, ":"); found && where == platform {
-		return []finding{fault("--send cannot post: it is not configured", "name a channel of a platform that is")}
+// sendable says what is wrong with --send.
+func (d *doctor) sendable() []finding {
+	on := map[string]bool{"slack": d.cfg.Slack.On(), "discord": d.cfg.Discord.On()}
+	where, channel, found := strings.Cut(d.send, ":")
+	switch {
+	case d.send == "":
+		return nil
+	case !on["slack"] && !on["discord"]:
+		return []finding{fault("--send cannot post: no chat platform is configured", "leave it out, or configure one")}
+	case !found && on["slack"] && on["discord"]:
+		return []finding{fault("--send does not say on which platform the channel is", "write slack:C123 or discord:123")}
+	case found && (!on[where] || channel == ""):
+		return []finding{fault("--send cannot post: it names no channel of a platform that is configured", "write slack:C123 or discord:123")}
 	}
 	return nil
 }

@@ -334,7 +334,9 @@ func TestDoctorFindsWhatIsBroken(t *testing.T) {
 		{name: "SendToAPlatformThatIsOff", broken: func(_ *testing.T, w *world) {
 			w.without("DISCORD_")
 			w.args = append(w.args, "--send", "discord:1")
-		}, faults: []string{`discord: --send cannot post: it is not configured`}},
+		}, faults: []string{`variables: --send cannot post: it names no channel of a platform`}},
+		{name: "SendToOneOfTwoPlatforms", broken: func(_ *testing.T, w *world) { w.args = append(w.args, "--send", "C1") },
+			faults: []string{`variables: --send does not say on which platform`}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

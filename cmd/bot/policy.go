@@ -73,35 +73,37 @@ var policyTitles = map[string]string{
 	"start_link": "Sees the start link, which lets its holder act as host",
 }
 
+const fullMembers = "full members; no guests, no bots, nobody of another organisation"
+
 var policyPlaces = []string{"slack", "discord", "console"}
 
 // policyOf says what the configuration amounts to, as the command layer decides.
 func policyOf(cfg config.Config) []policyLine {
 	var lines []policyLine
 	add := func(what, where, who, why string) { lines = append(lines, policyLine{what, where, who, why}) }
-	const holdsAnyway = "whoever sits at the console holds the credentials anyway"
+	const holdsAnyway = "holds the credentials anyway"
 
 	list := func(what, variable string, list config.Principals, defaults map[string]string) {
 		for _, place := range policyPlaces {
 			names, channels := named(list, place)
 			switch {
 			case place == "console":
-				add(what, place, "everybody", holdsAnyway)
+				add(what, place, "whoever sits at it", holdsAnyway)
 			case list == nil:
-				add(what, place, defaults[place], variable+" is not set: the platform's own rights decide")
+				add(what, place, defaults[place], variable+" is not set")
 			case len(names)+len(channels) == 0:
-				add(what, place, "nobody but admins", variable+" is set, which replaces the default, and names nobody here")
+				add(what, place, "nobody but admins", variable+" replaces the default, and names nobody here")
 			default:
 				add(what, place, strings.Join(append(names, channels...), ", "), variable)
 			}
 		}
 	}
 	list("meet", "MEET_ALLOW", cfg.MeetAllow, map[string]string{
-		"slack":   "every full member of the workspace or its organisation; no guests, no other organisations, no bots",
+		"slack":   fullMembers,
 		"discord": "every member with Manage Events",
 	})
 	list("livepush", "LIVEPUSH_ALLOW", cfg.LivepushAllow, map[string]string{
-		"slack":   "every full member of the workspace or its organisation; no guests, no other organisations, no bots",
+		"slack":   fullMembers,
 		"discord": "every member with Manage Server",
 	})
 	for _, place := range policyPlaces[:2] {
@@ -117,7 +119,7 @@ func policyOf(cfg config.Config) []policyLine {
 		names, channels := named(cfg.Admins, place)
 		switch all := append(names, channels...); {
 		case place == "console":
-			add("admin", place, "everybody", holdsAnyway)
+			add("admin", place, "whoever sits at it", holdsAnyway)
 		case len(all) > 0:
 			add("admin", place, strings.Join(all, ", "), "ADMINS")
 		default:
