@@ -4,11 +4,14 @@
 package chat
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"time"
 	"unicode/utf16"
 
@@ -78,6 +81,19 @@ func ReadBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, ErrTooLarge
 	}
 	return b, err
+}
+
+// Contain runs f, and logs a panic in it instead of letting it end the process: an event
+// that cannot be handled is delivered again, and must not take everything else down each
+// time. net/http does the same around its handlers. The panic's value may quote what a
+// person typed and is not logged.
+func Contain(ctx context.Context, log *slog.Logger, what string, f func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			log.ErrorContext(ctx, "panic", "in", what, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+		}
+	}()
+	f()
 }
 
 // Scrub returns err without the URL that net/http puts into it: a webhook's URL is a

@@ -86,6 +86,42 @@ func (p *Pace) forget(now time.Time) {
 	}
 }
 
+// Newest knows which of several calls with one key is the newest: of edits of one message
+// that wait for their turn, the others show what is no longer so. Its zero value is ready.
+type Newest struct {
+	mu sync.Mutex
+	m  map[string]*struct{ last, waiting int }
+}
+
+// Enter counts a call, which reports later whether it is still the newest, and leaves.
+func (n *Newest) Enter(key string) (newest func() bool, leave func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.m == nil {
+		n.m = map[string]*struct{ last, waiting int }{}
+	}
+	if n.m[key] == nil {
+		n.m[key] = new(struct{ last, waiting int })
+	}
+	k := n.m[key]
+	k.last++
+	k.waiting++
+	mine := k.last
+	newest = func() bool {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return k.last == mine
+	}
+	leave = func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if k.waiting--; k.waiting == 0 {
+			delete(n.m, key)
+		}
+	}
+	return newest, leave
+}
+
 type pacedError struct{}
 
 func (pacedError) Error() string { return "rate limited" }

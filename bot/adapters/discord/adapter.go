@@ -30,8 +30,11 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"meetbot/bot/adapters/chat"
 	"meetbot/bot/commands"
+	"meetbot/bot/jobs"
 	"meetbot/config/secret"
 )
 
@@ -114,6 +117,8 @@ type Adapter struct {
 	acks    acks
 	drafts  drafts
 	members memberCache
+	edits   *chat.Pace
+	pending chat.Newest // edits by message
 
 	refused chan struct{} // closed when Discord has refused the bot's token
 	busy    sync.WaitGroup
@@ -165,20 +170,14 @@ func New(cfg Config, bot Bot, log *slog.Logger) (*Adapter, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	if cfg.HTTPClient == nil {
-		cfg.HTTPClient = &http.Client{Timeout: 20 * time.Second}
-	}
-	// The bot's token must not follow a redirect to another host.
-	client := *cfg.HTTPClient
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-
 	a := &Adapter{
 		cfg: cfg, key: key, bot: bot, log: log,
 		pulse: chat.NewPulse(cfg.Now), seen: chat.NewSeen(2*maxAge, maxReplays),
+		edits:   chat.NewPace(editInterval, maxRateWait, cfg.Observe.Waited),
 		refused: make(chan struct{}), slots: make(chan struct{}, maxConcurrent),
 	}
 	a.rest = &rest{
-		base: strings.TrimSuffix(cfg.APIURL, "/") + "/" + apiVersion, token: cfg.BotToken, http: &client, observe: cfg.Observe,
+		base: strings.TrimSuffix(cfg.APIURL, "/") + "/" + apiVersion, token: cfg.BotToken, http: chat.HTTPClient(cfg.HTTPClient), observe: cfg.Observe,
 		limits: newLimiter(cfg.Now, cfg.Observe.Waited, func() {
 			a.pulse.Failed(ErrTokenRefused)
 			a.pulse.Set(chat.Stopped)
@@ -231,21 +230,10 @@ func (a *Adapter) run(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	errs := make(chan error, 1)
-	a.busy.Go(func() {
-		if err := a.keepRegistering(ctx); err != nil {
-			errs <- err
-		}
-	})
-	gateway := make(chan error, 1)
-	go func() { gateway <- a.runGateway(ctx) }()
-	select {
-	case err := <-gateway:
-		return err
-	case err := <-errs: // the token is refused; ctx ends with it
-		<-gateway
-		return err
-	}
+	parts, ctx := errgroup.WithContext(ctx)
+	parts.Go(func() error { return a.keepRegistering(ctx) })
+	parts.Go(func() error { return a.runGateway(ctx) })
+	return parts.Wait()
 }
 
 // keepRegistering registers the commands, again and again while Discord cannot be
@@ -265,25 +253,18 @@ func (a *Adapter) keepRegistering(ctx context.Context) error {
 		}
 		a.pulse.Failed(err)
 		a.log.WarnContext(ctx, "commands not registered", "err", err)
-		if !transient(err) {
+		limited, ok := errors.AsType[*jobs.RetryAfter](err)
+		if !ok && !transient(err) {
 			return nil // the rest works; doctor and this line tell
 		}
-		if !sleep(ctx, pause) {
+		wait := pause
+		if ok {
+			wait = max(wait, limited.After)
+		}
+		if !chat.Sleep(ctx, wait) {
 			return nil
 		}
 		pause = min(2*pause, 5*time.Minute)
-	}
-}
-
-// sleep reports whether the time passed before ctx was done.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
 	}
 }
 

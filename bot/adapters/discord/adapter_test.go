@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -254,6 +255,30 @@ func TestTwoProcessesOnOneTokenDoTheWorkOnce(t *testing.T) {
 	assert.Len(t, w.bot.jobs(), 5)
 }
 
+func TestALimitedAcknowledgementIsSentWhenItMayBe(t *testing.T) {
+	t.Parallel()
+	w := start(t, overGateway)
+	var once sync.Once
+	w.server.Fail(func(c discordtest.Call) (found *discordtest.Fault) {
+		if strings.HasSuffix(c.Route, "/callback") {
+			once.Do(func() { found = &discordtest.Fault{Status: 429, Body: `{"retry_after":0.1}`} })
+		}
+		return found
+	})
+	assert.Equal(t, 5, w.send(meetIn(w, discordtest.InGuild(channel))).Type)
+	assert.Len(t, w.bot.jobs(), 1)
+}
+
+func TestAPanicEndsNoMoreThanItsInteraction(t *testing.T) {
+	t.Parallel()
+	w := start(t, overGateway)
+	w.bot.accept = func(context.Context, commands.Decision) commands.Acceptance { panic("canary-typed") }
+	w.server.Send(meetIn(w, discordtest.InGuild(channel)))
+	w.server.Until("it is logged", func() bool { return strings.Contains(w.log.String(), "panic") })
+	w.bot.accept = nil
+	w.job(meetIn(w, discordtest.InGuild(channel)))
+}
+
 func TestAnAcknowledgementThatIsLostIsSentAgain(t *testing.T) {
 	w := start(t, overGateway)
 	lost := 0
@@ -401,6 +426,14 @@ func TestRateLimits(t *testing.T) {
 		var pause *jobs.RetryAfter
 		require.ErrorAs(t, err, &pause)
 		assert.Empty(t, w.server.Calls())
+		_, err = w.a.getOriginal(t.Context(), origin{ID: "1", Token: "canary-none"})
+		assert.True(t, isCode(err, codeUnknownWebhook), "somebody waits for an answer")
+		for range maxInvalidAtAll - maxInvalid {
+			w.a.rest.limits.countInvalid(w.clock.now())
+		}
+		_, err = w.a.getOriginal(t.Context(), origin{ID: "1", Token: "canary-none"})
+		require.ErrorAs(t, err, &pause)
+		assert.Len(t, w.server.Calls(), 1)
 		w.clock.forward(invalidWindow)
 		_, err = w.a.directChannel(t.Context(), alice)
 		require.NoError(t, err)
@@ -471,6 +504,23 @@ func TestRegistrationOnlyWhereSomethingChanged(t *testing.T) {
 	_, err = w.a.Register(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, 1, w.server.Called("PUT /applications/{application_id}/guilds/{guild_id}/commands"))
+}
+
+func TestRegistrationThatIsLimitedIsMadeLater(t *testing.T) {
+	t.Parallel()
+	w := still(t, overHTTP)
+	var once sync.Once
+	w.server.Fail(func(c discordtest.Call) (found *discordtest.Fault) {
+		if c.Method == http.MethodPut {
+			once.Do(func() { found = &discordtest.Fault{Status: 429, Body: `{"retry_after":0.1}`} })
+		}
+		return found
+	})
+	w.run(overHTTP)
+	w.server.Until("the commands are registered", func() bool {
+		registered, err := w.a.Registered(t.Context())
+		return err == nil && registered
+	})
 }
 
 func TestRegistrationIgnoresWhatDiscordAdds(t *testing.T) {

@@ -321,7 +321,7 @@ func (a *Adapter) decide(ctx context.Context, in *interaction, r commands.Reques
 		if chat.Once(action(r)) {
 			// A second click, or the first one delivered twice; then the other delivery
 			// acknowledges at once, and this one comes too late, as it should.
-			sleep(ctx, time.Second)
+			chat.Sleep(ctx, time.Second)
 			return a.say(ctx, in, commands.Reply{Text: t.T("discord.already")}, "")
 		}
 	}

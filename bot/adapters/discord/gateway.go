@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"meetbot/bot/adapters/chat"
+	"meetbot/bot/jobs"
 )
 
 // Gateway opcodes: https://docs.discord.com/developers/topics/opcodes-and-status-codes#gateway
@@ -104,7 +105,7 @@ func (a *Adapter) gateway(ctx context.Context) (gatewayInfo, error) {
 		}
 		a.pulse.Failed(err)
 		a.log.WarnContext(ctx, "gateway not found", "err", err)
-		if !sleep(ctx, jitter(pause)) {
+		if !chat.Sleep(ctx, jitter(pause)) {
 			return info, ctx.Err()
 		}
 		pause = min(2*pause, time.Minute)
@@ -141,7 +142,7 @@ func (g *identifyGate) wait(ctx context.Context) (string, error) {
 	if g.info.Limit.Remaining <= 0 {
 		pause = max(pause, time.Duration(g.info.Limit.ResetAfter)*time.Millisecond)
 	}
-	if pause > 0 && !sleep(ctx, pause) {
+	if pause > 0 && !chat.Sleep(ctx, pause) {
 		return "", ctx.Err()
 	}
 	g.used = true
@@ -203,7 +204,7 @@ func (s *shard) run(ctx context.Context) error {
 		if errors.Is(err, errInvalid) {
 			pause = max(pause, time.Second)
 		}
-		if !sleep(ctx, jitter(pause)) {
+		if !chat.Sleep(ctx, jitter(pause)) {
 			return nil
 		}
 		pause = min(2*pause, time.Minute)
@@ -330,7 +331,7 @@ func (s *shard) introduce(conn *gatewayConn) error {
 
 func (s *shard) beat(ctx context.Context, conn *gatewayConn, interval time.Duration) {
 	pause := rand.N(interval) // the first one, so that not all clients beat at once
-	for sleep(ctx, pause) {
+	for chat.Sleep(ctx, pause) {
 		if s.heartbeat(conn) != nil {
 			return // the reader sees it too
 		}
@@ -385,9 +386,11 @@ func (a *Adapter) receive(ctx context.Context, data []byte, received time.Time) 
 		defer a.acks.end(in.ID)
 		working, cancel := context.WithDeadline(ctx, received.Add(chat.AckTimeout))
 		defer cancel()
-		if c := a.answer(working, in); c != nil {
-			a.acknowledge(ctx, in, c, received)
-		}
+		chat.Contain(ctx, a.log, "interaction", func() {
+			if c := a.answer(working, in); c != nil {
+				a.acknowledge(ctx, in, c, received)
+			}
+		})
 	})
 }
 
@@ -448,7 +451,12 @@ func (a *Adapter) acknowledge(ctx context.Context, in *interaction, c *callback,
 			a.log.DebugContext(ctx, "acknowledged already", "kind", c.kind)
 			a.cfg.Observe.duplicate()
 			return
-		case !transient(err) || !sleep(ctx, 100*time.Millisecond):
+		}
+		pause, again := 100*time.Millisecond, transient(err)
+		if limited, ok := errors.AsType[*jobs.RetryAfter](err); ok {
+			pause, again = limited.After, true
+		}
+		if !again || !chat.Sleep(ctx, pause) {
 			// If there is a job, its answer goes by the bot's token.
 			a.log.WarnContext(ctx, "interaction not acknowledged", "kind", c.kind, "err", err)
 			return

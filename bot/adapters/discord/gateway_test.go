@@ -120,8 +120,8 @@ func TestStoppingFinishesWhatIsBeingAcknowledged(t *testing.T) {
 	w.server.Until("it is accepted", func() bool { return len(w.bot.jobs()) == 1 })
 	w.cancel()
 	select {
-	case <-w.done:
-		t.Fatal("stopped before the acknowledgement")
+	case err := <-w.done:
+		t.Fatal("stopped before the acknowledgement", err)
 	case <-time.After(50 * time.Millisecond):
 	}
 	close(hold)

@@ -45,10 +45,12 @@ const (
 	ackBefore = 2900 * time.Millisecond
 
 	// https://docs.discord.com/developers/topics/rate-limits
-	globalRate        = 45 // calls a second with the bot's token; Discord's limit is 50
-	maxInvalid        = 5000
+	globalRate        = 45               // calls a second with the bot's token; Discord's limit is 50
+	maxInvalid        = 5000             // then nothing is sent with the bot's token
+	maxInvalidAtAll   = 8000             // nor with interactions' tokens: somebody waits for those
 	invalidWindow     = 10 * time.Minute // Discord bans an address for 10,000 invalid requests in it
 	defaultRetryAfter = 5 * time.Second  // where a 429 does not say
+	editInterval      = time.Second      // ours: between edits of one message; Discord takes five in 5 s for a whole channel
 	maxRateWait       = 3 * time.Second  // longer waits are the job layer's
 
 	// maxAge is how far a signed request's timestamp may be off, either way.

@@ -221,8 +221,8 @@ func (d delivery) withoutImage() delivery {
 // harmless; later the channel is searched for the message first.
 func (d delivery) byBot(ctx context.Context, channel string, m message) (sent, error) {
 	if d.p.Tried && d.p.Key != "" {
-		if s, ok := d.find(ctx, channel); ok {
-			return s, nil
+		if s, err := d.find(ctx, channel); err != nil || s.ID != "" {
+			return s, err
 		}
 	}
 	nonce := d.p.Key
@@ -235,19 +235,24 @@ func (d delivery) byBot(ctx context.Context, channel string, m message) (sent, e
 // maxPages is how much of a busy channel's history is searched, in [maxHistory]s.
 const maxPages = 5
 
-// find looks for our own message from an earlier try. Not being allowed to is no fault:
-// then the nonce is all there is.
-func (d delivery) find(ctx context.Context, channel string) (sent, bool) {
+// find looks for our own message from an earlier try; its ID is empty if it is not there.
+// Not being allowed to look is no fault: then the nonce is all there is. Where Discord does
+// not say, nothing is posted yet.
+func (d delivery) find(ctx context.Context, channel string) (sent, error) {
 	after := snowflakeAt(d.p.Asked.Add(-time.Minute)) // clocks differ
 	for range maxPages {
 		messages, err := d.a.history(ctx, channel, after)
-		if err != nil {
+		switch {
+		case err == nil:
+		case isRetry(err) || transient(err):
+			return sent{}, err
+		default:
 			d.a.log.WarnContext(ctx, "earlier message not looked for", "err", err)
-			return sent{}, false
+			return sent{}, nil
 		}
 		for _, s := range messages {
 			if s.Author.Bot && s.key() == mark(d.p.Key) {
-				return s, true
+				return s, nil
 			}
 			if len(s.ID) > len(after) || len(s.ID) == len(after) && s.ID > after {
 				after = s.ID
@@ -257,7 +262,7 @@ func (d delivery) find(ctx context.Context, channel string) (sent, bool) {
 			break
 		}
 	}
-	return sent{}, false
+	return sent{}, nil
 }
 
 // inThread replies in the root's thread, or beside the root where it has none.
@@ -350,7 +355,8 @@ func (d delivery) direct(ctx context.Context) (commands.Receipt, error) {
 	return commands.Receipt{}, err
 }
 
-// edit replaces a message of ours.
+// edit replaces a message of ours. Of several edits of one message that wait for their
+// turn, only the newest is made: it shows the newest state.
 func (d delivery) edit(ctx context.Context) (commands.Receipt, error) {
 	r := d.p.Edit
 	if r == nil {
@@ -359,6 +365,14 @@ func (d delivery) edit(ctx context.Context) (commands.Receipt, error) {
 	channel := where(r.Place)
 	if r.Place.Thread == r.Message { // the thread was opened from the message, which is above it
 		channel = r.Place.Channel
+	}
+	newest, leave := d.a.pending.Enter(r.Message)
+	defer leave()
+	if err := d.a.edits.Wait(ctx, r.Message); err != nil {
+		return commands.Receipt{}, err
+	}
+	if !newest() {
+		return *r, nil
 	}
 	err := d.a.editMessage(ctx, channel, r.Message, d.message(ctx, false, ""))
 	switch {

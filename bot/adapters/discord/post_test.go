@@ -4,12 +4,15 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"meetbot/bot/adapters/chat"
 	"meetbot/bot/adapters/discord/discordtest"
 	"meetbot/bot/commands"
 	"meetbot/bot/jobs"
@@ -342,6 +345,62 @@ func TestLostAnswersMakeNoSecondMessage(t *testing.T) {
 		require.NoError(t, err)
 		assert.Len(t, w.server.In(channel), 3) // with the placeholder that was never replaced
 	})
+}
+
+// A hiccup while the earlier message is looked for is no leave to post it again: its nonce
+// may be forgotten by then.
+func TestNothingIsPostedAgainBeforeTheEarlierMessageWasLookedFor(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]discordtest.Fault{
+		"ServerError": {Status: 503},
+		"Limited":     {Status: 429, Body: `{"retry_after":0.1}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := start(t, overGateway)
+			d := w.job(meetIn(w, discordtest.InGuild(channel)))
+			w.clock.forward(16 * time.Minute)
+			_, err := w.post(d, commands.SlotRoot)
+			require.NoError(t, err)
+			before := len(w.server.In(channel))
+			w.server.ForgetNonces()
+			var once sync.Once
+			w.server.Fail(func(c discordtest.Call) (found *discordtest.Fault) {
+				if c.String() == "GET /channels/{channel_id}/messages" {
+					once.Do(func() { found = &f })
+				}
+				return found
+			})
+			_, err = w.post(d, commands.SlotRoot, tried)
+			require.Error(t, err)
+			require.Eventually(t, func() bool {
+				_, err = w.post(d, commands.SlotRoot, tried)
+				return err == nil
+			}, 10*time.Second, 50*time.Millisecond)
+			assert.Len(t, w.server.In(channel), before)
+		})
+	}
+}
+
+func TestEditsThatWaitAreMadeOnceWithTheNewestState(t *testing.T) {
+	t.Parallel()
+	w := start(t, overGateway)
+	d := w.job(meetIn(w, discordtest.InGuild(channel)))
+	root, err := w.post(d, commands.SlotRoot)
+	require.NoError(t, err)
+	var waiting atomic.Int32
+	w.a.edits = chat.NewPace(300*time.Millisecond, time.Minute, func(time.Duration) { waiting.Add(1) })
+	var wg sync.WaitGroup
+	for i := range 5 {
+		wg.Go(func() {
+			_, err := w.post(d, commands.SlotEdit, text("state "+string(rune('a'+i))), func(p *commands.Post) { p.Edit = &root })
+			assert.NoError(t, err)
+		})
+		w.server.Until("it waits", func() bool { return waiting.Load() >= int32(i) }) // the first does not have to
+	}
+	wg.Wait()
+	m := w.server.Message(root.Message)
+	assert.Less(t, m.Edits, 1+5) // the placeholder was edited as well
+	assert.Contains(t, m.Text(), "state e")
 }
 
 func TestARootThatOnlyOnePersonWouldSeeIsPostedByTheBot(t *testing.T) {

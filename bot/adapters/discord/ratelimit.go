@@ -90,9 +90,10 @@ func (l *limiter) reserve(c call) (time.Duration, error) {
 		if l.hold.After(now) {
 			return l.hold.Sub(now), nil
 		}
-		if l.invalidRequests(now) >= maxInvalid {
-			return time.Minute, nil
-		}
+	}
+	// The ban is of the address, whoever's token it was.
+	if n := l.invalidRequests(now); n >= maxInvalid && !c.Interaction || n >= maxInvalidAtAll {
+		return time.Minute, nil
 	}
 	b := l.buckets[l.bucket(c)]
 	if b != nil && b.reset.After(now) {

@@ -61,7 +61,8 @@ func isStatus(err error, status int) bool {
 	return ok && e.Status == status
 }
 
-// transient reports whether a later try may succeed: no answer came, or a 5xx.
+// transient reports whether a later try may succeed: no answer came, or a 5xx. A 429 is a
+// *jobs.RetryAfter and not asked about here.
 func transient(err error) bool {
 	e, ok := errors.AsType[*apiError](err)
 	return !ok && !errors.Is(err, ErrTokenRefused) || ok && e.Status >= 500

@@ -31,6 +31,7 @@ import (
 
 	"meetbot/bot/adapters/chat"
 	"meetbot/bot/commands"
+	"meetbot/bot/jobs"
 	"meetbot/config/secret"
 )
 
@@ -102,7 +103,7 @@ type Adapter struct {
 	users    cache[slackapi.User]
 	groups   cache[[]string]
 	flights  singleflight.Group
-	pending  edits // by message: which edit is the newest
+	pending  chat.Newest // edits by message
 	backoff  time.Duration
 
 	self  atomic.Pointer[identity] // nil until auth.test has answered
@@ -124,9 +125,6 @@ type identity struct {
 
 func (i *identity) has(scope string) bool { return i != nil && slices.Contains(i.scopes, scope) }
 
-// maxHTTPConnections is how many calls to Slack go side by side; more wait their turn.
-const maxHTTPConnections = 64
-
 var commandName = regexp.MustCompile(`^/[^\s/A-Z]{1,31}$`)
 
 // New returns an adapter. It sends nothing.
@@ -140,16 +138,7 @@ func New(cfg Config, bot Bot, log *slog.Logger) (*Adapter, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	if cfg.HTTPClient == nil {
-		transport := http.DefaultTransport.(*http.Transport).Clone()
-		transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = maxHTTPConnections, maxHTTPConnections
-		cfg.HTTPClient = &http.Client{
-			Transport: transport,
-			Timeout:   20 * time.Second,
-			// The token goes where it was configured to go, and nowhere else.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}
-	}
+	cfg.HTTPClient = chat.HTTPClient(cfg.HTTPClient)
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
@@ -258,12 +247,19 @@ const maxBackoff = time.Minute
 // identify asks Slack who the bot is and what it may do, until it gets an answer.
 func (a *Adapter) identify(ctx context.Context) error {
 	for wait := a.backoff; ; wait = min(2*wait, maxBackoff) {
-		if err := a.whoAmI(ctx); err == nil || errors.Is(err, ErrTokenRefused) {
+		err := a.whoAmI(ctx)
+		if err == nil || errors.Is(err, ErrTokenRefused) {
 			return err
-		} else if ctx.Err() == nil {
-			a.log.WarnContext(ctx, "Slack cannot be reached, trying again", "in", wait, "err", err)
 		}
-		if !sleep(ctx, wait) {
+		pause := wait
+		if limited, ok := errors.AsType[*jobs.RetryAfter](err); ok {
+			pause = max(pause, limited.After)
+		}
+		if ctx.Err() == nil {
+			a.pulse.Failed(err)
+			a.log.WarnContext(ctx, "Slack cannot be reached, trying again", "in", pause, "err", err)
+		}
+		if !chat.Sleep(ctx, pause) {
 			return ctx.Err()
 		}
 	}
@@ -319,18 +315,6 @@ func (a *Adapter) isStopped() bool {
 
 func (a *Adapter) text(locales ...string) commands.Text {
 	return commands.TextFor(append(locales, a.cfg.Locale)...)
-}
-
-// sleep reports whether it slept the whole time.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }
 
 // busy counts what is under way, so that a stopping process can wait for it.

@@ -359,6 +359,22 @@ func TestImmediateAnswerIsPrivateAndInThePersonsLanguage(t *testing.T) {
 	assert.Equal(t, slacktest.Message{Channel: "C1", Thread: "1.0", To: "U1", TS: m.TS, Text: "Help", Blocks: m.Blocks}, m)
 }
 
+func TestAPanicEndsNoMoreThanItsEvent(t *testing.T) {
+	w := newWorld(t)
+	w.bot.accept = func(context.Context, commands.Decision) commands.Acceptance { panic("canary-typed") }
+	ctx, cancel := context.WithCancel(w.ctx())
+	go func() {
+		_, err := w.slack.Deliver(ctx, w.socket, w.slack.Slash("C1", "U1", "/meet", ""), 0)
+		assert.Error(t, err, "Slack delivers it again")
+	}()
+	require.Eventually(t, func() bool { return strings.Contains(w.log.String(), "panic") }, hang, time.Millisecond)
+	cancel()
+	assert.NotContains(t, w.log.String(), "canary-typed")
+	w.bot.accept = nil
+	w.deliver(w.socket, w.slack.Slash("C1", "U1", "/meet", ""))
+	assert.Len(t, w.bot.jobs(), 1)
+}
+
 func TestStoppingAcknowledgesWhatIsUnderWay(t *testing.T) {
 	for _, name := range []string{"HTTP", "Socket"} {
 		t.Run(name, func(t *testing.T) {

@@ -342,7 +342,7 @@ func (a *Adapter) later(ctx context.Context, f func(context.Context)) {
 		defer a.busy.end()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), laterTimeout)
 		defer cancel()
-		f(ctx)
+		chat.Contain(ctx, a.log, "answer", func() { f(ctx) })
 	}()
 }
 
@@ -358,7 +358,7 @@ func (a *Adapter) tell(ctx context.Context, r commands.Request, reply commands.R
 		if limited, ok := errors.AsType[*jobs.RetryAfter](err); ok {
 			pause = limited.After
 		}
-		if errors.Is(err, commands.ErrLost) || !sleep(ctx, pause) {
+		if errors.Is(err, commands.ErrLost) || !chat.Sleep(ctx, pause) {
 			a.log.WarnContext(ctx, "private answer not given", "request", r.ID, "err", err)
 			return
 		}

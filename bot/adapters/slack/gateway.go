@@ -76,7 +76,7 @@ func (a *Adapter) connect(ctx context.Context, live *atomic.Int32) error {
 			a.pulse.Failed(err)
 			a.log.WarnContext(ctx, "Slack connection lost, trying again", "in", wait, "open", live.Load(), "err", err)
 		}
-		if !sleep(ctx, wait+rand.N(wait/2)) {
+		if !chat.Sleep(ctx, wait+rand.N(wait/2)) {
 			return nil
 		}
 	}
@@ -241,7 +241,7 @@ func (s *socket) read(ctx context.Context) {
 			if s.busy.begin() {
 				s.under.Go(func() {
 					defer s.busy.end()
-					s.take(ctx, env, arrived)
+					chat.Contain(ctx, s.log, "event", func() { s.take(ctx, env, arrived) })
 				})
 			}
 		}

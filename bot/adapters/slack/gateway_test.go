@@ -79,13 +79,15 @@ func TestTokenRefusedAtTheStartEndsTheProcess(t *testing.T) {
 func TestUnreachableSlackIsTriedAgain(t *testing.T) {
 	s := slacktest.New(slacktest.DefaultScopes...)
 	defer s.Close()
-	s.Fail("auth.test", slacktest.Fault{Status: 502})
-	a := newAdapter(t, s, &fakeBot{}, &lockedBuffer{})
+	s.Fail("auth.test", slacktest.Fault{Status: 502}, slacktest.Fault{RetryAfter: 1})
+	log := &lockedBuffer{}
+	a := newAdapter(t, s, &fakeBot{}, log)
 	ctx, cancel := context.WithTimeout(t.Context(), hang)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
 	require.NoError(t, s.Wait(ctx, func() bool { return s.Connections() == 2 }))
+	assert.Contains(t, log.String(), `"in":1000000000`, "as Slack said")
 	cancel()
 	require.NoError(t, <-done)
 }

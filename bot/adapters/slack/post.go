@@ -429,12 +429,12 @@ func (a *Adapter) edit(ctx context.Context, p commands.Post) (commands.Receipt, 
 	}
 	channel, ts := p.Edit.Place.Channel, p.Edit.Message
 	key := channel + ":" + ts
-	mine := a.pending.enter(key)
-	defer a.pending.leave(key)
+	newest, leave := a.pending.Enter(key)
+	defer leave()
 	if err := a.edits.Wait(ctx, key); err != nil {
 		return commands.Receipt{}, err
 	}
-	if !a.pending.newest(key, mine) {
+	if !newest() {
 		return *p.Edit, nil
 	}
 	err := a.call(ctx, "chat.update", "", func() error {
@@ -445,40 +445,6 @@ func (a *Adapter) edit(ctx context.Context, p commands.Post) (commands.Receipt, 
 		err = fmt.Errorf("%w: %w", commands.ErrGone, err)
 	}
 	return *p.Edit, err
-}
-
-// edits knows which edit of a message is the newest.
-type edits struct {
-	mu sync.Mutex
-	m  map[string]*struct{ last, waiting int }
-}
-
-func (e *edits) enter(key string) int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.m == nil {
-		e.m = map[string]*struct{ last, waiting int }{}
-	}
-	if e.m[key] == nil {
-		e.m[key] = new(struct{ last, waiting int })
-	}
-	e.m[key].last++
-	e.m[key].waiting++
-	return e.m[key].last
-}
-
-func (e *edits) newest(key string, mine int) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.m[key].last == mine
-}
-
-func (e *edits) leave(key string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.m[key].waiting--; e.m[key].waiting == 0 {
-		delete(e.m, key)
-	}
 }
 
 // image uploads a QR code: a file that everybody in the thread sees, or the person alone.
