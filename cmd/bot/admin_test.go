@@ -144,6 +144,36 @@ func TestOperatorsAskTheRunningBot(t *testing.T) {
 	assert.Error(t, err)
 }
 
+func TestOnePlatformDownLeavesTheOther(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	start(t, w.env, io.Discard)
+	parts := func() ops.Readiness {
+		_, body := fetch(w.env["OPS_ADDR"], "/readyz")
+		var r ops.Readiness
+		_ = json.Unmarshal([]byte(body), &r) // then it is empty, and asked again
+		return r
+	}
+	require.Eventually(t, func() bool { r := parts(); return r.Parts["slack"].Ready && r.Parts["discord"].Ready }, 20*time.Second, 10*time.Millisecond)
+	w.slack.Revoke()
+	w.slack.DropConnections()
+	require.Eventually(t, func() bool { return !parts().Parts["slack"].Ready }, 20*time.Second, 10*time.Millisecond)
+	r := parts()
+	assert.True(t, r.Ready, "commands are taken on Discord")
+	assert.True(t, r.Parts["discord"].Ready)
+	require.Eventually(t, func() bool { return parts().Parts["slack"].LastError != "" }, 20*time.Second, 10*time.Millisecond)
+	_, body := fetch(w.env["OPS_ADDR"], "/readyz")
+	assert.NotContains(t, body, "canary")
+	_, body = fetch(w.env["OPS_ADDR"], "/metrics")
+	assert.Contains(t, body, `meetbot_part_ready{part="slack"} 0`)
+	assert.Contains(t, body, `meetbot_ready 1`)
+	assert.NotContains(t, body, "canary")
+
+	// What is registered is looked at again, and now it should have been in order.
+	w.set("MEET_ALLOW", "discord:user:1,slack:user:U1")
+	assert.Contains(t, strings.Join(w.diagnose(t).of(faulty), "\n"), "although the bot runs")
+}
+
 func TestOperatorsOpenTheStoreOfAStoppedBot(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
