@@ -16,6 +16,11 @@
 // lost answer the call is never repeated but looked up with [Handler.Reconcile]. What is
 // delivered to people is kept in the record's outbox and recorded one by one.
 //
+// Beside the jobs a [Store] keeps documents and timers, all in one NATS JetStream stream:
+// of a server inside this process that writes to one directory, or of a cluster that
+// several processes share ([Open]); or in memory, for tests ([OpenMemory]). Writes that
+// arrive together share one sync to disk.
+//
 // The package does not know what the promise is about: that is the [Handler]'s.
 package jobs
 

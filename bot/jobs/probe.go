@@ -34,7 +34,11 @@ func ProbeCluster(ctx context.Context, cfg Config) (Cluster, error) {
 	var c Cluster
 	options := []nats.Option{nats.Name("meetbot-probe"), nats.NoReconnect(), nats.Timeout(3 * time.Second)}
 	if cfg.NATSCreds != "" {
-		options = append(options, nats.UserCredentials(cfg.NATSCreds))
+		option, err := credentials(cfg.NATSCreds)
+		if err != nil {
+			return c, fmt.Errorf("NATS credentials: %w", err)
+		}
+		options = append(options, option)
 	}
 	nc, err := nats.Connect(cfg.NATSURL, options...)
 	if err != nil {
