@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -70,7 +69,11 @@ func readBinary(path string) (binary, error) {
 		return binary{}, err
 	}
 	std := module{path: standardLibrary, version: strings.TrimPrefix(info.GoVersion, "go")}
-	if err := std.readLicenses(c, runtime.GOROOT()); err != nil {
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		return binary{}, fmt.Errorf("go env GOROOT: %w", err)
+	}
+	if err := std.readLicenses(c, strings.TrimSpace(string(root))); err != nil {
 		return binary{}, err
 	}
 	b.modules = append(b.modules, std)
