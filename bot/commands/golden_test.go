@@ -39,7 +39,9 @@ func TestRepliesReadWell(t *testing.T) {
 				scene := func(line string, posts []Post) {
 					all = append(all, line)
 					// Several jobs may answer at once.
-					slices.SortStableFunc(posts, func(a, b Post) int { return cmp.Or(cmp.Compare(a.Slot, b.Slot), cmp.Compare(a.Reply.Title, b.Reply.Title)) })
+					slices.SortStableFunc(posts, func(a, b Post) int {
+						return cmp.Or(cmp.Compare(a.Slot, b.Slot), cmp.Compare(a.Reply.Title, b.Reply.Title))
+					})
 					for _, p := range posts {
 						all = append(all, said{p.Slot, p.Reply})
 					}
