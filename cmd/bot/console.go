@@ -29,7 +29,7 @@ func consoleConfig(p process, cfg config.Config, sandboxed bool) console.Config 
 		name = u.Username
 	}
 	_, noColor := p.lookup("NO_COLOR") // https://no-color.org
-	return console.Config{User: name, Locale: cfg.Locale, Sandbox: sandboxed, NoColor: noColor}
+	return console.Config{User: name, Locale: cfg.Locale, Sandbox: sandboxed, Push: cfg.Tencent.On(), NoColor: noColor}
 }
 
 // temporaryData makes the directory that the console's store is in, unless one was given.

@@ -42,6 +42,7 @@ type Config struct {
 	User    string // the person's name
 	Locale  string // in which the person is answered
 	Sandbox bool   // said in the greeting
+	Push    bool   // a meeting provider takes live pushes; the greeting then shows how
 	NoColor bool
 	// Patience is how long a piped command may take to finish. Zero: two minutes.
 	Patience time.Duration
@@ -123,7 +124,7 @@ func isTerminal(v any) bool {
 func (c *Console) Run(ctx context.Context) error {
 	defer c.input.close()
 	if !c.piped {
-		c.print(c.style.greeting(c.t, c.width(), c.cfg.Sandbox))
+		c.print(c.style.greeting(c.t, c.width(), c.cfg))
 	}
 	for ctx.Err() == nil {
 		line, err := c.input.line(ctx, prompt)

@@ -96,7 +96,7 @@ func (c *Console) accept(ctx context.Context, d commands.Decision) {
 		}
 		return
 	}
-	if !c.wait(ctx) {
+	if !c.wait(ctx) && c.piped { // at a prompt the bot's own word that it takes longer is enough
 		c.fail()
 		c.print(c.style.aside(c.t.T("console.still_working")))
 	}

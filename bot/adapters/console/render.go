@@ -306,19 +306,25 @@ func (b *block) qr(t commands.Text, text string) {
 }
 
 // greeting is what a person sees first.
-func (s style) greeting(t commands.Text, screen int, sandbox bool) string {
+func (s style) greeting(t commands.Text, screen int, cfg Config) string {
 	var b strings.Builder
 	b.WriteString(s.mark("meetbot", bold+";"+cyan))
-	if sandbox {
+	if cfg.Sandbox {
 		b.WriteString(" · " + s.mark(t.T("sandbox.note"), yellow))
 	}
 	b.WriteString("\n\n")
-	for _, try := range []struct{ line, what string }{
-		{t.T("console.try.meet"), "console.try.meet.what"},
-		{t.T("console.try.tencent"), "console.try.tencent.what"},
-		{"/livepush", "console.try.livepush.what"},
-		{"/meet help", "console.try.help.what"},
+	for _, try := range []struct {
+		line, what string
+		push       bool
+	}{
+		{t.T("console.try.meet"), "console.try.meet.what", false},
+		{t.T("console.try.tencent"), "console.try.tencent.what", true},
+		{"/livepush", "console.try.livepush.what", true},
+		{"/meet help", "console.try.help.what", false},
 	} {
+		if try.push && !cfg.Push {
+			continue
+		}
 		const column = 40
 		what := t.T(try.what)
 		b.WriteString("  " + s.mark(try.line, bold))

@@ -148,7 +148,7 @@ func TestGreetingAndForms(t *testing.T) {
 	for _, locale := range commands.Locales {
 		t.Run(locale, func(t *testing.T) {
 			text := commands.TextFor(locale)
-			out := style{}.greeting(text, 80, true) + style{}.formIntro(text, 80, form)
+			out := style{}.greeting(text, 80, Config{Sandbox: true, Push: true}) + style{}.formIntro(text, 80, form)
 			for _, f := range form.Fields {
 				out += style{}.field(text, 80, f, "")
 			}
@@ -156,6 +156,15 @@ func TestGreetingAndForms(t *testing.T) {
 			out += style{}.formOnOneLine(text, 80, form, "livepush")
 			golden(t, "", out)
 		})
+	}
+}
+
+func TestTheGreetingShowsOnlyWhatCanBeDone(t *testing.T) {
+	got := style{}.greeting(commands.TextFor("en"), 40, Config{})
+	assert.NotContains(t, got, "live")
+	assert.NotContains(t, got, "SANDBOX")
+	for line := range strings.Lines(got) {
+		assert.LessOrEqual(t, width(strings.TrimRight(line, "\n")), 40)
 	}
 }
 
