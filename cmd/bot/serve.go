@@ -194,8 +194,10 @@ func openStore(ctx context.Context, c jobs.Config) (*jobs.Store, error) {
 		return nil, fmt.Errorf("DATA_DIR %s: %w; stop it, or set another directory", c.Dir, err)
 	case errors.Is(err, jobs.ErrWrongKey):
 		return nil, fmt.Errorf("ENCRYPTION_KEY: %w; set the key it was written with, the newest first", err)
+	case err != nil && c.NATSURL != "":
+		return nil, fmt.Errorf("NATS_URL: %w", err)
 	case err != nil:
-		return nil, fmt.Errorf("open the store: %w", err)
+		return nil, fmt.Errorf("DATA_DIR %s: %w; set a directory that the bot may write to", c.Dir, err)
 	}
 	return store, nil
 }
