@@ -24,6 +24,7 @@ type row struct {
 	twice            int // meetings too many
 	repeated         int // commands of which the same message was shown twice
 	untrue           int // shown what is not so
+	repeats          []string
 }
 
 // fault is a broken promise, for whoever has to look into it.
@@ -33,7 +34,7 @@ type fault struct {
 }
 
 func (f fault) String() string {
-	return fmt.Sprintf("%s: %s %s %s %s (acknowledged %v)\n  private: %q\n  public: %q", f.what, f.c.world.engine, f.c.scenario.platform, f.c.scenario.name, f.c.id, f.c.acked, f.c.private()[f.c.privately:], f.c.public()[f.c.publicly:])
+	return fmt.Sprintf("%s: %s %s %s %s (acknowledged %v, killed at %s)\n  private: %q\n  public: %q", f.what, f.c.world.engine, f.c.scenario.platform, f.c.scenario.name, f.c.id, f.c.acked, f.c.killedAt, f.c.private()[f.c.privately:], f.c.public()[f.c.publicly:])
 }
 
 // told reports whether the person was shown how it ended.
@@ -143,6 +144,7 @@ func (w *world) count() (rows []*row, faults []fault) {
 		}
 		if len(private) > mostPrivate || len(public) > mostPublic {
 			r.repeated++
+			r.repeats = append(r.repeats, fmt.Sprintf("%s, killed at: %s", c.scenario.name, c.killedAt))
 		}
 	}
 	return rows, faults

@@ -219,5 +219,10 @@ func (r result) table() string {
 	for _, x := range r.rows {
 		fmt.Fprintf(&b, "| %s | %s | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d |\n", x.engine, x.platform, x.commands, x.kills, x.acked, x.told, x.unclear, x.meetings, x.lost, x.twice, x.untrue, x.repeated)
 	}
-	return b.String()
+	for _, x := range r.rows {
+		for _, what := range x.repeats {
+			fmt.Fprintf(&b, "\nTold twice: %s %s %s", x.engine, x.platform, what)
+		}
+	}
+	return b.String() + "\n"
 }

@@ -42,7 +42,7 @@ func (w *world) rehearse(ctx context.Context, s *scenario) ([]point, error) {
 	defer done()
 	var mu sync.Mutex
 	points := []point{{acked: true}}
-	counts := map[string]int{}
+	counts := map[point]int{}
 	if err := os.Remove(w.trace); err != nil && !os.IsNotExist(err) {
 		return nil, err
 	}
@@ -51,15 +51,15 @@ func (w *world) rehearse(ctx context.Context, s *scenario) ([]point, error) {
 			parts := strings.Split(r.Path, "/")
 			c.mark(parts[len(parts)-2])
 		}
-		if !c.mine(r) || r.Moment != rig.Arrived {
+		if !c.mine(r) {
 			return rig.Verdict{}
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		counts[r.Service+r.Route]++
-		for _, m := range rig.Moments {
-			points = append(points, point{service: r.Service, route: r.Route, nth: counts[r.Service+r.Route], moment: m})
-		}
+		p := point{service: r.Service, route: r.Route, moment: r.Moment}
+		counts[p]++
+		p.nth = counts[p]
+		points = append(points, p)
 		return rig.Verdict{}
 	})
 	defer w.aim(nil)
@@ -182,6 +182,7 @@ waiting:
 	w.aim(nil)
 	_ = os.Remove(w.armed) // gone if it has struck
 	c.kills++
+	c.killedAt = p.String()
 	// A bot that kills itself needs a moment to be gone.
 	if hit && p.saved != "" {
 		select {
@@ -219,6 +220,7 @@ func (w *world) volley(ctx context.Context, all []*scenario) error {
 	w.kills++
 	for _, c := range commands {
 		c.kills++
+		c.killedAt = "a random instant"
 	}
 	if err := w.revive(ctx); err != nil {
 		return err

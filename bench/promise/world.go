@@ -44,13 +44,14 @@ type command struct {
 	channel  string
 	user     string
 
-	mu      sync.Mutex
-	marks   []string // what its requests can be told by
-	acked   bool     // the platform was told that the command was taken
-	unacked string   // why the last try was not acknowledged
-	kills   int      // of the bot while it was under way
-	meeting string   // ID of the meeting that it is about
-	code    string
+	mu       sync.Mutex
+	marks    []string // what its requests can be told by
+	acked    bool     // the platform was told that the command was taken
+	unacked  string   // why the last try was not acknowledged
+	kills    int      // of the bot while it was under way
+	killedAt string
+	meeting  string // ID of the meeting that it is about
+	code     string
 	// How much was shown before the command.
 	privately, publicly int
 }

@@ -26,9 +26,6 @@ const (
 	Told    Moment = "answered"      // the answer has left
 )
 
-// Moments are all moments.
-var Moments = []Moment{Arrived, Done, Told}
-
 // Request is a request of the bot's at one moment.
 type Request struct {
 	Service string // "slack", "discord", "systec" or "tencent"

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"meetbot/bot/commands"
+	"meetbot/meeting/sandbox"
+)
+
+// flood is many commands at once while a provider does not answer.
+func (b *bench) flood(ctx context.Context) ([]figure, error) {
+	r, bot, done, err := b.bot("flood")
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	if err := bot.Start(ctx); err != nil {
+		return nil, err
+	}
+	hang := time.Duration(b.pick(60, 10)) * time.Second
+	n := b.pick(10_000, 1000)
+	idle := resident(bot.PID())
+	answer := r.Sandbox.Fault(sandbox.Fault{Provider: sandbox.Systec, Kind: sandbox.Hang})
+	began := time.Now()
+	c := crowd{bot: bot, line: "flood %s --provider systec", n: n}
+	t := c.send(ctx, 256)
+	if t.failed > 0 {
+		return nil, fmt.Errorf("%d of %d commands were not acknowledged", t.failed, n)
+	}
+	// Somebody else wants a meeting of the other provider, which answers.
+	other := crowd{bot: bot, line: "other %s --provider tencent", first: 90_000, n: 1}
+	other.send(ctx, 1)
+	otherTook, reached := other.wait(ctx, r.Slack, hang+2*time.Minute)
+	beside := fmt.Sprintf("%.1f s", otherTook.Seconds())
+	if reached == 0 {
+		beside = "not while it was waited for"
+	}
+	if left := hang - time.Since(began); left > 0 {
+		select {
+		case <-time.After(left):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	answer()
+	_, reached = c.wait(ctx, r.Slack, 6*time.Minute)
+	all := time.Since(began)
+	text := commands.TextFor("en")
+	words := map[string]int{}
+	seen := map[string]bool{}
+	for _, m := range r.Slack.Messages() {
+		if m.To == "" || m.Channel == "" || !strings.HasPrefix(m.To, "UCROWD") || strings.Contains(m.Text, text.T("progress")) {
+			continue
+		}
+		for what, id := range map[string]string{"busy": "accept.busy.title", "not confirmed": "accept.not_confirmed.title", "withdrawn as too old, with a button": "stale.title", "perhaps": "unknown.title", "refused": "refused.title"} {
+			if strings.Contains(m.Text, text.T(id)) && !seen[what+m.To] {
+				seen[what+m.To] = true
+				words[what]++
+			}
+		}
+		if strings.Contains(m.Text, "is ready") && !seen[m.To] {
+			seen[m.To] = true
+			words["made"]++
+		}
+	}
+	return []figure{
+		{fmt.Sprintf("%d commands at once over 256 connections while the provider hangs for %v: acknowledgement", n, hang), fmt.Sprintf("all in %.1f s, p50 %s, p99 %s", t.all.Seconds(), ms(quantile(t.took, .5)), ms(quantile(t.took, .99))), "p99 < 1 s"},
+		{"the same: told how it ended", fmt.Sprintf("%d, the last after %.0f s: %v", reached, all.Seconds(), words), "all"},
+		{"the same: meetings made twice", fmt.Sprint(twice(r.Sandbox)), "0"},
+		{"the same: a meeting of the other provider meanwhile", beside, ""},
+		{"the same: most memory", fmt.Sprintf("%s (idle %s)", mib(peak(bot.PID())), mib(idle)), "bounded"},
+	}, bot.Stop()
+}
+
+func twice(s *sandbox.Server) int {
+	n, seen := 0, map[string]bool{}
+	for _, m := range s.Meetings() {
+		if seen[m.Topic] {
+			n++
+		}
+		seen[m.Topic] = true
+	}
+	return n
+}
