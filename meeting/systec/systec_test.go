@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strconv"
 	"strings"
@@ -18,6 +17,7 @@ import (
 
 	"meetbot/config/secret"
 	"meetbot/meeting"
+	"meetbot/meeting/clienttest"
 )
 
 const (
@@ -28,9 +28,7 @@ const (
 
 func newTestClient(t *testing.T, handler http.HandlerFunc) *Client {
 	t.Helper()
-	srv := httptest.NewServer(handler)
-	t.Cleanup(srv.Close)
-	return clientOf(t, srv.URL+"/prefix/")
+	return clientOf(t, clienttest.Serve(t, handler))
 }
 
 func clientOf(t *testing.T, base string) *Client {
@@ -42,41 +40,25 @@ func clientOf(t *testing.T, base string) *Client {
 	return c
 }
 
-func answer(status int, body string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		w.WriteHeader(status)
-		_, _ = io.WriteString(w, body)
-	}
-}
-
 func ok(data string) http.HandlerFunc {
-	return answer(200, `{"status":200,"message":"OK","data":`+data+`}`)
+	return clienttest.Answer(200, `{"status":200,"message":"OK","data":`+data+`}`)
 }
 
-// A call is one operation of the client with arguments that it accepts.
-type call struct {
-	name    string
-	mutates bool
-	names   bool // a meeting
-	do      func(*testing.T, *Client) error
-}
-
-func calls() []call {
-	return []call{
-		{"Create", true, false, func(t *testing.T, c *Client) error {
+func calls() []clienttest.Call[*Client] {
+	return []clienttest.Call[*Client]{
+		{Name: "Create", Mutates: true, Do: func(t *testing.T, c *Client) error {
 			_, err := c.Create(t.Context(), meeting.Instant{Topic: "周会"})
 			return err
 		}},
-		{"Get", false, true, func(t *testing.T, c *Client) error { _, err := c.Get(t.Context(), number); return err }},
-		{"List", false, false, func(t *testing.T, c *Client) error { _, err := c.List(t.Context(), ListOptions{}); return err }},
-		{"History", false, false, func(t *testing.T, c *Client) error {
+		{Name: "Get", Meeting: true, Do: func(t *testing.T, c *Client) error { _, err := c.Get(t.Context(), number); return err }},
+		{Name: "List", Do: func(t *testing.T, c *Client) error { _, err := c.List(t.Context(), ListOptions{}); return err }},
+		{Name: "History", Do: func(t *testing.T, c *Client) error {
 			_, err := c.List(t.Context(), ListOptions{Over: true})
 			return err
 		}},
-		{"End", true, true, func(t *testing.T, c *Client) error { return c.End(t.Context(), number) }},
-		{"StartURL", false, true, func(t *testing.T, c *Client) error { _, err := c.StartURL(t.Context(), number); return err }},
-		{"Ping", false, false, func(t *testing.T, c *Client) error { _, err := c.Ping(t.Context()); return err }},
+		{Name: "End", Mutates: true, Meeting: true, Do: func(t *testing.T, c *Client) error { return c.End(t.Context(), number) }},
+		{Name: "StartURL", Meeting: true, Do: func(t *testing.T, c *Client) error { _, err := c.StartURL(t.Context(), number); return err }},
+		{Name: "Ping", Do: func(t *testing.T, c *Client) error { _, err := c.Ping(t.Context()); return err }},
 	}
 }
 
@@ -323,7 +305,7 @@ func TestGetReadsTheState(t *testing.T) {
 
 func TestGetOfNothing(t *testing.T) {
 	for _, body := range []string{`{"status":200,"data":null}`, `{"status":200}`, `{"status":200,"data":{}}`} {
-		_, err := newTestClient(t, answer(200, body)).Get(t.Context(), number)
+		_, err := newTestClient(t, clienttest.Answer(200, body)).Get(t.Context(), number)
 		require.ErrorIs(t, err, meeting.ErrNotFound)
 	}
 }
@@ -380,9 +362,9 @@ func TestStartURL(t *testing.T) {
 
 func TestEndSucceedsWithoutData(t *testing.T) {
 	for _, body := range []string{`{"status":200,"message":"OK"}`, `{"status":"200"}`, `{"status":200,"data":null}`} {
-		require.NoError(t, newTestClient(t, answer(200, body)).End(t.Context(), number))
+		require.NoError(t, newTestClient(t, clienttest.Answer(200, body)).End(t.Context(), number))
 	}
-	require.NoError(t, newTestClient(t, answer(500, `{"status":200,"message":"OK"}`)).End(t.Context(), number), "the body decides")
+	require.NoError(t, newTestClient(t, clienttest.Answer(500, `{"status":200,"message":"OK"}`)).End(t.Context(), number), "the body decides")
 }
 
 func TestPingTellsTheProvidersClock(t *testing.T) {
@@ -427,21 +409,21 @@ func TestRefusals(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := newTestClient(t, func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Retry-After", "7")
-				answer(tt.status, tt.body)(w, r)
+				clienttest.Answer(tt.status, tt.body)(w, r)
 			})
 			for _, op := range calls() {
 				want := tt.err
-				if tt.ofCreate != nil && !op.names {
+				if tt.ofCreate != nil && !op.Meeting {
 					want = tt.ofCreate
 				}
-				if op.name == "Ping" && errors.Is(want, meeting.ErrInvalid) {
+				if op.Name == "Ping" && errors.Is(want, meeting.ErrInvalid) {
 					want = meeting.ErrCredentials
 				}
 				var got *meeting.APIError
-				require.ErrorAs(t, op.do(t, c), &got)
+				require.ErrorAs(t, op.Do(t, c), &got)
 				assert.Equal(t, &meeting.APIError{
 					Provider: meeting.Systec, Op: got.Op, Status: tt.status, Code: tt.code, RetryAfter: 7 * time.Second, Reason: got.Reason, Err: want,
-				}, got, op.name)
+				}, got, op.Name)
 			}
 		})
 	}
@@ -453,22 +435,13 @@ func FuzzAnswers(f *testing.F) {
 	f.Add(500, `{"status":500,"message":"x","timestamp":1}`)
 	f.Add(502, `<html>`)
 	f.Add(200, `{"status":null}`)
-	kinds := []error{
-		meeting.ErrNotFound, meeting.ErrNotPermitted, meeting.ErrInvalid, meeting.ErrLimit, meeting.ErrRateLimited,
-		meeting.ErrCredentials, meeting.ErrUnavailable, meeting.ErrOutcomeUnknown,
-	}
 	f.Fuzz(func(t *testing.T, status int, body string) {
 		if status < 200 || status > 599 {
 			return
 		}
 		c, err := New(Config{
 			Key: secret.New("k"), Secret: secret.New("s"), Capacity: 1,
-			HTTPClient: &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
-				rec := httptest.NewRecorder()
-				rec.WriteHeader(status)
-				_, _ = rec.WriteString(body)
-				return rec.Result(), nil
-			})},
+			HTTPClient: clienttest.Answering(status, body),
 		})
 		require.NoError(t, err)
 		m, err := c.Create(t.Context(), meeting.Instant{Topic: "t"})
@@ -479,20 +452,14 @@ func FuzzAnswers(f *testing.F) {
 			}
 		}
 		for _, op := range calls() {
-			err := op.do(t, c)
+			err := op.Do(t, c)
 			if err == nil {
 				var w struct{ Status any }
 				require.NoError(t, json.Unmarshal([]byte(body), &w))
-				require.Contains(t, []string{"200", "2e+02"}, strings.TrimSpace(fmt.Sprint(w.Status)), op.name)
+				require.Contains(t, []string{"200", "2e+02"}, strings.TrimSpace(fmt.Sprint(w.Status)), op.Name)
 				continue
 			}
-			n := 0
-			for _, kind := range kinds {
-				if errors.Is(err, kind) {
-					n++
-				}
-			}
-			require.Equal(t, 1, n, "%s: %v", op.name, err)
+			clienttest.OneKind(t, err, op.Name)
 		}
 	})
 }

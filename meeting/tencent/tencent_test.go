@@ -2,7 +2,6 @@ package tencent
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,6 +16,7 @@ import (
 
 	"meetbot/config/secret"
 	"meetbot/meeting"
+	"meetbot/meeting/clienttest"
 )
 
 const (
@@ -26,13 +26,9 @@ const (
 
 var noon = time.Unix(1700000000, 0)
 
-// newTestClient returns a client of a server that runs handler under a path prefix, which
-// catches absolute paths.
 func newTestClient(t *testing.T, handler http.HandlerFunc) *Client {
 	t.Helper()
-	srv := httptest.NewServer(handler)
-	t.Cleanup(srv.Close)
-	return clientOf(t, srv.URL+"/prefix")
+	return clientOf(t, clienttest.Serve(t, handler))
 }
 
 func clientOf(t *testing.T, base string) *Client {
@@ -45,24 +41,8 @@ func clientOf(t *testing.T, base string) *Client {
 	return c
 }
 
-// answer is a handler that always says the same.
-func answer(status int, body string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		w.WriteHeader(status)
-		_, _ = io.WriteString(w, body)
-	}
-}
-
 func refusal(code int) string {
 	return fmt.Sprintf(`{"error_info":{"error_code":%d,"new_error_code":%d,"message":"no"}}`, code, 200000000+code)
-}
-
-// A call is one operation of the client with arguments that it accepts.
-type call struct {
-	name    string
-	mutates bool
-	do      func(*testing.T, *Client) error
 }
 
 var target = meeting.PushTarget{
@@ -70,20 +50,20 @@ var target = meeting.PushTarget{
 	Key: secret.New("?streamname=live_1_2&key=canary-stream-key&schedule=rtmp&pflag=1"), Enabled: true,
 }
 
-func calls() []call {
-	return []call{
-		{"Create", true, func(t *testing.T, c *Client) error {
+func calls() []clienttest.Call[*Client] {
+	return []clienttest.Call[*Client]{
+		{Name: "Create", Mutates: true, Do: func(t *testing.T, c *Client) error {
 			_, err := c.Create(t.Context(), meeting.Instant{Topic: "周会", HostKey: secret.New("918273")})
 			return err
 		}},
-		{"Get", false, func(t *testing.T, c *Client) error { _, err := c.Get(t.Context(), "", meetingID); return err }},
-		{"ByCode", false, func(t *testing.T, c *Client) error { _, err := c.ByCode(t.Context(), "", "806146667"); return err }},
-		{"List", false, func(t *testing.T, c *Client) error { _, err := c.List(t.Context(), ""); return err }},
-		{"Dismiss", true, func(t *testing.T, c *Client) error { return c.Dismiss(t.Context(), "", meetingID) }},
-		{"Cancel", true, func(t *testing.T, c *Client) error { return c.Cancel(t.Context(), "", meetingID) }},
-		{"SetPush", true, func(t *testing.T, c *Client) error { return c.SetPush(t.Context(), "", meetingID, target) }},
-		{"Pushes", false, func(t *testing.T, c *Client) error { _, err := c.Pushes(t.Context(), "", meetingID); return err }},
-		{"Ping", false, func(t *testing.T, c *Client) error { _, err := c.Ping(t.Context()); return err }},
+		{Name: "Get", Do: func(t *testing.T, c *Client) error { _, err := c.Get(t.Context(), "", meetingID); return err }},
+		{Name: "ByCode", Do: func(t *testing.T, c *Client) error { _, err := c.ByCode(t.Context(), "", "806146667"); return err }},
+		{Name: "List", Do: func(t *testing.T, c *Client) error { _, err := c.List(t.Context(), ""); return err }},
+		{Name: "Dismiss", Mutates: true, Do: func(t *testing.T, c *Client) error { return c.Dismiss(t.Context(), "", meetingID) }},
+		{Name: "Cancel", Mutates: true, Do: func(t *testing.T, c *Client) error { return c.Cancel(t.Context(), "", meetingID) }},
+		{Name: "SetPush", Mutates: true, Do: func(t *testing.T, c *Client) error { return c.SetPush(t.Context(), "", meetingID, target) }},
+		{Name: "Pushes", Do: func(t *testing.T, c *Client) error { _, err := c.Pushes(t.Context(), "", meetingID); return err }},
+		{Name: "Ping", Do: func(t *testing.T, c *Client) error { _, err := c.Ping(t.Context()); return err }},
 	}
 }
 
@@ -305,7 +285,7 @@ func TestInputIsRefusedBeforeAnythingIsSent(t *testing.T) {
 }
 
 func TestBoundariesThatAreAllowed(t *testing.T) {
-	c := newTestClient(t, answer(200, `{"meeting_info_list":[{"meeting_id":"1"}]}`))
+	c := newTestClient(t, clienttest.Answer(200, `{"meeting_info_list":[{"meeting_id":"1"}]}`))
 	topic := make([]byte, 512)
 	for i := range topic {
 		topic[i] = 'a'
@@ -318,7 +298,7 @@ func TestBoundariesThatAreAllowed(t *testing.T) {
 }
 
 func TestCreateReadsTheAnswer(t *testing.T) {
-	c := newTestClient(t, answer(200, `{"meeting_number":1,"meeting_info_list":[{"subject":"周会","meeting_id":"13339451618278424869",
+	c := newTestClient(t, clienttest.Answer(200, `{"meeting_number":1,"meeting_info_list":[{"subject":"周会","meeting_id":"13339451618278424869",
 		"meeting_code":"806146667","password":"1111","hosts":[{"userid":"alice"},"bob",7,{"x":1}],"participants":["x"],"start_time":"1572085800",
 		"end_time":"1572089400","join_url":"https://meeting.tencent.com/dm/a3YW","enable_live":true,"host_key":"918273","settings":{}}]}`))
 	got, err := c.Create(t.Context(), meeting.Instant{Topic: "周会", Account: "alice"})
@@ -332,7 +312,7 @@ func TestCreateReadsTheAnswer(t *testing.T) {
 
 func TestCreateFillsInWhatWasSent(t *testing.T) {
 	yes := true
-	c := newTestClient(t, answer(200, `{"meeting_info_list":[{"meeting_id":7567173273889276131,"meeting_code":806146667}]}`))
+	c := newTestClient(t, clienttest.Answer(200, `{"meeting_info_list":[{"meeting_id":7567173273889276131,"meeting_code":806146667}]}`))
 	got, err := c.Create(t.Context(), meeting.Instant{Topic: "t", Live: &yes, HostKey: secret.New("111111")})
 	require.NoError(t, err)
 	assert.Equal(t, meeting.Meeting{
@@ -347,7 +327,7 @@ func TestGetReadsStateAndLinks(t *testing.T) {
 		"MEETING_STATE_CANCELLED": meeting.StateCancelled, "MEETING_STATE_RECYCLED": meeting.StateUnlisted,
 		"MEETING_STATE_NULL": meeting.StateUnknown, "MEETING_STATE_INVALID": meeting.StateUnknown, "new": meeting.StateUnknown, "": meeting.StateUnknown,
 	} {
-		c := newTestClient(t, answer(200, fmt.Sprintf(`{"meeting_info_list":[{"meeting_id":%q,"status":%q,
+		c := newTestClient(t, clienttest.Answer(200, fmt.Sprintf(`{"meeting_info_list":[{"meeting_id":%q,"status":%q,
 			"join_url":"javascript:alert(1)","live_config":{"live_addr":"https://meeting.tencent.com/l/xy"}}]}`, meetingID, status)))
 		got, err := c.Get(t.Context(), "", meetingID)
 		require.NoError(t, err)
@@ -364,7 +344,7 @@ func TestFindTakesOnlyTheMeetingAskedFor(t *testing.T) {
 		body string
 		want error
 	}{{other, meeting.ErrUnavailable}, {none, meeting.ErrNotFound}, {"{}", meeting.ErrNotFound}} {
-		c := newTestClient(t, answer(200, tt.body))
+		c := newTestClient(t, clienttest.Answer(200, tt.body))
 		_, err := c.Get(t.Context(), "", meetingID)
 		require.ErrorIs(t, err, tt.want)
 		_, err = c.ByCode(t.Context(), "", "806146667")
@@ -410,14 +390,14 @@ func TestListIsBoundedAndSaysWhatItDidNotSee(t *testing.T) {
 		"the next page is this page": `{"remaining":1,"next_pos":1699913600,"meeting_info_list":[{"meeting_id":"1"}]}`,
 		"a meeting without id":       `{"meeting_info_list":[{"subject":"lost"}]}`,
 	} {
-		got, err := newTestClient(t, answer(200, body)).List(t.Context(), "")
+		got, err := newTestClient(t, clienttest.Answer(200, body)).List(t.Context(), "")
 		require.ErrorIs(t, err, meeting.ErrUnavailable, name)
 		assert.Empty(t, got, name)
 	}
 }
 
 func TestPushesAreDecoded(t *testing.T) {
-	c := newTestClient(t, answer(200, `{"push_stream_info":[
+	c := newTestClient(t, clienttest.Answer(200, `{"push_stream_info":[
 		{"platform_name":"dGVzdDEyMw==","platform_type":1,"push_password":"123","enable_push_addres":true,"push_address":"rtmp://h/trtc_1/"},
 		{"platform_name":"QuermQ","platform_type":"2","push_password":"k","push_address":"rtmp://h/a"},
 		{"platform_name":"B站","platform_type":2,"enable_push_addres":"false"}]}`))
@@ -429,7 +409,7 @@ func TestPushesAreDecoded(t *testing.T) {
 		{Name: "B站", Platform: meeting.PushThirdParty},
 	}, got)
 
-	got, err = newTestClient(t, answer(200, "{}")).Pushes(t.Context(), "", meetingID)
+	got, err = newTestClient(t, clienttest.Answer(200, "{}")).Pushes(t.Context(), "", meetingID)
 	require.NoError(t, err)
 	assert.Empty(t, got)
 }
@@ -475,7 +455,7 @@ func TestDocumentedErrors(t *testing.T) {
 				t.Run(fmt.Sprintf("%d/HTTP%d", code, status), func(t *testing.T) {
 					c := newTestClient(t, func(w http.ResponseWriter, r *http.Request) {
 						w.Header().Set("X-TC-Trace", "trace-1")
-						answer(status, refusal(code))(w, r)
+						clienttest.Answer(status, refusal(code))(w, r)
 					})
 					err := c.SetPush(t.Context(), "", meetingID, target)
 					var got *meeting.APIError
@@ -495,7 +475,7 @@ func TestCodesThatDoNotSayThatNothingWasDone(t *testing.T) {
 		refusal(41), refusal(960000), refusal(190301), refusal(200002),
 		`{"error_info":{"error_code":123456}}`, `{"error_info":{}}`,
 	} {
-		c := newTestClient(t, answer(500, body))
+		c := newTestClient(t, clienttest.Answer(500, body))
 		require.ErrorIs(t, c.SetPush(t.Context(), "", meetingID, target), meeting.ErrOutcomeUnknown, body)
 		_, err := c.Get(t.Context(), "", meetingID)
 		require.ErrorIs(t, err, meeting.ErrUnavailable, body)
@@ -508,18 +488,18 @@ func TestErrorEnvelopeVariants(t *testing.T) {
 		`{"error_info":{"new_error_code":200009003}}`:        9003,
 		`{"error_info":{"new_error_code":"500400005"}}`:      400005,
 	} {
-		err := newTestClient(t, answer(400, body)).Dismiss(t.Context(), "", meetingID)
+		err := newTestClient(t, clienttest.Answer(400, body)).Dismiss(t.Context(), "", meetingID)
 		var got *meeting.APIError
 		require.ErrorAs(t, err, &got)
 		assert.Equal(t, code, got.Code)
 		require.ErrorIs(t, err, meeting.ErrNotFound)
 	}
-	require.ErrorIs(t, newTestClient(t, answer(400, `{"error_info":{"error_code":123456}}`)).Dismiss(t.Context(), "", meetingID), meeting.ErrInvalid)
+	require.ErrorIs(t, newTestClient(t, clienttest.Answer(400, `{"error_info":{"error_code":123456}}`)).Dismiss(t.Context(), "", meetingID), meeting.ErrInvalid)
 }
 
 func TestEmptySuccess(t *testing.T) {
 	for _, body := range []string{"", " \n", "{}", `{"error_info":null}`, `{"later":"field"}`} {
-		c := newTestClient(t, answer(200, body))
+		c := newTestClient(t, clienttest.Answer(200, body))
 		require.NoError(t, c.SetPush(t.Context(), "", meetingID, target), body)
 		require.NoError(t, c.Dismiss(t.Context(), "", meetingID), body)
 		require.NoError(t, c.Cancel(t.Context(), "", meetingID), body)
@@ -533,38 +513,23 @@ func FuzzAnswers(f *testing.F) {
 	f.Add(502, `<html>bad gateway</html>`)
 	f.Add(200, `{"error_info":[]}`)
 	f.Add(200, `[]`)
-	kinds := []error{
-		meeting.ErrNotFound, meeting.ErrNotPermitted, meeting.ErrInvalid, meeting.ErrLimit, meeting.ErrRateLimited,
-		meeting.ErrCredentials, meeting.ErrUnavailable, meeting.ErrOutcomeUnknown,
-	}
 	f.Fuzz(func(t *testing.T, status int, body string) {
 		if status < 200 || status > 599 {
 			return
 		}
 		c, err := New(Config{
 			AppID: "a", SecretID: "i", SecretKey: secret.New("k"), UserID: "u",
-			HTTPClient: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-				rec := httptest.NewRecorder()
-				rec.WriteHeader(status)
-				_, _ = rec.WriteString(body)
-				return rec.Result(), nil
-			})},
+			HTTPClient: clienttest.Answering(status, body),
 		})
 		require.NoError(t, err)
 		for _, op := range calls() {
-			err := op.do(t, c)
+			err := op.Do(t, c)
 			if err == nil {
-				require.Equal(t, 200, status, op.name)
-				require.NotContains(t, errorInfo(body), "error_code", op.name)
+				require.Equal(t, 200, status, op.Name)
+				require.NotContains(t, errorInfo(body), "error_code", op.Name)
 				continue
 			}
-			n := 0
-			for _, kind := range kinds {
-				if errors.Is(err, kind) {
-					n++
-				}
-			}
-			require.Equal(t, 1, n, "%s: %v", op.name, err)
+			clienttest.OneKind(t, err, op.Name)
 		}
 	})
 }
