@@ -34,6 +34,50 @@ type starter interface {
 	StartURL(ctx context.Context, id string) (secret.String, error)
 }
 
+// provider returns the client of p. Jobs and meetings outlive a change of configuration:
+// of one that is not set up any more every call is refused before it is sent.
+func (b *Bot) provider(p meeting.Provider) Provider {
+	if c, ok := b.cfg.Providers[p]; ok {
+		return c
+	}
+	return absent{p}
+}
+
+// absent stands for a provider that is not set up.
+type absent struct{ provider meeting.Provider }
+
+var errNotSetUp = errors.New("not set up in this bot")
+
+func (a absent) refuse(op string) error {
+	return &meeting.APIError{Provider: a.provider, Op: op, Err: errNotSetUp}
+}
+
+func (a absent) Create(context.Context, meeting.Instant) (meeting.Meeting, error) {
+	return meeting.Meeting{}, a.refuse("create")
+}
+
+func (a absent) Get(context.Context, string, string) (meeting.Meeting, error) {
+	return meeting.Meeting{}, a.refuse("get")
+}
+
+func (a absent) List(context.Context, string, string) ([]meeting.Meeting, error) {
+	return nil, a.refuse("list")
+}
+
+func (a absent) End(context.Context, string, string) error { return a.refuse("end") }
+
+func (a absent) ByCode(context.Context, string, string) (meeting.Meeting, error) {
+	return meeting.Meeting{}, a.refuse("get")
+}
+
+func (a absent) SetPush(context.Context, string, string, meeting.PushTarget) error {
+	return a.refuse("set_push")
+}
+
+func (a absent) Pushes(context.Context, string, string) ([]meeting.PushTarget, error) {
+	return nil, a.refuse("pushes")
+}
+
 // Store is the part of [jobs.Store] that a [Bot] needs.
 type Store interface {
 	Enqueue(ctx context.Context, j jobs.Job) (jobs.Job, error)

@@ -189,7 +189,7 @@ func pollAfter(age time.Duration) time.Duration {
 // poll asks the provider for a meeting's state and shows what changed.
 func (b *Bot) poll(ctx context.Context, ref meeting.Ref) error {
 	reg, err := b.registration(ctx, ref)
-	if errors.Is(err, jobs.ErrNotFound) || err == nil && (reg.Meeting.State.Over() || reg.Meeting.State == meeting.StateUnlisted) {
+	if errors.Is(err, jobs.ErrNotFound) || err == nil && b.unwatched(reg) {
 		return nil
 	}
 	if err != nil {
@@ -203,7 +203,7 @@ func (b *Bot) poll(ctx context.Context, ref meeting.Ref) error {
 	if !b.polls.take(b.now()) {
 		return b.store.SetTimer(ctx, next)
 	}
-	began := time.Now()
+	began, asked := time.Now(), b.now()
 	m, err := p.Get(ctx, reg.Account, ref.ID)
 	b.observe(ref.Provider, "poll", err, began)
 	state := m.State
@@ -214,17 +214,21 @@ func (b *Bot) poll(ctx context.Context, ref meeting.Ref) error {
 		b.log.WarnContext(ctx, "meeting not polled", "meeting_id", ref, "err", err)
 		return b.store.SetTimer(ctx, next)
 	}
-	if state == meeting.StateUnlisted && ref.Provider == meeting.Systec && !reg.JoinBy.IsZero() && b.now().Before(reg.JoinBy) {
+	if state == meeting.StateUnlisted && (b.now().Before(reg.JoinBy) || b.now().Sub(reg.Created) < listedWithin) {
 		state = meeting.StateUnknown // it may take a while to be listed
 	}
 	changed := false
 	reg, err = b.change(ctx, ref, func(reg *registration) bool {
-		changed = b.turn(reg, state)
+		changed = !asked.Before(reg.StateAt) && b.turn(reg, state) // else a webhook was faster
 		if err == nil && m.WatchURL != "" && reg.Meeting.WatchURL == "" {
 			reg.Meeting.WatchURL, changed = m.WatchURL, true
 		}
 		reg.CheckedAt = b.now()
-		return changed
+		worn := !reg.Meeting.StartURL.IsZero() && (reg.unlisted() || !b.now().Before(reg.StartUntil))
+		if worn {
+			reg.Meeting.StartURL, reg.StartUntil = noSecret, time.Time{}
+		}
+		return changed || worn
 	})
 	if err != nil {
 		return err
@@ -234,10 +238,23 @@ func (b *Bot) poll(ctx context.Context, ref meeting.Ref) error {
 			return err
 		}
 	}
-	if reg.Meeting.State.Over() || reg.Meeting.State == meeting.StateUnlisted {
+	if b.unwatched(reg) {
 		return nil
 	}
 	return b.store.SetTimer(ctx, next)
+}
+
+const (
+	// listedWithin is how long a new meeting may take to be listed.
+	listedWithin = 5 * time.Minute
+	// unlistedFor is how long a meeting that is no longer listed is still looked for: it
+	// may have been a passing fault.
+	unlistedFor = time.Hour
+)
+
+// unwatched reports whether nothing more is to be learnt of a meeting by polling.
+func (b *Bot) unwatched(reg registration) bool {
+	return reg.Meeting.State.Over() || reg.unlisted() && b.now().Sub(reg.StateAt) > unlistedFor
 }
 
 // remindNext tells the requester that a meeting is about to be deleted, if nobody has
@@ -251,11 +268,14 @@ func (r *run) remindNext(ctx context.Context) (jobs.Next, error) {
 	if f != nil || reg.Meeting.State.Over() {
 		return jobs.Deliver(), nil
 	}
-	m, err := r.cfg.Providers[reg.ref().Provider].Get(ctx, reg.Account, reg.ref().ID)
-	if err == nil && m.State != meeting.StateReady && m.State != meeting.StateUnknown {
+	if r.now().After(reg.JoinBy) { // somebody came, or it is too late
 		return jobs.Deliver(), nil
 	}
-	if r.now().After(reg.JoinBy) {
+	m, err := r.provider(reg.ref().Provider).Get(ctx, reg.Account, reg.ref().ID)
+	switch {
+	case errors.Is(err, meeting.ErrUnavailable), errors.Is(err, meeting.ErrRateLimited):
+		return jobs.Next{}, err // there are some minutes left
+	case err != nil, m.State != meeting.StateReady && m.State != meeting.StateUnknown:
 		return jobs.Deliver(), nil
 	}
 	locale := ""

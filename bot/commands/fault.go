@@ -22,6 +22,8 @@ func (r *run) faultOf(err error) *fault {
 			return newFault("fault."+string(api.Reason), "Provider", provider)
 		}
 		switch {
+		case errors.Is(err, errNotSetUp):
+			return newFault("which.provider", "Provider", provider)
 		case errors.Is(err, meeting.ErrNotFound):
 			return newFault("fault.meeting", "Provider", provider)
 		case errors.Is(err, meeting.ErrNotPermitted):

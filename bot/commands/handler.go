@@ -99,11 +99,38 @@ func (b *Bot) Next(ctx context.Context, j *jobs.Job) (jobs.Next, error) {
 		j.Outcome = "unreadable"
 		return jobs.Deliver(), nil
 	}
+	said := len(j.Outbox)
 	n, err := r.advance(ctx, h)
-	if err != nil {
+	if err == nil {
+		return n, r.close()
+	}
+	j.Outbox = j.Outbox[:said] // what is said again in the next try
+	if j.Attempt < maxTries {
 		return n, err
 	}
-	return n, r.close()
+	b.log.ErrorContext(ctx, "job given up", "job", j.ID, "label", j.Label, "state", j.State, "err", err)
+	return r.giveUp(), r.close()
+}
+
+// maxTries is how often a step that fails inside is tried, in about three minutes. What
+// still fails then, as a record that cannot be read, would fail for ever.
+const maxTries = 12
+
+// giveUp ends a job that cannot go on, and says so. A meeting that exists is handed over
+// all the same.
+func (r *run) giveUp() jobs.Next {
+	r.job.Outcome = "internal"
+	switch {
+	case r.w.internal():
+	case r.w.Meeting != nil:
+		reply := r.startReply(registration{Meeting: *r.w.Meeting, StartUntil: r.job.Created.Add(startURLLife)})
+		reply.Tone, reply.Text = Warning, joinParagraphs(r.t.T("fault.internal"), reply.Text)
+		r.tell(reply)
+	default:
+		r.settle()
+		r.tell(Reply{Tone: Bad, Title: r.t.T("refused.title"), Text: r.t.T("fault.internal")})
+	}
+	return jobs.Deliver()
 }
 
 func (r *run) advance(ctx context.Context, h handler) (jobs.Next, error) {
@@ -269,14 +296,15 @@ func (b *Bot) Late(ctx context.Context, j, late *jobs.Job) bool {
 		return false
 	}
 	l, _, err := b.open(late)
-	if err != nil || l.w.Meeting == nil && len(l.w.Steps) == 0 {
+	if err != nil {
 		return false
 	}
 	r.w.Fault = nil
 	r.w.Meeting = l.w.Meeting
 	if i := late.Call; i < len(l.w.Steps) && i < len(r.w.Steps) {
-		r.w.Steps[i] = l.w.Steps[i]
+		r.w.Steps[i] = l.w.Steps[i] // with its key, by which it is read back
 	}
+	j.Call = late.Call // others may have followed
 	return r.close() == nil
 }
 

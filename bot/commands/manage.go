@@ -112,11 +112,8 @@ func (r *run) endNext(ctx context.Context) (jobs.Next, error) {
 
 func (r *run) endCall(ctx context.Context) error {
 	began := time.Now()
-	err := r.cfg.Providers[r.w.Ref.Provider].End(ctx, r.w.Account, r.w.Ref.ID)
+	err := r.provider(r.w.Ref.Provider).End(ctx, r.w.Account, r.w.Ref.ID)
 	r.observe(r.w.Ref.Provider, "end", err, began)
-	if errors.Is(err, meeting.ErrNotFound) {
-		err = nil // ended already, and no longer listed
-	}
 	if err != nil {
 		r.w.Fault = r.faultOf(err)
 	}
@@ -126,7 +123,7 @@ func (r *run) endCall(ctx context.Context) error {
 // endReconcile looks whether the meeting is over. If it is not, ending it once more does
 // no harm.
 func (r *run) endReconcile(ctx context.Context) error {
-	m, err := r.cfg.Providers[r.w.Ref.Provider].Get(ctx, r.w.Account, r.w.Ref.ID)
+	m, err := r.provider(r.w.Ref.Provider).Get(ctx, r.w.Account, r.w.Ref.ID)
 	switch {
 	case errors.Is(err, meeting.ErrNotFound), err == nil && m.State.Over():
 		return nil
@@ -138,7 +135,7 @@ func (r *run) endReconcile(ctx context.Context) error {
 
 // shareNext posts the meeting's card here as well. All its cards are edited together.
 func (r *run) shareNext(ctx context.Context) (jobs.Next, error) {
-	t, f, err := r.resolve(ctx, want{})
+	t, f, err := r.resolve(ctx, want{vouched: true})
 	if f == nil && err == nil && t.reg == nil {
 		f = newFault("share.foreign")
 	}
@@ -164,6 +161,27 @@ func (r *run) button(ctx context.Context) (registration, *fault, error) {
 	return reg, nil, err
 }
 
+// seenHere is [run.button] for what shows a meeting's links: numbers can be guessed, so
+// the meeting has to be shown here already, or to be the person's own.
+func (r *run) seenHere(ctx context.Context) (registration, *fault, error) {
+	reg, f, err := r.button(ctx)
+	if f != nil || err != nil {
+		return reg, f, err
+	}
+	place := r.w.Request.Place
+	if reg.Place.Key() == place.Key() || reg.threadAt(place) != nil {
+		return reg, nil, nil
+	}
+	ok, err := r.holds(ctx, reg)
+	switch {
+	case err != nil:
+		return reg, newFault("fault.directory"), nil
+	case !ok:
+		return reg, newFault("power.card"), nil
+	}
+	return reg, nil, nil
+}
+
 // startLinkNext shows how to start a meeting to whoever has the right now, with a fresh
 // link where the old one is worn out.
 func (r *run) startLinkNext(ctx context.Context) (jobs.Next, error) {
@@ -181,12 +199,12 @@ func (r *run) startLinkNext(ctx context.Context) (jobs.Next, error) {
 	}
 	if p, ok := r.cfg.Providers[reg.ref().Provider].(starter); ok && !r.now().Before(reg.StartUntil) {
 		began := time.Now()
+		reg.Meeting.StartURL, reg.StartUntil = noSecret, time.Time{}
 		url, err := p.StartURL(ctx, reg.ref().ID)
 		r.observe(reg.ref().Provider, "start_url", err, began)
 		if n, ok := r.again(err); ok {
 			return n, nil
 		}
-		reg.Meeting.StartURL = noSecret
 		if err == nil {
 			reg, err = r.change(ctx, reg.ref(), func(reg *registration) bool {
 				reg.Meeting.StartURL, reg.StartUntil = url, r.now().Add(startURLLife)
@@ -205,7 +223,7 @@ func (r *run) startLinkNext(ctx context.Context) (jobs.Next, error) {
 }
 
 func (r *run) qrNext(ctx context.Context) (jobs.Next, error) {
-	reg, f, err := r.button(ctx)
+	reg, f, err := r.seenHere(ctx)
 	if f != nil || err != nil {
 		return r.refuseOr(f, err)
 	}
@@ -221,7 +239,7 @@ func (r *run) qrNext(ctx context.Context) (jobs.Next, error) {
 
 // copyNext gives a block of plain text to be pasted into another chat.
 func (r *run) copyNext(ctx context.Context) (jobs.Next, error) {
-	reg, f, err := r.button(ctx)
+	reg, f, err := r.seenHere(ctx)
 	if f != nil || err != nil {
 		return r.refuseOr(f, err)
 	}

@@ -140,12 +140,25 @@ func (r *run) firstWish(ctx context.Context) (*jobs.Job, error) {
 		return nil, err
 	}
 	place := r.w.Request.Place
-	key := []string{docRecent, shortHash(place.UserKey(r.w.Request.User), place.Key(), place.Thread, string(ask))}
+	return r.claim(ctx, sameWish, place.UserKey(r.w.Request.User), place.Key(), place.Thread, string(ask))
+}
+
+// wishForever is as long as jobs are remembered.
+const wishForever = 0
+
+// claim makes this job the one that fulfils a wish, or returns the one that did within
+// the given time, unless that was refused: a refusal is worth a retry.
+func (r *run) claim(ctx context.Context, within time.Duration, wishKey ...string) (*jobs.Job, error) {
+	key := []string{docRecent, shortHash(wishKey...)}
+	expires := r.now().Add(2 * within)
+	if within == wishForever {
+		expires = r.now().Add(r.cfg.Retention)
+	}
 	body, err := encode(wish{r.job.ID, r.w.Since})
 	if err != nil {
 		return nil, err
 	}
-	mine := jobs.Doc{Key: key, Value: body, Expires: r.now().Add(2 * sameWish)}
+	mine := jobs.Doc{Key: key, Value: body, Expires: expires}
 	for {
 		_, err := r.store.PutDoc(ctx, mine)
 		if !errors.Is(err, jobs.ErrConflict) {
@@ -166,13 +179,13 @@ func (r *run) firstWish(ctx context.Context) (*jobs.Job, error) {
 		if was.Job == r.job.ID {
 			return nil, nil
 		}
-		if r.w.Since.Sub(was.At) < sameWish {
+		if within == wishForever || r.w.Since.Sub(was.At) < within {
 			first, err := r.store.Get(ctx, was.Job)
 			switch {
 			case errors.Is(err, jobs.ErrNotFound):
 			case err != nil:
 				return nil, err
-			case first.Outcome != "refused" && first.Outcome != "withdrawn": // a refusal is worth a retry
+			case first.Outcome != "refused" && first.Outcome != "withdrawn":
 				return &first, nil
 			}
 		}
@@ -198,7 +211,7 @@ func (r *run) sameWishAnswer(ctx context.Context, first *jobs.Job) (jobs.Next, e
 }
 
 func (r *run) meetCall(ctx context.Context) error {
-	p := r.cfg.Providers[r.w.Ask.Provider]
+	p := r.provider(r.w.Ask.Provider)
 	began := time.Now()
 	m, err := p.Create(ctx, r.w.Instant)
 	r.observe(r.w.Ask.Provider, "create", err, began)
@@ -215,13 +228,18 @@ func (r *run) meetCall(ctx context.Context) error {
 func (r *run) meetReconcile(ctx context.Context) error {
 	in := r.w.Instant
 	began := time.Now()
-	listed, err := r.cfg.Providers[r.w.Ask.Provider].List(ctx, in.Account, in.UserKey)
+	listed, err := r.provider(r.w.Ask.Provider).List(ctx, in.Account, in.UserKey)
 	r.observe(r.w.Ask.Provider, "list", err, began)
 	if err != nil {
 		return err
 	}
 	var found []meeting.Meeting
 	for _, m := range listed {
+		if _, err := r.registration(ctx, m.Ref); err == nil {
+			continue // another command's
+		} else if !errors.Is(err, jobs.ErrNotFound) {
+			return err
+		}
 		switch r.w.Ask.Provider {
 		case meeting.Systec:
 			if m.UserKey == "" || m.UserKey == in.UserKey { // its list is by user_key
@@ -248,6 +266,7 @@ func (r *run) meetMade(ctx context.Context) (jobs.Next, error) {
 	r.complete(ctx)
 	m := *r.w.Meeting
 	now := r.now()
+	made := r.job.Created // or soon after: a lost answer may be found minutes later
 	reg := registration{
 		Meeting: m, Requester: r.w.Request.User, Place: r.w.Request.Place, Hosts: r.w.Ask.Hosts,
 		Account: m.Creator, Created: now, StateAt: now, CheckedAt: now,
@@ -260,10 +279,10 @@ func (r *run) meetMade(ctx context.Context) (jobs.Next, error) {
 		reg.Meeting.State = meeting.StateReady
 	}
 	if m.Ref.Provider == meeting.Systec {
-		reg.JoinBy = now.Add(joinWithin)
+		reg.JoinBy = made.Add(joinWithin)
 	}
 	if !m.StartURL.IsZero() {
-		reg.StartUntil = now.Add(startURLLife)
+		reg.StartUntil = made.Add(startURLLife)
 	}
 	others, err := r.here(ctx, reg.Place)
 	if err != nil {
@@ -290,7 +309,7 @@ func (r *run) meetMade(ctx context.Context) (jobs.Next, error) {
 		private.Text = joinParagraphs(r.t.T("meet.after_all"), private.Text)
 	}
 	for _, o := range others {
-		if o.ref() != m.Ref && o.Requester.ID != reg.Requester.ID {
+		if o.ref() != m.Ref && !o.unlisted() && o.Requester.ID != reg.Requester.ID {
 			private.Text = joinParagraphs(private.Text, r.t.T("meet.other", "Name", o.Requester.Name, "Topic", o.Meeting.Topic, "Number", showCode(o.Meeting.Code)))
 			break
 		}
@@ -319,7 +338,7 @@ func (r *run) complete(ctx context.Context) {
 		return
 	}
 	began := time.Now()
-	got, err := r.cfg.Providers[m.Ref.Provider].Get(ctx, m.Creator, m.Ref.ID)
+	got, err := r.provider(m.Ref.Provider).Get(ctx, m.Creator, m.Ref.ID)
 	r.observe(m.Ref.Provider, "get", err, began)
 	if err != nil {
 		r.log.WarnContext(ctx, "meeting's links not completed", "job", r.job.ID, "err", err)
@@ -394,6 +413,15 @@ func (r *run) repeatNext(ctx context.Context) (jobs.Next, error) {
 		r.job.Outcome = "refused"
 		r.tell(r.refusal(r.t, rightFor(w.Ask.Verb)))
 		return jobs.Deliver(), nil
+	}
+	if w.Ask.Verb == VerbMeet { // however many copies of the button there are, and whoever presses them
+		first, err := r.claim(ctx, wishForever, string(r.w.Ask.Verb), r.w.Ask.Arg)
+		if err != nil {
+			return jobs.Next{}, err
+		}
+		if first != nil {
+			return r.sameWishAnswer(ctx, first)
+		}
 	}
 	r.job.Label = string(w.Ask.Verb)
 	r.w.Ask, r.w.Fresh = w.Ask, true

@@ -80,9 +80,13 @@ func (r *run) pushBegin(ctx context.Context) (n jobs.Next, done bool, err error)
 	began := time.Now()
 	has, err := r.pusher().Pushes(ctx, r.w.Account, r.w.Ref.ID)
 	r.observe(r.w.Ref.Provider, "pushes", err, began)
+	if f := r.notPermitted(err); f != nil && t.reg != nil {
+		return r.refuse(f, Button{Label: r.t.T("button.askhost"), Action: Action{string(VerbAskHost), r.job.ID}}), true, nil
+	}
 	if err != nil {
 		return stop(nil, err)
 	}
+	asked := r.w.Steps // what a second person has approved
 	var protected bool
 	switch r.w.Ask.Verb {
 	case VerbPush:
@@ -101,6 +105,11 @@ func (r *run) pushBegin(ctx context.Context) (n jobs.Next, done bool, err error)
 			return stop(f, nil)
 		}
 	}
+	if r.w.Approved != nil && slices.ContainsFunc(r.w.Steps, func(s step) bool {
+		return s.Outcome == stepPending && !slices.ContainsFunc(asked, s.same)
+	}) {
+		return r.refuse(newFault("approval.changed")), true, nil
+	}
 	if protected && r.w.Approved == nil && slices.ContainsFunc(r.w.Steps, func(s step) bool { return s.Outcome == stepPending }) {
 		if err := r.askApproval(ctx, t); err != nil {
 			return jobs.Next{}, true, err
@@ -111,9 +120,27 @@ func (r *run) pushBegin(ctx context.Context) (n jobs.Next, done bool, err error)
 	return jobs.Next{}, false, nil
 }
 
+// notPermitted returns the fault of a refusal that somebody else would not have met.
+func (r *run) notPermitted(err error) *fault {
+	if !errors.Is(err, meeting.ErrNotPermitted) {
+		return nil
+	}
+	if f := r.faultOf(err); f.notPermitted() {
+		return f
+	}
+	return nil
+}
+
+// same reports whether both send the same key to the same place.
+func (s step) same(as step) bool {
+	return s.Target.Name == as.Target.Name && s.Target.URL == as.Target.URL && s.Target.Key.Equal(as.Target.Key) && s.Target.Enabled == as.Target.Enabled
+}
+
 func (r *run) pusher() pusher {
-	p, _ := r.cfg.Providers[r.w.Ref.Provider].(pusher)
-	return p
+	if p, ok := r.provider(r.w.Ref.Provider).(pusher); ok {
+		return p
+	}
+	return absent{r.w.Ref.Provider}
 }
 
 // pushOne makes the step for an address that came with the command. With a name in
@@ -141,10 +168,18 @@ func (r *run) pushOne(ctx context.Context) (protected bool, _ *fault, _ error) {
 		if f != nil || err != nil {
 			return false, f, err
 		}
+		s.Destination, protected = d.ID, d.Protected
+		r.w.Steps = []step{s}
+		admin, err := r.cfg.Policy.isAdmin(ctx, r.directory(r.w.Request.Place.Platform), r.w.Request.Place, r.w.Request.User)
+		if err != nil {
+			return false, newFault("fault.directory"), nil
+		}
+		if !d.MayChange(r.w.Request.User.ID, admin) { // who may only use it pushes with it this once
+			return protected, nil, nil
+		}
 		if d, err = r.destinations().setKey(ctx, d.ID, target.URL, target.Key); err != nil {
 			return false, nil, err
 		}
-		s.Destination, protected = d.ID, d.Protected
 		line := AuditLine{Action: AuditKey, Destination: d.Name, Fingerprint: s.Fingerprint, Outcome: "saved", Meeting: r.w.Ref.String(), Step: "key"}
 		if err := r.audit(ctx, line); err != nil {
 			return false, nil, err
@@ -372,7 +407,7 @@ func (r *run) pushReport(ctx context.Context) (jobs.Next, error) {
 		}
 		r.log.WarnContext(ctx, "push not read back", "job", r.job.ID, "err", err)
 	}
-	good := 0
+	good, open := 0, 0
 	for i := range r.w.Steps {
 		s := &r.w.Steps[i]
 		switch s.Outcome {
@@ -388,8 +423,10 @@ func (r *run) pushReport(ctx context.Context) (jobs.Next, error) {
 			}
 		}
 		switch s.Outcome {
-		case stepSet, stepAlready, stepUnread:
+		case stepSet, stepAlready:
 			good++
+		case stepUnread, stepUnclear, stepDiffers:
+			open++
 		}
 		if err := r.logStep(ctx, i); err != nil {
 			return jobs.Next{}, err
@@ -407,6 +444,8 @@ func (r *run) pushReport(ctx context.Context) (jobs.Next, error) {
 		}
 	case good > 0:
 		r.job.Outcome = "partly"
+	case open > 0:
+		r.job.Outcome = "unknown"
 	default:
 		r.job.Outcome = "refused"
 	}
@@ -415,7 +454,8 @@ func (r *run) pushReport(ctx context.Context) (jobs.Next, error) {
 		return jobs.Next{}, err
 	}
 	r.tell(reply)
-	if regErr == nil && good > 0 {
+	r.w.Reported = true
+	if regErr == nil {
 		r.announce(reg)
 	}
 	return jobs.Deliver(), nil
@@ -431,11 +471,11 @@ func (r *run) pushReply(ctx context.Context, good int) Reply {
 	for _, s := range r.w.Steps {
 		reply.Fields = append(reply.Fields, Field{Name: s.Target.Name, Value: r.stepText(ctx, s)})
 		replaced = replaced || s.Outcome == stepReplaced
-		notPermitted = notPermitted || s.Fault != nil && (s.Fault.ID == "fault.not_host" || s.Fault.ID == "fault.not_creator" || s.Fault.ID == "fault.not_permitted")
+		notPermitted = notPermitted || s.Fault.notPermitted()
 	}
 	var notes []string
 	switch {
-	case good == 0:
+	case good == 0 && !slices.ContainsFunc(r.w.Steps, func(s step) bool { return s.Outcome == stepUnread }):
 		reply.Tone = Bad
 	case good < len(r.w.Steps):
 		reply.Tone = Warning
@@ -468,7 +508,7 @@ func (r *run) stepText(ctx context.Context, s step) string {
 		verb = "step.off."
 	}
 	text := r.t.T(verb + string(s.Outcome))
-	if s.Fault != nil && (s.Outcome == stepRefused || s.Outcome == stepUnclear) {
+	if s.Fault != nil && s.Outcome == stepRefused {
 		text = s.Fault.text(r.t)
 	}
 	if s.Fingerprint != "" {
@@ -505,7 +545,7 @@ func (r *run) noteSeen(ctx context.Context, has []meeting.PushTarget, read bool)
 		reg.Pushes = pushes
 		return changed
 	})
-	if err != nil || !changed {
+	if err != nil || !changed && r.job.Attempt == 0 { // a try before this one may have changed it
 		return reg, err
 	}
 	return reg, r.redraw(ctx, reg)
@@ -559,13 +599,17 @@ func (r *run) cardOf(reg registration) *Receipt {
 
 func (r *run) logStep(ctx context.Context, i int) error {
 	s := r.w.Steps[i]
+	id := "push" + strconv.Itoa(i)
+	if r.w.Reported && i == r.job.Call { // found out after it was written down as something else
+		id += "late"
+	}
 	action := AuditSet
 	if r.off() {
 		action = AuditOff
 	}
 	return r.audit(ctx, AuditLine{
 		Action: action, Destination: s.Target.Name, Fingerprint: s.Fingerprint, Outcome: string(s.Outcome),
-		Meeting: r.w.Ref.String(), Step: "push" + strconv.Itoa(i),
+		Meeting: r.w.Ref.String(), Step: id,
 	})
 }
 

@@ -50,6 +50,8 @@ type cardAt struct {
 	Locale  string
 }
 
+func (r registration) unlisted() bool { return r.Meeting.State == meeting.StateUnlisted }
+
 func (r *registration) ref() meeting.Ref { return r.Meeting.Ref }
 
 // localeOf returns the language of the card at a receipt.
@@ -167,6 +169,10 @@ func (b *Bot) found(ctx context.Context, prefix ...string) ([]registration, erro
 		if errors.Is(err, jobs.ErrNotFound) {
 			continue // expired between the two reads
 		}
+		if errors.Is(err, errUnreadable) { // one such must not stand in the way of the others
+			b.log.ErrorContext(ctx, "meeting cannot be read", "meeting_id", ref, "err", err)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -263,6 +269,9 @@ type target struct {
 // want is what a command needs of its meeting.
 type want struct {
 	push bool // push addresses can be set
+	// vouched: nothing else asks the provider whether the person's own account may.
+	vouched bool
+	over    bool // it may be over
 }
 
 // resolve finds the meeting that a command means and checks that the person may have it
@@ -328,6 +337,9 @@ func (r *run) resolveHere(ctx context.Context, need want) (target, *fault, error
 	able := slices.DeleteFunc(slices.Clone(regs), func(reg registration) bool {
 		return need.push && !reg.ref().Provider.Capabilities().LivePush
 	})
+	if listed := slices.DeleteFunc(slices.Clone(able), registration.unlisted); len(listed) > 0 {
+		able = listed // what the provider has forgotten is hardly meant
+	}
 	switch {
 	case len(able) == 1:
 		return r.mayTouch(ctx, able[0], need)
@@ -352,21 +364,37 @@ func (r *run) mayTouch(ctx context.Context, reg registration, need want) (target
 	if need.push && !t.ref.Provider.Capabilities().LivePush {
 		return t, newFault("which.systec"), nil
 	}
-	if reg.Meeting.State.Over() {
-		return t, newFault("which.over", "Topic", reg.Meeting.Topic), nil
-	}
 	ok, err := r.holds(ctx, reg)
 	if err != nil {
 		return t, newFault("fault.directory"), nil
 	}
-	if ok {
-		return t, nil, nil
-	}
-	if own := r.ownAccount(); own != "" && t.ref.Provider == meeting.Tencent {
+	if !ok {
+		own := r.ownAccount()
+		if own == "" || t.ref.Provider != meeting.Tencent {
+			return t, newFault("power.meeting", "Name", reg.Requester.Name), nil
+		}
 		t.account = own // the provider decides whether that account may
-		return t, nil, nil
+		if f, err := r.vouch(ctx, t, need); f != nil || err != nil {
+			return t, f, err
+		}
 	}
-	return t, newFault("power.meeting", "Name", reg.Requester.Name), nil
+	if reg.Meeting.State.Over() && !need.over {
+		return t, newFault("which.over", "Topic", reg.Meeting.Topic), nil
+	}
+	return t, nil, nil
+}
+
+// vouch asks the provider whether the person's own account knows the meeting, where no
+// call follows that would.
+func (r *run) vouch(ctx context.Context, t target, need want) (*fault, error) {
+	if !need.vouched {
+		return nil, nil
+	}
+	_, err := r.provider(t.ref.Provider).Get(ctx, t.account, t.ref.ID)
+	if errors.Is(err, meeting.ErrNotFound) || errors.Is(err, meeting.ErrNotPermitted) {
+		return newFault("power.foreign"), nil
+	}
+	return nil, err
 }
 
 // holds reports whether a person has the requester's power over a meeting.
@@ -401,7 +429,8 @@ func (r *run) foreign(ctx context.Context, ref meeting.Ref, need want) (target, 
 		return t, newFault("which.provider", "Provider", r.providerName(ref.Provider)), nil
 	}
 	if t.account != "" && ref.Provider == meeting.Tencent {
-		return t, nil, nil
+		f, err := r.vouch(ctx, t, need)
+		return t, f, err
 	}
 	admin, err := r.cfg.Policy.isAdmin(ctx, r.directory(r.w.Request.Place.Platform), r.w.Request.Place, r.w.Request.User)
 	if err != nil {

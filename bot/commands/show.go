@@ -296,6 +296,9 @@ func (r *run) forgetNext(ctx context.Context) (jobs.Next, error) {
 	}
 	d, err := r.destinations().byName(ctx, destinationScope(place, user.ID), name)
 	if errors.Is(err, errNoDestination) {
+		if len(r.w.Steps) > 0 { // by an earlier try of ours
+			return r.forgotten(ctx)
+		}
 		return r.refuse(newFault("dest.missing", "Names", name)), nil
 	}
 	if err != nil {
@@ -308,14 +311,24 @@ func (r *run) forgetNext(ctx context.Context) (jobs.Next, error) {
 	if !d.MayChange(user.ID, admin) {
 		return r.refuse(newFault("dest.owned", "Name", d.Name, "Owner", d.OwnerName)), nil
 	}
+	if len(r.w.Steps) == 0 { // written down first: when it is gone, nothing tells what it was
+		r.w.Steps = []step{{Target: meeting.PushTarget{Name: d.Name}, Fingerprint: fingerprint(r.store, d.Key)}}
+		return jobs.RetryAt(r.now()), nil
+	}
 	if err := r.destinations().forget(ctx, d); err != nil {
 		return jobs.Next{}, err
 	}
-	if err := r.audit(ctx, AuditLine{Action: AuditForget, Destination: d.Name, Fingerprint: fingerprint(r.store, d.Key), Outcome: "forgotten", Step: "forget"}); err != nil {
+	return r.forgotten(ctx)
+}
+
+func (r *run) forgotten(ctx context.Context) (jobs.Next, error) {
+	was := r.w.Steps[0]
+	name := was.Target.Name
+	if err := r.audit(ctx, AuditLine{Action: AuditForget, Destination: name, Fingerprint: was.Fingerprint, Outcome: "forgotten", Step: "forget"}); err != nil {
 		return jobs.Next{}, err
 	}
 	r.job.Outcome = "forgotten"
-	r.tell(Reply{Tone: Good, Title: r.t.T("forget.done", "Name", d.Name), Text: r.t.T("forget.still_set")})
+	r.tell(Reply{Tone: Good, Title: r.t.T("forget.done", "Name", name), Text: r.t.T("forget.still_set")})
 	return jobs.Deliver(), nil
 }
 
@@ -348,7 +361,7 @@ func (r *run) revokeNext(ctx context.Context) (jobs.Next, error) {
 const logShown = 15
 
 func (r *run) logNext(ctx context.Context) (jobs.Next, error) {
-	t, f, err := r.resolve(ctx, want{})
+	t, f, err := r.resolve(ctx, want{vouched: true, over: true})
 	if f != nil || err != nil {
 		return r.refuseOr(f, err)
 	}
@@ -434,7 +447,7 @@ func (r *run) approveNext(ctx context.Context) (jobs.Next, error) {
 		f = nil
 		switch {
 		case j.State != jobs.AwaitingApproval:
-			if was.Approved != nil && was.Approved.ID == me.ID { // our own, before a crash
+			if was.Decision == r.job.ID { // our own, before a crash
 				return errAlready
 			}
 			f = newFault("approval.over")
@@ -444,7 +457,7 @@ func (r *run) approveNext(ctx context.Context) (jobs.Next, error) {
 		if f != nil {
 			return errAlready
 		}
-		was.Approved, was.Since = &me, r.now()
+		was.Approved, was.Decision, was.Since = &me, r.job.ID, r.now()
 		if !approve {
 			was.Fault = newFault("approval.rejected", "Name", me.Name)
 		}
@@ -493,17 +506,29 @@ func (r *run) askHostNext(ctx context.Context) (jobs.Next, error) {
 	if err != nil {
 		return jobs.Next{}, err
 	}
-	var names []string
-	for _, s := range w.Steps {
-		names = append(names, s.Target.Name)
+	if first, err := r.claim(ctx, wishForever, "askhost", r.w.Ask.Arg); err != nil {
+		return jobs.Next{}, err
+	} else if first != nil {
+		r.job.Outcome = "asked"
+		r.tell(Reply{Title: r.t.T("askhost.done"), Text: r.t.T("askhost.who", "Name", reg.Requester.Name)})
+		return jobs.Deliver(), nil
+	}
+	names := w.Ask.Names
+	if len(names) == 0 {
+		names = []string{w.Ask.Push.Name}
 	}
 	d := delivery{Slot: SlotThread, Root: r.cardOf(reg), Reply: Reply{
 		Text: r.t.T("askhost", "Names", joinNames(names)), Mentions: []User{reg.Requester},
 		Fields:  []Field{{Name: r.t.T("field.requester"), User: &w.Request.User}},
 		Buttons: []Button{{Label: r.t.T("button.push"), Action: Action{string(VerbPushForm), reg.ref().String()}}},
 	}}
-	if d.Root != nil {
+	switch {
+	case d.Root != nil:
 		d.Place = &d.Root.Place
+	case reg.Place.Platform == r.w.Request.Place.Platform: // no card to be seen from here
+		d.Slot, d.Place, d.User = SlotDirect, &reg.Place, &reg.Requester
+	default:
+		return r.refuse(newFault("power.meeting", "Name", reg.Requester.Name)), nil
 	}
 	r.job.Outcome = "asked"
 	r.put(d)
@@ -521,6 +546,14 @@ func (r *run) sameDestinations(ctx context.Context) (*fault, error) {
 		return newFault("fault.directory"), nil
 	} else if !ok {
 		return newFault("power.meeting", "Name", reg.Requester.Name), nil
+	}
+	req := r.w.Request
+	allowed, err := r.cfg.Policy.permits(ctx, r.directory(req.Place.Platform), req.Place, req.User, RightMeet)
+	switch {
+	case err != nil:
+		return newFault("fault.directory"), nil
+	case !allowed: // the button is guarded by the list for pushes
+		return newFault("denied.meet"), nil
 	}
 	live := true
 	r.w.Ask.Provider = meeting.Tencent

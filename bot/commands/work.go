@@ -3,6 +3,7 @@ package commands
 import (
 	"crypto/sha256"
 	"encoding/base32"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -37,7 +38,8 @@ type work struct {
 	Ref      meeting.Ref
 	Account  string // the provider's user that acts
 	Steps    []step
-	Approved *User // who approved it, once somebody had to
+	Approved *User  // who decided about it, once somebody had to
+	Decision string // the job in which that was done
 
 	Event *Event // with verbEvent
 }
@@ -73,6 +75,11 @@ type fault struct {
 
 func newFault(id string, pairs ...string) *fault { return &fault{id, pairs} }
 
+// notPermitted reports whether somebody else could do what was refused.
+func (f *fault) notPermitted() bool {
+	return f != nil && (f.ID == "fault.not_host" || f.ID == "fault.not_creator" || f.ID == "fault.not_permitted")
+}
+
 func (f *fault) text(t Text) string {
 	args := make([]any, len(f.Args))
 	for i, a := range f.Args {
@@ -95,10 +102,13 @@ func encode(v any) ([]byte, error) {
 	return b, nil
 }
 
+// errUnreadable: written by another version of the program. A repeat reads the same.
+var errUnreadable = errors.New("record cannot be read")
+
 func decode[T any](b []byte) (T, error) {
 	var v T
 	if err := decoding.Unmarshal(b, &v); err != nil {
-		return v, fmt.Errorf("decode %T: %w", v, err)
+		return v, fmt.Errorf("decode %T: %w: %w", v, errUnreadable, err)
 	}
 	return v, nil
 }
