@@ -1,8 +1,6 @@
 package discord
 
 import (
-	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -13,15 +11,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"meetbot/bot/adapters/adaptertest"
 	"meetbot/bot/adapters/discord/discordtest"
 	"meetbot/bot/commands"
 	"meetbot/bot/commands/commandstest"
-	"meetbot/bot/jobs"
 	"meetbot/config/secret"
-	"meetbot/meeting"
 	"meetbot/meeting/sandbox"
-	"meetbot/meeting/systec"
-	"meetbot/meeting/tencent"
 )
 
 // The table of wishes that every platform's tests are driven by: the same domain request,
@@ -80,51 +75,26 @@ func given(typed *commandstest.Typed) []discordtest.Option {
 	return all
 }
 
-type systecProvider struct{ *systec.Client }
-
-func (p systecProvider) Get(ctx context.Context, _, id string) (meeting.Meeting, error) {
-	return p.Client.Get(ctx, id)
-}
-
-func (p systecProvider) List(ctx context.Context, _, userKey string) ([]meeting.Meeting, error) {
-	return p.Client.List(ctx, systec.ListOptions{UserKey: userKey})
-}
-
-func (p systecProvider) End(ctx context.Context, _, id string) error { return p.Client.End(ctx, id) }
-
-type tencentProvider struct{ *tencent.Client }
-
-func (p tencentProvider) List(ctx context.Context, account, _ string) ([]meeting.Meeting, error) {
-	return p.Client.List(ctx, account)
-}
-
-// guild is a Discord, both meeting providers, and a bot process that can be ended and
-// started again on the same store.
+// guild is a Discord and a bot process in it.
 type guild struct {
 	*testing.T
-	clock   *clock
-	server  *discordtest.Server
-	sandbox *sandbox.Server
-	dir     string
-	log     *logBuffer
-	stop    func()
+	*adaptertest.Process
+	clock  *clock
+	server *discordtest.Server
 }
 
 func newGuild(t *testing.T) *guild {
 	t.Helper()
-	g := &guild{T: t, clock: &clock{}, dir: t.TempDir(), log: &logBuffer{}}
+	g := &guild{T: t, clock: &clock{}}
 	g.server = discordtest.New(t, g.clock.now)
-	s, err := sandbox.Start(t.Context(), "127.0.0.1:0", sandbox.Config{})
-	require.NoError(t, err)
-	g.sandbox = s
-	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	g.Process = adaptertest.NewProcess(t)
 	g.start()
 	t.Cleanup(func() {
-		g.stop()
+		g.Stop()
 		assert.Empty(t, g.server.Problems(), "what Discord would refuse")
 		checkBodies(t, g.server.Calls())
 		for _, secret := range []string{"canary-", discordtest.Token, startPath} {
-			assert.NotContains(t, g.log.String(), secret)
+			assert.NotContains(t, g.Logged.String(), secret)
 		}
 	})
 	return g
@@ -134,42 +104,14 @@ const startPath = "zak=" // of the sandbox's start links
 
 func (g *guild) start() {
 	g.Helper()
-	made := g.sandbox.Config()
-	sys, err := systec.New(systec.Config{Key: secret.New(made.SystecKey), Secret: made.SystecSecret, BaseURL: g.sandbox.SystecURL(), Capacity: 25})
-	require.NoError(g, err)
-	ten, err := tencent.New(tencent.Config{
-		AppID: made.TencentAppID, SDKID: made.TencentSDKID, SecretID: made.TencentSecretID, SecretKey: made.TencentSecretKey,
-		UserID: sandbox.DefaultUser, BaseURL: g.sandbox.TencentURL(),
+	g.Start(commands.Discord, func(bot *commands.Bot, log *slog.Logger) adaptertest.Adapter {
+		a, err := New(Config{
+			BotToken: secret.New(discordtest.Token), ApplicationID: discordtest.ApplicationID, APIURL: g.server.URL, Now: g.clock.now,
+		}, bot, log)
+		require.NoError(g, err)
+		return a
 	})
-	require.NoError(g, err)
-	log := slog.New(slog.NewJSONHandler(g.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	store, err := jobs.Open(g.Context(), jobs.Config{Dir: g.dir, Log: log, Grace: time.Millisecond, ReconcileAfter: 10 * time.Millisecond})
-	require.NoError(g, err)
-	bot := commands.NewBot(commands.Config{
-		Parser:    commandstest.Config(),
-		Providers: map[meeting.Provider]commands.Provider{meeting.Systec: systecProvider{sys}, meeting.Tencent: tencentProvider{ten}},
-		Account:   sandbox.DefaultUser, Log: log,
-	}, store)
-	a, err := New(Config{
-		BotToken: secret.New(discordtest.Token), ApplicationID: discordtest.ApplicationID, APIURL: g.server.URL, Now: g.clock.now,
-	}, bot, log)
-	require.NoError(g, err)
-	bot.Attach(commands.Discord, a)
-	ctx, cancel := context.WithCancel(g.Context())
-	done := make(chan error, 2)
-	go func() { done <- a.Run(ctx) }()
-	go func() { done <- store.Run(ctx, bot) }()
 	g.server.Until("it is connected", func() bool { return g.server.Connected() > 0 })
-	g.stop = func() {
-		cancel()
-		for range 2 {
-			if err := <-done; !errors.Is(err, context.Canceled) {
-				assert.NoError(g, err)
-			}
-		}
-		assert.NoError(g, store.Close())
-		g.stop = func() {}
-	}
 }
 
 func (g *guild) send(in *discordtest.Interaction) *discordtest.Interaction {
@@ -215,7 +157,7 @@ func (g *guild) nowhere(canary string, but func(discordtest.Message) bool) {
 			assert.NotContains(g, string(m.Body), canary)
 		}
 	}
-	assert.NotContains(g, g.log.String(), canary)
+	assert.NotContains(g, g.Logged.String(), canary)
 }
 
 func (g *guild) button(m discordtest.Message, action string) string {
@@ -238,8 +180,8 @@ func TestMeetFromCommandToEnd(t *testing.T) {
 	g.server.Until("a thread", func() bool { return len(g.server.Threads(channel)) == 1 })
 	links := g.until(g.public(root.ID), "http")
 	answer := g.until(g.private(alice), startPath)
-	require.Len(t, g.sandbox.Meetings(), 1)
-	assert.Equal(t, "周会 @everyone", g.sandbox.Meetings()[0].Topic)
+	require.Len(t, g.Sandbox.Meetings(), 1)
+	assert.Equal(t, "周会 @everyone", g.Sandbox.Meetings()[0].Topic)
 	assert.True(t, answer.Ephemeral())
 	assert.Equal(t, channel, answer.Channel)
 	alices := func(m discordtest.Message) bool { return m.User == alice }
@@ -260,7 +202,7 @@ func TestMeetFromCommandToEnd(t *testing.T) {
 
 	g.send(g.server.Click(alice, where, root.ID, g.button(g.server.Message(root.ID), "endyes")))
 	g.server.Until("the card is edited", func() bool { return g.server.Message(root.ID).Edits > root.Edits })
-	assert.Equal(t, 1, g.sandbox.Calls(sandbox.SystecEnd))
+	assert.Equal(t, 1, g.Sandbox.Calls(sandbox.SystecEnd))
 }
 
 func TestStreamKeyGoesToTheProviderAndNowhereElse(t *testing.T) {
@@ -271,7 +213,7 @@ func TestStreamKeyGoesToTheProviderAndNowhereElse(t *testing.T) {
 		discordtest.Option{Name: "provider", Value: "tencent"}, discordtest.Option{Name: "live", Value: true}))
 	root := g.until(g.public(channel), "show")
 	g.until(g.public(root.ID), "http")
-	made := g.sandbox.Meetings()[0]
+	made := g.Sandbox.Meetings()[0]
 
 	// In the thread no number is needed; the answer is private, the announcement is not.
 	const key = "canary-key?a=b&c=d"
@@ -282,7 +224,7 @@ func TestStreamKeyGoesToTheProviderAndNowhereElse(t *testing.T) {
 		"name": "bili", "url": "rtmp://live.example.com/app", "key": key, "platform": []string{"other"},
 	}))
 	assert.Equal(t, 5, sent.Ack.Type)
-	g.server.Until("the address is set", func() bool { return len(g.sandbox.Pushes(made.ID)) == 1 })
+	g.server.Until("the address is set", func() bool { return len(g.Sandbox.Pushes(made.ID)) == 1 })
 	g.until(g.private(alice), "bili")
 	g.until(g.public(root.ID), "bili")
 	g.nowhere("canary-key", nil)
@@ -301,13 +243,13 @@ func TestWhoMayNotIsToldPrivately(t *testing.T) {
 		all := g.server.For(bob)
 		return len(all) >= 2 && !all[1].Loading()
 	})
-	assert.Empty(t, g.sandbox.Meetings())
+	assert.Empty(t, g.Sandbox.Meetings())
 	assert.Empty(t, g.server.In(channel))
 
 	g.server.Join(alice, discordtest.Member{Permissions: discordtest.ManageEvents})
 	g.send(g.server.Command(alice, discordtest.InDirect("5004"), "en-US", "meet", discordtest.Option{Name: "topic", Value: "two of us"}))
 	g.until(func() []discordtest.Message { return g.server.In("5004") }, "two of us")
-	assert.Len(t, g.sandbox.Meetings(), 1)
+	assert.Len(t, g.Sandbox.Meetings(), 1)
 }
 
 // The process ends at each message of a /meet: right after Discord took it, or right
@@ -345,13 +287,13 @@ func TestCrashWhileDiscordIsBeingTold(t *testing.T) {
 			})
 			g.send(g.server.Command(alice, discordtest.InGuild(channel), "en-US", "meet", discordtest.Option{Name: "topic", Value: "Weekly"}))
 			<-failed
-			g.stop()
+			g.Stop()
 			g.start()
 			root := g.until(g.public(channel), "Weekly")
 			g.until(g.private(alice), startPath)
 			g.until(g.public(root.ID), "http")
 			g.server.Until("the follow-up, if it comes twice", func() bool { return len(g.server.For(alice)) == 1+c.again })
-			assert.Len(t, g.sandbox.Meetings(), 1)
+			assert.Len(t, g.Sandbox.Meetings(), 1)
 			assert.Len(t, g.server.In(channel), 1)
 			assert.Len(t, g.server.Threads(channel), 1)
 			assert.Len(t, g.server.In(root.ID), 1)
@@ -370,7 +312,7 @@ func TestAnOutageLongerThanTheTokenIsToldByDirectMessage(t *testing.T) {
 		return nil
 	})
 	g.send(g.server.Command(alice, discordtest.InGuild(channel), "en-US", "meet", discordtest.Option{Name: "topic", Value: "Weekly"}))
-	g.server.Until("the meeting is made", func() bool { return len(g.sandbox.Meetings()) == 1 })
+	g.server.Until("the meeting is made", func() bool { return len(g.Sandbox.Meetings()) == 1 })
 	g.server.Until("telling was tried", func() bool { return g.server.Called(routeOriginal) > 0 })
 	g.clock.forward(20 * time.Minute)
 	g.server.Fail(nil)

@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"meetbot/bot/adapters/adaptertest"
 	"meetbot/bot/adapters/chat"
 	"meetbot/bot/adapters/discord/discordtest"
 	"meetbot/bot/commands"
@@ -104,26 +105,9 @@ type world struct {
 	bot    *fakeBot
 	a      *Adapter
 	http   string // where the adapter takes interactions; empty: the gateway
-	log    *logBuffer
+	log    *adaptertest.Log
 	cancel context.CancelFunc
 	done   chan error
-}
-
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 type transport string
@@ -135,7 +119,7 @@ const (
 
 // still makes a world whose adapter is not run.
 func still(t *testing.T, how transport) *world {
-	w := &world{t: t, clock: &clock{}, bot: newBot(), log: &logBuffer{}}
+	w := &world{t: t, clock: &clock{}, bot: newBot(), log: &adaptertest.Log{}}
 	w.server = discordtest.New(t, w.clock.now)
 	w.a = w.adapter(how)
 	t.Cleanup(func() {

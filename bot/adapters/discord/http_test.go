@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"meetbot/bot/adapters/adaptertest"
 	"meetbot/bot/adapters/chat"
 	"meetbot/bot/adapters/discord/discordtest"
 )
@@ -111,7 +112,7 @@ func FuzzInteraction(f *testing.F) {
 	}
 	f.Add([]byte(`{"type":1}`))
 	f.Add([]byte(`{"type":2,"id":"1","channel_id":"1","token":"t","user":{"id":"1"},"data":null}`))
-	a := (&world{t: &testing.T{}, clock: &clock{}, bot: newBot(), log: &logBuffer{}, server: server}).adapter(overHTTP)
+	a := (&world{t: &testing.T{}, clock: &clock{}, bot: newBot(), log: &adaptertest.Log{}, server: server}).adapter(overHTTP)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		in, err := parseInteraction(body)
 		if err != nil {

@@ -1,7 +1,6 @@
 package slack
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -15,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"meetbot/bot/adapters/adaptertest"
 	"meetbot/bot/adapters/chat"
 	"meetbot/bot/adapters/slack/slacktest"
 	"meetbot/bot/commands"
@@ -76,26 +76,9 @@ type world struct {
 	a      *Adapter
 	http   slacktest.HTTP
 	socket slacktest.Transport
-	log    *lockedBuffer
+	log    *adaptertest.Log
 	done   chan error
 	stop   context.CancelFunc
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 const hang = 10 * time.Second // a bound against hanging, not a measure
@@ -109,7 +92,7 @@ func (w *world) ctx() context.Context {
 // newWorld starts everything; more scopes come on top of the required ones.
 func newWorld(t *testing.T, more ...string) *world {
 	t.Helper()
-	w := &world{T: t, slack: slacktest.New(append(append([]string(nil), slacktest.DefaultScopes...), more...)...), bot: &fakeBot{}, log: &lockedBuffer{}, done: make(chan error, 1)}
+	w := &world{T: t, slack: slacktest.New(append(append([]string(nil), slacktest.DefaultScopes...), more...)...), bot: &fakeBot{}, log: &adaptertest.Log{}, done: make(chan error, 1)}
 	t.Cleanup(w.slack.Close)
 	w.a = newAdapter(t, w.slack, w.bot, w.log)
 	server := httptest.NewServer(w.a.Handler())
@@ -125,7 +108,7 @@ func newWorld(t *testing.T, more ...string) *world {
 	return w
 }
 
-func newAdapter(t testing.TB, s *slacktest.Server, bot Bot, log *lockedBuffer) *Adapter {
+func newAdapter(t testing.TB, s *slacktest.Server, bot Bot, log *adaptertest.Log) *Adapter {
 	t.Helper()
 	a, err := New(Config{
 		BotToken: secret.New(slacktest.BotToken), AppToken: secret.New(slacktest.AppToken), SigningSecret: secret.New(slacktest.SigningSecret),

@@ -3,111 +3,48 @@ package slack
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"meetbot/bot/adapters/adaptertest"
 	"meetbot/bot/adapters/slack/slacktest"
 	"meetbot/bot/commands"
-	"meetbot/bot/jobs"
-	"meetbot/config/secret"
-	"meetbot/meeting"
 	"meetbot/meeting/sandbox"
-	"meetbot/meeting/systec"
-	"meetbot/meeting/tencent"
 )
 
-// The providers' clients, as the bot knows them.
-type (
-	systecProvider  struct{ *systec.Client }
-	tencentProvider struct{ *tencent.Client }
-)
-
-func (p systecProvider) Get(ctx context.Context, _, id string) (meeting.Meeting, error) {
-	return p.Client.Get(ctx, id)
-}
-
-func (p systecProvider) List(ctx context.Context, _, userKey string) ([]meeting.Meeting, error) {
-	return p.Client.List(ctx, systec.ListOptions{UserKey: userKey})
-}
-
-func (p systecProvider) End(ctx context.Context, _, id string) error { return p.Client.End(ctx, id) }
-
-func (p tencentProvider) List(ctx context.Context, account, _ string) ([]meeting.Meeting, error) {
-	return p.Client.List(ctx, account)
-}
-
-// team is a workspace, both providers, and a bot process that can be ended and started
-// again on the same store.
+// team is a workspace and a bot process in it.
 type team struct {
 	*testing.T
-	slack   *slacktest.Server
-	sandbox *sandbox.Server
-	dir     string
-	log     *lockedBuffer
-
-	http slacktest.HTTP
-	stop func()
+	*adaptertest.Process
+	slack *slacktest.Server
+	http  slacktest.HTTP
 }
 
 func newTeam(t *testing.T, more ...string) *team {
 	t.Helper()
-	x := &team{T: t, slack: slacktest.New(append(append([]string(nil), slacktest.DefaultScopes...), more...)...), dir: t.TempDir(), log: &lockedBuffer{}}
+	x := &team{T: t, slack: slacktest.New(append(append([]string(nil), slacktest.DefaultScopes...), more...)...)}
 	t.Cleanup(x.slack.Close)
-	s, err := sandbox.Start(t.Context(), "127.0.0.1:0", sandbox.Config{})
-	require.NoError(t, err)
-	x.sandbox = s
-	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	x.Process = adaptertest.NewProcess(t)
 	x.start()
-	t.Cleanup(func() { x.stop() })
 	return x
 }
 
 func (x *team) start() {
 	x.Helper()
-	made := x.sandbox.Config()
-	sys, err := systec.New(systec.Config{Key: secret.New(made.SystecKey), Secret: made.SystecSecret, BaseURL: x.sandbox.SystecURL(), Capacity: 25})
-	require.NoError(x, err)
-	ten, err := tencent.New(tencent.Config{
-		AppID: made.TencentAppID, SDKID: made.TencentSDKID, SecretID: made.TencentSecretID, SecretKey: made.TencentSecretKey,
-		UserID: sandbox.DefaultUser, BaseURL: x.sandbox.TencentURL(),
+	x.Start(commands.Slack, func(bot *commands.Bot, _ *slog.Logger) adaptertest.Adapter {
+		a := newAdapter(x, x.slack, bot, x.Logged)
+		server := httptest.NewServer(a.Handler())
+		x.Cleanup(server.Close)
+		x.http = slacktest.HTTP{Base: server.URL, Secret: slacktest.SigningSecret, Client: server.Client()}
+		return a
 	})
-	require.NoError(x, err)
-	log := slog.New(slog.NewJSONHandler(x.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	store, err := jobs.Open(x.Context(), jobs.Config{Dir: x.dir, Log: log, Grace: time.Millisecond, ReconcileAfter: 10 * time.Millisecond})
-	require.NoError(x, err)
-	bot := commands.NewBot(commands.Config{
-		Parser:    commands.ParserConfig{Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec},
-		Providers: map[meeting.Provider]commands.Provider{meeting.Systec: systecProvider{sys}, meeting.Tencent: tencentProvider{ten}},
-		Account:   sandbox.DefaultUser, Log: log,
-	}, store)
-	a := newAdapter(x, x.slack, bot, x.log)
-	bot.Attach(commands.Slack, a)
-	server := httptest.NewServer(a.Handler())
-	x.http = slacktest.HTTP{Base: server.URL, Secret: slacktest.SigningSecret, Client: server.Client()}
-	ctx, cancel := context.WithCancel(x.Context())
-	done := make(chan error, 2)
-	go func() { done <- a.Run(ctx) }()
-	go func() { done <- store.Run(ctx, bot) }()
 	require.NoError(x, x.slack.Wait(x.ctx(), func() bool { return x.slack.Connections() == 2 }))
-	x.stop = func() {
-		cancel()
-		for range 2 {
-			if err := <-done; !errors.Is(err, context.Canceled) { // being told to stop is no fault
-				assert.NoError(x, err)
-			}
-		}
-		server.Close()
-		assert.NoError(x, store.Close())
-		x.stop = func() {}
-	}
 }
 
 func (x *team) ctx() context.Context {
@@ -164,8 +101,8 @@ func TestMeetFromCommandToEnd(t *testing.T) {
 	x.do(x.slack.Slash("C1", "U1", "/meet", "周会 &lt;!channel&gt; --live"))
 	root := x.until("the card", isRoot)
 	thread := x.until("the links", func(m slacktest.Message) bool { return m.Thread == root.TS && m.To == "" })
-	require.Equal(t, 1, len(x.sandbox.Meetings()))
-	made := x.sandbox.Meetings()[0]
+	require.Equal(t, 1, len(x.Sandbox.Meetings()))
+	made := x.Sandbox.Meetings()[0]
 	assert.Equal(t, "周会 <!channel>", made.Topic)
 	for _, m := range []slacktest.Message{root, thread} {
 		assert.NotContains(t, string(m.Blocks), "<!channel>")
@@ -181,7 +118,7 @@ func TestMeetFromCommandToEnd(t *testing.T) {
 		}
 		assert.NotContains(t, m.Text, start)
 	}
-	assert.NotContains(t, x.log.String(), start)
+	assert.NotContains(t, x.Logged.String(), start)
 
 	before := len(x.slack.Messages())
 	x.click(thread, "U1", ":start:")
@@ -194,10 +131,10 @@ func TestMeetFromCommandToEnd(t *testing.T) {
 
 	x.click(root, "U2", ":endyes:")
 	x.until("somebody else cannot end it", func(m slacktest.Message) bool { return m.To == "U2" && m.TS != refused.TS })
-	assert.Zero(t, x.sandbox.Calls(sandbox.SystecEnd))
+	assert.Zero(t, x.Sandbox.Calls(sandbox.SystecEnd))
 	x.click(root, "U1", ":endyes:")
 	edited := x.until("the card is edited", func(m slacktest.Message) bool { return m.TS == root.TS && m.Edits > 0 })
-	assert.Equal(t, 1, x.sandbox.Calls(sandbox.SystecEnd))
+	assert.Equal(t, 1, x.Sandbox.Calls(sandbox.SystecEnd))
 	_, err := x.slack.Click(edited, "U1", ":endyes:")
 	assert.Error(t, err, "an ended meeting has no such button")
 }
@@ -230,8 +167,8 @@ func TestStreamKeyGoesToTheProviderAndNowhereElse(t *testing.T) {
 	act, err := x.slack.Submit(x.slack.Views()[0], "U1", map[string]string{"name": "bili", "url": "rtmp://live.example.com/app", "key": key})
 	require.NoError(t, err)
 	x.do(act)
-	made := x.sandbox.Meetings()[0]
-	require.NoError(t, x.slack.Wait(x.ctx(), func() bool { return len(x.sandbox.Pushes(made.ID)) == 1 }))
+	made := x.Sandbox.Meetings()[0]
+	require.NoError(t, x.slack.Wait(x.ctx(), func() bool { return len(x.Sandbox.Pushes(made.ID)) == 1 }))
 	x.until("the outcome", private("U1", "bili"))
 	x.until("the announcement", func(m slacktest.Message) bool {
 		return m.To == "" && m.Thread == root.TS && strings.Contains(string(m.Blocks), "bili")
@@ -248,7 +185,7 @@ func nowhere(x *team, canary string) {
 	for _, c := range x.slack.Calls("") {
 		assert.NotContains(x, fmt.Sprint(c.Form)+string(c.Body), canary, c.Method)
 	}
-	assert.NotContains(x, x.log.String(), canary)
+	assert.NotContains(x, x.Logged.String(), canary)
 }
 
 func TestKeyTypedInTheOpenIsRefused(t *testing.T) {
@@ -258,7 +195,7 @@ func TestKeyTypedInTheOpenIsRefused(t *testing.T) {
 	m := x.until("a private word", func(m slacktest.Message) bool { return m.To == "U1" })
 	assert.Equal(t, "1.0", m.Thread)
 	for _, e := range []sandbox.Endpoint{sandbox.TencentGetByCode, sandbox.TencentGet, sandbox.TencentSetPush, sandbox.TencentQueryPush} {
-		assert.Zero(t, x.sandbox.Calls(e), e)
+		assert.Zero(t, x.Sandbox.Calls(e), e)
 	}
 	nowhere(x, "canary-open")
 }
@@ -268,7 +205,7 @@ func TestGuestsMayDoNothing(t *testing.T) {
 	x.slack.SetUser(slacktest.User{ID: "U7", Guest: true})
 	x.do(x.slack.Slash("C1", "U7", "/meet", ""))
 	x.until("the refusal", func(m slacktest.Message) bool { return m.To == "U7" })
-	assert.Empty(t, x.sandbox.Meetings())
+	assert.Empty(t, x.Sandbox.Meetings())
 	for _, m := range x.slack.Messages() {
 		assert.Equal(t, "U7", m.To)
 	}
@@ -287,7 +224,7 @@ func TestHelpAndFormAreGivenAtOnce(t *testing.T) {
 	}
 	x.do(x.slack.Slash("C1", "U8", "/meet", "form"))
 	x.do(x.slack.Slash("C1", "U8", "/livepush", ""))
-	require.NoError(t, x.slack.Wait(x.ctx(), func() bool { return len(x.slack.Views()) == 2 }), x.log.String())
+	require.NoError(t, x.slack.Wait(x.ctx(), func() bool { return len(x.slack.Views()) == 2 }), x.Logged.String())
 	for _, v := range x.slack.Views() {
 		assert.NotContains(t, string(v.Payload), "–", "every text of the form is there")
 	}
@@ -319,12 +256,12 @@ func TestCrashWhileSlackIsBeingTold(t *testing.T) {
 				x.slack.Fail(c.method, c.fault)
 				x.do(x.slack.Slash("C1", "U1", "/meet", "weekly"))
 				require.NoError(t, x.slack.Wait(x.ctx(), func() bool { return len(x.slack.Calls(c.method)) > calls }))
-				x.stop()
+				x.Stop()
 				x.start()
 				x.until("the card", isRoot)
 				x.until("the links", func(m slacktest.Message) bool { return m.Thread != "" && m.To == "" })
 				x.until("the private answer", func(m slacktest.Message) bool { return m.To == "U1" && m.Thread == "" })
-				assert.Len(t, x.sandbox.Meetings(), 1)
+				assert.Len(t, x.Sandbox.Meetings(), 1)
 				roots := 0
 				for _, m := range x.slack.Messages() {
 					if isRoot(m) {

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"meetbot/bot/adapters/adaptertest"
 	"meetbot/bot/adapters/chat"
 	"meetbot/bot/adapters/slack/slacktest"
 	"meetbot/bot/commands"
@@ -66,7 +67,7 @@ func TestTokenRefusedAtTheStartEndsTheProcess(t *testing.T) {
 			s := slacktest.New(slacktest.DefaultScopes...)
 			defer s.Close()
 			prepare(s)
-			a := newAdapter(t, s, &fakeBot{}, &lockedBuffer{})
+			a := newAdapter(t, s, &fakeBot{}, &adaptertest.Log{})
 			ctx, cancel := context.WithTimeout(t.Context(), hang)
 			defer cancel()
 			require.ErrorIs(t, a.Run(ctx), ErrTokenRefused)
@@ -80,7 +81,7 @@ func TestUnreachableSlackIsTriedAgain(t *testing.T) {
 	s := slacktest.New(slacktest.DefaultScopes...)
 	defer s.Close()
 	s.Fail("auth.test", slacktest.Fault{Status: 502}, slacktest.Fault{RetryAfter: 1})
-	log := &lockedBuffer{}
+	log := &adaptertest.Log{}
 	a := newAdapter(t, s, &fakeBot{}, log)
 	ctx, cancel := context.WithTimeout(t.Context(), hang)
 	defer cancel()

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"meetbot/bot/adapters/adaptertest"
 	"meetbot/bot/adapters/chat"
 	"meetbot/bot/adapters/slack/slacktest"
 	"meetbot/bot/commands"
@@ -121,7 +122,7 @@ func signedNow(body string) func(http.Header) {
 }
 
 func TestUnsignedRequestsLearnNothing(t *testing.T) {
-	bot, log := &fakeBot{}, &lockedBuffer{}
+	bot, log := &fakeBot{}, &adaptertest.Log{}
 	h := httpAdapter(t, bot, log)
 	for _, path := range []string{PathCommands, PathInteractions, PathEvents} {
 		for name, body := range map[string]string{
@@ -156,7 +157,7 @@ func TestSignedChecksOfSlackAreAnswered(t *testing.T) {
 }
 
 func TestUnknownCommandIsLoggedForTheOperator(t *testing.T) {
-	log, bot := &lockedBuffer{}, &fakeBot{}
+	log, bot := &adaptertest.Log{}, &fakeBot{}
 	h := httpAdapter(t, bot, log)
 	body := url.Values{"command": {"/conference"}, "trigger_id": {"1"}, "user_id": {"U1"}, "channel_id": {"C1"}, "text": {"canary-typed"}}.Encode()
 	assert.Equal(t, http.StatusOK, send(h, http.MethodPost, PathCommands, body, signedNow(body)).Code)
