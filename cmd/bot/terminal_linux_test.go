@@ -183,6 +183,11 @@ func TestATerminalSession(t *testing.T) {
 	x.types("\x15/livepush\r")
 	x.sees("http://127.0.0.1:") // the key is entered on a page, not here
 	x.sees("/k/")
+	x.types("/livepush --name b --url rtmp://live.example.com/app/canary\r")
+	x.sees("\x1b[1A\r\x1b[J› /livepush --name b --url ••••••")
+	x.sees("1 of 1 set")
+	x.types("\x1b[200~/meet pasted\r\x1b[201~") // as a terminal with bracketed paste sends it
+	x.sees("“pasted” is ready")
 	x.types("/meet form\r")
 	x.sees("Enter keeps what is in brackets")
 	x.types(ctrlD)

@@ -112,15 +112,7 @@ func (e *editor) line(ctx context.Context, prompt string) (string, error) {
 }
 
 func (e *editor) secret(ctx context.Context, prompt string) (string, error) {
-	return e.read(ctx, prompt, func() (string, error) {
-		if !e.dumb {
-			return e.state.PasswordPrompt(prompt)
-		}
-		fmt.Print(prompt)
-		typed, err := term.ReadPassword(syscall.Stdin)
-		fmt.Println()
-		return string(typed), err
-	})
+	return e.read(ctx, prompt, func() (string, error) { return e.state.PasswordPrompt(prompt) })
 }
 
 func (e *editor) read(ctx context.Context, hidden string, read func() (string, error)) (string, error) {
