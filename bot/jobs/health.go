@@ -120,7 +120,7 @@ func (s *Store) watch(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		s.look(ctx)
-		s.Healthy() // notes since when
+		_, _, _ = s.Healthy() // notes since when
 		select {
 		case <-ctx.Done():
 			return

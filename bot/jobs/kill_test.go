@@ -168,7 +168,10 @@ func life(dir, kill, wish string) error {
 		}
 	}
 	r := report{State: j.State, Outcome: j.Outcome}
-	for range s.List(ctx, true) {
+	for _, err := range s.List(ctx, true) {
+		if err != nil {
+			return err
+		}
 		r.Unsettle++
 	}
 	cancel()

@@ -386,7 +386,8 @@ func TestFullStoreTakesNoNewJobsButFinishesTheOthers(t *testing.T) {
 	await(t, s, last, finished)
 
 	// Room is made, and the store takes jobs again.
-	for j := range s.List(t.Context(), false) {
+	for j, err := range s.List(t.Context(), false) {
+		require.NoError(t, err)
 		_, err := s.Update(t.Context(), j.ID, func(j *Job) error { j.State, j.Data = Done, nil; return nil })
 		require.NoError(t, err)
 	}
@@ -476,5 +477,5 @@ func TestConfigAndStoreArePrintedWithoutKeys(t *testing.T) {
 	_, _ = fmt.Fprintf(&out, "%+v %#v", s.seal, s.cfg.Keys)
 	assert.NotContains(t, out.String(), canary)
 	assert.NotContains(t, out.String(), fmt.Sprintf("%x", canary))
-	assert.NotContains(t, out.String(), fmt.Sprint([]byte(canary)))
+	assert.NotContains(t, out.String(), fmt.Sprintf("%d", []byte(canary)))
 }
