@@ -112,9 +112,9 @@ func (b *Bot) Next(ctx context.Context, j *jobs.Job) (jobs.Next, error) {
 	return r.giveUp(), r.close()
 }
 
-// maxTries is how often a step that fails inside is tried, in about three minutes. What
-// still fails then, as a record that cannot be read, would fail for ever.
-const maxTries = 12
+// maxTries is how often a step that fails inside is tried, in about a minute. What still
+// fails then, as a record that cannot be read, would fail for ever.
+const maxTries = 8
 
 // giveUp ends a job that cannot go on, and says so. A meeting that exists is handed over
 // all the same.

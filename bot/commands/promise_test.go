@@ -1,0 +1,237 @@
+package commands
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/jobs"
+	"meetbot/meeting"
+)
+
+func (w *world) button(u User, at Place, v Verb, arg string) []Post {
+	w.t.Helper()
+	return w.do(w.bot.Parse(w.request(u, at, Request{Action: &Action{string(v), arg}})), u, at)
+}
+
+func TestAProviderThatIsNotSetUpAnyMoreEndsItsJobs(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		posts := w.say(ada, channel, "/meet x --provider tencent --live")
+		delete(w.bot.cfg.Providers, meeting.Tencent)
+		assert.Contains(t, find(t, w.say(ada, channel, pushLine), SlotPrivate).Reply.Text, "is not set up in this bot")
+		assert.Contains(t, find(t, w.press(ada, channel, posts, VerbEndYes), SlotPrivate).Reply.Text, "is not set up in this bot")
+	})
+}
+
+func TestAStepThatFailsForEverEndsAndIsTold(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x")
+		doc, err := w.store.Doc(w.t.Context(), docMeeting, "systec:1591620801")
+		require.NoError(t, err)
+		doc.Value = []byte("of another version")
+		_, err = w.store.PutDoc(w.t.Context(), doc)
+		require.NoError(t, err)
+
+		assert.Empty(t, w.button(ada, channel, VerbStartLink, "systec:1591620801"))
+		time.Sleep(10 * time.Minute)
+		assert.Contains(t, find(t, w.room.take(), SlotPrivate).Reply.Text, "Something went wrong inside this bot")
+		require.Len(t, w.say(ada, channel, "/meet y"), 4, "it is in nobody else's way")
+	})
+}
+
+func TestALateAnswerToAPushIsAdoptedAndNothingIsSentTwice(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		for i, name := range []string{"一号", "二号"} {
+			w.say(ada, channel, fmt.Sprintf("/livepush save %s --url rtmp://ingest%d.example.com/live --key canary-key-%d", name, i, i))
+		}
+		r := w.request(ada, channel, Request{Command: "livepush", Text: "to 一号,二号"})
+		w.do(w.bot.Parse(r), ada, channel)
+		sets := w.tencent.sets
+		require.Equal(t, 2, sets)
+
+		// The first call had been given up, and the second was refused, when the first answers.
+		var late jobs.Job
+		j, err := w.store.Update(w.t.Context(), jobID(r), func(j *jobs.Job) error {
+			x, err := decode[work](j.Data)
+			if err != nil {
+				return err
+			}
+			x.Steps[1].Outcome = stepRefused
+			x.Steps[0].Outcome = stepUnclear
+			if j.Data, err = encode(x); err != nil {
+				return err
+			}
+			late = *j
+			late.Call, late.State = 0, jobs.Called
+			x.Steps[0].Outcome, x.Steps[0].Target.Key = stepPending, w.tencent.pushes["806146601"][0].Key
+			late.Data, err = encode(x)
+			return err
+		})
+		require.NoError(t, err)
+		require.True(t, w.bot.Late(w.t.Context(), &j, &late))
+		_, err = w.store.Update(w.t.Context(), jobID(r), func(stored *jobs.Job) error {
+			stored.Data, stored.Call, stored.State = j.Data, j.Call, jobs.Called
+			return nil
+		})
+		require.NoError(t, err)
+		said := find(t, w.settle(), SlotPrivate).Reply
+		assert.Equal(t, "1 of 2 set", said.Title)
+		assert.Contains(t, said.Fields[0].Value, "read back as wanted")
+		assert.Equal(t, sets, w.tencent.sets)
+		log := w.say(ada, channel, "/livepush log")[0].Reply.Fields
+		assert.Len(t, log, 3, "two of them first, and the correction")
+	})
+}
+
+func TestAPushOfUnknownOutcomeIsNotCalledUndone(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		sent := false
+		w.tencent.fail = func(op string) error {
+			if op == "set_push" {
+				sent = true
+				return refusal(meeting.ErrOutcomeUnknown, "")
+			}
+			if sent {
+				return refusal(meeting.ErrUnavailable, "")
+			}
+			return nil
+		}
+		w.say(ada, channel, pushLine)
+		time.Sleep(10 * time.Minute)
+		said := find(t, w.room.take(), SlotPrivate).Reply
+		assert.Equal(t, "0 of 1 set", said.Title)
+		assert.Contains(t, said.Fields[0].Value, "it may or may not be set")
+	})
+}
+
+func TestWhoIsNotPermittedCanAskWhoIs(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		w.tencent.fail = func(string) error { return refusal(meeting.ErrNotPermitted, meeting.ReasonNotHost) }
+		refused := w.say(ada, channel, pushLine)
+		asked := w.press(ada, channel, refused, VerbAskHost)
+		assert.Contains(t, find(t, asked, SlotThread).Reply.Text, "B站")
+		assert.Equal(t, []Slot{SlotPrivate}, slots(w.press(ada, channel, refused, VerbAskHost)), "asked once")
+	})
+}
+
+func TestADecisionIsTakenOnce(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key --protected")
+		asked := w.say(ada, channel, "/livepush to 主站")
+		w.press(ben, channel, asked, VerbReject)
+		posts := w.press(ben, channel, asked, VerbApprove)
+		assert.Contains(t, find(t, posts, SlotPrivate).Reply.Text, "decided already")
+		assert.Zero(t, w.tencent.sets)
+		log := w.say(ada, channel, "/livepush log")[0].Reply.Fields
+		assert.Len(t, log, 1)
+	})
+}
+
+func TestWhatWasApprovedIsWhatIsSent(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key --protected")
+		asked := w.say(ada, channel, "/livepush to 主站")
+		w.say(ada, channel, "/livepush save 主站 --url rtmp://other.example.com/live --key canary-key-2 --protected")
+		posts := w.press(ben, channel, asked, VerbApprove)
+		assert.Contains(t, describe(posts), "has been changed since")
+		assert.Zero(t, w.tencent.sets)
+	})
+}
+
+func TestLinksAreNotForWhoeverGuessesANumber(t *testing.T) {
+	elsewhere := Place{Platform: Slack, Team: "T1", Channel: "C9"}
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --live")
+		for _, v := range []Verb{VerbCopy, VerbQR} {
+			posts := w.button(ben, elsewhere, v, "systec:1591620801")
+			assert.NotContains(t, describe(posts)+fmt.Sprintf("%+v", posts), "join.example", "%s", v)
+			assert.Contains(t, posts[0].Reply.Text, "where the meeting's card is")
+			assert.NotContains(t, describe(w.button(ben, channel, v, "systec:1591620801")), "where the meeting's card is")
+			assert.NotContains(t, describe(w.button(ada, elsewhere, v, "systec:1591620801")), "where the meeting's card is")
+		}
+	})
+}
+
+func TestAnOwnAccountVouchesForNoMeetingItDoesNotKnow(t *testing.T) {
+	inWorld(t, func(c *Config) { c.Accounts = map[string]string{"slack:U2": "bob"} }, func(w *world) {
+		w.say(ada, channel, "/meet secret --provider tencent")
+		w.tencent.fail = func(op string) error {
+			if op == "get" {
+				return refusal(meeting.ErrNotPermitted, "")
+			}
+			return nil
+		}
+		posts := w.say(ben, Place{Platform: Slack, Team: "T1", Channel: "C9"}, "/meet share 806146601")
+		assert.NotContains(t, describe(posts), "secret")
+		assert.NotContains(t, describe(posts), "join.example")
+	})
+}
+
+func TestANewMeetingWithTheSameDestinationsNeedsTheRightToMeet(t *testing.T) {
+	inWorld(t, func(c *Config) { c.Policy.Push = []Entry{{Slack, UserEntry, "U4"}, {Slack, UserEntry, "U1"}} }, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		pusher := User{ID: "U4", Name: "Dora", Rights: RightsKnown}
+		posts := w.button(pusher, channel, VerbSameDest, "tencent:806146601")
+		assert.Contains(t, describe(posts), "Creating meetings is limited")
+		assert.Equal(t, 1, w.tencent.created)
+	})
+}
+
+func TestAButtonThatCreatesDoesSoOnce(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x")
+		refused := w.say(ada, channel, pushLine)
+		w.press(ada, channel, refused, VerbTencent)
+		time.Sleep(time.Minute)
+		posts := w.press(ada, channel, refused, VerbTencent)
+		assert.Equal(t, "You just asked for this", find(t, posts, SlotPrivate).Reply.Title)
+		assert.Equal(t, 1, w.tencent.created)
+	})
+}
+
+func TestAWornOutStartLinkIsNotKept(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x")
+		w.systec.mu.Lock()
+		w.systec.meetings["1591620801"].State = meeting.StateRunning
+		w.systec.mu.Unlock()
+		time.Sleep(startURLLife + 10*time.Minute)
+		reg, err := w.bot.registration(w.t.Context(), meeting.Ref{Provider: meeting.Systec, ID: "1591620801"})
+		require.NoError(t, err)
+		assert.True(t, reg.Meeting.StartURL.IsZero())
+	})
+}
+
+func TestATencentMeetingMayTakeAWhileToBeListed(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		posts := w.say(ada, channel, "/meet x --provider tencent")
+		w.tencent.mu.Lock()
+		m := w.tencent.meetings["806146601"]
+		delete(w.tencent.meetings, "806146601")
+		w.tencent.mu.Unlock()
+		time.Sleep(2 * time.Minute)
+		w.tencent.mu.Lock()
+		m.State = meeting.StateRunning
+		w.tencent.meetings["806146601"] = m
+		w.tencent.mu.Unlock()
+		assert.Empty(t, w.room.take(), "nothing was said of it meanwhile")
+		time.Sleep(2 * time.Minute)
+		assert.Contains(t, find(t, w.room.take(), SlotEdit).Reply.Fields[1].Value, "Running", describe(posts))
+	})
+}
+
+func TestEndingWhatTheProviderDoesNotKnowIsNotCalledEnded(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		posts := w.say(ada, channel, "/meet x")
+		w.systec.fail = func(string) error { return refusal(meeting.ErrNotFound, meeting.ReasonMeeting) }
+		assert.Contains(t, find(t, w.press(ada, channel, posts, VerbEndYes), SlotPrivate).Reply.Text, "does not know that meeting")
+	})
+}
