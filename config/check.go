@@ -141,9 +141,13 @@ func (c *Config) combinations(fault func(variable, fix string)) {
 
 	switch c.MeetProvider {
 	case "systec":
-		only("SYSTEC_API_KEY", "MEET_PROVIDER")
+		if !c.set["SYSTEC_API_KEY"] && !c.set["SYSTEC_API_SECRET"] {
+			fault("MEET_PROVIDER", "set SYSTEC_API_KEY and SYSTEC_API_SECRET as well, or remove it")
+		}
 	case "tencent":
-		only("TENCENT_SECRET_ID", "MEET_PROVIDER")
+		if !wanted {
+			fault("MEET_PROVIDER", "set "+strings.Join(tencent, ", ")+" and TENCENT_USER_ID as well, or remove it")
+		}
 	case "":
 		systec, tencent := c.set["SYSTEC_API_KEY"], c.set["TENCENT_SECRET_ID"]
 		if systec && tencent {

@@ -141,7 +141,7 @@ func (c *Console) Run(ctx context.Context) error {
 		case err != nil:
 			return fmt.Errorf("read the console: %w", err)
 		}
-		if line = strings.TrimSpace(line); line == "" || c.piped && strings.HasPrefix(line, "#") {
+		if line = trimmed(line); line == "" || c.piped && strings.HasPrefix(line, "#") {
 			continue
 		}
 		if leave(line) {

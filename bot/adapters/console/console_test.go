@@ -123,7 +123,7 @@ func TestPipedLinesPrintTheThread(t *testing.T) {
 }
 
 func TestSuccessIsNoError(t *testing.T) {
-	_, err := talk(t, &fakeBot{outcome: "created"}, "en", "/meet a", "／meet b", "/MEET c", "/help", "quit", "/nope")
+	_, err := talk(t, &fakeBot{outcome: "created"}, "en", "\ufeff/meet a", "／meet b", "/MEET c\r", "\u200b/meet d\u200b", "/help", "quit", "/nope")
 	assert.NoError(t, err)
 }
 

@@ -192,6 +192,12 @@ func firstWord(line string) string {
 	return word
 }
 
+// trimmed is a line without the space around it, and without what comes along unseen: the
+// byte order mark of a file, the zero-width space of a paste.
+func trimmed(line string) string {
+	return strings.TrimFunc(line, func(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' || r == '\u200b' })
+}
+
 func leave(line string) bool {
 	switch strings.ToLower(line) {
 	case "exit", "quit", "/exit", "/quit", ":q", "退出":

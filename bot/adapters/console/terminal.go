@@ -49,7 +49,10 @@ func (p *pipe) line(ctx context.Context, _ string) (string, error) {
 		if p.lines.Scan() {
 			return p.lines.Text(), nil
 		}
-		if err := p.lines.Err(); err != nil {
+		switch err := p.lines.Err(); {
+		case errors.Is(err, bufio.ErrTooLong):
+			return "", fmt.Errorf("a line is longer than %d bytes", maxLine)
+		case err != nil:
 			return "", err
 		}
 		return "", io.EOF
