@@ -20,17 +20,15 @@ import (
 
 // Codes of Discord's errors: https://docs.discord.com/developers/topics/opcodes-and-status-codes#json
 const (
-	codeUnknownChannel   = discordgo.ErrCodeUnknownChannel
-	codeUnknownMessage   = discordgo.ErrCodeUnknownMessage
-	codeUnknownWebhook   = discordgo.ErrCodeUnknownWebhook
-	codeAcknowledged     = discordgo.ErrCodeInteractionHasAlreadyBeenAcknowledged
-	codeMissingAccess    = discordgo.ErrCodeMissingAccess
-	codeMissingPermits   = discordgo.ErrCodeMissingPermissions
-	codeInvalidToken     = discordgo.ErrCodeInvalidWebhookTokenProvided
-	codeThreadExists     = discordgo.ErrCodeThreadAlreadyCreatedForThisMessage
-	codeWrongChannelType = discordgo.ErrCodeCannotExecuteActionOnThisChannelType
-	codeThreadArchived   = 50083
-	codeMaxThreads       = 160006 // of active ones
+	codeUnknownChannel = discordgo.ErrCodeUnknownChannel
+	codeUnknownMessage = discordgo.ErrCodeUnknownMessage
+	codeUnknownWebhook = discordgo.ErrCodeUnknownWebhook
+	codeAcknowledged   = discordgo.ErrCodeInteractionHasAlreadyBeenAcknowledged
+	codeMissingAccess  = discordgo.ErrCodeMissingAccess
+	codeMissingPermits = discordgo.ErrCodeMissingPermissions
+	codeInvalidToken   = discordgo.ErrCodeInvalidWebhookTokenProvided
+	codeThreadExists   = discordgo.ErrCodeThreadAlreadyCreatedForThisMessage
+	codeThreadArchived = 50083
 )
 
 // Post implements [commands.Poster].
@@ -42,7 +40,21 @@ func (a *Adapter) Post(ctx context.Context, p commands.Post) (commands.Receipt, 
 	if d.o.ID != "" {
 		a.acks.wait(ctx, d.o.ID)
 	}
-	switch p.Slot {
+	r, err := d.post(ctx)
+	if refused(err) && !errors.Is(err, commands.ErrSkip) && !errors.Is(err, commands.ErrLost) && !errors.Is(err, commands.ErrGone) {
+		err = fmt.Errorf("%w: %w", commands.ErrLost, err) // what comes after it must not wait
+	}
+	return r, err
+}
+
+// refused reports whether Discord will not take the same call later either.
+func refused(err error) bool {
+	return !isRetry(err) &&
+		(isStatus(err, http.StatusBadRequest) || isStatus(err, http.StatusForbidden) || isStatus(err, http.StatusRequestEntityTooLarge))
+}
+
+func (d delivery) post(ctx context.Context) (commands.Receipt, error) {
+	switch d.p.Slot {
 	case commands.SlotRoot:
 		return d.root(ctx)
 	case commands.SlotThread:
@@ -60,7 +72,7 @@ func (a *Adapter) Post(ctx context.Context, p commands.Post) (commands.Receipt, 
 	case commands.SlotSettle:
 		return d.settle(ctx)
 	}
-	return commands.Receipt{}, fmt.Errorf("%w: slot %q", commands.ErrSkip, p.Slot)
+	return commands.Receipt{}, fmt.Errorf("%w: slot %q", commands.ErrSkip, d.p.Slot)
 }
 
 // delivery is one post on its way.
@@ -139,7 +151,7 @@ func (d delivery) root(ctx context.Context) (commands.Receipt, error) {
 	case err == nil, isCode(err, codeThreadExists): // by an earlier try
 		receipt.Place.Thread = s.ID
 		return receipt, nil
-	case isCode(err, codeMissingAccess, codeMissingPermits, codeWrongChannelType, codeMaxThreads):
+	case refused(err): // no permission, no threads here, too many of them, a name that a filter blocks
 		d.a.log.WarnContext(ctx, "thread not opened", "err", err)
 		receipt.InPlace = true
 		return receipt, nil
@@ -187,7 +199,7 @@ func (d delivery) public(ctx context.Context, channel string, m message, origina
 		}
 	}
 	s, err := d.byBot(ctx, channel, m)
-	if len(m.files) > 0 && isCode(err, codeMissingPermits) { // perhaps only to attach files
+	if d.p.Reply.QR != "" && isCode(err, codeMissingPermits) { // perhaps only to attach files
 		m = d.withoutImage().message(ctx, false, "")
 		s, err = d.byBot(ctx, channel, m)
 	}
@@ -283,7 +295,7 @@ func (d delivery) inThread(ctx context.Context) (commands.Receipt, error) {
 func (d delivery) private(ctx context.Context) (commands.Receipt, error) {
 	if d.alive() {
 		s, err := d.ephemeral(ctx, d.message(ctx, true, ""))
-		if err = d.early(err); err == nil || !tokenGone(err) || isRetry(err) {
+		if err = d.early(err); err == nil || isRetry(err) || !tokenGone(err) && !refused(err) {
 			return commands.Receipt{Place: d.p.Place, Message: s.ID, InPlace: true}, err
 		}
 	}
@@ -349,7 +361,7 @@ func (d delivery) direct(ctx context.Context) (commands.Receipt, error) {
 			return commands.Receipt{Place: place, Message: s.ID, InPlace: true}, nil
 		}
 	}
-	if isStatus(err, http.StatusForbidden) || isStatus(err, http.StatusNotFound) || isStatus(err, http.StatusBadRequest) {
+	if refused(err) || isStatus(err, http.StatusNotFound) {
 		return commands.Receipt{}, fmt.Errorf("%w: %w", commands.ErrLost, err)
 	}
 	return commands.Receipt{}, err
@@ -378,8 +390,6 @@ func (d delivery) edit(ctx context.Context) (commands.Receipt, error) {
 	switch {
 	case isCode(err, codeUnknownMessage, codeUnknownChannel):
 		return commands.Receipt{}, fmt.Errorf("%w: %w", commands.ErrGone, err)
-	case isCode(err, codeMissingAccess, codeMissingPermits, codeThreadArchived), isStatus(err, http.StatusBadRequest):
-		return commands.Receipt{}, fmt.Errorf("%w: %w", commands.ErrLost, err)
 	}
 	return *r, err
 }

@@ -420,6 +420,31 @@ func TestARootThatOnlyOnePersonWouldSeeIsPostedByTheBot(t *testing.T) {
 	assert.Len(t, w.server.Threads(channel), 1)
 }
 
+// What comes after a message that Discord does not take, the start link for instance, must
+// not wait for it.
+func TestWhatDiscordWillNeverTakeIsLostAtOnce(t *testing.T) {
+	t.Parallel()
+	w := start(t, overGateway)
+	d := w.job(meetIn(w, discordtest.InGuild(channel)))
+	for _, status := range []int{400, 403, 413} {
+		w.server.Fail(func(discordtest.Call) *discordtest.Fault { return &discordtest.Fault{Status: status, Code: 200000} })
+		for _, slot := range []commands.Slot{commands.SlotRoot, commands.SlotThread, commands.SlotPrivate, commands.SlotDirect, commands.SlotSettle} {
+			_, err := w.post(d, slot)
+			require.ErrorIs(t, err, commands.ErrLost, "%s %d", slot, status)
+		}
+	}
+	// A filter blocks the thread's name alone: the root is there, and replies go beside it.
+	w.server.Fail(func(c discordtest.Call) *discordtest.Fault {
+		if c.String() == routeThread {
+			return &discordtest.Fault{Status: 400, Code: 200001}
+		}
+		return nil
+	})
+	root, err := w.post(d, commands.SlotRoot)
+	require.NoError(t, err)
+	assert.True(t, root.InPlace)
+}
+
 func TestServerErrorsAreTriedAgain(t *testing.T) {
 	t.Parallel()
 	w := start(t, overGateway)

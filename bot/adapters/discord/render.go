@@ -1,6 +1,7 @@
 package discord
 
 import (
+	"fmt"
 	"hash/fnv"
 	"net/url"
 	"regexp"
@@ -114,24 +115,37 @@ func (w *writer) compose(r commands.Reply, l look) {
 	}
 
 	var fixed, people []string
+	var long []file
+	// What must not be cut and is longer than a message becomes a file.
+	whole := func(name, value, raw string) {
+		if line := named(name, value); chat.Len(line) < room/2 {
+			fixed = append(fixed, take(line))
+		} else {
+			long = append(long, file{Name: fmt.Sprintf("link-%d.txt", len(long)+1), Type: "text/plain; charset=utf-8", Data: []byte(name + "\n" + raw + "\n")})
+		}
+	}
 	var links []discordgo.MessageComponent
 	for _, s := range r.Secrets {
 		value := code(s.Value.Reveal())
 		if s.Link {
 			value = s.Value.Reveal()
 		}
-		fixed = append(fixed, take(named(s.Name, value)))
+		whole(s.Name, value, s.Value.Reveal())
 	}
 	for _, k := range r.Links {
 		if !isButtonURL(k.URL) {
-			fixed = append(fixed, take(named(k.Label, k.URL)))
+			whole(k.Label, k.URL, k.URL)
 			continue
 		}
 		label, _ := chat.Cut(k.Label, maxButtonLabel)
 		links = append(links, discordgo.Button{Label: label, Style: discordgo.LinkButton, URL: k.URL})
 	}
 	for _, u := range r.Mentions {
-		if m := mention(u); !slices.Contains(people, m) {
+		switch m := mention(u); {
+		case slices.Contains(people, m):
+		case chat.Len(m) >= room/2:
+			w.lost = append(w.lost, "mention")
+		default:
 			people = append(people, take(m))
 		}
 	}
@@ -167,6 +181,11 @@ func (w *writer) compose(r commands.Reply, l look) {
 
 	w.text(strings.Join(body, "\n"))
 	w.text(strings.Join(append(fields, fixed...), "\n"))
+	for _, f := range long {
+		w.files = append(w.files, f)
+		w.parts = append(w.parts, discordgo.FileComponent{File: discordgo.UnfurledMediaItem{URL: "attachment://" + f.Name}})
+		w.components++
+	}
 	w.text(strings.Join(people, " "))
 	w.text(copied)
 	if r.QR != "" {

@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"meetbot/bot/adapters/chat"
 	"meetbot/bot/adapters/discord/discordtest"
 	"meetbot/bot/commands"
 	"meetbot/config/secret"
@@ -105,6 +104,26 @@ func TestRenderKeepsWithinTheLimits(t *testing.T) {
 	assert.Equal(t, []string{"button x", "button y"}, lost)
 }
 
+// Four links of the longest kind that is believed of a provider, and one beside them.
+func TestLinksLongerThanAMessageAreAttached(t *testing.T) {
+	r := commands.Reply{Title: "Weekly", Text: long(4000), Links: []commands.Link{{Label: "Short", URL: "https://meeting.example.com/" + long(600)}}}
+	for _, name := range []string{"Join", "Watch", "Play", "Start"} {
+		r.Links = append(r.Links, commands.Link{Label: name, URL: "https://meeting.example.com/" + name + strings.Repeat("a", 4060)})
+	}
+	m, _ := render(r, look{Key: "k"})
+	b, err := json.Marshal(m)
+	require.NoError(t, err)
+	var names []string
+	for i, f := range m.files {
+		names = append(names, f.Name)
+		assert.Equal(t, r.Links[i+1].Label+"\n"+r.Links[i+1].URL+"\n", string(f.Data))
+	}
+	assert.Len(t, names, 4)
+	assert.Empty(t, discordtest.CheckMessage(b, names))
+	assert.Contains(t, string(b), r.Links[0].URL)
+	assert.Contains(t, string(b), "Weekly")
+}
+
 var unescaped = regexp.MustCompile(`\\([[:punct:]])`)
 
 func FuzzRender(f *testing.F) {
@@ -112,6 +131,7 @@ func FuzzRender(f *testing.F) {
 		f.Add(r.Title, r.Text, r.Copy, "https://meeting.example.com/x", "Label")
 	}
 	f.Add("`", "\\", "```", "http://", "\x00\u202e")
+	f.Add("x", long(5000), "", "https://meeting.example.com/"+long(5000), long(5000))
 	f.Fuzz(func(t *testing.T, title, text, copied, link, label string) {
 		require.Equal(t, text, unescaped.ReplaceAllString(escape(text), "$1"), "escaping changes nothing that is read")
 		m, _ := render(commands.Reply{
@@ -119,12 +139,13 @@ func FuzzRender(f *testing.F) {
 			Fields:   []commands.Field{{Name: label, Value: text}},
 			Mentions: []commands.User{{ID: title, Name: text}},
 		}, look{Key: title, Note: label})
-		if chat.Len(link) > 1000 || chat.Len(title)+chat.Len(text) > 1000 { // what is never cut has to fit
-			return
-		}
 		b, err := json.Marshal(m)
 		require.NoError(t, err)
-		require.Empty(t, discordtest.CheckMessage(b, nil))
+		var files []string
+		for _, f := range m.files {
+			files = append(files, f.Name)
+		}
+		require.Empty(t, discordtest.CheckMessage(b, files))
 	})
 }
 
