@@ -6,13 +6,17 @@ import (
 	"meetbot/meeting"
 )
 
-// card is the message that everybody sees of a meeting, as it is now.
-func (b *Bot) card(t Text, reg registration) Reply {
+// card is the message that everybody on a platform sees of a meeting, as it is now.
+func (b *Bot) card(t Text, reg registration, on Platform) Reply {
 	m := reg.Meeting
+	requester := Field{Name: t.T("field.requester"), User: &reg.Requester}
+	if on != reg.Place.Platform { // cannot be mentioned there
+		requester.User, requester.Value = nil, reg.Requester.Name
+	}
 	reply := Reply{
 		Title: m.Topic,
 		Fields: []Field{
-			{Name: t.T("field.requester"), User: &reg.Requester},
+			requester,
 			{Name: t.T("field.state"), Value: b.stateText(t, reg)},
 		},
 	}
@@ -56,7 +60,7 @@ func (b *Bot) stateText(t Text, reg registration) string {
 		switch {
 		case !reg.LiveAt.IsZero():
 			return t.T("state.live", "Time", reg.LiveAt.Local().Format("15:04 MST"))
-		case pushNames(reg) != "" && !reg.LiveKnown && !b.cfg.Webhooks:
+		case pushNames(reg) != "" && reg.LiveHeard.IsZero() && !b.cfg.Webhooks:
 			return at("state.running_live_unknown")
 		}
 		return at("state.running")

@@ -188,6 +188,7 @@ func (s destinations) save(ctx context.Context, scope string, d Destination, by 
 				return errNotOwner
 			}
 			d.Owner, d.OwnerName = old.Owner, old.OwnerName
+			d.Protected = d.Protected || old.Protected // a new key must not take the second person away
 		}
 		switch {
 		case d.IsSet():

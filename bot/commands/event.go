@@ -70,18 +70,17 @@ func (r *run) eventNext(ctx context.Context) (jobs.Next, error) {
 	e := r.w.Event
 	reg, err := r.change(ctx, e.Ref, func(reg *registration) bool {
 		changed := r.turnAt(reg, e.State, e.At)
-		switch e.Live {
-		case LiveOn:
-			changed = changed || reg.LiveAt.IsZero()
-			reg.LiveKnown = true
-			if reg.LiveAt.IsZero() {
-				reg.LiveAt = e.At
-			}
-		case LiveOff:
-			changed = changed || !reg.LiveAt.IsZero()
-			reg.LiveKnown, reg.LiveAt = true, time.Time{}
+		if e.Live == LiveNothing || e.At.Before(reg.LiveHeard) { // an older word that comes late
+			return changed
 		}
-		return changed
+		reg.LiveHeard = e.At
+		switch {
+		case e.Live == LiveOff:
+			reg.LiveAt = time.Time{}
+		case reg.LiveAt.IsZero():
+			reg.LiveAt = e.At
+		}
+		return true
 	})
 	if err != nil && !errors.Is(err, jobs.ErrNotFound) {
 		return jobs.Next{}, err

@@ -143,7 +143,7 @@ func (r *run) shareNext(ctx context.Context) (jobs.Next, error) {
 		return r.refuseOr(f, err)
 	}
 	r.job.Outcome = "shared"
-	r.put(delivery{Slot: SlotRoot, Reply: r.card(r.t, *t.reg), Card: t.ref})
+	r.put(delivery{Slot: SlotRoot, Reply: r.card(r.t, *t.reg, r.w.Request.Place.Platform), Card: t.ref})
 	r.tell(Reply{Tone: Good, Title: r.t.T("share.done", "Topic", t.reg.Meeting.Topic)})
 	return jobs.Deliver(), nil
 }
@@ -227,6 +227,9 @@ func (r *run) qrNext(ctx context.Context) (jobs.Next, error) {
 	if f != nil || err != nil {
 		return r.refuseOr(f, err)
 	}
+	if reg.Meeting.WatchURL == "" && reg.Meeting.JoinURL == "" {
+		return r.refuse(newFault("repeat.gone")), nil
+	}
 	url, caption := reg.Meeting.WatchURL, r.t.T("qr.watch", "Topic", reg.Meeting.Topic)
 	if url == "" {
 		url, caption = reg.Meeting.JoinURL, r.t.T("qr.join", "Topic", reg.Meeting.Topic)
@@ -234,6 +237,7 @@ func (r *run) qrNext(ctx context.Context) (jobs.Next, error) {
 	r.job.Outcome = "shown"
 	d := delivery{Slot: SlotThread, Reply: Reply{QR: url, QRCaption: caption}, Root: reg.threadAt(r.w.Request.Place)}
 	r.put(d)
+	r.tell(Reply{Tone: Good, Title: r.t.T("qr.done")}) // a platform may be waiting with a private placeholder
 	return jobs.Deliver(), nil
 }
 

@@ -301,7 +301,7 @@ func (r *run) meetMade(ctx context.Context) (jobs.Next, error) {
 	}
 
 	r.job.Outcome = "created"
-	r.put(delivery{Slot: SlotRoot, Reply: r.card(r.t, reg), Card: m.Ref})
+	r.put(delivery{Slot: SlotRoot, Reply: r.card(r.t, reg, reg.Place.Platform), Card: m.Ref})
 	r.put(delivery{Slot: SlotThread, Reply: r.threadReply(reg)})
 	private := r.startReply(reg)
 	r.put(delivery{Slot: SlotThreadPrivate, Reply: private})

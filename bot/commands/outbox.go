@@ -26,9 +26,6 @@ type delivery struct {
 
 // put adds a delivery to the outbox.
 func (r *run) put(d delivery) {
-	if r.cfg.Parser.Sandbox {
-		d.Reply.Note = joinNotes(d.Reply.Note, r.t.T("sandbox.note"))
-	}
 	body, err := encode(d)
 	if err != nil { // unreachable: every field of a delivery can be encoded
 		r.log.Error("delivery not encoded", "job", r.job.ID, "err", err)
@@ -55,9 +52,17 @@ func joinNotes(a, b string) string {
 	return a + " · " + b
 }
 
+// marked says, in the sandbox, that nothing is real.
+func (r *run) marked(reply Reply) Reply {
+	if r.cfg.Parser.Sandbox {
+		reply.Note = joinNotes(reply.Note, r.t.T("sandbox.note"))
+	}
+	return reply
+}
+
 func (r *run) post(d delivery) Post {
 	req := r.w.Request
-	p := Post{Slot: d.Slot, Place: req.Place, User: req.User, Origin: req.Origin, Asked: req.At, Reply: d.Reply, Root: d.Root, Edit: d.Edit}
+	p := Post{Slot: d.Slot, Place: req.Place, User: req.User, Origin: req.Origin, Asked: req.At, Reply: r.marked(d.Reply), Root: d.Root, Edit: d.Edit}
 	if d.Place != nil { // somewhere else than where the command ran: its token is of no use there
 		p.Place, p.Origin = *d.Place, nil
 	}
@@ -92,7 +97,7 @@ func (b *Bot) Deliver(ctx context.Context, j *jobs.Job) error {
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrSkip, err)
 		}
-		p.Reply = b.card(TextFor(reg.localeOf(*d.Edit)), reg)
+		p.Reply = r.marked(b.card(TextFor(reg.localeOf(*d.Edit)), reg, p.Place.Platform))
 	}
 	poster := b.posters[p.Place.Platform]
 	if poster == nil {

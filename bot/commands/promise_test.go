@@ -235,3 +235,49 @@ func TestEndingWhatTheProviderDoesNotKnowIsNotCalledEnded(t *testing.T) {
 		assert.Contains(t, find(t, w.press(ada, channel, posts, VerbEndYes), SlotPrivate).Reply.Text, "does not know that meeting")
 	})
 }
+
+func TestAnOlderWordOnTheLiveStreamThatComesLateIsNotTaken(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		ref := meeting.Ref{Provider: meeting.Tencent, ID: "806146601"}
+		at := time.Now()
+		for i, e := range []Event{{At: at, State: meeting.StateRunning}, {At: at.Add(2 * time.Second), Live: LiveOff}, {At: at.Add(time.Second), Live: LiveOn}} {
+			e.ID, e.Ref = fmt.Sprint(i), ref
+			require.NoError(t, w.bot.Hear(w.t.Context(), e))
+			w.settle()
+		}
+		reg, err := w.bot.registration(w.t.Context(), ref)
+		require.NoError(t, err)
+		assert.NotContains(t, w.bot.stateText(TextFor("en"), reg), "Live since")
+	})
+}
+
+func TestEveryMessageOfTheSandboxSaysSo(t *testing.T) {
+	inWorld(t, func(c *Config) { c.Parser.Sandbox = true }, func(w *world) {
+		posts := w.say(ada, channel, "/meet x")
+		posts = append(posts, w.press(ada, channel, posts, VerbEndYes)...)
+		find(t, posts, SlotEdit)
+		for _, p := range posts {
+			assert.Equal(t, "SANDBOX: nothing here is real", p.Reply.Note, "%s", p.Slot)
+		}
+	})
+}
+
+func TestACardOnAnotherPlatformNamesTheRequesterWithoutAMention(t *testing.T) {
+	inWorld(t, func(c *Config) { c.Policy.Admins = []Entry{{Discord, UserEntry, "7"}} }, func(w *world) {
+		w.bot.Attach(Discord, w.room)
+		w.say(ada, channel, "/meet x")
+		posts := w.say(User{ID: "7", Name: "Root"}, Place{Platform: Discord, Team: "G", Channel: "1"}, "/meet share 1591620801")
+		assert.Equal(t, Field{Name: "Asked by", Value: "Ada"}, find(t, posts, SlotRoot).Reply.Fields[0])
+	})
+}
+
+func TestANewKeyDoesNotTakeTheSecondPersonAway(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key --protected")
+		w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key-2")
+		w.say(ada, channel, "/livepush to 主站")
+		assert.Zero(t, w.tencent.sets)
+	})
+}

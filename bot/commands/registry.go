@@ -22,10 +22,10 @@ type registration struct {
 	Created   time.Time
 	StateAt   time.Time // since when Meeting.State holds
 	CheckedAt time.Time // when the provider was last heard of
-	// LiveAt is since when the stream is on air, by a webhook's word; LiveKnown says that
-	// there was one.
+	// LiveAt is since when the stream is on air, by a webhook's word; LiveHeard is when the
+	// newest one was spoken.
 	LiveAt    time.Time
-	LiveKnown bool
+	LiveHeard time.Time
 	// JoinBy is when the provider deletes the meeting if nobody has joined; SYSTEC only.
 	JoinBy time.Time
 	// StartUntil is when Meeting.StartURL stops working.
