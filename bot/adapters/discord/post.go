@@ -206,9 +206,18 @@ func (d delivery) public(ctx context.Context, channel string, m message, origina
 	if !isCode(err, codeMissingAccess, codeMissingPermits, codeUnknownChannel, codeThreadArchived) {
 		return s, err
 	}
-	// A follow-up is shown where the command ran, and only there. Following up on an
-	// ephemeral placeholder would replace it; by then it has been replaced.
-	if d.alive() && channel == where(d.p.Place) && (d.o.Public || d.settled(ctx)) {
+	// A follow-up is shown where the command ran, and only there. The first one after an
+	// ephemeral placeholder would replace it, for one person to see.
+	if d.alive() && channel == where(d.p.Place) {
+		if !d.o.Public {
+			first, err := d.a.getOriginal(ctx, d.o)
+			if err == nil && first.Flags&discordgo.MessageFlagsLoading != 0 {
+				err = d.answered(ctx)
+			}
+			if err != nil && !tokenGone(err) {
+				return sent{}, err
+			}
+		}
 		if s, err := d.a.followUp(ctx, d.o, m); !tokenGone(err) {
 			return s, err
 		}
@@ -318,19 +327,22 @@ func (d delivery) ephemeral(ctx context.Context, m message) (sent, error) {
 	case !d.o.Public && (waiting || first.key() == mark(d.p.Key) || first.key() == mark(progressKey(d.o))):
 		return d.a.editOriginal(ctx, d.o, m)
 	case d.o.Public && waiting:
-		t := commands.TextFor(d.p.User.Locale, d.a.cfg.Locale)
-		settled, _ := render(commands.Reply{Text: t.T("discord.settled")}, look{})
-		if _, err := d.a.editOriginal(ctx, d.o, settled); err != nil {
+		if err := d.answered(ctx); err != nil {
 			return sent{}, err
 		}
 	}
 	return d.a.followUp(ctx, d.o, m)
 }
 
-// settled reports whether the first response is no placeholder any more.
-func (d delivery) settled(ctx context.Context) bool {
-	first, err := d.a.getOriginal(ctx, d.o)
-	return err == nil && first.Flags&discordgo.MessageFlagsLoading == 0
+// answered replaces the placeholder by saying that the answer is another message.
+func (d delivery) answered(ctx context.Context) error {
+	id := "discord.settled"
+	if !d.o.Public {
+		id = "discord.answered"
+	}
+	m, _ := render(commands.Reply{Text: commands.TextFor(d.p.User.Locale, d.a.cfg.Locale).T(id)}, look{})
+	_, err := d.a.editOriginal(ctx, d.o, m)
+	return err
 }
 
 func progressKey(o origin) string { return "progress" + o.ID }

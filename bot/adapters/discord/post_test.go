@@ -143,6 +143,35 @@ func TestWhereTheBotMayNotWriteItFollowsUp(t *testing.T) {
 	require.ErrorIs(t, err, commands.ErrLost)
 }
 
+// "Do it now" is acknowledged privately. What it makes is for everybody all the same.
+func TestARootOfAPrivateClickIsPublicWhereTheBotMayNotWrite(t *testing.T) {
+	w := start(t, overGateway)
+	w.server.Deny(routeMessage, channel)
+	where := discordtest.InGuild(channel)
+	where.App = 0
+	first := w.job(meetIn(w, where))
+	card, err := w.post(first, commands.SlotRoot)
+	require.NoError(t, err)
+	click := w.server.Click(alice, where, card.Message, commands.Action{Name: string(commands.VerbNow), Arg: "job"}.String())
+	d := w.job(click)
+	require.NotZero(t, click.Ack.Flags()&discordtest.Ephemeral)
+	before := len(w.server.In(channel))
+	root, err := w.post(d, commands.SlotRoot, text("made now"))
+	require.NoError(t, err)
+	assert.True(t, root.InPlace)
+	_, err = w.post(d, commands.SlotThread, under(root), text("its links"))
+	require.NoError(t, err)
+	_, err = w.post(d, commands.SlotPrivate, under(root), text("yours alone"))
+	require.NoError(t, err)
+	seen := w.server.In(channel)[before:]
+	require.Len(t, seen, 2)
+	assert.Contains(t, seen[0].Text(), "made now")
+	assert.Contains(t, seen[1].Text(), "its links")
+	private := w.server.For(alice)
+	assert.Contains(t, private[len(private)-1].Text(), "yours alone")
+	assert.NotContains(t, seen[0].Text()+seen[1].Text(), "yours alone")
+}
+
 func TestAPrivateAnswerReplacesThePrivatePlaceholder(t *testing.T) {
 	w := start(t, overGateway)
 	d := w.job(w.server.Command(alice, discordtest.InGuild(channel), "en-US", "meetings list"))

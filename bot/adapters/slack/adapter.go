@@ -112,6 +112,7 @@ type Adapter struct {
 	stopOnce sync.Once
 	stopped  chan struct{} // closed when a token is refused
 	busy     busy
+	leaving  sync.WaitGroup // connections that are replaced
 }
 
 // identity is what auth.test says about the bot.
@@ -235,6 +236,7 @@ func (a *Adapter) Run(ctx context.Context) error {
 		<-ctx.Done()
 	}
 	sockets.Wait()
+	a.leaving.Wait()
 	a.busy.drain(drainTimeout)
 	return nil
 }

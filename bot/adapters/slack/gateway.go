@@ -126,7 +126,7 @@ func (a *Adapter) session(ctx context.Context, live *atomic.Int32) error {
 	select {
 	case <-s.refresh:
 		// The old connection serves on while the new one is opened.
-		go func() {
+		a.leaving.Go(func() {
 			select {
 			case <-s.ended:
 			case <-ctx.Done():
@@ -134,7 +134,7 @@ func (a *Adapter) session(ctx context.Context, live *atomic.Int32) error {
 			case <-time.After(overlap):
 			}
 			finish()
-		}()
+		})
 		return errRefresh
 	case <-s.ended:
 		finish()
