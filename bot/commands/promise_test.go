@@ -2,6 +2,7 @@ package commands
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/jobs"
+	"meetbot/config/secret"
 	"meetbot/meeting"
 )
 
@@ -279,5 +281,43 @@ func TestANewKeyDoesNotTakeTheSecondPersonAway(t *testing.T) {
 		w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key-2")
 		w.say(ada, channel, "/livepush to 主站")
 		assert.Zero(t, w.tencent.sets)
+	})
+}
+
+func TestWhoMayOnlyUseADestinationDoesNotChangeIt(t *testing.T) {
+	inWorld(t, func(c *Config) { c.Parser.KeyPage, c.KeyPageURL = true, "https://bot.example/k/" }, func(w *world) {
+		w.say(ada, channel, "/livepush save 抖音 --preset douyin --url rtmp://push-rtmp-l6.douyincdn.com/third --key stream-1234567890123456789?expire=1900000000&sign=canary-key --override --channels <#C1>")
+		time.Sleep(3 * time.Hour)
+		w.say(ben, channel, "/meet x --provider tencent --live")
+		private := find(t, w.say(ben, channel, "/livepush to 抖音"), SlotPrivate)
+		require.Len(t, private.Reply.Secrets, 1, describe([]Post{private}))
+		token := strings.TrimPrefix(private.Reply.Secrets[0].Value.Reveal(), "https://bot.example/k/")
+		_, err := w.bot.SubmitKey(w.t.Context(), token, KeyEntry{URL: "rtmp://push-rtmp-l6.douyincdn.com/third", Key: secret.New("stream-9234567890123456789?expire=1900000000&sign=b"), Override: true})
+		require.NoError(t, err)
+		assert.Equal(t, "1 of 1 set", find(t, w.settle(), SlotPrivate).Reply.Title)
+		d, err := w.bot.destinations().byName(w.t.Context(), destinationScope(channel, ada.ID), "抖音")
+		require.NoError(t, err)
+		assert.Contains(t, d.Key.Reveal(), "canary-key", "the owner's stays")
+	})
+}
+
+func TestAForgottenDestinationIsToldAndLoggedThoughTheProcessEnded(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key")
+		r := w.request(ada, channel, Request{Command: "livepush", Text: "forget 主站"})
+		data, err := encode(work{
+			Request: r, Since: r.At, Locale: "en", Ask: Ask{Verb: VerbPushForget, Names: []string{"主站"}},
+			Steps: []step{{Target: meeting.PushTarget{Name: "主站"}, Fingerprint: "f"}},
+		})
+		require.NoError(t, err)
+		d, err := w.bot.destinations().byName(w.t.Context(), destinationScope(channel, ada.ID), "主站")
+		require.NoError(t, err)
+		require.NoError(t, w.bot.destinations().forget(w.t.Context(), d), "the process ended behind this")
+		_, err = w.store.Enqueue(w.t.Context(), jobs.Job{ID: jobID(r), Label: "x", State: jobs.Accepted, Created: time.Now(), Data: data})
+		require.NoError(t, err)
+		assert.Equal(t, "主站 is forgotten", find(t, w.settle(), SlotPrivate).Reply.Title)
+		lines, err := audit{w.store}.of(w.t.Context(), meeting.Ref{})
+		require.NoError(t, err)
+		assert.Equal(t, AuditForget, lines[len(lines)-1].Action)
 	})
 }
