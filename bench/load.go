@@ -6,12 +6,14 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"meetbot/bench/internal/rig"
 	"meetbot/bot/adapters/slack/slacktest"
+	"meetbot/bot/commands"
 	"meetbot/meeting/sandbox"
 )
 
@@ -112,12 +114,13 @@ func (b *bench) acknowledge(ctx context.Context) (figures []figure, err error) {
 	return figures, nil
 }
 
-// told returns whom of the crowd a private message has reached.
-func told(s *slacktest.Server) map[string]time.Time {
-	all := map[string]time.Time{}
+// told returns whom an answer has reached, and not just word that it takes longer.
+func told(s *slacktest.Server) map[string]bool {
+	progress := commands.TextFor("en").T("progress")
+	all := map[string]bool{}
 	for _, m := range s.Messages() {
-		if m.To != "" {
-			all[m.To] = time.Time{}
+		if m.To != "" && !strings.Contains(m.Text, progress) {
+			all[m.To] = true
 		}
 	}
 	return all
@@ -130,7 +133,7 @@ func (c crowd) wait(ctx context.Context, s *slacktest.Server, limit time.Duratio
 		n := 0
 		reached := told(s)
 		for i := range c.n {
-			if _, ok := reached[c.user(i)]; ok {
+			if reached[c.user(i)] {
 				n++
 			}
 		}

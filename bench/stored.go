@@ -69,7 +69,7 @@ func lookUps(ctx context.Context, r *rig.Rig, bot *rig.Bot, first int) ([]time.D
 		began := time.Now()
 		c := crowd{bot: bot, line: "end " + m.Code + "%.0s", first: first + i, n: 1}
 		c.send(ctx, 1)
-		err := r.Slack.Wait(ctx, func() bool { _, ok := told(r.Slack)[c.user(0)]; return ok })
+		err := r.Slack.Wait(ctx, func() bool { return told(r.Slack)[c.user(0)] })
 		if err != nil {
 			return nil, err
 		}
@@ -81,7 +81,7 @@ func lookUps(ctx context.Context, r *rig.Rig, bot *rig.Bot, first int) ([]time.D
 // multiply stores copies of what the bot remembers of one meeting, under other numbers,
 // until there are n, and returns how large the store is.
 func multiply(ctx context.Context, dir string, n int) (size float64, err error) {
-	s, err := jobs.Open(ctx, jobs.Config{Dir: dir, MaxBytes: 8 << 30})
+	s, err := jobs.Open(ctx, jobs.Config{Dir: dir})
 	if err != nil {
 		return 0, err
 	}

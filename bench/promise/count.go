@@ -95,7 +95,9 @@ func (w *world) unfinished(ctx context.Context) (open []string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		open = append(open, j.Label+" "+string(j.State))
+		if j.State != jobs.AwaitingApproval { // which is people's turn
+			open = append(open, j.Label+" "+string(j.State))
+		}
 	}
 	return open, nil
 }

@@ -34,6 +34,7 @@ func main() {
 	flag.StringVar(&o.engine, "engine", "", `"embedded" or "cluster" alone`)
 	flag.StringVar(&o.only, "only", "", "scenarios whose name has this in it")
 	flag.BoolVar(&o.named, "named", false, "the named steps alone, no random instants")
+	flag.BoolVar(&o.quick, "quick", false, "without the scenarios that wait for a provider's silence")
 	flag.StringVar(&o.keep, "keep", "", "keep stores and logs in this directory")
 	quiet := flag.Bool("q", false, "no progress")
 	flag.Parse()

@@ -125,6 +125,7 @@ func (w *world) strike(ctx context.Context, s *scenario, p point) (hit bool, err
 		return false, err
 	}
 	defer done()
+	life := w.lives.Load()
 	struck := make(chan struct{})
 	strike := sync.OnceFunc(func() { w.bot.Kill(); close(struck) })
 	if p.saved != "" {
@@ -183,11 +184,11 @@ waiting:
 	_ = os.Remove(w.armed) // gone if it has struck
 	c.kills++
 	c.killedAt = p.String()
-	// A bot that kills itself needs a moment to be gone.
-	if hit && p.saved != "" {
-		select {
-		case <-w.bot.Ended():
-		case <-time.After(100 * time.Millisecond): // it was started again meanwhile, for what follows
+	// A bot that kills itself needs a moment to be gone, unless it was started again
+	// meanwhile for what follows.
+	for end := time.Now().Add(10 * time.Second); hit && w.lives.Load() == life && time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+		if w.ended() {
+			break
 		}
 	}
 	if hit {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"meetbot/bench/internal/rig"
@@ -28,6 +29,7 @@ type world struct {
 	log     io.Writer // what is going on
 
 	kills    int
+	lives    atomic.Int64 // how often the bot was started
 	starting sync.Mutex // one process at a time
 
 	mu       sync.Mutex
@@ -96,8 +98,9 @@ func (w *world) close() {
 
 // start starts the bot and waits until every way in is open.
 func (w *world) start(ctx context.Context) error {
+	w.lives.Add(1)
 	if err := w.bot.Start(ctx); err != nil {
-		return fmt.Errorf("%w\n%s", err, w.bot.LogTail())
+		return err
 	}
 	if w.discordHTTP() {
 		return nil
@@ -247,11 +250,18 @@ var httpClient = &http.Client{Timeout: ackWithin, Transport: &http.Transport{Dis
 func (w *world) revive(ctx context.Context) error {
 	w.starting.Lock()
 	defer w.starting.Unlock()
+	if w.ended() {
+		return w.start(ctx)
+	}
+	return nil
+}
+
+func (w *world) ended() bool {
 	select {
 	case <-w.bot.Ended():
-		return w.start(ctx)
+		return true
 	default:
-		return nil
+		return false
 	}
 }
 

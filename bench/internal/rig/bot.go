@@ -113,9 +113,9 @@ func (b *Bot) Ready(ctx context.Context) error {
 		}
 		select {
 		case <-b.Ended():
-			return fmt.Errorf("%w: %v; see %s", errEnded, b.cmd.ProcessState, b.LogPath())
+			return fmt.Errorf("%w: %v\n%s", errEnded, b.cmd.ProcessState, b.LogTail())
 		case <-ctx.Done():
-			return fmt.Errorf("the bot is not ready: %w; see %s", ctx.Err(), b.LogPath())
+			return fmt.Errorf("the bot is not ready: %w\n%s", ctx.Err(), b.LogTail())
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
