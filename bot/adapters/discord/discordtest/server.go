@@ -419,6 +419,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusNotFound, 0)
 		return
 	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // the bot has hung up, as it does when it stops
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
 	if !c.read(r) {
 		s.problem("%s: body cannot be read", c)
 		fail(w, http.StatusBadRequest, 50109)
