@@ -221,6 +221,23 @@ func TestAcceptanceIsBounded(t *testing.T) {
 	assert.Contains(t, string(m.Blocks), "Busy")
 }
 
+func TestAStoreThatHangsIsNotWaitedForTooLong(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"HTTP", "Socket"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.bot.accept = func(ctx context.Context, _ commands.Decision) commands.Acceptance {
+				<-ctx.Done()
+				return commands.Acceptance{Reply: &commands.Reply{Tone: commands.Bad, Title: "Not sure"}}
+			}
+			ack := w.deliver(w.transports()[name], w.slack.Slash("C1", "U1", "/livepush", "--key canary"))
+			assert.Empty(t, ack.Payload)
+			assert.Contains(t, string(w.messages(1)[0].Blocks), "Not sure")
+		})
+	}
+}
+
 func TestEveryWayInMakesItsRequest(t *testing.T) {
 	w := newWorld(t)
 	inThread := slacktest.Message{Channel: "C1", TS: "2.0", Thread: "1.0", Blocks: json.RawMessage(`[{"type":"actions","elements":[{"type":"button","action_id":"b0","value":"v1:endyes:systec:7"}]}]`)}
