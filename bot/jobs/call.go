@@ -53,7 +53,13 @@ func (s *step) again() {
 // the only one who may.
 func (s *step) begin() {
 	r, j := s.r, s.j
+	select {
+	case r.calls <- struct{}{}:
+	case <-r.ctx.Done():
+		return
+	}
 	if r.ctx.Err() != nil {
+		<-r.calls
 		return
 	}
 	now := r.cfg.Now()
@@ -61,6 +67,7 @@ func (s *step) begin() {
 	j.Owner, j.began, j.lookedUp = r.owner, now, time.Time{}
 	j.Lease = now.Add(r.cfg.CallTimeout + r.cfg.ReconcileAfter)
 	if s.saved(r.cfg.EnqueueWindow) != nil {
+		<-r.calls
 		return
 	}
 	r.Store.mu.Lock()
@@ -97,6 +104,12 @@ type outcome struct {
 // lease is over; then the call is given up, and if it succeeds after all that is adopted.
 func (s *step) call(began time.Time) {
 	r, j := s.r, s.j
+	// A worker is not kept waiting by a provider that does not answer: others need it.
+	<-r.workers
+	defer func() {
+		<-r.calls // first: those who wait for it hold the workers
+		r.workers <- struct{}{}
+	}()
 	left := r.cfg.CallTimeout - r.cfg.Now().Sub(began) // saving took its time
 	ctx, cancel := context.WithTimeout(r.ctx, left)
 	ended := make(chan outcome, 1)

@@ -33,7 +33,8 @@ type Config struct {
 	MaxBytes  uint64        // of all records; default 1 GiB. New jobs are refused at 90 % of it
 	MinFree   uint64        // bytes free on Dir's disk below which new jobs are refused; default 64 MiB
 
-	Workers         int           // steps carried out at once; default 64
+	Workers         int           // steps carried out at once, besides calls; default 64
+	Calls           int           // calls under way at once; default 256
 	MaxWaiting      int           // jobs waiting for a worker above which new ones are refused; default 20,000
 	EnqueueWindow   time.Duration // in which a job must be confirmed as durable; default 2.4 s
 	StepTimeout     time.Duration // of one Next, Reconcile, Deliver, Notice or Timer; default 30 s
@@ -106,6 +107,9 @@ func withDefaults(cfg Config) Config {
 	if cfg.Workers == 0 {
 		cfg.Workers = 64
 	}
+	if cfg.Calls == 0 {
+		cfg.Calls = 256
+	}
 	if cfg.MaxWaiting == 0 {
 		cfg.MaxWaiting = 20_000
 	}
@@ -132,6 +136,7 @@ type Store struct {
 	subkey   atomic.Pointer[[]byte] // of fingerprints
 	rotating bool                   // records may be sealed with an older key
 
+	calls    chan struct{} // one for each call under way
 	stopping atomic.Bool
 	health   health
 
@@ -161,7 +166,7 @@ func newStore(ctx context.Context, cfg Config, e engine) (*Store, error) {
 	cfg.Keys = nil // nothing that is printed may hold them
 	s := &Store{
 		cfg: cfg, log: cfg.Log, engine: e, seal: seal,
-		owner: rand.Text(), opened: cfg.Now(), begun: make(map[string]uint64),
+		owner: rand.Text(), opened: cfg.Now(), begun: make(map[string]uint64), calls: make(chan struct{}, cfg.Calls),
 	}
 	if err := s.openMeta(ctx); err != nil {
 		return nil, errors.Join(err, e.close())
