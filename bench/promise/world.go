@@ -30,7 +30,7 @@ type world struct {
 
 	kills    int
 	lives    atomic.Int64 // how often the bot was started
-	starting sync.Mutex // one process at a time
+	starting sync.Mutex   // one process at a time
 
 	mu       sync.Mutex
 	commands []*command
