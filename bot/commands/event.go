@@ -188,11 +188,14 @@ func pollAfter(age time.Duration) time.Duration {
 // poll asks the provider for a meeting's state and shows what changed.
 func (b *Bot) poll(ctx context.Context, ref meeting.Ref) error {
 	reg, err := b.registration(ctx, ref)
-	if errors.Is(err, jobs.ErrNotFound) || err == nil && b.unwatched(reg) {
+	if errors.Is(err, jobs.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
+	}
+	if b.unwatched(reg) {
+		return b.redraw(ctx, reg)
 	}
 	p, ok := b.cfg.Providers[ref.Provider]
 	if !ok {
@@ -213,7 +216,8 @@ func (b *Bot) poll(ctx context.Context, ref meeting.Ref) error {
 		b.log.WarnContext(ctx, "meeting not polled", "meeting_id", ref, "err", err)
 		return b.store.SetTimer(ctx, next)
 	}
-	if state == meeting.StateUnlisted && (b.now().Before(reg.JoinBy) || b.now().Sub(reg.Created) < listedWithin) {
+	neverSeen := reg.Meeting.State == meeting.StateReady
+	if state == meeting.StateUnlisted && neverSeen && (b.now().Before(reg.JoinBy) || b.now().Sub(reg.Created) < listedWithin) {
 		state = meeting.StateUnknown // it may take a while to be listed
 	}
 	changed := false
@@ -232,10 +236,10 @@ func (b *Bot) poll(ctx context.Context, ref meeting.Ref) error {
 	if err != nil {
 		return err
 	}
-	if changed {
-		if err := b.redraw(ctx, reg); err != nil {
-			return err
-		}
+	// Also unchanged: whoever changed it last may have died before the cards were drawn.
+	// What is drawn already is not drawn again.
+	if err := b.redraw(ctx, reg); err != nil {
+		return err
 	}
 	if b.unwatched(reg) {
 		return nil

@@ -120,9 +120,6 @@ func (b *Bot) Deliver(ctx context.Context, j *jobs.Job) error {
 	if err == nil {
 		item.Receipt, err = encode(posted{d.Slot, receipt})
 	}
-	if j.Delivery == len(j.Outbox)-1 {
-		r.finished()
-	}
 	return err
 }
 
@@ -146,8 +143,16 @@ func (r *run) root() *Receipt {
 	return nil
 }
 
-// finished forgets what is secret and no longer needed, and says how it ended.
-func (r *run) finished() {
+// Ended implements [jobs.Handler]: it forgets what is secret and no longer needed, also of
+// deliveries that reached nobody, and says how the job ended.
+func (b *Bot) Ended(j *jobs.Job) {
+	for i := range j.Outbox {
+		j.Outbox[i].Body = nil
+	}
+	r, _, err := b.open(j)
+	if err != nil {
+		return // not to be read by this version
+	}
 	r.w.Request.Origin = nil
 	if r.w.Meeting != nil {
 		m := *r.w.Meeting

@@ -20,6 +20,7 @@ type script struct {
 	deliver   func(ctx context.Context, j *Job) error
 	notice    func(ctx context.Context, j *Job)
 	timer     func(ctx context.Context, t Timer) error
+	ended     func(j *Job)
 }
 
 // Next makes one call and then tells how it ended.
@@ -66,6 +67,12 @@ func (s *script) Deliver(ctx context.Context, j *Job) error {
 		return s.deliver(ctx, j)
 	}
 	return nil
+}
+
+func (s *script) Ended(j *Job) {
+	if s.ended != nil {
+		s.ended(j)
+	}
 }
 
 func (s *script) Notice(ctx context.Context, j *Job) {

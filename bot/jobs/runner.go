@@ -325,6 +325,7 @@ func (s *step) skipEnded() {
 	if lost {
 		j.State = Undeliverable
 	}
+	s.r.h.Ended(j)
 }
 
 // deliver carries out one delivery.

@@ -371,3 +371,22 @@ func TestLogHoldsNothingPrivate(t *testing.T) {
 	assert.NotContains(t, out.String(), canary)
 	assert.NotContains(t, out.String(), strings.Repeat("k", KeySize))
 }
+
+func TestTheHandlerIsToldThatAJobIsOverHoweverItEnded(t *testing.T) {
+	j, _ := inBubble(t, Config{DeliveryWindow: time.Second}, &script{
+		next: func(_ context.Context, j *Job) (Next, error) {
+			j.Data, j.Outbox = []byte("a start link"), []Delivery{{Body: []byte("a start link")}}
+			return Deliver(), nil
+		},
+		deliver: func(context.Context, *Job) error { return errors.New("nobody is there") },
+		ended: func(j *Job) {
+			j.Data = nil
+			for i := range j.Outbox {
+				j.Outbox[i].Body = nil
+			}
+		},
+	})
+	assert.Equal(t, Undeliverable, j.State)
+	assert.Empty(t, j.Data)
+	assert.Empty(t, j.Outbox[0].Body, "what reached nobody is not kept either")
+}

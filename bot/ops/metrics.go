@@ -250,7 +250,7 @@ var (
 	// Verbs that call a provider in a way that may end as unknown.
 	callingVerbs = []string{"meet", "samedest", "endyes", "livepush", "livepush to", "livepush off"}
 	outcomes     = []string{
-		"created", "same_wish", "unknown", "refused", "withdrawn", "unreadable", "listed", "asked", "ended", "shared", "shown",
+		"created", "same_wish", "unknown", "refused", "withdrawn", "unreadable", "internal", "listed", "asked", "ended", "shared", "shown",
 		"set", "off", "partly", "saved", "forgotten", "revoked", "approve", "reject", "heard", "drawn", "not_needed", "reminded",
 	}
 	ackKinds = []string{"command", "action", "button", "form", "mention", "shortcut", "complete", "ping"}

@@ -58,6 +58,8 @@ func (t traced) Deliver(ctx context.Context, j *jobs.Job) error {
 	return t.h.Deliver(WithJob(ctx, j.ID), j)
 }
 
+func (t traced) Ended(j *jobs.Job) { t.h.Ended(j) }
+
 func (t traced) Notice(ctx context.Context, j *jobs.Job) { t.h.Notice(WithJob(ctx, j.ID), j) }
 
 func (t traced) Timer(ctx context.Context, timer jobs.Timer) error { return t.h.Timer(ctx, timer) }
