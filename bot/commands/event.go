@@ -236,10 +236,12 @@ func (b *Bot) poll(ctx context.Context, ref meeting.Ref) error {
 	if err != nil {
 		return err
 	}
-	// Also unchanged: whoever changed it last may have died before the cards were drawn.
-	// What is drawn already is not drawn again.
-	if err := b.redraw(ctx, reg); err != nil {
-		return err
+	// Also when nothing changed just now: whoever changed it before may have died before
+	// the cards were drawn. What is drawn already is not drawn again.
+	if changed || !reg.StateAt.Equal(reg.Created) || len(reg.Pushes) > 0 {
+		if err := b.redraw(ctx, reg); err != nil {
+			return err
+		}
 	}
 	if b.unwatched(reg) {
 		return nil
