@@ -46,7 +46,7 @@ var mayImport = map[string][]string{
 	"config/secret": {},
 
 	// For tests alone.
-	"bot/adapters/adaptertest":         {"bot/commands", "bot/jobs", "meeting/...", "config/secret"},
+	"bot/adapters/adaptertest":         {"bot/commands/...", "bot/jobs", "meeting/...", "config/secret"},
 	"bot/adapters/slack/slacktest":     {},
 	"bot/adapters/discord/discordtest": {},
 	"bot/commands/commandstest":        {"bot/commands", "config/secret", "meeting"},
