@@ -23,7 +23,7 @@ func (b *Bot) card(t Text, reg registration, on Platform) Reply {
 	if m.Code != "" {
 		reply.Fields = append(reply.Fields, Field{Name: t.T("field.number"), Value: showCode(m.Code)})
 	}
-	if names := pushNames(reg); names != "" {
+	if names := pushNames(t, reg); names != "" {
 		reply.Fields = append(reply.Fields, Field{Name: t.T("field.push"), Value: names})
 	}
 	switch {
@@ -60,7 +60,7 @@ func (b *Bot) stateText(t Text, reg registration) string {
 		switch {
 		case !reg.LiveAt.IsZero():
 			return t.T("state.live", "Time", reg.LiveAt.Local().Format("15:04 MST"))
-		case pushNames(reg) != "" && reg.LiveHeard.IsZero() && !b.cfg.Webhooks:
+		case pushNames(t, reg) != "" && reg.LiveHeard.IsZero() && !b.cfg.Webhooks:
 			return at("state.running_live_unknown")
 		}
 		return at("state.running")
@@ -76,14 +76,14 @@ func (b *Bot) stateText(t Text, reg registration) string {
 	return at("state.unknown")
 }
 
-func pushNames(reg registration) string {
+func pushNames(t Text, reg registration) string {
 	var names []string
 	for _, p := range reg.Pushes {
 		if p.Enabled {
 			names = append(names, p.Name)
 		}
 	}
-	return strings.Join(names, ", ")
+	return joinNames(t, names)
 }
 
 func (r *run) links(m meeting.Meeting) []Link { return linksOf(r.t, m) }

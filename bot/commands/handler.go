@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -318,7 +319,11 @@ func (b *Bot) Notice(ctx context.Context, j *jobs.Job) {
 	if poster == nil {
 		return
 	}
-	post := r.post(delivery{Slot: SlotProgress, Reply: Reply{Text: r.t.T("progress")}})
+	text := r.t.T("progress")
+	if j.Attempt > 0 { // a try failed, and there will be others
+		text = r.t.T("progress.trying", "Provider", r.providerName(cmp.Or(r.w.Ref.Provider, r.w.Ask.Provider)))
+	}
+	post := r.post(delivery{Slot: SlotProgress, Reply: Reply{Text: text}})
 	post.Key = postKey(j, -1)
 	if _, err := poster.Post(ctx, post); err != nil && !errors.Is(err, ErrSkip) {
 		b.log.WarnContext(ctx, "progress not told", "job", j.ID, "err", err)

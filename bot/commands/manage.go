@@ -26,7 +26,7 @@ func (r *run) listNext(ctx context.Context) (jobs.Next, error) {
 		if reg.Meeting.Code != "" {
 			value = showCode(reg.Meeting.Code) + " · " + value
 		}
-		if names := pushNames(reg); names != "" {
+		if names := pushNames(r.t, reg); names != "" {
 			value += " · " + r.t.T("list.pushed", "Names", names)
 		}
 		reply.Fields = append(reply.Fields, Field{Name: reg.Meeting.Topic, Value: value})

@@ -242,7 +242,7 @@ func (r *run) pushSaved(ctx context.Context) (protected bool, _ *fault, _ error)
 		return false, nil, err
 	}
 	if len(missing) > 0 {
-		return false, newFault("dest.missing", "Names", joinNames(missing)), nil
+		return false, newFault("dest.missing", "Names", joinNames(r.t, missing)), nil
 	}
 	r.w.Steps = nil
 	for _, d := range found {
@@ -306,7 +306,7 @@ func (r *run) pushOff(ctx context.Context, has []meeting.PushTarget) (protected 
 	for _, h := range has {
 		there = append(there, h.Name)
 	}
-	return false, newFault("off.missing", "Names", joinNames(r.w.Ask.Names), "There", joinNames(there)), nil
+	return false, newFault("off.missing", "Names", joinNames(r.t, r.w.Ask.Names), "There", joinNames(r.t, there)), nil
 }
 
 // lookBefore marks the steps that are not to be sent, from what is set already.
@@ -572,7 +572,7 @@ func (r *run) announce(reg registration) {
 		id = "announce.off"
 	}
 	t := TextFor(reg.localeOf(*card), r.t.Locale)
-	text := t.T(id, "Names", joinNames(names))
+	text := t.T(id, "Names", joinNames(t, names))
 	if !r.off() {
 		text = joinParagraphs(text, t.T("push.not_on_air"))
 	}

@@ -16,7 +16,7 @@ import (
 func (b *Bot) destinations() destinations { return destinations{b.store, b.now} }
 func (b *Bot) keyLinks() keyLinks         { return keyLinks{b.store, b.now} }
 
-func joinNames(names []string) string { return strings.Join(names, ", ") }
+func joinNames(t Text, names []string) string { return strings.Join(names, t.T("list.separator")) }
 
 // giveKeyLink answers with a link to the key-entry page, where the command goes on.
 func (r *run) giveKeyLink(ctx context.Context, t target) (jobs.Next, error) {
@@ -152,7 +152,7 @@ func (r *run) saveNext(ctx context.Context) (jobs.Next, error) {
 			return jobs.Next{}, err
 		}
 		if len(missing) > 0 {
-			return r.refuse(newFault("dest.missing", "Names", joinNames(missing))), nil
+			return r.refuse(newFault("dest.missing", "Names", joinNames(r.t, missing))), nil
 		}
 		d.Members = nil
 		for _, m := range found {
@@ -239,7 +239,7 @@ func (r *run) askForKey(ctx context.Context, scope string) (jobs.Next, error) {
 
 func (r *run) destinationFields(d Destination) []Field {
 	if d.IsSet() {
-		return []Field{{Name: r.t.T("field.members"), Value: joinNames(d.Members)}}
+		return []Field{{Name: r.t.T("field.members"), Value: joinNames(r.t, d.Members)}}
 	}
 	fields := []Field{
 		{Name: r.t.T("field.platform"), Value: PresetByID(d.Preset).Name(r.t)},
@@ -405,11 +405,19 @@ func (r *run) askApproval(ctx context.Context, t target) error {
 	return r.enqueueOwn(ctx, work{Request: req, Ask: ask, Locale: r.t.Locale})
 }
 
+// meetingName is what people call a meeting: its topic, or its number.
+func (r *run) meetingName(ctx context.Context, ref meeting.Ref) string {
+	if reg, err := r.registration(ctx, ref); err == nil {
+		return reg.Meeting.Topic
+	}
+	return ref.ID
+}
+
 func (r *run) approvalNext(ctx context.Context) (jobs.Next, error) {
 	ref, _ := meeting.ParseRef(r.w.Ask.Meeting)
 	user := r.w.Request.User
 	d := delivery{Slot: SlotThread, Place: &r.w.Request.Place, Reply: Reply{
-		Tone: Warning, Title: r.t.T("approval.title"), Text: r.t.T("approval", "Names", joinNames(r.w.Ask.Names), "Number", ref.ID),
+		Tone: Warning, Title: r.t.T("approval.title"), Text: r.t.T("approval", "Names", joinNames(r.t, r.w.Ask.Names), "Number", r.meetingName(ctx, ref)),
 		Fields: []Field{{Name: r.t.T("field.requester"), User: &user}},
 		Buttons: []Button{
 			{Label: r.t.T("button.approve"), Action: Action{string(VerbApprove), r.w.Ask.Arg}},
@@ -483,7 +491,7 @@ func (r *run) approveNext(ctx context.Context) (jobs.Next, error) {
 	for _, s := range was.Steps {
 		names = append(names, s.Target.Name)
 	}
-	if err := r.audit(ctx, AuditLine{Action: action, Destination: joinNames(names), Meeting: was.Ref.String(), Outcome: string(action), Step: "approve"}); err != nil {
+	if err := r.audit(ctx, AuditLine{Action: action, Destination: strings.Join(names, ", "), Meeting: was.Ref.String(), Outcome: string(action), Step: "approve"}); err != nil {
 		return jobs.Next{}, err
 	}
 	r.job.Outcome = string(action)
@@ -518,7 +526,7 @@ func (r *run) askHostNext(ctx context.Context) (jobs.Next, error) {
 		names = []string{w.Ask.Push.Name}
 	}
 	d := delivery{Slot: SlotThread, Root: r.cardOf(reg), Reply: Reply{
-		Text: r.t.T("askhost", "Names", joinNames(names)), Mentions: []User{reg.Requester},
+		Text: r.t.T("askhost", "Names", joinNames(r.t, names)), Mentions: []User{reg.Requester},
 		Fields:  []Field{{Name: r.t.T("field.requester"), User: &w.Request.User}},
 		Buttons: []Button{{Label: r.t.T("button.push"), Action: Action{string(VerbPushForm), reg.ref().String()}}},
 	}}
