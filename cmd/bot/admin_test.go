@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
@@ -196,6 +197,16 @@ func TestOperatorsOpenTheStoreOfAStoppedBot(t *testing.T) {
 	exported, _, err := invoke(t, w.env, "export")
 	require.NoError(t, err)
 	assert.NotContains(t, exported, "canary")
+
+	intoNew := func(env map[string]string) error {
+		lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
+		return run(t.Context(), process{args: []string{"import"}, lookup: lookup, stdin: strings.NewReader(exported), stdout: io.Discard, stderr: io.Discard})
+	}
+	dir := filepath.Join(t.TempDir(), "new")
+	assert.ErrorContains(t, intoNew(map[string]string{"DATA_DIR": dir}), "set ENCRYPTION_KEY")
+	wrong := base64.StdEncoding.EncodeToString(make([]byte, 32))
+	require.ErrorIs(t, intoNew(map[string]string{"DATA_DIR": dir, "ENCRYPTION_KEY": wrong}), jobs.ErrWrongKey)
+	require.NoError(t, intoNew(map[string]string{"DATA_DIR": dir, "ENCRYPTION_KEY_FILE": w.env["ENCRYPTION_KEY_FILE"]}), "a wrong key leaves nothing behind")
 
 	other := map[string]string{"DATA_DIR": private(t), "ENCRYPTION_KEY_FILE": w.env["ENCRYPTION_KEY_FILE"]}
 	_, _, err = invoke(t, other, "jobs")

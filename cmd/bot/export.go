@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
+	"meetbot/bot/jobs"
 	"meetbot/config"
 )
 
@@ -33,12 +35,23 @@ func importCommand(ctx context.Context, p process) error {
 			return errors.New("a bot is running on this DATA_DIR; stop it, import, and start it again")
 		}
 	}
+	entries, _ := os.ReadDir(cfg.DataDir) // none there is as good as an empty one
+	fresh := cfg.NATS.URL == "" && len(entries) == 0
+	if fresh && len(cfg.EncryptionKey) == 0 {
+		return fmt.Errorf("DATA_DIR %s is new: set ENCRYPTION_KEY to the key of the exported store, or copy its file \"key\" there", cfg.DataDir)
+	}
 	store, err := openStore(ctx, storeConfig(cfg, operatorLog(p)))
 	if err != nil {
 		return err
 	}
 	n, err := store.Import(ctx, p.stdin)
 	err = errors.Join(err, store.Close())
+	if errors.Is(err, jobs.ErrWrongKey) {
+		if fresh { // it was made just now, with the wrong key, and would refuse the right one
+			err = errors.Join(err, os.RemoveAll(cfg.DataDir))
+		}
+		return fmt.Errorf("ENCRYPTION_KEY: %w; set the key of the exported store, or copy its file \"key\" to DATA_DIR", err)
+	}
 	if err != nil {
 		return fmt.Errorf("%w (%d records were imported; importing again goes on)", err, n)
 	}
