@@ -1,7 +1,6 @@
 package main
 
 import (
-	"regexp"
 	"strings"
 
 	"meetbot/bot/commands"
@@ -11,19 +10,17 @@ import (
 var (
 	text     = commands.TextFor("en")
 	progress = text.T("progress")
+	trying   = text.T("progress.trying", "Provider", "")
 	unclear  = text.T("unknown.title")
 	refused  = text.T("refused.title")
 	notAsSet = text.T("step.unclear")
-	stepSet  = text.T("step.set")
-	made     = regexp.MustCompile(`promise \d{7}. is ready`)
-	notTyped = []string{text.T("accept.not_confirmed.title"), text.T("accept.busy.title"), text.T("accept.full.title"), text.T("accept.stopping.title")}
 )
 
 // private returns what only the person of the command was shown.
 func (c *command) private() []string {
 	var all []string
 	add := func(s string) {
-		if !strings.Contains(s, progress) {
+		if !strings.Contains(s, progress) && !strings.Contains(s, trying) {
 			all = append(all, s)
 		}
 	}
