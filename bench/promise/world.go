@@ -148,7 +148,6 @@ func (c *command) mark(texts ...string) {
 	c.marks = append(c.marks, texts...)
 }
 
-
 // watch sees every request of the bot's.
 func (w *world) watch(r rig.Request) rig.Verdict {
 	w.mu.Lock()
