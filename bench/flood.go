@@ -39,7 +39,7 @@ func (b *bench) flood(ctx context.Context) ([]figure, error) {
 	}
 	waited := make(chan wait, 1)
 	go func() {
-		took, n := other.wait(ctx, r.Slack, hang+5*time.Minute)
+		took, n := other.wait(ctx, r.Slack, hang+15*time.Minute)
 		waited <- wait{took, n}
 	}()
 	if left := hang - time.Since(began); left > 0 {
@@ -50,7 +50,7 @@ func (b *bench) flood(ctx context.Context) ([]figure, error) {
 		}
 	}
 	answer()
-	_, reached := c.wait(ctx, r.Slack, 6*time.Minute)
+	_, reached := c.wait(ctx, r.Slack, 15*time.Minute)
 	all := time.Since(began)
 	beside := "never"
 	if w := <-waited; w.n == 1 {

@@ -19,7 +19,7 @@ type row struct {
 	acked            int
 	meetings         int // that /meet made
 	told             int // acknowledged commands whose outcome the person was shown
-	unclear          int // of these: "perhaps", since it cannot be known
+	unclear          int // "perhaps", since it cannot be known; acknowledged or not
 	lost             int // acknowledged, and nothing was shown
 	twice            int // meetings too many
 	repeated         int // commands of which the same message was shown twice
