@@ -81,6 +81,12 @@ func TestWhatIsShownIsSo(t *testing.T) {
 	}
 	wg.Wait()
 	w.aim(nil)
+	// By chance everything may have gone wrong; these make sure that there is a card of a
+	// meeting that is over, and a start link, to look at.
+	for _, s := range []*scenario{kinds[0], kinds[3]} {
+		c := w.newCommand(s)
+		require.NoError(t, c.scenario.act(ctx, c))
+	}
 	require.NoError(t, w.settle(ctx))
 
 	over := map[bool]int{}

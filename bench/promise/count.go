@@ -42,7 +42,7 @@ func (c *command) told() bool { return len(c.private()) > c.privately }
 
 // settle waits until everything that was promised is done.
 func (w *world) settle(ctx context.Context) error {
-	end := time.Now().Add(settleWithin)
+	end := time.Now().Add(3 * settleWithin) // a look-up alone may be tried for five minutes
 	for time.Now().Before(end) {
 		waiting := 0
 		for _, c := range w.commands {
