@@ -830,3 +830,20 @@ func TestARefusalCanBeTriedAgain(t *testing.T) {
 		assert.Equal(t, 1, w.systec.created)
 	})
 }
+
+func TestALookUpThatWillNeverAnswerEndsAtOnce(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.systec.fail = func(op string) error {
+			switch op {
+			case "create":
+				return refusal(meeting.ErrOutcomeUnknown, "")
+			case "list": // more meetings than are looked through
+				return refusal(meeting.ErrLimit, "")
+			}
+			return nil
+		}
+		w.say(ada, channel, "/meet x")
+		time.Sleep(time.Minute)
+		assert.Equal(t, "Perhaps created", find(t, w.room.take(), SlotPrivate).Reply.Title)
+	})
+}

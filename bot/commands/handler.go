@@ -257,15 +257,26 @@ func (b *Bot) within(ctx context.Context, j *jobs.Job, reconcile bool) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", jobs.ErrUnknown, err)
 	}
-	step := h.call
+	var result error
 	if reconcile {
-		step = h.reconcile
+		result = lookedUp(h.reconcile(r, ctx))
+	} else {
+		result = h.call(r, ctx)
 	}
-	result := step(r, ctx)
 	if err := r.close(); err != nil {
 		return fmt.Errorf("%w: %w", jobs.ErrUnknown, err)
 	}
 	return result
+}
+
+// lookedUp translates a provider's error into what [jobs.Handler.Reconcile] returns: only
+// what may pass is tried again.
+func lookedUp(err error) error {
+	var api *meeting.APIError
+	if errors.As(err, &api) && !errors.Is(err, meeting.ErrUnavailable) && !errors.Is(err, meeting.ErrRateLimited) {
+		return fmt.Errorf("%w: %w", jobs.ErrUnknown, err)
+	}
+	return err
 }
 
 // outcome translates a provider's error into what [jobs.Handler.Call] returns.
