@@ -42,7 +42,7 @@ func TestNearlyFullDisk(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := s.Enqueue(t.Context(), Job{ID: strconv.FormatUint(newNonce(), 10)})
 		return errors.Is(err, ErrFull)
-	}, 10*time.Second, 50*time.Millisecond)
+	}, time.Minute, 50*time.Millisecond)
 	state, _, _ := s.Healthy()
 	assert.Equal(t, Full, state)
 	run(t, s, &script{})
@@ -52,7 +52,7 @@ func TestNearlyFullDisk(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := s.Enqueue(t.Context(), Job{ID: strconv.FormatUint(newNonce(), 10)})
 		return err == nil
-	}, 10*time.Second, 50*time.Millisecond)
+	}, time.Minute, 50*time.Millisecond)
 }
 
 // The disk is full to the last byte, as another program can make it: nothing is

@@ -118,7 +118,7 @@ func await(t testing.TB, s *Store, id string, f func(Job) bool) Job {
 		var err error
 		j, err = s.Get(context.Background(), id)
 		return err == nil && f(j)
-	}, 20*time.Second, 2*time.Millisecond, "job %s", id)
+	}, time.Minute, 2*time.Millisecond, "job %s", id)
 	return j
 }
 
