@@ -226,7 +226,6 @@ func (b *Bot) poll(ctx context.Context, ref meeting.Ref) error {
 		if err == nil && m.WatchURL != "" && reg.Meeting.WatchURL == "" {
 			reg.Meeting.WatchURL, changed = m.WatchURL, true
 		}
-		reg.CheckedAt = b.now()
 		worn := !reg.Meeting.StartURL.IsZero() && (reg.unlisted() || !b.now().Before(reg.StartUntil))
 		if worn {
 			reg.Meeting.StartURL, reg.StartUntil = noSecret, time.Time{}

@@ -269,7 +269,7 @@ func (r *run) meetMade(ctx context.Context) (jobs.Next, error) {
 	made := r.job.Created // or soon after: a lost answer may be found minutes later
 	reg := registration{
 		Meeting: m, Requester: r.w.Request.User, Place: r.w.Request.Place, Hosts: r.w.Ask.Hosts,
-		Account: m.Creator, Created: now, StateAt: now, CheckedAt: now,
+		Account: m.Creator, Created: now, StateAt: now,
 	}
 	reg.Requester.Roles = nil
 	if reg.Account == "" {

@@ -21,7 +21,6 @@ type registration struct {
 	Account   string // the provider's user who created it
 	Created   time.Time
 	StateAt   time.Time // since when Meeting.State holds
-	CheckedAt time.Time // when the provider was last heard of
 	// LiveAt is since when the stream is on air, by a webhook's word; LiveHeard is when the
 	// newest one was spoken.
 	LiveAt    time.Time
