@@ -222,9 +222,9 @@ func TypedDeclarations() []TypedDecl {
 // declared returns the declaration of a verb; of one that only buttons ask, no more than
 // whether its answer is public.
 func declared(v Verb) VerbDecl {
-	for _, d := range declarations {
-		if d.Verb == v {
-			return d
+	for i := range declarations {
+		if declarations[i].Verb == v {
+			return declarations[i]
 		}
 	}
 	return VerbDecl{Verb: v, Public: v == VerbAnother || v == VerbSameDest || v == VerbTencent}

@@ -169,14 +169,14 @@ func (p *Parser) submission(r Request) Decision {
 	var v *VerbDecl
 	switch s.Form {
 	case formMeet:
-		v = p.verbs[commandMeet][""]
+		v = p.meet.verbs[""]
 	case formPush:
-		v = p.verbs[commandLivepush][""]
+		v = p.livepush.verbs[""]
 		if s.Fields["to"] != "" {
-			v = p.verbs[commandLivepush]["to"]
+			v = p.livepush.verbs["to"]
 		}
 	case formSave:
-		v = p.verbs[commandLivepush]["save"]
+		v = p.livepush.verbs["save"]
 	default:
 		return p.tell(r, p.stale)
 	}

@@ -40,11 +40,30 @@ type reading struct {
 	place    Place
 	form     bool // in a form
 	ask      Ask
-	given    []*OptionDecl
+	given    options
 	problems []problem
 	more     int    // problems that are not kept
 	url      string // as given: what is done with it depends on whether a key was given too
 	platform meeting.PushPlatform
+}
+
+// options are those of one verb that were given, each once, in the order of the first
+// time. They are no slice: that would be allocated for every line.
+type options struct {
+	list [16]*OptionDecl // no verb has more
+	n    int
+}
+
+func (g *options) all() []*OptionDecl { return g.list[:g.n] }
+
+// add reports whether o was not yet among them.
+func (g *options) add(o *OptionDecl) bool {
+	if slices.Contains(g.all(), o) {
+		return false
+	}
+	g.list[g.n] = o
+	g.n++
+	return true
 }
 
 func (x *reading) fail(o *OptionDecl, id string, pairs ...string) {
@@ -65,16 +84,20 @@ func (x *reading) add(p problem) {
 }
 
 func (x *reading) has(name string) bool {
-	return slices.ContainsFunc(x.given, func(o *OptionDecl) bool { return o.Name == name })
+	for _, o := range x.given.all() {
+		if o.Name == name {
+			return true
+		}
+	}
+	return false
 }
 
 // set gives an option its value, which is not empty.
 func (x *reading) set(o *OptionDecl, w word) {
-	if !o.List && x.has(o.Name) {
+	if !x.given.add(o) && !o.List {
 		x.fail(o, "twice")
 		return
 	}
-	x.given = append(x.given, o)
 	switch o.Kind {
 	case KindBool:
 		if v, ok := truth(w.text); ok {
@@ -298,6 +321,7 @@ func (x *reading) setTopic(o *OptionDecl, w word) {
 		return
 	}
 	x.ask.Meet.Topic = topic
+	x.ask.Mentions = w.mentions[:0] // in place: a topic is set once
 	for _, u := range w.mentions {
 		if !slices.ContainsFunc(x.ask.Mentions, func(have User) bool { return have.ID == u.ID }) && len(x.ask.Mentions) < maxList {
 			x.ask.Mentions = append(x.ask.Mentions, u)
@@ -328,13 +352,7 @@ func split(s string) []string {
 	kept := items[:0]
 	for _, item := range items {
 		item = strings.TrimSpace(item)
-		if sc := (scanner{s: item}); item != "" {
-			t := sc.token()
-			if len(t.raw) == len(item) {
-				item = strings.TrimSpace(unquote(item, t.quoted))
-			}
-		}
-		if item != "" {
+		if item = strings.TrimSpace(unquote(item, glued(item).quoted)); item != "" {
 			kept = append(kept, item)
 		}
 	}
@@ -343,6 +361,7 @@ func split(s string) []string {
 
 func (x *reading) setNames(o *OptionDecl, w word) {
 	names := split(w.text)
+	x.ask.Names = slices.Grow(x.ask.Names, len(names))
 	for _, name := range names {
 		if len(CheckPushName(name)) > 0 {
 			x.fail(o, "name", "Max", strconv.Itoa(meeting.MaxPushName))
@@ -363,7 +382,7 @@ func (x *reading) setNames(o *OptionDecl, w word) {
 }
 
 func (x *reading) setUsers(o *OptionDecl, w word) {
-	var ids []string
+	ids := make([]string, 0, maxList)
 	for _, u := range w.mentions {
 		ids = append(ids, u.ID)
 	}
@@ -380,6 +399,7 @@ func (x *reading) setUsers(o *OptionDecl, w word) {
 		x.fail(o, "user")
 		return
 	}
+	*to = slices.Grow(*to, len(ids))
 	for _, id := range ids {
 		if !slices.Contains(*to, id) {
 			*to = append(*to, id)
@@ -440,7 +460,7 @@ func (x *reading) checkMeet() {
 	if provider == "" {
 		provider = x.p.cfg.Default
 	}
-	for _, o := range x.given {
+	for _, o := range x.given.all() {
 		if o.Provider != "" && provider != "" && o.Provider != provider {
 			x.fail(o, "provider.only", "Provider", string(o.Provider), "Other", string(provider), "ID", string(o.Provider))
 		}

@@ -29,10 +29,15 @@ type ParserConfig struct {
 
 // Parser reads what people ask. It does no I/O and may be used concurrently.
 type Parser struct {
-	cfg   ParserConfig
-	verbs map[string]map[string]*VerbDecl // by command and word
-	flags map[*VerbDecl]map[string]*OptionDecl
-	han   map[string][]hanVerb // by command
+	cfg            ParserConfig
+	meet, livepush grammar
+	flags          map[*VerbDecl]map[string]*OptionDecl
+}
+
+// grammar is what the line of one command can begin with.
+type grammar struct {
+	verbs map[string]*VerbDecl // by word, in lower case; under "" the command without one
+	han   []hanVerb
 }
 
 // hanVerb is a verb's Chinese word: what follows it needs no blank between.
@@ -49,22 +54,19 @@ func NewParser(cfg ParserConfig) *Parser {
 	if cfg.LivepushCommand == "" {
 		cfg.LivepushCommand = "/" + commandLivepush
 	}
-	p := &Parser{
-		cfg: cfg, verbs: map[string]map[string]*VerbDecl{}, flags: map[*VerbDecl]map[string]*OptionDecl{},
-		han: map[string][]hanVerb{},
-	}
+	p := &Parser{cfg: cfg, flags: map[*VerbDecl]map[string]*OptionDecl{}}
+	p.meet.verbs, p.livepush.verbs = map[string]*VerbDecl{}, map[string]*VerbDecl{}
 	for i := range declarations {
 		v := &declarations[i]
-		words := p.verbs[v.Command]
-		if words == nil {
-			words = map[string]*VerbDecl{}
-			p.verbs[v.Command] = words
+		g := &p.meet
+		if v.Command == commandLivepush {
+			g = &p.livepush
 		}
-		words[v.Name] = v
+		g.verbs[v.Name] = v
 		for _, a := range v.Aliases {
-			words[a] = v
+			g.verbs[a] = v
 			if r, _ := utf8.DecodeRuneInString(a); r >= '一' && len(v.Options) > 0 && utf8.RuneCountInString(a) > 1 {
-				p.han[v.Command] = append(p.han[v.Command], hanVerb{a, v})
+				g.han = append(g.han, hanVerb{a, v})
 			}
 		}
 		p.flags[v] = map[string]*OptionDecl{}
@@ -75,8 +77,8 @@ func NewParser(cfg ParserConfig) *Parser {
 			}
 		}
 	}
-	for _, words := range p.han { // "推到" is not to hide "推到…"'s longer spellings
-		slices.SortFunc(words, func(a, b hanVerb) int { return len(b.word) - len(a.word) })
+	for _, g := range []*grammar{&p.meet, &p.livepush} { // "推到" is not to hide "推到…"'s longer spellings
+		slices.SortFunc(g.han, func(a, b hanVerb) int { return len(b.word) - len(a.word) })
 	}
 	return p
 }
@@ -85,8 +87,11 @@ func NewParser(cfg ParserConfig) *Parser {
 // to its length for a long one; more than 64 KiB is refused.
 func (p *Parser) Parse(r Request) Decision {
 	size := len(r.Text)
-	for _, m := range []map[string]string{r.Options, r.fields()} {
-		for _, v := range m {
+	for _, v := range r.Options {
+		size += len(v)
+	}
+	if r.Form != nil {
+		for _, v := range r.Form.Fields {
 			size += len(v)
 		}
 	}
@@ -110,13 +115,6 @@ func (p *Parser) Parse(r Request) Decision {
 		return p.pushLine(r)
 	}
 	return p.tell(r, p.unknownCommand)
-}
-
-func (r Request) fields() map[string]string {
-	if r.Form == nil {
-		return nil
-	}
-	return r.Form.Fields
 }
 
 // command returns the declared name of a command that was typed in whatever way.
@@ -156,15 +154,15 @@ func (r Request) bare() Request {
 }
 
 // verb finds the verb that a line begins with, and what follows it.
-func (p *Parser) verb(command string, tokens []token) (*VerbDecl, []token) {
+func (g *grammar) verb(tokens []token) (*VerbDecl, []token) {
 	if len(tokens) == 0 || tokens[0].quoted {
 		return nil, tokens
 	}
 	first := tokens[0].raw
-	if v := p.verbs[command][strings.ToLower(first)]; v != nil {
+	if v := g.find(first); v != nil {
 		return v, tokens[1:]
 	}
-	for _, h := range p.han[command] {
+	for _, h := range g.han {
 		if rest, ok := strings.CutPrefix(first, h.word); ok {
 			return h.verb, append([]token{glued(rest)}, tokens[1:]...)
 		}
@@ -172,38 +170,39 @@ func (p *Parser) verb(command string, tokens []token) (*VerbDecl, []token) {
 	return nil, tokens
 }
 
-// glued is a token that was written together with the word before.
-func glued(raw string) token {
-	s := scanner{s: raw}
-	t := s.token()
-	if len(t.raw) != len(raw) {
-		return token{raw: raw}
+// find returns the verb of a word in whatever case.
+func (g *grammar) find(word string) *VerbDecl {
+	var lower [16]byte // on the stack, as most lines begin with a capital and no verb
+	if len(word) > len(lower) {
+		return g.verbs[strings.ToLower(word)]
 	}
-	return t
+	for i := range len(word) {
+		c := word[i]
+		switch {
+		case c >= utf8.RuneSelf:
+			return g.verbs[strings.ToLower(word)]
+		case 'A' <= c && c <= 'Z':
+			c += 'a' - 'A'
+		}
+		lower[i] = c
+	}
+	return g.verbs[string(lower[:len(word)])]
 }
 
-// one joins tokens into one word, as a number with blanks in it is.
-func one(tokens []token) word {
-	if len(tokens) == 1 {
-		return tokens[0].word()
-	}
-	var b strings.Builder
-	for i, t := range tokens {
-		if i > 0 {
-			b.WriteByte(' ')
-		}
-		b.WriteString(t.typed().text)
-	}
-	return word{text: b.String()}
+// glued is a token that was written together with what stands before it.
+func glued(raw string) token {
+	open, size := utf8.DecodeRuneInString(raw)
+	s := scanner{s: raw}
+	return token{raw, size > 0 && s.closing(open, size) == len(raw)}
 }
 
 func (p *Parser) reading(r Request, v Verb) reading {
-	return reading{p: p, place: r.Place, ask: Ask{Verb: v}, given: make([]*OptionDecl, 0, 8)}
+	return reading{p: p, place: r.Place, ask: Ask{Verb: v}}
 }
 
 func (p *Parser) meetLine(r Request) Decision {
 	tokens := tokenize(r.Text)
-	if v, rest := p.verb(commandMeet, tokens); v != nil {
+	if v, rest := p.meet.verb(tokens); v != nil {
 		switch v.Verb {
 		case verbHelp:
 			if len(rest) == 0 {
@@ -221,13 +220,13 @@ func (p *Parser) meetLine(r Request) Decision {
 			if len(rest) == 0 {
 				return p.accept(r, Ask{Verb: v.Verb})
 			}
-			w := one(rest)
+			w := phrase(rest)
 			if _, ok := MeetingArg(w.address()); ok {
 				return p.accept(r, Ask{Verb: v.Verb, Meeting: w.address()})
 			}
 		}
 	}
-	v := p.verbs[commandMeet][""]
+	v := p.meet.verbs[""]
 	x := p.reading(r, VerbMeet)
 	topic := x.flags(v, tokens, false)
 	if len(topic) > 0 {
@@ -240,27 +239,30 @@ func (p *Parser) meetLine(r Request) Decision {
 	return p.finish(r, &x)
 }
 
-// phrase joins the tokens of a topic. Quotes are taken off only where they enclose all.
+// phrase joins tokens into one word. Quotes are taken off only where they enclose all.
 func phrase(tokens []token) word {
 	if len(tokens) == 1 {
 		return tokens[0].word()
 	}
-	var b strings.Builder
+	return join(tokens, ' ')
+}
+
+// join joins tokens as they were typed, with their quotes.
+func join(tokens []token, separator byte) word {
 	size := len(tokens)
 	for _, t := range tokens {
 		size += len(t.raw)
 	}
+	var b strings.Builder
 	b.Grow(size)
 	w := word{}
 	for i, t := range tokens {
 		if i > 0 {
-			b.WriteByte(' ')
+			b.WriteByte(separator)
 		}
-		part := t.typed()
-		b.WriteString(part.text)
-		w.mentions = append(w.mentions, part.mentions...)
+		w.add(&b, t.raw)
 	}
-	w.text = b.String()
+	w.text, w.channels = b.String(), nil // channels are a list, with commas, or a part of a text
 	return w
 }
 
@@ -281,11 +283,11 @@ func about(message string) string {
 	return string(text) + "…"
 }
 
-// flags takes the options out of the tokens and returns the rest. strict says that no
-// other word may begin with a dash.
+// flags takes the options out of the tokens, in place, and returns the rest. strict says
+// that no other word may begin with a dash.
 func (x *reading) flags(v *VerbDecl, tokens []token, strict bool) []token {
 	known := x.p.flags[v]
-	rest := make([]token, 0, len(tokens))
+	rest := tokens[:0]
 	for i := 0; i < len(tokens); i++ {
 		t := tokens[i]
 		f, ok := flag{}, false
@@ -357,7 +359,7 @@ func (x *reading) boolFlag(o *OptionDecl, f flag, negated bool, i *int, tokens [
 	if f.given {
 		text = valueWord(f.value).text
 	} else if *i+1 < len(tokens) && !tokens[*i+1].quoted {
-		if next := strings.ToLower(tokens[*i+1].raw); next == "true" || next == "false" {
+		if next := tokens[*i+1].raw; len(next) <= len("false") && (strings.EqualFold(next, "true") || strings.EqualFold(next, "false")) {
 			text = next
 			*i++
 		}
@@ -438,9 +440,9 @@ func distance(a, b string) int {
 
 func (p *Parser) pushLine(r Request) Decision {
 	tokens := tokenize(r.Text)
-	v, rest := p.verb(commandLivepush, tokens)
+	v, rest := p.livepush.verb(tokens)
 	if v == nil {
-		v, rest = p.verbs[commandLivepush][""], tokens
+		v, rest = p.livepush.verbs[""], tokens
 	}
 	if v.Verb == verbHelp && len(rest) == 0 {
 		return p.tell(r, func(t Text) Reply { return p.Help(t, commandLivepush) })
@@ -448,14 +450,14 @@ func (p *Parser) pushLine(r Request) Decision {
 	x := p.reading(r, v.Verb)
 	rest = x.flags(v, rest, true)
 	unknown := len(x.problems) > 0 && slices.ContainsFunc(x.problems, func(p problem) bool { return p.field == "" })
-	if r.InTheOpen && x.exposed(tokens) {
+	if r.InTheOpen && x.exposed(tokenize(r.Text)) {
 		return p.tell(r, p.exposed)
 	}
 	switch v.Verb {
 	case VerbPushTo, VerbPushOff:
 		names, where, in := cutIn(rest)
 		if len(names) > 0 {
-			x.set(&v.Options[0], list(names))
+			x.set(&v.Options[0], join(names, ',')) // blanks separate names, too
 		} else if !unknown {
 			x.fail(&v.Options[0], "names")
 		}
@@ -473,7 +475,7 @@ func (p *Parser) pushLine(r Request) Decision {
 	case VerbPushForget:
 		switch {
 		case len(rest) > 0:
-			x.set(&v.Options[0], list(rest))
+			x.set(&v.Options[0], join(rest, ','))
 		case !unknown:
 			x.fail(&v.Options[0], "names")
 		}
@@ -484,7 +486,7 @@ func (p *Parser) pushLine(r Request) Decision {
 		if len(rest) == 0 {
 			break
 		}
-		if w := one(rest); v.Verb == VerbPush && !unknown {
+		if w := phrase(rest); v.Verb == VerbPush && !unknown {
 			x.pushWords(v, rest, w)
 		} else if !unknown {
 			x.meetingWords(&v.Options[0], rest)
@@ -503,7 +505,7 @@ func (x *reading) meetingWords(o *OptionDecl, tokens []token) {
 		x.fail(o, "meeting.missing")
 		return
 	}
-	x.set(o, one(tokens))
+	x.set(o, phrase(tokens))
 }
 
 // pushWords reads the words of the long form that are not options: a meeting, and
@@ -546,7 +548,7 @@ func (x *reading) exposed(tokens []token) bool {
 	if x.has("key") || x.url != "" && holdsKey(x.url) {
 		return true
 	}
-	push := x.p.verbs[commandLivepush][""].Options
+	push := x.p.livepush.verbs[""].Options
 	for _, t := range tokens {
 		if f, ok := t.asFlag(); ok {
 			if f.name == "key" || nearest(f.name, push) == "key" || isPushURL(f.value) && holdsKey(valueWord(f.value).address()) {
@@ -578,7 +580,7 @@ func cutIn(tokens []token) (names, where []token, in bool) {
 		}
 		if name, rest, ok := cutLast(t.raw, "在"); ok { // Chinese has no blanks around it
 			where = append([]token{glued(rest)}, tokens[i+1:]...)
-			if _, ok := MeetingArg(one(where).address()); ok {
+			if _, ok := MeetingArg(phrase(where).address()); ok {
 				names = slices.Clone(tokens[:i])
 				if name != "" {
 					names = append(names, glued(name))
@@ -596,18 +598,6 @@ func cutLast(s, sep string) (before, after string, found bool) {
 		return s, "", false
 	}
 	return s[:i], s[i+len(sep):], true
-}
-
-// list joins tokens so that [split] takes them apart again: blanks separate names, too.
-func list(tokens []token) word {
-	var b strings.Builder
-	for i, t := range tokens {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(t.typed().text)
-	}
-	return word{text: b.String()}
 }
 
 // finishPush decides whether what was given is enough, or has to be asked for.
@@ -686,9 +676,10 @@ func (p *Parser) typed(r Request, command string) Decision {
 		}
 		x.setTyped(o, value)
 	}
-	for _, o := range v.Options {
+	for i := range v.Options {
+		o := &v.Options[i]
 		if o.Required && !x.has(o.Name) && (v.Verb != VerbPushSave || o.Name != "name") {
-			x.fail(&o, "value", "Option", o.Name)
+			x.fail(o, "value", "Option", o.Name)
 		}
 	}
 	if v.Verb == VerbMeet {
@@ -734,10 +725,10 @@ func (x *reading) setTyped(o *OptionDecl, value string) {
 	switch {
 	case o.Kind == KindSecret:
 		x.set(o, word{text: unquote(t.raw, t.quoted)}) // as it is: no entities, no markup
-	case t.raw == value && t.quoted:
+	case t.quoted:
 		x.set(o, t.word())
 	case o.Kind == KindMeeting || o.Name == "url" || o.Name == "page":
-		x.set(o, read(value, false))
+		x.set(o, read(value))
 	default:
 		x.set(o, phrase(tokenize(value)))
 	}

@@ -70,6 +70,7 @@ func cutProvider(s string) (meeting.Provider, string, bool) {
 
 // number returns the digits of a number that people wrote with blanks or dashes.
 func number(s string) (string, bool) {
+	var room [maxID + 1]byte
 	var b []byte // nil as long as s is digits alone
 	for i, r := range s {
 		switch {
@@ -80,13 +81,13 @@ func number(s string) (string, bool) {
 			continue
 		case '０' <= r && r <= '９':
 			if b == nil {
-				b = append(make([]byte, 0, maxID+1), s[:i]...)
+				b = append(room[:0], s[:i]...)
 			}
 			b = append(b, byte(r-'０'+'0'))
 			continue
 		case r == ' ', r == '-', r == '－', '\u2010' <= r && r <= '\u2015': // dashes that word processors make
 			if b == nil {
-				b = append(make([]byte, 0, maxID+1), s[:i]...)
+				b = append(room[:0], s[:i]...)
 			}
 			continue
 		}

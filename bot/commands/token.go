@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -15,8 +16,11 @@ type token struct {
 // tokenize splits a line at its blanks. Quotes of every kind and Slack's and Discord's
 // <…> keep blanks together; a quote that nothing closes is a letter like any other.
 func tokenize(line string) []token {
+	return appendTokens(make([]token, 0, 32), line) // inlined: on the caller's stack
+}
+
+func appendTokens(tokens []token, line string) []token {
 	line = clean(line)
-	tokens := make([]token, 0, min(strings.Count(line, " ")+1, 64))
 	s := scanner{s: line}
 	for {
 		for s.i < len(line) && line[s.i] == ' ' {
@@ -24,6 +28,9 @@ func tokenize(line string) []token {
 		}
 		if s.i == len(line) {
 			return tokens
+		}
+		if len(tokens) == cap(tokens) { // all the room that can be needed, at once
+			tokens = slices.Grow(tokens, strings.Count(line[s.i:], " ")+1)
 		}
 		tokens = append(tokens, s.token())
 	}
@@ -34,7 +41,7 @@ func tokenize(line string) []token {
 type scanner struct {
 	s       string
 	i       int
-	missing map[rune]bool // what does not occur after i
+	missing string // what does not occur after i
 }
 
 func (s *scanner) token() token {
@@ -101,7 +108,7 @@ func closers(open rune) string {
 // none. An apostrophe closes only at the end of a word.
 func (s *scanner) closing(open rune, from int) int {
 	for _, c := range closers(open) {
-		if s.missing[c] {
+		if strings.ContainsRune(s.missing, c) {
 			continue
 		}
 		apostrophe := c == '\'' || c == '’'
@@ -115,10 +122,7 @@ func (s *scanner) closing(open rune, from int) int {
 				return at
 			}
 		}
-		if s.missing == nil {
-			s.missing = map[rune]bool{}
-		}
-		s.missing[c] = true
+		s.missing += string(c)
 	}
 	return 0
 }
@@ -131,7 +135,7 @@ func endsWord(rest string) bool {
 // angle returns the end of the <…> that begins at i; 0 if it is just a sign.
 func (s *scanner) angle() int {
 	rest := s.s[s.i+1:]
-	if !markup(rest) || s.missing['>'] {
+	if !markup(rest) || strings.IndexByte(s.missing, '>') >= 0 {
 		return 0
 	}
 	n := 0
@@ -139,10 +143,7 @@ func (s *scanner) angle() int {
 		n++
 	}
 	if n == len(rest) {
-		if s.missing == nil {
-			s.missing = map[rune]bool{}
-		}
-		s.missing['>'] = true // nor is there a '<' to ask again
+		s.missing += ">" // nor is there a '<' to ask again
 		return 0
 	}
 	if rest[n] == '<' {
@@ -177,17 +178,21 @@ func markup(s string) bool {
 // clean removes what nobody sees: control characters, zero-width and private-use ones,
 // and those that turn the direction of the text around. Every blank becomes a space.
 func clean(s string) string {
+	i := 0
+	for i < len(s) && ' ' <= s[i] && s[i] < 0x7f {
+		i++
+	}
 	var b []byte // nil as long as nothing has changed
 	kept := 0    // what stands before is in b
 	var last rune
-	for i := 0; i < len(s); {
+	for i < len(s) {
 		r, size := rune(s[i]), 1
 		if r >= utf8.RuneSelf {
 			r, size = utf8.DecodeRuneInString(s[i:])
 		}
 		to := r
 		switch {
-		case r >= ' ' && r < 0x7f, '一' <= r && r <= '鿿': // the common ones first
+		case ' ' <= r && r < 0x7f, '一' <= r && r <= '鿿', '！' <= r && r <= '～', '‐' <= r && r <= '‧', '、' <= r && r <= '】': // the common ones first
 		case blank(r):
 			to = ' '
 		case r == zeroWidthJoiner:
@@ -238,7 +243,6 @@ type word struct {
 	url      string // of a <URL|label> that is all of it
 	mentions []User
 	channels []string // IDs
-	quoted   bool
 }
 
 // address is the word as a URL.
@@ -249,10 +253,7 @@ func (w word) address() string {
 	return w.text
 }
 
-func (t token) word() word { return read(unquote(t.raw, t.quoted), t.quoted) }
-
-// typed is the token in the middle of other words: with its quotes.
-func (t token) typed() word { return read(t.raw, t.quoted) }
+func (t token) word() word { return read(unquote(t.raw, t.quoted)) }
 
 func unquote(raw string, quoted bool) string {
 	if !quoted {
@@ -264,123 +265,125 @@ func unquote(raw string, quoted bool) string {
 }
 
 // valueWord reads what stands behind a flag's "=", where quotes may enclose it.
-func valueWord(raw string) word {
-	s := scanner{s: raw}
-	if t := (token{raw, false}); raw != "" {
-		if first := s.token(); len(first.raw) == len(raw) {
-			t.quoted = first.quoted
-		}
-		return t.word()
-	}
-	return word{}
-}
+func valueWord(raw string) word { return glued(raw).word() }
 
 // read resolves markup and entities.
-func read(s string, quoted bool) word {
-	w := word{text: s, quoted: quoted}
+func read(s string) word {
+	w := word{}
 	if strings.IndexByte(s, '<') < 0 {
 		w.text = unescape(s)
 		return w
 	}
+	if sc := (scanner{s: s}); s[0] == '<' && sc.angle() == len(s) {
+		shown, url := w.resolve(s[1 : len(s)-1])
+		w.text, w.url = unescape(shown), unescape(url)
+		return w
+	}
 	var b strings.Builder
 	b.Grow(len(s))
-	sc := scanner{s: s}
-	plain := 0
-	for sc.i < len(s) {
-		end := 0
-		if s[sc.i] == '<' {
-			end = sc.angle()
-		}
-		if end == 0 {
-			sc.i++
-			continue
-		}
-		b.WriteString(unescape(s[plain:sc.i]))
-		shown, url, who := resolve(s[sc.i+1 : end-1])
-		b.WriteString(unescape(shown))
-		switch {
-		case who.ID != "":
-			w.mentions = append(w.mentions, who)
-		case s[sc.i+1] == '#':
-			id, _, _ := strings.Cut(s[sc.i+2:end-1], "|")
-			w.channels = append(w.channels, id)
-		}
-		if sc.i == 0 && end == len(s) {
-			w.url = unescape(url)
-		}
-		sc.i, plain = end, end
-	}
-	b.WriteString(unescape(s[plain:]))
+	w.add(&b, s)
 	w.text = b.String()
 	return w
 }
 
-// resolve says what the inside of a <…> shows, and the URL or the person it stands for.
-// A person without a name is shown as "@ID".
-func resolve(s string) (shown, url string, who User) {
+// add writes what s says to b, and takes down who and what is mentioned in it.
+func (w *word) add(b *strings.Builder, s string) {
+	sc := scanner{s: s}
+	plain := 0
+	for {
+		n := strings.IndexByte(s[sc.i:], '<')
+		if n < 0 {
+			break
+		}
+		sc.i += n
+		end := sc.angle()
+		if end == 0 {
+			sc.i++
+			continue
+		}
+		writeUnescaped(b, s[plain:sc.i])
+		shown, _ := w.resolve(s[sc.i+1 : end-1])
+		writeUnescaped(b, shown)
+		sc.i, plain = end, end
+	}
+	writeUnescaped(b, s[plain:])
+}
+
+// resolve says what the inside of a <…> shows, and the URL that it stands for, and takes
+// down a person or a channel. A person without a name is shown as "@ID".
+func (w *word) resolve(s string) (shown, url string) {
 	target, label, _ := strings.Cut(s, "|")
 	switch {
 	case strings.HasPrefix(target, "@&"), strings.HasPrefix(target, "#"):
 		sign := target[:1]
+		if sign == "#" {
+			w.channels = append(w.channels, target[1:])
+		}
 		if label != "" {
-			return sign + strings.TrimLeft(label, "@#"), "", who
+			return sign + strings.TrimLeft(label, "@#"), ""
 		}
-		return sign + strings.TrimLeft(target, "@&#"), "", who
+		return sign + strings.TrimLeft(target, "@&#"), ""
 	case strings.HasPrefix(target, "@"):
-		who.ID = strings.TrimPrefix(target[1:], "!")
+		who := User{ID: strings.TrimPrefix(target[1:], "!")}
 		who.Name = strings.TrimSpace(strings.TrimPrefix(unescape(label), "@"))
-		if who.Name == "" {
-			return "@" + who.ID, "", who
+		if who.ID != "" {
+			w.mentions = append(w.mentions, who)
 		}
-		return who.Name, "", who
+		if who.Name == "" {
+			return "@" + who.ID, ""
+		}
+		return who.Name, ""
 	case strings.HasPrefix(target, "!"):
 		if label != "" {
-			return label, "", who
+			return label, ""
 		}
-		return "@" + target[1:], "", who
+		return "@" + target[1:], ""
 	case strings.HasPrefix(target, ":"), strings.HasPrefix(target, "a:") && strings.Count(target, ":") == 2:
 		_, name, _ := strings.Cut(target, ":")
 		name, _, _ = strings.Cut(name, ":")
-		return ":" + name + ":", "", who
+		return ":" + name + ":", ""
 	case strings.HasPrefix(target, "/"):
 		name, _, _ := strings.Cut(target, ":")
-		return name, "", who
+		return name, ""
 	}
 	if label == "" {
 		label = target
 	}
-	return label, target, who
+	return label, target
 }
 
 // unescape resolves the three entities that Slack makes; once, so that "&amp;lt;" is "&lt;".
 func unescape(s string) string {
-	at := strings.IndexByte(s, '&')
-	if at < 0 {
+	if strings.IndexByte(s, '&') < 0 {
 		return s
 	}
 	var b strings.Builder
 	b.Grow(len(s))
-	for at >= 0 {
+	writeUnescaped(&b, s)
+	return b.String()
+}
+
+func writeUnescaped(b *strings.Builder, s string) {
+	for {
+		at := strings.IndexByte(s, '&')
+		if at < 0 {
+			b.WriteString(s)
+			return
+		}
 		b.WriteString(s[:at])
 		s = s[at:]
+		sign, size := byte('&'), 1
 		switch {
 		case strings.HasPrefix(s, "&amp;"):
-			b.WriteByte('&')
-			s = s[len("&amp;"):]
+			size = len("&amp;")
 		case strings.HasPrefix(s, "&lt;"):
-			b.WriteByte('<')
-			s = s[len("&lt;"):]
+			sign, size = '<', len("&lt;")
 		case strings.HasPrefix(s, "&gt;"):
-			b.WriteByte('>')
-			s = s[len("&gt;"):]
-		default:
-			b.WriteByte('&')
-			s = s[1:]
+			sign, size = '>', len("&gt;")
 		}
-		at = strings.IndexByte(s, '&')
+		b.WriteByte(sign)
+		s = s[size:]
 	}
-	b.WriteString(s)
-	return b.String()
 }
 
 // flag is what a token says if it is one.
@@ -394,19 +397,21 @@ type flag struct {
 // asFlag reads "--name", "--name=value", and what keyboards make of them: an em dash for
 // the two dashes, full-width signs, a colon for the equals sign.
 func (t token) asFlag() (flag, bool) {
-	dashes, hyphens, rest := 0, 0, t.raw
+	hyphens, rest := 0, t.raw
 	for rest != "" {
-		r, size := utf8.DecodeRuneInString(rest)
+		r, size := rune(rest[0]), 1
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRuneInString(rest)
+		}
 		if r != '-' && !isDash(r) {
 			break
 		}
 		rest = rest[size:]
-		dashes++
 		if r == '-' || r == '－' {
 			hyphens++
 		}
 	}
-	if dashes == 0 || rest == "" || t.quoted {
+	if len(rest) == len(t.raw) || rest == "" || t.quoted {
 		return flag{}, false
 	}
 	f := flag{name: rest}
