@@ -50,16 +50,11 @@ func (s *step) again() {
 }
 
 // begin saves `calling`, and makes the call if that worked: whoever wrote the record is
-// the only one who may.
+// the only one who may. If too many calls are under way the job is set aside.
 func (s *step) begin() {
 	r, j := s.r, s.j
-	select {
-	case r.calls <- struct{}{}:
-	case <-r.ctx.Done():
-		return
-	}
-	if r.ctx.Err() != nil {
-		<-r.calls
+	to, entered := r.enter(s.m, j)
+	if !entered {
 		return
 	}
 	now := r.cfg.Now()
@@ -67,13 +62,18 @@ func (s *step) begin() {
 	j.Owner, j.began, j.lookedUp = r.owner, now, time.Time{}
 	j.Lease = now.Add(r.cfg.CallTimeout + r.cfg.ReconcileAfter)
 	if s.saved(r.cfg.EnqueueWindow) != nil {
-		<-r.calls
+		r.leave(to)
 		return
 	}
+	s.goOn = false // the call's end says how it goes on
 	r.Store.mu.Lock()
 	r.begun[j.ID] = j.nonce
 	r.Store.mu.Unlock()
+	// A worker is not kept waiting by a provider that does not answer: others need it.
+	<-r.workers
 	s.call(now)
+	r.leave(to) // first: who waits for it may hold up a worker
+	r.workers <- struct{}{}
 }
 
 // unbegun says that this process wrote `calling`, did not learn that in time, and so
@@ -104,12 +104,6 @@ type outcome struct {
 // lease is over; then the call is given up, and if it succeeds after all that is adopted.
 func (s *step) call(began time.Time) {
 	r, j := s.r, s.j
-	// A worker is not kept waiting by a provider that does not answer: others need it.
-	<-r.workers
-	defer func() {
-		<-r.calls // first: those who wait for it hold the workers
-		r.workers <- struct{}{}
-	}()
 	left := r.cfg.CallTimeout - r.cfg.Now().Sub(began) // saving took its time
 	ctx, cancel := context.WithTimeout(r.ctx, left)
 	ended := make(chan outcome, 1)
@@ -255,6 +249,7 @@ func (r *runner) saveOutcome(s *step) {
 		err := mine.saved(r.cfg.EnqueueWindow)
 		switch {
 		case err == nil:
+			*s = mine
 			return
 		case errors.Is(err, ErrConflict):
 			r.late(s.m.key, *j, outcome{nil, *j})

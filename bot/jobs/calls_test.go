@@ -5,7 +5,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -70,4 +72,118 @@ func TestCallsWaitForEachOther(t *testing.T) {
 	for i := range 50 {
 		await(t, s, strconv.Itoa(i), finished)
 	}
+}
+
+// A provider that does not answer uses up its own calls, and others are called all the
+// while; those that wait for it all get their turn.
+func TestASideThatHangsHoldsUpItself(t *testing.T) {
+	t.Parallel()
+	s, err := OpenMemory(Config{Workers: 2, Calls: 1})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	answer := make(chan struct{})
+	began := make(chan string, 20)
+	stop := run(t, s, &script{
+		next: func(_ context.Context, j *Job) (Next, error) {
+			j.To, _, _ = strings.Cut(j.ID, "-")
+			return oneCall(j), nil
+		},
+		call: func(_ context.Context, j *Job) error {
+			if j.To == "hangs" {
+				began <- j.ID
+				<-answer
+			}
+			return nil
+		},
+	})
+	defer stop()
+	want := make([]string, 10)
+	for i := range want {
+		want[i] = "hangs-" + strconv.Itoa(i)
+		_, err := s.Enqueue(t.Context(), Job{ID: want[i]})
+		require.NoError(t, err)
+	}
+	for i := range 10 {
+		_, err := s.Enqueue(t.Context(), Job{ID: "answers-" + strconv.Itoa(i)})
+		require.NoError(t, err)
+	}
+	for i := range 10 {
+		await(t, s, "answers-"+strconv.Itoa(i), finished)
+	}
+	require.Eventually(t, func() bool { return s.aside.Load() == 9 }, time.Minute, time.Millisecond)
+	close(answer)
+	var order []string
+	for range want {
+		order = append(order, <-began)
+	}
+	assert.ElementsMatch(t, want, order)
+	for _, id := range want {
+		await(t, s, id, finished)
+	}
+	assert.Zero(t, s.aside.Load())
+}
+
+// A job that waits for its turn to call can be changed meanwhile, at once.
+func TestAJobThatIsSetAsideIsNotOutOfReach(t *testing.T) {
+	t.Parallel()
+	s, err := OpenMemory(Config{Calls: 1})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	answer := make(chan struct{})
+	calls := make(chan string, 3)
+	stop := run(t, s, &script{call: func(_ context.Context, j *Job) error {
+		calls <- j.ID
+		<-answer
+		return nil
+	}})
+	defer stop()
+	for _, id := range []string{"first", "withdrawn", "third"} {
+		_, err := s.Enqueue(t.Context(), Job{ID: id})
+		require.NoError(t, err)
+		if id == "first" {
+			<-calls
+		}
+	}
+	require.Eventually(t, func() bool { return s.aside.Load() == 2 }, time.Minute, time.Millisecond)
+	_, err = s.Update(t.Context(), "withdrawn", func(j *Job) error { j.State = Refused; return nil })
+	require.NoError(t, err)
+	await(t, s, "withdrawn", finished)
+	close(answer)
+	await(t, s, "first", finished)
+	await(t, s, "third", finished)
+	require.Equal(t, "third", <-calls)
+	require.Empty(t, calls)
+}
+
+// A job that was begun is carried to its end before those behind it are begun: else nobody
+// in a crowd would hear of anything until everything is done.
+func TestAJobIsCarriedToItsEnd(t *testing.T) {
+	t.Parallel()
+	s, err := OpenMemory(Config{Workers: 1})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	var order []string
+	for i := range 5 {
+		_, err := s.Enqueue(t.Context(), Job{ID: strconv.Itoa(i)})
+		require.NoError(t, err)
+	}
+	stop := run(t, s, &script{
+		next: func(_ context.Context, j *Job) (Next, error) {
+			if j.State == Accepted {
+				order = append(order, "begun "+j.ID)
+				j.State = Refused // no call: those take turns
+			}
+			return oneCall(j), nil
+		},
+		deliver: func(_ context.Context, j *Job) error { order = append(order, "told "+j.ID); return nil },
+	})
+	for i := range 5 {
+		await(t, s, strconv.Itoa(i), finished)
+	}
+	stop()
+	var want []string
+	for i := range 5 {
+		want = append(want, "begun "+strconv.Itoa(i), "told "+strconv.Itoa(i))
+	}
+	assert.Equal(t, want, order)
 }

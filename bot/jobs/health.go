@@ -156,7 +156,7 @@ func (s *Store) look(ctx context.Context) {
 		h.added.Store(0)
 		h.addedBytes.Store(0)
 		h.used.Store(used)
-		h.busy.Store(waiting > uint64(s.cfg.MaxWaiting))
+		h.busy.Store(waiting+uint64(s.aside.Load()) > uint64(s.cfg.MaxWaiting))
 	}
 	quota := s.overQuota()
 	if full := diskFull || quota; full != h.full.Swap(full) {

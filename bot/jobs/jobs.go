@@ -9,7 +9,8 @@
 //
 // The record is the message: every transition is one compare-and-set write, and that
 // same write is what a worker is handed next, so the state and the work queue cannot
-// come apart. After a save the worker stops; the saved state comes back by itself.
+// come apart. On a cluster the worker stops after a save, since any replica may be handed
+// what was saved; alone it goes on, and drops what it is handed of its own.
 //
 // A call is something that must not happen twice. `calling` is on disk before
 // [Handler.Call] runs, only the process that wrote it may run it, and after a crash or a
@@ -58,6 +59,9 @@ type Job struct {
 	Label string
 	// Outcome is how it ended, in one word of the handler's, to an operator and to metrics.
 	Outcome string
+	// To is whom its calls go to, set by the handler before a call: one side that does not
+	// answer holds up its own calls and no others.
+	To string
 
 	State    State
 	Call     int       // index of the call being made, or made last

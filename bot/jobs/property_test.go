@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -219,11 +220,16 @@ func (f *faultyEngine) get(ctx context.Context, key string) (entry, error) {
 
 func (f *faultyEngine) consume(ctx context.Context, prefix string, handle func(message)) (func(), error) {
 	stop, err := f.memory.consume(ctx, prefix, func(m message) {
+		fault := f.p.w.choose(8)
+		if fault == 2 { // handed out late, when the record may be another one
+			time.Sleep(time.Duration(f.p.w.choose(10)) * 100 * time.Millisecond)
+			m.doubtful = m.doubtful || f.memory.shared
+		}
 		if f.p.isDead() {
 			return
 		}
 		handle(m)
-		if f.p.w.choose(8) == 1 { // handed out twice
+		if fault == 1 { // handed out twice
 			m.doubtful = true
 			time.AfterFunc(time.Duration(f.p.w.choose(10))*100*time.Millisecond, func() {
 				if !f.p.isDead() {
@@ -232,7 +238,15 @@ func (f *faultyEngine) consume(ctx context.Context, prefix string, handle func(m
 			})
 		}
 	})
-	once := sync.OnceFunc(stop)
+	var stopping atomic.Bool
+	stopped := make(chan struct{})
+	once := func() { // no sync.Once: a bubble's time stands still while somebody waits for a mutex
+		if !stopping.Swap(true) {
+			stop()
+			close(stopped)
+		}
+		<-stopped
+	}
 	f.p.mu.Lock()
 	f.p.stops = append(f.p.stops, once)
 	f.p.mu.Unlock()

@@ -52,6 +52,7 @@ type wireJob struct {
 	LookedUp int64  `cbor:"17,keyasint,omitempty" json:"lookedUp,omitempty"`
 	Origin   uint64 `cbor:"18,keyasint,omitempty" json:"origin,omitempty"`
 	Settled  uint64 `cbor:"19,keyasint,omitempty" json:"settled,omitempty"`
+	To       string `cbor:"21,keyasint,omitempty" json:"to,omitempty"`
 	Sealed   []byte `cbor:"20,keyasint" json:"sealed"`
 }
 
@@ -104,7 +105,7 @@ func (s *sealer) encodeJob(key string, j *Job) ([]byte, error) {
 		return nil, fmt.Errorf("encode job: %w", err)
 	}
 	return cbor.Marshal(wireJob{
-		Label: j.Label, Outcome: j.Outcome, State: j.State,
+		Label: j.Label, Outcome: j.Outcome, To: j.To, State: j.State,
 		Call: j.Call, Calls: j.Calls, Delivery: j.Delivery, Attempt: j.Attempt,
 		Wait: toUnix(j.Wait), Noticed: j.Noticed, Owner: j.Owner, Lease: toUnix(j.Lease),
 		Created: toUnix(j.Created), Updated: toUnix(j.Updated),
@@ -125,7 +126,7 @@ func decodeClear(e entry) (Job, []byte, error) {
 		return Job{}, nil, fmt.Errorf("record %s is no job", e.key)
 	}
 	return Job{
-		ID: segments[0], Label: w.Label, Outcome: w.Outcome, State: w.State,
+		ID: segments[0], Label: w.Label, Outcome: w.Outcome, To: w.To, State: w.State,
 		Call: w.Call, Calls: w.Calls, Delivery: w.Delivery, Attempt: w.Attempt,
 		Wait: fromUnix(w.Wait), Noticed: w.Noticed, Owner: w.Owner, Lease: fromUnix(w.Lease),
 		Created: fromUnix(w.Created), Updated: fromUnix(w.Updated), Revision: e.rev,

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
-	"sync"
 	"time"
 )
 
@@ -17,37 +16,19 @@ const (
 	resaveFor    = 10 * time.Minute // how long the outcome of a call is tried to be saved
 )
 
-// runner is one [Store.Run].
-type runner struct {
-	*Store
-	h       Handler
-	ctx     context.Context // ends when what is running must end
-	workers chan struct{}
-	running sync.WaitGroup
-
-	mu   sync.Mutex
-	jobs map[string]*work // being worked on
-}
-
-// work is what a worker has in hand.
-type work struct {
-	saved uint64   // revision that it saved last
-	next  *message // what came for it meanwhile
-}
-
 // Run carries jobs and timers out until ctx is done. Then it begins nothing new, gives
 // what is running [Config.Grace] and returns; what was not finished is picked up by the
 // next Run, here or in another process. From then on Enqueue returns [ErrStopping].
 func (s *Store) Run(ctx context.Context, h Handler) error {
 	working, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
-	r := &runner{Store: s, h: h, ctx: working, workers: make(chan struct{}, s.cfg.Workers), jobs: make(map[string]*work)}
+	r := newRunner(ctx, working, s, h)
 
-	stopJobs, err := s.engine.consume(ctx, kindJob, func(m message) { r.dispatch(ctx, m, r.job) })
+	stopJobs, err := s.engine.consume(ctx, kindJob, func(m message) { r.dispatch(m, r.job) })
 	if err != nil {
 		return s.notRunning(ctx, err)
 	}
-	stopTimers, err := s.engine.consume(ctx, kindTimer, func(m message) { r.dispatch(ctx, m, r.timer) })
+	stopTimers, err := s.engine.consume(ctx, kindTimer, func(m message) { r.dispatch(m, r.timer) })
 	if err != nil {
 		stopJobs()
 		return s.notRunning(ctx, err)
@@ -82,80 +63,6 @@ func (s *Store) notRunning(ctx context.Context, err error) error {
 	return fmt.Errorf("take jobs: %w", err)
 }
 
-// dispatch waits for a free worker and lets it work. Messages of one job come one after
-// the other: one that arrives while the job is worked on waits for that to end, in the
-// same worker; a newer one takes its place, and one that the worker itself has superseded
-// is dropped.
-func (r *runner) dispatch(ctx context.Context, m message, do func(message)) {
-	r.mu.Lock()
-	if w, ok := r.jobs[m.key]; ok {
-		if w.next == nil || w.next.rev <= m.rev {
-			w.next = &m
-		}
-		r.mu.Unlock()
-		return
-	}
-	r.mu.Unlock()
-
-	select {
-	case r.workers <- struct{}{}:
-	case <-ctx.Done():
-		return
-	}
-	w := &work{}
-	r.mu.Lock()
-	r.jobs[m.key] = w
-	r.mu.Unlock()
-	r.running.Go(func() {
-		defer func() { <-r.workers }()
-		for {
-			r.mu.Lock()
-			stale := m.rev < w.saved
-			r.mu.Unlock()
-			if stale {
-				m.receipt.ack()
-			} else if r.fresh(m) {
-				do(m)
-			}
-			r.mu.Lock()
-			if w.next == nil || ctx.Err() != nil {
-				delete(r.jobs, m.key)
-				r.mu.Unlock()
-				return
-			}
-			m, w.next = *w.next, nil
-			r.mu.Unlock()
-		}
-	})
-}
-
-// fresh reports whether the message is still the newest record; else it is dealt with.
-// What a person would see twice must not be done for an old one.
-func (r *runner) fresh(m message) bool {
-	if !m.doubtful {
-		return true
-	}
-	e, err := r.engine.get(r.ctx, m.key)
-	switch {
-	case err == nil && e.rev == m.rev:
-		return true
-	case err == nil && e.rev > m.rev:
-		m.receipt.ack()
-	default: // not known, or the replica that answers lags behind the one that delivers
-		m.receipt.later(firstBackoff / 4)
-	}
-	return false
-}
-
-// superseded notes that the job's worker saved a newer revision.
-func (r *runner) superseded(key string, rev uint64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if w := r.jobs[key]; w != nil {
-		w.saved = max(w.saved, rev)
-	}
-}
-
 // beat tells the engine that the message is being worked on until the returned function
 // is called.
 func (r *runner) beat(m message) (stop func()) {
@@ -176,7 +83,8 @@ func (r *runner) beat(m message) (stop func()) {
 	}
 }
 
-// job carries out one step.
+// job carries out the step that is due, and those that follow from it as far as this
+// worker may go.
 func (r *runner) job(m message) {
 	j, sealed, err := decodeClear(m.entry)
 	if err != nil {
@@ -206,16 +114,7 @@ func (r *runner) job(m message) {
 			f(j.Label, now.Sub(j.Created))
 		}
 	}
-	switch j.State {
-	case Accepted, AwaitingApproval, Called, Refused, Unknown:
-		step.next()
-	case Calling:
-		step.calling()
-	case Delivering:
-		step.deliver()
-	default:
-		r.log.Error("a job is in a state that this program does not know", "job", j.ID, "state", j.State)
-		m.receipt.later(maxBackoff)
+	for step.carryOut() {
 	}
 }
 
@@ -244,6 +143,24 @@ type step struct {
 	m    message
 	j    *Job
 	from State
+	goOn bool // the job was saved, and the same worker goes on with it
+}
+
+// carryOut carries out one step, and reports whether there is another one to do at once.
+func (s *step) carryOut() bool {
+	s.goOn = false
+	switch j := s.j; j.State {
+	case Accepted, AwaitingApproval, Called, Refused, Unknown:
+		s.next()
+	case Calling:
+		s.calling()
+	case Delivering:
+		s.deliver()
+	default:
+		s.r.log.Error("a job is in a state that this program does not know", "job", j.ID, "state", j.State)
+		s.m.receipt.later(maxBackoff)
+	}
+	return s.goOn
 }
 
 // next asks the handler how to go on.
@@ -381,7 +298,9 @@ func (s *step) deliver() {
 	s.save()
 }
 
-// save stores the job. The stored record is delivered again, so the worker stops here.
+// save stores the job. What is stored is also handed out again. Where no other process can
+// get it the worker goes on by itself, so that a job which was begun does not wait behind
+// all that were not; else whoever gets the record does.
 func (s *step) save() {
 	_ = s.saved(s.r.cfg.StepTimeout)
 }
@@ -390,6 +309,7 @@ func (s *step) save() {
 func (s *step) saved(within time.Duration) error {
 	r, j := s.r, s.j
 	j.Updated = r.cfg.Now()
+	s.goOn = false
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), within)
 	defer cancel()
 	err := r.write(ctx, s.m.key, j, j.Revision)
@@ -402,6 +322,8 @@ func (s *step) saved(within time.Duration) error {
 		}
 		r.superseded(s.m.key, j.Revision)
 		s.m.receipt.ack()
+		_, wait := r.due(j, r.cfg.Now())
+		s.goOn = r.engine.exclusive() && !j.State.Finished() && !wait && r.taking.Err() == nil
 	case errors.Is(err, ErrConflict):
 		s.m.receipt.ack() // somebody saved a newer one, which is delivered by itself
 	default:

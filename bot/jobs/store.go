@@ -34,7 +34,7 @@ type Config struct {
 	MinFree   uint64        // bytes free on Dir's disk below which new jobs are refused; default 64 MiB
 
 	Workers         int           // steps carried out at once, besides calls; default 64
-	Calls           int           // calls under way at once; default 256
+	Calls           int           // calls under way at once to one side; default 256
 	MaxWaiting      int           // jobs waiting for a worker above which new ones are refused; default 20,000
 	EnqueueWindow   time.Duration // in which a job must be confirmed as durable; default 2.4 s
 	StepTimeout     time.Duration // of one Next, Reconcile, Deliver, Notice or Timer; default 30 s
@@ -136,7 +136,7 @@ type Store struct {
 	subkey   atomic.Pointer[[]byte] // of fingerprints
 	rotating bool                   // records may be sealed with an older key
 
-	calls    chan struct{} // one for each call under way
+	aside    atomic.Int64 // jobs that wait for a call of another one to end
 	stopping atomic.Bool
 	health   health
 
@@ -166,7 +166,7 @@ func newStore(ctx context.Context, cfg Config, e engine) (*Store, error) {
 	cfg.Keys = nil // nothing that is printed may hold them
 	s := &Store{
 		cfg: cfg, log: cfg.Log, engine: e, seal: seal,
-		owner: rand.Text(), opened: cfg.Now(), begun: make(map[string]uint64), calls: make(chan struct{}, cfg.Calls),
+		owner: rand.Text(), opened: cfg.Now(), begun: make(map[string]uint64),
 	}
 	if err := s.openMeta(ctx); err != nil {
 		return nil, errors.Join(err, e.close())

@@ -1,0 +1,213 @@
+package jobs
+
+import (
+	"context"
+	"sync"
+)
+
+// runner is one [Store.Run].
+type runner struct {
+	*Store
+	h       Handler
+	taking  context.Context // ends when nothing new is begun
+	ctx     context.Context // ends when what is running must end
+	workers chan struct{}
+	running sync.WaitGroup
+
+	mu    sync.Mutex
+	jobs  map[string]*work // by key, also timers
+	sides map[string]*side // by [Job.To]
+}
+
+func newRunner(taking, ctx context.Context, s *Store, h Handler) *runner {
+	return &runner{
+		Store: s, h: h, taking: taking, ctx: ctx,
+		workers: make(chan struct{}, s.cfg.Workers), jobs: make(map[string]*work), sides: make(map[string]*side),
+	}
+}
+
+// work is a job that this process has in hand, or of which messages may still come that
+// it has superseded itself.
+type work struct {
+	do    func(message)
+	next  *message // what came for it and was not looked at, the newest
+	busy  bool     // a worker is at it, or about to be
+	saved uint64   // revision that the worker saved last
+	aside *side    // it waits for a call to that side to end
+	turn  *side    // it has waited, and may call that side
+}
+
+// side is whom calls go to.
+type side struct {
+	calls   int      // under way
+	waiting []string // keys of jobs that were set aside, in their order
+}
+
+// dispatch waits for a free worker and lets it work. Messages of one job come one after
+// the other: one that arrives while the job is worked on waits for that to end, in the
+// same worker; a newer one takes its place, and one that the worker itself has superseded
+// is dropped.
+func (r *runner) dispatch(m message, do func(message)) {
+	if w := r.accept(m, do); w != nil && r.hire() {
+		r.running.Go(func() { r.work(m.key, w) })
+	}
+}
+
+// accept returns what there is to work on now, or nil.
+func (r *runner) accept(m message, do func(message)) *work {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	w := r.jobs[m.key]
+	if w == nil {
+		w = &work{do: do}
+		r.jobs[m.key] = w
+	}
+	if !w.busy && m.rev < w.saved {
+		m.receipt.ack()
+		return nil
+	}
+	known := w.next
+	if known == nil || known.rev <= m.rev {
+		w.next = &m
+	}
+	if w.busy || w.aside != nil && known.rev >= m.rev {
+		return nil
+	}
+	r.take(w, nil)
+	return w
+}
+
+// take marks w as being worked on. The caller holds mu.
+func (r *runner) take(w *work, turn *side) {
+	if w.aside != nil {
+		r.aside.Add(-1)
+	}
+	w.busy, w.aside, w.turn = true, nil, turn
+}
+
+// hire waits for a free worker.
+func (r *runner) hire() bool {
+	select {
+	case r.workers <- struct{}{}:
+		return true
+	case <-r.taking.Done():
+		return false
+	}
+}
+
+// work is what a worker does: what has come for w, one after the other.
+func (r *runner) work(key string, w *work) {
+	defer func() { <-r.workers }()
+	for {
+		r.mu.Lock()
+		m := *w.next
+		w.next = nil
+		stale := m.rev < w.saved
+		r.mu.Unlock()
+		if stale {
+			m.receipt.ack()
+		} else if r.fresh(m) {
+			w.do(m)
+		}
+		if !r.more(key, w, m.rev) {
+			return
+		}
+	}
+}
+
+// more reports whether something has come for w meanwhile. If not, the worker leaves it.
+func (r *runner) more(key string, w *work, rev uint64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if w.turn != nil { // it did not call after all
+		r.pass(w.turn)
+		w.turn = nil
+	}
+	if w.next != nil && w.aside == nil && r.taking.Err() == nil {
+		return true
+	}
+	w.busy = false
+	if w.aside == nil && w.saved <= rev { // else messages of it are still to come
+		delete(r.jobs, key)
+	}
+	return false
+}
+
+// fresh reports whether the message is still the newest record; else it is dealt with.
+// What a person would see twice must not be done for an old one.
+func (r *runner) fresh(m message) bool {
+	if !m.doubtful {
+		return true
+	}
+	e, err := r.engine.get(r.ctx, m.key)
+	switch {
+	case err == nil && e.rev == m.rev:
+		return true
+	case err == nil && e.rev > m.rev:
+		m.receipt.ack()
+	default: // not known, or the replica that answers lags behind the one that delivered
+		m.receipt.later(firstBackoff / 4)
+	}
+	return false
+}
+
+// superseded notes that the job's worker saved a newer revision.
+func (r *runner) superseded(key string, rev uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if w := r.jobs[key]; w != nil {
+		w.saved = max(w.saved, rev)
+	}
+}
+
+// enter asks for the right to call, which [runner.leave] gives back. If too many calls to
+// the side are under way, the job whose message this is is set aside until one ends.
+func (r *runner) enter(m message, j *Job) (*side, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	to := r.sides[j.To]
+	if to == nil {
+		to = &side{}
+		r.sides[j.To] = to
+	}
+	w := r.jobs[m.key]
+	switch {
+	case w.turn == to:
+		w.turn = nil
+		return to, true
+	case to.calls < r.cfg.Calls:
+		to.calls++
+		return to, true
+	case w.next == nil && m.rev == j.Revision: // else the newer message is
+		m.doubtful = true // by then
+		w.next, w.aside = &m, to
+		to.waiting = append(to.waiting, m.key)
+		r.aside.Add(1)
+	}
+	return nil, false
+}
+
+// leave ends a call.
+func (r *runner) leave(to *side) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pass(to)
+}
+
+// pass gives the right to call to the job that has waited longest. The caller holds mu.
+func (r *runner) pass(to *side) {
+	for len(to.waiting) > 0 {
+		key := to.waiting[0]
+		to.waiting = to.waiting[1:]
+		if w := r.jobs[key]; w != nil && w.aside == to {
+			r.take(w, to)
+			r.running.Go(func() {
+				if r.hire() {
+					r.work(key, w)
+				}
+			})
+			return
+		}
+	}
+	to.calls--
+}

@@ -1,0 +1,174 @@
+// Package jobstest runs, for tests and measurements, a NATS cluster in the caller's
+// process that a store can be opened on.
+package jobstest
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nkeys"
+)
+
+// Cluster is three NATS servers in this process, on the loopback interface.
+type Cluster struct {
+	dir      string
+	accounts []string
+	options  []*server.Options
+	servers  []*server.Server
+}
+
+// NewCluster starts three servers that keep their data in dir. With accounts, each of them
+// has streams of its own, and whoever connects needs its [Cluster.Credentials].
+func NewCluster(dir string, accounts ...string) (_ *Cluster, err error) {
+	c := &Cluster{dir: dir, accounts: accounts, servers: make([]*server.Server, 3)}
+	defer func() {
+		if err != nil {
+			c.Close()
+		}
+	}()
+	config, err := c.authorize()
+	if err != nil {
+		return nil, err
+	}
+	var routes []*url.URL
+	for i := range c.servers {
+		port, err := freePort()
+		if err != nil {
+			return nil, err
+		}
+		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("127.0.0.1:%d", port)})
+		o := &server.Options{
+			ServerName: fmt.Sprintf("n%d", i), Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true,
+			JetStream: true, StoreDir: filepath.Join(dir, fmt.Sprintf("nats%d", i)), SyncAlways: true,
+			JetStreamMaxMemory: 64 << 20, JetStreamMaxStore: 64 << 30,
+			Cluster: server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: port},
+		}
+		if config != "" {
+			if err := o.ProcessConfigString(config); err != nil {
+				return nil, err
+			}
+		}
+		c.options = append(c.options, o)
+	}
+	for i, o := range c.options {
+		o.Routes = routes
+		if err := c.Start(i); err != nil {
+			return nil, err
+		}
+	}
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		for _, s := range c.servers {
+			if s.JetStreamIsLeader() && len(s.JetStreamClusterPeers()) == len(c.servers) {
+				return c, nil
+			}
+		}
+	}
+	return nil, errors.New("the cluster elected no leader")
+}
+
+// authorize makes the accounts' keys and the configuration that lets them in.
+func (c *Cluster) authorize() (config string, err error) {
+	if len(c.accounts) == 0 {
+		return "", nil
+	}
+	var b strings.Builder
+	b.WriteString("accounts {\n")
+	for _, name := range c.accounts {
+		user, err := nkeys.CreateUser()
+		if err != nil {
+			return "", err
+		}
+		public, err := user.PublicKey()
+		if err != nil {
+			return "", err
+		}
+		seed, err := user.Seed()
+		if err != nil {
+			return "", err
+		}
+		if err := os.WriteFile(c.Credentials(name), seed, 0o600); err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "  %s { jetstream: enabled, users: [{ nkey: %s }] }\n", name, public)
+	}
+	b.WriteString("}\n")
+	return b.String(), nil
+}
+
+// Credentials is the path of an account's key.
+func (c *Cluster) Credentials(account string) string { return filepath.Join(c.dir, account+".nk") }
+
+// URL names all three.
+func (c *Cluster) URL() string {
+	var all []string
+	for _, o := range c.options {
+		all = append(all, fmt.Sprintf("nats://127.0.0.1:%d", o.Port))
+	}
+	return strings.Join(all, ",")
+}
+
+// Start starts a server where it was.
+func (c *Cluster) Start(i int) error {
+	o := *c.options[i]
+	s, err := server.NewServer(&o)
+	if err != nil {
+		return err
+	}
+	c.servers[i] = s
+	s.Start()
+	if !s.ReadyForConnections(20 * time.Second) {
+		return fmt.Errorf("node %d did not start", i)
+	}
+	c.options[i].Port = s.Addr().(*net.TCPAddr).Port // it must be found there again
+	return nil
+}
+
+// Leader returns the server that leads a stream, of the first account if there are any;
+// -1 while none does.
+func (c *Cluster) Leader(stream string) int {
+	account := "$G"
+	if len(c.accounts) > 0 {
+		account = c.accounts[0]
+	}
+	for i, s := range c.servers {
+		if s.JetStreamIsStreamLeader(account, stream) {
+			return i
+		}
+	}
+	return -1
+}
+
+// Stop takes a server away.
+func (c *Cluster) Stop(i int) {
+	c.servers[i].Shutdown()
+	c.servers[i].WaitForShutdown()
+}
+
+// Close ends the servers.
+func (c *Cluster) Close() {
+	for _, s := range c.servers {
+		if s != nil {
+			s.Shutdown()
+		}
+	}
+	for _, s := range c.servers {
+		if s != nil {
+			s.WaitForShutdown()
+		}
+	}
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
+}
