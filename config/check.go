@@ -21,6 +21,11 @@ var checks = map[string]func(string) error{
 	},
 	"url":       checkURL,
 	"nats":      checkNATS,
+	"collector": checkCollector,
+	"headers": func(v string) error {
+		_, err := parseHeaders(v)
+		return err
+	},
 	"xoxb":      prefixed("xoxb-", "use the Bot User OAuth Token, which begins with xoxb-"),
 	"xapp":      prefixed("xapp-", "use an app-level token, which begins with xapp-"),
 	"command":   matching(`^/[a-z0-9_-]{1,31}$`, "use a slash and up to 31 small letters, digits, - or _"),
@@ -157,6 +162,9 @@ func (c *Config) combinations(fault func(variable, fix string)) {
 			fault("MEET_PROVIDER", "configure SYSTEC_API_KEY and SYSTEC_API_SECRET, or TENCENT_APP_ID, TENCENT_SECRET_ID and TENCENT_SECRET_KEY; to try the bot without either, set it to sandbox")
 		}
 	}
+
+	only("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_KEY")
+	only("OTEL_EXPORTER_OTLP_CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE")
 
 	only("NATS_URL", "NATS_CREDS")
 	if c.set["NATS_URL"] {

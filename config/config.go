@@ -42,6 +42,8 @@ type Config struct {
 	LogLevel  string `split_words:"true" default:"info" desc:"debug, info, warn or error; in the console error unless set" oneof:"debug info warn error"`
 	LogFormat string `split_words:"true" desc:"text or json; unset: text on a terminal" oneof:"text json"`
 
+	OTEL OTEL
+
 	set map[string]bool
 }
 

@@ -58,6 +58,10 @@ var (
 		"MEET_ALLOW": "slack:user:U1,slack:group:S1,slack:channel:C1", "LIVEPUSH_ALLOW": "discord:user:1,discord:role:2,discord:channel:3", "ADMINS": "console",
 		"START_LINK": "thread", "LOCALE": "zh-CN", "DATA_DIR": "/var/lib/meetbot", "NATS_URL": "tls://a:4222,tls://b:4222", "NATS_CREDS": "/run/secrets/nats.creds",
 		"ENCRYPTION_KEY": key1 + "," + key2, "RETENTION": "24h", "SHUTDOWN_GRACE": "10s", "LOG_LEVEL": "debug", "LOG_FORMAT": "json",
+		"OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel-collector:4318/base/", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "https://traces.example/v1/spans",
+		"OTEL_EXPORTER_OTLP_HEADERS": "api-key=canary%20otel, x-tenant=a", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+		"OTEL_EXPORTER_OTLP_COMPRESSION": "gzip", "OTEL_EXPORTER_OTLP_TIMEOUT": "2000", "OTEL_EXPORTER_OTLP_CERTIFICATE": "/ca.pem",
+		"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": "/bot.pem", "OTEL_EXPORTER_OTLP_CLIENT_KEY": "/bot.key", "OTEL_SDK_DISABLED": "false",
 	}
 )
 
@@ -160,6 +164,12 @@ func TestFaultsNameTheVariable(t *testing.T) {
 		{"MetricsInPublic", env{"PUBLIC_URL": "https://meet.example.com", "OPS_ADDR": ":8080"}, []string{"OPS_ADDR"}},
 		{"DurationWithoutUnit", env{"RETENTION": "168", "SHUTDOWN_GRACE": "0s"}, []string{"RETENTION", "SHUTDOWN_GRACE"}},
 		{"CapacityZero", env{"SYSTEC_CAPACITY": "0"}, []string{"SYSTEC_CAPACITY"}},
+		{"CollectorWithoutScheme", env{"OTEL_EXPORTER_OTLP_ENDPOINT": "canary:4318"}, []string{"OTEL_EXPORTER_OTLP_ENDPOINT"}},
+		{"CollectorWithPassword", env{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://u:canary@otel:4318"}, []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"}},
+		{"CollectorHeadersWithoutName", env{"OTEL_EXPORTER_OTLP_HEADERS": "canary"}, []string{"OTEL_EXPORTER_OTLP_HEADERS"}},
+		{"CollectorHeadersWithALineBreak", env{"OTEL_EXPORTER_OTLP_TRACES_HEADERS": "a=canary%0d%0ab: c"}, []string{"OTEL_EXPORTER_OTLP_TRACES_HEADERS"}},
+		{"CollectorOverGRPC", env{"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, []string{"OTEL_EXPORTER_OTLP_PROTOCOL"}},
+		{"CollectorCertificateWithoutKey", env{"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": "canary"}, []string{"OTEL_EXPORTER_OTLP_CLIENT_KEY"}},
 		{"NoSuchLocale", env{"LOCALE": "fr", "LOG_LEVEL": "loud", "LOG_FORMAT": "xml", "START_LINK": "all"}, []string{"START_LINK", "LOCALE", "LOG_LEVEL", "LOG_FORMAT"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -210,7 +220,7 @@ func TestEverySecretCanBeAFile(t *testing.T) {
 			e[v.Name+"_FILE"] = path
 		}
 	}
-	require.Equal(t, 11, secrets)
+	require.Equal(t, 12, secrets)
 	want, err := config.Load(all.lookup)
 	require.NoError(t, err)
 	got, err := config.Load(e.lookup)
@@ -254,5 +264,43 @@ func TestUsageNamesEveryVariable(t *testing.T) {
 	}
 	for line := range strings.Lines(b.String()) {
 		assert.LessOrEqual(t, len(line), 110)
+	}
+}
+
+func TestWhereTracesGo(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		env  env
+		want string
+	}{
+		{"Nowhere", env{}, ""},
+		{"TheBase", env{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel:4318"}, "http://otel:4318/v1/traces"},
+		{"ABaseWithAPath", env{"OTEL_EXPORTER_OTLP_ENDPOINT": "https://otel.example/otlp/"}, "https://otel.example/otlp/v1/traces"},
+		{"TheWholeAddress", env{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel:4318", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://tempo:4318/spans"}, "http://tempo:4318/spans"},
+		{"Off", env{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel:4318", "OTEL_SDK_DISABLED": "TRUE"}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := config.Load(tt.env.lookup)
+			require.NoError(t, err)
+			assert.Equal(t, tt.want, c.OTEL.TracesURL())
+		})
+	}
+}
+
+func TestWhatIsSetForTracesAloneWins(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "headers")
+	require.NoError(t, os.WriteFile(path, []byte("api-key=file"), 0o600))
+	for _, tt := range []struct {
+		env  env
+		want map[string]string
+	}{
+		{env{}, map[string]string{}},
+		{env{"OTEL_EXPORTER_OTLP_HEADERS": "api-key=a%2Cb, x-tenant = t="}, map[string]string{"api-key": "a,b", "x-tenant": "t="}},
+		{env{"OTEL_EXPORTER_OTLP_HEADERS": "api-key=a", "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "api-key=b"}, map[string]string{"api-key": "b"}},
+		{env{"OTEL_EXPORTER_OTLP_HEADERS": "api-key=a", "OTEL_EXPORTER_OTLP_TRACES_HEADERS_FILE": path}, map[string]string{"api-key": "file"}},
+	} {
+		c, err := config.Load(tt.env.lookup)
+		require.NoError(t, err)
+		assert.Equal(t, tt.want, c.OTEL.Headers())
 	}
 }

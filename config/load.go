@@ -48,7 +48,7 @@ func Usage(w io.Writer) error {
 		if v.Secret {
 			text += " *"
 		}
-		lines := wrap(text, 72)
+		lines := wrap(text, 66)
 		fmt.Fprintf(tw, "  %s\t%s\n", v.Name, lines[0])
 		for _, l := range lines[1:] {
 			fmt.Fprintf(tw, "\t%s\n", l)
@@ -120,8 +120,10 @@ func Load(lookup func(string) (string, bool)) (Config, error) {
 		}
 	}
 	for _, l := range leaves(&c) {
+		name := l.Name
+		l.choose(lookup)
 		value, err := l.read(lookup)
-		c.set[l.Name] = value != ""
+		c.set[name] = value != ""
 		if err == nil && value == "" {
 			value = l.Default
 		}
@@ -129,7 +131,7 @@ func Load(lookup func(string) (string, bool)) (Config, error) {
 			err = l.assign(value)
 		}
 		if err != nil {
-			c.set[l.Name] = true // it was meant: nothing is said of it being missing
+			c.set[name] = true // it was meant: nothing is said of it being missing
 			fault(l.Name, err.Error())
 		}
 	}
@@ -181,6 +183,16 @@ func leaves(c *Config) []leaf {
 	}
 	walk(reflect.ValueOf(c).Elem())
 	return list
+}
+
+// choose takes the variable's more specific name where one is set.
+func (l *leaf) choose(lookup func(string) (string, bool)) {
+	specific := l.tag.Get("specific")
+	value, _ := lookup(specific)
+	path, _ := lookup(specific + "_FILE")
+	if specific != "" && (value != "" || l.Secret && path != "") {
+		l.Name = specific
+	}
 }
 
 // read returns the variable's value, or the contents of the file that its _FILE names.

@@ -424,7 +424,7 @@ func slogFrom(ctx context.Context) *slog.Logger { return ctx.Value(logKey{}).(*s
 
 func TestEveryLineOfAStepNamesItsJob(t *testing.T) {
 	var out bytes.Buffer
-	log := slog.New(ops.LogHandler(slog.NewJSONHandler(&out, nil))).With("adapter", "slack")
+	log := slog.New(ops.LogHandler(slog.NewJSONHandler(&out, nil), false)).With("adapter", "slack")
 	ctx := context.WithValue(t.Context(), logKey{}, log)
 	require.NoError(t, ops.NewMetrics("test").Handler(handler{}).Deliver(ctx, &jobs.Job{ID: "j1"}))
 	assert.Contains(t, out.String(), `"job":"j1"`)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"meetbot/bot/jobs"
@@ -12,6 +13,9 @@ import (
 // Key is the attribute under which a log line says which job it is about: the ID of the
 // job, which is also the ID in the audit log, and what `bot jobs ID` takes.
 const Key = "job"
+
+// traceKey is the attribute with the ID of the job's trace.
+const traceKey = "trace_id"
 
 type jobKey struct{}
 
@@ -71,37 +75,65 @@ func (m *Metrics) answered(j *jobs.Job) {
 	}
 }
 
-// LogHandler returns h with the context's job on every line that does not name one.
-func LogHandler(h slog.Handler) slog.Handler { return logHandler{Handler: h} }
+// LogHandler returns h with the context's job on every line that does not name one. Where
+// jobs are traced, every line that names a job has the trace's ID as well.
+func LogHandler(h slog.Handler, traced bool) slog.Handler {
+	return logHandler{Handler: h, traced: traced}
+}
 
 type logHandler struct {
 	slog.Handler
-	named bool // by With
+	traced bool
+	named  bool // by With
 }
 
 func (l logHandler) Handle(ctx context.Context, r slog.Record) error {
-	id, ok := ctx.Value(jobKey{}).(string)
-	if ok && !l.named {
-		r.Attrs(func(a slog.Attr) bool {
-			ok = ok && a.Key != Key
-			return ok
-		})
-		if ok {
+	if l.named {
+		return l.Handler.Handle(ctx, r)
+	}
+	if id := jobIn(r.Attrs); id != "" {
+		if l.traced {
 			r = r.Clone()
-			r.AddAttrs(slog.String(Key, id))
+			r.AddAttrs(slog.String(traceKey, TraceID(id)))
 		}
+	} else if id, ok := ctx.Value(jobKey{}).(string); ok {
+		r = r.Clone()
+		r.AddAttrs(l.attrs(id)...)
 	}
 	return l.Handler.Handle(ctx, r)
 }
 
-func (l logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	named := l.named
-	for _, a := range attrs {
-		named = named || a.Key == Key
+// attrs are what a line about the job has.
+func (l logHandler) attrs(id string) []slog.Attr {
+	if l.traced {
+		return []slog.Attr{slog.String(Key, id), slog.String(traceKey, TraceID(id))}
 	}
-	return logHandler{l.Handler.WithAttrs(attrs), named}
+	return []slog.Attr{slog.String(Key, id)}
+}
+
+// jobIn returns the job that one of the attributes names.
+func jobIn(attrs func(func(slog.Attr) bool)) (id string) {
+	attrs(func(a slog.Attr) bool {
+		if a.Key == Key {
+			id = a.Value.String()
+		}
+		return id == ""
+	})
+	return id
+}
+
+func (l logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	if id := jobIn(slices.Values(attrs)); id != "" {
+		l.named = true
+		if l.traced {
+			attrs = append(slices.Clone(attrs), slog.String(traceKey, TraceID(id)))
+		}
+	}
+	l.Handler = l.Handler.WithAttrs(attrs)
+	return l
 }
 
 func (l logHandler) WithGroup(name string) slog.Handler {
-	return logHandler{l.Handler.WithGroup(name), l.named}
+	l.Handler = l.Handler.WithGroup(name)
+	return l
 }

@@ -166,6 +166,7 @@ func (d *doctor) run(ctx context.Context) []finding {
 		{"variables", d.variables}, {"running bot", d.runningBot}, {"store", d.store}, {"engine", d.engine},
 		{"addresses", d.addresses}, {"proxy", d.proxy},
 		{"slack", d.slack}, {"discord", d.discord}, {"systec", d.systec}, {"tencent", d.tencent},
+		{"traces", d.traces},
 	}
 	found := make([][]finding, len(checks))
 	var wg sync.WaitGroup

@@ -13,6 +13,7 @@ import (
 	"meetbot/bot/adapters/discord"
 	"meetbot/bot/adapters/slack"
 	"meetbot/bot/commands"
+	"meetbot/bot/ops"
 	"meetbot/config"
 	"meetbot/meeting"
 	"meetbot/meeting/tencent"
@@ -310,4 +311,26 @@ func (d *doctor) roundTrip(ctx context.Context, p commands.Poster, platform comm
 		return []finding{warn("--send posted to the channel, where no thread can be opened", "allow threads there, and give the bot the permission")}
 	}
 	return []finding{ok("--send posted a message and a reply in its thread")}
+}
+
+// traces asks the collector of traces. Commands do not depend on it.
+func (d *doctor) traces(ctx context.Context) []finding {
+	where := d.cfg.OTEL.TracesURL()
+	if where == "" {
+		return nil
+	}
+	var all []finding
+	switch err := ops.CheckTraces(ctx, d.cfg.OTEL); {
+	case errors.Is(err, ops.ErrCollector):
+		all = append(all, warn("the collector cannot be used, and traces are lost: "+d.text(err),
+			"check OTEL_EXPORTER_OTLP_ENDPOINT, which has to take OTLP over HTTP, and OTEL_EXPORTER_OTLP_HEADERS"))
+	case err != nil:
+		all = append(all, fault("the settings do not fit: "+d.text(err), "correct OTEL_*"))
+	default:
+		all = append(all, ok("the collector takes traces"))
+	}
+	if !d.cfg.OTEL.ExporterOTLPHeaders.IsZero() && strings.HasPrefix(where, "http:") {
+		all = append(all, warn("OTEL_EXPORTER_OTLP_HEADERS are sent unencrypted", "use https:// in the collector's address if they have credentials"))
+	}
+	return all
 }

@@ -168,6 +168,8 @@ func TestDoctorFindsNothingWrongWithWhatIsWhole(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	require.NoError(t, w.store(t).Close())
+	_, collector := collect(t)
+	w.set("OTEL_EXPORTER_OTLP_ENDPOINT", collector)
 	d := w.diagnose(t)
 	assert.Empty(t, d.of(faulty))
 	assert.Empty(t, d.of(warning))
@@ -177,6 +179,7 @@ func TestDoctorFindsNothingWrongWithWhatIsWhole(t *testing.T) {
 		"discord: the registered commands are the declared ones", "discord: the gateway takes the bot", "discord: in server",
 		"systec: the credentials are accepted", "tencent: the credentials are accepted", "engine: the store keeps a record",
 		"store: DATA_DIR can be written", "MiB are free", "addresses: OPS_ADDR is free",
+		"traces: the collector takes traces",
 		"clock: this machine's and that of SYSTEC agree", "that of Tencent Meeting agree", "that of Slack agree", "that of Discord agree",
 	} {
 		assert.Contains(t, good, want)
@@ -204,6 +207,20 @@ func TestDoctorFindsWhatIsBroken(t *testing.T) {
 			w.without("SYSTEC_", "TENCENT_")
 			w.set("MEET_PROVIDER", "sandbox")
 		}, warnings: []string{"variables: meetings are made in the sandbox"}},
+
+		{name: "CollectorThatIsNoURL", broken: func(_ *testing.T, w *world) { w.set("OTEL_EXPORTER_OTLP_ENDPOINT", "canary:4318") },
+			faults: []string{"variables: OTEL_EXPORTER_OTLP_ENDPOINT cannot"}},
+		{name: "CollectorDown", broken: func(_ *testing.T, w *world) {
+			w.set("OTEL_EXPORTER_OTLP_ENDPOINT", closed, "OTEL_EXPORTER_OTLP_HEADERS", "api-key=canary")
+		}, warnings: []string{"traces: the collector cannot be used", "traces: OTEL_EXPORTER_OTLP_HEADERS are sent unencrypted"}},
+		{name: "CollectorRefuses", broken: func(t *testing.T, w *world) {
+			s := httptest.NewServer(http.NotFoundHandler())
+			t.Cleanup(s.Close)
+			w.set("OTEL_EXPORTER_OTLP_ENDPOINT", s.URL)
+		}, warnings: []string{"traces: the collector cannot be used, and traces are lost: .*404"}},
+		{name: "CollectorWithoutItsCertificate", broken: func(_ *testing.T, w *world) {
+			w.set("OTEL_EXPORTER_OTLP_ENDPOINT", closed, "OTEL_EXPORTER_OTLP_CERTIFICATE", "/canary")
+		}, faults: []string{"traces: the settings do not fit: OTEL_EXPORTER_OTLP_CERTIFICATE"}},
 
 		{name: "SlackRevoked", broken: func(_ *testing.T, w *world) { w.slack.Revoke() },
 			faults: []string{`slack: SLACK_BOT_TOKEN is refused: .*token_revoked`, `slack: SLACK_APP_TOKEN is refused: .*token_revoked`}},

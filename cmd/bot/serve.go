@@ -42,6 +42,9 @@ func serve(ctx context.Context, p process) error {
 // consoleGrace is what running steps get when a person leaves the terminal.
 const consoleGrace = 500 * time.Millisecond
 
+// flushTraces is how long the shutdown may take longer for the last traces.
+const flushTraces = 2 * time.Second
+
 // runBot builds the bot from the bottom up and runs it until ctx is done, the person at
 // the console leaves, or a part cannot go on.
 func runBot(ctx context.Context, p process, cfg config.Config) (err error) {
@@ -70,6 +73,15 @@ func runBot(ctx context.Context, p process, cfg config.Config) (err error) {
 	if err != nil {
 		return err
 	}
+	traces, err := ops.NewTraces(ctx, cfg.OTEL, buildVersion(), log.With("part", "traces"))
+	if err != nil {
+		return err
+	}
+	defer func() { // last, when everything else has ended
+		if err := traces.Close(flushTraces); err != nil {
+			log.Warn("traces", "err", err)
+		}
+	}()
 	metrics := ops.NewMetrics(buildVersion())
 	storeCfg := storeConfig(cfg, log.With("part", "jobs"))
 	storeCfg.Observer = metrics.Jobs()
@@ -88,11 +100,11 @@ func runBot(ctx context.Context, p process, cfg config.Config) (err error) {
 		}
 		pageURL = "http://" + local.Addr().String()
 	}
-	botCfg, err := botConfig(cfg, pageURL, log, clients, first, sandboxed)
+	botCfg, err := botConfig(cfg, pageURL, log, traces.Providers(clients), first, sandboxed)
 	if err != nil {
 		return err
 	}
-	botCfg.Observe = metrics.Commands()
+	botCfg.Observe = traces.Commands(metrics.Commands())
 	count := botCfg.Observe.Finished
 	botCfg.Observe.Finished = func(platform commands.Platform, verb commands.Verb, outcome string, since time.Time) {
 		count(platform, verb, outcome, since)
@@ -100,7 +112,8 @@ func runBot(ctx context.Context, p process, cfg config.Config) (err error) {
 			finished(outcome)
 		}
 	}
-	bot := commands.NewBot(botCfg, store)
+	bot := commands.NewBot(botCfg, traces.Store(store))
+	accepts := traces.Bot(bot)
 	g := &group{log: log}
 	web := http.NewServeMux()
 
@@ -108,12 +121,12 @@ func runBot(ctx context.Context, p process, cfg config.Config) (err error) {
 		a, err := slack.New(slack.Config{
 			BotToken: cfg.Slack.BotToken, AppToken: cfg.Slack.AppToken, SigningSecret: cfg.Slack.SigningSecret, APIURL: cfg.Slack.ApiURL,
 			MeetCommand: cfg.Slack.MeetCommand, LivepushCommand: cfg.Slack.LivepushCommand, Locale: cfg.Locale,
-			Observe: metrics.Slack(),
-		}, bot, log.With("adapter", "slack"))
+			Observe: metrics.Slack(), HTTPClient: traces.HTTPClient(commands.Slack),
+		}, accepts, log.With("adapter", "slack"))
 		if err != nil {
 			return fmt.Errorf("SLACK_*: %w", err)
 		}
-		bot.Attach(commands.Slack, a)
+		bot.Attach(commands.Slack, traces.Poster(a))
 		if !cfg.Slack.SigningSecret.IsZero() {
 			web.Handle("/slack/", a.Handler())
 		}
@@ -123,21 +136,21 @@ func runBot(ctx context.Context, p process, cfg config.Config) (err error) {
 		a, err := discord.New(discord.Config{
 			BotToken: cfg.Discord.BotToken, ApplicationID: cfg.Discord.ApplicationID, PublicKey: cfg.Discord.PublicKey,
 			GuildID: cfg.Discord.GuildID, APIURL: cfg.Discord.ApiURL, Listed: listed(cfg), Locale: cfg.Locale,
-			Observe: metrics.Discord(),
-		}, bot, log.With("adapter", "discord"))
+			Observe: metrics.Discord(), HTTPClient: traces.HTTPClient(commands.Discord),
+		}, accepts, log.With("adapter", "discord"))
 		if err != nil {
 			return fmt.Errorf("DISCORD_*: %w", err)
 		}
-		bot.Attach(commands.Discord, a)
+		bot.Attach(commands.Discord, traces.Poster(a))
 		if cfg.Discord.PublicKey != "" {
 			web.Handle("/discord/", a.Handler())
 		}
 		g.addAdapter("discord", a, discord.ErrTokenRefused)
 	}
 	if !cfg.Chat() {
-		c := console.New(consoleConfig(p, cfg, sandboxed), bot, p.stdin, p.stdout, log)
+		c := console.New(consoleConfig(p, cfg, sandboxed), accepts, p.stdin, p.stdout, log)
 		finished = c.Finished
-		bot.Attach(commands.Console, c)
+		bot.Attach(commands.Console, traces.Poster(c))
 		g.add("console", c.Run)
 	}
 	if !cfg.Tencent.WebhookToken.IsZero() {
@@ -158,7 +171,7 @@ func runBot(ctx context.Context, p process, cfg config.Config) (err error) {
 			web.Handle(keypage.Path, h)
 		}
 	}
-	g.add("jobs", func(ctx context.Context) error { return store.Run(ctx, metrics.Handler(bot)) })
+	g.add("jobs", func(ctx context.Context) error { return store.Run(ctx, metrics.Handler(traces.Handler(bot))) })
 	if cfg.NeedsHTTP() {
 		if err := g.addServer(ctx, "HTTP_ADDR", cfg.HTTPAddr, web); err != nil {
 			return err
@@ -244,10 +257,11 @@ func logger(w io.Writer, cfg config.Config) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(cfg.LogLevel)) // config has checked it
 	o := &slog.HandlerOptions{Level: level}
+	traced := cfg.OTEL.TracesURL() != ""
 	if cfg.LogFormat == "text" || cfg.LogFormat == "" && isTerminal(w) {
-		return slog.New(ops.LogHandler(slog.NewTextHandler(w, o)))
+		return slog.New(ops.LogHandler(slog.NewTextHandler(w, o), traced))
 	}
-	return slog.New(ops.LogHandler(slog.NewJSONHandler(w, o)))
+	return slog.New(ops.LogHandler(slog.NewJSONHandler(w, o), traced))
 }
 
 func isTerminal(v any) bool {
