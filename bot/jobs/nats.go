@@ -139,8 +139,8 @@ func (e *natsEngine) untilReady(ctx context.Context, f func(context.Context) err
 		switch {
 		case err == nil, errors.Is(err, errTooOld), errors.Is(err, nats.ErrAuthorization):
 			return err
-		case errors.As(err, &api) && api.Code != 503 && api.Code != 500:
-			return err
+		case errors.As(err, &api) && (e.embedded || api.ErrorCode == codeStorageExceeded || api.Code != 503 && api.Code != 500):
+			return err // no election will change it
 		}
 		select {
 		case <-ctx.Done():

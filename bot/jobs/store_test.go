@@ -479,3 +479,19 @@ func TestConfigAndStoreArePrintedWithoutKeys(t *testing.T) {
 	assert.NotContains(t, out.String(), fmt.Sprintf("%x", canary))
 	assert.NotContains(t, out.String(), fmt.Sprintf("%d", []byte(canary)))
 }
+
+// What no waiting will change is said at once.
+func TestAStoreThatCannotBeOpenedSaysSoAtOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := Open(t.Context(), Config{Dir: dir, MaxBytes: 8 << 30})
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	_, err = Open(ctx, Config{Dir: dir})
+	if err == nil {
+		t.Fatal("a stream of 8 GiB fits into less")
+	}
+	require.NoError(t, ctx.Err(), "it was waited for: %v", err)
+}
