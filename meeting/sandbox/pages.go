@@ -33,6 +33,7 @@ type page struct {
 	State    string
 	Start    string
 	KeyAsked bool // host actions need the host key
+	KeyKnown bool // and this browser has given it
 	Pushes   []Push
 }
 
@@ -49,6 +50,7 @@ const (
 	textExpired = "This start link has expired. Ask for a new one. · 主持人链接已过期，请重新获取。"
 	textOver    = "That is not possible in the meeting's present state. · 会议当前状态不支持此操作。"
 	textKey     = "The host key is wrong. · 主持人密钥错误。"
+	textNoKey   = "Enter the host key. · 请输入主持人密钥。"
 	textPass    = "The passcode is wrong. · 会议密码错误。"
 	textMethod  = "Only GET and POST. · 仅支持 GET 和 POST。"
 	textForeign = "This form was sent from another site. · 来源不符。"
@@ -87,7 +89,7 @@ func (s *Server) answerPage(w http.ResponseWriter, c call) {
 	}
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
-		writePage(w, http.StatusOK, s.pageOf(rec, as))
+		writePage(w, http.StatusOK, s.pageOf(rec, as, hasPass(r, rec)))
 	case http.MethodPost:
 		if http.NewCrossOriginProtection().Check(r) != nil {
 			writePage(w, http.StatusForbidden, page{Message: textForeign})
@@ -97,8 +99,14 @@ func (s *Server) answerPage(w http.ResponseWriter, c call) {
 		if err != nil {
 			form = url.Values{}
 		}
-		if status, message := s.act(rec, as, form); message != "" {
-			p := s.pageOf(rec, as)
+		known := hasPass(r, rec)
+		status, message := s.act(rec, as, form, known)
+		if !known && rec.opens(form) {
+			known = true
+			givePass(w, rec)
+		}
+		if message != "" {
+			p := s.pageOf(rec, as, known)
 			p.Message = message
 			writePage(w, status, p)
 			return
@@ -142,8 +150,34 @@ func (s *Server) link(u *url.URL) (r *record, as role, expired bool) {
 
 func equal(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
-// act does what a button asks; the message says why not.
-func (s *Server) act(r *record, as role, form url.Values) (status int, message string) {
+// opens reports whether the meeting's host key was given.
+func (r *record) opens(form url.Values) bool {
+	return !r.HostKey.IsZero() && equal(form.Get("host_key"), r.HostKey.Reveal())
+}
+
+// A browser that has given the host key gets a cookie until it is closed, with something
+// random in it and never the key. Its path is left to the browser, which knows it where a
+// proxy adds to it; its name says which meeting it is for.
+func passCookie(r *record) string { return "host-" + r.ID }
+
+func givePass(w http.ResponseWriter, r *record) {
+	if r.hostPass == "" {
+		r.hostPass = randomHex(16)
+	}
+	http.SetCookie(w, &http.Cookie{
+		Name: passCookie(r), Value: r.hostPass, HttpOnly: true, SameSite: http.SameSiteStrictMode,
+		Secure: strings.HasPrefix(r.base, "https://"),
+	})
+}
+
+func hasPass(req *http.Request, r *record) bool {
+	c, err := req.Cookie(passCookie(r))
+	return err == nil && r.hostPass != "" && equal(c.Value, r.hostPass)
+}
+
+// act does what a button asks; the message says why not. keyKnown says that this browser
+// has given the host key before.
+func (s *Server) act(r *record, as role, form url.Values, keyKnown bool) (status int, message string) {
 	action := form.Get("action")
 	if as == roleWatch {
 		return http.StatusForbidden, textOver
@@ -158,7 +192,10 @@ func (s *Server) act(r *record, as role, form url.Values) (status int, message s
 		}
 		return outcome(s.join(r, string(name[:min(len(name), 64)])))
 	}
-	if as != roleHost && !r.HostKey.IsZero() && !equal(form.Get("host_key"), r.HostKey.Reveal()) {
+	if as != roleHost && !r.HostKey.IsZero() && !keyKnown && !r.opens(form) {
+		if strings.TrimSpace(form.Get("host_key")) == "" {
+			return http.StatusForbidden, textNoKey
+		}
 		return http.StatusForbidden, textKey
 	}
 	switch action {
@@ -181,11 +218,11 @@ func outcome(err error) (int, string) {
 	return http.StatusOK, ""
 }
 
-func (s *Server) pageOf(r *record, as role) page {
+func (s *Server) pageOf(r *record, as role, keyKnown bool) page {
 	m := r.snapshot()
 	p := page{
 		Role: as, Meeting: &m, State: stateTexts[r.State], Start: r.Start.In(beijing).Format(systecTime) + " (UTC+8)",
-		Provider: "SYSTEC umeeting", KeyAsked: as == roleGuest && !r.HostKey.IsZero(),
+		Provider: "SYSTEC umeeting", KeyAsked: as == roleGuest && !r.HostKey.IsZero(), KeyKnown: keyKnown,
 	}
 	if r.Provider == Tencent {
 		p.Provider = "Tencent Meeting · 腾讯会议"

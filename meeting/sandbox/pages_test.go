@@ -182,3 +182,56 @@ func TestControlsKeepToTheState(t *testing.T) {
 	m, _ := p.s.Meeting(id)
 	assert.Empty(t, m.Inside)
 }
+
+func TestTheHostKeyIsAskedForOnceABrowser(t *testing.T) {
+	p := start(t, sandbox.Config{})
+	data := p.instant("allow_live_streaming", "true")
+	join, key := data["join_url"].(string), data["host_key"].(string)
+	other := p.instant()["join_url"].(string)
+
+	for _, typed := range []string{"", "  "} {
+		got := p.press(join, "action", "host", "host_key", typed)
+		assert.Equal(t, 403, got.status)
+		assert.Contains(t, got.body, "Enter the host key.")
+		assert.Empty(t, got.header.Values("Set-Cookie"))
+	}
+	wrong := p.press(join, "action", "host", "host_key", "000000")
+	assert.Contains(t, wrong.body, "The host key is wrong.")
+	assert.Empty(t, wrong.header.Values("Set-Cookie"))
+
+	first := p.press(join, "action", "host", "host_key", key)
+	require.Equal(t, 303, first.status)
+	require.Len(t, first.header.Values("Set-Cookie"), 1)
+	cookie, err := http.ParseSetCookie(first.header.Get("Set-Cookie"))
+	require.NoError(t, err)
+	assert.True(t, cookie.HttpOnly)
+	assert.Equal(t, http.SameSiteStrictMode, cookie.SameSite)
+	assert.True(t, cookie.Expires.IsZero() && cookie.MaxAge == 0, "gone with the browser")
+	assert.NotContains(t, cookie.String(), key)
+	assert.NotContains(t, first.header.Get("Location"), key)
+
+	again := func(link, value string, pairs ...string) page {
+		form := url.Values{}
+		for i := 0; i < len(pairs); i += 2 {
+			form.Set(pairs[i], pairs[i+1])
+		}
+		method, kind := http.MethodPost, "application/x-www-form-urlencoded"
+		if len(pairs) == 0 {
+			method, kind = http.MethodGet, ""
+		}
+		req := p.request(method, link, kind, []byte(form.Encode()))
+		req.AddCookie(&http.Cookie{Name: cookie.Name, Value: value})
+		resp, body, err := p.do(req)
+		require.NoError(t, err)
+		return page{resp.StatusCode, resp.Header, string(body)}
+	}
+	shown := again(join, cookie.Value)
+	assert.NotContains(t, shown.body, `name="host_key"`)
+	assert.Contains(t, shown.body, "This browser has given the host key")
+	assert.NotContains(t, shown.body, key)
+	assert.Equal(t, 303, again(join, cookie.Value, "action", "live").status)
+	assert.Contains(t, p.page(join).body, `name="host_key"`, "another browser is asked")
+	assert.Equal(t, 403, again(join, "forged", "action", "end").status)
+	assert.Equal(t, 403, again(other, cookie.Value, "action", "host").status, "it is for one meeting")
+	assert.Equal(t, 303, again(join, cookie.Value, "action", "end").status)
+}

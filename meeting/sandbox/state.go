@@ -86,6 +86,7 @@ type record struct {
 	modified   int64       // ms, unique in the server: the list's cursor
 	unknown    []string    // Tencent: user_non_registered
 	quick      bool
+	hostPass   string // proves that a browser has given the host key; made at the first time
 }
 
 // attendance is one stay in a meeting.
