@@ -49,6 +49,7 @@ var mayImport = map[string][]string{
 	"bot/adapters/adaptertest":         {"bot/commands/...", "bot/jobs", "meeting/...", "config/secret"},
 	"bot/adapters/slack/slacktest":     {},
 	"bot/adapters/discord/discordtest": {},
+	"bot/jobs/jobstest":                {},
 	"bot/commands/commandstest":        {"bot/commands", "config/secret", "meeting"},
 	"meeting/clienttest":               {"meeting", "meeting/sandbox", "config/secret"},
 

@@ -56,7 +56,7 @@ func TestWhatIsShownIsSo(t *testing.T) {
 	ctx, dir := t.Context(), t.TempDir()
 	binary, err := rig.Build(ctx, dir)
 	require.NoError(t, err)
-	w, err := newWorld(ctx, binary, dir, embedded, rig.Options{}, t.Output())
+	w, err := newWorld(ctx, setting{binary: binary, dir: dir, engine: embedded})
 	require.NoError(t, err)
 	defer w.close()
 

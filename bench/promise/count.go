@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,7 +42,10 @@ func (f fault) String() string {
 }
 
 // told reports whether the person was shown how it ended.
-func (c *command) told() bool { return len(c.private()) > c.privately }
+func (c *command) told() bool {
+	c.shown = c.shown || len(c.private()) > c.privately
+	return c.shown
+}
 
 // settle waits until everything that was promised is done.
 func (w *world) settle(ctx context.Context) error {
@@ -64,7 +71,7 @@ func (w *world) settle(ctx context.Context) error {
 		if err := w.bot.Stop(); err != nil {
 			return err
 		}
-		open, err := w.unfinished(ctx)
+		open, err := w.unfinished(ctx, false)
 		switch {
 		case err != nil:
 			return err
@@ -76,15 +83,23 @@ func (w *world) settle(ctx context.Context) error {
 		if err := w.start(ctx); err != nil {
 			return err
 		}
-		time.Sleep(20 * time.Second)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Second):
+		}
 	}
 }
 
-// unfinished returns the jobs of a stopped bot's store that have not ended.
-func (w *world) unfinished(ctx context.Context) (open []string, err error) {
-	cfg := jobs.Config{Dir: w.bot.DataDir()}
-	if w.cluster != nil {
-		cfg = jobs.Config{NATSURL: w.cluster.URL(), Keys: [][]byte{make([]byte, jobs.KeySize)}}
+// unfinished returns the jobs of a stopped bot's store that have not ended. Of a copy, the
+// bot itself still finds its store as it left it.
+func (w *world) unfinished(ctx context.Context, copied bool) (open []string, err error) {
+	cfg := w.store
+	if copied && w.cluster == nil {
+		cfg.Dir = filepath.Join(w.dir, "copy")
+		if err := errors.Join(os.RemoveAll(cfg.Dir), copyFiles(cfg.Dir, w.store.Dir)); err != nil {
+			return nil, err
+		}
 	}
 	s, err := jobs.Open(ctx, cfg)
 	if err != nil {
@@ -102,16 +117,44 @@ func (w *world) unfinished(ctx context.Context) (open []string, err error) {
 	return open, nil
 }
 
-// count judges every command by what exists and what was shown.
-func (w *world) count() (rows []*row, faults []fault) {
-	by := map[string]*row{}
-	for _, c := range w.commands {
-		r := by[c.scenario.platform]
-		if r == nil {
-			r = &row{engine: w.engine, platform: c.scenario.platform}
-			by[c.scenario.platform] = r
-			rows = append(rows, r)
+// copyFiles copies the plain files of a directory, which a killed process has left.
+func copyFiles(to, from string) error {
+	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
 		}
+		name, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		switch {
+		case d.IsDir():
+			return os.MkdirAll(filepath.Join(to, name), 0o700)
+		case !d.Type().IsRegular(): // the operator's socket
+			return nil
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(to, name), content, 0o600)
+	})
+}
+
+// count judges every command by what exists and what was shown.
+func count(worlds []*world) (rows []*row, faults []fault) {
+	by := map[string]*row{}
+	for _, platform := range []string{onSlack, onDiscord, onConsole} {
+		by[platform] = &row{platform: platform}
+		rows = append(rows, by[platform])
+	}
+	var all []*command
+	for _, w := range worlds {
+		all = append(all, w.commands...)
+	}
+	for _, c := range all {
+		w, r := c.world, by[c.scenario.platform]
+		r.engine = w.engine
 		r.commands++
 		r.kills += c.kills
 		made := w.rig.Sandbox.Created(c.topic)
@@ -146,10 +189,10 @@ func (w *world) count() (rows []*row, faults []fault) {
 		}
 		if len(private) > mostPrivate || len(public) > mostPublic {
 			r.repeated++
-			r.repeats = append(r.repeats, fmt.Sprintf("%s, killed at: %s", c.scenario.name, c.killedAt))
+			r.repeats = append(r.repeats, fmt.Sprintf("%s %s, killed at: %s: %s", c.id, c.scenario.name, c.killedAt, strings.Join(append(again(private), again(public)...), " | ")))
 		}
 	}
-	return rows, faults
+	return slices.DeleteFunc(rows, func(r *row) bool { return r.commands == 0 }), faults
 }
 
 // untrue says which words to the person are not so; empty if all are.
@@ -183,4 +226,25 @@ func (c *command) untrue(told string, made int) string {
 		}
 	}
 	return ""
+}
+
+// again are the messages that were shown more than once, by how they begin; all, if none
+// is like another.
+func again(messages []string) (out []string) {
+	seen := map[string]int{}
+	var heads []string
+	for _, m := range messages {
+		head := strings.Join(strings.Fields(m), " ")
+		if r := []rune(head); len(r) > 60 {
+			head = string(r[:60])
+		}
+		heads = append(heads, head)
+		if seen[head]++; seen[head] == 2 {
+			out = append(out, head)
+		}
+	}
+	if len(out) == 0 {
+		return heads
+	}
+	return out
 }

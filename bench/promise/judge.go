@@ -16,13 +16,21 @@ var (
 	notAsSet = text.T("step.unclear")
 )
 
-// private returns what only the person of the command was shown.
+// private returns what only the person of the command was shown about how it ends.
 func (c *command) private() []string {
 	var all []string
+	reminder := text.T("remind.title", "Topic", c.topic) // comes later, to a meeting that nobody joins
 	add := func(s string) {
-		if !strings.Contains(s, progress) && !strings.Contains(s, trying) {
+		if !strings.Contains(s, progress) && !strings.Contains(s, trying) && !strings.Contains(s, reminder) {
 			all = append(all, s)
 		}
+	}
+	if c.world.console {
+		private, _ := c.screen()
+		for _, s := range private {
+			add(s)
+		}
+		return all
 	}
 	if c.scenario.platform == onDiscord {
 		for _, m := range c.world.rig.Discord.For(c.user) {
@@ -43,6 +51,10 @@ func (c *command) private() []string {
 // public returns what everybody was shown because of the command.
 func (c *command) public() []string {
 	var all []string
+	if c.world.console {
+		_, all = c.screen()
+		return all
+	}
 	if c.scenario.platform == onDiscord {
 		d := c.world.rig.Discord
 		for _, m := range d.In(c.channel) {
@@ -63,4 +75,34 @@ func (c *command) public() []string {
 		}
 	}
 	return all
+}
+
+// screen reads what a console showed since the command was typed: the messages to the
+// person, and those to everybody. That a message changed is none.
+func (c *command) screen() (private, public []string) {
+	shown := c.world.bot.Screen().Text(c.from)
+	if c.to > 0 {
+		shown = shown[:c.to-c.from]
+	}
+	var here *[]string
+	begin := func(kind *[]string) {
+		if here = kind; kind != nil {
+			*kind = append(*kind, "")
+		}
+	}
+	for line := range strings.SplitSeq(shown, "\n") {
+		switch {
+		case strings.HasPrefix(line, "◇ "):
+			begin(&private)
+		case strings.HasPrefix(line, "#console"), strings.HasPrefix(line, "╰─ "):
+			begin(&public)
+		case strings.HasPrefix(line, "↻ "), strings.HasPrefix(line, "› "):
+			begin(nil)
+		case here != nil:
+			if text := strings.Trim(line, " │┊"); text != "" {
+				(*here)[len(*here)-1] += text + " "
+			}
+		}
+	}
+	return private, public
 }

@@ -17,7 +17,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -32,7 +31,7 @@ func main() {
 	o := options{}
 	flag.IntVar(&o.kills, "kills", 1000, "how often the bot is killed, on both engines together")
 	flag.StringVar(&o.engine, "engine", "", `"embedded" or "cluster" alone`)
-	flag.StringVar(&o.only, "only", "", "scenarios whose name has this in it")
+	flag.StringVar(&o.only, "only", "", `scenarios whose platform and name have this in them: "Discord /meet"`)
 	flag.BoolVar(&o.named, "named", false, "the named steps alone, no random instants")
 	flag.BoolVar(&o.quick, "quick", false, "without the scenarios that wait for a provider's silence")
 	flag.StringVar(&o.keep, "keep", "", "keep stores and logs in this directory")
@@ -101,114 +100,21 @@ func run(ctx context.Context, o options, log io.Writer) (result, error) {
 		engines = engines[1:]
 	}
 	for _, engine := range engines {
-		at := filepath.Join(dir, strings.ReplaceAll(engine, " ", "-"))
-		if err := os.MkdirAll(at, 0o700); err != nil {
-			return all, err
+		c := &campaign{
+			options: o, binary: binary, dir: filepath.Join(dir, strings.ReplaceAll(engine, " ", "-")),
+			engine: engine, kills: o.kills / len(engines), log: log, began: time.Now(), lost: -1,
 		}
-		r, err := campaign(ctx, o, binary, at, engine, o.kills/len(engines), log)
-		all.rows = append(all.rows, r.rows...)
-		all.faults = append(all.faults, r.faults...)
-		all.missed = append(all.missed, r.missed...)
-		all.kills += r.kills
-		all.steps += r.steps
+		err := c.run(ctx)
+		all.rows = append(all.rows, c.result.rows...)
+		all.faults = append(all.faults, c.result.faults...)
+		all.missed = append(all.missed, c.result.missed...)
+		all.kills += c.result.kills
+		all.steps += c.result.steps
 		if err != nil {
 			return all, fmt.Errorf("%s: %w", engine, err)
 		}
 	}
 	return all, nil
-}
-
-// target is a named instant of a scenario.
-type target struct {
-	s *scenario
-	p point
-}
-
-func campaign(ctx context.Context, o options, binary, dir, engine string, kills int, log io.Writer) (result, error) {
-	var r result
-	w, err := newWorld(ctx, binary, dir, engine, rig.Options{History: engine == clustered, DiscordHTTP: engine == clustered}, log)
-	if err != nil {
-		return r, err
-	}
-	defer w.close()
-	var targets []target
-	var all []*scenario
-	for _, s := range scenarios() {
-		if !strings.Contains(s.name, o.only) || o.quick && s.slow {
-			continue
-		}
-		points, err := w.rehearse(ctx, s)
-		if err != nil {
-			return r, fmt.Errorf("rehearse: %w", err)
-		}
-		if !s.slow {
-			all = append(all, s)
-		}
-		_, _ = fmt.Fprintf(log, "%s: %s %s passes %d instants, %d private and %d public messages\n", engine, s.platform, s.name, len(points), s.private, s.public)
-		for _, p := range points {
-			targets = append(targets, target{s, p})
-		}
-	}
-	if kills < len(targets) && !o.named { // a sample, of other instants each time
-		rand.Shuffle(len(targets), func(i, j int) { targets[i], targets[j] = targets[j], targets[i] })
-		targets = targets[:kills*2/3]
-	}
-	began, lost := time.Now(), -1
-	report := func(what any) {
-		_, _ = fmt.Fprintf(log, "%s: %4d kills in %v: %v\n", engine, w.kills, time.Since(began).Round(time.Second), what)
-	}
-	// On a cluster one of the three nodes is away half of the time, the leader first.
-	next := w.kills + 10
-	cluster := func() error {
-		if w.cluster == nil || w.kills < next {
-			return nil
-		}
-		next = w.kills + 10
-		if lost < 0 {
-			lost = w.cluster.Lose("meetbot")
-			report(fmt.Sprintf("node %d is lost", lost))
-			return nil
-		}
-		err := w.cluster.Start(lost)
-		lost = -1
-		return err
-	}
-	for _, t := range targets {
-		if err := cluster(); err != nil {
-			return r, err
-		}
-		hit, err := w.strike(ctx, t.s, t.p)
-		if err != nil {
-			return r, err
-		}
-		what := fmt.Sprintf("%s %s, %s", t.s.platform, t.s.name, t.p)
-		if hit {
-			r.steps++
-			report(what)
-		} else {
-			r.missed = append(r.missed, what)
-			report("not passed: " + what)
-		}
-	}
-	for w.kills < kills && !o.named && len(all) > 0 {
-		if err := cluster(); err != nil {
-			return r, err
-		}
-		if err := w.volley(ctx, all); err != nil {
-			return r, err
-		}
-		report("a random instant")
-	}
-	if lost >= 0 {
-		if err := w.cluster.Start(lost); err != nil {
-			return r, err
-		}
-	}
-	report("waiting for what was promised")
-	err = w.settle(ctx)
-	r.kills = w.kills
-	r.rows, r.faults = w.count()
-	return r, err
 }
 
 // table shows a result as Markdown.

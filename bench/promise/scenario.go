@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -15,7 +15,7 @@ import (
 const (
 	onSlack   = "Slack"
 	onDiscord = "Discord"
-	onConsole = "console"
+	onConsole = "Console"
 
 	embedded  = "embedded"
 	clustered = "three-node cluster"
@@ -27,9 +27,12 @@ type scenario struct {
 	platform string
 	// makes says that a meeting comes of it.
 	makes bool
+	// ends says that a meeting is ended by it.
+	ends bool
 	// private and public are how many messages there are to the person and to everybody
 	// when nothing goes wrong; the rehearsal counts them.
 	private, public int
+	took            time.Duration // the rehearsal
 	// prepare does what has to be there before. Nothing is killed meanwhile.
 	prepare func(context.Context, *command) error
 	// act is the command.
@@ -51,9 +54,12 @@ func scenarios() []*scenario {
 		{name: "/livepush to three", platform: onSlack, prepare: slackShow(false), act: slackPush},
 		{name: "/livepush to three", platform: onDiscord, prepare: discordShow, act: discordPush},
 		{name: "/livepush to three, approved", platform: onSlack, prepare: slackShow(true), act: approvedPush},
-		{name: "End", platform: onSlack, prepare: slackShow(false), act: slackEnd},
-		{name: "/meetings end", platform: onDiscord, prepare: discordShow, act: discordEnd},
+		{name: "End", platform: onSlack, ends: true, prepare: slackShow(false), act: slackEnd},
+		{name: "/meetings end", platform: onDiscord, ends: true, prepare: discordShow, act: discordEnd},
 		{name: "/meet, refused", platform: onSlack, act: slackLine("/meet", "%s --provider systec --capacity 500")},
+		{name: "/meet", platform: onConsole, makes: true, act: consoleMeet},
+		{name: "/livepush to three", platform: onConsole, prepare: consoleShow, act: consolePush},
+		{name: "End", platform: onConsole, ends: true, prepare: consoleShow, act: consoleEnd},
 		{name: "/meet, the answer is lost", platform: onSlack, makes: true, act: slackMeet("systec"), slow: true, fault: drop(true)},
 		{name: "/meet, the request is lost", platform: onDiscord, act: discordMeet("systec"), slow: true, fault: drop(false)},
 	}
@@ -119,7 +125,7 @@ func slackShow(protected bool) func(context.Context, *command) error {
 			}
 		}
 		return c.until(ctx, "the show is prepared", func() bool {
-			return c.findMeeting() && len(c.private()) >= 2+3 && len(c.public()) >= 2
+			return len(c.private()) >= 2+3 && len(c.public()) >= 2 && c.findMeeting()
 		})
 	}
 }
@@ -138,7 +144,7 @@ func discordShow(ctx context.Context, c *command) error {
 		}
 	}
 	return c.until(ctx, "the show is prepared", func() bool {
-		return c.findMeeting() && len(c.private()) >= 1+3 && len(c.public()) >= 2
+		return len(c.private()) >= 1+3 && len(c.public()) >= 2 && c.findMeeting()
 	})
 }
 
@@ -221,10 +227,35 @@ func discordEnd(ctx context.Context, c *command) error {
 	return fmt.Errorf("no End button on %v", discord.In(c.channel))
 }
 
-func typeOf(body json.RawMessage) int {
-	var ack discordtest.Ack
-	_ = json.Unmarshal(body, &ack)
-	return ack.Type
+func consoleMeet(ctx context.Context, c *command) error {
+	return c.line(ctx, fmt.Sprintf("/meet %s --provider systec", c.topic))
+}
+
+// consoleShow makes a Tencent meeting and saves three destinations.
+func consoleShow(ctx context.Context, c *command) error {
+	bot := c.world.bot
+	bot.Type(fmt.Sprintf("/meet %s --provider tencent", c.topic))
+	for _, d := range c.destinations() {
+		bot.Type(fmt.Sprintf("/livepush save %s --url %s --key %s --override", d, ingest(d), c.key(d)))
+	}
+	return c.until(ctx, "the show is prepared", func() bool {
+		return len(c.private()) >= 1+3 && len(c.public()) >= 2 && c.world.over() >= 1+3 && c.findMeeting()
+	})
+}
+
+func consolePush(ctx context.Context, c *command) error {
+	return c.line(ctx, "/livepush to "+strings.Join(c.destinations(), ",")+" in "+c.code)
+}
+
+var endButton = regexp.MustCompile(`\[(\d+)\] End`)
+
+// consoleEnd presses the card's button by its number, and agrees in advance.
+func consoleEnd(ctx context.Context, c *command) error {
+	number := endButton.FindStringSubmatch(strings.Join(c.public(), "\n"))
+	if number == nil {
+		return fmt.Errorf("no End button in %q", c.public())
+	}
+	return c.line(ctx, number[1]+" yes")
 }
 
 // settleWithin bounds waiting for anything that the bot does by itself.
@@ -237,7 +268,7 @@ func (c *command) until(ctx context.Context, what string, holds func() bool) err
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%s %s %s: %s: %w\nprivate: %q\npublic: %q\n%s", c.world.engine, c.scenario.platform, c.scenario.name, what, ctx.Err(), c.private(), c.public(), c.world.bot.LogTail())
-		case <-time.After(5 * time.Millisecond):
+		case <-time.After(10 * time.Millisecond):
 		}
 	}
 	return nil

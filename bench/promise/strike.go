@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -63,7 +64,8 @@ func (w *world) rehearse(ctx context.Context, s *scenario) ([]point, error) {
 		return rig.Verdict{}
 	})
 	defer w.aim(nil)
-	if err := rig.Arm(w.armed, ""); err != nil {
+	began := time.Now()
+	if err := rig.Arm(w.armed, "", began); err != nil {
 		return nil, err
 	}
 	if err := s.act(ctx, c); err != nil {
@@ -86,6 +88,7 @@ func (w *world) rehearse(ctx context.Context, s *scenario) ([]point, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.took = time.Since(began)
 	time.Sleep(100 * time.Millisecond) // what follows from it: a card that is redrawn
 	s.private, s.public = len(c.private())-c.privately, len(c.public())-c.publicly
 	mu.Lock()
@@ -103,6 +106,9 @@ func (w *world) rehearse(ctx context.Context, s *scenario) ([]point, error) {
 // stage makes a command and what has to be there before it.
 func (w *world) stage(ctx context.Context, s *scenario) (c *command, done func(), err error) {
 	c, done = w.newCommand(s), func() {}
+	if err := w.tracing(c.began); err != nil {
+		return nil, nil, err
+	}
 	if s.prepare != nil {
 		if err := s.prepare(ctx, c); err != nil {
 			return nil, nil, err
@@ -111,10 +117,26 @@ func (w *world) stage(ctx context.Context, s *scenario) (c *command, done func()
 		c.mark(c.meeting)
 	}
 	c.privately, c.publicly = len(c.private()), len(c.public())
+	c.began = time.Now()
+	if err := w.tracing(c.began); err != nil {
+		return nil, nil, err
+	}
 	if s.fault != nil {
 		done = w.rig.Sandbox.Fault(*s.fault)
 	}
 	return c, done, nil
+}
+
+// tracing lets a console trace what is saved from now on for commands since then: that is
+// how to know that one was taken and that it is over, which a chat platform would be told.
+func (w *world) tracing(since time.Time) error {
+	if !w.console {
+		return nil
+	}
+	if err := os.Remove(w.trace); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	return rig.Arm(w.armed, "", since)
 }
 
 // strike carries a scenario out and kills the bot at a point of it. It reports false if
@@ -129,7 +151,7 @@ func (w *world) strike(ctx context.Context, s *scenario, p point) (hit bool, err
 	struck := make(chan struct{})
 	strike := sync.OnceFunc(func() { w.bot.Kill(); close(struck) })
 	if p.saved != "" {
-		if err := rig.Arm(w.armed, p.saved); err != nil {
+		if err := rig.Arm(w.armed, p.saved, c.began); err != nil {
 			return false, err
 		}
 	} else if !p.acked {
@@ -191,44 +213,81 @@ waiting:
 			break
 		}
 	}
-	if hit {
-		w.kills++
-	}
-	return hit, w.revive(ctx)
+	return hit, w.goOn(ctx, c)
 }
 
-// volley lets several people ask at once and kills the bot at a random instant.
-func (w *world) volley(ctx context.Context, all []*scenario) error {
-	const people = 6
-	var errs [people]error
-	var wg sync.WaitGroup
-	commands := make([]*command, people)
-	for i := range people {
-		wg.Go(func() { commands[i], _, errs[i] = w.stage(ctx, all[rand.N(len(all))]) })
+// goOn starts the bot again. At a console it also waits for how the command ends: only one
+// is under way at a time, and so everything on the screen is about it.
+func (w *world) goOn(ctx context.Context, c *command) error {
+	if !w.console {
+		return w.revive(ctx)
 	}
-	wg.Wait()
-	if i := slices.IndexFunc(errs[:], func(err error) bool { return err != nil }); i >= 0 {
-		return errs[i]
-	}
-	for i, c := range commands {
-		wg.Go(func() {
-			time.Sleep(rand.N(60 * time.Millisecond))
-			errs[i] = c.scenario.act(ctx, c)
-		})
-	}
-	time.Sleep(rand.N(250 * time.Millisecond))
-	w.bot.Kill()
-	w.kills++
-	for _, c := range commands {
-		c.kills++
-		c.killedAt = "a random instant"
+	open := w.accepted() - w.over()
+	if w.ended() {
+		// Saved and not traced: the process was killed between the two.
+		left, err := w.unfinished(ctx, true)
+		if err != nil {
+			return err
+		}
+		left = slices.DeleteFunc(left, own)
+		if open = len(left); open > 0 {
+			c.took()
+		}
+		if err := w.tracing(c.began); err != nil {
+			return err
+		}
+	} else if err := rig.Arm(w.armed, "", c.began); err != nil {
+		return err
 	}
 	if err := w.revive(ctx); err != nil {
 		return err
 	}
-	wg.Wait()
-	if i := slices.IndexFunc(errs[:], func(err error) bool { return err != nil }); i >= 0 {
-		return errs[i]
+	_ = c.until(ctx, "the console says how it ended", func() bool { return w.over() >= open }) // else it is counted as lost
+	return ctx.Err()
+}
+
+// volley lets several people ask at once and kills the bot at a random instant. At a
+// console there is one.
+func (w *world) volley(ctx context.Context, all []*scenario) error {
+	commands := make([]*command, 6)
+	if w.console {
+		commands = commands[:1]
 	}
-	return nil
+	errs := make([]error, len(commands))
+	var wg sync.WaitGroup
+	for i := range commands {
+		wg.Go(func() { commands[i], _, errs[i] = w.stage(ctx, all[rand.N(len(all))]) })
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	span := 250 * time.Millisecond
+	if w.console {
+		span = commands[0].scenario.took
+	}
+	for i, c := range commands {
+		wg.Go(func() {
+			if !w.console {
+				time.Sleep(rand.N(60 * time.Millisecond))
+			}
+			errs[i] = c.scenario.act(ctx, c)
+		})
+	}
+	time.Sleep(rand.N(span))
+	w.bot.Kill()
+	for _, c := range commands {
+		c.kills++
+		c.killedAt = "a random instant"
+	}
+	if !w.console {
+		if err := w.revive(ctx); err != nil {
+			return err
+		}
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil || !w.console {
+		return err
+	}
+	return w.goOn(ctx, commands[0])
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,25 +16,37 @@ import (
 	"meetbot/bench/internal/rig"
 	"meetbot/bot/adapters/discord/discordtest"
 	"meetbot/bot/adapters/slack/slacktest"
+	"meetbot/bot/jobs"
+	"meetbot/bot/jobs/jobstest"
+	"meetbot/meeting/sandbox"
 )
 
 // world is one bot with everything around it, over all its lives.
 type world struct {
-	engine  string
-	rig     *rig.Rig
-	bot     *rig.Bot
-	cluster *rig.Cluster // nil with the embedded engine
-	armed   string
-	trace   string
-	log     io.Writer // what is going on
+	setting
+	rig   *rig.Rig
+	bot   *rig.Bot
+	store jobs.Config
+	armed string
+	trace string
 
-	kills    int
 	lives    atomic.Int64 // how often the bot was started
 	starting sync.Mutex   // one process at a time
 
 	mu       sync.Mutex
 	commands []*command
+	running  []*command                    // whose meetings may run
 	aimed    func(rig.Request) rig.Verdict // at the command that is being killed
+}
+
+// setting is what a world is like.
+type setting struct {
+	binary, dir string
+	engine      string
+	cluster     *jobstest.Cluster // nil with the embedded engine
+	account     string            // on the cluster
+	console     bool              // instead of the chat platforms
+	series      int               // the first digit of its commands' numbers
 }
 
 // command is one thing that somebody asked, and what has to come of it.
@@ -52,6 +64,9 @@ type command struct {
 	unacked  string   // why the last try was not acknowledged
 	kills    int      // of the bot while it was under way
 	killedAt string
+	began    time.Time
+	from, to int    // on a console's screen; to is 0 while it is the last one
+	shown    bool   // how it ended
 	meeting  string // ID of the meeting that it is about
 	code     string
 	// How much was shown before the command.
@@ -60,25 +75,31 @@ type command struct {
 
 const startWithin = 90 * time.Second
 
-func newWorld(ctx context.Context, binary, dir, engine string, o rig.Options, log io.Writer) (_ *world, err error) {
-	w := &world{engine: engine, armed: filepath.Join(dir, "armed"), trace: filepath.Join(dir, "trace"), log: log}
+func newWorld(ctx context.Context, in setting) (_ *world, err error) {
+	w := &world{setting: in, armed: filepath.Join(in.dir, "armed"), trace: filepath.Join(in.dir, "trace")}
 	defer func() {
 		if err != nil {
 			w.close()
 		}
 	}()
-	env := []string{rig.Armed + "=" + w.armed, rig.Trace + "=" + w.trace, "MEET_ALLOW=", "ADMINS="}
-	if engine == clustered {
-		if w.cluster, err = rig.NewCluster(dir); err != nil {
-			return nil, err
-		}
-		env = append(env, "NATS_URL="+w.cluster.URL(), "ENCRYPTION_KEY="+strings.Repeat("A", 43)+"=")
+	if err := os.MkdirAll(in.dir, 0o700); err != nil {
+		return nil, err
 	}
-	if w.rig, err = rig.New(o); err != nil {
+	env := []string{rig.Armed + "=" + w.armed, rig.Trace + "=" + w.trace, "MEET_ALLOW=", "ADMINS="}
+	w.store = jobs.Config{Dir: filepath.Join(in.dir, "data")}
+	if in.cluster != nil {
+		w.store = jobs.Config{NATSURL: in.cluster.URL(), NATSCreds: in.cluster.Credentials(in.account), Keys: [][]byte{make([]byte, jobs.KeySize)}}
+		env = append(env, "NATS_URL="+w.store.NATSURL, "NATS_CREDS="+w.store.NATSCreds, "ENCRYPTION_KEY="+strings.Repeat("A", 43)+"=")
+	}
+	if w.rig, err = rig.New(rig.Options{History: w.discordHTTP(), DiscordHTTP: w.discordHTTP()}); err != nil {
 		return nil, err
 	}
 	w.rig.Hook(w.watch)
-	if w.bot, err = w.rig.NewBot(binary, dir, env...); err != nil {
+	makeBot := w.rig.NewBot
+	if in.console {
+		makeBot = w.rig.NewConsole
+	}
+	if w.bot, err = makeBot(in.binary, in.dir, env...); err != nil {
 		return nil, err
 	}
 	return w, w.start(ctx)
@@ -91,9 +112,6 @@ func (w *world) close() {
 	if w.rig != nil {
 		w.rig.Close()
 	}
-	if w.cluster != nil {
-		w.cluster.Close()
-	}
 }
 
 // start starts the bot and waits until every way in is open.
@@ -102,7 +120,7 @@ func (w *world) start(ctx context.Context) error {
 	if err := w.bot.Start(ctx); err != nil {
 		return err
 	}
-	if w.discordHTTP() {
+	if w.console || w.discordHTTP() {
 		return nil
 	}
 	for end := time.Now().Add(startWithin); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
@@ -113,6 +131,7 @@ func (w *world) start(ctx context.Context) error {
 	return errors.New("the bot did not connect to Discord's gateway")
 }
 
+// On the cluster Slack has the history scopes too.
 func (w *world) discordHTTP() bool { return w.engine == clustered }
 
 // newCommand makes a person in a channel of their own, so that whatever is shown there
@@ -120,13 +139,19 @@ func (w *world) discordHTTP() bool { return w.engine == clustered }
 func (w *world) newCommand(s *scenario) *command {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	c := &command{world: w, scenario: s, id: fmt.Sprintf("73%05d", len(w.commands)+1)}
+	c := &command{world: w, scenario: s, id: fmt.Sprintf("7%d%05d", w.series, len(w.commands)+1), began: time.Now()}
 	c.topic, c.channel, c.user = "promise "+c.id, "C"+c.id, "U"+c.id
 	if s.platform == onDiscord {
 		c.channel, c.user = "80000000000"+c.id, "90000000000"+c.id
 	}
+	if w.console {
+		c.from = w.bot.Screen().Len()
+		if n := len(w.commands); n > 0 {
+			w.commands[n-1].to = c.from
+		}
+	}
 	c.marks = []string{c.id}
-	w.commands = append(w.commands, c)
+	w.commands, w.running = append(w.commands, c), append(w.running, c)
 	return c
 }
 
@@ -210,7 +235,7 @@ func (c *command) discord(ctx context.Context, in *discordtest.Interaction) erro
 	ended := w.bot.Ended()
 	w.rig.Discord.Send(in)
 	for {
-		if t := w.ackOf(in); t != 0 {
+		if t := w.rig.Discord.AckNow(in).Type; t != 0 {
 			if deferred(t) {
 				c.took()
 			}
@@ -218,7 +243,7 @@ func (c *command) discord(ctx context.Context, in *discordtest.Interaction) erro
 		}
 		select {
 		case <-ended:
-			if deferred(w.ackOf(in)) {
+			if deferred(w.rig.Discord.AckNow(in).Type) {
 				c.took()
 			}
 			return nil
@@ -229,18 +254,34 @@ func (c *command) discord(ctx context.Context, in *discordtest.Interaction) erro
 	}
 }
 
-// deferred: the kinds of first responses that promise something later.
-func deferred(kind int) bool { return kind == 5 || kind == 6 }
-
-// ackOf returns the type of the first response to in, 0 before there is one.
-func (w *world) ackOf(in *discordtest.Interaction) int {
-	for _, call := range w.rig.Discord.Calls() {
-		if call.String() == "POST /interactions/{interaction_id}/{interaction_token}/callback" && call.Args[0] == in.ID {
-			return typeOf(call.Body)
+// line types a line at the console, and waits until the command is saved, which the
+// person is not told, or the console is gone.
+func (c *command) line(ctx context.Context, text string) error {
+	w := c.world
+	ended, before := w.bot.Ended(), w.accepted()
+	w.bot.Type(text)
+	ctx, cancel := context.WithTimeout(ctx, startWithin)
+	defer cancel()
+	for {
+		if w.accepted() > before {
+			c.took()
+			return nil
+		}
+		select {
+		case <-ended:
+			if w.accepted() > before {
+				c.took()
+			}
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("the console does not take %q: %w\n%s\n%s", text, ctx.Err(), w.bot.Screen().Text(c.from), w.bot.LogTail())
+		case <-time.After(5 * time.Millisecond):
 		}
 	}
-	return 0
 }
+
+// deferred: the kinds of first responses that promise something later.
+func deferred(kind int) bool { return kind == 5 || kind == 6 }
 
 var httpClient = &http.Client{Timeout: ackWithin, Transport: &http.Transport{DisableKeepAlives: true}}
 
@@ -263,11 +304,55 @@ func (w *world) ended() bool {
 	}
 }
 
-// traced returns the saves that were seen since [rig.Arm], without repeats.
+// traced returns the saves that were seen since the trace was removed.
 func (w *world) traced() []string {
 	raw, err := os.ReadFile(w.trace)
 	if err != nil {
 		return nil
 	}
 	return strings.Split(strings.TrimSpace(string(raw)), "\n")
+}
+
+// own reports whether a job is one that the bot made by itself.
+func own(label string) bool {
+	return strings.HasPrefix(label, "cards") || strings.HasPrefix(label, "remind")
+}
+
+// accepted counts the commands that were taken since the trace was removed.
+func (w *world) accepted() int { return w.saves(": accepted") }
+
+// over counts those that ended.
+func (w *world) over() int { return w.saves(": done") + w.saves(": undeliverable") }
+
+func (w *world) saves(state string) (n int) {
+	for _, t := range w.traced() {
+		if strings.HasSuffix(t, state) && !own(t) {
+			n++
+		}
+	}
+	return n
+}
+
+// retire ends the meetings of commands that are over, as hosts do: no account has
+// hundreds of them running.
+func (w *world) retire() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	runs := map[string]string{}
+	for _, m := range w.rig.Sandbox.Meetings() {
+		switch m.State {
+		case sandbox.Ended, sandbox.Cancelled, sandbox.Deleted:
+		default:
+			runs[m.Topic] = m.ID
+		}
+	}
+	w.running = slices.DeleteFunc(w.running, func(c *command) bool {
+		if c.scenario.ends || !c.told() && (c.acked || time.Since(c.began) < settleWithin) {
+			return c.scenario.ends // whether it ended is what it is judged by
+		}
+		if id := runs[c.topic]; id != "" {
+			_ = w.rig.Sandbox.End(id) // over already, perhaps
+		}
+		return true
+	})
 }

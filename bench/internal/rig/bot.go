@@ -27,11 +27,33 @@ type Bot struct {
 	Env    []string // besides what New gives
 
 	base, ops string
+	screen    *Screen // of a console; else nil
 
 	mu   sync.Mutex
 	cmd  *exec.Cmd
+	in   io.Writer     // of a console
 	done chan struct{} // closed when the process has ended
 	log  *os.File
+}
+
+// Screen is what a console has written, over all its lives: a file, so that nothing is on
+// its way when the process has gone on.
+type Screen struct{ f *os.File }
+
+// Text returns what was written after the first n bytes.
+func (s Screen) Text(n int) string {
+	text := make([]byte, max(0, s.Len()-n))
+	read, _ := s.f.ReadAt(text, int64(n))
+	return string(text[:read])
+}
+
+// Len is how many bytes were written.
+func (s Screen) Len() int {
+	info, err := s.f.Stat()
+	if err != nil {
+		return 0
+	}
+	return int(info.Size())
 }
 
 // NewBot makes a bot of a binary that keeps its data in a directory of dir.
@@ -52,6 +74,31 @@ func (r *Rig) NewBot(binary, dir string, env ...string) (*Bot, error) {
 	}, env)
 	b.log, err = os.OpenFile(filepath.Join(dir, "bot.log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	return b, err
+}
+
+// NewConsole is [Rig.NewBot] for a bot that talks to one person at a console, whose lines
+// come through a pipe.
+func (r *Rig) NewConsole(binary, dir string, env ...string) (*Bot, error) {
+	b := &Bot{Rig: r, Binary: binary, Dir: dir}
+	b.Env = slices.Concat(r.Providers(), []string{"DATA_DIR=" + filepath.Join(dir, "data"), "HOME=" + dir, "TZ=UTC", "LOG_LEVEL=info"}, env)
+	screen, err := os.OpenFile(filepath.Join(dir, "screen"), os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	b.screen = &Screen{screen}
+	b.log, err = os.OpenFile(filepath.Join(dir, "bot.log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	return b, err
+}
+
+// Screen is what a console has written; nil for a bot that is none.
+func (b *Bot) Screen() *Screen { return b.screen }
+
+// Type types a line at a console. Nobody reads it if the process has ended.
+func (b *Bot) Type(line string) {
+	b.mu.Lock()
+	in := b.in
+	b.mu.Unlock()
+	_, _ = io.WriteString(in, line+"\n")
 }
 
 // DataDir is where the embedded store is, LogPath what the bot wrote to its log.
@@ -80,6 +127,14 @@ func (b *Bot) Launch(ctx context.Context, env ...string) error {
 	defer b.mu.Unlock()
 	cmd := exec.CommandContext(ctx, b.Binary)
 	cmd.Env, cmd.Stdout, cmd.Stderr = append(slices.Clone(b.Env), env...), b.log, b.log
+	if b.screen != nil {
+		cmd.Stdout = b.screen.f
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			return err
+		}
+		b.in = in
+	}
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -92,9 +147,10 @@ func (b *Bot) Launch(ctx context.Context, env ...string) error {
 	return nil
 }
 
-// Start starts the process and waits until every way in is open.
+// Start starts the process and waits until every way in is open. A console is open at
+// once: what is typed is read later.
 func (b *Bot) Start(ctx context.Context, env ...string) error {
-	if err := b.Launch(ctx, env...); err != nil {
+	if err := b.Launch(ctx, env...); err != nil || b.screen != nil {
 		return err
 	}
 	return b.Ready(ctx)
@@ -189,7 +245,7 @@ func (b *Bot) Stop() error {
 	return nil
 }
 
-// Close kills what still runs and closes the log.
+// Close kills what still runs and closes the log. A screen stays readable.
 func (b *Bot) Close() {
 	b.Kill()
 	_ = b.log.Close()

@@ -42,10 +42,10 @@ const (
 	Trace = "PROMISE_TRACE"
 )
 
-// Arm tells the bot where to kill itself; an empty point nowhere. Only jobs that are made
-// from now on count, and only they are traced.
-func Arm(path, point string) error {
-	return os.WriteFile(path, []byte(fmt.Sprintf("%d\n%s\n", time.Now().UnixNano(), point)), 0o600)
+// Arm tells the bot where to kill itself; an empty point nowhere. Only jobs that were made
+// since then count, and only they are traced.
+func Arm(path, point string, since time.Time) error {
+	return os.WriteFile(path, []byte(fmt.Sprintf("%d\n%s\n", since.UnixNano(), point)), 0o600)
 }
 
 // BuildKillable builds the bot with one addition: right after it saved a job it looks

@@ -180,6 +180,14 @@ func (s *Server) interaction(kind int, user string, w Where, locale string, mess
 	return in
 }
 
+// AckNow returns the first response, and does not wait for it: its type is 0 before there
+// is one.
+func (s *Server) AckNow(in *Interaction) Ack {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return in.Ack
+}
+
 // Acked waits for the first response and returns it.
 func (s *Server) Acked(in *Interaction) Ack {
 	s.t.Helper()
