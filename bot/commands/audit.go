@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"meetbot/bot/jobs"
@@ -47,7 +49,49 @@ const (
 	AuditRevoke  AuditAction = "revoke"  // a destination's key
 	AuditApprove AuditAction = "approve" // somebody else's change
 	AuditReject  AuditAction = "reject"  //
+	AuditSettle  AuditAction = "settle"  // a command, by the bot's operator
 )
+
+// Operator is who settles jobs: whoever may run the bot's own commands on its machine.
+const Operator = "operator"
+
+// Settled is to be told of a job that an operator has settled, before it is saved: what
+// need not be kept of one that is over is dropped. One that cannot be read is left alone.
+func Settled(j *jobs.Job) {
+	if !j.State.Finished() {
+		return
+	}
+	for i := range j.Outbox {
+		j.Outbox[i].Body = nil
+	}
+	w, err := decode[work](j.Data)
+	if err != nil {
+		return
+	}
+	w.forget(false)
+	if data, err := encode(w); err == nil {
+		j.Data = data
+	}
+}
+
+// AuditSettled writes down that an operator has settled a job in one of the ways "done",
+// "failed" and "retry". j is the job as it was saved.
+func AuditSettled(ctx context.Context, store Store, j jobs.Job, as string, at time.Time) error {
+	l := AuditLine{
+		At: at, Asked: at, Who: Operator, Where: Operator, Action: AuditSettle, Outcome: "settled_" + as,
+		Job: j.ID, Step: "settle" + strconv.FormatUint(j.Revision, 10),
+	}
+	if w, err := decode[work](j.Data); err == nil { // else the job's ID is all that is known
+		l.Destination = strings.Join(w.targets(), ", ")
+		switch {
+		case !w.Ref.IsZero():
+			l.Meeting = w.Ref.String()
+		case w.Meeting != nil:
+			l.Meeting = w.Meeting.Ref.String()
+		}
+	}
+	return audit{store}.append(ctx, l)
+}
 
 // audit is the log. It has no way to change or remove a line.
 type audit struct{ store Store }

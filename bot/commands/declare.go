@@ -118,7 +118,7 @@ var declarations = func() []VerbDecl {
 			Verb: VerbPushOff, Command: commandLivepush, Name: "off", Aliases: []string{"关闭", "停推", "停用"},
 			Typed: commandLivepush, Right: RightPush,
 			Options: []OptionDecl{
-				{Name: "off", Kind: KindDest, Required: true, Position: 1},
+				{Name: "off", Kind: KindDest, List: true, Required: true, Position: 1},
 				meetingAt(2),
 			},
 		},

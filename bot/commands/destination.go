@@ -135,6 +135,14 @@ func (s destinations) all(ctx context.Context, scope string) ([]Destination, err
 	return all, nil
 }
 
+func destinationNames(all []Destination) []string {
+	names := make([]string, len(all))
+	for i, d := range all {
+		names[i] = d.Name
+	}
+	return names
+}
+
 // usable returns what a person may use from a place.
 func (s destinations) usable(ctx context.Context, place Place, userID string, admin bool) ([]Destination, error) {
 	all, err := s.all(ctx, destinationScope(place, userID))

@@ -68,7 +68,9 @@ func (b *Bot) enqueueOwn(ctx context.Context, w work) error {
 
 func (r *run) eventNext(ctx context.Context) (jobs.Next, error) {
 	e := r.w.Event
+	forgotten := false
 	reg, err := r.change(ctx, e.Ref, func(reg *registration) bool {
+		forgotten = r.unwatched(*reg)
 		changed := r.turnAt(reg, e.State, e.At)
 		if e.Live == LiveNothing || e.At.Before(reg.LiveHeard) { // an older word that comes late
 			return changed
@@ -84,6 +86,13 @@ func (r *run) eventNext(ctx context.Context) (jobs.Next, error) {
 	})
 	if err != nil && !errors.Is(err, jobs.ErrNotFound) {
 		return jobs.Next{}, err
+	}
+	if err == nil && forgotten && !r.unwatched(reg) {
+		for _, place := range reg.places() {
+			if err := r.list(ctx, place, reg.ref()); err != nil {
+				return jobs.Next{}, err
+			}
+		}
 	}
 	r.job.Outcome = "heard"
 	r.putCards(reg)
@@ -136,28 +145,33 @@ func (r *run) putCards(reg registration) {
 	}
 }
 
-// Timers of a meeting.
+// Timers, each of a meeting where nothing else is said.
 const (
 	timerPoll   = "poll"
 	timerRemind = "remind"
+
+	timerDropKey = "dropkey" // of a job
 )
 
-func timerKey(kind string, ref meeting.Ref) string { return kind + "/" + ref.String() }
+func timerKey(kind, of string) string { return kind + "/" + of }
 
 // watch arms the timers of a new meeting. It may be repeated.
 func (b *Bot) watch(ctx context.Context, reg registration) error {
 	ref := reg.ref()
 	if !reg.JoinBy.IsZero() {
-		if err := b.store.SetTimer(ctx, jobs.Timer{Key: timerKey(timerRemind, ref), At: reg.JoinBy.Add(-remindBefore)}); err != nil {
+		if err := b.store.SetTimer(ctx, jobs.Timer{Key: timerKey(timerRemind, ref.String()), At: reg.JoinBy.Add(-remindBefore)}); err != nil {
 			return err
 		}
 	}
-	return b.store.SetTimer(ctx, jobs.Timer{Key: timerKey(timerPoll, ref), At: b.now().Add(pollAfter(0))})
+	return b.store.SetTimer(ctx, jobs.Timer{Key: timerKey(timerPoll, ref.String()), At: b.now().Add(pollAfter(0))})
 }
 
 // Timer implements [jobs.Handler].
 func (b *Bot) Timer(ctx context.Context, t jobs.Timer) error {
 	kind, rest, _ := strings.Cut(t.Key, "/")
+	if kind == timerDropKey {
+		return b.dropKey(ctx, rest)
+	}
 	ref, ok := meeting.ParseRef(rest)
 	if !ok {
 		b.log.ErrorContext(ctx, "timer of nothing", "key", t.Key)
@@ -195,13 +209,14 @@ func (b *Bot) poll(ctx context.Context, ref meeting.Ref) error {
 		return err
 	}
 	if b.unwatched(reg) {
+		b.leaveLists(ctx, reg)
 		return b.redraw(ctx, reg)
 	}
 	p, ok := b.cfg.Providers[ref.Provider]
 	if !ok {
 		return nil
 	}
-	next := jobs.Timer{Key: timerKey(timerPoll, ref), At: b.now().Add(pollAfter(b.now().Sub(reg.Created)))}
+	next := jobs.Timer{Key: timerKey(timerPoll, ref.String()), At: b.now().Add(pollAfter(b.now().Sub(reg.Created)))}
 	if !b.polls.take(b.now()) {
 		return b.store.SetTimer(ctx, next)
 	}

@@ -108,10 +108,10 @@ func TestEveryOutcomeHasItsWords(t *testing.T) {
 			ids = append(ids, "step.off."+string(o))
 		}
 	}
-	for _, o := range []string{"saved", "forgotten", "revoked", string(AuditApprove), string(AuditReject)} {
+	for _, o := range []string{"saved", "forgotten", "revoked", "settled_done", "settled_failed", "settled_retry", string(AuditApprove), string(AuditReject)} {
 		ids = append(ids, "outcome."+o)
 	}
-	for _, a := range []AuditAction{AuditSet, AuditOff, AuditSave, AuditKey, AuditForget, AuditRevoke, AuditApprove, AuditReject} {
+	for _, a := range []AuditAction{AuditSet, AuditOff, AuditSave, AuditKey, AuditForget, AuditRevoke, AuditApprove, AuditReject, AuditSettle} {
 		ids = append(ids, "audit."+string(a))
 	}
 	for _, r := range []meeting.Reason{

@@ -140,7 +140,7 @@ func (r *run) advance(ctx context.Context, h handler) (jobs.Next, error) {
 			r.log.WarnContext(ctx, "person not looked up", "job", r.job.ID, "err", err)
 		}
 		if r.now().Sub(r.w.Since) > staleAfter {
-			return r.withdraw(), nil
+			return r.withdraw(ctx)
 		}
 		allowed, err := r.cfg.Policy.permits(ctx, r.directory(r.w.Request.Place.Platform), r.w.Request.Place, r.w.Request.User, rightFor(r.w.Ask.Verb))
 		switch {
@@ -191,16 +191,52 @@ func (r *run) lookUpPerson(ctx context.Context) error {
 	return nil
 }
 
+// keyOffered is how long a withdrawn command keeps its stream key for its button.
+const keyOffered = 10 * time.Minute
+
 // withdraw ends a job that waited too long to be carried out behind people's backs.
-func (r *run) withdraw() jobs.Next {
+func (r *run) withdraw(ctx context.Context) (jobs.Next, error) {
+	text := r.t.T("stale", "Time", r.clock(r.w.Since))
+	if !r.w.Ask.Push.Key.IsZero() {
+		until := r.now().Add(keyOffered)
+		if err := r.store.SetTimer(ctx, jobs.Timer{Key: timerKey(timerDropKey, r.job.ID), At: until}); err != nil {
+			return jobs.Next{}, err
+		}
+		text = joinParagraphs(text, r.t.T("stale.key", "Time", r.clock(until)))
+	}
 	r.job.Outcome = "withdrawn"
 	r.settle()
 	r.tell(Reply{
-		Tone: Warning, Title: r.t.T("stale.title"), Text: r.t.T("stale", "Time", r.clock(r.w.Since)),
+		Tone: Warning, Title: r.t.T("stale.title"), Text: text,
 		Buttons: []Button{{Label: r.t.T("button.now"), Action: Action{string(VerbNow), r.job.ID}}},
 	})
-	return jobs.Deliver()
+	return jobs.Deliver(), nil
 }
+
+// dropKey takes the stream key from a command that was withdrawn some time ago.
+func (b *Bot) dropKey(ctx context.Context, id string) error {
+	_, err := b.store.Update(ctx, id, func(j *jobs.Job) error {
+		if !j.State.Finished() { // its button is not even there; a delivery must not be disturbed
+			return errUntold
+		}
+		w, err := decode[work](j.Data)
+		if err != nil {
+			return err
+		}
+		w.forget(false)
+		j.Data, err = encode(w)
+		return err
+	})
+	switch {
+	case errors.Is(err, errUntold):
+		return b.store.SetTimer(ctx, jobs.Timer{Key: timerKey(timerDropKey, id), At: b.now().Add(keyOffered)})
+	case errors.Is(err, jobs.ErrNotFound), errors.Is(err, errUnreadable):
+		return nil
+	}
+	return err
+}
+
+var errUntold = errors.New("the person has not been told yet")
 
 // refuse ends a job with a fault that the requester is told.
 func (r *run) refuse(f *fault, buttons ...Button) jobs.Next {

@@ -33,12 +33,20 @@ func (p *Parser) Help(t Text, command string) Reply {
 	}
 	explained := map[string]bool{}
 	for _, v := range declarations {
+		heading := Field{Name: t.T("help.options"), Heading: true}
+		if v.Name != "" {
+			heading.Name = t.T("help.options.verb", "Command", p.typedAs(command)+" "+v.Name)
+		}
 		for _, o := range v.Options {
-			if v.Command == command && o.Position == 0 && p.offers(o) && !explained[o.Name] {
-				explained[o.Name] = true
-				name := strings.TrimSpace(v.Name + " " + t.flagUsage(o))
-				reply.Fields = append(reply.Fields, Field{Name: name, Value: p.optionHelp(t, o)})
+			if v.Command != command || o.Position != 0 || !p.offers(o) || explained[o.Name] {
+				continue
 			}
+			if heading.Heading {
+				reply.Fields = append(reply.Fields, heading)
+				heading = Field{}
+			}
+			explained[o.Name] = true
+			reply.Fields = append(reply.Fields, Field{Name: t.flagUsage(o), Value: p.optionHelp(t, o)})
 		}
 	}
 	reply.Copy = t.T("help."+command+".examples", p.names()...)

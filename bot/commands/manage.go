@@ -106,7 +106,7 @@ func (r *run) endNext(ctx context.Context) (jobs.Next, error) {
 		return r.refuseOr(f, err)
 	}
 	r.w.Ref, r.w.Account = t.ref, t.account
-	r.job.Call, r.job.Calls = 0, 1
+	r.job.Call, r.job.Calls, r.job.To = 0, 1, string(t.ref.Provider)
 	return jobs.MakeCall(), nil
 }
 

@@ -84,7 +84,7 @@ func (r *run) meetBegin(ctx context.Context) (jobs.Next, error) {
 		}
 	}
 	r.w.Ask.Provider, r.w.Instant = provider, in
-	r.job.Call, r.job.Calls = 0, 1
+	r.job.Call, r.job.Calls, r.job.To = 0, 1, string(provider)
 	return jobs.MakeCall(), nil
 }
 
@@ -401,9 +401,12 @@ func (r *run) repeatNext(ctx context.Context) (jobs.Next, error) {
 	if f != nil || err != nil {
 		return r.refuseOr(f, err)
 	}
-	if r.w.Ask.Verb == VerbTencent { // a push that its meeting could not take: a meeting first
+	switch {
+	case r.w.Ask.Verb == VerbTencent: // a push that its meeting could not take: a meeting first
 		live := true
 		w.Ask = Ask{Verb: VerbMeet, Provider: meeting.Tencent, Meet: meeting.Instant{Live: &live}}
+	case w.KeyGone && r.cfg.KeyPageURL == "": // else the page asks for it anew
+		return r.refuse(newFault("repeat.key_gone")), nil
 	}
 	allowed, err := r.cfg.Policy.permits(ctx, r.directory(r.w.Request.Place.Platform), r.w.Request.Place, r.w.Request.User, rightFor(w.Ask.Verb))
 	if err != nil {

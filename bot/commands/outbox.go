@@ -105,8 +105,11 @@ func (b *Bot) Deliver(ctx context.Context, j *jobs.Job) error {
 	}
 	receipt, err := poster.Post(ctx, p)
 	switch {
-	case errors.Is(err, ErrGone) && !d.Card.IsZero():
-		err = errors.Join(ErrSkip, b.forgetCard(ctx, d.Card, *d.Edit))
+	case errors.Is(err, ErrGone):
+		err = ErrSkip
+		if !d.Card.IsZero() {
+			err = errors.Join(err, b.forgetCard(ctx, d.Card, *d.Edit))
+		}
 	case err == nil && d.Slot == SlotRoot && !d.Card.IsZero():
 		if err := b.rememberCard(ctx, d.Card, receipt, r.t.Locale); err != nil {
 			b.log.WarnContext(ctx, "card not remembered", "job", j.ID, "err", err)
@@ -153,19 +156,7 @@ func (b *Bot) Ended(j *jobs.Job) {
 	if err != nil {
 		return // not to be read by this version
 	}
-	r.w.Request.Origin = nil
-	if r.w.Meeting != nil {
-		m := *r.w.Meeting
-		m.StartURL, m.HostKey = noSecret, noSecret
-		r.w.Meeting = &m
-	}
-	r.w.Instant.HostKey = noSecret
-	if r.job.Outcome != "withdrawn" {
-		r.w.Ask.Push.Key = noSecret
-		for i := range r.w.Steps {
-			r.w.Steps[i].Target.Key = noSecret
-		}
-	}
+	r.w.forget(r.job.Outcome == "withdrawn")
 	if err := r.close(); err != nil {
 		r.log.Error("job not closed", "job", r.job.ID, "err", err)
 	}

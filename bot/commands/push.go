@@ -35,6 +35,7 @@ func (r *run) pushNext(ctx context.Context) (jobs.Next, error) {
 	case jobs.Unknown:
 		r.current().Outcome = stepUnclear
 	case jobs.AwaitingApproval:
+		r.closeApproval(ctx, r.job.ID, r.w, "approval.lapsed", Neutral)
 		return r.refuse(newFault("approval.expired")), nil
 	default:
 		if n, done, err := r.pushBegin(ctx); done || err != nil {
@@ -43,7 +44,7 @@ func (r *run) pushNext(ctx context.Context) (jobs.Next, error) {
 	}
 	for i, s := range r.w.Steps {
 		if s.Outcome == stepPending {
-			r.job.Call = i
+			r.job.Call, r.job.To = i, string(r.w.Ref.Provider)
 			return jobs.MakeCall(), nil
 		}
 	}
@@ -110,11 +111,20 @@ func (r *run) pushBegin(ctx context.Context) (n jobs.Next, done bool, err error)
 	}) {
 		return r.refuse(newFault("approval.changed")), true, nil
 	}
+	if !protected {
+		if protected, err = r.guarded(ctx, t.reg); err != nil {
+			return stop(nil, err)
+		}
+	}
 	if protected && r.w.Approved == nil && slices.ContainsFunc(r.w.Steps, func(s step) bool { return s.Outcome == stepPending }) {
-		if err := r.askApproval(ctx, t); err != nil {
+		if r.alone(t) {
+			return stop(newFault("approval.alone"), nil)
+		}
+		until := r.now().Add(approvalFor)
+		if err := r.askApproval(ctx, t, until); err != nil {
 			return jobs.Next{}, true, err
 		}
-		return jobs.Await(r.now().Add(approvalFor)), true, nil
+		return jobs.Await(until), true, nil
 	}
 	r.job.Calls = len(r.w.Steps)
 	return jobs.Next{}, false, nil
@@ -187,6 +197,36 @@ func (r *run) pushOne(ctx context.Context) (protected bool, _ *fault, _ error) {
 	}
 	r.w.Steps = []step{s}
 	return protected, nil, nil
+}
+
+// guarded reports whether a step has the key of a protected destination, whatever it is
+// called and whoever asks, its owner too: of one that is saved here, or, where the command
+// was given outside of its team, of one that was set before.
+func (r *run) guarded(ctx context.Context, reg *registration) (bool, error) {
+	all, err := r.destinations().all(ctx, destinationScope(r.w.Request.Place, r.w.Request.User.ID))
+	if err != nil {
+		return false, err
+	}
+	if reg != nil {
+		for _, p := range reg.Pushes {
+			if p.Destination == "" {
+				continue
+			}
+			d, err := r.destinations().byID(ctx, p.Destination)
+			switch {
+			case errors.Is(err, errNoDestination): // forgotten since
+			case err != nil:
+				return false, err
+			default:
+				all = append(all, d)
+			}
+		}
+	}
+	return slices.ContainsFunc(r.w.Steps, func(s step) bool {
+		return s.Outcome == stepPending && slices.ContainsFunc(all, func(d Destination) bool {
+			return d.Protected && !d.Key.IsZero() && d.Key.Equal(s.Target.Key)
+		})
+	}), nil
 }
 
 // usable returns the saved destination of that name, if the person may use it here.
@@ -271,22 +311,20 @@ func (r *run) pushSaved(ctx context.Context) (protected bool, _ *fault, _ error)
 
 // pushOff makes the steps that switch addresses off: what was read back, with false.
 func (r *run) pushOff(ctx context.Context, has []meeting.PushTarget) (protected bool, _ *fault, _ error) {
-	found, _, err := r.destinations().resolve(ctx, destinationScope(r.w.Request.Place, r.w.Request.User.ID), r.w.Ask.Names)
+	found, unsaved, err := r.destinations().resolve(ctx, destinationScope(r.w.Request.Place, r.w.Request.User.ID), r.w.Ask.Names)
 	if err != nil {
 		return false, nil, err
 	}
-	names := slices.Clone(r.w.Ask.Names)
+	// A set stands for its members.
+	names := slices.Concat(unsaved, destinationNames(found))
 	saved := map[string]Destination{}
 	for _, d := range found {
 		saved[foldName(d.Name)] = d
-		if !slices.ContainsFunc(names, func(n string) bool { return foldName(n) == foldName(d.Name) }) {
-			names = append(names, d.Name) // a member of a set
-		}
 		protected = protected || d.Protected
 	}
 	r.w.Steps = nil
 	for _, h := range has {
-		if !slices.ContainsFunc(names, func(n string) bool { return foldName(n) == foldName(h.Name) }) {
+		if !named(names, h.Name) {
 			continue
 		}
 		s := step{Target: h, Destination: saved[foldName(h.Name)].ID, Fingerprint: fingerprint(r.store, h.Key)}
@@ -296,17 +334,23 @@ func (r *run) pushOff(ctx context.Context, has []meeting.PushTarget) (protected 
 		s.Target.Enabled = false
 		r.w.Steps = append(r.w.Steps, s)
 	}
-	if len(r.w.Steps) > 0 {
-		return protected, nil, nil
-	}
-	if len(has) == 0 {
-		return false, newFault("off.nothing"), nil
-	}
 	var there []string
 	for _, h := range has {
 		there = append(there, h.Name)
 	}
+	r.w.Absent = slices.DeleteFunc(names, func(n string) bool { return named(there, n) })
+	switch {
+	case len(r.w.Steps) > 0:
+		return protected, nil, nil
+	case len(has) == 0:
+		return false, newFault("off.nothing"), nil
+	}
 	return false, newFault("off.missing", "Names", joinNames(r.t, r.w.Ask.Names), "There", joinNames(r.t, there)), nil
+}
+
+// named reports whether a name is among others, as destinations compare them.
+func named(names []string, name string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return foldName(n) == foldName(name) })
 }
 
 // lookBefore marks the steps that are not to be sent, from what is set already.
@@ -463,9 +507,15 @@ func (r *run) pushReport(ctx context.Context) (jobs.Next, error) {
 
 func (r *run) pushReply(ctx context.Context, good int) Reply {
 	n := strconv.Itoa
-	reply := Reply{Tone: Good, Title: r.t.T("push.title", "Good", n(good), "All", n(len(r.w.Steps)))}
+	wanted := len(r.w.Steps)
+	for _, name := range r.w.Absent {
+		if named(r.w.Ask.Names, name) { // of a set only what is there is meant
+			wanted++
+		}
+	}
+	reply := Reply{Tone: Good, Title: r.t.T("push.title", "Good", n(good), "All", n(wanted))}
 	if r.off() {
-		reply.Title = r.t.T("off.title", "Good", n(good), "All", n(len(r.w.Steps)))
+		reply.Title = r.t.T("off.title", "Good", n(good), "All", n(wanted))
 	}
 	replaced, notPermitted := false, false
 	for _, s := range r.w.Steps {
@@ -473,11 +523,14 @@ func (r *run) pushReply(ctx context.Context, good int) Reply {
 		replaced = replaced || s.Outcome == stepReplaced
 		notPermitted = notPermitted || s.Fault.notPermitted()
 	}
+	for _, name := range r.w.Absent {
+		reply.Fields = append(reply.Fields, Field{Name: name, Value: r.t.T("step.off.absent")})
+	}
 	var notes []string
 	switch {
 	case good == 0 && !slices.ContainsFunc(r.w.Steps, func(s step) bool { return s.Outcome == stepUnread }):
 		reply.Tone = Bad
-	case good < len(r.w.Steps):
+	case good < wanted:
 		reply.Tone = Warning
 	}
 	if good > 0 && !r.off() {

@@ -143,10 +143,55 @@ func (b *Bot) change(ctx context.Context, ref meeting.Ref, f func(*registration)
 		reg.revision, err = b.store.PutDoc(ctx, jobs.Doc{
 			Key: []string{docMeeting, ref.String()}, Value: body, Revision: reg.revision, Expires: b.now().Add(b.cfg.Retention),
 		})
+		if err == nil && b.unwatched(reg) {
+			b.leaveLists(ctx, reg)
+		}
 		if !errors.Is(err, jobs.ErrConflict) {
 			return reg, err
 		}
 	}
+}
+
+// places are where the meeting is listed: where it was asked for, and where it was shared.
+func (r *registration) places() []string {
+	keys := []string{r.Place.Key()}
+	for _, c := range r.Cards {
+		keys = append(keys, c.Receipt.Place.Key())
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+// leaveLists takes a meeting that is over, or of which nothing more is heard, from the
+// lists of its places, so that those stay short. What a crash leaves there goes when the
+// list is read: see [Bot.here].
+func (b *Bot) leaveLists(ctx context.Context, reg registration) {
+	for _, place := range reg.places() {
+		b.unlist(ctx, place, reg.ref())
+	}
+}
+
+// list puts a meeting into the list of a place. It may be repeated.
+func (b *Bot) list(ctx context.Context, place string, ref meeting.Ref) error {
+	_, err := b.store.PutDoc(ctx, jobs.Doc{Key: []string{docHere, place, ref.String()}, Value: []byte(ref.String()), Expires: b.now().Add(b.cfg.Retention)})
+	if errors.Is(err, jobs.ErrConflict) {
+		return nil
+	}
+	return err
+}
+
+// unlist takes a meeting from the list of a place, and reports whether it is not there now.
+func (b *Bot) unlist(ctx context.Context, place string, ref meeting.Ref) bool {
+	key := []string{docHere, place, ref.String()}
+	doc, err := b.store.Doc(ctx, key...)
+	if err == nil {
+		err = b.store.DeleteDoc(ctx, doc.Revision, key...)
+	}
+	if err != nil && !errors.Is(err, jobs.ErrNotFound) && !errors.Is(err, jobs.ErrConflict) {
+		b.log.WarnContext(ctx, "meeting that is over not taken from its list", "meeting_id", ref, "err", err)
+		return false
+	}
+	return true
 }
 
 // indexed bounds how many meetings of one channel are looked at.
@@ -181,14 +226,25 @@ func (b *Bot) found(ctx context.Context, prefix ...string) ([]registration, erro
 	return regs, nil
 }
 
-// here returns the meetings of a place that are not over, newest first; in a thread that
+// here returns the meetings of a place that may go on, newest first; in a thread that
 // has some of its own, only those.
 func (b *Bot) here(ctx context.Context, p Place) ([]registration, error) {
-	regs, err := b.found(ctx, docHere, p.Key())
-	if err != nil {
-		return nil, err
+	var regs []registration
+	for again := true; again; { // what is over makes room for others
+		var err error
+		if regs, err = b.found(ctx, docHere, p.Key()); err != nil {
+			return nil, err
+		}
+		full := len(regs) == indexed
+		again = false
+		regs = slices.DeleteFunc(regs, func(r registration) bool {
+			if !b.unwatched(r) {
+				return false
+			}
+			again = b.unlist(ctx, p.Key(), r.ref()) && full || again
+			return true
+		})
 	}
-	regs = slices.DeleteFunc(regs, func(r registration) bool { return r.Meeting.State.Over() })
 	if p.Thread == "" {
 		return regs, nil
 	}
@@ -216,10 +272,7 @@ func (b *Bot) rememberCard(ctx context.Context, ref meeting.Ref, at Receipt, loc
 		return err
 	}
 	if at.Place.Key() != reg.Place.Key() { // shared into another room
-		_, err = b.store.PutDoc(ctx, jobs.Doc{Key: []string{docHere, at.Place.Key(), ref.String()}, Value: []byte(ref.String()), Expires: b.now().Add(b.cfg.Retention)})
-		if errors.Is(err, jobs.ErrConflict) {
-			return nil
-		}
+		err = b.list(ctx, at.Place.Key(), ref)
 	}
 	return err
 }

@@ -46,6 +46,8 @@ type Field struct {
 	Name  string
 	Value string
 	User  *User
+	// Heading says that it has no value, and that the fields after it belong together.
+	Heading bool `json:",omitempty"`
 }
 
 // SecretField is a labelled secret; Link says that it is a URL to follow.

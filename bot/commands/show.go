@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"meetbot/bot/jobs"
@@ -385,15 +386,25 @@ func (r *run) logNext(ctx context.Context) (jobs.Next, error) {
 		}
 		reply.Fields = append(reply.Fields, Field{
 			Name:  l.At.Local().Format("01-02 15:04 MST"),
-			Value: r.t.T("log.line", "Who", who, "Action", r.t.T("audit."+string(l.Action)), "Name", l.Destination, "Fingerprint", l.Fingerprint, "Outcome", r.t.T("outcome."+l.Outcome)),
+			Value: oneSpace(r.t.T("log.line", "Who", who, "Action", r.t.T("audit."+string(l.Action)), "Name", l.Destination, "Fingerprint", l.Fingerprint, "Outcome", r.t.T("outcome."+l.Outcome))),
 		})
 	}
 	r.tell(reply)
 	return jobs.Deliver(), nil
 }
 
-// askApproval posts, in the meeting's thread, what waits for a second person.
-func (r *run) askApproval(ctx context.Context, t target) error {
+// oneSpace closes the gaps that missing parts leave.
+func oneSpace(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// alone reports whether nobody else would see that somebody has to approve.
+func (r *run) alone(t target) bool {
+	place := r.w.Request.Place
+	return place.Platform == Console || place.Kind == InDirect && (t.reg == nil || r.cardOf(*t.reg) == nil)
+}
+
+// askApproval posts, in the meeting's thread, what waits for a second person, and tells
+// the requester so: in a job of its own, since this one is to wait.
+func (r *run) askApproval(ctx context.Context, t target, until time.Time) error {
 	ask := Ask{Verb: verbApproval, Arg: r.job.ID, Meeting: t.ref.String()}
 	for _, s := range r.w.Steps {
 		if s.Outcome == stepPending {
@@ -401,9 +412,12 @@ func (r *run) askApproval(ctx context.Context, t target) error {
 		}
 	}
 	req := r.w.Request
-	req.ID, req.Origin = "approval:"+r.job.ID, nil
-	return r.enqueueOwn(ctx, work{Request: req, Ask: ask, Locale: r.t.Locale})
+	req.ID = approvalRequest(r.job.ID)
+	return r.enqueueOwn(ctx, work{Request: req, Ask: ask, Locale: r.t.Locale, Until: until})
 }
+
+// approvalRequest is the request of the job that asks for the approval of another.
+func approvalRequest(id string) string { return "approval:" + id }
 
 // meetingName is what people call a meeting: its topic, or its number.
 func (r *run) meetingName(ctx context.Context, ref meeting.Ref) string {
@@ -416,8 +430,9 @@ func (r *run) meetingName(ctx context.Context, ref meeting.Ref) string {
 func (r *run) approvalNext(ctx context.Context) (jobs.Next, error) {
 	ref, _ := meeting.ParseRef(r.w.Ask.Meeting)
 	user := r.w.Request.User
+	words := []any{"Names", joinNames(r.t, r.w.Ask.Names), "Number", r.meetingName(ctx, ref), "Time", r.clock(r.w.Until)}
 	d := delivery{Slot: SlotThread, Place: &r.w.Request.Place, Reply: Reply{
-		Tone: Warning, Title: r.t.T("approval.title"), Text: r.t.T("approval", "Names", joinNames(r.t, r.w.Ask.Names), "Number", r.meetingName(ctx, ref)),
+		Tone: Warning, Title: r.t.T("approval.title"), Text: r.t.T("approval", words...),
 		Fields: []Field{{Name: r.t.T("field.requester"), User: &user}},
 		Buttons: []Button{
 			{Label: r.t.T("button.approve"), Action: Action{string(VerbApprove), r.w.Ask.Arg}},
@@ -433,11 +448,16 @@ func (r *run) approvalNext(ctx context.Context) (jobs.Next, error) {
 	case !errors.Is(err, jobs.ErrNotFound):
 		return jobs.Next{}, err
 	}
+	waits := "approval.waits"
 	if d.Root == nil {
-		d.Slot = SlotRoot
+		d.Slot, waits = SlotRoot, "approval.waits_here"
 	}
 	r.job.Outcome = "asked"
 	r.put(d)
+	r.tell(Reply{Title: r.t.T("approval.waits.title"), Text: r.t.T(waits, words...)})
+	for i := range r.job.Outbox { // later it would not be true
+		r.job.Outbox[i].Until = r.w.Until
+	}
 	return jobs.Deliver(), nil
 }
 
@@ -473,6 +493,7 @@ func (r *run) approveNext(ctx context.Context) (jobs.Next, error) {
 			return err
 		}
 		j.State, j.Attempt = jobs.Accepted, 0
+		j.Created = r.now() // what it is now given to be carried out does not count the waiting
 		return nil
 	})
 	switch {
@@ -487,16 +508,39 @@ func (r *run) approveNext(ctx context.Context) (jobs.Next, error) {
 	if !approve {
 		action, title = AuditReject, "reject.done"
 	}
-	var names []string
-	for _, s := range was.Steps {
-		names = append(names, s.Target.Name)
-	}
-	if err := r.audit(ctx, AuditLine{Action: action, Destination: strings.Join(names, ", "), Meeting: was.Ref.String(), Outcome: string(action), Step: "approve"}); err != nil {
+	if err := r.audit(ctx, AuditLine{Action: action, Destination: strings.Join(was.targets(), ", "), Meeting: was.Ref.String(), Outcome: string(action), Step: "approve"}); err != nil {
 		return jobs.Next{}, err
 	}
 	r.job.Outcome = string(action)
+	if approve {
+		r.closeApproval(ctx, r.w.Ask.Arg, was, "approval.given", Good)
+	} else {
+		r.closeApproval(ctx, r.w.Ask.Arg, was, "approval.denied", Bad)
+	}
 	r.tell(Reply{Tone: Good, Title: r.t.T(title)})
 	return jobs.Deliver(), nil
+}
+
+// closeApproval takes the buttons from the message that asked about a job, and says there
+// what was decided. Where that message is not known the buttons say that it is too late.
+func (r *run) closeApproval(ctx context.Context, id string, about work, decided string, tone Tone) {
+	asked, err := r.store.Get(ctx, jobID(Request{ID: approvalRequest(id)}))
+	if err != nil || len(asked.Outbox) == 0 {
+		return
+	}
+	at, err := decode[posted](asked.Outbox[0].Receipt)
+	if err != nil {
+		return
+	}
+	t := TextFor(about.Locale, r.t.Locale)
+	reply := Reply{
+		Tone: tone, Title: t.T(decided, "Names", joinNames(t, about.targets())),
+		Fields: []Field{{Name: t.T("field.requester"), User: &about.Request.User}},
+	}
+	if about.Approved != nil {
+		reply.Fields = append(reply.Fields, Field{Name: t.T("field.by"), User: about.Approved})
+	}
+	r.put(delivery{Slot: SlotEdit, Place: &at.Receipt.Place, Edit: &at.Receipt, Reply: reply})
 }
 
 var errAlready = errors.New("decided already")

@@ -38,8 +38,11 @@ type work struct {
 	Ref      meeting.Ref
 	Account  string // the provider's user that acts
 	Steps    []step
-	Approved *User  // who decided about it, once somebody had to
-	Decision string // the job in which that was done
+	Absent   []string  // what was to be switched off and is not set
+	Approved *User     // who decided about it, once somebody had to
+	Decision string    // the job in which that was done
+	Until    time.Time // with verbApproval: when it is too late to decide
+	KeyGone  bool      // Ask.Push had a key, which was dropped
 
 	Event *Event // with verbEvent
 }
@@ -66,6 +69,15 @@ const (
 	stepUnclear  stepOutcome = "unclear"  // the outcome is unknown
 	stepReplaced stepOutcome = "replaced" // not sent: the address is set with another key
 )
+
+// targets returns the names of a push's destinations.
+func (w *work) targets() []string {
+	names := make([]string, len(w.Steps))
+	for i, s := range w.Steps {
+		names[i] = s.Target.Name
+	}
+	return names
+}
 
 // fault is a sentence to be said in the reader's language.
 type fault struct {
@@ -122,6 +134,24 @@ func shortHash(parts ...string) string {
 
 // jobID names the job of a request.
 func jobID(r Request) string { return shortHash("job", r.ID) }
+
+// forget drops what a job that is over does not need. With offered its command can still
+// be carried out by a button, and keeps the key that it came with.
+func (w *work) forget(offered bool) {
+	w.Request.Origin = nil
+	if w.Meeting != nil {
+		m := *w.Meeting
+		m.StartURL, m.HostKey = noSecret, noSecret
+		w.Meeting = &m
+	}
+	w.Instant.HostKey = noSecret
+	for i := range w.Steps {
+		w.Steps[i].Target.Key = noSecret
+	}
+	if !offered && !w.Ask.Push.Key.IsZero() {
+		w.Ask.Push.Key, w.KeyGone = noSecret, true
+	}
+}
 
 // newJob makes the record of an accepted request.
 func newJob(d Decision, now time.Time) (jobs.Job, error) {

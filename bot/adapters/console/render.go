@@ -148,6 +148,7 @@ func (s style) message(t commands.Text, v view, r commands.Reply) string {
 type row struct {
 	name, value string
 	url         bool
+	heading     bool
 }
 
 func rows(r commands.Reply, brief bool) []row {
@@ -157,16 +158,16 @@ func rows(r commands.Reply, brief bool) []row {
 		if f.User != nil {
 			value = mention(*f.User)
 		}
-		all = append(all, row{f.Name, value, false})
+		all = append(all, row{f.Name, value, false, f.Heading})
 	}
 	if brief {
 		return all
 	}
 	for _, l := range r.Links {
-		all = append(all, row{l.Label, l.URL, true})
+		all = append(all, row{l.Label, l.URL, true, false})
 	}
 	for _, f := range r.Secrets {
-		all = append(all, row{f.Name, f.Value.Reveal(), f.Link})
+		all = append(all, row{f.Name, f.Value.Reveal(), f.Link, false})
 	}
 	return all
 }
@@ -222,7 +223,7 @@ func (b *block) table(all []row) {
 	column := 0
 	for i := range all {
 		all[i].name = oneLine(all[i].name)
-		if w := width(all[i].name); w <= maxLabel {
+		if w := width(all[i].name); w <= maxLabel && !all[i].heading {
 			column = max(column, w)
 		}
 	}
@@ -230,6 +231,11 @@ func (b *block) table(all []row) {
 		b.gap()
 	}
 	for _, r := range all {
+		if r.heading {
+			b.gap()
+			b.wrapped(r.name, bold)
+			continue
+		}
 		label := b.style.mark(r.name, dim) + strings.Repeat(" ", max(column-width(r.name), 0)) + "  "
 		if r.url {
 			b.add(label + b.style.mark(oneLine(r.value), "4"))

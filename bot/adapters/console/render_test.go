@@ -79,7 +79,8 @@ var (
 			"Copy": {header{kind: private}, commands.Reply{
 				Title: "To copy", Copy: "Weekly sync\n159 1620 888\nhttp://127.0.0.1:40123/w/1", Tone: commands.Warning,
 			}},
-			"QR": {header{kind: private}, commands.Reply{QR: "http://127.0.0.1:40123/w/1", QRCaption: "Watch: Weekly sync"}},
+			"Help": {header{kind: private}, commands.NewParser(commands.ParserConfig{}).Help(commands.TextFor("en"), "livepush")},
+			"QR":   {header{kind: private}, commands.Reply{QR: "http://127.0.0.1:40123/w/1", QRCaption: "Watch: Weekly sync"}},
 			"Hostile": {header{kind: everyone}, commands.Reply{
 				Title:   "\x1b]0;owned\x07\x1b[31mred\x1b[0m \x9b2Jclear \u202Eright to left\u2066 a\tb\rc\x00\x7f",
 				Text:    "\x1b]52;c;ZXZpbA==\x1b\\clipboard \x1bPq#0;2;0;0;0\x1b\\sixel \x1b",
@@ -104,6 +105,7 @@ var (
 			}},
 			"Thread":  {header{kind: thread}, commands.Reply{Text: "请在任何人入会之前设置推流地址。", Fields: []commands.Field{{Name: "会议号", Value: "159 1620 888"}}}},
 			"Private": {header{kind: private}, commands.Reply{Tone: commands.Good, Title: "可以开始“周会”了", Secrets: []commands.SecretField{{Name: "主持人密钥", Value: secret.New("123456")}}}},
+			"Help":    {header{kind: private}, commands.NewParser(commands.ParserConfig{}).Help(commands.TextFor("zh-CN"), "livepush")},
 			"Changed": {header{kind: changed}, commands.Reply{Title: "周会", Fields: []commands.Field{{Name: "状态", Value: "14:02 起进行中"}}}},
 		},
 	}

@@ -162,7 +162,10 @@ func (w *writer) compose(r commands.Reply, l look) {
 	var fields []string
 	for _, f := range r.Fields {
 		line := named(f.Name, escape(f.Value))
-		if f.User != nil {
+		switch {
+		case f.Heading:
+			line = "### " + escape(oneLine(f.Name))
+		case f.User != nil:
 			line = named(f.Name, mention(*f.User))
 		}
 		if chat.Len(line) >= room {

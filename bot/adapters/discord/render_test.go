@@ -64,6 +64,9 @@ func replies() map[string]commands.Reply {
 			Text:   "@here <@222> [click](https://evil.example.com) <https://x> ||spoiler|| `code` \\* ~~no~~\n> quote\n- list\n1. one\n-# small\n### head",
 			Fields: []commands.Field{{Name: "na**me\nx", Value: "<#1> </meet:1> <t:1> __u__"}},
 		},
+		"HelpEnglish": commands.NewParser(commands.ParserConfig{}).Help(commands.TextFor("en"), "livepush"),
+		"HelpChinese": commands.NewParser(commands.ParserConfig{}).Help(commands.TextFor("zh-CN"), "livepush"),
+
 		"QR":    {QR: "https://meeting.example.com/w/1", QRCaption: "Watch on a phone", Title: "Watch"},
 		"Empty": {},
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/clipperhouse/uax29/v2/graphemes"
@@ -137,7 +138,19 @@ func (c *canvas) section(text string) {
 
 func (c *canvas) fields(fields []commands.Field) {
 	var texts []*slackapi.TextBlockObject
+	flush := func() {
+		for n := range slices.Chunk(texts, maxFields) {
+			c.add(slackapi.NewSectionBlock(nil, n, nil))
+		}
+		texts = nil
+	}
 	for _, f := range fields {
+		if f.Heading {
+			flush()
+			c.add(slackapi.NewDividerBlock())
+			c.section(bold(fit(f.Name, maxFieldText)))
+			continue
+		}
 		head := bold(f.Name) + "\n"
 		var text string
 		if f.User != nil {
@@ -150,11 +163,7 @@ func (c *canvas) fields(fields []commands.Field) {
 		}
 		texts = append(texts, mrkdwn(text))
 	}
-	for len(texts) > 0 {
-		n := min(len(texts), maxFields)
-		c.add(slackapi.NewSectionBlock(nil, texts[:n], nil))
-		texts = texts[n:]
-	}
+	flush()
 }
 
 func (c *canvas) secrets(secrets []commands.SecretField) {

@@ -95,6 +95,7 @@ func TestReplies(t *testing.T) {
 			}, look{}},
 			"Error": {commands.Reply{Tone: commands.Bad, Title: w["bad"], Text: w["badText"]}, look{}},
 			"Copy":  {commands.Reply{Title: w["copyTitle"], Copy: w["copy"]}, look{}},
+			"Help":  {commands.NewParser(commands.ParserConfig{}).Help(commands.TextFor(locale), "livepush"), look{}},
 			"Hostile": {commands.Reply{
 				Tone: commands.Warning, Title: "<!channel> *bold* & <https://evil.example|Join>", Text: "<@U9> <!everyone> ```\n&lt;",
 				Fields: []commands.Field{{Name: "a*b", Value: "<!here>"}}, Copy: "```\n<!channel>",

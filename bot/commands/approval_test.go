@@ -1,0 +1,204 @@
+package commands
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/jobs"
+	"meetbot/meeting"
+)
+
+const saveProtected = "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key --protected"
+
+func TestWhoNeedsASecondPersonIsToldAtOnceThatItWaits(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet 发布会 --provider tencent --live")
+		w.say(ada, channel, saveProtected)
+		d := w.bot.Parse(w.request(ada, channel, Request{Command: "livepush", Text: "to 主站", Origin: []byte("token")}))
+		asked := w.do(d, ada, channel)
+		waits := find(t, asked, SlotPrivate)
+		assert.Equal(t, "Waiting for a second person", waits.Reply.Title)
+		assert.Contains(t, waits.Reply.Text, "In the thread of “发布会”")
+		assert.Contains(t, waits.Reply.Text, time.Now().Add(approvalFor).Local().Format("15:04"))
+		assert.Equal(t, "token", string(waits.Origin), "it takes the place of what the platform shows meanwhile")
+		assert.Empty(t, find(t, asked, SlotThread).Origin)
+
+		done := w.press(ben, channel, asked, VerbApprove)
+		for _, p := range done {
+			if p.Slot == SlotPrivate && p.User.ID == ada.ID {
+				assert.Equal(t, "1 of 1 set", p.Reply.Title)
+				assert.Equal(t, "token", string(p.Origin))
+			}
+		}
+		for _, p := range done {
+			if p.Slot == SlotEdit && p.Reply.Title != "发布会" {
+				assert.Equal(t, "Approved: 主站", p.Reply.Title)
+				assert.Empty(t, p.Reply.Buttons)
+				assert.Equal(t, ben.ID, p.Reply.Fields[1].User.ID)
+			}
+		}
+		assert.Len(t, w.tencent.pushes["806146601"], 1)
+		assert.Contains(t, slots(done), SlotEdit)
+	})
+}
+
+func TestTheQuestionForApprovalIsClosedWhenItsTimeIsOver(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		w.say(ada, channel, saveProtected)
+		asked := w.say(ada, channel, "/livepush to 主站")
+		time.Sleep(approvalFor)
+		over := w.settle()
+		assert.Equal(t, "Not approved in time: 主站", find(t, over, SlotEdit).Reply.Title)
+		assert.Contains(t, find(t, over, SlotPrivate).Reply.Text, "Nobody approved it")
+		assert.Contains(t, w.press(ben, channel, asked, VerbApprove)[0].Reply.Text, "decided already")
+		assert.Zero(t, w.tencent.sets)
+	})
+}
+
+func TestTheWordThatItWaitsIsNotSaidWhenItIsOver(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		w.say(ada, channel, saveProtected)
+		until := time.Now().Add(approvalFor + time.Minute)
+		w.room.fail = func(Post) error {
+			if time.Now().Before(until) {
+				return assert.AnError
+			}
+			return nil
+		}
+		w.say(ada, channel, "/livepush to 主站")
+		time.Sleep(approvalFor + 5*time.Minute)
+		assert.NotContains(t, describe(w.room.take()), "Waiting for a second person")
+	})
+}
+
+func TestNobodyWaitsForASecondPersonWhereThereIsNone(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.bot.Attach(Console, w.room)
+		for _, at := range []Place{
+			{Platform: Console, Channel: "console"},
+			{Platform: Slack, Team: "T2", Channel: "D1", Kind: InDirect},
+		} {
+			w.say(ada, at, "/meet x --provider tencent --live")
+			w.say(ada, at, saveProtected)
+			if at.Kind == InDirect { // no card of the meeting is anywhere
+				reg, err := w.bot.registration(w.t.Context(), meeting.Ref{Provider: meeting.Tencent, ID: "806146602"})
+				require.NoError(t, err)
+				require.NoError(t, w.bot.forgetCard(w.t.Context(), reg.ref(), reg.Cards[0].Receipt))
+			}
+			posts := w.say(ada, at, "/livepush to 主站")
+			assert.Equal(t, []Slot{SlotPrivate}, slots(posts))
+			assert.Contains(t, posts[0].Reply.Text, "nobody else is here")
+		}
+		assert.Zero(t, w.tencent.sets)
+	})
+}
+
+func TestNoOtherNameGetsRoundTheSecondPerson(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		w.say(ada, channel, saveProtected)
+		w.say(ada, channel, "/livepush save 副本 --url rtmp://ingest.example.com/live --key canary-key")
+		for _, line := range []string{
+			"/livepush --name 另名 --url rtmp://ingest.example.com/live --key canary-key",
+			"/livepush --name 另名 --url rtmp://ingest.example.com/live/canary-key",
+			"/livepush to 副本",
+		} {
+			posts := w.say(ada, channel, line)
+			assert.Equal(t, "Waiting for a second person", find(t, posts, SlotPrivate).Reply.Title, line)
+			w.press(ben, channel, posts, VerbReject)
+		}
+		assert.Zero(t, w.tencent.sets)
+		w.say(ada, channel, "/livepush --name 另名 --url rtmp://ingest.example.com/live --key another")
+		assert.Equal(t, 1, w.tencent.sets, "another key is another matter")
+	})
+}
+
+func TestAProtectedDestinationIsSwitchedOffByTwoFromElsewhereToo(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		w.say(ada, channel, saveProtected)
+		w.press(ben, channel, w.say(ada, channel, "/livepush to 主站"), VerbApprove)
+		require.Equal(t, 1, w.tencent.sets)
+		elsewhere := Place{Platform: Slack, Team: "T2", Channel: "C9"} // where nothing is saved
+		posts := w.say(ada, elsewhere, "/livepush off 主站 in 806146601")
+		assert.Equal(t, "Waiting for a second person", find(t, posts, SlotPrivate).Reply.Title)
+		assert.Equal(t, 1, w.tencent.sets)
+	})
+}
+
+func TestWhatIsApprovedLateIsTriedAgainLikeAnythingElse(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		w.say(ada, channel, saveProtected)
+		asked := w.say(ada, channel, "/livepush to 主站")
+		time.Sleep(8 * time.Minute)
+		down := time.Now().Add(20 * time.Second)
+		w.tencent.fail = func(op string) error {
+			if op == "set_push" && time.Now().Before(down) {
+				return refusal(meeting.ErrUnavailable, "")
+			}
+			return nil
+		}
+		posts := w.press(ben, channel, asked, VerbApprove)
+		assert.NotContains(t, slots(posts), SlotProgress, "it has only just begun")
+		time.Sleep(time.Minute)
+		assert.Equal(t, "1 of 1 set", find(t, w.room.take(), SlotPrivate).Reply.Title)
+	})
+}
+
+func TestAWithdrawnPushKeepsItsKeyForItsButtonAndNoLonger(t *testing.T) {
+	kept := func(w *world, r Request) string {
+		j, err := w.store.Get(w.t.Context(), jobID(r))
+		require.NoError(w.t, err)
+		require.Equal(w.t, jobs.Done, j.State)
+		return string(j.Data)
+	}
+	for _, page := range []string{"", "https://bot.example/k/"} {
+		inWorld(t, func(c *Config) { c.Parser.KeyPage, c.KeyPageURL = page != "", page }, func(w *world) {
+			w.say(ada, channel, "/meet x --provider tencent")
+			r := w.request(ada, channel, Request{Command: "livepush", Text: "--name 主站 --url rtmp://ingest.example.com/live --key canary-key"})
+			r.At = r.At.Add(-3 * time.Minute)
+			posts := w.do(w.bot.Parse(r), ada, channel)
+			assert.Contains(t, find(t, posts, SlotPrivate).Reply.Text, "is kept for this button until")
+			assert.Contains(t, kept(w, r), "canary-key")
+			time.Sleep(keyOffered)
+			assert.NotContains(t, kept(w, r), "canary-key")
+
+			late := find(t, w.press(ada, channel, posts, VerbNow), SlotPrivate).Reply
+			if page == "" {
+				assert.Contains(t, late.Text, "is no longer kept")
+			} else {
+				assert.Equal(t, "Enter the stream key", late.Title)
+			}
+			assert.Zero(t, w.tencent.sets)
+		})
+	}
+}
+
+func TestTheKeyOfAWithdrawnPushStaysUntilThePersonIsTold(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent")
+		back := time.Now().Add(keyOffered + 5*time.Minute)
+		w.room.fail = func(Post) error {
+			if time.Now().Before(back) {
+				return assert.AnError
+			}
+			return nil
+		}
+		r := w.request(ada, channel, Request{Command: "livepush", Text: "--name 主站 --url rtmp://ingest.example.com/live --key canary-key"})
+		r.At = r.At.Add(-3 * time.Minute)
+		w.do(w.bot.Parse(r), ada, channel)
+		time.Sleep(keyOffered + 6*time.Minute)
+		posts := w.room.take()
+		require.Len(t, posts, 1, "told once")
+		time.Sleep(keyOffered)
+		j, err := w.store.Get(w.t.Context(), jobID(r))
+		require.NoError(t, err)
+		assert.NotContains(t, string(j.Data), "canary-key")
+	})
+}

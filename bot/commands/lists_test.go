@@ -1,0 +1,91 @@
+package commands
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/meeting"
+)
+
+func TestOffNamesWhatIsNotSet(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		for i, name := range []string{"一号", "二号"} {
+			w.say(ada, channel, fmt.Sprintf("/livepush save %s --url rtmp://ingest%d.example.com/live --key k%d", name, i, i))
+		}
+		w.say(ada, channel, "/livepush save 全部 --members 一号,二号")
+		w.say(ada, channel, "/livepush to 一号")
+		off := find(t, w.say(ada, channel, "/livepush off 一号,快手"), SlotPrivate).Reply
+		assert.Equal(t, "1 of 2 switched off", off.Title)
+		assert.Equal(t, Warning, off.Tone)
+		require.Len(t, off.Fields, 2)
+		assert.Equal(t, Field{Name: "快手", Value: "not set at this meeting: nothing to switch off"}, off.Fields[1])
+
+		whole := w.say(ada, channel, "/livepush off 全部")[0].Reply
+		assert.Equal(t, "1 of 1 switched off", whole.Title, "of a set only what is there is meant")
+		assert.Equal(t, Good, whole.Tone)
+		assert.Equal(t, "二号", whole.Fields[1].Name)
+
+		assert.Contains(t, w.say(ada, channel, "/livepush off 快手、抖音")[0].Reply.Text, "快手, 抖音")
+	})
+}
+
+// listed counts what the list of the channel holds.
+func (w *world) listed() int {
+	docs, err := w.store.Docs(w.t.Context(), 0, docHere, channel.Key())
+	require.NoError(w.t, err)
+	return len(docs)
+}
+
+func TestAMeetingThatIsOverLeavesTheListsOfItsPlaces(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x")
+		other := Place{Platform: Slack, Team: "T1", Channel: "C2"}
+		w.say(ada, other, "/meet share 1591620801")
+		require.Equal(t, 1, w.listed())
+		w.press(ada, channel, w.say(ada, channel, "/meet end"), VerbEndYes)
+		assert.Zero(t, w.listed())
+		docs, err := w.store.Docs(w.t.Context(), 0, docHere)
+		require.NoError(t, err)
+		assert.Empty(t, docs)
+		assert.Contains(t, w.say(ada, channel, "/meet end 1591620801")[0].Reply.Text, "over", "by its number it is still known")
+	})
+}
+
+func TestAMeetingOfWhichNothingIsHeardLeavesTheListAndComesBack(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent")
+		ref := meeting.Ref{Provider: meeting.Tencent, ID: "806146601"}
+		w.tencent.mu.Lock()
+		delete(w.tencent.meetings, ref.ID)
+		w.tencent.mu.Unlock()
+		time.Sleep(30 * time.Minute)
+		require.Equal(t, 1, w.listed(), "it may have been a passing fault")
+		time.Sleep(2 * time.Hour)
+		assert.Zero(t, w.listed())
+		require.NoError(t, w.bot.Hear(w.t.Context(), Event{ID: "e", At: time.Now(), Ref: ref, State: meeting.StateRunning}))
+		w.settle()
+		assert.Equal(t, 1, w.listed())
+	})
+}
+
+func TestTheDeadDoNotHideTheLiving(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		for i := range indexed + 5 { // as an earlier version, or a crash, leaves them
+			m := meeting.Meeting{Ref: meeting.Ref{Provider: meeting.Systec, ID: fmt.Sprintf("1%08d", i)}, Topic: "old", State: meeting.StateEnded}
+			_, err := w.bot.register(w.t.Context(), registration{Meeting: m, Requester: ada, Place: channel, Created: time.Now()})
+			require.NoError(t, err)
+		}
+		m := meeting.Meeting{Ref: meeting.Ref{Provider: meeting.Systec, ID: "999999999"}, Topic: "live one", State: meeting.StateRunning}
+		_, err := w.bot.register(w.t.Context(), registration{Meeting: m, Requester: ada, Place: channel, Created: time.Now()})
+		require.NoError(t, err)
+		listed := w.say(ada, channel, "/meet list")[0].Reply.Fields
+		require.Len(t, listed, 1)
+		assert.Equal(t, "live one", listed[0].Name)
+		assert.Equal(t, 1, w.listed())
+	})
+}
