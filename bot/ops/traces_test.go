@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
@@ -550,6 +551,38 @@ func TestWithoutACollectorNothingIsWrapped(t *testing.T) {
 	assert.Nil(t, traces.Commands(commands.Observer{}).Finished)
 	assert.NoError(t, traces.Close(time.Second))
 	assert.NoError(t, ops.CheckTraces(t.Context(), config.OTEL{}))
+}
+
+func TestLinesAboutAJobNameItsTrace(t *testing.T) {
+	var out bytes.Buffer
+	log := slog.New(ops.LogHandler(slog.NewTextHandler(&out, nil), true))
+	id := ops.TraceID("j1")
+	assert.Regexp(t, "^[0-9a-f]{32}$", id)
+	assert.NotEqual(t, id, ops.TraceID("j2"))
+	for name, say := range map[string]func(){
+		"ByItsContext":  func() { log.InfoContext(ops.WithJob(t.Context(), "j1"), "x") },
+		"ByItself":      func() { log.InfoContext(ops.WithJob(t.Context(), "j2"), "x", "job", "j1") },
+		"ByItsLogger":   func() { log.With("job", "j1").InfoContext(ops.WithJob(t.Context(), "j2"), "x") },
+		"ByALaterField": func() { log.With("part", "jobs").Info("x", "label", "meet", "job", "j1") },
+	} {
+		out.Reset()
+		say()
+		assert.Equal(t, 1, strings.Count(out.String(), "trace_id="+id), name)
+		assert.Equal(t, 1, strings.Count(out.String(), "job=j1"), name)
+		assert.NotContains(t, out.String(), "j2", name)
+	}
+	out.Reset()
+	log.Info("of no job")
+	assert.NotContains(t, out.String(), "trace_id")
+}
+
+// The manual says how a trace is found without a log line.
+func TestTheManualFindsTheTrace(t *testing.T) {
+	manual, err := os.ReadFile("../../docs/operating.md")
+	require.NoError(t, err)
+	require.Contains(t, string(manual), "printf meetbot:%s JOB | sha256sum | cut -c 1-32")
+	sum := sha256.Sum256([]byte("meetbot:j1"))
+	assert.Equal(t, hex.EncodeToString(sum[:])[:32], ops.TraceID("j1"))
 }
 
 // What a provider and a platform can do is found by their methods.

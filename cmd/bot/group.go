@@ -95,6 +95,7 @@ func (g *group) run(ctx context.Context) error {
 	for range g.parts {
 		all = errors.Join(all, <-errs)
 	}
+	g.stopping.Store(true) // what stop calls off may not have run yet
 	return all
 }
 
