@@ -104,6 +104,9 @@ func SplitPush(raw string, key secret.String) (PushAddress, error) {
 
 // isBlank is true of what people paste around an address without seeing it.
 func isBlank(r rune) bool {
+	if ' ' < r && r < 0x7f { // nearly all of every address and key
+		return false
+	}
 	return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
 }
 
@@ -207,7 +210,7 @@ func (p pushURL) faults(a PushAddress) PushFaults {
 		add(p.hasUser, PushFaultUserInfo)
 		add(p.hasPort && (err != nil || port == 0), PushFaultPort)
 		add(p.hasFragment, PushFaultFragment)
-		add(strings.ContainsFunc(a.URL, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("<>\"\\^`{|}", r) }), PushFaultCharacters)
+		add(strings.ContainsFunc(a.URL, func(r rune) bool { return r <= ' ' || r > '~' || strings.IndexByte("<>\"\\^`{|}", byte(r)) >= 0 }), PushFaultCharacters)
 		add(len(a.URL) > MaxPushURL, PushFaultLong)
 	}
 	add(key == "", PushFaultKeyMissing)
@@ -244,8 +247,11 @@ func checkHost(host string) (ok, private bool) {
 	}
 	// A name that ends in a number is read as an IPv4 address, and is not a valid one.
 	last := labels[len(labels)-1]
+	if last[0] < '0' || last[0] > '9' {
+		return true, false
+	}
 	_, err := strconv.ParseUint(strings.TrimPrefix(last, "0x"), 16, 64)
-	return last[0] < '0' || last[0] > '9' || err != nil, false
+	return err != nil, false
 }
 
 var sharedAddressSpace = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598
