@@ -203,3 +203,9 @@ func TestAFormHasWhatIsKnown(t *testing.T) {
 		assert.NotContains(t, []string{"provider", "pmi", "capacity", "host-video"}, f.Name, "means nothing here")
 	}
 }
+
+func TestNoVerbHasMoreOptionsThanARequestHolds(t *testing.T) {
+	for _, v := range Declarations() {
+		assert.LessOrEqual(t, len(v.Options), maxOptions, v.Verb)
+	}
+}

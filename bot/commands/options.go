@@ -1,7 +1,6 @@
 package commands
 
 import (
-	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,24 +39,26 @@ type reading struct {
 	place    Place
 	form     bool // in a form
 	ask      Ask
-	given    options
+	given    optionSet
 	problems []problem
 	more     int    // problems that are not kept
 	url      string // as given: what is done with it depends on whether a key was given too
 	platform meeting.PushPlatform
 }
 
-// options are those of one verb that were given, each once, in the order of the first
-// time. They are no slice: that would be allocated for every line.
-type options struct {
-	list [16]*OptionDecl // no verb has more
+const maxOptions = 16 // of a verb
+
+// optionSet has options of one verb, in the order in which they were given. A slice would
+// be allocated for every line.
+type optionSet struct {
+	list [maxOptions]*OptionDecl
 	n    int
 }
 
-func (g *options) all() []*OptionDecl { return g.list[:g.n] }
+func (g *optionSet) all() []*OptionDecl { return g.list[:g.n] }
 
 // add reports whether o was not yet among them.
-func (g *options) add(o *OptionDecl) bool {
+func (g *optionSet) add(o *OptionDecl) bool {
 	if slices.Contains(g.all(), o) {
 		return false
 	}
@@ -476,19 +477,23 @@ func (x *reading) checkMeet() {
 func (x *reading) checkPush(v *VerbDecl) {
 	x.ask.Push.Enabled = true
 	x.ask.Push.Platform = x.platform
-	preset := PresetByID(x.ask.Preset)
+	var preset Preset
+	if x.ask.Preset != "" {
+		preset = PresetByID(x.ask.Preset)
+	}
 	if x.url == "" {
 		x.url = preset.Ingest
 	}
 	if x.url != "" {
 		x.readURL(x.option(v, "url"), x.option(v, "key"))
-		if x.ask.Preset == "" {
-			preset = DetectPreset(x.ask.Push.URL)
-		}
 	}
-	if x.platform == 0 && (x.ask.Preset != "" || x.ask.Push.URL != "") {
-		x.ask.Push.Platform = preset.Platform
+	if x.platform != 0 {
+		return
 	}
+	if x.ask.Preset == "" && x.ask.Push.URL != "" {
+		preset = DetectPreset(x.ask.Push.URL)
+	}
+	x.ask.Push.Platform = preset.Platform
 }
 
 func (x *reading) option(v *VerbDecl, name string) *OptionDecl {
@@ -504,8 +509,7 @@ func (x *reading) option(v *VerbDecl, name string) *OptionDecl {
 // there is no key is no fault here: it can be asked for.
 func (x *reading) readURL(url *OptionDecl, key *OptionDecl) {
 	a, err := meeting.SplitPush(halfWidth(x.url), x.ask.Push.Key)
-	var faults meeting.PushFaults
-	errors.As(err, &faults)
+	faults, _ := err.(meeting.PushFaults)
 	wrong := false
 	for _, f := range faults {
 		switch f {

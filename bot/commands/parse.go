@@ -192,8 +192,8 @@ func (g *grammar) find(word string) *VerbDecl {
 // glued is a token that was written together with what stands before it.
 func glued(raw string) token {
 	open, size := utf8.DecodeRuneInString(raw)
-	s := scanner{s: raw}
-	return token{raw, size > 0 && s.closing(open, size) == len(raw)}
+	s, quotes := scanner{s: raw}, closers(open)
+	return token{raw, quotes != "" && s.closing(quotes, size) == len(raw)}
 }
 
 func (p *Parser) reading(r Request, v Verb) reading {

@@ -29,3 +29,16 @@ func TestTheSameWishIsTheSameAskHoweverItIsWritten(t *testing.T) {
 		}
 	}
 }
+
+// What a line costs is mostly what is allocated for it, and that is the same everywhere.
+func TestALineTakesFewAllocations(t *testing.T) {
+	p := commands.NewParser(commandstest.Config())
+	for _, c := range commandstest.Cases(commands.Slack) {
+		if r, ok := c.Requests(commands.Request{Place: commands.Place{Platform: commands.Slack}})["line"]; ok {
+			if c.Want.Preset != "" {
+				continue // its names are looked up in every language
+			}
+			assert.LessOrEqual(t, testing.AllocsPerRun(100, func() { p.Parse(r) }), 12.0, c.Name)
+		}
+	}
+}

@@ -16,7 +16,7 @@ type token struct {
 // tokenize splits a line at its blanks. Quotes of every kind and Slack's and Discord's
 // <…> keep blanks together; a quote that nothing closes is a letter like any other.
 func tokenize(line string) []token {
-	return appendTokens(make([]token, 0, 32), line) // inlined: on the caller's stack
+	return appendTokens(make([]token, 0, 32), line) // inlined, so that they are on the caller's stack
 }
 
 func appendTokens(tokens []token, line string) []token {
@@ -45,34 +45,34 @@ type scanner struct {
 }
 
 func (s *scanner) token() token {
-	start := s.i
+	start, i := s.i, s.i
 	quoted := false
-	opening := true // a quote that stands here opens
-	for s.i < len(s.s) && s.s[s.i] != ' ' {
-		c := s.s[s.i]
-		if c == '<' {
-			if end := s.angle(); end > 0 {
-				s.i, opening = end, false
-				continue
+	for i < len(s.s) && s.s[i] != ' ' {
+		c := s.s[i]
+		if c < utf8.RuneSelf && c != '"' && c != '\'' { // nearly all
+			i++
+			if c == '<' {
+				i = max(i, s.angle(i))
 			}
-		}
-		if c < utf8.RuneSelf && c != '"' && c != '\'' {
-			opening = c == '=' || c == ':' || c == ','
-			s.i++
 			continue
 		}
-		r, size := utf8.DecodeRuneInString(s.s[s.i:])
-		if opening {
-			if end := s.closing(r, s.i+size); end > 0 {
-				quoted = s.i == start && (end == len(s.s) || s.s[end] == ' ')
-				s.i, opening = end, false
-				continue
+		r, size := utf8.DecodeRuneInString(s.s[i:])
+		before := s.s[start:i]
+		i += size
+		if quotes := closers(r); quotes != "" && opens(before) {
+			if end := s.closing(quotes, i); end > 0 {
+				i, quoted = end, before == "" && (end == len(s.s) || s.s[end] == ' ')
 			}
 		}
-		opening = r == '，' || r == '、' || r == '＝' || r == '：'
-		s.i += size
 	}
-	return token{s.s[start:s.i], quoted}
+	s.i = i
+	return token{s.s[start:i], quoted}
+}
+
+// opens reports whether a quote that stands behind the beginning of a token opens.
+func opens(before string) bool {
+	last, _ := utf8.DecodeLastRuneInString(before)
+	return before == "" || strings.ContainsRune("=:,＝：，、", last)
 }
 
 // closers are what ends a quotation that a rune opens, best first: keyboards mix them.
@@ -104,10 +104,10 @@ func closers(open rune) string {
 	return ""
 }
 
-// closing returns the end of the quotation that open begins before from; 0 if there is
-// none. An apostrophe closes only at the end of a word.
-func (s *scanner) closing(open rune, from int) int {
-	for _, c := range closers(open) {
+// closing returns the end of the quotation that begins before from and that one of quotes
+// closes; 0 if there is none. An apostrophe closes only at the end of a word.
+func (s *scanner) closing(quotes string, from int) int {
+	for _, c := range quotes {
 		if strings.ContainsRune(s.missing, c) {
 			continue
 		}
@@ -132,9 +132,9 @@ func endsWord(rest string) bool {
 	return r == ' ' || r == ',' || r == '，' || r == '、'
 }
 
-// angle returns the end of the <…> that begins at i; 0 if it is just a sign.
-func (s *scanner) angle() int {
-	rest := s.s[s.i+1:]
+// angle returns the end of the <…> that begins before from; 0 if it is just a sign.
+func (s *scanner) angle(from int) int {
+	rest := s.s[from:]
 	if !markup(rest) || strings.IndexByte(s.missing, '>') >= 0 {
 		return 0
 	}
@@ -149,7 +149,7 @@ func (s *scanner) angle() int {
 	if rest[n] == '<' {
 		return 0
 	}
-	return s.i + 1 + n + 1
+	return from + n + 1
 }
 
 // markup reports whether what follows a '<' is what platforms put there: a mention, a
@@ -274,7 +274,7 @@ func read(s string) word {
 		w.text = unescape(s)
 		return w
 	}
-	if sc := (scanner{s: s}); s[0] == '<' && sc.angle() == len(s) {
+	if sc := (scanner{s: s}); s[0] == '<' && sc.angle(1) == len(s) {
 		shown, url := w.resolve(s[1 : len(s)-1])
 		w.text, w.url = unescape(shown), unescape(url)
 		return w
@@ -290,21 +290,20 @@ func read(s string) word {
 func (w *word) add(b *strings.Builder, s string) {
 	sc := scanner{s: s}
 	plain := 0
-	for {
-		n := strings.IndexByte(s[sc.i:], '<')
+	for i := 0; ; {
+		n := strings.IndexByte(s[i:], '<')
 		if n < 0 {
 			break
 		}
-		sc.i += n
-		end := sc.angle()
+		i += n + 1
+		end := sc.angle(i)
 		if end == 0 {
-			sc.i++
 			continue
 		}
-		writeUnescaped(b, s[plain:sc.i])
-		shown, _ := w.resolve(s[sc.i+1 : end-1])
+		writeUnescaped(b, s[plain:i-1])
+		shown, _ := w.resolve(s[i : end-1])
 		writeUnescaped(b, shown)
-		sc.i, plain = end, end
+		i, plain = end, end
 	}
 	writeUnescaped(b, s[plain:])
 }
@@ -327,6 +326,9 @@ func (w *word) resolve(s string) (shown, url string) {
 		who := User{ID: strings.TrimPrefix(target[1:], "!")}
 		who.Name = strings.TrimSpace(strings.TrimPrefix(unescape(label), "@"))
 		if who.ID != "" {
+			if w.mentions == nil {
+				w.mentions = make([]User, 0, 2)
+			}
 			w.mentions = append(w.mentions, who)
 		}
 		if who.Name == "" {
