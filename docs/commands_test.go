@@ -81,20 +81,17 @@ func typedSection(b *strings.Builder, help commands.Reply, command string, words
 			aliases["--"+o.Name] = o.Aliases
 		}
 	}
-	flags := false
 	fmt.Fprintf(b, "\n| %s | %s |\n| --- | --- |\n", words["line"], words["what"])
 	for _, f := range help.Fields {
-		at := strings.Index(f.Name, "--")
-		if at < 0 {
+		name, _, _ := strings.Cut(f.Name, " ")
+		switch {
+		case f.Heading:
+			fmt.Fprintf(b, "\n%s:\n\n| %s | %s | %s |\n| --- | --- | --- |\n", f.Name, words["option"], words["meaning"], words["also"])
+		case strings.HasPrefix(name, "--"):
+			fmt.Fprintf(b, "| `%s` | %s | %s |\n", cell(f.Name), cell(f.Value), cell(strings.Join(aliases[name], ", ")))
+		default:
 			fmt.Fprintf(b, "| `%s` | %s |\n", cell(f.Name), cell(f.Value))
-			continue
 		}
-		if !flags {
-			flags = true
-			fmt.Fprintf(b, "\n| %s | %s | %s |\n| --- | --- | --- |\n", words["option"], words["meaning"], words["also"])
-		}
-		name, _, _ := strings.Cut(f.Name[at:], " ")
-		fmt.Fprintf(b, "| `%s` | %s | %s |\n", cell(f.Name), cell(f.Value), cell(strings.Join(aliases[name], ", ")))
 	}
 	fmt.Fprintf(b, "\n%s:\n\n```text\n%s\n```\n", words["examples"], strings.TrimRight(help.Copy, "\n"))
 	verbAliases(b, command, words)

@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/adapters/slack/slacktest"
+	"meetbot/bot/commands"
 	"meetbot/bot/jobs"
 	"meetbot/bot/ops"
 )
@@ -194,6 +195,15 @@ func TestOperatorsOpenTheStoreOfAStoppedBot(t *testing.T) {
 	assert.Equal(t, jobs.Done, l.State)
 	assert.Equal(t, "settled_done", l.Outcome)
 
+	out, _, err = invoke(t, w.env, "audit")
+	require.NoError(t, err)
+	var line commands.AuditLine
+	require.NoError(t, json.Unmarshal([]byte(out), &line))
+	assert.Equal(t, "j1", line.Job)
+	assert.Equal(t, commands.Operator, line.Who)
+	assert.Equal(t, commands.AuditSettle, line.Action)
+	assert.Equal(t, "settled_done", line.Outcome)
+
 	exported, _, err := invoke(t, w.env, "export")
 	require.NoError(t, err)
 	assert.NotContains(t, exported, "canary")
@@ -214,7 +224,7 @@ func TestOperatorsOpenTheStoreOfAStoppedBot(t *testing.T) {
 	var stdout bytes.Buffer
 	lookup := func(name string) (string, bool) { v, ok := other[name]; return v, ok }
 	require.NoError(t, run(t.Context(), process{args: []string{"import"}, lookup: lookup, stdin: strings.NewReader(exported), stdout: &stdout, stderr: io.Discard}))
-	assert.Equal(t, "1 records imported.\n", stdout.String())
+	assert.Equal(t, "2 records imported.\n", stdout.String(), "the job, and the line of the audit log")
 	out, _, err = invoke(t, other, "jobs", "j1")
 	require.NoError(t, err)
 	assert.Contains(t, out, "settled_done")

@@ -14,6 +14,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"meetbot/bot/commands"
 	"meetbot/bot/jobs"
 )
 
@@ -27,7 +28,8 @@ Lists the jobs that are not over, and those that somebody has to look at:
 
 With an ID, shows one. The ID is the "job" of log lines and of the audit log. With
 --settle, closes what the bot cannot close by itself. It never repeats a call to a
-provider, and it is refused while such a call is being made.
+provider, and it is refused while such a call is being made. It is written to the audit
+log.
   done    It is dealt with: you have found out how it ended, and told whoever asked.
           The bot says nothing more about it. What was not delivered is dropped; on
           Discord the "thinking" message stays.
@@ -240,7 +242,11 @@ func (a admin) settleJob(ctx context.Context, id, as string, w io.Writer) error 
 	var was jobs.State
 	j, err := a.store.Update(ctx, id, func(j *jobs.Job) error {
 		was = j.State
-		return settle(j, as, time.Now())
+		if err := settle(j, as, time.Now()); err != nil {
+			return err
+		}
+		commands.Settled(j)
+		return nil
 	})
 	if errors.Is(err, jobs.ErrConflict) {
 		return errors.New("the bot is making the job's call right now; ask again in a minute")
@@ -249,6 +255,10 @@ func (a admin) settleJob(ctx context.Context, id, as string, w io.Writer) error 
 		return noJob(id, err)
 	}
 	a.log.WarnContext(ctx, "job settled by an operator", "job", id, "label", j.Label, "as", as, "from", was, "to", j.State)
+	// The settling itself must not be lost to whoever asked, so it comes first.
+	if err := commands.AuditSettled(context.WithoutCancel(ctx), a.store, j, as, time.Now()); err != nil {
+		return fmt.Errorf("the job is settled, but the audit log could not be written: %w", err)
+	}
 	l := lineOf(j, time.Now())
 	l.Was = was
 	return json.NewEncoder(w).Encode(l)
