@@ -187,3 +187,35 @@ func TestAJobIsCarriedToItsEnd(t *testing.T) {
 	}
 	assert.Equal(t, want, order)
 }
+
+// What a process knows of jobs that it has handled is forgotten, whoever is handed what it
+// saved.
+func TestJobsThatAreOverTakeNoMemory(t *testing.T) {
+	t.Parallel()
+	for _, shared := range []bool{false, true} {
+		e := newMemory()
+		e.shared = shared
+		s, err := newStore(t.Context(), withDefaults(Config{Keys: [][]byte{make([]byte, KeySize)}}), e)
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		r := newRunner(ctx, ctx, s, &script{})
+		stop, err := e.consume(ctx, kindJob, func(m message) { r.dispatch(m, r.job) })
+		require.NoError(t, err)
+		for i := range 20 {
+			_, err := s.Enqueue(t.Context(), Job{ID: strconv.Itoa(i)})
+			require.NoError(t, err)
+		}
+		for i := range 20 {
+			await(t, s, strconv.Itoa(i), finished)
+		}
+		assert.Eventually(t, func() bool {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return len(r.jobs) == 0
+		}, time.Minute, time.Millisecond)
+		cancel()
+		stop()
+		r.running.Wait()
+		require.NoError(t, s.Close())
+	}
+}

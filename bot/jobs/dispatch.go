@@ -85,8 +85,11 @@ func (r *runner) take(w *work, turn *side) {
 	w.busy, w.aside, w.turn = true, nil, turn
 }
 
-// hire waits for a free worker.
+// hire waits for a free worker. It reports false when nothing new is begun any more.
 func (r *runner) hire() bool {
+	if r.taking.Err() != nil {
+		return false
+	}
 	select {
 	case r.workers <- struct{}{}:
 		return true
@@ -127,7 +130,9 @@ func (r *runner) more(key string, w *work, rev uint64) bool {
 		return true
 	}
 	w.busy = false
-	if w.aside == nil && w.saved <= rev { // else messages of it are still to come
+	// What was saved here is still to come, and what it superseded may; if not elsewhere.
+	coming := w.saved > rev && r.engine.exclusive()
+	if w.aside == nil && !coming {
 		delete(r.jobs, key)
 	}
 	return false
@@ -178,8 +183,8 @@ func (r *runner) enter(m message, j *Job) (*side, bool) {
 	case to.calls < r.cfg.Calls:
 		to.calls++
 		return to, true
-	case w.next == nil && m.rev == j.Revision: // else the newer message is
-		m.doubtful = true // by then
+	case w.next == nil && m.rev == j.Revision: // else the newer message will be
+		m.doubtful = true
 		w.next, w.aside = &m, to
 		to.waiting = append(to.waiting, m.key)
 		r.aside.Add(1)
