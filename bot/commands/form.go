@@ -92,13 +92,13 @@ func (p *Parser) Form(t Text, id string, ask Ask) Form {
 			case "key":
 				field(o, "", false, false)
 			case "page":
-				field(o, ask.Page, false, false)
+				field(o, ask.Page, false, ask.Protected)
 			case "protected":
 				value := ""
 				if ask.Protected {
 					value = "true"
 				}
-				field(o, value, false, true)
+				field(o, value, false, !ask.Protected) // what was asked for must not get lost
 			}
 		}
 	}

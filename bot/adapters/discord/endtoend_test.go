@@ -230,6 +230,38 @@ func TestStreamKeyGoesToTheProviderAndNowhereElse(t *testing.T) {
 	g.nowhere("canary-key", nil)
 }
 
+// Nothing is left "thinking" while a second person is waited for, and the answer follows.
+func TestWhoWaitsForASecondPersonHearsItAtOnce(t *testing.T) {
+	t.Parallel()
+	g := newGuild(t)
+	where := discordtest.InGuild(channel)
+	g.send(g.server.Command(alice, where, "en-US", "meet", discordtest.Option{Name: "topic", Value: "show"},
+		discordtest.Option{Name: "provider", Value: "tencent"}, discordtest.Option{Name: "live", Value: true}))
+	root := g.until(g.public(channel), "show")
+	g.until(g.public(root.ID), "http")
+	made := g.Sandbox.Meetings()[0]
+	inThread := discordtest.InThread(root.ID, channel)
+	g.send(g.server.Command(alice, inThread, "en-US", "destinations save", discordtest.Option{Name: "name", Value: "main"},
+		discordtest.Option{Name: "url", Value: "rtmp://live.example.com/app"}, discordtest.Option{Name: "key", Value: "canary-key"},
+		discordtest.Option{Name: "protected", Value: true}))
+	g.until(g.private(alice), "main is saved")
+
+	g.send(g.server.Command(alice, inThread, "en-US", "livepush", discordtest.Option{Name: "to", Value: "main"}))
+	waits := g.until(g.private(alice), "Waiting for a second person")
+	assert.True(t, waits.Ephemeral())
+	for _, m := range g.server.For(alice) {
+		assert.False(t, m.Loading(), m.Text())
+	}
+	question := g.until(g.public(root.ID), "A second person is needed")
+	g.send(g.server.Click(bob, inThread, question.ID, g.button(question, "approve")))
+	g.until(g.private(alice), "1 of 1 set")
+	assert.Contains(t, g.server.Message(waits.ID).Text(), "Waiting for a second person", "the answer follows it")
+	g.server.Until("the question is closed", func() bool { return strings.Contains(g.server.Message(question.ID).Text(), "Approved: main") })
+	assert.NotContains(t, g.server.Message(question.ID).Text(), "v1:approve")
+	assert.Len(t, g.Sandbox.Pushes(made.ID), 1)
+	g.nowhere("canary-key", nil)
+}
+
 func TestWhoMayNotIsToldPrivately(t *testing.T) {
 	t.Parallel()
 	g := newGuild(t)
