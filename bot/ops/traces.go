@@ -191,12 +191,13 @@ func failed(span trace.Span, kind string, is bool) {
 	}
 }
 
-// sorted returns the result of the first error that err matches.
-func sorted(err error, list []sentinel, otherwise string) result {
+// sorted returns the word for success, that of the first of the known errors that err
+// matches, or the one for all others.
+func sorted(err error, success, otherwise string, known ...sentinel) result {
 	if err == nil {
-		return result{list[0].word, true}
+		return result{success, true}
 	}
-	for _, s := range list[1:] {
+	for _, s := range known {
 		if errors.Is(err, s.err) {
 			return s.result
 		}
@@ -209,12 +210,12 @@ type sentinel struct {
 	result
 }
 
-// How steps end. The first of each list is success.
 var (
-	decided   = []sentinel{{nil, result{"ok", true}}}
-	called    = []sentinel{{nil, result{"ok", true}}, {jobs.ErrNotSent, result{"not_sent", false}}, {jobs.ErrUnknown, result{"unknown", false}}}
-	lookedUp  = []sentinel{{nil, result{"found", true}}, {jobs.ErrAbsent, result{"absent", true}}, {jobs.ErrUnknown, result{"unknown", false}}}
-	delivered = []sentinel{{nil, result{"sent", true}}, {jobs.ErrSkip, result{"skipped", true}}, {jobs.ErrLost, result{"lost", false}}}
+	notSent = sentinel{jobs.ErrNotSent, result{"not_sent", false}}
+	unknown = sentinel{jobs.ErrUnknown, result{"unknown", false}}
+	absent  = sentinel{jobs.ErrAbsent, result{"absent", true}}
+	skipped = sentinel{jobs.ErrSkip, result{"skipped", true}}
+	lost    = sentinel{jobs.ErrLost, result{"lost", false}}
 )
 
 // Handler returns h with a span for each step of a job.
@@ -240,7 +241,7 @@ func (s stepping) Next(ctx context.Context, j *jobs.Job) (jobs.Next, error) {
 	var r result
 	defer finish(span, &r)
 	next, err := s.Handler.Next(ctx, j)
-	r = sorted(err, decided, "failed")
+	r = sorted(err, "ok", "failed")
 	return next, err
 }
 
@@ -250,7 +251,7 @@ func (s stepping) Call(ctx context.Context, j *jobs.Job) error {
 	var r result
 	defer finish(span, &r)
 	err := s.Handler.Call(ctx, j)
-	r = sorted(err, called, "refused")
+	r = sorted(err, "ok", "refused", notSent, unknown)
 	return err
 }
 
@@ -260,7 +261,7 @@ func (s stepping) Reconcile(ctx context.Context, j *jobs.Job) error {
 	var r result
 	defer finish(span, &r)
 	err := s.Handler.Reconcile(ctx, j)
-	r = sorted(err, lookedUp, "failed")
+	r = sorted(err, "found", "failed", absent, unknown)
 	return err
 }
 
@@ -281,7 +282,7 @@ func (s stepping) Deliver(ctx context.Context, j *jobs.Job) error {
 	var r result
 	defer finish(span, &r)
 	err := s.Handler.Deliver(context.WithValue(ctx, heldKey{}, &held{began: began, span: span}), j)
-	r = sorted(err, delivered, "failed")
+	r = sorted(err, "sent", "failed", skipped, lost)
 	return err
 }
 

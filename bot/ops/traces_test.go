@@ -654,6 +654,40 @@ func TestProviderCallsAreNamed(t *testing.T) {
 	assert.NotContains(t, string(c.raw), canary)
 }
 
+// The kinds of errors are the metrics' own, so that one leads to the other.
+func TestKindsOfErrorsAreThoseOfTheMetrics(t *testing.T) {
+	c := newCollector(t)
+	traces := c.traces(t, io.Discard)
+	errs := []error{
+		meeting.ErrNotFound, meeting.ErrNotPermitted, meeting.ErrInvalid, meeting.ErrLimit, meeting.ErrRateLimited,
+		meeting.ErrCredentials, meeting.ErrUnavailable, meeting.ErrOutcomeUnknown, errors.New(canary),
+	}
+	for _, err := range errs {
+		p := traces.Providers(map[meeting.Provider]commands.Provider{meeting.Systec: ending{err: err}})[meeting.Systec]
+		h := traces.Handler(calls{do: func(ctx context.Context) { assert.ErrorIs(t, p.End(ctx, "", ""), err) }})
+		require.NoError(t, h.Call(t.Context(), &jobs.Job{ID: "a", Created: time.Now()}))
+	}
+	require.NoError(t, traces.Close(10*time.Second))
+	m := ops.NewMetrics("test")
+	kinds := map[string]bool{}
+	for _, s := range c.spans {
+		if s.Name == "systec end" {
+			kinds[s.Status.Message] = true
+			m.Commands().Called(meeting.Systec, "end", s.Status.Message, 0)
+		}
+	}
+	assert.Len(t, kinds, len(errs))
+	assert.NotContains(t, scrape(t, m), `"other"`)
+}
+
+// ending is a provider that ends meetings in one way.
+type ending struct {
+	commands.Provider
+	err error
+}
+
+func (e ending) End(context.Context, string, string) error { return e.err }
+
 // calls is a handler whose call does something.
 type calls struct {
 	jobs.Handler
