@@ -89,3 +89,13 @@ func TestTheDeadDoNotHideTheLiving(t *testing.T) {
 		assert.Equal(t, 1, w.listed())
 	})
 }
+
+func TestTheLogIsOfTheMeetingThatCanBePushed(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x")
+		w.say(ada, channel, "/meet show --provider tencent")
+		w.say(ada, channel, pushLine)
+		assert.Equal(t, "Changes to “show”", w.say(ada, channel, "/livepush log")[0].Reply.Title)
+		assert.Equal(t, "Changes to “x”", w.say(ada, channel, "/livepush log 1591620801")[0].Reply.Title)
+	})
+}

@@ -362,7 +362,8 @@ func (r *run) revokeNext(ctx context.Context) (jobs.Next, error) {
 const logShown = 15
 
 func (r *run) logNext(ctx context.Context) (jobs.Next, error) {
-	t, f, err := r.resolve(ctx, want{vouched: true, over: true})
+	// Where no meeting is named it is one that can be pushed, as with the commands it tells of.
+	t, f, err := r.resolve(ctx, want{push: r.w.Ask.Meeting == "", vouched: true, over: true})
 	if f != nil || err != nil {
 		return r.refuseOr(f, err)
 	}

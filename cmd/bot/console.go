@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/user"
+	"strings"
 
 	"meetbot/bot/adapters/console"
 	"meetbot/config"
@@ -29,7 +30,25 @@ func consoleConfig(p process, cfg config.Config, sandboxed bool) console.Config 
 		name = u.Username
 	}
 	_, noColor := p.lookup("NO_COLOR") // https://no-color.org
-	return console.Config{User: name, Locale: cfg.Locale, Sandbox: sandboxed, Push: cfg.Tencent.On(), NoColor: noColor}
+	return console.Config{User: name, Locale: terminalLocale(p.lookup, cfg), Sandbox: sandboxed, Push: cfg.Tencent.On(), NoColor: noColor}
+}
+
+// terminalLocale is the language of whoever sits at the terminal: what LOCALE says, else
+// what the terminal's own variables say, in the order that POSIX gives them.
+// https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap08.html
+func terminalLocale(lookup func(string) (string, bool), cfg config.Config) string {
+	if cfg.IsSet("LOCALE") {
+		return cfg.Locale
+	}
+	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
+		if v, _ := lookup(name); v != "" {
+			if strings.HasPrefix(v, "zh") {
+				return "zh-CN"
+			}
+			break
+		}
+	}
+	return cfg.Locale
 }
 
 // temporaryData makes the directory that the console's store is in, unless one was given.
