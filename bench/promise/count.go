@@ -102,6 +102,10 @@ func (w *world) unfinished(ctx context.Context, copied bool) (open []string, err
 		}
 	}
 	s, err := jobs.Open(ctx, cfg)
+	for end := time.Now().Add(startWithin); err != nil && w.cluster != nil && ctx.Err() == nil && time.Now().Before(end); {
+		time.Sleep(time.Second) // a node has just gone
+		s, err = jobs.Open(ctx, cfg)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -228,23 +232,17 @@ func (c *command) untrue(told string, made int) string {
 	return ""
 }
 
-// again are the messages that were shown more than once, by how they begin; all, if none
-// is like another.
+// again are the messages that were shown more than once, by how they begin.
 func again(messages []string) (out []string) {
 	seen := map[string]int{}
-	var heads []string
 	for _, m := range messages {
 		head := strings.Join(strings.Fields(m), " ")
 		if r := []rune(head); len(r) > 60 {
 			head = string(r[:60])
 		}
-		heads = append(heads, head)
 		if seen[head]++; seen[head] == 2 {
 			out = append(out, head)
 		}
-	}
-	if len(out) == 0 {
-		return heads
 	}
 	return out
 }

@@ -177,14 +177,20 @@ func approvedPush(ctx context.Context, c *command) error {
 	if err != nil || button == nil {
 		return err
 	}
-	act, err := c.world.rig.Slack.Click(*button, "UAPPROVES", "v1:approve:")
-	if err != nil {
-		return err
+	// Slack says that the app did not answer, and a person clicks again.
+	for range 3 {
+		act, err := c.world.rig.Slack.Click(*button, "UAPPROVES", "v1:approve:")
+		if err != nil {
+			return err
+		}
+		if err := c.world.revive(ctx); err != nil {
+			return err
+		}
+		if c.deliver(ctx, act, 0) {
+			break
+		}
 	}
-	if err := c.world.revive(ctx); err != nil {
-		return err
-	}
-	return c.slack(ctx, act, 1)
+	return nil
 }
 
 // button waits for a message of the command's with a button; nil if none comes.

@@ -46,14 +46,14 @@ type setting struct {
 	cluster     *jobstest.Cluster // nil with the embedded engine
 	account     string            // on the cluster
 	console     bool              // instead of the chat platforms
-	series      int               // the first digit of its commands' numbers
+	series      int               // makes its commands' numbers unlike other worlds'
 }
 
 // command is one thing that somebody asked, and what has to come of it.
 type command struct {
 	world    *world
 	scenario *scenario
-	id       string // seven digits that appear in everything of this command's
+	id       string // eight digits that appear in everything of this command's
 	topic    string
 	channel  string
 	user     string
@@ -139,7 +139,7 @@ func (w *world) discordHTTP() bool { return w.engine == clustered }
 func (w *world) newCommand(s *scenario) *command {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	c := &command{world: w, scenario: s, id: fmt.Sprintf("7%d%05d", w.series, len(w.commands)+1), began: time.Now()}
+	c := &command{world: w, scenario: s, id: fmt.Sprintf("7%02d%05d", w.series, len(w.commands)+1), began: time.Now()}
 	c.topic, c.channel, c.user = "promise "+c.id, "C"+c.id, "U"+c.id
 	if s.platform == onDiscord {
 		c.channel, c.user = "80000000000"+c.id, "90000000000"+c.id
@@ -207,16 +207,24 @@ func (c *command) slack(ctx context.Context, act slacktest.Act, tries int) error
 				return err
 			}
 		}
-		ctx, cancel := context.WithTimeout(ctx, ackWithin)
-		ack, err := c.world.rig.Slack.Deliver(ctx, c.world.bot.HTTP(), act, again)
-		cancel()
-		if err == nil && ack.Status == http.StatusOK {
-			c.took()
+		if c.deliver(ctx, act, again) {
 			return nil
 		}
-		c.unacked = fmt.Sprintf("status %d, %v", ack.Status, err)
 	}
 	return nil
+}
+
+// deliver brings an act once, and reports whether it was acknowledged.
+func (c *command) deliver(ctx context.Context, act slacktest.Act, again int) bool {
+	ctx, cancel := context.WithTimeout(ctx, ackWithin)
+	defer cancel()
+	ack, err := c.world.rig.Slack.Deliver(ctx, c.world.bot.HTTP(), act, again)
+	if err != nil || ack.Status != http.StatusOK {
+		c.unacked = fmt.Sprintf("status %d, %v", ack.Status, err)
+		return false
+	}
+	c.took()
+	return true
 }
 
 // discord brings an interaction to the bot. Discord does not try twice.

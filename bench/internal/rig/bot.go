@@ -121,11 +121,12 @@ func (b *Bot) Ops() string { return b.ops }
 // client opens a connection a request: those of a killed bot are of no use.
 var client = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
-// Launch starts the process, with more variables, and does not wait.
+// Launch starts the process, with more variables, and does not wait. It runs until it is
+// ended, whatever becomes of ctx.
 func (b *Bot) Launch(ctx context.Context, env ...string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	cmd := exec.CommandContext(ctx, b.Binary)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), b.Binary)
 	cmd.Env, cmd.Stdout, cmd.Stderr = append(slices.Clone(b.Env), env...), b.log, b.log
 	if b.screen != nil {
 		cmd.Stdout = b.screen.f
