@@ -81,7 +81,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, err
 	}
 	if cfg.Keys, err = checkDir(cfg.Dir, cfg.Keys, cfg.Log); err != nil {
-		_ = lock.Close()
+		_ = unlock(lock) // the other error says more
 		return nil, err
 	}
 	e := &embedded{dir: cfg.Dir, name: cfg.Name, maxBytes: cfg.MaxBytes, log: cfg.Log, lock: lock, readers: make(map[*reader]struct{})}
@@ -308,7 +308,7 @@ func (b *embedded) close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.stop()
-	return b.lock.Close()
+	return unlock(b.lock)
 }
 
 // natsLog passes the server's log on.

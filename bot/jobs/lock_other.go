@@ -15,4 +15,6 @@ func lockDir(string) (*os.File, error) {
 	return nil, errors.New("the embedded store cannot be used on " + runtime.GOOS + ": set NATS_URL")
 }
 
+func unlock(*os.File) error { return nil }
+
 func freeBytes(string) (uint64, error) { return 0, errors.ErrUnsupported }

@@ -10,8 +10,7 @@ import (
 	"syscall"
 )
 
-// lockDir takes the lock on the store's directory, until the file is closed or the
-// process ends.
+// lockDir takes the lock on the store's directory, until unlock or the end of the process.
 func lockDir(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -24,6 +23,12 @@ func lockDir(path string) (*os.File, error) {
 		return nil, errors.Join(fmt.Errorf("%s: %w", filepath.Dir(path), err), f.Close())
 	}
 	return f, nil
+}
+
+// unlock gives the lock back, also where a child that is just being started has a copy of
+// the file and would keep it for a moment.
+func unlock(f *os.File) error {
+	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
 }
 
 // freeBytes returns what is free for us on dir's disk.
