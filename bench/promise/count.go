@@ -47,18 +47,32 @@ func (c *command) told() bool {
 	return c.shown
 }
 
+// nudgeAfter is when somebody asks a second time for what went unheard, as an approval
+// may while the store has no leader.
+const nudgeAfter = 20 * time.Second
+
 // settle waits until everything that was promised is done.
 func (w *world) settle(ctx context.Context) error {
 	end := time.Now().Add(3 * settleWithin) // a look-up alone may be tried for five minutes
+	nudge := time.Now().Add(nudgeAfter)
 	for time.Now().Before(end) {
-		waiting := 0
-		for _, c := range w.commands {
-			if c.acked && !c.told() {
-				waiting++
-			}
-		}
-		if waiting == 0 {
+		waiting := slices.DeleteFunc(slices.Clone(w.commands), func(c *command) bool { return !c.acked || c.told() })
+		if len(waiting) == 0 {
 			break
+		}
+		if time.Now().After(nudge) {
+			nudge = time.Now().Add(nudgeAfter)
+			for _, c := range waiting {
+				if c.scenario.again == nil {
+					continue
+				}
+				soon, cancel := context.WithTimeout(ctx, ackWithin)
+				err := c.scenario.again(soon, c)
+				cancel()
+				if err != nil {
+					return err
+				}
+			}
 		}
 		select {
 		case <-ctx.Done():

@@ -37,6 +37,8 @@ type scenario struct {
 	prepare func(context.Context, *command) error
 	// act is the command.
 	act func(context.Context, *command) error
+	// again is what a person does who hears nothing for long.
+	again func(context.Context, *command) error
 	// slow: its end comes only after the bot has waited for the provider's silence.
 	slow bool
 	// fault is what happens at the provider.
@@ -53,7 +55,7 @@ func scenarios() []*scenario {
 		{name: "/meet", platform: onDiscord, makes: true, act: discordMeet("systec")},
 		{name: "/livepush to three", platform: onSlack, prepare: slackShow(false), act: slackPush},
 		{name: "/livepush to three", platform: onDiscord, prepare: discordShow, act: discordPush},
-		{name: "/livepush to three, approved", platform: onSlack, prepare: slackShow(true), act: approvedPush},
+		{name: "/livepush to three, approved", platform: onSlack, prepare: slackShow(true), act: approvedPush, again: approve},
 		{name: "End", platform: onSlack, ends: true, prepare: slackShow(false), act: slackEnd},
 		{name: "/meetings end", platform: onDiscord, ends: true, prepare: discordShow, act: discordEnd},
 		{name: "/meet, refused", platform: onSlack, act: slackLine("/meet", "%s --provider systec --capacity 500")},
@@ -173,24 +175,22 @@ func approvedPush(ctx context.Context, c *command) error {
 	if err := slackPush(ctx, c); err != nil || !c.acked {
 		return err
 	}
+	return approve(ctx, c)
+}
+
+func approve(ctx context.Context, c *command) error {
 	button, err := c.button(ctx, "v1:approve:")
 	if err != nil || button == nil {
 		return err
 	}
-	// Slack says that the app did not answer, and a person clicks again.
-	for range 3 {
-		act, err := c.world.rig.Slack.Click(*button, "UAPPROVES", "v1:approve:")
-		if err != nil {
-			return err
-		}
-		if err := c.world.revive(ctx); err != nil {
-			return err
-		}
-		if c.deliver(ctx, act, 0) {
-			break
-		}
+	act, err := c.world.rig.Slack.Click(*button, "UAPPROVES", "v1:approve:")
+	if err != nil {
+		return err
 	}
-	return nil
+	if err := c.world.revive(ctx); err != nil {
+		return err
+	}
+	return c.slack(ctx, act, 1)
 }
 
 // button waits for a message of the command's with a button; nil if none comes.
