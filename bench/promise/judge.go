@@ -10,6 +10,7 @@ import (
 var (
 	text     = commands.TextFor("en")
 	progress = text.T("progress")
+	waiting  = text.T("approval.waits.title") // said before it ends
 	trying   = text.T("progress.trying", "Provider", "")
 	unclear  = text.T("unknown.title")
 	refused  = text.T("refused.title")
@@ -21,7 +22,7 @@ func (c *command) private() []string {
 	var all []string
 	reminder := text.T("remind.title", "Topic", c.topic) // comes later, to a meeting that nobody joins
 	add := func(s string) {
-		if !strings.Contains(s, progress) && !strings.Contains(s, trying) && !strings.Contains(s, reminder) {
+		if !strings.Contains(s, progress) && !strings.Contains(s, trying) && !strings.Contains(s, waiting) && !strings.Contains(s, reminder) {
 			all = append(all, s)
 		}
 	}
