@@ -32,6 +32,8 @@ const (
 	codeResources       = 10023
 	codeStorageExceeded = 10047
 	codeNoMessage       = 10037
+	codeNoPeers         = 10005
+	codeNotClustered    = 10074
 )
 
 const maxMultiLast = 1000 // subjects in one request; the server's limit is 1024 answers
@@ -139,8 +141,8 @@ func (e *natsEngine) untilReady(ctx context.Context, f func(context.Context) err
 		switch {
 		case err == nil, errors.Is(err, errTooOld), errors.Is(err, nats.ErrAuthorization):
 			return err
-		case errors.As(err, &api) && (e.embedded || api.ErrorCode == codeStorageExceeded || api.Code != 503 && api.Code != 500):
-			return err // no election will change it
+		case errors.As(err, &api) && !e.passes(api):
+			return err
 		}
 		select {
 		case <-ctx.Done():
@@ -148,6 +150,17 @@ func (e *natsEngine) untilReady(ctx context.Context, f func(context.Context) err
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// passes says that an error may be one of a cluster of which not every node is there yet.
+func (e *natsEngine) passes(err *jetstream.APIError) bool {
+	switch {
+	case e.embedded, err.ErrorCode == codeStorageExceeded, err.ErrorCode == codeNotClustered:
+		return false
+	case err.ErrorCode == codeNoPeers:
+		return true
+	}
+	return err.Code == 503 || err.Code == 500
 }
 
 func (e *natsEngine) put(ctx context.Context, key string, body []byte, expect uint64, ttl time.Duration) (uint64, error) {
