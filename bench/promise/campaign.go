@@ -54,7 +54,7 @@ type target struct {
 
 // parts says what is carried out where.
 func (c *campaign) parts() []*part {
-	slow, consoles, chats := &part{size: 4}, &part{size: 5, console: true, random: true}, &part{size: 2, random: true}
+	slow, consoles, chats := &part{size: 8}, &part{size: 5, console: true, random: true}, &part{size: 2, random: true}
 	for _, s := range scenarios() {
 		p := chats
 		switch {
