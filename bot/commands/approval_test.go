@@ -85,16 +85,26 @@ func TestNobodyWaitsForASecondPersonWhereThereIsNone(t *testing.T) {
 		} {
 			w.say(ada, at, "/meet x --provider tencent --live")
 			w.say(ada, at, saveProtected)
-			if at.Kind == InDirect { // no card of the meeting is anywhere
-				reg, err := w.bot.registration(w.t.Context(), meeting.Ref{Provider: meeting.Tencent, ID: "806146602"})
-				require.NoError(t, err)
-				require.NoError(t, w.bot.forgetCard(w.t.Context(), reg.ref(), reg.Cards[0].Receipt))
-			}
 			posts := w.say(ada, at, "/livepush to 主站")
 			assert.Equal(t, []Slot{SlotPrivate}, slots(posts))
 			assert.Contains(t, posts[0].Reply.Text, "nobody else is here")
 		}
 		assert.Zero(t, w.tencent.sets)
+	})
+}
+
+func TestTheSecondPersonIsAskedWhereOthersAre(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		direct := Place{Platform: Slack, Team: channel.Team, Channel: "D1", Kind: InDirect}
+		w.say(ada, direct, "/meet x --provider tencent --live")
+		w.say(ada, channel, saveProtected)
+		asked := w.say(ada, channel, "/livepush to 主站 in 806146601")
+		assert.Equal(t, channel.Channel, find(t, asked, SlotRoot).Place.Channel, "its card is where only one person is")
+		w.press(ben, channel, asked, VerbReject)
+
+		w.say(ada, channel, "/meet share 806146601")
+		asked = w.say(ada, direct, "/livepush to 主站 in 806146601")
+		assert.Equal(t, channel.Channel, find(t, asked, SlotThread).Place.Channel)
 	})
 }
 

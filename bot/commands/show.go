@@ -400,7 +400,13 @@ func oneSpace(s string) string { return strings.Join(strings.Fields(s), " ") }
 // alone reports whether nobody else would see that somebody has to approve.
 func (r *run) alone(t target) bool {
 	place := r.w.Request.Place
-	return place.Platform == Console || place.Kind == InDirect && (t.reg == nil || r.cardOf(*t.reg) == nil)
+	return place.Platform == Console || place.Kind == InDirect && (t.reg == nil || r.openCardOf(*t.reg) == nil)
+}
+
+// openCardOf is [run.cardOf] without the cards that only one person sees.
+func (r *run) openCardOf(reg registration) *Receipt {
+	reg.Cards = slices.DeleteFunc(slices.Clone(reg.Cards), func(c cardAt) bool { return c.Receipt.Place.Kind == InDirect })
+	return r.cardOf(reg)
 }
 
 // askApproval posts, in the meeting's thread, what waits for a second person, and tells
@@ -443,7 +449,7 @@ func (r *run) approvalNext(ctx context.Context) (jobs.Next, error) {
 	reg, err := r.registration(ctx, ref)
 	switch {
 	case err == nil:
-		if card := r.cardOf(reg); card != nil {
+		if card := r.openCardOf(reg); card != nil {
 			d.Root, d.Place = card, &card.Place
 		}
 	case !errors.Is(err, jobs.ErrNotFound):
