@@ -3,129 +3,30 @@ package jobs
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/url"
 	"os"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/jobs/jobstest"
 )
 
-// testCluster is three NATS servers in this process, on loopback.
-type testCluster struct {
-	options []*server.Options
-	servers []*server.Server
-}
-
-func startCluster(dir string) (*testCluster, error) {
-	ports := make([]int, 3)
-	var routes []*url.URL
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		ports[i] = l.Addr().(*net.TCPAddr).Port
-		if err := l.Close(); err != nil {
-			return nil, err
-		}
-		routes = append(routes, &url.URL{Scheme: "nats", Host: l.Addr().String()})
-	}
-	c := &testCluster{}
-	for i := range ports {
-		o := &server.Options{
-			ServerName: fmt.Sprintf("n%d", i), Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true,
-			JetStream: true, StoreDir: filepath.Join(dir, strconv.Itoa(i)), SyncAlways: true,
-			JetStreamMaxMemory: 64 << 20, JetStreamMaxStore: 8 << 30,
-			Cluster: server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: ports[i]},
-			Routes:  routes,
-		}
-		c.options = append(c.options, o)
-		c.servers = append(c.servers, nil)
-		if err := c.start(i); err != nil {
-			return nil, err
-		}
-	}
-	return c, c.waitForLeader()
-}
-
-func (c *testCluster) start(i int) error {
-	o := *c.options[i]
-	s, err := server.NewServer(&o)
-	if err != nil {
-		return err
-	}
-	c.servers[i] = s
-	s.Start()
-	if !s.ReadyForConnections(20 * time.Second) {
-		return fmt.Errorf("node %d did not start", i)
-	}
-	// A node that is started again must be found where it was.
-	c.options[i].Port = s.Addr().(*net.TCPAddr).Port
-	return nil
-}
-
-func (c *testCluster) waitForLeader() error {
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		leaders := 0
-		for _, s := range c.servers {
-			if s.JetStreamIsLeader() {
-				leaders++
-			}
-		}
-		if leaders == 1 {
-			return nil
-		}
-	}
-	return fmt.Errorf("no leader was elected")
-}
-
-// leaderOf returns the node that leads the stream.
-func (c *testCluster) leaderOf(stream string) int {
-	for i, s := range c.servers {
-		if s.JetStreamIsStreamLeader("$G", stream) {
-			return i
-		}
-	}
-	return -1
-}
-
-func (c *testCluster) url() string {
-	var urls []string
-	for _, s := range c.servers {
-		urls = append(urls, s.ClientURL())
-	}
-	return strings.Join(urls, ",")
-}
-
-func (c *testCluster) stop() {
-	for _, s := range c.servers {
-		s.Shutdown()
-	}
-	for _, s := range c.servers {
-		s.WaitForShutdown()
-	}
-}
-
 // shared is one cluster for all tests that do not stop nodes; each has its own stream.
-var shared = sync.OnceValues(func() (*testCluster, error) {
+var shared = sync.OnceValues(func() (*jobstest.Cluster, error) {
 	dir, err := os.MkdirTemp("", "jobs-cluster-")
 	if err != nil {
 		return nil, err
 	}
-	c, err := startCluster(dir)
+	c, err := jobstest.NewCluster(dir)
 	if err != nil {
 		return nil, err
 	}
-	atExit = append(atExit, func() { c.stop(); _ = os.RemoveAll(dir) })
+	atExit = append(atExit, func() { c.Close(); _ = os.RemoveAll(dir) })
 	return c, nil
 })
 
@@ -143,9 +44,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func openOn(t testing.TB, c *testCluster) func(Config) *Store {
+func openOn(t testing.TB, c *jobstest.Cluster) func(Config) *Store {
 	name := fmt.Sprintf("test%d", streams.Add(1))
-	url := c.url()
+	url := c.URL()
 	return func(cfg Config) *Store {
 		cfg.NATSURL, cfg.Name, cfg.MaxBytes = url, name, 64<<20
 		cfg.Keys = [][]byte{make([]byte, KeySize)}
@@ -198,9 +99,9 @@ func TestTwoProcessesShareTheWork(t *testing.T) {
 // what was not confirmed is said to be so within its time.
 func TestLeaderLossUnderLoad(t *testing.T) {
 	t.Parallel()
-	c, err := startCluster(t.TempDir())
+	c, err := jobstest.NewCluster(t.TempDir())
 	require.NoError(t, err)
-	defer c.stop()
+	defer c.Close()
 	s := closing(t, openOn(t, c)(Config{}))
 	var calls sync.Map
 	run(t, s, &script{call: func(_ context.Context, j *Job) error {
@@ -229,12 +130,11 @@ func TestLeaderLossUnderLoad(t *testing.T) {
 		})
 	}
 	time.Sleep(300 * time.Millisecond)
-	lost := c.leaderOf(s.cfg.Name)
+	lost := c.Leader(s.cfg.Name)
 	require.GreaterOrEqual(t, lost, 0)
-	c.servers[lost].Shutdown()
-	c.servers[lost].WaitForShutdown()
+	c.Stop(lost)
 	time.Sleep(2 * time.Second)
-	require.NoError(t, c.start(lost))
+	require.NoError(t, c.Start(lost))
 	time.Sleep(500 * time.Millisecond)
 	cancel()
 	wg.Wait()

@@ -114,8 +114,7 @@ func TestDeployedCluster(t *testing.T) {
 		require.NoError(t, l.Close())
 		config = strings.Replace(config, fmt.Sprintf("n%d:6222", i+1), fmt.Sprintf("127.0.0.1:%d", routes[i]), 1)
 	}
-	c := &testCluster{}
-	defer func() { c.stop() }()
+	var urls []string
 	for i := range 3 {
 		name := fmt.Sprintf("n%d", i+1)
 		authority.certify(t, filepath.Join(dir, name), name)
@@ -134,11 +133,13 @@ func TestDeployedCluster(t *testing.T) {
 		assert.True(t, o.SyncAlways)
 		s, err := server.NewServer(o)
 		require.NoError(t, err)
-		c.servers = append(c.servers, s)
 		s.Start()
+		defer s.WaitForShutdown()
+		defer s.Shutdown()
 		require.True(t, s.ReadyForConnections(20*time.Second))
+		urls = append(urls, strings.ReplaceAll(s.ClientURL(), "nats://", "tls://"))
 	}
-	require.NoError(t, c.waitForLeader())
+	all := strings.Join(urls, ",")
 
 	exe, err := os.Executable()
 	require.NoError(t, err)
@@ -146,12 +147,12 @@ func TestDeployedCluster(t *testing.T) {
 	defer cancel()
 	child := exec.CommandContext(ctx, exe, "-test.run=^$")
 	child.Env = append(os.Environ(), childEnv+"="+dir, credsEnv+"="+creds,
-		deployedEnv+"="+strings.ReplaceAll(c.url(), "nats://", "tls://"), "SSL_CERT_FILE="+filepath.Join(dir, "ca.crt"))
+		deployedEnv+"="+all, "SSL_CERT_FILE="+filepath.Join(dir, "ca.crt"))
 	out, err := child.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 
 	stranger := exec.CommandContext(ctx, exe, "-test.run=^$")
-	stranger.Env = append(os.Environ(), childEnv+"="+dir, deployedEnv+"="+c.url(), "SSL_CERT_FILE="+filepath.Join(dir, "ca.crt"))
+	stranger.Env = append(os.Environ(), childEnv+"="+dir, deployedEnv+"="+all, "SSL_CERT_FILE="+filepath.Join(dir, "ca.crt"))
 	out, err = stranger.CombinedOutput()
 	require.Error(t, err, "nobody gets in without the key")
 	assert.Contains(t, string(out), "Authorization Violation")

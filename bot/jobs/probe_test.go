@@ -7,14 +7,16 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/jobs/jobstest"
 )
 
 func TestProbeTellsHowManyReplicasAreUpToDate(t *testing.T) {
-	c, err := startCluster(t.TempDir())
+	c, err := jobstest.NewCluster(t.TempDir())
 	require.NoError(t, err)
-	defer c.stop()
+	defer c.Close()
 	ctx := t.Context()
-	cfg := Config{NATSURL: c.url(), Keys: [][]byte{[]byte(strings.Repeat("k", KeySize))}}
+	cfg := Config{NATSURL: c.URL(), Keys: [][]byte{[]byte(strings.Repeat("k", KeySize))}}
 
 	found, err := ProbeCluster(t.Context(), cfg)
 	require.NoError(t, err)
@@ -30,8 +32,7 @@ func TestProbeTellsHowManyReplicasAreUpToDate(t *testing.T) {
 		assert.Equal(t, Cluster{Version: found.Version, APILevel: found.APILevel, RTT: found.RTT, Stored: true, Replicas: 3, Current: 3, Leader: true}, found)
 	}, time.Minute, 50*time.Millisecond)
 
-	c.servers[1].Shutdown()
-	c.servers[1].WaitForShutdown()
+	c.Stop(1)
 	require.Eventually(t, func() bool {
 		found, err := ProbeCluster(t.Context(), cfg)
 		return err == nil && found.Leader && found.Current == 2
