@@ -400,7 +400,7 @@ func (r *run) resolveHere(ctx context.Context, need want) (target, *fault, error
 		for _, reg := range able {
 			names = append(names, reg.Meeting.Topic+" "+showCode(reg.Meeting.Code))
 		}
-		return target{}, newFault("which.several", "Meetings", strings.Join(names, "; ")), nil
+		return target{}, newFault("which.several", "Meetings", strings.Join(names, r.t.T("list.apart"))), nil
 	case len(regs) > 0:
 		return target{}, newFault("which.systec"), nil
 	case need.push:

@@ -194,6 +194,14 @@ func TestSubcommands(t *testing.T) {
 	}
 }
 
+func TestToBeStoppedWhileItStartsIsNoFault(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	lookup := func(string) (string, bool) { return "", false }
+	assert.NoError(t, run(ctx, process{lookup: lookup, stdin: strings.NewReader("/meet a\n"), stdout: io.Discard, stderr: io.Discard}))
+}
+
 func TestOneEndedPartEndsAll(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")

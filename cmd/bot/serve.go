@@ -86,6 +86,9 @@ func runBot(ctx context.Context, p process, cfg config.Config) (err error) {
 	storeCfg := storeConfig(cfg, log.With("part", "jobs"))
 	storeCfg.Observer = metrics.Jobs()
 	store, err := openStore(ctx, storeCfg)
+	if errors.Is(err, context.Canceled) {
+		return nil // told to stop before anything was begun
+	}
 	if err != nil {
 		return err
 	}
@@ -203,6 +206,8 @@ func openStore(ctx context.Context, c jobs.Config) (*jobs.Store, error) {
 	defer cancel()
 	store, err := jobs.Open(ctx, c)
 	switch {
+	case errors.Is(err, context.Canceled):
+		return nil, fmt.Errorf("stopped while the store was being opened: %w", err)
 	case errors.Is(err, jobs.ErrInUse):
 		return nil, fmt.Errorf("DATA_DIR %s: %w; stop it, or set another directory", c.Dir, err)
 	case errors.Is(err, jobs.ErrWrongKey):

@@ -141,6 +141,7 @@ func TestWhatFailsIsAnError(t *testing.T) {
 		{"FaultOfTheLine", &fakeBot{}, "/meet --x", "No option --x"},
 		{"NoSuchCommand", &fakeBot{}, "/zoom a", "There is no command /zoom"},
 		{"NotACommand", &fakeBot{}, "meet a", "There is no command meet"},
+		{"APastedAddress", &fakeBot{}, "rtmp://a.example/live/canary", "There is no command ••••••"},
 		{"NoSuchButton", &fakeBot{}, "7", "There is no button 7"},
 		{"Form", &fakeBot{}, "/livepush", "/livepush --name NAME --key KEY"},
 	} {

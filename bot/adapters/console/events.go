@@ -180,7 +180,7 @@ func (c *Console) unknown(line string) commands.Reply {
 	case "help", "?", "h", "帮助", "？":
 		return r
 	}
-	r.Tone, r.Title = commands.Bad, c.t.T("console.unknown", "Command", firstWord(line))
+	r.Tone, r.Title = commands.Bad, c.t.T("console.unknown", "Command", firstWord(masked(line)))
 	return r
 }
 
