@@ -21,7 +21,9 @@ func TestWhoNeedsASecondPersonIsToldAtOnceThatItWaits(t *testing.T) {
 		asked := w.do(d, ada, channel)
 		waits := find(t, asked, SlotPrivate)
 		assert.Equal(t, "Waiting for a second person", waits.Reply.Title)
-		assert.Contains(t, waits.Reply.Text, "In the thread of “发布会”")
+		assert.Contains(t, waits.Reply.Text, "in the thread of “发布会”")
+		assert.Equal(t, []Slot{SlotPrivate, SlotThread}, slots(asked), "whoever is quick must not be told of before")
+		assert.Contains(t, find(t, asked, SlotThread).Reply.Text, "“发布会” is pushed to 主站")
 		assert.Contains(t, waits.Reply.Text, time.Now().Add(approvalFor).Local().Format("15:04"))
 		assert.Equal(t, "token", string(waits.Origin), "it takes the place of what the platform shows meanwhile")
 		assert.Empty(t, find(t, asked, SlotThread).Origin)
@@ -136,6 +138,7 @@ func TestAProtectedDestinationIsSwitchedOffByTwoFromElsewhereToo(t *testing.T) {
 		require.Equal(t, 1, w.tencent.sets)
 		elsewhere := Place{Platform: Slack, Team: "T2", Channel: "C9"} // where nothing is saved
 		posts := w.say(ada, elsewhere, "/livepush off 主站 in 806146601")
+		assert.Contains(t, describe(posts), "to 主站 is switched off")
 		assert.Equal(t, "Waiting for a second person", find(t, posts, SlotPrivate).Reply.Title)
 		assert.Equal(t, 1, w.tencent.sets)
 	})

@@ -684,7 +684,7 @@ func TestAProtectedDestinationNeedsASecondPerson(t *testing.T) {
 		w.say(ada, channel, "/meet x --provider tencent --live")
 		w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key --protected")
 		asked := w.say(ada, channel, "/livepush to 主站")
-		assert.Equal(t, []Slot{SlotThread, SlotPrivate}, slots(asked))
+		assert.Equal(t, []Slot{SlotPrivate, SlotThread}, slots(asked))
 		assert.Zero(t, w.tencent.sets)
 		assert.Contains(t, w.press(ada, channel, asked, VerbApprove)[0].Reply.Text, "A second person")
 		assert.Contains(t, describe([]Post{w.press(mal, channel, asked, VerbApprove)[0]}), "limited")

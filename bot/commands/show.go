@@ -412,7 +412,7 @@ func (r *run) openCardOf(reg registration) *Receipt {
 // askApproval posts, in the meeting's thread, what waits for a second person, and tells
 // the requester so: in a job of its own, since this one is to wait.
 func (r *run) askApproval(ctx context.Context, t target, until time.Time) error {
-	ask := Ask{Verb: verbApproval, Arg: r.job.ID, Meeting: t.ref.String()}
+	ask := Ask{Verb: verbApproval, Arg: r.job.ID, Meeting: t.ref.String(), Push: meeting.PushTarget{Enabled: !r.off()}}
 	for _, s := range r.w.Steps {
 		if s.Outcome == stepPending {
 			ask.Names = append(ask.Names, s.Target.Name)
@@ -438,8 +438,12 @@ func (r *run) approvalNext(ctx context.Context) (jobs.Next, error) {
 	ref, _ := meeting.ParseRef(r.w.Ask.Meeting)
 	user := r.w.Request.User
 	words := []any{"Names", joinNames(r.t, r.w.Ask.Names), "Number", r.meetingName(ctx, ref), "Time", r.clock(r.w.Until)}
+	question := "approval"
+	if !r.w.Ask.Push.Enabled {
+		question = "approval.off"
+	}
 	d := delivery{Slot: SlotThread, Place: &r.w.Request.Place, Reply: Reply{
-		Tone: Warning, Title: r.t.T("approval.title"), Text: r.t.T("approval", words...),
+		Tone: Warning, Title: r.t.T("approval.title"), Text: r.t.T(question, words...),
 		Fields: []Field{{Name: r.t.T("field.requester"), User: &user}},
 		Buttons: []Button{
 			{Label: r.t.T("button.approve"), Action: Action{string(VerbApprove), r.w.Ask.Arg}},
@@ -460,8 +464,9 @@ func (r *run) approvalNext(ctx context.Context) (jobs.Next, error) {
 		d.Slot, waits = SlotRoot, "approval.waits_here"
 	}
 	r.job.Outcome = "asked"
-	r.put(d)
+	// First, since whoever is asked may be quick: that it waits is not to follow how it ended.
 	r.tell(Reply{Title: r.t.T("approval.waits.title"), Text: r.t.T(waits, words...)})
+	r.put(d)
 	for i := range r.job.Outbox { // later it would not be true
 		r.job.Outbox[i].Until = r.w.Until
 	}
@@ -532,11 +537,14 @@ func (r *run) approveNext(ctx context.Context) (jobs.Next, error) {
 // what was decided. Where that message is not known the buttons say that it is too late.
 func (r *run) closeApproval(ctx context.Context, id string, about work, decided string, tone Tone) {
 	asked, err := r.store.Get(ctx, jobID(Request{ID: approvalRequest(id)}))
-	if err != nil || len(asked.Outbox) == 0 {
+	if err != nil {
 		return
 	}
-	at, err := decode[posted](asked.Outbox[0].Receipt)
-	if err != nil {
+	var at posted
+	if !slices.ContainsFunc(asked.Outbox, func(d jobs.Delivery) bool {
+		at, err = decode[posted](d.Receipt)
+		return err == nil && at.Slot != SlotPrivate
+	}) {
 		return
 	}
 	t := TextFor(about.Locale, r.t.Locale)
