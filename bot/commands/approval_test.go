@@ -217,19 +217,3 @@ func TestTheKeyOfAWithdrawnPushStaysUntilThePersonIsTold(t *testing.T) {
 		assert.NotContains(t, string(j.Data), "canary-key")
 	})
 }
-
-func TestTheFormOfAProtectedDestinationKeepsItProtected(t *testing.T) {
-	d := NewParser(ParserConfig{}).Parse(line("livepush", "save 主站 --url rtmp://ingest.example.com/live --protected"))
-	require.NotNil(t, d.Form)
-	always := 0
-	for _, f := range d.Form.Fields {
-		if !f.Extra {
-			always++
-		}
-		if f.Name == "protected" {
-			assert.Equal(t, "true", f.Value)
-			assert.False(t, f.Extra, "where there is room for five fields it is one of them")
-		}
-	}
-	assert.LessOrEqual(t, always, 5)
-}

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"meetbot/meeting"
 )
@@ -176,6 +177,38 @@ func TestFormsKeepWithinThePlatformsLimits(t *testing.T) {
 				assert.LessOrEqual(t, room, maxFormFields, id)
 			}
 		}
+	}
+}
+
+func TestTheFormOfADestinationLosesNothing(t *testing.T) {
+	for _, given := range []string{
+		"--protected", "--people <@U1> --people <@U2|bob> --channels <#C1|studio>,<#C2>", "--override --page https://live.example.com/1",
+		"--preset bilibili --page https://live.example.com/1 --protected --people <@U1> --channels <#C1> --override",
+	} {
+		r := line("livepush", "save 主站 --url rtmp://ingest.example.com/live "+given)
+		r.Place.Platform = Slack
+		d := both().Parse(r)
+		require.NotNil(t, d.Form, given)
+		fields, room := map[string]string{}, 0
+		for _, f := range d.Form.Fields {
+			fields[f.Name] = f.Value
+			assert.NotContains(t, f.Label, "label.", "a text is missing")
+			if !f.Extra {
+				room++
+			}
+			if f.Name == "protected" && f.Value != "" {
+				assert.False(t, f.Extra, "it must not get lost where there is room for five fields")
+			}
+		}
+		assert.LessOrEqual(t, room, maxFormFields)
+		fields["key"] = "canary-key"
+		r.Text += " --key canary-key"
+		sent := both().Parse(Request{ID: r.ID, Place: r.Place, User: r.User, Form: &Submission{Form: d.Form.ID, Arg: d.Form.Arg, Fields: fields}})
+		typed := both().Parse(r)
+		require.NotNil(t, typed.Ask, given)
+		require.NotNil(t, sent.Ask, "%s: %v", given, sent.Faults)
+		sent.Ask.KeyTyped = true
+		assert.Equal(t, typed.Ask, sent.Ask, given)
 	}
 }
 

@@ -3,6 +3,7 @@ package commands
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"meetbot/meeting"
@@ -81,24 +82,20 @@ func (p *Parser) Form(t Text, id string, ask Ask) Form {
 		field(opt("key"), "", false, false)
 	case formSave:
 		f.Intro = t.T("form.key.intro")
+		given := saveValues(ask)
+		// What was asked for must not get lost where there is room for two more fields.
+		room := slices.DeleteFunc([]string{"protected", "people", "channels", "override", "page", "preset"}, func(name string) bool { return given[name] == "" })
+		room = append(room, "preset", "page")
 		for _, o := range declared(VerbPushSave).Options {
 			switch o.Name {
-			case "name":
-				field(o, ask.Push.Name, true, false)
-			case "preset":
-				field(o, ask.Preset, false, false)
-			case "url":
-				field(o, ask.Push.URL, false, false) // a preset may have one
-			case "key":
-				field(o, "", false, false)
-			case "page":
-				field(o, ask.Page, false, ask.Protected)
-			case "protected":
-				value := ""
-				if ask.Protected {
-					value = "true"
+			case "name", "url", "key": // a preset may have the address
+				field(o, given[o.Name], o.Name == "name", false)
+			case "preset", "page", "protected":
+				field(o, given[o.Name], false, !slices.Contains(room[:2], o.Name))
+			default:
+				if given[o.Name] != "" {
+					field(o, given[o.Name], false, !slices.Contains(room[:2], o.Name))
 				}
-				field(o, value, false, !ask.Protected) // what was asked for must not get lost
 			}
 		}
 	}
@@ -128,7 +125,9 @@ func (p *Parser) field(t Text, o OptionDecl, value string, required, extra bool)
 	case KindInt:
 		f.Kind, f.Max = NumberField, len(strconv.Itoa(o.Max))
 	case KindUser:
-		f.Kind = UserField
+		if value == "" { // no platform's choice takes several IDs back
+			f.Kind = UserField
+		}
 	case KindBool:
 		// Not a tick: leaving the choice to the provider is a third one.
 		f.Kind, f.Max = ChoiceField, 0
@@ -158,6 +157,21 @@ func instantValue(name string, ask Ask) string {
 		}
 	}
 	return ""
+}
+
+// saveValues is what an [Ask] has for the options of save already, by their names.
+func saveValues(ask Ask) map[string]string {
+	values := map[string]string{
+		"name": ask.Push.Name, "preset": ask.Preset, "url": ask.Push.URL, "page": ask.Page,
+		"people": strings.Join(ask.People, ", "), "channels": strings.Join(ask.Channels, ", "),
+	}
+	if ask.Protected {
+		values["protected"] = "true"
+	}
+	if ask.Override {
+		values["override"] = "true"
+	}
+	return values
 }
 
 // submission reads a form that was sent.

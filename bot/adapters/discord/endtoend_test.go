@@ -1,6 +1,7 @@
 package discord
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -228,6 +229,24 @@ func TestStreamKeyGoesToTheProviderAndNowhereElse(t *testing.T) {
 	g.until(g.private(alice), "bili")
 	g.until(g.public(root.ID), "bili")
 	g.nowhere("canary-key", nil)
+}
+
+func TestAFormKeepsWhatHasNoRoomInIt(t *testing.T) {
+	t.Parallel()
+	g := newGuild(t)
+	where := discordtest.InGuild(channel)
+	form := g.send(g.server.Command(alice, where, "en-US", "destinations save", discordtest.Option{Name: "name", Value: "main"},
+		discordtest.Option{Name: "url", Value: "rtmp://live.example.com/app"}, discordtest.Option{Name: "page", Value: "https://watch.example.com/1"},
+		discordtest.Option{Name: "protected", Value: true}, discordtest.Option{Name: "people", Value: "<@" + bob + ">"}))
+	shown := modalOf(t, form.Ack)
+	assert.Contains(t, fmt.Sprintf("%+v", shown), "live.example.com")
+	assert.NotContains(t, fmt.Sprintf("%+v", shown), "watch.example.com")
+	g.send(g.server.Submit(alice, where, shown.CustomID, map[string]any{
+		"name": "main", "url": "rtmp://live.example.com/app", "key": "canary-key", "people": bob, "protected": []string{"true"},
+	}))
+	saved := g.until(g.private(alice), "main is saved").Text()
+	assert.Contains(t, saved, "watch.example.com")
+	assert.Contains(t, saved, "second person")
 }
 
 // Nothing is left "thinking" while a second person is waited for, and the answer follows.

@@ -294,6 +294,9 @@ func (a *Adapter) decide(ctx context.Context, in *interaction, r commands.Reques
 	if r.Action != nil && r.Action.Name == reopen {
 		return a.reopen(ctx, in, r, t)
 	}
+	if r.Form != nil {
+		a.drafts.complete(r, a.cfg.Now())
+	}
 	d := a.bot.Parse(r)
 	switch {
 	case d.Form != nil:

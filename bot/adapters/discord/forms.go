@@ -155,6 +155,19 @@ func (d *drafts) get(key string, now time.Time) (commands.Form, bool) {
 	return v.form, ok && now.Sub(v.at) <= draftLife
 }
 
+// complete adds to a form that was sent what was known before and had no room in it.
+func (d *drafts) complete(r commands.Request, now time.Time) {
+	f, ok := d.get(draftKey(r, r.Form.Form), now)
+	if !ok {
+		return
+	}
+	for _, field := range f.Fields {
+		if _, sent := r.Form.Fields[field.Name]; !sent && field.Value != "" {
+			r.Form.Fields[field.Name] = field.Value
+		}
+	}
+}
+
 // renderForm is pure. It also says which parts had no room.
 func renderForm(f commands.Form, t commands.Text) (modal, []string) {
 	var lost []string
