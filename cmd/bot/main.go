@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -66,8 +67,7 @@ func run(ctx context.Context, p process) error {
 	if len(p.args) > 0 {
 		name, p.args = p.args[0], p.args[1:]
 	}
-	switch name {
-	case "-h", "--help", "-help", "help":
+	if asksHelp(name) || name == "help" {
 		return help(p.stdout)
 	}
 	all := subcommands()
@@ -75,14 +75,27 @@ func run(ctx context.Context, p process) error {
 	if i < 0 {
 		return fmt.Errorf("there is no sub-command %q; bot -h lists them", name)
 	}
-	return all[i].run(ctx, p)
+	c := all[i]
+	if len(p.args) == 1 && asksHelp(p.args[0]) && (c.args == "" || c.name == "manifest") { // no flags of its own
+		return write(p.stdout, "Usage:\n"+c.usage())
+	}
+	if err := c.run(ctx, p); !errors.Is(err, flag.ErrHelp) {
+		return err
+	}
+	return nil
+}
+
+func asksHelp(arg string) bool { return arg == "-h" || arg == "-help" || arg == "--help" }
+
+func (c subcommand) usage() string {
+	return fmt.Sprintf("  %s\n        %s\n", strings.Join(strings.Fields("bot "+c.name+" "+c.args), " "), c.about)
 }
 
 func help(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString("meetbot: meetings and live pushes from chat.\n\nUsage:\n")
 	for _, c := range subcommands() {
-		fmt.Fprintf(&b, "  %s\n        %s\n", strings.Join(strings.Fields("bot "+c.name+" "+c.args), " "), c.about)
+		b.WriteString(c.usage())
 	}
 	b.WriteString("\nEnvironment variables. With none set, the bot runs in the terminal against a sandbox.\n\n")
 	return errors.Join(config.Usage(&b), write(w, b.String()))
