@@ -88,6 +88,9 @@ func (r *run) eventNext(ctx context.Context) (jobs.Next, error) {
 		return jobs.Next{}, err
 	}
 	if err == nil && forgotten && !r.unwatched(reg) {
+		if err := r.watch(ctx, reg); err != nil {
+			return jobs.Next{}, err
+		}
 		for _, place := range reg.places() {
 			if err := r.list(ctx, place, reg.ref()); err != nil {
 				return jobs.Next{}, err

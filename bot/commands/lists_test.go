@@ -70,6 +70,10 @@ func TestAMeetingOfWhichNothingIsHeardLeavesTheListAndComesBack(t *testing.T) {
 		require.NoError(t, w.bot.Hear(w.t.Context(), Event{ID: "e", At: time.Now(), Ref: ref, State: meeting.StateRunning}))
 		w.settle()
 		assert.Equal(t, 1, w.listed())
+		time.Sleep(time.Minute)
+		reg, err := w.bot.registration(w.t.Context(), ref)
+		require.NoError(t, err)
+		assert.Equal(t, meeting.StateUnlisted, reg.Meeting.State, "it is asked for again, and still not there")
 	})
 }
 
