@@ -105,6 +105,6 @@ func TestWhatAnOperatorSettlesIsLoggedAndKeepsNoKey(t *testing.T) {
 		}
 		log := find(t, w.say(ada, channel, "/livepush log"), SlotPrivate).Reply.Fields
 		require.Len(t, log, 2)
-		assert.Equal(t, "operator: settle the command 主站 · tried again", log[1].Value)
+		assert.Equal(t, "Operator: settle the command 主站 · tried again", log[1].Value)
 	})
 }

@@ -213,7 +213,7 @@ func TestTheFormOfADestinationLosesNothing(t *testing.T) {
 }
 
 func TestAFormHasWhatIsKnown(t *testing.T) {
-	d := both().Parse(line("livepush", "806 146 667 --wechat --name 视频号 --url rtmp://1.livepush.myqcloud.com/trtc_1/"))
+	d := both().Parse(line("livepush", "806 146 667 --wechat --name 视频号 --url rtmp://1.livepush.myqcloud.com/trtc_1/ --override"))
 	values := map[string]string{}
 	for _, f := range d.Form.Fields {
 		values[f.Name] = f.Value
@@ -223,7 +223,7 @@ func TestAFormHasWhatIsKnown(t *testing.T) {
 		}
 	}
 	assert.Equal(t, map[string]string{
-		"meeting": "806 146 667", "to": "", "platform": "wechat", "name": "视频号", "url": "rtmp://1.livepush.myqcloud.com/trtc_1/", "key": "",
+		"meeting": "806 146 667", "to": "", "platform": "wechat", "name": "视频号", "url": "rtmp://1.livepush.myqcloud.com/trtc_1/", "key": "", "override": "true",
 	}, values)
 	assert.Contains(t, d.Form.Intro, "platform sees")
 

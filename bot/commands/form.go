@@ -80,6 +80,9 @@ func (p *Parser) Form(t Text, id string, ask Ask) Form {
 		field(opt("name"), ask.Push.Name, false, false)
 		field(opt("url"), ask.Push.URL, true, false)
 		field(opt("key"), "", false, false)
+		if ask.Override {
+			field(opt("override"), "true", false, true)
+		}
 	case formSave:
 		f.Intro = t.T("form.key.intro")
 		given := saveValues(ask)

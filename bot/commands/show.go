@@ -382,7 +382,10 @@ func (r *run) logNext(ctx context.Context) (jobs.Next, error) {
 	}
 	for _, l := range lines[max(0, len(lines)-logShown):] {
 		who := l.WhoName
-		if who == "" {
+		switch {
+		case l.Who == Operator:
+			who = r.t.T("log.operator")
+		case who == "":
 			who = l.Who
 		}
 		reply.Fields = append(reply.Fields, Field{
