@@ -116,7 +116,8 @@ type Config struct {
 
 // Observer is told of what happens, for metrics. A nil function is not called.
 type Observer struct {
-	// Finished: a command ended; since is when the person asked.
+	// Finished: a command ended; since is when the person asked, or a
+	// second one approved.
 	Finished func(platform Platform, verb Verb, outcome string, since time.Time)
 	// Called: a provider answered. kind is empty for success.
 	Called func(p meeting.Provider, op, kind string, took time.Duration)

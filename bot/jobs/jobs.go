@@ -72,7 +72,7 @@ type Job struct {
 	Noticed  bool      // the person was told that it takes longer
 	Owner    string    // the process that wrote `calling`
 	Lease    time.Time // until when that process may still be at it, or its request take effect
-	Created  time.Time // when the person asked
+	Created  time.Time // when the person asked, or a second one approved
 	Updated  time.Time
 	Revision uint64 // of the record; 0 before it is stored
 
