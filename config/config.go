@@ -29,7 +29,7 @@ type Config struct {
 
 	MeetAllow     Principals `split_words:"true" desc:"who may use /meet, comma-separated: slack:user:U1, slack:group:S1, slack:channel:C1, discord:user:1, discord:role:1, discord:channel:1, console; unset: Slack's full members, Discord's Manage Events"`
 	LivepushAllow Principals `split_words:"true" desc:"who may use /livepush, likewise; unset: Slack's full members, Discord's Manage Server"`
-	Admins        Principals `split_words:"true" desc:"who may end others' meetings, approve, and see the audit log, likewise; unset: nobody"`
+	Admins        Principals `split_words:"true" desc:"who may end and push others' meetings, and see the audit log, likewise; unset: nobody"`
 	StartLink     string     `split_words:"true" default:"requester" desc:"who is shown the start link: requester, or thread for everyone" oneof:"requester thread"`
 	Locale        string     `split_words:"true" default:"en" desc:"language where the person's own is not known: en or zh-CN" oneof:"en zh-CN"`
 

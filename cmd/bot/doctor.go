@@ -255,7 +255,7 @@ func (d *doctor) variables(context.Context) []finding {
 		all = append(all, warn("meetings are made in the sandbox: nobody can join them", "configure SYSTEC_* or TENCENT_*, and remove MEET_PROVIDER"))
 	}
 	if d.cfg.Admins == nil {
-		all = append(all, noted("ADMINS is not set: nobody can end others' meetings or approve"))
+		all = append(all, noted("ADMINS is not set: nobody can end or push others' meetings"))
 	}
 	for _, v := range []struct {
 		name string

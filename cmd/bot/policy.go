@@ -66,9 +66,9 @@ func policyCommand(_ context.Context, p process) error {
 
 var policyTitles = map[string]string{
 	"meet":       "May use /meet and end, share or list their own meetings",
-	"livepush":   "May use /livepush on meetings that they asked for or host",
+	"livepush":   "May use /livepush on meetings that they asked for or host, and approve what others ask",
 	"any_here":   "May set a push on every meeting of their channel, whoever asked for it",
-	"admin":      "May do everything, for others too: end, push, approve, read the log",
+	"admin":      "May do everything, for others too: end, push, read the log",
 	"act_as":     "Whose Tencent Meeting account acts, and so whose meetings are within reach",
 	"start_link": "Sees the start link, which lets its holder act as host",
 }
