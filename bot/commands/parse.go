@@ -568,7 +568,8 @@ func holdsKey(address string) bool {
 	return !a.Key.IsZero() || len(faults) > 1 || strings.Contains(address, "?")
 }
 
-// cutIn splits "NAME… in MEETING".
+// cutIn splits "NAME… in MEETING". A number or a link at the end is a meeting also without
+// the "in": taken for a name, it would have another meeting's addresses switched off.
 func cutIn(tokens []token) (names, where []token, in bool) {
 	for i := len(tokens) - 1; i >= 0; i-- {
 		t := tokens[i]
@@ -587,6 +588,15 @@ func cutIn(tokens []token) (names, where []token, in bool) {
 				}
 				return names, where, true
 			}
+		}
+	}
+	for i := max(1, len(tokens)-5); i < len(tokens); i++ { // a number can be in pieces
+		last, _ := utf8.DecodeLastRuneInString(tokens[i-1].raw)
+		if tokens[i].quoted || strings.ContainsRune(",，、", last) { // a name
+			continue
+		}
+		if _, ok := MeetingArg(phrase(tokens[i:]).address()); ok {
+			return tokens[:i], tokens[i:], true
 		}
 	}
 	return tokens, nil, false
