@@ -125,6 +125,10 @@ func TestNoOtherNameGetsRoundTheSecondPerson(t *testing.T) {
 			w.press(ben, channel, posts, VerbReject)
 		}
 		assert.Zero(t, w.tencent.sets)
+		elsewhere := Place{Platform: Slack, Team: "T2", Channel: "D1", Kind: InDirect}
+		posts := w.say(ada, elsewhere, "/livepush 806146601 --name 另名 --url rtmp://ingest.example.com/live --key canary-key")
+		assert.Contains(t, find(t, posts, SlotPrivate).Reply.Text, "nobody else is here")
+		assert.Zero(t, w.tencent.sets)
 		w.say(ada, channel, "/livepush --name 另名 --url rtmp://ingest.example.com/live --key another")
 		assert.Equal(t, 1, w.tencent.sets, "another key is another matter")
 	})

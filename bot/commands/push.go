@@ -200,12 +200,20 @@ func (r *run) pushOne(ctx context.Context) (protected bool, _ *fault, _ error) {
 }
 
 // guarded reports whether a step has the key of a protected destination, whatever it is
-// called and whoever asks, its owner too: of one that is saved here, or, where the command
-// was given outside of its team, of one that was set before.
+// called and whoever asks, its owner too: of one that is saved here or where the meeting
+// was asked for, or that was set before.
 func (r *run) guarded(ctx context.Context, reg *registration) (bool, error) {
-	all, err := r.destinations().all(ctx, destinationScope(r.w.Request.Place, r.w.Request.User.ID))
-	if err != nil {
-		return false, err
+	scopes := []string{destinationScope(r.w.Request.Place, r.w.Request.User.ID)}
+	if reg != nil {
+		scopes = append(scopes, destinationScope(reg.Place, reg.Requester.ID))
+	}
+	var all []Destination
+	for _, scope := range slices.Compact(scopes) {
+		saved, err := r.destinations().all(ctx, scope)
+		if err != nil {
+			return false, err
+		}
+		all = append(all, saved...)
 	}
 	if reg != nil {
 		for _, p := range reg.Pushes {
