@@ -49,7 +49,7 @@ func collect(t *testing.T) (*collected, string) {
 }
 
 // traces returns the names of each trace's spans by the name of its root, and the IDs of
-// the traces. Every span has to have its parent.
+// the traces. In a trace that is over every span has to have its parent.
 func (c *collected) traces(t *testing.T) (spans map[string][]string, ids []string) {
 	t.Helper()
 	c.mu.Lock()
@@ -66,7 +66,9 @@ func (c *collected) traces(t *testing.T) (spans map[string][]string, ids []strin
 	spans = map[string][]string{}
 	for _, s := range c.spans {
 		root, ok := roots[string(s.TraceId)]
-		assert.True(t, ok, "%s has no root", s.Name)
+		if !ok {
+			continue // not over when the process ended: its whole span comes last
+		}
 		assert.True(t, s.ParentSpanId == nil || known[string(s.ParentSpanId)], "%s has no parent", s.Name)
 		spans[root] = append(spans[root], s.Name)
 	}
