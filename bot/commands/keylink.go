@@ -209,7 +209,11 @@ func (l keyLink) decision(e KeyEntry, split bool, now time.Time) Decision {
 // form is what the page shows of l.
 func (l keyLink) form() KeyForm {
 	p := PresetByID(l.Ask.Preset)
-	if l.Ask.Preset == "" && l.Ask.Push.URL != "" {
+	switch {
+	case l.Ask.Preset != "":
+	case l.Ask.Push.Platform == meeting.PushWeChat: // said with --wechat, or told by the address
+		p = PresetByID("wechat")
+	case l.Ask.Push.URL != "":
 		p = DetectPreset(l.Ask.Push.URL)
 	}
 	return KeyForm{

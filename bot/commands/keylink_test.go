@@ -166,6 +166,16 @@ func TestTheWishIsContinuedWithWhatWasTyped(t *testing.T) {
 	assert.Empty(t, l.Ask.Push.URL, "the link itself is unchanged")
 }
 
+func TestThePageKeepsThatAnAddressIsOneOfWeChatChannels(t *testing.T) {
+	typed := NewParser(ParserConfig{KeyPage: true}).Parse(line("livepush", "--wechat --name 视频号 --url rtmp://proxy.example.com/live")).Ask
+	l := keyLink{Ask: *typed}
+	form := l.form()
+	entry := KeyEntry{Preset: form.Preset, Name: form.Name, URL: form.URL, Key: secret.New("k"), Override: true}
+	e, split, err := form.judge(entry, showNow)
+	require.NoError(t, err)
+	assert.Equal(t, meeting.PushWeChat, l.decision(e, split, showNow).Ask.Push.Platform)
+}
+
 func TestWhatIsTypedIntoThePageIsCompletedAndJudged(t *testing.T) {
 	fixed := KeyForm{Preset: "douyin", Name: "抖音", Fixed: true, NameFixed: true, URL: "rtmp://push-rtmp-a.douyincdn.com/third"}
 	free := KeyForm{}
