@@ -254,6 +254,8 @@ func TestSettling(t *testing.T) {
 		{name: "RetryOfALookUp", as: "retry", job: jobs.Job{State: jobs.Calling, Updated: now.Add(-2 * time.Minute)}, want: jobs.Job{State: jobs.Calling, Updated: now.Add(-2 * time.Minute)}},
 		{name: "NoLookUpWhileTheCallMayLand", as: "retry", job: jobs.Job{State: jobs.Calling, Updated: now.Add(-10 * time.Second)}, refused: "may still be acting"},
 		{name: "NothingToRetry", as: "retry", job: jobs.Job{State: jobs.Done}, refused: "is over"},
+		{name: "WhatEndedWellStaysSo", as: "failed", job: jobs.Job{State: jobs.Done, Outcome: "created"}, refused: "nothing is left to be settled"},
+		{name: "ASettlementCanBeCorrected", as: "done", job: jobs.Job{State: jobs.Done, Outcome: "settled_failed"}, want: jobs.Job{State: jobs.Done, Outcome: "settled_done"}},
 		{name: "ApprovalIsForPeople", as: "retry", job: jobs.Job{State: jobs.AwaitingApproval}, refused: "approve"},
 		{name: "NoSuchWay", as: "again", job: jobs.Job{State: jobs.Calling}, refused: "no way to settle"},
 	}

@@ -35,6 +35,7 @@ log.
           Discord the "thinking" message stays.
   failed  It did not happen. While the bot is still looking up what became of a call,
           the requester is told that it was refused; in any other state nobody is told.
+          Neither is taken for a job that ended well.
   retry   Try the present step again now instead of after its pause.
 `
 
@@ -197,6 +198,9 @@ const lookUpPause = time.Minute
 
 // settle changes a job as an operator says. See [jobsHelp].
 func settle(j *jobs.Job, as string, now time.Time) error {
+	if j.State.Finished() && j.Outcome != settledTag+"done" && j.Outcome != settledTag+"failed" && lineOf(*j, now).Look == "" {
+		return errors.New("the job is over, and whoever asked was told; nothing is left to be settled")
+	}
 	switch as {
 	case "retry":
 		switch {
