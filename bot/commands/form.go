@@ -86,9 +86,13 @@ func (p *Parser) Form(t Text, id string, ask Ask) Form {
 	case formSave:
 		f.Intro = t.T("form.key.intro")
 		given := saveValues(ask)
-		// What was asked for must not get lost where there is room for two more fields.
+		// Some platforms have room for two more fields: what was asked for must not get lost there.
 		room := slices.DeleteFunc([]string{"protected", "people", "channels", "override", "page", "preset"}, func(name string) bool { return given[name] == "" })
-		room = append(room, "preset", "page")
+		for _, name := range []string{"preset", "page"} {
+			if given[name] == "" {
+				room = append(room, name)
+			}
+		}
 		for _, o := range declared(VerbPushSave).Options {
 			switch o.Name {
 			case "name", "url", "key": // a preset may have the address
