@@ -96,7 +96,7 @@ var declarations = func() []VerbDecl {
 			Verb: VerbMeetShare, Command: commandMeet, Name: "share", Aliases: []string{"分享", "分享会议"},
 			Typed: typedMeetings, TypedSub: "share", Right: RightMeet, Public: true, Options: []OptionDecl{meetingAt(1)},
 		},
-		{Verb: verbHelp, Command: commandMeet, Name: "help", Aliases: []string{"?", "？", "帮助"}, Right: RightMeet},
+		{Verb: verbHelp, Command: commandMeet, Name: "help", Aliases: []string{"?", "？", "帮助", "--help"}, Right: RightMeet},
 
 		{
 			Verb: VerbPush, Command: commandLivepush, Typed: commandLivepush, Right: RightPush,
@@ -153,7 +153,7 @@ var declarations = func() []VerbDecl {
 			Verb: VerbPushLog, Command: commandLivepush, Name: "log", Aliases: []string{"记录", "日志"},
 			Typed: typedMeetings, TypedSub: "log", Right: RightPush, Options: []OptionDecl{meetingAt(1)},
 		},
-		{Verb: verbHelp, Command: commandLivepush, Name: "help", Aliases: []string{"?", "？", "帮助"}, Right: RightPush},
+		{Verb: verbHelp, Command: commandLivepush, Name: "help", Aliases: []string{"?", "？", "帮助", "--help"}, Right: RightPush},
 	}
 }()
 

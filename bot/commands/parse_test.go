@@ -311,7 +311,7 @@ func TestWhatOpensAForm(t *testing.T) {
 }
 
 func TestHelpAndUnknownCommands(t *testing.T) {
-	for _, r := range []Request{line("meet", "help"), line("meet", "帮助"), line("livepush", "help"), line("livepush", "?")} {
+	for _, r := range []Request{line("meet", "help"), line("meet", "帮助"), line("livepush", "help"), line("livepush", "?"), line("meet", "--help")} {
 		d := both().Parse(r)
 		require.NotNil(t, d.Reply)
 		assert.Equal(t, Neutral, d.Reply.Tone)

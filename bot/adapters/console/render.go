@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/mattn/go-runewidth"
 	"github.com/mdp/qrterminal/v3"
@@ -469,7 +470,7 @@ func breakable(word string) int {
 	wide := false
 	for i, r := range word {
 		w := runewidth.RuneWidth(r) == 2
-		if i > 0 && (w || wide) && !noBreakBefore(r) {
+		if i > 0 && (w || wide) && !noBreakBefore(r) && !closes(r, word[i:]) {
 			return i
 		}
 		wide = w
@@ -480,6 +481,12 @@ func breakable(word string) int {
 // noBreakBefore: a line does not begin with closing punctuation, nor within one character.
 func noBreakBefore(r rune) bool {
 	return unicode.In(r, unicode.Pe, unicode.Pf, unicode.Po, unicode.Mn, unicode.Me, unicode.Cf, unicode.Variation_Selector)
+}
+
+// closes reports whether the rest of a word begins with the backtick after a command, as
+// opposed to the one before it.
+func closes(r rune, rest string) bool {
+	return r == '`' && (len(rest) == 1 || rest[1] >= utf8.RuneSelf)
 }
 
 func btoi(b bool) int {

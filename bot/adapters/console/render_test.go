@@ -218,6 +218,9 @@ func TestWrap(t *testing.T) {
 		{"一二三四五六", []string{"一二三四五", "六"}},
 		{"一二三四五，六", []string{"一二三四", "五，六"}},
 		{"在 Slack 里开会", []string{"在 Slack", "里开会"}},
+		{"请用 `/a 名称`。", []string{"请用 `/a", "名称`。"}},
+		{"一二三四名称`。", []string{"一二三四名", "称`。"}},
+		{"请用一二三`/a`", []string{"请用一二三", "`/a`"}},
 	} {
 		assert.Equal(t, tt.want, wrap(tt.in, 10), tt.in)
 	}
