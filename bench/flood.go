@@ -63,10 +63,13 @@ func (b *bench) flood(ctx context.Context) ([]figure, error) {
 		if m.To == "" || m.Channel == "" || !strings.HasPrefix(m.To, "UCROWD") || strings.Contains(m.Text, text.T("progress")) {
 			continue
 		}
-		for what, id := range map[string]string{"busy": "accept.busy.title", "not confirmed": "accept.not_confirmed.title", "withdrawn as too old, with a button": "stale.title", "perhaps": "unknown.title", "refused": "refused.title"} {
-			if strings.Contains(m.Text, text.T(id)) && !seen[what+m.To] {
-				seen[what+m.To] = true
-				words[what]++
+		for _, end := range []struct{ what, id string }{ // the first that fits: one title begins like another
+			{"busy", "accept.busy.title"}, {"not confirmed", "accept.not_confirmed.title"}, {"perhaps", "unknown.title"},
+			{"withdrawn as too old, with a button", "stale.title"}, {"refused", "refused.title"},
+		} {
+			if strings.Contains(m.Text, text.T(end.id)) && !seen[m.To] {
+				seen[m.To] = true
+				words[end.what]++
 			}
 		}
 		if strings.Contains(m.Text, "is ready") && !seen[m.To] {
