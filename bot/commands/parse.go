@@ -221,8 +221,11 @@ func (p *Parser) meetLine(r Request) Decision {
 				return p.accept(r, Ask{Verb: v.Verb})
 			}
 			w := phrase(rest)
-			if _, ok := MeetingArg(w.address()); ok {
-				return p.accept(r, Ask{Verb: v.Verb, Meeting: w.address()})
+			_, isMeeting := MeetingArg(w.address())
+			if _, isNumber := number(w.address()); isMeeting || isNumber { // anything else is a topic
+				x := p.reading(r, v.Verb)
+				x.setMeeting(&v.Options[0], w)
+				return p.finish(r, &x)
 			}
 		}
 	}
