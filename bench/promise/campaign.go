@@ -172,7 +172,7 @@ func (c *campaign) rehearse(ctx context.Context, p *part) error {
 // rest for chats. With less than there are named instants it is a sample, of others each
 // time.
 func (c *campaign) share(p *part) {
-	n := c.kills
+	var n int
 	switch {
 	case p == c.last:
 		n = c.kills - c.kills/10 - c.kills/5
