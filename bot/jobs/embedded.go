@@ -282,16 +282,15 @@ func (b *embedded) reopen(ctx context.Context) error {
 	if err := b.start(ctx); err != nil {
 		return err
 	}
-	var failed error
 	for r := range b.readers {
 		stop, err := b.e.Load().consume(ctx, r.kind, r.handle)
 		if err != nil {
-			failed = errors.Join(failed, err)
-			continue
+			b.stop() // else writes would be confirmed, and nothing handed out any more
+			return err
 		}
 		r.stop = stop
 	}
-	return failed
+	return nil
 }
 
 func (b *embedded) stop() {

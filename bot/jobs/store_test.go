@@ -495,3 +495,28 @@ func TestAStoreThatCannotBeOpenedSaysSoAtOnce(t *testing.T) {
 	}
 	require.NoError(t, ctx.Err(), "it was waited for: %v", err)
 }
+
+// A store that was opened again but hands nothing out would confirm what is never done.
+func TestReopeningIsNotDoneWithoutItsReaders(t *testing.T) {
+	t.Parallel()
+	s, err := openDir(t, Config{Dir: t.TempDir()})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	stop := run(t, s, &script{})
+	defer stop()
+	e := s.engine.(*embedded)
+	fails := &reader{kind: "unheard of"}
+	e.mu.Lock()
+	e.readers[fails] = struct{}{}
+	e.mu.Unlock()
+	require.Error(t, e.reopen(t.Context()))
+	_, err = e.put(t.Context(), "doc.x", nil, 0, 0)
+	require.Error(t, err, "so that it is opened once more")
+	e.mu.Lock()
+	delete(e.readers, fails)
+	e.mu.Unlock()
+	require.NoError(t, e.reopen(t.Context()))
+	_, err = s.Enqueue(t.Context(), Job{ID: "x"})
+	require.NoError(t, err)
+	await(t, s, "x", finished)
+}
