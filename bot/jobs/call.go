@@ -15,7 +15,7 @@ func (s *step) calling() {
 		// Said before it is saved that it was said: once too often beats never.
 		s.notice()
 		j.Noticed = true
-		if _, wait := r.due(j, r.cfg.Now()); wait {
+		if j.phase != phaseRunning { // what follows may have to wait
 			s.save()
 			return
 		}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -218,4 +220,46 @@ func TestJobsThatAreOverTakeNoMemory(t *testing.T) {
 		r.running.Wait()
 		require.NoError(t, s.Close())
 	}
+}
+
+// However often a job is set aside, the person hears once that it takes longer.
+func TestAJobThatIsSetAsideIsNoticedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := OpenMemory(Config{Workers: 1, Calls: 1})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, s.Close()) }()
+		var tries, notices atomic.Int32
+		stop := run(t, s, &script{
+			next: func(_ context.Context, j *Job) (Next, error) {
+				if j.ID == "takes the worker" {
+					time.Sleep(6 * time.Second)
+					j.State = Refused
+				}
+				return oneCall(j), nil
+			},
+			call: func(_ context.Context, j *Job) error {
+				if j.ID == "x" && tries.Add(1) == 1 {
+					return &RetryAfter{After: 9 * time.Second, Err: ErrNotSent}
+				}
+				if j.ID == "calls" {
+					time.Sleep(25 * time.Second)
+				}
+				return nil
+			},
+			notice: func(_ context.Context, j *Job) {
+				if j.ID == "x" {
+					notices.Add(1)
+				}
+			},
+		})
+		defer stop()
+		for _, id := range []string{"x", "calls", "takes the worker"} {
+			_, err := s.Enqueue(t.Context(), Job{ID: id})
+			require.NoError(t, err)
+			time.Sleep(3 * time.Second)
+		}
+		await(t, s, "x", finished)
+		assert.EqualValues(t, 2, tries.Load())
+		assert.EqualValues(t, 1, notices.Load())
+	})
 }
