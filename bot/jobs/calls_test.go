@@ -263,3 +263,21 @@ func TestAJobThatIsSetAsideIsNoticedOnce(t *testing.T) {
 		assert.EqualValues(t, 1, notices.Load())
 	})
 }
+
+// How long a job waited until it was begun is told once, with the time that it was set aside.
+func TestAJobThatIsSetAsideStartsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var waited []time.Duration
+		s, err := OpenMemory(Config{Calls: 1, Observer: Observer{Started: func(_ string, d time.Duration) { waited = append(waited, d) }}})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, s.Close()) }()
+		stop := run(t, s, &script{call: func(context.Context, *Job) error { time.Sleep(time.Second); return nil }})
+		for i := range 3 {
+			_, err := s.Enqueue(t.Context(), Job{ID: strconv.Itoa(i)})
+			require.NoError(t, err)
+		}
+		time.Sleep(time.Minute)
+		stop()
+		assert.Equal(t, []time.Duration{0, time.Second, 2 * time.Second}, waited)
+	})
+}

@@ -18,7 +18,8 @@ const (
 
 // Run carries jobs and timers out until ctx is done. Then it begins nothing new, gives
 // what is running [Config.Grace] and returns; what was not finished is picked up by the
-// next Run, here or in another process. From then on Enqueue returns [ErrStopping].
+// next Run, here or in another process. From then on Enqueue returns [ErrStopping]. A store
+// has one Run at a time.
 func (s *Store) Run(ctx context.Context, h Handler) error {
 	working, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
@@ -108,12 +109,7 @@ func (r *runner) job(m message) {
 	}
 	stop := r.beat(m)
 	defer stop()
-	step := &step{r: r, m: m, j: &j, from: j.State}
-	if j.Attempt == 0 && j.State == Accepted {
-		if f := r.cfg.Observer.Started; f != nil {
-			f(j.Label, now.Sub(j.Created))
-		}
-	}
+	step := &step{r: r, m: m, j: &j, from: j.State, at: now}
 	for step.carryOut() {
 	}
 }
@@ -143,7 +139,8 @@ type step struct {
 	m    message
 	j    *Job
 	from State
-	goOn bool // the job was saved, and the same worker goes on with it
+	at   time.Time // when the worker took it
+	goOn bool      // the job was saved, and the same worker goes on with it
 }
 
 // carryOut carries out one step, and reports whether there is another one to do at once.
@@ -315,6 +312,9 @@ func (s *step) saved(within time.Duration) error {
 	err := r.write(ctx, s.m.key, j, j.Revision)
 	switch {
 	case err == nil:
+		if f := r.cfg.Observer.Started; f != nil && s.from == Accepted && j.State != Accepted {
+			f(j.Label, s.at.Sub(j.Created))
+		}
 		r.observe(j, s.from)
 		s.from = j.State
 		if j.State != Calling {

@@ -67,7 +67,7 @@ type Observer struct {
 	Enqueued   func(took time.Duration, err error)
 	Duplicate  func(label string)
 	Transition func(label string, from, to State)
-	Started    func(label string, waited time.Duration) // since Created, at the first step
+	Started    func(label string, waited time.Duration) // since Created, at the step by which it left Accepted
 	Replayed   func(label string, in State)             // a call is looked up whose maker did not see it end
 	Lost       func(label string)                       // a delivery that reached nobody
 	Late       func(label string)                       // a late success was adopted
