@@ -222,6 +222,82 @@ func TestJobsThatAreOverTakeNoMemory(t *testing.T) {
 	}
 }
 
+// handedOut is what a worker is handed of a job.
+func handedOut(s *Store, id string, rev uint64) message {
+	key, _ := jobKey(id)
+	return message{entry: entry{key: key, rev: rev}, receipt: &memoryReceipt{s.engine.(*memory), key, rev}}
+}
+
+// A call that ends at the very moment when a worker leaves a job that waits for it does
+// not bring the job a second worker.
+func TestAJobThatIsBeingSetAsideHasOneWorker(t *testing.T) {
+	t.Parallel()
+	s, err := OpenMemory(Config{Calls: 1})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	j, err := s.Enqueue(t.Context(), Job{ID: "x"})
+	require.NoError(t, err)
+	r := newRunner(t.Context(), t.Context(), s, &script{})
+	var to *side
+	r.dispatch(handedOut(s, "calls", 1), func(m message) { to, _ = r.enter(m, &Job{Revision: 1}) })
+	r.running.Wait()
+	var workers, calls atomic.Int32
+	r.dispatch(handedOut(s, "x", j.Revision), func(m message) {
+		assert.EqualValues(t, 1, workers.Add(1))
+		defer workers.Add(-1)
+		if _, entered := r.enter(m, &j); entered {
+			calls.Add(1)
+		}
+		r.leave(to)
+		time.Sleep(10 * time.Millisecond) // in which another worker would begin
+	})
+	r.running.Wait()
+	assert.EqualValues(t, 1, calls.Load())
+	assert.Zero(t, to.calls)
+	assert.Empty(t, r.jobs)
+}
+
+// A turn that is not used for a call is not kept for what the job does instead.
+func TestATurnIsPassedOnBeforeAnythingElseIsDone(t *testing.T) {
+	t.Parallel()
+	s, err := OpenMemory(Config{Calls: 1})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	answer, told := make(chan struct{}), make(chan struct{})
+	began := make(chan string, 2)
+	var asked atomic.Int32
+	stop := run(t, s, &script{
+		next: func(_ context.Context, j *Job) (Next, error) {
+			if j.ID == "withdraws" && asked.Add(1) > 1 {
+				j.State = Refused
+			}
+			return oneCall(j), nil
+		},
+		call: func(_ context.Context, j *Job) error { began <- j.ID; <-answer; return nil },
+		deliver: func(_ context.Context, j *Job) error {
+			if j.ID == "withdraws" {
+				<-told
+			}
+			return nil
+		},
+	})
+	defer stop()
+	for i, id := range []string{"first", "withdraws", "third"} {
+		_, err := s.Enqueue(t.Context(), Job{ID: id})
+		require.NoError(t, err)
+		if i == 0 {
+			require.Equal(t, "first", <-began)
+			continue
+		}
+		require.Eventually(t, func() bool { return s.aside.Load() == int64(i) }, time.Minute, time.Millisecond)
+	}
+	close(answer)
+	assert.Equal(t, "third", <-began)
+	await(t, s, "third", finished)
+	close(told)
+	await(t, s, "withdraws", finished)
+}
+
 // However often a job is set aside, the person hears once that it takes longer.
 func TestAJobThatIsSetAsideIsNoticedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -280,4 +356,24 @@ func TestAJobThatIsSetAsideStartsOnce(t *testing.T) {
 		stop()
 		assert.Equal(t, []time.Duration{0, time.Second, 2 * time.Second}, waited)
 	})
+}
+
+// A message that a job's worker has superseded long ago, and that is handed out again, does
+// not let it wait for what has come already.
+func TestAnOldMessageLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	s, err := OpenMemory(Config{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	r := newRunner(t.Context(), t.Context(), s, &script{})
+	r.dispatch(handedOut(s, "x", 1), func(m message) {
+		if m.rev == 1 {
+			r.superseded(m.key, &Job{Revision: 2})
+			r.dispatch(handedOut(s, "x", 2), nil)
+		} else {
+			r.dispatch(handedOut(s, "x", 1), nil)
+		}
+	})
+	r.running.Wait()
+	assert.Empty(t, r.jobs)
 }

@@ -33,7 +33,7 @@ type work struct {
 	next  *message // what came for it and was not looked at, the newest
 	busy  bool     // a worker is at it, or about to be
 	saved uint64   // revision that the worker saved last
-	aside *side    // it waits for a call to that side to end
+	aside *side    // it waits for a call to that side to end; while busy, it is about to
 	turn  *side    // it has waited, and may call that side
 }
 
@@ -62,7 +62,7 @@ func (r *runner) accept(m message, do func(message)) *work {
 		w = &work{do: do}
 		r.jobs[m.key] = w
 	}
-	if !w.busy && m.rev < w.saved {
+	if m.rev < w.saved {
 		m.receipt.ack()
 		return nil
 	}
@@ -105,11 +105,8 @@ func (r *runner) work(key string, w *work) {
 		r.mu.Lock()
 		m := *w.next
 		w.next = nil
-		stale := m.rev < w.saved
 		r.mu.Unlock()
-		if stale {
-			m.receipt.ack()
-		} else if r.fresh(m) {
+		if r.fresh(m) {
 			w.do(m)
 		}
 		if !r.more(key, w, m.rev) {
@@ -118,21 +115,25 @@ func (r *runner) work(key string, w *work) {
 	}
 }
 
-// more reports whether something has come for w meanwhile. If not, the worker leaves it.
+// more reports whether something has come for w meanwhile, or it need not be set aside
+// any more. If not, the worker leaves it.
 func (r *runner) more(key string, w *work, rev uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if w.turn != nil { // it did not call after all
-		r.pass(w.turn)
-		w.turn = nil
+	r.yield(w)
+	if to := w.aside; to != nil && w.next.rev == rev && to.calls >= r.cfg.Calls {
+		w.busy = false
+		to.waiting = append(to.waiting, key)
+		r.aside.Add(1)
+		return false
 	}
-	if w.next != nil && w.aside == nil && r.taking.Err() == nil {
+	w.aside = nil
+	if w.next != nil && r.taking.Err() == nil {
 		return true
 	}
 	w.busy = false
 	// What was saved here is still to come, and what it superseded may; if not elsewhere.
-	coming := w.saved > rev && r.engine.exclusive()
-	if w.aside == nil && !coming {
+	if coming := w.saved > rev && r.engine.exclusive(); !coming {
 		delete(r.jobs, key)
 	}
 	return false
@@ -156,17 +157,24 @@ func (r *runner) fresh(m message) bool {
 	return false
 }
 
-// superseded notes that the job's worker saved a newer revision.
-func (r *runner) superseded(key string, rev uint64) {
+// superseded notes that the job's worker saved it anew.
+func (r *runner) superseded(key string, j *Job) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if w := r.jobs[key]; w != nil {
-		w.saved = max(w.saved, rev)
+	w := r.jobs[key]
+	w.saved = j.Revision
+	if w.next != nil && w.next.rev < w.saved {
+		w.next.receipt.ack()
+		w.next = nil
+	}
+	if j.State != Calling {
+		r.yield(w)
 	}
 }
 
 // enter asks for the right to call, which [runner.leave] gives back. If too many calls to
-// the side are under way, the job whose message this is is set aside until one ends.
+// the side are under way, the job whose message this is is set aside until one ends. When
+// nothing new is begun any more there is none.
 func (r *runner) enter(m message, j *Job) (*side, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -177,6 +185,8 @@ func (r *runner) enter(m message, j *Job) (*side, bool) {
 	}
 	w := r.jobs[m.key]
 	switch {
+	case r.taking.Err() != nil:
+		m.receipt.later(0) // somebody else may have it at once
 	case w.turn == to:
 		w.turn = nil
 		return to, true
@@ -185,9 +195,7 @@ func (r *runner) enter(m message, j *Job) (*side, bool) {
 		return to, true
 	case w.next == nil && m.rev == j.Revision: // else the newer message will be
 		m.doubtful = true
-		w.next, w.aside = &m, to
-		to.waiting = append(to.waiting, m.key)
-		r.aside.Add(1)
+		w.next, w.aside = &m, to // as soon as its worker leaves it
 	}
 	return nil, false
 }
@@ -199,12 +207,20 @@ func (r *runner) leave(to *side) {
 	r.pass(to)
 }
 
+// yield gives up the turn of a job that does not call after all. The caller holds mu.
+func (r *runner) yield(w *work) {
+	if to := w.turn; to != nil {
+		w.turn = nil
+		r.pass(to)
+	}
+}
+
 // pass gives the right to call to the job that has waited longest. The caller holds mu.
 func (r *runner) pass(to *side) {
 	for len(to.waiting) > 0 {
 		key := to.waiting[0]
 		to.waiting = to.waiting[1:]
-		if w := r.jobs[key]; w != nil && w.aside == to {
+		if w := r.jobs[key]; w != nil && w.aside == to && !w.busy {
 			r.take(w, to)
 			r.running.Go(func() {
 				if r.hire() {

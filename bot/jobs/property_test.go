@@ -22,6 +22,7 @@ type world struct {
 	storing sync.Mutex // so that records are judged in their order
 	mu      sync.Mutex
 	plan    []int // faults to come
+	calls   int   // under way at once, of one process
 	jobs    map[string]*truth
 	faults  []string // what was found wrong
 	trace   []string
@@ -223,7 +224,7 @@ func (f *faultyEngine) consume(ctx context.Context, prefix string, handle func(m
 		fault := f.p.w.choose(8)
 		if fault == 2 { // handed out late, when the record may be another one
 			time.Sleep(time.Duration(f.p.w.choose(10)) * 100 * time.Millisecond)
-			m.doubtful = m.doubtful || f.shared
+			m.doubtful = m.doubtful || f.memory.shared
 		}
 		if f.p.isDead() {
 			return
@@ -258,7 +259,7 @@ func (w *world) start(t *testing.T, name string, skew time.Duration) *process {
 	e := &faultyEngine{w.mem, p}
 	cfg := withDefaults(Config{
 		Keys: [][]byte{make([]byte, KeySize)}, CallTimeout: simCallTimeout, ReconcileAfter: simReconcileAfter, Grace: time.Second,
-		Now: func() time.Time { return time.Now().Add(skew) },
+		Calls: w.calls, Now: func() time.Time { return time.Now().Add(skew) },
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	p.end = cancel
@@ -421,7 +422,8 @@ func simulate(t *testing.T, two bool) {
 	rapid.Check(t, func(rt *rapid.T) {
 		plan := rapid.SliceOfN(rapid.IntRange(0, 9), 0, 60).Draw(rt, "faults")
 		count := rapid.IntRange(1, 3).Draw(rt, "jobs")
-		w := &world{mem: newMemory(), plan: plan, jobs: make(map[string]*truth)}
+		calls := rapid.IntRange(1, 3).Draw(rt, "calls")
+		w := &world{mem: newMemory(), plan: plan, calls: calls, jobs: make(map[string]*truth)}
 		w.mem.shared = two
 		synctest.Test(t, func(t *testing.T) { w.run(t, two, count) })
 		if len(w.faults) > 0 {

@@ -320,7 +320,7 @@ func (s *step) saved(within time.Duration) error {
 		if j.State != Calling {
 			r.forget(j.ID)
 		}
-		r.superseded(s.m.key, j.Revision)
+		r.superseded(s.m.key, j)
 		s.m.receipt.ack()
 		_, wait := r.due(j, r.cfg.Now())
 		s.goOn = r.engine.exclusive() && !j.State.Finished() && !wait && r.taking.Err() == nil

@@ -330,6 +330,24 @@ func TestShutdown(t *testing.T) {
 			assert.Equal(t, Called, j.State, "the outcome is saved, and nothing new is begun")
 		})
 	})
+	t.Run("NoCallIsBegun", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s, err := OpenMemory(Config{})
+			require.NoError(t, err)
+			closing(t, s)
+			stop := run(t, s, &script{
+				next: func(_ context.Context, j *Job) (Next, error) { time.Sleep(5 * time.Second); return oneCall(j), nil },
+				call: func(context.Context, *Job) error { t.Error("a call was begun"); return nil },
+			})
+			_, err = s.Enqueue(t.Context(), Job{ID: "x"})
+			require.NoError(t, err)
+			time.Sleep(time.Second)
+			stop()
+			j, err := s.Get(t.Context(), "x")
+			require.NoError(t, err)
+			assert.Equal(t, Accepted, j.State)
+		})
+	})
 	t.Run("NothingIsWaitedForWithoutALimit", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s, err := OpenMemory(Config{})
