@@ -239,7 +239,9 @@ func (s *step) skipEnded() {
 	if lost {
 		j.State = Undeliverable
 	}
-	s.r.h.Ended(j)
+	if err := guarded(s.r.ctx, func(context.Context) error { s.r.h.Ended(j); return nil }); err != nil {
+		s.r.log.Error("what a job need not keep was not dropped", "job", j.ID, "err", err)
+	}
 }
 
 // deliver carries out one delivery.

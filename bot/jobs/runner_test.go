@@ -409,3 +409,9 @@ func TestTheHandlerIsToldThatAJobIsOverHoweverItEnded(t *testing.T) {
 	assert.Empty(t, j.Data)
 	assert.Empty(t, j.Outbox[0].Body, "what reached nobody is not kept either")
 }
+
+// Else the process would die of that job again at every start.
+func TestPanicWhereAJobIsOverEndsIt(t *testing.T) {
+	j, _ := inBubble(t, Config{}, &script{ended: func(*Job) { panic("bug") }})
+	assert.Equal(t, Done, j.State)
+}
