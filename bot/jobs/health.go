@@ -14,7 +14,7 @@ type Health string
 const (
 	Ready      Health = "ready"
 	Full       Health = "full"       // disk or quota: takes no new jobs, carries on with the others
-	Busy       Health = "busy"       // too many jobs wait for a worker
+	Busy       Health = "busy"       // too many jobs wait for a worker or for their turn to call
 	NotDurable Health = "notdurable" // writes are not confirmed
 	Stopping   Health = "stopping"
 )

@@ -35,7 +35,7 @@ type Config struct {
 
 	Workers         int           // steps carried out at once, besides calls; default 64
 	Calls           int           // calls under way at once to one side; default 256
-	MaxWaiting      int           // jobs waiting for a worker above which new ones are refused; default 20,000
+	MaxWaiting      int           // jobs waiting for a worker or for their turn to call above which new ones are refused; default 20,000
 	EnqueueWindow   time.Duration // in which a job must be confirmed as durable; default 2.4 s
 	StepTimeout     time.Duration // of one Next, Reconcile, Deliver, Notice or Timer; default 30 s
 	CallTimeout     time.Duration // of one Call; default 30 s
