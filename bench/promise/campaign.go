@@ -72,6 +72,9 @@ func (c *campaign) parts() []*part {
 
 func (c *campaign) run(ctx context.Context) (err error) {
 	parts := c.parts()
+	if len(parts) == 0 {
+		return fmt.Errorf("no scenario has %q in its platform and name", c.only)
+	}
 	var accounts []string
 	for i, p := range parts {
 		for j := range p.size {

@@ -204,8 +204,10 @@ waiting:
 	}
 	w.aim(nil)
 	_ = os.Remove(w.armed) // gone if it has struck
-	c.kills++
-	c.killedAt = p.String()
+	if hit {
+		c.kills++
+		c.killedAt = p.String()
+	}
 	// A bot that kills itself needs a moment to be gone, unless it was started again
 	// meanwhile for what follows.
 	for end := time.Now().Add(10 * time.Second); hit && w.lives.Load() == life && time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
