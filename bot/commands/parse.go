@@ -222,7 +222,8 @@ func (p *Parser) meetLine(r Request) Decision {
 			}
 			w := phrase(rest)
 			_, isMeeting := MeetingArg(w.address())
-			if _, isNumber := number(w.address()); isMeeting || isNumber { // anything else is a topic
+			digits, isNumber := number(w.address())
+			if isMeeting || isNumber && len(digits) > len("2026") { // anything else is a topic
 				x := p.reading(r, v.Verb)
 				x.setMeeting(&v.Options[0], w)
 				return p.finish(r, &x)

@@ -182,7 +182,7 @@ func TestAllFaultsOfALineAreSaidAtOnce(t *testing.T) {
 		{"NoNamesIn", "livepush", "to in 806146667", []string{"NAME"}, "missing"},
 		{"InNothing", "livepush", "to bili in", []string{"MEETING"}, "missing after"},
 		{"InNowhere", "livepush", "to bili in paris", []string{"MEETING"}, "no meeting"},
-		{"EndShortNumber", "meet", "end 123", []string{"MEETING"}, "no meeting"},
+		{"EndShortNumber", "meet", "end 806 146", []string{"MEETING"}, "no meeting"},
 		{"ForgetTwo", "livepush", "forget a,b", []string{"NAME"}, "One name"},
 		{"LongName", "livepush", "to abcdefghijk", []string{"NAME"}, "1 to 10"},
 		{"StatusOfNothing", "livepush", "status of it", []string{"MEETING"}, "no meeting"},
