@@ -2,8 +2,11 @@ package jobs
 
 import (
 	"context"
+	"errors"
+	"math/rand/v2"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -376,4 +379,83 @@ func TestAnOldMessageLeavesNothingBehind(t *testing.T) {
 	})
 	r.running.Wait()
 	assert.Empty(t, r.jobs)
+}
+
+// Jobs that call two sides in turns, are refused, fail, panic and are changed by others
+// meanwhile all end, and no two workers ever have the same one.
+func TestACrowdInTroubleEnds(t *testing.T) {
+	for _, shared := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) { crowdInTrouble(t, shared) })
+	}
+}
+
+func crowdInTrouble(t *testing.T, shared bool) {
+	e := newMemory()
+	e.shared = shared
+	s, err := newStore(t.Context(), withDefaults(Config{Keys: [][]byte{make([]byte, KeySize)}, Workers: 5, Calls: 2}), e)
+	require.NoError(t, err)
+	var inHand sync.Map
+	step := func(j *Job) (leave func()) {
+		_, taken := inHand.LoadOrStore(j.ID, nil)
+		assert.False(t, taken, "two workers have %s", j.ID)
+		return func() { inHand.Delete(j.ID) }
+	}
+	trouble := func() {
+		if rand.N(20) == 0 {
+			panic("bug")
+		}
+	}
+	stop := run(t, s, &script{
+		next: func(_ context.Context, j *Job) (Next, error) {
+			defer step(j)()
+			trouble()
+			j.To = strconv.Itoa(rand.N(2))
+			if (j.State == Called || j.State == Refused) && j.Call < 2 {
+				j.Call++
+				return MakeCall(), nil
+			}
+			return oneCall(j), nil
+		},
+		call: func(_ context.Context, j *Job) error {
+			defer step(j)()
+			time.Sleep(rand.N(time.Millisecond))
+			switch rand.N(10) {
+			case 0:
+				return errBroken
+			case 1:
+				return ErrNotSent
+			}
+			return nil
+		},
+		deliver: func(_ context.Context, j *Job) error { defer step(j)(); trouble(); return nil },
+		ended:   func(*Job) { trouble() },
+	})
+	const n = 200
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			id := strconv.Itoa(i)
+			_, err := s.Enqueue(t.Context(), Job{ID: id})
+			assert.NoError(t, err)
+			for range 3 {
+				time.Sleep(rand.N(20 * time.Millisecond))
+				_, err = s.Update(t.Context(), id, func(j *Job) error {
+					if j.State != Accepted {
+						return errBroken
+					}
+					return nil
+				})
+				if !errors.Is(err, errBroken) && !errors.Is(err, ErrConflict) {
+					assert.NoError(t, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for i := range n {
+		await(t, s, strconv.Itoa(i), finished)
+	}
+	assert.Zero(t, s.aside.Load())
+	stop()
+	require.NoError(t, s.Close())
 }
