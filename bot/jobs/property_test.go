@@ -224,7 +224,7 @@ func (f *faultyEngine) consume(ctx context.Context, prefix string, handle func(m
 		fault := f.p.w.choose(8)
 		if fault == 2 { // handed out late, when the record may be another one
 			time.Sleep(time.Duration(f.p.w.choose(10)) * 100 * time.Millisecond)
-			m.doubtful = m.doubtful || f.memory.shared
+			m.doubtful = m.doubtful || f.shared
 		}
 		if f.p.isDead() {
 			return
