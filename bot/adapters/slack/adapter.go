@@ -112,6 +112,8 @@ type Adapter struct {
 	stopOnce sync.Once
 	stopped  chan struct{} // closed when a token is refused
 	busy     busy
+	over     context.Context // ends when the adapter no longer waits for what is under way
+	end      context.CancelFunc
 	leaving  sync.WaitGroup // connections that are replaced
 }
 
@@ -184,6 +186,7 @@ func New(cfg Config, bot Bot, log *slog.Logger) (*Adapter, error) {
 		stopped:  make(chan struct{}),
 		backoff:  time.Second,
 	}
+	a.over, a.end = context.WithCancel(context.Background())
 	a.api = slackapi.New(cfg.BotToken.Reveal(),
 		slackapi.OptionAPIURL(cfg.APIURL),
 		slackapi.OptionAppLevelToken(cfg.AppToken.Reveal()),
@@ -238,6 +241,7 @@ func (a *Adapter) Run(ctx context.Context) error {
 	sockets.Wait()
 	a.leaving.Wait()
 	a.busy.drain(drainTimeout)
+	a.end()
 	return nil
 }
 

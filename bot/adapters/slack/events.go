@@ -342,6 +342,7 @@ func (a *Adapter) later(ctx context.Context, f func(context.Context)) {
 		defer a.busy.end()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), laterTimeout)
 		defer cancel()
+		defer context.AfterFunc(a.over, cancel)()
 		chat.Contain(ctx, a.log, "answer", func() { f(ctx) })
 	}()
 }
