@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // formatVersion is the version of the records' format.
@@ -31,6 +32,12 @@ func (s *Store) openMeta(ctx context.Context) error {
 			_, _ = rand.Read(subkey) // never fails
 			if err := s.putMeta(ctx, subkey, nil, 0); err != nil && !errors.Is(err, ErrConflict) {
 				return fmt.Errorf("set up the store: %w", err)
+			}
+			continue
+		case errors.Is(err, errUnconfirmed) && ctx.Err() == nil: // a cluster may be electing
+			select {
+			case <-ctx.Done():
+			case <-time.After(100 * time.Millisecond):
 			}
 			continue
 		case err != nil:

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -519,4 +520,32 @@ func TestReopeningIsNotDoneWithoutItsReaders(t *testing.T) {
 	_, err = s.Enqueue(t.Context(), Job{ID: "x"})
 	require.NoError(t, err)
 	await(t, s, "x", finished)
+}
+
+// electing is an engine without an answer for some time.
+type electing struct {
+	*memory
+	silent int
+}
+
+func (e *electing) get(ctx context.Context, key string) (entry, error) {
+	if e.silent > 0 {
+		e.silent--
+		return entry{}, errUnconfirmed
+	}
+	return e.memory.get(ctx, key)
+}
+
+func TestAClusterThatElectsIsWaitedForAtTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := withDefaults(Config{Keys: [][]byte{make([]byte, KeySize)}})
+		s, err := newStore(t.Context(), cfg, &electing{newMemory(), 50})
+		require.NoError(t, err)
+		require.NoError(t, s.Close())
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err = newStore(ctx, cfg, &electing{newMemory(), 1 << 30})
+		require.ErrorIs(t, err, errUnconfirmed)
+	})
 }
