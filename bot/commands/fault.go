@@ -43,8 +43,8 @@ func (r *run) faultOf(err error) *fault {
 	return newFault("fault.internal")
 }
 
-// kindOf names an error's kind for metrics; empty for nil.
-func kindOf(err error) string {
+// ErrorKind names a provider's error in one word, for metrics and traces; empty for nil.
+func ErrorKind(err error) string {
 	for _, k := range []struct {
 		err  error
 		kind string
@@ -65,7 +65,7 @@ func kindOf(err error) string {
 
 func (b *Bot) observe(p meeting.Provider, op string, err error, began time.Time) {
 	if f := b.cfg.Observe.Called; f != nil {
-		f(p, op, kindOf(err), time.Since(began))
+		f(p, op, ErrorKind(err), time.Since(began))
 	}
 }
 

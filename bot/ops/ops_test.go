@@ -354,7 +354,7 @@ func TestTheListsKnowWhatTheCommandsSay(t *testing.T) {
 				}
 			}
 		case *ast.FuncDecl:
-			if n.Name.Name == "kindOf" {
+			if n.Name.Name == "ErrorKind" {
 				ast.Inspect(n, func(n ast.Node) bool {
 					if e, ok := n.(ast.Expr); ok {
 						if s, ok := text(e); ok && s != "" {

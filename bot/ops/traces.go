@@ -535,24 +535,7 @@ func (c caller) call(ctx context.Context, op string, f func(context.Context) err
 	ctx, span := c.t.tracer.Start(ctx, name+" "+op, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(providerAttr.String(name)))
 	defer span.End()
 	err := f(ctx)
-	failed(span, providerKind(err), err != nil)
-}
-
-// providerKind is the kind of a provider's error.
-func providerKind(err error) string {
-	for _, k := range []struct {
-		err  error
-		kind string
-	}{
-		{meeting.ErrNotFound, "not_found"}, {meeting.ErrNotPermitted, "not_permitted"}, {meeting.ErrInvalid, "invalid"},
-		{meeting.ErrLimit, "limit"}, {meeting.ErrRateLimited, "rate_limited"}, {meeting.ErrCredentials, "credentials"},
-		{meeting.ErrUnavailable, "unavailable"}, {meeting.ErrOutcomeUnknown, "outcome_unknown"},
-	} {
-		if errors.Is(err, k.err) {
-			return k.kind
-		}
-	}
-	return "internal"
+	failed(span, commands.ErrorKind(err), err != nil)
 }
 
 type calling struct {
