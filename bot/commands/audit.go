@@ -64,14 +64,7 @@ func Settled(j *jobs.Job) {
 	for i := range j.Outbox {
 		j.Outbox[i].Body = nil
 	}
-	w, err := decode[work](j.Data)
-	if err != nil {
-		return
-	}
-	w.forget(false)
-	if data, err := encode(w); err == nil {
-		j.Data = data
-	}
+	_ = forget(j) // what cannot be read is left
 }
 
 // AuditSettled writes down that an operator has settled a job in one of the ways "done",

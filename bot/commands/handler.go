@@ -219,13 +219,7 @@ func (b *Bot) dropKey(ctx context.Context, id string) error {
 		if !j.State.Finished() { // its button is not even there; a delivery must not be disturbed
 			return errUntold
 		}
-		w, err := decode[work](j.Data)
-		if err != nil {
-			return err
-		}
-		w.forget(false)
-		j.Data, err = encode(w)
-		return err
+		return forget(j)
 	})
 	switch {
 	case errors.Is(err, errUntold):

@@ -106,8 +106,7 @@ func (b *Bot) register(ctx context.Context, reg registration) (registration, err
 		keys = append(keys, []string{docJoin, shortHash(reg.Meeting.JoinURL), ref})
 	}
 	for _, key := range keys {
-		_, err := b.store.PutDoc(ctx, jobs.Doc{Key: key, Value: []byte(ref), Expires: expires})
-		if err != nil && !errors.Is(err, jobs.ErrConflict) {
+		if err := b.index(ctx, ref, key, expires); err != nil {
 			return reg, fmt.Errorf("index %s: %w", ref, err)
 		}
 	}
@@ -173,7 +172,12 @@ func (b *Bot) leaveLists(ctx context.Context, reg registration) {
 
 // list puts a meeting into the list of a place. It may be repeated.
 func (b *Bot) list(ctx context.Context, place string, ref meeting.Ref) error {
-	_, err := b.store.PutDoc(ctx, jobs.Doc{Key: []string{docHere, place, ref.String()}, Value: []byte(ref.String()), Expires: b.now().Add(b.cfg.Retention)})
+	return b.index(ctx, ref.String(), []string{docHere, place, ref.String()}, b.now().Add(b.cfg.Retention))
+}
+
+// index lets a meeting be found by a key. It may be repeated.
+func (b *Bot) index(ctx context.Context, ref string, key []string, expires time.Time) error {
+	_, err := b.store.PutDoc(ctx, jobs.Doc{Key: key, Value: []byte(ref), Expires: expires})
 	if errors.Is(err, jobs.ErrConflict) {
 		return nil
 	}

@@ -153,6 +153,20 @@ func (w *work) forget(offered bool) {
 	}
 }
 
+// forget drops from the record of a job what it does not need once it is over for good.
+func forget(j *jobs.Job) error {
+	w, err := decode[work](j.Data)
+	if err != nil {
+		return err
+	}
+	w.forget(false)
+	data, err := encode(w)
+	if err == nil {
+		j.Data = data
+	}
+	return err
+}
+
 // newJob makes the record of an accepted request.
 func newJob(d Decision, now time.Time) (jobs.Job, error) {
 	data, err := encode(work{Request: d.Request, Ask: *d.Ask, Since: d.Request.At})
