@@ -94,16 +94,18 @@ func (p *Parser) Form(t Text, id string, ask Ask) Form {
 			}
 		}
 		for _, o := range declared(VerbPushSave).Options {
+			value := given[o.Name]
 			switch o.Name {
 			case "name", "url", "key": // a preset may have the address
-				field(o, given[o.Name], o.Name == "name", false)
-			case "preset", "page", "protected":
-				field(o, given[o.Name], false, !slices.Contains(room[:2], o.Name))
+				field(o, value, o.Name == "name", false)
+				continue
+			case "preset", "page", "protected": // asked for in any case
 			default:
-				if given[o.Name] != "" {
-					field(o, given[o.Name], false, !slices.Contains(room[:2], o.Name))
+				if value == "" {
+					continue
 				}
 			}
+			field(o, value, false, !slices.Contains(room[:2], o.Name))
 		}
 	}
 	return f
