@@ -53,8 +53,8 @@ func (s *step) again() {
 // the only one who may. If too many calls are under way the job is set aside.
 func (s *step) begin() {
 	r, j := s.r, s.j
-	to, entered := r.enter(s.m, j)
-	if !entered {
+	to := r.enter(s.m, j)
+	if to == nil {
 		return
 	}
 	now := r.cfg.Now()

@@ -242,13 +242,13 @@ func TestAJobThatIsBeingSetAsideHasOneWorker(t *testing.T) {
 	require.NoError(t, err)
 	r := newRunner(t.Context(), t.Context(), s, &script{})
 	var to *side
-	r.dispatch(handedOut(s, "calls", 1), func(m message) { to, _ = r.enter(m, &Job{Revision: 1}) })
+	r.dispatch(handedOut(s, "calls", 1), func(m message) { to = r.enter(m, &Job{Revision: 1}) })
 	r.running.Wait()
 	var workers, calls atomic.Int32
 	r.dispatch(handedOut(s, "x", j.Revision), func(m message) {
 		assert.EqualValues(t, 1, workers.Add(1))
 		defer workers.Add(-1)
-		if _, entered := r.enter(m, &j); entered {
+		if r.enter(m, &j) != nil {
 			calls.Add(1)
 		}
 		r.leave(to)

@@ -172,10 +172,10 @@ func (r *runner) superseded(key string, j *Job) {
 	}
 }
 
-// enter asks for the right to call, which [runner.leave] gives back. If too many calls to
-// the side are under way, the job whose message this is is set aside until one ends. When
-// nothing new is begun any more there is none.
-func (r *runner) enter(m message, j *Job) (*side, bool) {
+// enter asks for the right to call the side that it returns, which [runner.leave] gives
+// back; nil is no. If too many calls to the side are under way, the job whose message this
+// is is set aside until one ends. When nothing new is begun any more there is none.
+func (r *runner) enter(m message, j *Job) *side {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	to := r.sides[j.To]
@@ -189,15 +189,15 @@ func (r *runner) enter(m message, j *Job) (*side, bool) {
 		m.receipt.later(0) // somebody else may have it at once
 	case w.turn == to:
 		w.turn = nil
-		return to, true
+		return to
 	case to.calls < r.cfg.Calls:
 		to.calls++
-		return to, true
+		return to
 	case w.next == nil && m.rev == j.Revision: // else the newer message will be
 		m.doubtful = true
 		w.next, w.aside = &m, to // as soon as its worker leaves it
 	}
-	return nil, false
+	return nil
 }
 
 // leave ends a call.
