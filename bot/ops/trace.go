@@ -91,24 +91,20 @@ func (l logHandler) Handle(ctx context.Context, r slog.Record) error {
 	if l.named {
 		return l.Handler.Handle(ctx, r)
 	}
-	if id := jobIn(r.Attrs); id != "" {
-		if l.traced {
-			r = r.Clone()
-			r.AddAttrs(slog.String(traceKey, TraceID(id)))
+	var more []slog.Attr
+	id := jobIn(r.Attrs)
+	if id == "" {
+		if id, _ = ctx.Value(jobKey{}).(string); id == "" {
+			return l.Handler.Handle(ctx, r)
 		}
-	} else if id, ok := ctx.Value(jobKey{}).(string); ok {
-		r = r.Clone()
-		r.AddAttrs(l.attrs(id)...)
+		more = append(more, slog.String(Key, id))
 	}
-	return l.Handler.Handle(ctx, r)
-}
-
-// attrs are what a line about the job has.
-func (l logHandler) attrs(id string) []slog.Attr {
 	if l.traced {
-		return []slog.Attr{slog.String(Key, id), slog.String(traceKey, TraceID(id))}
+		more = append(more, slog.String(traceKey, TraceID(id)))
 	}
-	return []slog.Attr{slog.String(Key, id)}
+	r = r.Clone()
+	r.AddAttrs(more...)
+	return l.Handler.Handle(ctx, r)
 }
 
 // jobIn returns the job that one of the attributes names.
