@@ -29,6 +29,7 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
+	"meetbot/bot/adapters/adaptertest"
 	"meetbot/bot/commands"
 	"meetbot/bot/jobs"
 	"meetbot/bot/ops"
@@ -432,24 +433,6 @@ func TestTracesAreSampledWhole(t *testing.T) {
 	assert.Less(t, len(spans), 24)
 }
 
-// lockedBuffer may be read while it is written to.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 func TestACollectorThatIsDownChangesNothing(t *testing.T) {
 	for name, down := range map[string]func(*collector){
 		"Unreachable": func(c *collector) { c.Close() },
@@ -459,7 +442,7 @@ func TestACollectorThatIsDownChangesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := newCollector(t)
 			down(c)
-			var log lockedBuffer
+			var log adaptertest.Log
 			traces := c.traces(t, &log, "OTEL_EXPORTER_OTLP_HEADERS", "api-key="+canary)
 			p := begin(t, traces, t.TempDir(), &promise{})
 			for i := range 5 {

@@ -13,13 +13,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"meetbot/bot/adapters/adaptertest"
 	"meetbot/bot/adapters/slack/slacktest"
 	"meetbot/bot/commands"
 	"meetbot/bot/jobs"
@@ -378,23 +378,6 @@ func TestAStaleSocketIsNoRunningBot(t *testing.T) {
 	require.NoError(t, again.Close())
 }
 
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 func TestAnAnswerThatBreaksOffIsAnError(t *testing.T) {
 	t.Parallel()
 	dir := private(t)
@@ -472,7 +455,7 @@ func TestEveryLineOfACommandNamesItsJob(t *testing.T) {
 	w.without("DISCORD_")
 	w.set("LOG_LEVEL", "debug", "LOG_FORMAT", "json")
 	w.slack.Fail("chat.postMessage", slacktest.Fault{Status: 503}) // a line of the job layer, and one of the adapter's
-	var logs lockedBuffer
+	var logs adaptertest.Log
 	start(t, w.env, &logs)
 	_, err := w.slack.Deliver(t.Context(), w.slack.Socket(), w.slack.Slash("C1", "U1", "/meet", "canary"), 0)
 	require.NoError(t, err)

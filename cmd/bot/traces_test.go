@@ -17,6 +17,7 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
+	"meetbot/bot/adapters/adaptertest"
 	"meetbot/bot/adapters/slack/slacktest"
 )
 
@@ -102,7 +103,7 @@ func TestTracesAndLogsMeet(t *testing.T) {
 	w.without("DISCORD_")
 	w.set("OTEL_EXPORTER_OTLP_ENDPOINT", url, "LOG_FORMAT", "json")
 	w.slack.Fail("chat.postMessage", slacktest.Fault{Status: 503})
-	var logs lockedBuffer
+	var logs adaptertest.Log
 	stop := start(t, w.env, &logs)
 	_, err := w.slack.Deliver(t.Context(), w.slack.Socket(), w.slack.Slash("C1", "U1", "/meet", "canary"), 0)
 	require.NoError(t, err)

@@ -150,6 +150,16 @@ func (g *guild) private(user string) func() []discordtest.Message {
 	return func() []discordtest.Message { return g.server.For(user) }
 }
 
+// show makes a meeting that can be pushed, and returns its card and what the provider has.
+func (g *guild) show() (root discordtest.Message, made sandbox.Meeting) {
+	g.Helper()
+	g.send(g.server.Command(alice, discordtest.InGuild(channel), "en-US", "meet", discordtest.Option{Name: "topic", Value: "show"},
+		discordtest.Option{Name: "provider", Value: "tencent"}, discordtest.Option{Name: "live", Value: true}))
+	root = g.until(g.public(channel), "show")
+	g.until(g.public(root.ID), "http")
+	return root, g.Sandbox.Meetings()[0]
+}
+
 func (g *guild) nowhere(canary string, but func(discordtest.Message) bool) {
 	g.Helper()
 	for _, m := range g.server.All() {
@@ -208,12 +218,7 @@ func TestMeetFromCommandToEnd(t *testing.T) {
 func TestStreamKeyGoesToTheProviderAndNowhereElse(t *testing.T) {
 	t.Parallel()
 	g := newGuild(t)
-	where := discordtest.InGuild(channel)
-	g.send(g.server.Command(alice, where, "en-US", "meet", discordtest.Option{Name: "topic", Value: "show"},
-		discordtest.Option{Name: "provider", Value: "tencent"}, discordtest.Option{Name: "live", Value: true}))
-	root := g.until(g.public(channel), "show")
-	g.until(g.public(root.ID), "http")
-	made := g.Sandbox.Meetings()[0]
+	root, made := g.show()
 
 	// In the thread no number is needed; the answer is private, the announcement is not.
 	const key = "canary-key?a=b&c=d"
@@ -251,12 +256,7 @@ func TestAFormKeepsWhatHasNoRoomInIt(t *testing.T) {
 func TestWhoWaitsForASecondPersonHearsItAtOnce(t *testing.T) {
 	t.Parallel()
 	g := newGuild(t)
-	where := discordtest.InGuild(channel)
-	g.send(g.server.Command(alice, where, "en-US", "meet", discordtest.Option{Name: "topic", Value: "show"},
-		discordtest.Option{Name: "provider", Value: "tencent"}, discordtest.Option{Name: "live", Value: true}))
-	root := g.until(g.public(channel), "show")
-	g.until(g.public(root.ID), "http")
-	made := g.Sandbox.Meetings()[0]
+	root, made := g.show()
 	inThread := discordtest.InThread(root.ID, channel)
 	g.send(g.server.Command(alice, inThread, "en-US", "destinations save", discordtest.Option{Name: "name", Value: "main"},
 		discordtest.Option{Name: "url", Value: "rtmp://live.example.com/app"}, discordtest.Option{Name: "key", Value: "canary-key"},
