@@ -101,8 +101,15 @@ func newWorld(t *testing.T, more ...string) *world {
 	w.socket = w.slack.Socket()
 	ctx, cancel := context.WithCancel(t.Context())
 	w.stop = cancel
-	go func() { w.done <- w.a.Run(ctx) }()
-	t.Cleanup(cancel)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		w.done <- w.a.Run(ctx)
+	}()
+	t.Cleanup(func() { // what is under way may still be waited for
+		cancel()
+		<-ended
+	})
 	require.NoError(t, w.slack.Wait(w.ctx(), func() bool { return w.slack.Connections() == 2 }), "two connections")
 	require.Eventually(t, func() bool { return w.a.Health().Ready() }, hang, time.Millisecond)
 	return w
