@@ -22,9 +22,9 @@ import (
 var mayImport = map[string][]string{
 	"cmd/bot": {"..."},
 
-	"bot/adapters/chat":    {"bot/commands", "bot/jobs", "config/secret"},
-	"bot/adapters/slack":   {"bot/adapters/chat", "bot/commands", "bot/jobs", "config/secret"},
-	"bot/adapters/discord": {"bot/adapters/chat", "bot/commands", "bot/jobs", "config/secret"},
+	"bot/adapters/kit":    {"bot/commands", "bot/jobs", "config/secret"},
+	"bot/adapters/slack":   {"bot/adapters/kit", "bot/commands", "bot/jobs", "config/secret"},
+	"bot/adapters/discord": {"bot/adapters/kit", "bot/commands", "bot/jobs", "config/secret"},
 	"bot/adapters/console": {"bot/commands", "config/secret"},
 	"bot/adapters/keypage": {"bot/commands", "config/secret"},
 

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
-	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/commands"
 	"meetbot/bot/jobs"
 	"meetbot/bot/ops"
@@ -50,7 +50,7 @@ func known(t *testing.T) map[string][]string {
 	j.Timer(0)
 	j.Reopened(nil)
 	st := &store{state: jobs.Ready}
-	m.Watch(st, &ops.Health{Store: st, Metrics: m, Adapters: map[string]func() chat.Health{"slack": adapter(chat.Running, "")}})
+	m.Watch(st, &ops.Health{Store: st, Metrics: m, Adapters: map[string]func() kit.Health{"slack": adapter(kit.Running, "")}})
 	families, err := m.Gatherer().Gather()
 	require.NoError(t, err)
 	all := map[string][]string{}

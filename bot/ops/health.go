@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/jobs"
 	"meetbot/config/secret"
 )
@@ -39,7 +39,7 @@ type Store interface {
 type Health struct {
 	Store Store
 	// Adapters by name; without any the console alone takes commands, and always can.
-	Adapters map[string]func() chat.Health
+	Adapters map[string]func() kit.Health
 	// Metrics know how the providers answered.
 	Metrics *Metrics
 	// Stopping reports that the process takes no new commands.

@@ -23,7 +23,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/commands"
 	"meetbot/bot/jobs"
 	"meetbot/bot/ops"
@@ -60,9 +60,9 @@ func (s *store) List(context.Context, bool) iter.Seq2[jobs.Job, error] {
 	}
 }
 
-func adapter(s chat.State, last string) func() chat.Health {
-	return func() chat.Health {
-		return chat.Health{State: s, Since: time.Unix(1_800_000_000, 0).UTC(), LastError: last}
+func adapter(s kit.State, last string) func() kit.Health {
+	return func() kit.Health {
+		return kit.Health{State: s, Since: time.Unix(1_800_000_000, 0).UTC(), LastError: last}
 	}
 }
 
@@ -81,7 +81,7 @@ func scrape(t *testing.T, m *ops.Metrics) string {
 }
 
 func TestReadinessIsAboutAcceptingCommands(t *testing.T) {
-	type adapters = map[string]func() chat.Health
+	type adapters = map[string]func() kit.Health
 	tests := []struct {
 		name     string
 		store    jobs.Health
@@ -90,22 +90,22 @@ func TestReadinessIsAboutAcceptingCommands(t *testing.T) {
 		want     bool
 		parts    map[string]bool
 	}{
-		{name: "AllWell", store: jobs.Ready, adapters: adapters{"slack": adapter(chat.Running, "")}, want: true, parts: map[string]bool{"jobs": true, "slack": true}},
+		{name: "AllWell", store: jobs.Ready, adapters: adapters{"slack": adapter(kit.Running, "")}, want: true, parts: map[string]bool{"jobs": true, "slack": true}},
 		{name: "ConsoleAlone", store: jobs.Ready, want: true, parts: map[string]bool{"jobs": true}},
 		{
 			name: "OneOfTwoDown", store: jobs.Ready, want: true,
-			adapters: adapters{"slack": adapter(chat.Stopped, "x"), "discord": adapter(chat.Running, "")},
+			adapters: adapters{"slack": adapter(kit.Stopped, "x"), "discord": adapter(kit.Running, "")},
 			parts:    map[string]bool{"jobs": true, "slack": false, "discord": true},
 		},
 		{
 			name: "BothDown", store: jobs.Ready, want: false,
-			adapters: adapters{"slack": adapter(chat.Degraded, "x"), "discord": adapter(chat.Starting, "")},
+			adapters: adapters{"slack": adapter(kit.Degraded, "x"), "discord": adapter(kit.Starting, "")},
 			parts:    map[string]bool{"jobs": true, "slack": false, "discord": false},
 		},
-		{name: "FullPeopleAreTold", store: jobs.Full, adapters: adapters{"slack": adapter(chat.Running, "")}, want: true, parts: map[string]bool{"jobs": false, "slack": true}},
-		{name: "BusyPeopleAreTold", store: jobs.Busy, adapters: adapters{"slack": adapter(chat.Running, "")}, want: true, parts: map[string]bool{"jobs": false, "slack": true}},
-		{name: "NothingCanBeWrittenDown", store: jobs.NotDurable, adapters: adapters{"slack": adapter(chat.Running, "")}, want: false, parts: map[string]bool{"jobs": false, "slack": true}},
-		{name: "Stopping", store: jobs.Ready, stopping: true, adapters: adapters{"slack": adapter(chat.Running, "")}, want: false, parts: map[string]bool{"jobs": true, "slack": true}},
+		{name: "FullPeopleAreTold", store: jobs.Full, adapters: adapters{"slack": adapter(kit.Running, "")}, want: true, parts: map[string]bool{"jobs": false, "slack": true}},
+		{name: "BusyPeopleAreTold", store: jobs.Busy, adapters: adapters{"slack": adapter(kit.Running, "")}, want: true, parts: map[string]bool{"jobs": false, "slack": true}},
+		{name: "NothingCanBeWrittenDown", store: jobs.NotDurable, adapters: adapters{"slack": adapter(kit.Running, "")}, want: false, parts: map[string]bool{"jobs": false, "slack": true}},
+		{name: "Stopping", store: jobs.Ready, stopping: true, adapters: adapters{"slack": adapter(kit.Running, "")}, want: false, parts: map[string]bool{"jobs": true, "slack": true}},
 		{name: "EngineStopping", store: jobs.Stopping, want: false, parts: map[string]bool{"jobs": false}},
 	}
 	for _, tt := range tests {
@@ -160,7 +160,7 @@ func TestShownErrorsAreScrubbed(t *testing.T) {
 	} {
 		h := &ops.Health{
 			Store:    &store{state: jobs.Ready, last: errors.New(text)},
-			Adapters: map[string]func() chat.Health{"slack": adapter(chat.Degraded, text)},
+			Adapters: map[string]func() kit.Health{"slack": adapter(kit.Degraded, text)},
 			Secrets:  []secret.String{s},
 		}
 		_, body := get(t, ops.Handler(h), "/readyz")

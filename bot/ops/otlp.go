@@ -23,7 +23,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
-	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/kit"
 	"meetbot/config"
 )
 
@@ -77,7 +77,7 @@ func newCollector(cfg config.OTEL) (*collector, error) {
 	}
 	c := &collector{
 		url: cfg.TracesURL(), gzip: cfg.ExporterOTLPCompression == "gzip", header: make(http.Header),
-		http: chat.HTTPClient(&http.Client{Transport: transport, Timeout: time.Duration(cfg.ExporterOTLPTimeout) * time.Millisecond}),
+		http: kit.HTTPClient(&http.Client{Transport: transport, Timeout: time.Duration(cfg.ExporterOTLPTimeout) * time.Millisecond}),
 	}
 	for name, value := range cfg.Headers() {
 		c.header.Set(name, value)
@@ -130,7 +130,7 @@ func (c *collector) UploadTraces(ctx context.Context, spans []*tracepb.ResourceS
 	pause := firstPause
 	for try := 1; ; try++ {
 		after, err := c.post(ctx, body)
-		if err == nil || after < 0 || try == uploadTries || !chat.Sleep(ctx, max(after, pause/2+rand.N(pause))) {
+		if err == nil || after < 0 || try == uploadTries || !kit.Sleep(ctx, max(after, pause/2+rand.N(pause))) {
 			return err
 		}
 		pause *= 2
@@ -142,12 +142,12 @@ func (c *collector) UploadTraces(ctx context.Context, spans []*tracepb.ResourceS
 func (c *collector) post(ctx context.Context, body []byte) (after time.Duration, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
 	if err != nil {
-		return -1, chat.Scrub(err)
+		return -1, kit.Scrub(err)
 	}
 	req.Header = c.header.Clone()
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return 0, chat.Scrub(err)
+		return 0, kit.Scrub(err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // only read
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))

@@ -23,7 +23,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
-	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/commands"
 	"meetbot/bot/jobs"
 	"meetbot/config"
@@ -434,7 +434,7 @@ func (t *Traces) HTTPClient(p commands.Platform) *http.Client {
 	if t == nil {
 		return nil
 	}
-	c := chat.HTTPClient(nil)
+	c := kit.HTTPClient(nil)
 	c.Transport = requesting{c.Transport, t, p}
 	return c
 }

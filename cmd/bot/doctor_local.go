@@ -13,8 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"meetbot/bot/adapters/chat"
 	"meetbot/bot/adapters/keypage"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/jobs"
 	"meetbot/config"
 )
@@ -261,7 +261,7 @@ func (d *doctor) publicURL(ctx context.Context) finding {
 	}
 	resp, err := d.client("PUBLIC_URL").Do(req)
 	if err != nil {
-		return warn("PUBLIC_URL cannot be reached from here: "+d.text(chat.Scrub(err)), fix)
+		return warn("PUBLIC_URL cannot be reached from here: "+d.text(kit.Scrub(err)), fix)
 	}
 	_ = resp.Body.Close() // only its head is looked at
 	// The page forbids to be kept, whatever it has to say.

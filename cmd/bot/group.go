@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/jobs"
 	"meetbot/bot/ops"
 	"meetbot/config/secret"
@@ -145,7 +145,7 @@ func (g *group) addListener(name string, ln net.Listener, h http.Handler) {
 
 // health gathers how the parts are, for the operators' address and the admin socket.
 func (g *group) health(store *jobs.Store, m *ops.Metrics, secrets []secret.String) *ops.Health {
-	h := &ops.Health{Store: store, Adapters: make(map[string]func() chat.Health), Metrics: m, Stopping: g.stopping.Load, Secrets: secrets}
+	h := &ops.Health{Store: store, Adapters: make(map[string]func() kit.Health), Metrics: m, Stopping: g.stopping.Load, Secrets: secrets}
 	for name, a := range g.adapters {
 		h.Adapters[name] = a.Health
 	}

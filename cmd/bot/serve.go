@@ -14,10 +14,10 @@ import (
 
 	"golang.org/x/term"
 
-	"meetbot/bot/adapters/chat"
 	"meetbot/bot/adapters/console"
 	"meetbot/bot/adapters/discord"
 	"meetbot/bot/adapters/keypage"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/adapters/slack"
 	"meetbot/bot/commands"
 	"meetbot/bot/jobs"
@@ -277,5 +277,5 @@ func isTerminal(v any) bool {
 // adapter is a chat platform's part.
 type adapter interface {
 	Run(ctx context.Context) error
-	Health() chat.Health
+	Health() kit.Health
 }

@@ -32,7 +32,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/commands"
 	"meetbot/bot/jobs"
 	"meetbot/config/secret"
@@ -112,13 +112,13 @@ type Adapter struct {
 	bot     Bot
 	log     *slog.Logger
 	rest    *rest
-	pulse   *chat.Pulse
-	seen    *chat.Seen // bodies of signed requests
+	pulse   *kit.Pulse
+	seen    *kit.Seen // bodies of signed requests
 	acks    acks
 	drafts  drafts
 	members memberCache
-	edits   *chat.Pace
-	pending chat.Newest // edits by message
+	edits   *kit.Pace
+	pending kit.Newest // edits by message
 
 	refused chan struct{} // closed when Discord has refused the bot's token
 	busy    sync.WaitGroup
@@ -172,15 +172,15 @@ func New(cfg Config, bot Bot, log *slog.Logger) (*Adapter, error) {
 	}
 	a := &Adapter{
 		cfg: cfg, key: key, bot: bot, log: log,
-		pulse: chat.NewPulse(cfg.Now), seen: chat.NewSeen(2*maxAge, maxReplays),
-		edits:   chat.NewPace(editInterval, maxRateWait, cfg.Observe.Waited),
+		pulse: kit.NewPulse(cfg.Now), seen: kit.NewSeen(2*maxAge, maxReplays),
+		edits:   kit.NewPace(editInterval, maxRateWait, cfg.Observe.Waited),
 		refused: make(chan struct{}), slots: make(chan struct{}, maxConcurrent),
 	}
 	a.rest = &rest{
-		base: strings.TrimSuffix(cfg.APIURL, "/") + "/" + apiVersion, token: cfg.BotToken, http: chat.HTTPClient(cfg.HTTPClient), observe: cfg.Observe,
+		base: strings.TrimSuffix(cfg.APIURL, "/") + "/" + apiVersion, token: cfg.BotToken, http: kit.HTTPClient(cfg.HTTPClient), observe: cfg.Observe,
 		limits: newLimiter(cfg.Now, cfg.Observe.Waited, func() {
 			a.pulse.Failed(ErrTokenRefused)
-			a.pulse.Set(chat.Stopped)
+			a.pulse.Set(kit.Stopped)
 			close(a.refused)
 		}),
 	}
@@ -188,7 +188,7 @@ func New(cfg Config, bot Bot, log *slog.Logger) (*Adapter, error) {
 }
 
 // Health tells how the adapter is.
-func (a *Adapter) Health() chat.Health { return a.pulse.Health() }
+func (a *Adapter) Health() kit.Health { return a.pulse.Health() }
 
 // Run registers the commands where they changed and takes interactions until ctx is
 // done: over the gateway, or, with a public key, through [Adapter.Handler]. It returns
@@ -214,7 +214,7 @@ func (a *Adapter) Run(ctx context.Context) error {
 	}
 	if err != nil {
 		a.pulse.Failed(err)
-		a.pulse.Set(chat.Stopped)
+		a.pulse.Set(kit.Stopped)
 		a.log.ErrorContext(ctx, "adapter stopped", "err", err)
 	}
 	return err
@@ -223,7 +223,7 @@ func (a *Adapter) Run(ctx context.Context) error {
 func (a *Adapter) run(ctx context.Context) error {
 	if a.key != nil {
 		// Interactions arrive whether or not the commands could be registered again.
-		a.pulse.Set(chat.Running)
+		a.pulse.Set(kit.Running)
 		if err := a.keepRegistering(ctx); err != nil {
 			return err
 		}
@@ -261,7 +261,7 @@ func (a *Adapter) keepRegistering(ctx context.Context) error {
 		if ok {
 			wait = max(wait, limited.After)
 		}
-		if !chat.Sleep(ctx, wait) {
+		if !kit.Sleep(ctx, wait) {
 			return nil
 		}
 		pause = min(2*pause, 5*time.Minute)

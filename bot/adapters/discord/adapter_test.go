@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"meetbot/bot/adapters/chat"
 	"meetbot/bot/adapters/discord/discordtest"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/commands"
 	"meetbot/bot/jobs"
 	"meetbot/config/secret"
@@ -309,7 +309,7 @@ func TestTheBotTokenIsNotUsedOnceItIsRefused(t *testing.T) {
 	require.ErrorIs(t, err, ErrTokenRefused)
 	require.ErrorIs(t, <-w.done, ErrTokenRefused)
 	w.done <- nil
-	assert.Equal(t, chat.Stopped, w.a.Health().State)
+	assert.Equal(t, kit.Stopped, w.a.Health().State)
 	n := len(w.server.Calls())
 	_, err = w.post(d, commands.SlotDirect)
 	require.ErrorIs(t, err, ErrTokenRefused)

@@ -12,7 +12,7 @@ import (
 
 	"github.com/bwmarrin/discordgo"
 
-	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/commands"
 )
 
@@ -220,7 +220,7 @@ func (a *Adapter) request(in *interaction) (r commands.Request, focused option, 
 			return r, focused, errors.New("not one of our buttons")
 		}
 		r.Action = &action
-		if chat.Once(action) {
+		if kit.Once(action) {
 			r.ID = strings.Join([]string{"discord", in.Message.ID, in.user().ID, in.Message.Edited, data.CustomID}, ":")
 		}
 	case discordgo.InteractionModalSubmit:
@@ -321,10 +321,10 @@ func (a *Adapter) decide(ctx context.Context, in *interaction, r commands.Reques
 	}
 	if accepted.Duplicate {
 		a.cfg.Observe.duplicate()
-		if chat.Once(action(r)) {
+		if kit.Once(action(r)) {
 			// A second click, or the first one delivered twice; then the other delivery
 			// acknowledges at once, and this one comes too late, as it should.
-			chat.Sleep(ctx, time.Second)
+			kit.Sleep(ctx, time.Second)
 			return a.say(ctx, in, commands.Reply{Text: t.T("discord.already")}, "")
 		}
 	}
@@ -362,8 +362,8 @@ func (a *Adapter) complete(ctx context.Context, r commands.Request, focused opti
 	choices := []choice{}
 	if focused.Name != "" {
 		for _, c := range a.bot.Complete(ctx, r, focused.Name, focused.text()) {
-			name, _ := chat.Cut(c.Label, maxChoice)
-			if name == "" || c.Value == "" || chat.Len(c.Value) > maxChoice {
+			name, _ := kit.Cut(c.Label, maxChoice)
+			if name == "" || c.Value == "" || kit.Len(c.Value) > maxChoice {
 				continue
 			}
 			if choices = append(choices, choice{name, c.Value}); len(choices) == maxChoices {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/bwmarrin/discordgo"
 
-	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/commands"
 )
 
@@ -172,7 +172,7 @@ func (d *drafts) complete(r commands.Request, now time.Time) {
 func renderForm(f commands.Form, t commands.Text) (modal, []string) {
 	var lost []string
 	cut := func(what, s string, limit int) string {
-		s, shortened := chat.Cut(s, limit)
+		s, shortened := kit.Cut(s, limit)
 		if shortened {
 			lost = append(lost, what)
 		}

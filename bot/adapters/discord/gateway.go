@@ -16,7 +16,7 @@ import (
 	"github.com/gorilla/websocket"
 	"golang.org/x/sync/errgroup"
 
-	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/jobs"
 )
 
@@ -81,7 +81,7 @@ func (a *Adapter) runGateway(ctx context.Context) error {
 		if err := shards.Wait(); !errors.Is(err, errReshard) {
 			return err
 		}
-		a.pulse.Set(chat.Degraded)
+		a.pulse.Set(kit.Degraded)
 	}
 }
 
@@ -105,7 +105,7 @@ func (a *Adapter) gateway(ctx context.Context) (gatewayInfo, error) {
 		}
 		a.pulse.Failed(err)
 		a.log.WarnContext(ctx, "gateway not found", "err", err)
-		if !chat.Sleep(ctx, jitter(pause)) {
+		if !kit.Sleep(ctx, jitter(pause)) {
 			return info, ctx.Err()
 		}
 		pause = min(2*pause, time.Minute)
@@ -142,7 +142,7 @@ func (g *identifyGate) wait(ctx context.Context) (string, error) {
 	if g.info.Limit.Remaining <= 0 {
 		pause = max(pause, time.Duration(g.info.Limit.ResetAfter)*time.Millisecond)
 	}
-	if pause > 0 && !chat.Sleep(ctx, pause) {
+	if pause > 0 && !kit.Sleep(ctx, pause) {
 		return "", ctx.Err()
 	}
 	g.used = true
@@ -204,7 +204,7 @@ func (s *shard) run(ctx context.Context) error {
 		if errors.Is(err, errInvalid) {
 			pause = max(pause, time.Second)
 		}
-		if !chat.Sleep(ctx, jitter(pause)) {
+		if !kit.Sleep(ctx, jitter(pause)) {
 			return nil
 		}
 		pause = min(2*pause, time.Minute)
@@ -245,7 +245,7 @@ func (s *shard) connect(ctx context.Context) error {
 		if s.misses++; s.misses >= maxMisses {
 			s.session = ""
 		}
-		return fmt.Errorf("connect to the gateway: %w", chat.Scrub(err))
+		return fmt.Errorf("connect to the gateway: %w", kit.Scrub(err))
 	}
 	s.misses = 0
 	ws.SetReadLimit(maxEvent)
@@ -273,7 +273,7 @@ func (s *shard) connect(ctx context.Context) error {
 	connected := false
 	defer func() {
 		if connected && s.up.Add(-1) == 0 {
-			s.a.pulse.Set(chat.Degraded)
+			s.a.pulse.Set(kit.Degraded)
 		}
 	}()
 	for {
@@ -290,7 +290,7 @@ func (s *shard) connect(ctx context.Context) error {
 			if up := s.dispatch(ctx, e); up && !connected {
 				connected = true
 				s.up.Add(1)
-				s.a.pulse.Set(chat.Running)
+				s.a.pulse.Set(kit.Running)
 			}
 		case opHeartbeat:
 			if err := s.heartbeat(conn); err != nil {
@@ -331,7 +331,7 @@ func (s *shard) introduce(conn *gatewayConn) error {
 
 func (s *shard) beat(ctx context.Context, conn *gatewayConn, interval time.Duration) {
 	pause := rand.N(interval) // the first one, so that not all clients beat at once
-	for chat.Sleep(ctx, pause) {
+	for kit.Sleep(ctx, pause) {
 		if s.heartbeat(conn) != nil {
 			return // the reader sees it too
 		}
@@ -384,9 +384,9 @@ func (a *Adapter) receive(ctx context.Context, data []byte, received time.Time) 
 	a.busy.Go(func() {
 		defer func() { <-a.slots }()
 		defer a.acks.end(in.ID)
-		working, cancel := context.WithDeadline(ctx, received.Add(chat.AckTimeout))
+		working, cancel := context.WithDeadline(ctx, received.Add(kit.AckTimeout))
 		defer cancel()
-		chat.Contain(ctx, a.log, "interaction", func() {
+		kit.Contain(ctx, a.log, "interaction", func() {
 			if c := a.answer(working, in); c != nil {
 				a.acknowledge(ctx, in, c, received)
 			}
@@ -456,7 +456,7 @@ func (a *Adapter) acknowledge(ctx context.Context, in *interaction, c *callback,
 		if limited, ok := errors.AsType[*jobs.RetryAfter](err); ok {
 			pause, again = limited.After, true
 		}
-		if !again || !chat.Sleep(ctx, pause) {
+		if !again || !kit.Sleep(ctx, pause) {
 			// If there is a job, its answer goes by the bot's token.
 			a.log.WarnContext(ctx, "interaction not acknowledged", "kind", c.kind, "err", err)
 			return

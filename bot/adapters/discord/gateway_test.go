@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"meetbot/bot/adapters/chat"
 	"meetbot/bot/adapters/discord/discordtest"
+	"meetbot/bot/adapters/kit"
 )
 
 func contextWithTimeout(t *testing.T, d time.Duration) (context.Context, context.CancelFunc) {
@@ -79,7 +79,7 @@ func TestARefusedTokenIsNotIdentifiedWithAgain(t *testing.T) {
 			require.ErrorIs(t, err, want)
 		}
 		assert.Len(t, w.server.Identifies(), 1)
-		assert.Equal(t, chat.Stopped, w.a.Health().State)
+		assert.Equal(t, kit.Stopped, w.a.Health().State)
 	}
 }
 
@@ -91,7 +91,7 @@ func TestHeartbeats(t *testing.T) {
 	w.server.Until("heartbeats come", func() bool { return w.server.Heartbeats() > 3 })
 	w.server.AskHeartbeat()
 	w.server.Until("and one that was asked for", func() bool { return w.server.Heartbeats() > 4 })
-	assert.Equal(t, chat.Running, w.a.Health().State)
+	assert.Equal(t, kit.Running, w.a.Health().State)
 }
 
 func TestHealthTellsOfALostConnection(t *testing.T) {
@@ -100,10 +100,10 @@ func TestHealthTellsOfALostConnection(t *testing.T) {
 	w.server.Fail(func(c discordtest.Call) *discordtest.Fault { return &discordtest.Fault{Status: 500} })
 	w.server.InvalidateSessions()
 	w.server.Disconnect(4009)
-	w.server.Until("it is degraded", func() bool { return w.a.Health().State == chat.Degraded })
+	w.server.Until("it is degraded", func() bool { return w.a.Health().State == kit.Degraded })
 	assert.NotEmpty(t, w.a.Health().LastError)
 	w.server.Fail(nil)
-	w.server.Until("it runs again", func() bool { return w.a.Health().State == chat.Running })
+	w.server.Until("it runs again", func() bool { return w.a.Health().State == kit.Running })
 }
 
 func TestStoppingFinishesWhatIsBeingAcknowledged(t *testing.T) {
@@ -138,9 +138,9 @@ func TestDiscordBeingDownAtTheStartIsWaitedOut(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- w.a.Run(ctx) }()
 	w.server.Until("it was tried", func() bool { return w.server.Called("GET /gateway/bot") > 0 })
-	assert.Equal(t, chat.Starting, w.a.Health().State)
+	assert.Equal(t, kit.Starting, w.a.Health().State)
 	w.server.Fail(nil)
-	w.server.Until("it runs", func() bool { return w.a.Health().State == chat.Running })
+	w.server.Until("it runs", func() bool { return w.a.Health().State == kit.Running })
 	cancel()
 	require.NoError(t, <-done)
 }

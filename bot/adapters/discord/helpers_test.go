@@ -22,8 +22,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/adapters/adaptertest"
-	"meetbot/bot/adapters/chat"
 	"meetbot/bot/adapters/discord/discordtest"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/commands"
 	"meetbot/config/secret"
 	"meetbot/meeting"
@@ -162,7 +162,7 @@ func (w *world) run(how transport) {
 	w.cancel, w.done = cancel, make(chan error, 1)
 	go func() { w.done <- w.a.Run(ctx) }()
 	w.t.Cleanup(w.stop)
-	w.server.Until("the adapter runs", func() bool { return w.a.Health().State == chat.Running })
+	w.server.Until("the adapter runs", func() bool { return w.a.Health().State == kit.Running })
 }
 
 func (w *world) stop() {

@@ -6,11 +6,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"meetbot/bot/adapters/kit"
 	"net/http"
 	"strconv"
 	"time"
-
-	"meetbot/bot/adapters/chat"
 )
 
 const (
@@ -64,8 +63,8 @@ func (a *Adapter) Handler() http.Handler {
 
 func (a *Adapter) serve(w http.ResponseWriter, r *http.Request) {
 	received := time.Now()
-	body, err := chat.ReadBody(w, r)
-	if errors.Is(err, chat.ErrTooLarge) {
+	body, err := kit.ReadBody(w, r)
+	if errors.Is(err, kit.ErrTooLarge) {
 		a.cfg.Observe.rejected()
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		return
@@ -86,7 +85,7 @@ func (a *Adapter) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	defer a.acks.end(in.ID)
 	// Not the request's own context: Discord may hang up, and the answer goes another way.
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(r.Context()), received.Add(chat.AckTimeout))
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(r.Context()), received.Add(kit.AckTimeout))
 	defer cancel()
 	c := a.answer(ctx, in)
 	if c == nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/adapters/adaptertest"
-	"meetbot/bot/adapters/chat"
 	"meetbot/bot/adapters/discord/discordtest"
+	"meetbot/bot/adapters/kit"
 )
 
 // The key is that of RFC 8032, section 7.1, test 1; the signature over timestamp and body
@@ -169,7 +169,7 @@ func TestTheEndpoint(t *testing.T) {
 		assert.Len(t, w.bot.jobs(), 1)
 	})
 	t.Run("NotTooLarge", func(t *testing.T) {
-		status, body := do(w.server.Sign(w.http, bytes.Repeat([]byte(" "), chat.MaxBody+1), w.clock.now()))
+		status, body := do(w.server.Sign(w.http, bytes.Repeat([]byte(" "), kit.MaxBody+1), w.clock.now()))
 		assert.Equal(t, http.StatusRequestEntityTooLarge, status)
 		assert.Empty(t, body)
 	})

@@ -8,7 +8,7 @@ import (
 
 	"github.com/bwmarrin/discordgo"
 
-	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/commands"
 )
 
@@ -230,7 +230,7 @@ func checkOptions(path string, options []Option, chars *int) error {
 			if err := checkLength(path, c.Name, maxChoice); err != nil {
 				return err
 			}
-			*chars += chat.Len(c.Name) + chat.Len(c.Value)
+			*chars += kit.Len(c.Name) + kit.Len(c.Value)
 		}
 		if err := checkOptions(path, o.Options, chars); err != nil {
 			return err
@@ -241,25 +241,25 @@ func checkOptions(path string, options []Option, chars *int) error {
 
 // checkTexts also adds the longest localisation to chars, as Discord counts.
 func checkTexts(path, name string, names map[discordgo.Locale]string, text string, texts map[discordgo.Locale]string, chars *int) error {
-	longestName, longestText := chat.Len(name), chat.Len(text)
+	longestName, longestText := kit.Len(name), kit.Len(text)
 	for _, n := range names {
 		if !commandName.MatchString(n) {
 			return fmt.Errorf("%s: Discord does not take %q as a name", path, n)
 		}
-		longestName = max(longestName, chat.Len(n))
+		longestName = max(longestName, kit.Len(n))
 	}
 	for _, s := range texts {
 		if err := checkLength(path, s, maxDescription); err != nil {
 			return err
 		}
-		longestText = max(longestText, chat.Len(s))
+		longestText = max(longestText, kit.Len(s))
 	}
 	*chars += longestName + longestText
 	return nil
 }
 
 func checkLength(path, s string, limit int) error {
-	if n := chat.Len(s); n < 1 || n > limit {
+	if n := kit.Len(s); n < 1 || n > limit {
 		return fmt.Errorf("%s: %q has %d characters; Discord takes 1 to %d", path, s, n, limit)
 	}
 	return nil

@@ -13,7 +13,7 @@ import (
 
 	"github.com/bwmarrin/discordgo"
 
-	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/commands"
 	"meetbot/bot/jobs"
 )
@@ -422,7 +422,7 @@ func (d delivery) settle(ctx context.Context) (commands.Receipt, error) {
 func threadName(r commands.Reply, t commands.Text) string {
 	for _, s := range []string{r.Title, r.Text, t.T("discord.thread")} {
 		if s = oneLine(s); s != "" {
-			s, _ = chat.Cut(s, maxThreadName)
+			s, _ = kit.Cut(s, maxThreadName)
 			return strings.TrimSpace(s)
 		}
 	}

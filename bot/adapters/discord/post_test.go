@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"meetbot/bot/adapters/chat"
 	"meetbot/bot/adapters/discord/discordtest"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/commands"
 	"meetbot/bot/jobs"
 	"meetbot/config/secret"
@@ -417,7 +417,7 @@ func TestEditsThatWaitAreMadeOnceWithTheNewestState(t *testing.T) {
 	root, err := w.post(d, commands.SlotRoot)
 	require.NoError(t, err)
 	var waiting atomic.Int32
-	w.a.edits = chat.NewPace(300*time.Millisecond, time.Minute, func(time.Duration) { waiting.Add(1) })
+	w.a.edits = kit.NewPace(300*time.Millisecond, time.Minute, func(time.Duration) { waiting.Add(1) })
 	var wg sync.WaitGroup
 	for i := range 5 {
 		wg.Go(func() {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/bwmarrin/discordgo"
 
-	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/commands"
 )
 
@@ -105,9 +105,9 @@ type writer struct {
 // takes its room first, then fields, then what is to be copied, then the text.
 func (w *writer) compose(r commands.Reply, l look) {
 	room := maxText - 100 // line breaks, fences
-	take := func(s string) string { room -= chat.Len(s) + 1; return s }
+	take := func(s string) string { room -= kit.Len(s) + 1; return s }
 	fit := func(what, s string, limit int) string {
-		s, shortened := chat.Cut(s, max(0, min(limit, room)))
+		s, shortened := kit.Cut(s, max(0, min(limit, room)))
 		if shortened {
 			w.lost = append(w.lost, what)
 		}
@@ -118,7 +118,7 @@ func (w *writer) compose(r commands.Reply, l look) {
 	var long []file
 	// What must not be cut and is longer than a message becomes a file.
 	whole := func(name, value, raw string) {
-		if line := named(name, value); chat.Len(line) < room/2 {
+		if line := named(name, value); kit.Len(line) < room/2 {
 			fixed = append(fixed, take(line))
 		} else {
 			long = append(long, file{Name: fmt.Sprintf("link-%d.txt", len(long)+1), Type: "text/plain; charset=utf-8", Data: []byte(name + "\n" + raw + "\n")})
@@ -137,13 +137,13 @@ func (w *writer) compose(r commands.Reply, l look) {
 			whole(k.Label, k.URL, k.URL)
 			continue
 		}
-		label, _ := chat.Cut(k.Label, maxButtonLabel)
+		label, _ := kit.Cut(k.Label, maxButtonLabel)
 		links = append(links, discordgo.Button{Label: label, Style: discordgo.LinkButton, URL: k.URL})
 	}
 	for _, u := range r.Mentions {
 		switch m := mention(u); {
 		case slices.Contains(people, m):
-		case chat.Len(m) >= room/2:
+		case kit.Len(m) >= room/2:
 			w.lost = append(w.lost, "mention")
 		default:
 			people = append(people, take(m))
@@ -168,7 +168,7 @@ func (w *writer) compose(r commands.Reply, l look) {
 		case f.User != nil:
 			line = named(f.Name, mention(*f.User))
 		}
-		if chat.Len(line) >= room {
+		if kit.Len(line) >= room {
 			w.lost = append(w.lost, "field")
 			break
 		}
@@ -209,13 +209,13 @@ func (w *writer) text(s string) {
 }
 
 func (w *writer) qr(text, caption string) {
-	png, err := chat.QR(text)
+	png, err := kit.QR(text)
 	if err != nil { // longer than a QR code can be
 		w.lost = append(w.lost, "qr")
 		return
 	}
 	item := discordgo.MediaGalleryItem{Media: discordgo.UnfurledMediaItem{URL: "attachment://" + qrName}}
-	if caption, _ = chat.Cut(caption, 1024); caption != "" {
+	if caption, _ = kit.Cut(caption, 1024); caption != "" {
 		item.Description = &caption
 	}
 	w.files = append(w.files, file{Name: qrName, Type: "image/png", Data: png})
@@ -241,7 +241,7 @@ func (w *writer) actions(buttons []commands.Button) []discordgo.MessageComponent
 		case i == 0:
 			style = discordgo.PrimaryButton
 		}
-		label, _ := chat.Cut(b.Label, maxButtonLabel)
+		label, _ := kit.Cut(b.Label, maxButtonLabel)
 		all = append(all, discordgo.Button{Label: label, Style: style, CustomID: id})
 	}
 	return all

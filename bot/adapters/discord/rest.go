@@ -17,7 +17,7 @@ import (
 
 	"github.com/bwmarrin/discordgo"
 
-	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/kit"
 	"meetbot/config/secret"
 )
 
@@ -130,7 +130,7 @@ func (r *rest) do(ctx context.Context, c call) error {
 	}
 	req, err := http.NewRequestWithContext(ctx, c.Method, r.base+c.path(), bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.name(), chat.Scrub(err))
+		return fmt.Errorf("%s: %w", c.name(), kit.Scrub(err))
 	}
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
@@ -142,7 +142,7 @@ func (r *rest) do(ctx context.Context, c call) error {
 	resp, err := r.http.Do(req)
 	if err != nil {
 		r.observe.failed(c.name(), "transport")
-		return fmt.Errorf("%s: %w", c.name(), chat.Scrub(err))
+		return fmt.Errorf("%s: %w", c.name(), kit.Scrub(err))
 	}
 	defer func() { _ = resp.Body.Close() }()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))

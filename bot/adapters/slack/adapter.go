@@ -29,7 +29,7 @@ import (
 	slackapi "github.com/slack-go/slack"
 	"golang.org/x/sync/singleflight"
 
-	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/commands"
 	"meetbot/bot/jobs"
 	"meetbot/config/secret"
@@ -94,16 +94,16 @@ type Adapter struct {
 	api    *slackapi.Client
 	client *http.Client
 
-	pulse    *chat.Pulse
-	channels *chat.Pace // one post a second and channel
-	methods  *chat.Pace // held as Retry-After says
-	edits    *chat.Pace
-	seen     *chat.Seen
+	pulse    *kit.Pulse
+	channels *kit.Pace // one post a second and channel
+	methods  *kit.Pace // held as Retry-After says
+	edits    *kit.Pace
+	seen     *kit.Seen
 	hooks    hooks
 	users    cache[slackapi.User]
 	groups   cache[[]string]
 	flights  singleflight.Group
-	pending  chat.Newest // edits by message
+	pending  kit.Newest // edits by message
 	backoff  time.Duration
 
 	self  atomic.Pointer[identity] // nil until auth.test has answered
@@ -141,7 +141,7 @@ func New(cfg Config, bot Bot, log *slog.Logger) (*Adapter, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	cfg.HTTPClient = chat.HTTPClient(cfg.HTTPClient)
+	cfg.HTTPClient = kit.HTTPClient(cfg.HTTPClient)
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
@@ -177,11 +177,11 @@ func New(cfg Config, bot Bot, log *slog.Logger) (*Adapter, error) {
 	a := &Adapter{
 		cfg: cfg, bot: bot, log: log, now: cfg.Now,
 		client:   cfg.HTTPClient,
-		pulse:    chat.NewPulse(cfg.Now),
-		channels: chat.NewPace(postInterval, postPatience, cfg.Observe.Waited),
-		methods:  chat.NewPace(0, 0, cfg.Observe.Waited),
-		edits:    chat.NewPace(postInterval, postPatience, cfg.Observe.Waited),
-		seen:     chat.NewSeen(time.Hour, 10_000),
+		pulse:    kit.NewPulse(cfg.Now),
+		channels: kit.NewPace(postInterval, postPatience, cfg.Observe.Waited),
+		methods:  kit.NewPace(0, 0, cfg.Observe.Waited),
+		edits:    kit.NewPace(postInterval, postPatience, cfg.Observe.Waited),
+		seen:     kit.NewSeen(time.Hour, 10_000),
 		known:    make(chan struct{}),
 		stopped:  make(chan struct{}),
 		backoff:  time.Second,
@@ -202,7 +202,7 @@ type silent struct{}
 func (silent) Output(int, string) error { return nil }
 
 // Health returns how the adapter is.
-func (a *Adapter) Health() chat.Health { return a.pulse.Health() }
+func (a *Adapter) Health() kit.Health { return a.pulse.Health() }
 
 // Run connects, and returns nil when ctx is done and what is under way is acknowledged.
 // It returns an error that matches [ErrTokenRefused] if a token is refused at the start. A
@@ -218,7 +218,7 @@ func (a *Adapter) Run(ctx context.Context) error {
 	var sockets sync.WaitGroup
 	refused := make(chan error, a.cfg.Connections)
 	if a.cfg.AppToken.IsZero() {
-		a.pulse.Set(chat.Running)
+		a.pulse.Set(kit.Running)
 	} else {
 		var live atomic.Int32
 		for range a.cfg.Connections {
@@ -265,7 +265,7 @@ func (a *Adapter) identify(ctx context.Context) error {
 			a.pulse.Failed(err)
 			a.log.WarnContext(ctx, "Slack cannot be reached, trying again", "in", pause, "err", err)
 		}
-		if !chat.Sleep(ctx, pause) {
+		if !kit.Sleep(ctx, pause) {
 			return ctx.Err()
 		}
 	}
@@ -303,7 +303,7 @@ func (a *Adapter) whoAmI(ctx context.Context) error {
 func (a *Adapter) stop(method string, err error) {
 	a.stopOnce.Do(func() {
 		a.pulse.Failed(err)
-		a.pulse.Set(chat.Stopped)
+		a.pulse.Set(kit.Stopped)
 		a.log.Error("Slack no longer accepts the token: the Slack adapter has stopped. Reinstall the app or set a new token, then restart the bot",
 			"method", method, "err", err)
 		close(a.stopped)

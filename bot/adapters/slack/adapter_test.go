@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/adapters/adaptertest"
-	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/adapters/slack/slacktest"
 	"meetbot/bot/commands"
 	"meetbot/bot/commands/commandstest"
@@ -122,7 +122,7 @@ func newAdapter(t testing.TB, s *slacktest.Server, bot Bot, log *adaptertest.Log
 		APIURL: s.APIURL(), HTTPClient: &http.Client{Timeout: 5 * time.Second},
 	}, bot, slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	require.NoError(t, err)
-	a.channels, a.edits = chat.NewPace(0, time.Second, nil), chat.NewPace(0, time.Second, nil) // paced in its own test
+	a.channels, a.edits = kit.NewPace(0, time.Second, nil), kit.NewPace(0, time.Second, nil) // paced in its own test
 	a.backoff = 10 * time.Millisecond
 	return a
 }

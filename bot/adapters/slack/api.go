@@ -11,7 +11,7 @@ import (
 
 	slackapi "github.com/slack-go/slack"
 
-	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/jobs"
 )
 
@@ -78,7 +78,7 @@ func (a *Adapter) fault(method, scope string, err error) error {
 		failed.Kind = "transport"
 		// Other errors of the library may quote a URL or an answer.
 		if _, ok := errors.AsType[*url.Error](err); ok || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-			failed.Err = chat.Scrub(err)
+			failed.Err = kit.Scrub(err)
 		}
 	}
 	if f := a.cfg.Observe.Failed; f != nil {

@@ -16,7 +16,7 @@ import (
 	slackapi "github.com/slack-go/slack"
 	"github.com/slack-go/slack/slackevents"
 
-	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/commands"
 	"meetbot/bot/jobs"
 )
@@ -92,7 +92,7 @@ func (a *Adapter) command(c slackapi.SlashCommand) (event, error) {
 	case a.cfg.LivepushCommand:
 		name = livepushCommand
 	default:
-		command, _ := chat.Cut(c.Command, maxCommand)
+		command, _ := kit.Cut(c.Command, maxCommand)
 		a.log.Warn("unknown slash command: the names in the Slack app and in the bot's settings differ", "command", command)
 		name, c.Text = meetCommand, "help"
 	}
@@ -178,7 +178,7 @@ func (a *Adapter) click(c slackapi.InteractionCallback, user commands.User, plac
 			place.Thread = "" // the card is the thread's root, and was pressed in the channel
 		}
 		id := requestID(place.Team, c.TriggerID)
-		if chat.Once(action) {
+		if kit.Once(action) {
 			revision := "0"
 			if c.Message.Edited != nil {
 				revision = c.Message.Edited.Timestamp
@@ -295,7 +295,7 @@ func (a *Adapter) serve(ctx context.Context, e event) any {
 }
 
 func (a *Adapter) accept(ctx context.Context, e event, d commands.Decision) any {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), chat.AckTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), kit.AckTimeout)
 	defer cancel()
 	accepted := a.bot.Accept(ctx, d)
 	if accepted.Reply == nil {
@@ -343,7 +343,7 @@ func (a *Adapter) later(ctx context.Context, f func(context.Context)) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), laterTimeout)
 		defer cancel()
 		defer context.AfterFunc(a.over, cancel)()
-		chat.Contain(ctx, a.log, "answer", func() { f(ctx) })
+		kit.Contain(ctx, a.log, "answer", func() { f(ctx) })
 	}()
 }
 
@@ -359,7 +359,7 @@ func (a *Adapter) tell(ctx context.Context, r commands.Request, reply commands.R
 		if limited, ok := errors.AsType[*jobs.RetryAfter](err); ok {
 			pause = limited.After
 		}
-		if errors.Is(err, commands.ErrLost) || !chat.Sleep(ctx, pause) {
+		if errors.Is(err, commands.ErrLost) || !kit.Sleep(ctx, pause) {
 			a.log.WarnContext(ctx, "private answer not given", "request", r.ID, "err", err)
 			return
 		}
@@ -409,7 +409,7 @@ func faults(v slackapi.View, wrong map[string]string) *slackapi.ViewSubmissionRe
 		on[names[0]] = strings.TrimSpace(strings.Join(append(rest, on[names[0]]), " "))
 	}
 	for name := range on {
-		on[name], _ = chat.Cut(on[name], maxHint)
+		on[name], _ = kit.Cut(on[name], maxHint)
 	}
 	return slackapi.NewErrorsViewSubmissionResponse(on)
 }

@@ -7,7 +7,7 @@ import (
 
 	slackapi "github.com/slack-go/slack"
 
-	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/commands"
 )
 
@@ -66,7 +66,7 @@ func label(s string, limit int) *slackapi.TextBlockObject {
 	if s == "" {
 		s = "–"
 	}
-	s, _ = chat.Cut(s, limit)
+	s, _ = kit.Cut(s, limit)
 	return &slackapi.TextBlockObject{Type: slackapi.PlainTextType, Text: s}
 }
 
@@ -86,7 +86,7 @@ func input(f commands.FormField) *slackapi.InputBlock {
 	case f.Kind == commands.ChoiceField && len(f.Choices) > 0:
 		s := &slackapi.SelectBlockElement{Type: slackapi.OptTypeStatic, ActionID: valueID, Placeholder: placeholder}
 		for _, c := range f.Choices[:min(len(f.Choices), maxOptions)] {
-			if c.Value == "" || chat.Len(c.Value) > maxOptionValue {
+			if c.Value == "" || kit.Len(c.Value) > maxOptionValue {
 				continue // it could not come back as it is
 			}
 			o := &slackapi.OptionBlockObject{Text: label(c.Label, maxOptionText), Value: c.Value}
@@ -113,7 +113,7 @@ func input(f commands.FormField) *slackapi.InputBlock {
 			limit = min(f.Max, maxInput)
 		}
 		p := &slackapi.PlainTextInputBlockElement{Type: slackapi.METPlainTextInput, ActionID: valueID, Placeholder: placeholder, MaxLength: limit}
-		if chat.Len(f.Value) <= limit { // a value that was cut would be sent back wrong
+		if kit.Len(f.Value) <= limit { // a value that was cut would be sent back wrong
 			p.InitialValue = f.Value
 		}
 		b.Element = p

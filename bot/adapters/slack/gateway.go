@@ -15,7 +15,7 @@ import (
 	"github.com/gorilla/websocket"
 	slackapi "github.com/slack-go/slack"
 
-	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/jobs"
 )
 
@@ -27,7 +27,7 @@ const (
 	silence      = time.Minute // without a ping of Slack's, which comes every few seconds
 	dialTimeout  = 15 * time.Second
 	writeTimeout = 5 * time.Second
-	maxFrame     = chat.MaxBody
+	maxFrame     = kit.MaxBody
 	// How long a connection must have lasted for the next to be opened without a wait.
 	steady = 10 * time.Second
 	// An answer must fit into one frame: Slack drops what is larger or split.
@@ -56,7 +56,7 @@ func (a *Adapter) connect(ctx context.Context, live *atomic.Int32) error {
 		case ctx.Err() != nil || a.isStopped():
 			return nil
 		case errors.Is(err, ErrTokenRefused):
-			if a.pulse.Health().State == chat.Starting {
+			if a.pulse.Health().State == kit.Starting {
 				return err
 			}
 			a.stop("apps.connections.open", err)
@@ -76,7 +76,7 @@ func (a *Adapter) connect(ctx context.Context, live *atomic.Int32) error {
 			a.pulse.Failed(err)
 			a.log.WarnContext(ctx, "Slack connection lost, trying again", "in", wait, "open", live.Load(), "err", err)
 		}
-		if !chat.Sleep(ctx, wait+rand.N(wait/2)) {
+		if !kit.Sleep(ctx, wait+rand.N(wait/2)) {
 			return nil
 		}
 	}
@@ -116,11 +116,11 @@ func (a *Adapter) session(ctx context.Context, live *atomic.Int32) error {
 		return &APIError{Method: "socket", Kind: "no hello"}
 	}
 	live.Add(1)
-	a.pulse.Set(chat.Running)
+	a.pulse.Set(kit.Running)
 	finish := func() {
 		s.finish()
 		if live.Add(-1) == 0 && ctx.Err() == nil {
-			a.pulse.Set(chat.Degraded)
+			a.pulse.Set(kit.Degraded)
 		}
 	}
 	select {
@@ -241,7 +241,7 @@ func (s *socket) read(ctx context.Context) {
 			if s.busy.begin() {
 				s.under.Go(func() {
 					defer s.busy.end()
-					chat.Contain(ctx, s.log, "event", func() { s.take(ctx, env, arrived) })
+					kit.Contain(ctx, s.log, "event", func() { s.take(ctx, env, arrived) })
 				})
 			}
 		}

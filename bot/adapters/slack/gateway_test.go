@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/adapters/adaptertest"
-	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/adapters/slack/slacktest"
 	"meetbot/bot/commands"
 )
@@ -37,7 +37,7 @@ func TestRefreshLeavesNoGapAndLosesNoAcknowledgement(t *testing.T) {
 	}), "both are replaced")
 	close(durable)
 	assert.Equal(t, http.StatusOK, (<-acked).Status, "acknowledged on the connection it came from")
-	assert.Equal(t, chat.Running, w.a.Health().State)
+	assert.Equal(t, kit.Running, w.a.Health().State)
 	w.bot.accept = nil
 	w.deliver(w.socket, w.slack.Slash("C1", "U1", "/meet", ""))
 	assert.Len(t, w.bot.jobs(), 2)
@@ -49,7 +49,7 @@ func TestLostConnectionsComeBack(t *testing.T) {
 	w.slack.DropConnections()
 	require.NoError(t, w.slack.Wait(w.ctx(), func() bool { return w.slack.Connections() == 0 }))
 	require.Eventually(t, func() bool { return !w.a.Health().Ready() }, hang, time.Millisecond)
-	assert.Equal(t, chat.Degraded, w.a.Health().State)
+	assert.Equal(t, kit.Degraded, w.a.Health().State)
 	assert.NotEmpty(t, w.a.Health().LastError)
 	require.NoError(t, w.slack.Wait(w.ctx(), func() bool { return w.slack.Connections() == 2 }))
 	require.Eventually(t, func() bool { return w.a.Health().Ready() }, hang, time.Millisecond)
@@ -100,7 +100,7 @@ func TestTokenRefusedLaterStopsTheAdapterWithoutSpinning(t *testing.T) {
 	_, err := w.a.Post(t.Context(), post)
 	require.ErrorIs(t, err, ErrTokenRefused)
 	require.NoError(t, w.slack.Wait(w.ctx(), func() bool { return w.slack.Connections() == 0 }), "the connections are closed")
-	assert.Equal(t, chat.Stopped, w.a.Health().State)
+	assert.Equal(t, kit.Stopped, w.a.Health().State)
 	calls := len(w.slack.Calls(""))
 	for range 20 {
 		_, err = w.a.Post(t.Context(), post)

@@ -15,7 +15,7 @@ import (
 	slackapi "github.com/slack-go/slack"
 	"github.com/slack-go/slack/slackevents"
 
-	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/kit"
 	"meetbot/config/secret"
 )
 
@@ -81,9 +81,9 @@ func (a *Adapter) Handler() http.Handler {
 func (a *Adapter) signed(f func(r *http.Request, body []byte, arrived time.Time) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		arrived := time.Now()
-		body, err := chat.ReadBody(w, r)
+		body, err := kit.ReadBody(w, r)
 		switch {
-		case errors.Is(err, chat.ErrTooLarge):
+		case errors.Is(err, kit.ErrTooLarge):
 			w.WriteHeader(http.StatusRequestEntityTooLarge)
 			return
 		case err != nil:

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/adapters/adaptertest"
-	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/adapters/slack/slacktest"
 	"meetbot/bot/commands"
 	"meetbot/config/secret"
@@ -137,7 +137,7 @@ func TestUnsignedRequestsLearnNothing(t *testing.T) {
 			assert.Equal(t, http.StatusUnauthorized, w.Code, path+name)
 		}
 		assert.Equal(t, http.StatusMethodNotAllowed, send(h, http.MethodGet, path, "", func(http.Header) {}).Code)
-		big := strings.Repeat("x", chat.MaxBody+1)
+		big := strings.Repeat("x", kit.MaxBody+1)
 		assert.Equal(t, http.StatusRequestEntityTooLarge, send(h, http.MethodPost, path, big, signedNow(big)).Code)
 	}
 	assert.Empty(t, bot.jobs())

@@ -12,7 +12,7 @@ import (
 
 	slackapi "github.com/slack-go/slack"
 
-	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/commands"
 )
 
@@ -100,7 +100,7 @@ func Manifest(o ManifestOptions) ([]byte, error) {
 		if !ok {
 			continue
 		}
-		description, _ := chat.Cut(t.Command(d), maxDescription)
+		description, _ := kit.Cut(t.Command(d), maxDescription)
 		m.Features.SlashCommands = append(m.Features.SlashCommands, slackapi.ManifestSlashCommand{
 			Command: name, Description: description, UsageHint: usage(d), ShouldEscape: true, Url: at(PathCommands),
 		})
@@ -163,6 +163,6 @@ func usage(bare commands.VerbDecl) string {
 			hint += " | " + d.Name
 		}
 	}
-	hint, _ = chat.Cut(hint, maxUsageHint)
+	hint, _ = kit.Cut(hint, maxUsageHint)
 	return hint
 }

@@ -18,7 +18,7 @@ import (
 
 	slackapi "github.com/slack-go/slack"
 
-	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/commands"
 	"meetbot/bot/jobs"
 )
@@ -452,7 +452,7 @@ func (a *Adapter) image(ctx context.Context, p commands.Post) (commands.Receipt,
 	if !a.self.Load().has("files:write") {
 		return commands.Receipt{}, errClosed
 	}
-	png, err := chat.QR(p.Reply.QR)
+	png, err := kit.QR(p.Reply.QR)
 	if err != nil {
 		a.log.WarnContext(ctx, "no QR code", "err", err)
 		return commands.Receipt{}, errClosed
@@ -477,7 +477,7 @@ func (a *Adapter) image(ctx context.Context, p commands.Post) (commands.Receipt,
 		return commands.Receipt{}, err
 	}
 	caption := fallback(commands.Reply{Title: p.Reply.Title, Text: p.Reply.QRCaption})
-	title, _ := chat.Cut(p.Reply.QRCaption, maxHint)
+	title, _ := kit.Cut(p.Reply.QRCaption, maxHint)
 	err = a.call(ctx, "files.upload", "", func() error {
 		_, err := a.api.UploadFileContext(ctx, slackapi.UploadFileParameters{
 			Reader: bytes.NewReader(png), FileSize: len(png), Filename: "qr.png", Title: title, AltTxt: title,

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/adapters/slack/slacktest"
 	"meetbot/bot/commands"
 	"meetbot/bot/jobs"
@@ -357,7 +357,7 @@ func TestEditsThatWaitAreMadeOnceWithTheNewestState(t *testing.T) {
 	r := w.slash("C1")
 	root := w.post(of(r, commands.SlotRoot, card))
 	var waiting atomic.Int32
-	w.a.edits = chat.NewPace(300*time.Millisecond, time.Minute, func(time.Duration) { waiting.Add(1) })
+	w.a.edits = kit.NewPace(300*time.Millisecond, time.Minute, func(time.Duration) { waiting.Add(1) })
 	var wg sync.WaitGroup
 	for i := range 5 {
 		edit := of(r, commands.SlotEdit, commands.Reply{Title: "state " + string(rune('a'+i))})

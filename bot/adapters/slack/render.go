@@ -10,7 +10,7 @@ import (
 	"github.com/clipperhouse/uax29/v2/graphemes"
 	slackapi "github.com/slack-go/slack"
 
-	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/commands"
 )
 
@@ -42,7 +42,7 @@ func render(r commands.Reply, how look) message {
 		title = symbol(r.Tone) + bold(r.Title)
 	}
 	paragraphs, all := pieces(r.Text, maxSectionText, maxTextSections)
-	if title != "" && len(paragraphs) == 1 && chat.Len(title)+1+chat.Len(paragraphs[0]) <= maxSectionText {
+	if title != "" && len(paragraphs) == 1 && kit.Len(title)+1+kit.Len(paragraphs[0]) <= maxSectionText {
 		title, paragraphs = title+"\n"+paragraphs[0], nil
 	}
 	c.section(title)
@@ -156,9 +156,9 @@ func (c *canvas) fields(fields []commands.Field) {
 		if f.User != nil {
 			text = head + mention(*f.User)
 		} else {
-			text = head + fit(f.Value, max(maxFieldText-chat.Len(head), 1))
+			text = head + fit(f.Value, max(maxFieldText-kit.Len(head), 1))
 		}
-		if chat.Len(text) > maxFieldText {
+		if kit.Len(text) > maxFieldText {
 			text, c.cut = fit(f.Name+": "+f.Value, maxFieldText), true
 		}
 		texts = append(texts, mrkdwn(text))
@@ -173,7 +173,7 @@ func (c *canvas) secrets(secrets []commands.SecretField) {
 		case value == "":
 		case s.Link:
 			c.link(s.Name, value)
-		case strings.ContainsAny(value, "`\n") || chat.Len(escape(value)) > maxSectionText/2:
+		case strings.ContainsAny(value, "`\n") || kit.Len(escape(value)) > maxSectionText/2:
 			c.literal(s.Name, slackapi.NewRichTextSectionTextElement(value, nil))
 		default:
 			c.section(bold(fit(s.Name, maxButtonText)) + "\n`" + escape(value) + "`")
@@ -192,14 +192,14 @@ func (c *canvas) links(links []commands.Link) {
 	for _, l := range links {
 		target, ok := target(l.URL)
 		line := bold(fit(l.Label, maxButtonText)) + "  <" + target + ">"
-		if !ok || chat.Len(line) > maxSectionText {
+		if !ok || kit.Len(line) > maxSectionText {
 			flush()
 			c.link(l.Label, l.URL)
 			continue
 		}
-		if length += chat.Len(line) + 1; length > maxSectionText {
+		if length += kit.Len(line) + 1; length > maxSectionText {
 			flush()
-			length = chat.Len(line)
+			length = kit.Len(line)
 		}
 		lines = append(lines, line)
 	}
@@ -211,7 +211,7 @@ func (c *canvas) links(links []commands.Link) {
 func (c *canvas) link(name, raw string) {
 	to, ok := target(raw)
 	switch line := bold(fit(name, maxButtonText)) + "\n<" + to + ">"; {
-	case ok && chat.Len(line) <= maxSectionText:
+	case ok && kit.Len(line) <= maxSectionText:
 		c.section(line)
 	case ok:
 		c.literal(name, &slackapi.RichTextSectionLinkElement{Type: slackapi.RTSELink, URL: raw})
@@ -222,7 +222,7 @@ func (c *canvas) link(name, raw string) {
 
 // literal adds something that Slack does not look for markup in.
 func (c *canvas) literal(name string, e slackapi.RichTextSectionElement) {
-	name, _ = chat.Cut(name, maxButtonText)
+	name, _ = kit.Cut(name, maxButtonText)
 	c.add(slackapi.NewRichTextBlock("", slackapi.NewRichTextSection(
 		slackapi.NewRichTextSectionTextElement(name+"\n", &slackapi.RichTextSectionTextStyle{Bold: true}), e)))
 }
@@ -236,7 +236,7 @@ func (c *canvas) actions(r commands.Reply, how look) {
 	}
 	if how.card {
 		for _, l := range r.Links {
-			if _, ok := target(l.URL); !ok || chat.Len(l.URL) > maxButtonURL {
+			if _, ok := target(l.URL); !ok || kit.Len(l.URL) > maxButtonURL {
 				c.link(l.Label, l.URL)
 				continue
 			}
@@ -293,13 +293,13 @@ func fit(s string, limit int) string {
 
 // fits reports whether s is within the limit once it is escaped. A UTF-16 unit has at
 // most three bytes.
-func fits(s string, limit int) bool { return len(s) <= 3*limit && chat.Len(escape(s)) <= limit }
+func fits(s string, limit int) bool { return len(s) <= 3*limit && kit.Len(escape(s)) <= limit }
 
 // within returns how many bytes of s are whole characters within the limit.
 func within(s string, limit int) int {
 	n, end := 0, 0
 	for g := graphemes.FromString(s); g.Next(); end = g.End() {
-		if n += chat.Len(escape(g.Value())); n > limit {
+		if n += kit.Len(escape(g.Value())); n > limit {
 			break
 		}
 	}
@@ -332,7 +332,7 @@ func mentions(users []commands.User) string {
 		}
 	}
 	s := strings.Join(all, " ")
-	if chat.Len(s) > maxSectionText {
+	if kit.Len(s) > maxSectionText {
 		return ""
 	}
 	return s

@@ -15,7 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/commands"
 	"meetbot/bot/jobs"
 	"meetbot/config/secret"
@@ -40,23 +40,23 @@ type Adapter struct {
 	secret secret.String
 	http   *http.Client
 	log    *slog.Logger
-	pulse  *chat.Pulse
+	pulse  *kit.Pulse
 }
 
 // New returns an adapter that posts to api. It sends nothing yet.
 func New(bot Bot, api string, key secret.String, log *slog.Logger) *Adapter {
-	return &Adapter{bot, api, key, &http.Client{Timeout: 10 * time.Second}, log, chat.NewPulse(time.Now)}
+	return &Adapter{bot, api, key, &http.Client{Timeout: 10 * time.Second}, log, kit.NewPulse(time.Now)}
 }
 
 // Run returns when ctx is done. An adapter with a connection of its own keeps it here.
 func (a *Adapter) Run(ctx context.Context) error {
-	a.pulse.Set(chat.Running)
+	a.pulse.Set(kit.Running)
 	<-ctx.Done()
 	return nil
 }
 
 // Health is the adapter's part of /readyz.
-func (a *Adapter) Health() chat.Health { return a.pulse.Health() }
+func (a *Adapter) Health() kit.Health { return a.pulse.Health() }
 
 // wireEvent is something that a person did.
 type wireEvent struct {
@@ -70,7 +70,7 @@ type wireEvent struct {
 
 // ServeHTTP takes an event. What it answers is shown to the person alone.
 func (a *Adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := chat.ReadBody(w, r)
+	body, err := kit.ReadBody(w, r)
 	if err != nil || !a.signed(r.Header.Get("X-Acme-Signature"), body) {
 		w.WriteHeader(http.StatusUnauthorized) // and not a word why
 		return
@@ -88,7 +88,7 @@ func (a *Adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	})
 	reply := d.Reply
 	if d.Ask != nil {
-		ctx, cancel := context.WithTimeout(r.Context(), chat.AckTimeout)
+		ctx, cancel := context.WithTimeout(r.Context(), kit.AckTimeout)
 		defer cancel()
 		reply = a.bot.Accept(ctx, d).Reply // nil: it is on disk, and will be heard of
 	}
@@ -122,12 +122,12 @@ func (a *Adapter) Post(ctx context.Context, p commands.Post) (commands.Receipt, 
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.api+"/messages", bytes.NewReader(body))
 	if err != nil {
-		return commands.Receipt{}, chat.Scrub(err)
+		return commands.Receipt{}, kit.Scrub(err)
 	}
 	resp, err := a.http.Do(req)
 	if err != nil {
-		a.pulse.Failed(chat.Scrub(err))
-		return commands.Receipt{}, chat.Scrub(err)
+		a.pulse.Failed(kit.Scrub(err))
+		return commands.Receipt{}, kit.Scrub(err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // only read
 	switch {
@@ -139,7 +139,7 @@ func (a *Adapter) Post(ctx context.Context, p commands.Post) (commands.Receipt, 
 		return commands.Receipt{}, fmt.Errorf("acme: %s", resp.Status)
 	}
 	var made struct{ ID string }
-	err = json.NewDecoder(http.MaxBytesReader(nil, resp.Body, chat.MaxBody)).Decode(&made)
+	err = json.NewDecoder(http.MaxBytesReader(nil, resp.Body, kit.MaxBody)).Decode(&made)
 	return commands.Receipt{Place: p.Place, Message: made.ID, InPlace: true}, err
 }
 
@@ -159,6 +159,6 @@ func render(r commands.Reply) string {
 	for _, l := range r.Links {
 		lines = append(lines, l.Label+": "+l.URL)
 	}
-	text, _ := chat.Cut(strings.Join(lines, "\n"), maxText)
+	text, _ := kit.Cut(strings.Join(lines, "\n"), maxText)
 	return text
 }

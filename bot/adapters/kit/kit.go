@@ -1,7 +1,7 @@
-// Package chat has what the Slack and the Discord adapter do alike: cutting text where a
+// Package kit has what the Slack and the Discord adapter do alike: cutting text where a
 // reader would, pacing and holding calls by key, remembering what was seen, reading a
 // signed body, telling how an adapter is. It knows neither platform.
-package chat
+package kit
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package chat_test
+package kit_test
 
 import (
 	"bytes"
@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"meetbot/bot/adapters/chat"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/commands"
 	"meetbot/bot/jobs"
 )
@@ -28,7 +28,7 @@ const family = "👩‍👩‍👧‍👦"
 
 func TestTextIsCountedInUTF16(t *testing.T) {
 	for s, want := range map[string]int{"": 0, "abc": 3, "周会": 2, "👍": 2, family: 11} {
-		assert.Equal(t, want, chat.Len(s), s)
+		assert.Equal(t, want, kit.Len(s), s)
 	}
 }
 
@@ -48,7 +48,7 @@ func TestCutKeepsCharactersWhole(t *testing.T) {
 		{"", 0, "", false},
 		{"a", 0, "", true},
 	} {
-		got, cut := chat.Cut(tt.in, tt.limit)
+		got, cut := kit.Cut(tt.in, tt.limit)
 		assert.Equal(t, tt.want, got, "%q to %d", tt.in, tt.limit)
 		assert.Equal(t, tt.cut, cut, "%q to %d", tt.in, tt.limit)
 	}
@@ -61,7 +61,7 @@ func FuzzCut(f *testing.F) {
 		if limit < 0 || !utf8.ValidString(s) {
 			t.Skip()
 		}
-		got, cut := chat.Cut(s, limit)
+		got, cut := kit.Cut(s, limit)
 		require.LessOrEqual(t, len(utf16.Encode([]rune(got))), limit)
 		require.Equal(t, !cut, got == s)
 		require.True(t, strings.HasPrefix(s, strings.TrimSuffix(got, "…")))
@@ -71,7 +71,7 @@ func FuzzCut(f *testing.F) {
 func TestPaceLetsOneThroughPerIntervalAndKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var waits []time.Duration
-		p := chat.NewPace(time.Second, 3*time.Second, func(d time.Duration) { waits = append(waits, d) })
+		p := kit.NewPace(time.Second, 3*time.Second, func(d time.Duration) { waits = append(waits, d) })
 		start := time.Now()
 		for range 3 {
 			require.NoError(t, p.Wait(t.Context(), "C1"))
@@ -98,7 +98,7 @@ func TestPaceLetsOneThroughPerIntervalAndKey(t *testing.T) {
 
 func TestSeenRemembersForAWhileAndStaysBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := chat.NewSeen(time.Minute, 3)
+		s := kit.NewSeen(time.Minute, 3)
 		assert.True(t, s.First("a"))
 		assert.False(t, s.First("a"))
 		time.Sleep(2 * time.Minute)
@@ -112,13 +112,13 @@ func TestSeenRemembersForAWhileAndStaysBounded(t *testing.T) {
 
 func TestBodyIsReadWholeOrNotAtAll(t *testing.T) {
 	read := func(body io.Reader) ([]byte, error) {
-		return chat.ReadBody(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", body))
+		return kit.ReadBody(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", body))
 	}
-	b, err := read(bytes.NewReader(make([]byte, chat.MaxBody)))
+	b, err := read(bytes.NewReader(make([]byte, kit.MaxBody)))
 	require.NoError(t, err)
-	assert.Len(t, b, chat.MaxBody)
-	_, err = read(bytes.NewReader(make([]byte, chat.MaxBody+1)))
-	require.ErrorIs(t, err, chat.ErrTooLarge)
+	assert.Len(t, b, kit.MaxBody)
+	_, err = read(bytes.NewReader(make([]byte, kit.MaxBody+1)))
+	require.ErrorIs(t, err, kit.ErrTooLarge)
 	_, err = read(io.MultiReader(strings.NewReader("x"), errReader{}))
 	require.ErrorIs(t, err, errBroken)
 }
@@ -130,32 +130,32 @@ type errReader struct{}
 func (errReader) Read([]byte) (int, error) { return 0, errBroken }
 
 func TestScrubKeepsTheCauseAndNotTheURL(t *testing.T) {
-	err := chat.Scrub(&url.Error{Op: "Post", URL: "https://hooks.example/canary", Err: errBroken})
+	err := kit.Scrub(&url.Error{Op: "Post", URL: "https://hooks.example/canary", Err: errBroken})
 	require.ErrorIs(t, err, errBroken)
 	assert.NotContains(t, err.Error(), "canary")
-	assert.Equal(t, errBroken, chat.Scrub(errBroken))
+	assert.Equal(t, errBroken, kit.Scrub(errBroken))
 }
 
 func TestQRCodeIsAnImage(t *testing.T) {
-	b, err := chat.QR("https://meet.example/w/1")
+	b, err := kit.QR("https://meet.example/w/1")
 	require.NoError(t, err)
 	_, err = png.Decode(bytes.NewReader(b))
 	require.NoError(t, err)
-	_, err = chat.QR(strings.Repeat("x", 5000))
+	_, err = kit.QR(strings.Repeat("x", 5000))
 	require.Error(t, err)
 }
 
 func TestStoppedIsForGood(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
-	p := chat.NewPulse(func() time.Time { return now })
-	assert.Equal(t, chat.Health{State: chat.Starting, Since: now}, p.Health())
-	p.Set(chat.Running)
+	p := kit.NewPulse(func() time.Time { return now })
+	assert.Equal(t, kit.Health{State: kit.Starting, Since: now}, p.Health())
+	p.Set(kit.Running)
 	assert.True(t, p.Health().Ready())
 	p.Failed(errBroken)
 	assert.True(t, p.Health().Ready(), "an error alone does not stop it")
-	p.Set(chat.Stopped)
-	p.Set(chat.Running)
-	assert.Equal(t, chat.Health{State: chat.Stopped, Since: now, LastError: "broken", ErrorAt: now}, p.Health())
+	p.Set(kit.Stopped)
+	p.Set(kit.Running)
+	assert.Equal(t, kit.Health{State: kit.Stopped, Since: now, LastError: "broken", ErrorAt: now}, p.Health())
 }
 
 func TestOnlyWhatMayCreateSomethingIsPressedOnce(t *testing.T) {
@@ -163,6 +163,6 @@ func TestOnlyWhatMayCreateSomethingIsPressedOnce(t *testing.T) {
 		commands.VerbAnother: true, commands.VerbNow: true, commands.VerbAgain: true, commands.VerbSameDest: true,
 		commands.VerbEndYes: false, commands.VerbStartLink: false, commands.VerbQR: false,
 	} {
-		assert.Equal(t, want, chat.Once(commands.Action{Name: string(verb)}), verb)
+		assert.Equal(t, want, kit.Once(commands.Action{Name: string(verb)}), verb)
 	}
 }
