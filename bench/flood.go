@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"meetbot/bot/commands"
+	"meetbot/bot/texts"
 	"meetbot/meeting/sandbox"
 )
 
@@ -56,7 +56,7 @@ func (b *bench) flood(ctx context.Context) ([]figure, error) {
 	if w := <-waited; w.n == 1 {
 		beside = fmt.Sprintf("after %.1f s", w.took.Seconds())
 	}
-	text := commands.TextFor("en")
+	text := texts.For("en")
 	words := map[string]int{}
 	seen := map[string]bool{}
 	for _, m := range r.Slack.Messages() {

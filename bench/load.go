@@ -13,7 +13,7 @@ import (
 
 	"meetbot/bench/internal/rig"
 	"meetbot/bot/adapters/slack/slacktest"
-	"meetbot/bot/commands"
+	"meetbot/bot/texts"
 	"meetbot/meeting/sandbox"
 )
 
@@ -116,7 +116,7 @@ func (b *bench) acknowledge(ctx context.Context) (figures []figure, err error) {
 
 // told returns whom an answer has reached, and not just word that it takes longer.
 func told(s *slacktest.Server) map[string]bool {
-	progress := commands.TextFor("en").T("progress")
+	progress := texts.For("en").T("progress")
 	all := map[string]bool{}
 	for _, m := range s.Messages() {
 		if m.To != "" && !strings.Contains(m.Text, progress) {

@@ -22,17 +22,29 @@ import (
 var mayImport = map[string][]string{
 	"cmd/bot": {"..."},
 
-	"bot/adapters/kit":    {"bot/commands", "bot/jobs", "config/secret"},
-	"bot/adapters/slack":   {"bot/adapters/kit", "bot/commands", "bot/jobs", "config/secret"},
-	"bot/adapters/discord": {"bot/adapters/kit", "bot/commands", "bot/jobs", "config/secret"},
-	"bot/adapters/console": {"bot/commands", "config/secret"},
-	"bot/adapters/keypage": {"bot/commands", "config/secret"},
+	// What an adapter may know of the rest: the words, what can be typed, and the sentences.
+	"bot/adapters/kit":     {"bot/chat", "bot/grammar", "config/secret"},
+	"bot/adapters/slack":   {"bot/adapters/kit", "bot/chat", "bot/grammar", "bot/texts", "config/secret"},
+	"bot/adapters/discord": {"bot/adapters/kit", "bot/chat", "bot/grammar", "bot/texts", "config/secret"},
+	"bot/adapters/console": {"bot/chat", "bot/grammar", "bot/texts", "config/secret"},
+	"bot/adapters/keypage": {"bot/chat", "bot/commands", "bot/grammar", "bot/livepush", "bot/texts", "config/secret"},
 
-	"bot/commands": {"bot/jobs", "config/secret", "meeting"},
-	"bot/jobs":     {},
+	"bot/chat":     {"config/secret"},
+	"bot/texts":    {},
+	"bot/grammar":  {"bot/chat", "bot/livepush", "bot/texts", "config/secret", "meeting"},
+	"bot/policy":   {"bot/chat"},
+	"bot/records":  {"bot/jobs"},
+	"bot/audit":    {"bot/jobs", "bot/records", "meeting"},
+	"bot/livepush": {"bot/chat", "bot/jobs", "bot/records", "bot/texts", "config/secret", "meeting"},
+	"bot/registry": {"bot/chat", "bot/jobs", "bot/records", "config/secret", "meeting"},
+	"bot/commands": {
+		"bot/audit", "bot/chat", "bot/grammar", "bot/jobs", "bot/livepush", "bot/policy", "bot/records", "bot/registry", "bot/texts",
+		"config/secret", "meeting",
+	},
+	"bot/jobs": {},
 	// What an operator asks for looks at every part, so it knows them; nobody but cmd/bot
 	// knows it.
-	"bot/ops": {"bot/adapters/...", "bot/commands", "bot/jobs", "config/...", "meeting/..."},
+	"bot/ops": {"bot/adapters/...", "bot/chat", "bot/commands", "bot/grammar", "bot/jobs", "config/...", "meeting/..."},
 
 	"meeting":                  {"config/secret"},
 	"meeting/internal/lenient": {},
@@ -46,11 +58,12 @@ var mayImport = map[string][]string{
 	"config/secret": {},
 
 	// For tests alone.
-	"bot/adapters/adaptertest":         {"bot/commands/...", "bot/jobs", "meeting/...", "config/secret"},
+	"bot/adapters/adaptertest":         {"bot/chat", "bot/commands", "bot/grammar/...", "bot/jobs", "bot/policy", "bot/texts", "meeting/...", "config/secret"},
 	"bot/adapters/slack/slacktest":     {},
 	"bot/adapters/discord/discordtest": {},
 	"bot/jobs/jobstest":                {},
-	"bot/commands/commandstest":        {"bot/commands", "config/secret", "meeting"},
+	"bot/grammar/grammartest":          {"bot/chat", "bot/grammar", "config/secret", "meeting"},
+	"bot/records/recordstest":          {"bot/jobs"},
 	"meeting/clienttest":               {"meeting", "meeting/sandbox", "config/secret"},
 
 	"bench":         {"..."},

@@ -10,7 +10,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"meetbot/bot/commands"
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
+	"meetbot/bot/livepush"
+	"meetbot/bot/texts"
 	"meetbot/meeting"
 )
 
@@ -56,16 +59,16 @@ func commandsPage() string {
 	var b strings.Builder
 	b.WriteString("<!-- Generated: go test ./docs -update -->\n\n# Commands\n")
 	b.WriteString("\n[English](#english) · [简体中文](#简体中文)\n")
-	p := commands.NewParser(commands.ParserConfig{Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec})
-	for _, locale := range commands.Locales {
-		t, words := commands.TextFor(locale), pageWords[locale]
+	p := grammar.New(grammar.Config{Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec})
+	for _, locale := range texts.Locales {
+		t, words := texts.For(locale), pageWords[locale]
 		fmt.Fprintf(&b, "\n## %s\n\n### %s\n", words["title"], words["type"])
 		for _, command := range []string{"meet", "livepush"} {
 			typedSection(&b, p.Help(t, command), command, words)
 		}
 		presetSection(&b, words, t)
 		fmt.Fprintf(&b, "\n### %s\n\n%s\n", words["typed"], words["typedHow"])
-		for _, c := range commands.TypedDeclarations() {
+		for _, c := range grammar.TypedDeclarations() {
 			optionsSection(&b, c, words, t)
 		}
 	}
@@ -73,10 +76,10 @@ func commandsPage() string {
 }
 
 // typedSection is a command as people type it: its help, as a page.
-func typedSection(b *strings.Builder, help commands.Reply, command string, words map[string]string) {
+func typedSection(b *strings.Builder, help chat.Reply, command string, words map[string]string) {
 	fmt.Fprintf(b, "\n#### /%s\n\n%s\n", command, help.Text)
 	aliases := map[string][]string{}
-	for _, v := range commands.Declarations() {
+	for _, v := range grammar.Declarations() {
 		for _, o := range v.Options {
 			aliases["--"+o.Name] = o.Aliases
 		}
@@ -100,7 +103,7 @@ func typedSection(b *strings.Builder, help commands.Reply, command string, words
 // verbAliases lists the other words for a command's verbs.
 func verbAliases(b *strings.Builder, command string, words map[string]string) {
 	var lines []string
-	for _, v := range commands.Declarations() {
+	for _, v := range grammar.Declarations() {
 		if v.Command == command && v.Name != "" && len(v.Aliases) > 0 {
 			lines = append(lines, fmt.Sprintf("`%s`: %s", v.Name, strings.Join(v.Aliases, ", ")))
 		}
@@ -109,9 +112,9 @@ func verbAliases(b *strings.Builder, command string, words map[string]string) {
 }
 
 // presetSection lists the streaming services that the bot knows.
-func presetSection(b *strings.Builder, words map[string]string, t commands.Text) {
+func presetSection(b *strings.Builder, words map[string]string, t texts.Text) {
 	fmt.Fprintf(b, "\n#### %s\n\n| --preset | %s | %s | %s |\n| --- | --- | --- | --- |\n", words["presets"], words["address"], words["where"], words["fresh"])
-	for _, p := range commands.Presets() {
+	for _, p := range livepush.Presets() {
 		fresh := ""
 		if p.FreshKey {
 			fresh = words["yes"]
@@ -121,9 +124,9 @@ func presetSection(b *strings.Builder, words map[string]string, t commands.Text)
 }
 
 // optionsSection is a command where options are typed, with its sub-commands.
-func optionsSection(b *strings.Builder, c commands.TypedDecl, words map[string]string, t commands.Text) {
-	section := func(name string, d commands.TypedDecl) {
-		fmt.Fprintf(b, "\n#### /%s\n\n%s\n", name, t.TypedDescription(d))
+func optionsSection(b *strings.Builder, c grammar.TypedDecl, words map[string]string, t texts.Text) {
+	section := func(name string, d grammar.TypedDecl) {
+		fmt.Fprintf(b, "\n#### /%s\n\n%s\n", name, d.Describe(t))
 		if len(d.Options) == 0 {
 			return
 		}
@@ -136,15 +139,15 @@ func optionsSection(b *strings.Builder, c commands.TypedDecl, words map[string]s
 			if o.Provider != "" {
 				only = fmt.Sprintf(words["only"], t.T("choice.provider."+string(o.Provider)))
 			}
-			fmt.Fprintf(b, "| `%s`%s | %s%s |\n", t.OptionName(o), mark, cell(t.Option(o)), only)
+			fmt.Fprintf(b, "| `%s`%s | %s%s |\n", o.NameIn(t), mark, cell(o.Describe(t)), only)
 		}
 	}
 	if len(c.Subs) == 0 {
-		section(t.TypedName(c.Name, ""), c)
+		section(c.NameIn(t, ""), c)
 		return
 	}
 	for _, s := range c.Subs {
-		section(t.TypedName(c.Name, "")+" "+t.TypedName(c.Name, s.Name), s)
+		section(c.NameIn(t, "")+" "+s.NameIn(t, c.Name), s)
 	}
 }
 

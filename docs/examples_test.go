@@ -19,7 +19,7 @@ type example struct {
 	name string
 	add  map[string]string // path in the tree → file in testdata
 	into []insertion
-	pkg  string
+	pkg  string // packages, separated by blanks
 	run  string // tests of the package that have to pass
 }
 
@@ -29,16 +29,17 @@ var examples = []example{
 	{
 		name: "command",
 		add: map[string]string{
-			"bot/commands/number.go":               "command/number.go",
-			"bot/commands/number_test.go":          "command/number_test.go",
-			"bot/commands/texts/number.en.json":    "command/number.en.json",
-			"bot/commands/texts/number.zh-CN.json": "command/number.zh-CN.json",
+			"bot/commands/number.go":      "command/number.go",
+			"bot/commands/number_test.go": "command/number_test.go",
+			"bot/texts/number.en.json":    "command/number.en.json",
+			"bot/texts/number.zh-CN.json": "command/number.zh-CN.json",
 		},
 		into: []insertion{
-			{"bot/commands/declare.go", "\t\t{Verb: verbHelp, Command: commandMeet,", "command/declaration.txt"},
-			{"bot/commands/handler.go", "\t\tVerbMeetEnd:", "command/handler.txt"},
+			{"bot/grammar/ask.go", "\tVerbMeetShare Verb = \"meet share\"\n", "command/verb.txt"},
+			{"bot/grammar/declare.go", "\t\t{Verb: VerbHelp, Command: commandMeet,", "command/declaration.txt"},
+			{"bot/commands/handler.go", "\t\tgrammar.VerbMeetEnd:", "command/handler.txt"},
 		},
-		pkg: "./bot/commands/",
+		pkg: "./bot/commands/ ./bot/grammar/ ./bot/texts/",
 		run: "^(TestTheNumberIsToldPrivately|TestANumberInATopicIsATopic|TestBothLanguagesSayTheSameThings|TestEveryDeclarationHasItsTexts|TestNoTwoWordsOfACommandAreTheSame)$",
 	},
 	{
@@ -80,17 +81,24 @@ func TestTheWorkedExamplesWork(t *testing.T) {
 			require.NoError(t, err)
 			file := filepath.Join(t.TempDir(), "overlay.json")
 			require.NoError(t, os.WriteFile(file, overlay, 0o600))
-			// Built and run apart: `go test` would enter the package's directory, which need not exist.
-			program := filepath.Join(t.TempDir(), "example.test")
-			build := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-overlay", file, "-o", program, e.pkg)
-			build.Dir = root
-			out, err := build.CombinedOutput()
-			require.NoError(t, err, string(out))
-			cmd := exec.CommandContext(t.Context(), program, "-test.run", e.run, "-test.v", "-test.timeout", "1m")
-			cmd.Dir = t.TempDir()
-			out, err = cmd.CombinedOutput()
-			require.NoError(t, err, string(out))
-			assert.NotContains(t, string(out), "no tests to run")
+			var out []byte
+			for _, pkg := range strings.Fields(e.pkg) {
+				// Built and run apart: `go test` would enter the package's directory, which need not exist.
+				program := filepath.Join(t.TempDir(), "example.test")
+				build := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-overlay", file, "-o", program, pkg)
+				build.Dir = root
+				said, err := build.CombinedOutput()
+				require.NoError(t, err, string(said))
+				cmd := exec.CommandContext(t.Context(), program, "-test.run", e.run, "-test.v", "-test.timeout", "1m")
+				cmd.Dir = t.TempDir()
+				if _, err := os.Stat(filepath.Join(root, pkg)); err == nil { // its test data is there
+					cmd.Dir = filepath.Join(root, pkg)
+				}
+				said, err = cmd.CombinedOutput()
+				require.NoError(t, err, string(said))
+				assert.NotContains(t, string(said), "no tests to run")
+				out = append(out, said...)
+			}
 			for _, name := range regexp.MustCompile(`Test\w+`).FindAllString(e.run, -1) {
 				assert.Contains(t, string(out), "--- PASS: "+name, "the document names a test that is gone")
 			}

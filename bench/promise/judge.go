@@ -1,14 +1,13 @@
 package main
 
 import (
+	"meetbot/bot/texts"
 	"strings"
-
-	"meetbot/bot/commands"
 )
 
 // What people are told, in the words that they read.
 var (
-	text     = commands.TextFor("en")
+	text     = texts.For("en")
 	progress = text.T("progress")
 	waiting  = text.T("approval.waits.title") // said before it ends
 	trying   = text.T("progress.trying", "Provider", "")

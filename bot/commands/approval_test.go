@@ -7,6 +7,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
 	"meetbot/meeting"
 )
@@ -17,33 +19,33 @@ func TestWhoNeedsASecondPersonIsToldAtOnceThatItWaits(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/meet 发布会 --provider tencent --live")
 		w.say(ada, channel, saveProtected)
-		d := w.bot.Parse(w.request(ada, channel, Request{Command: "livepush", Text: "to 主站", Origin: []byte("token")}))
+		d := w.bot.Parse(w.request(ada, channel, chat.Request{Command: "livepush", Text: "to 主站", Origin: []byte("token")}))
 		asked := w.do(d, ada, channel)
-		waits := find(t, asked, SlotPrivate)
+		waits := find(t, asked, chat.SlotPrivate)
 		assert.Equal(t, "Waiting for a second person", waits.Reply.Title)
 		assert.Contains(t, waits.Reply.Text, "in the thread of “发布会”")
-		assert.Equal(t, []Slot{SlotPrivate, SlotThread}, slots(asked), "whoever is quick must not be told of before")
-		assert.Contains(t, find(t, asked, SlotThread).Reply.Text, "“发布会” is pushed to 主站")
+		assert.Equal(t, []chat.Slot{chat.SlotPrivate, chat.SlotThread}, slots(asked), "whoever is quick must not be told of before")
+		assert.Contains(t, find(t, asked, chat.SlotThread).Reply.Text, "“发布会” is pushed to 主站")
 		assert.Contains(t, waits.Reply.Text, time.Now().Add(approvalFor).Local().Format("15:04"))
 		assert.Equal(t, "token", string(waits.Origin), "it takes the place of what the platform shows meanwhile")
-		assert.Empty(t, find(t, asked, SlotThread).Origin)
+		assert.Empty(t, find(t, asked, chat.SlotThread).Origin)
 
-		done := w.press(ben, channel, asked, VerbApprove)
+		done := w.press(ben, channel, asked, grammar.VerbApprove)
 		for _, p := range done {
-			if p.Slot == SlotPrivate && p.User.ID == ada.ID {
+			if p.Slot == chat.SlotPrivate && p.User.ID == ada.ID {
 				assert.Equal(t, "1 of 1 set", p.Reply.Title)
 				assert.Equal(t, "token", string(p.Origin))
 			}
 		}
 		for _, p := range done {
-			if p.Slot == SlotEdit && p.Reply.Title != "发布会" {
+			if p.Slot == chat.SlotEdit && p.Reply.Title != "发布会" {
 				assert.Equal(t, "Approved: 主站", p.Reply.Title)
 				assert.Empty(t, p.Reply.Buttons)
 				assert.Equal(t, ben.ID, p.Reply.Fields[1].User.ID)
 			}
 		}
 		assert.Len(t, w.tencent.pushes["806146601"], 1)
-		assert.Contains(t, slots(done), SlotEdit)
+		assert.Contains(t, slots(done), chat.SlotEdit)
 	})
 }
 
@@ -54,9 +56,9 @@ func TestTheQuestionForApprovalIsClosedWhenItsTimeIsOver(t *testing.T) {
 		asked := w.say(ada, channel, "/livepush to 主站")
 		time.Sleep(approvalFor)
 		over := w.settle()
-		assert.Equal(t, "Not approved in time: 主站", find(t, over, SlotEdit).Reply.Title)
-		assert.Contains(t, find(t, over, SlotPrivate).Reply.Text, "Nobody approved it")
-		assert.Contains(t, w.press(ben, channel, asked, VerbApprove)[0].Reply.Text, "decided already")
+		assert.Equal(t, "Not approved in time: 主站", find(t, over, chat.SlotEdit).Reply.Title)
+		assert.Contains(t, find(t, over, chat.SlotPrivate).Reply.Text, "Nobody approved it")
+		assert.Contains(t, w.press(ben, channel, asked, grammar.VerbApprove)[0].Reply.Text, "decided already")
 		assert.Zero(t, w.tencent.sets)
 	})
 }
@@ -66,7 +68,7 @@ func TestTheWordThatItWaitsIsNotSaidWhenItIsOver(t *testing.T) {
 		w.say(ada, channel, "/meet x --provider tencent --live")
 		w.say(ada, channel, saveProtected)
 		until := time.Now().Add(approvalFor + time.Minute)
-		w.room.fail = func(Post) error {
+		w.room.fail = func(chat.Post) error {
 			if time.Now().Before(until) {
 				return assert.AnError
 			}
@@ -80,15 +82,15 @@ func TestTheWordThatItWaitsIsNotSaidWhenItIsOver(t *testing.T) {
 
 func TestNobodyWaitsForASecondPersonWhereThereIsNone(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		w.bot.Attach(Console, w.room)
-		for _, at := range []Place{
-			{Platform: Console, Channel: "console"},
-			{Platform: Slack, Team: "T2", Channel: "D1", Kind: InDirect},
+		w.bot.Attach(chat.Console, w.room)
+		for _, at := range []chat.Place{
+			{Platform: chat.Console, Channel: "console"},
+			{Platform: chat.Slack, Team: "T2", Channel: "D1", Kind: chat.InDirect},
 		} {
 			w.say(ada, at, "/meet x --provider tencent --live")
 			w.say(ada, at, saveProtected)
 			posts := w.say(ada, at, "/livepush to 主站")
-			assert.Equal(t, []Slot{SlotPrivate}, slots(posts))
+			assert.Equal(t, []chat.Slot{chat.SlotPrivate}, slots(posts))
 			assert.Contains(t, posts[0].Reply.Text, "nobody else is here")
 		}
 		assert.Zero(t, w.tencent.sets)
@@ -97,16 +99,16 @@ func TestNobodyWaitsForASecondPersonWhereThereIsNone(t *testing.T) {
 
 func TestTheSecondPersonIsAskedWhereOthersAre(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		direct := Place{Platform: Slack, Team: channel.Team, Channel: "D1", Kind: InDirect}
+		direct := chat.Place{Platform: chat.Slack, Team: channel.Team, Channel: "D1", Kind: chat.InDirect}
 		w.say(ada, direct, "/meet x --provider tencent --live")
 		w.say(ada, channel, saveProtected)
 		asked := w.say(ada, channel, "/livepush to 主站 in 806146601")
-		assert.Equal(t, channel.Channel, find(t, asked, SlotRoot).Place.Channel, "its card is where only one person is")
-		w.press(ben, channel, asked, VerbReject)
+		assert.Equal(t, channel.Channel, find(t, asked, chat.SlotRoot).Place.Channel, "its card is where only one person is")
+		w.press(ben, channel, asked, grammar.VerbReject)
 
 		w.say(ada, channel, "/meet share 806146601")
 		asked = w.say(ada, direct, "/livepush to 主站 in 806146601")
-		assert.Equal(t, channel.Channel, find(t, asked, SlotThread).Place.Channel)
+		assert.Equal(t, channel.Channel, find(t, asked, chat.SlotThread).Place.Channel)
 	})
 }
 
@@ -121,13 +123,13 @@ func TestNoOtherNameGetsRoundTheSecondPerson(t *testing.T) {
 			"/livepush to 副本",
 		} {
 			posts := w.say(ada, channel, line)
-			assert.Equal(t, "Waiting for a second person", find(t, posts, SlotPrivate).Reply.Title, line)
-			w.press(ben, channel, posts, VerbReject)
+			assert.Equal(t, "Waiting for a second person", find(t, posts, chat.SlotPrivate).Reply.Title, line)
+			w.press(ben, channel, posts, grammar.VerbReject)
 		}
 		assert.Zero(t, w.tencent.sets)
-		elsewhere := Place{Platform: Slack, Team: "T2", Channel: "D1", Kind: InDirect}
+		elsewhere := chat.Place{Platform: chat.Slack, Team: "T2", Channel: "D1", Kind: chat.InDirect}
 		posts := w.say(ada, elsewhere, "/livepush 806146601 --name 另名 --url rtmp://ingest.example.com/live --key canary-key")
-		assert.Contains(t, find(t, posts, SlotPrivate).Reply.Text, "nobody else is here")
+		assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Text, "nobody else is here")
 		assert.Zero(t, w.tencent.sets)
 		w.say(ada, channel, "/livepush --name 另名 --url rtmp://ingest.example.com/live --key another")
 		assert.Equal(t, 1, w.tencent.sets, "another key is another matter")
@@ -138,12 +140,12 @@ func TestAProtectedDestinationIsSwitchedOffByTwoFromElsewhereToo(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/meet x --provider tencent --live")
 		w.say(ada, channel, saveProtected)
-		w.press(ben, channel, w.say(ada, channel, "/livepush to 主站"), VerbApprove)
+		w.press(ben, channel, w.say(ada, channel, "/livepush to 主站"), grammar.VerbApprove)
 		require.Equal(t, 1, w.tencent.sets)
-		elsewhere := Place{Platform: Slack, Team: "T2", Channel: "C9"} // where nothing is saved
+		elsewhere := chat.Place{Platform: chat.Slack, Team: "T2", Channel: "C9"} // where nothing is saved
 		posts := w.say(ada, elsewhere, "/livepush off 主站 in 806146601")
 		assert.Contains(t, describe(posts), "to 主站 is switched off")
-		assert.Equal(t, "Waiting for a second person", find(t, posts, SlotPrivate).Reply.Title)
+		assert.Equal(t, "Waiting for a second person", find(t, posts, chat.SlotPrivate).Reply.Title)
 		assert.Equal(t, 1, w.tencent.sets)
 	})
 }
@@ -163,15 +165,15 @@ func TestWhatIsApprovedLateIsTriedAgainLikeAnythingElse(t *testing.T) {
 			return nil
 		}
 		w.tencent.mu.Unlock()
-		posts := w.press(ben, channel, asked, VerbApprove)
-		assert.NotContains(t, slots(posts), SlotProgress, "it has only just begun")
+		posts := w.press(ben, channel, asked, grammar.VerbApprove)
+		assert.NotContains(t, slots(posts), chat.SlotProgress, "it has only just begun")
 		time.Sleep(time.Minute)
-		assert.Equal(t, "1 of 1 set", find(t, w.room.take(), SlotPrivate).Reply.Title)
+		assert.Equal(t, "1 of 1 set", find(t, w.room.take(), chat.SlotPrivate).Reply.Title)
 	})
 }
 
 func TestAWithdrawnPushKeepsItsKeyForItsButtonAndNoLonger(t *testing.T) {
-	kept := func(w *world, r Request) string {
+	kept := func(w *world, r chat.Request) string {
 		j, err := w.store.Get(w.t.Context(), jobID(r))
 		require.NoError(w.t, err)
 		require.Equal(w.t, jobs.Done, j.State)
@@ -180,15 +182,15 @@ func TestAWithdrawnPushKeepsItsKeyForItsButtonAndNoLonger(t *testing.T) {
 	for _, page := range []string{"", "https://bot.example/k/"} {
 		inWorld(t, func(c *Config) { c.Parser.KeyPage, c.KeyPageURL = page != "", page }, func(w *world) {
 			w.say(ada, channel, "/meet x --provider tencent")
-			r := w.request(ada, channel, Request{Command: "livepush", Text: "--name 主站 --url rtmp://ingest.example.com/live --key canary-key"})
+			r := w.request(ada, channel, chat.Request{Command: "livepush", Text: "--name 主站 --url rtmp://ingest.example.com/live --key canary-key"})
 			r.At = r.At.Add(-3 * time.Minute)
 			posts := w.do(w.bot.Parse(r), ada, channel)
-			assert.Contains(t, find(t, posts, SlotPrivate).Reply.Text, "is kept for this button until")
+			assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Text, "is kept for this button until")
 			assert.Contains(t, kept(w, r), "canary-key")
 			time.Sleep(keyOffered)
 			assert.NotContains(t, kept(w, r), "canary-key")
 
-			late := find(t, w.press(ada, channel, posts, VerbNow), SlotPrivate).Reply
+			late := find(t, w.press(ada, channel, posts, grammar.VerbNow), chat.SlotPrivate).Reply
 			if page == "" {
 				assert.Contains(t, late.Text, "is no longer kept")
 			} else {
@@ -203,13 +205,13 @@ func TestTheKeyOfAWithdrawnPushStaysUntilThePersonIsTold(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/meet x --provider tencent")
 		back := time.Now().Add(keyOffered + 5*time.Minute)
-		w.room.fail = func(Post) error {
+		w.room.fail = func(chat.Post) error {
 			if time.Now().Before(back) {
 				return assert.AnError
 			}
 			return nil
 		}
-		r := w.request(ada, channel, Request{Command: "livepush", Text: "--name 主站 --url rtmp://ingest.example.com/live --key canary-key"})
+		r := w.request(ada, channel, chat.Request{Command: "livepush", Text: "--name 主站 --url rtmp://ingest.example.com/live --key canary-key"})
 		r.At = r.At.Add(-3 * time.Minute)
 		w.do(w.bot.Parse(r), ada, channel)
 		time.Sleep(keyOffered + 6*time.Minute)

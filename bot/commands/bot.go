@@ -1,3 +1,17 @@
+// Package commands does what people ask. An accepted [grammar.Ask] is a job; [Bot] is the
+// handler of these jobs: it checks who may, calls the meeting providers, and puts what is to
+// be said into the job's outbox, from which each [chat.Post] goes to its platform.
+//
+// Each verb is a few steps: next decides how the job goes on, and fills the outbox when it is
+// through; call and reconcile exist where a provider is asked to change something that must
+// not happen twice. Everything that next decides is in the job before the call, so that a
+// lost answer can be looked for. Every step may be repeated after a crash.
+//
+// Besides the jobs this package keeps wishes (recent/HASH: who asked what where, and the job
+// that does it) and key-entry links (keylink/HASH). What else is kept has rooms of its own:
+// registry, livepush and audit.
+//
+// The package knows no platform and speaks no HTTP.
 package commands
 
 import (
@@ -6,7 +20,13 @@ import (
 	"log/slog"
 	"time"
 
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
+	"meetbot/bot/policy"
+	"meetbot/bot/records"
+	"meetbot/bot/registry"
+	"meetbot/bot/texts"
 	"meetbot/config/secret"
 	"meetbot/meeting"
 )
@@ -83,22 +103,17 @@ type Store interface {
 	Enqueue(ctx context.Context, j jobs.Job) (jobs.Job, error)
 	Get(ctx context.Context, id string) (jobs.Job, error)
 	Update(ctx context.Context, id string, change func(*jobs.Job) error) (jobs.Job, error)
-	Doc(ctx context.Context, key ...string) (jobs.Doc, error)
-	PutDoc(ctx context.Context, d jobs.Doc) (uint64, error)
-	DeleteDoc(ctx context.Context, rev uint64, key ...string) error
-	Docs(ctx context.Context, limit int, prefix ...string) ([]jobs.Doc, error)
+	records.Store
 	SetTimer(ctx context.Context, t jobs.Timer) error
-	CancelTimer(ctx context.Context, key string) error
-	Fingerprint(b []byte) string
 }
 
 // Config is what a [Bot] is made of.
 type Config struct {
-	Parser    ParserConfig
+	Parser    grammar.Config
 	Providers map[meeting.Provider]Provider
-	Policy    Policy
+	Policy    policy.Policy
 	// Account is the provider's user as whom the bot acts for everybody; Accounts says who
-	// acts as their own, by [Place.UserKey]. Tencent only.
+	// acts as their own, by [chat.Place.UserKey]. Tencent only.
 	Account  string
 	Accounts map[string]string
 	// StartLinkInThread posts start links for everybody to see.
@@ -118,26 +133,27 @@ type Config struct {
 type Observer struct {
 	// Finished: a command ended; since is when the person asked, or a
 	// second one approved.
-	Finished func(platform Platform, verb Verb, outcome string, since time.Time)
+	Finished func(platform chat.Platform, verb grammar.Verb, outcome string, since time.Time)
 	// Called: a provider answered. kind is empty for success.
 	Called func(p meeting.Provider, op, kind string, took time.Duration)
 }
 
 // Bot acts on what was asked. It is the [jobs.Handler] of its jobs.
 type Bot struct {
-	*Parser
+	parser   *grammar.Parser
 	cfg      Config
 	store    Store
-	posters  map[Platform]Poster
+	registry *registry.Registry
+	posters  map[chat.Platform]chat.Poster
 	log      *slog.Logger
 	now      func() time.Time
 	started  time.Time
 	polls    *pace
-	handlers map[Verb]handler
+	handlers map[grammar.Verb]handler
 }
 
-// NewBot returns a Bot. Every platform's [Poster] is to be attached before its jobs run.
-func NewBot(cfg Config, store Store) *Bot {
+// NewBot returns a Bot. Every platform's [chat.Poster] is to be attached before its jobs run.
+func New(cfg Config, store Store) *Bot {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -148,48 +164,51 @@ func NewBot(cfg Config, store Store) *Bot {
 		cfg.Retention = 7 * 24 * time.Hour
 	}
 	b := &Bot{
-		Parser: NewParser(cfg.Parser), cfg: cfg, store: store, posters: map[Platform]Poster{},
+		parser: grammar.New(cfg.Parser), cfg: cfg, store: store, posters: map[chat.Platform]chat.Poster{},
 		log: cfg.Log, now: cfg.Now, started: cfg.Now(), polls: newPace(pollsPerMinute),
 	}
+	b.registry = registry.New(store, cfg.Retention, cfg.Log, cfg.Now)
 	b.handlers = b.verbs()
 	return b
 }
 
 // Attach says who posts on a platform.
-func (b *Bot) Attach(p Platform, poster Poster) { b.posters[p] = poster }
+func (b *Bot) Attach(p chat.Platform, poster chat.Poster) { b.posters[p] = poster }
 
 // Parse parses a request and refuses at once, privately, what can be refused without a
 // look-up: on Discord the refusal of an acknowledged command could not be private.
-func (b *Bot) Parse(r Request) Decision {
-	d := b.Parser.Parse(r)
+func (b *Bot) Parse(r chat.Request) chat.Decision {
+	d := b.parser.Parse(r)
 	if d.Reply != nil || d.Faults != nil {
 		return d
 	}
-	verb := VerbPushForm
-	if d.Ask != nil {
-		verb = d.Ask.Verb
-	} else if d.Form.ID == formMeet {
-		verb = VerbMeet
+	verb := grammar.VerbPushForm
+	if ask := grammar.AskOf(d); ask != nil {
+		verb = ask.Verb
+	} else if d.Form.ID == grammar.FormMeet {
+		verb = grammar.VerbMeet
 	}
-	if b.cfg.Policy.judge(r.Place, r.User, rightFor(verb)) == no && !b.mayBeAdmin(r) {
-		reply := b.refusal(TextFor(r.User.Locale, b.cfg.Parser.Locale), rightFor(verb))
-		return Decision{Reply: &reply}
+	if b.cfg.Policy.Judge(r.Place, r.User, rightFor(verb)) == policy.No && !b.mayBeAdmin(r) {
+		reply := b.refusal(texts.For(r.User.Locale, b.cfg.Parser.Locale), rightFor(verb))
+		return chat.Decision{Reply: &reply}
 	}
 	return d
 }
 
 // mayBeAdmin reports whether only a look-up can tell that the person is no admin.
-func (b *Bot) mayBeAdmin(r Request) bool { return b.cfg.Policy.admin(r.Place, r.User) == lookUp }
+func (b *Bot) mayBeAdmin(r chat.Request) bool {
+	return b.cfg.Policy.Admin(r.Place, r.User) == policy.LookUp
+}
 
 // rightFor says which allow-list guards a verb. What a button of a card asks is guarded
 // by the list of its card's command, and once more by whose meeting it is.
-func rightFor(v Verb) Rights {
+func rightFor(v grammar.Verb) chat.Rights {
 	switch v {
-	case VerbPush, VerbPushTo, VerbPushOff, VerbPushStatus, VerbPushSave, VerbPushDestinations,
-		VerbPushForget, VerbPushLog, VerbPushForm, VerbApprove, VerbReject, VerbRevoke, VerbSameDest:
-		return RightPush
+	case grammar.VerbPush, grammar.VerbPushTo, grammar.VerbPushOff, grammar.VerbPushStatus, grammar.VerbPushSave, grammar.VerbPushDestinations,
+		grammar.VerbPushForget, grammar.VerbPushLog, grammar.VerbPushForm, grammar.VerbApprove, grammar.VerbReject, grammar.VerbRevoke, grammar.VerbSameDest:
+		return chat.RightPush
 	}
-	return RightMeet
+	return chat.RightMeet
 }
 
 // acceptWithin bounds the wait for the store; platforms want their answer in 3 s.
@@ -197,19 +216,20 @@ const acceptWithin = 2400 * time.Millisecond
 
 // Accept writes an accepted request down. When it returns without a Reply, the person
 // will hear how it ended, whatever becomes of this process.
-func (b *Bot) Accept(ctx context.Context, d Decision) Acceptance {
+func (b *Bot) Accept(ctx context.Context, d chat.Decision) chat.Acceptance {
 	ctx, cancel := context.WithTimeout(ctx, acceptWithin)
 	defer cancel()
-	j, err := newJob(d, b.now())
+	ask := grammar.AskOf(d)
+	j, err := newJob(d.Request, *ask, b.now())
 	if err == nil {
 		_, err = b.store.Enqueue(ctx, j)
 	}
 	switch {
 	case err == nil:
-		b.log.InfoContext(ctx, "command accepted", "job", j.ID, "verb", d.Ask.Verb, "platform", d.Request.Place.Platform)
-		return Acceptance{}
+		b.log.InfoContext(ctx, "command accepted", "job", j.ID, "verb", ask.Verb, "platform", d.Request.Place.Platform)
+		return chat.Acceptance{}
 	case errors.Is(err, jobs.ErrDuplicate):
-		return Acceptance{Duplicate: true}
+		return chat.Acceptance{Duplicate: true}
 	}
 	id := "accept.internal"
 	switch {
@@ -222,23 +242,23 @@ func (b *Bot) Accept(ctx context.Context, d Decision) Acceptance {
 	case errors.Is(err, jobs.ErrStopping):
 		id = "accept.stopping"
 	}
-	b.log.ErrorContext(ctx, "command not accepted", "job", j.ID, "verb", d.Ask.Verb, "err", err)
-	t := TextFor(d.Request.User.Locale, b.cfg.Parser.Locale)
-	return Acceptance{Reply: &Reply{Tone: Bad, Title: t.T(id + ".title"), Text: t.T(id)}}
+	b.log.ErrorContext(ctx, "command not accepted", "job", j.ID, "verb", ask.Verb, "err", err)
+	t := texts.For(d.Request.User.Locale, b.cfg.Parser.Locale)
+	return chat.Acceptance{Reply: &chat.Reply{Tone: chat.Bad, Title: t.T(id + ".title"), Text: t.T(id)}}
 }
 
 // Complete proposes values for the named option of the command in r: recent meetings
 // here, or names of saved destinations. It never proposes a key.
-func (b *Bot) Complete(ctx context.Context, r Request, option, typed string) []Choice {
-	for _, v := range Declarations() {
+func (b *Bot) Complete(ctx context.Context, r chat.Request, option, typed string) []chat.Choice {
+	for _, v := range grammar.Declarations() {
 		for _, o := range v.Options {
 			if o.Name != option || v.Command != r.Command && v.Typed != r.Command {
 				continue
 			}
 			switch o.Kind {
-			case KindMeeting:
+			case grammar.KindMeeting:
 				return b.completeMeetings(ctx, r, typed)
-			case KindDest:
+			case grammar.KindDest:
 				return b.completeDestinations(ctx, r, typed)
 			}
 		}
@@ -246,7 +266,7 @@ func (b *Bot) Complete(ctx context.Context, r Request, option, typed string) []C
 	return nil
 }
 
-func (b *Bot) directory(p Platform) Directory {
-	dir, _ := b.posters[p].(Directory)
+func (b *Bot) directory(p chat.Platform) chat.Directory {
+	dir, _ := b.posters[p].(chat.Directory)
 	return dir
 }

@@ -13,7 +13,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
+	"meetbot/bot/policy"
+	"meetbot/bot/texts"
 	"meetbot/config/secret"
 	"meetbot/meeting"
 )
@@ -144,29 +148,29 @@ func (f fakeSystec) StartURL(context.Context, string) (secret.String, error) {
 // room records what was posted on a platform.
 type room struct {
 	mu    sync.Mutex
-	posts []Post
-	fail  func(Post) error
+	posts []chat.Post
+	fail  func(chat.Post) error
 	n     int
 }
 
-func (r *room) Post(_ context.Context, p Post) (Receipt, error) {
+func (r *room) Post(_ context.Context, p chat.Post) (chat.Receipt, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.fail != nil {
 		if err := r.fail(p); err != nil {
-			return Receipt{}, err
+			return chat.Receipt{}, err
 		}
 	}
 	r.posts = append(r.posts, p)
 	r.n++
 	at := p.Place
-	if p.Slot == SlotRoot && at.Thread == "" {
+	if p.Slot == chat.SlotRoot && at.Thread == "" {
 		at.Thread = fmt.Sprint("t", r.n)
 	}
-	return Receipt{Place: at, Message: fmt.Sprint("m", r.n)}, nil
+	return chat.Receipt{Place: at, Message: fmt.Sprint("m", r.n)}, nil
 }
 
-func (r *room) take() []Post {
+func (r *room) take() []chat.Post {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	posts := r.posts
@@ -186,10 +190,10 @@ type world struct {
 }
 
 var (
-	channel = Place{Platform: Slack, Team: "T1", Channel: "C1"}
-	ada     = User{ID: "U1", Name: "Ada", Rights: RightsKnown | RightMeet | RightPush}
-	ben     = User{ID: "U2", Name: "Ben", Rights: RightsKnown | RightMeet | RightPush}
-	mal     = User{ID: "U3", Name: "Mallory", Rights: RightsKnown}
+	channel = chat.Place{Platform: chat.Slack, Team: "T1", Channel: "C1"}
+	ada     = chat.User{ID: "U1", Name: "Ada", Rights: chat.RightsKnown | chat.RightMeet | chat.RightPush}
+	ben     = chat.User{ID: "U2", Name: "Ben", Rights: chat.RightsKnown | chat.RightMeet | chat.RightPush}
+	mal     = chat.User{ID: "U3", Name: "Mallory", Rights: chat.RightsKnown}
 )
 
 // inWorld runs f in a bubble, with a bot that runs.
@@ -199,7 +203,7 @@ func inWorld(t *testing.T, configure func(*Config), f func(*world)) {
 		require.NoError(t, err)
 		w := &world{t: t, store: store, systec: newFake(meeting.Systec), tencent: newFake(meeting.Tencent), room: &room{}}
 		cfg := Config{
-			Parser: ParserConfig{Locale: "en", Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec},
+			Parser: grammar.Config{Locale: "en", Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec},
 			Providers: map[meeting.Provider]Provider{
 				meeting.Systec: fakeSystec{w.systec}, meeting.Tencent: fakeTencent{w.tencent},
 			},
@@ -207,8 +211,8 @@ func inWorld(t *testing.T, configure func(*Config), f func(*world)) {
 		if configure != nil {
 			configure(&cfg)
 		}
-		w.bot = NewBot(cfg, store)
-		w.bot.Attach(Slack, w.room)
+		w.bot = New(cfg, store)
+		w.bot.Attach(chat.Slack, w.room)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- store.Run(ctx, w.bot) }()
@@ -222,30 +226,30 @@ func inWorld(t *testing.T, configure func(*Config), f func(*world)) {
 }
 
 // settle lets everything that is due happen, but no timer of more than a few seconds.
-func (w *world) settle() []Post {
+func (w *world) settle() []chat.Post {
 	time.Sleep(5 * time.Second)
 	synctest.Wait()
 	return w.room.take()
 }
 
 // say has a person type a line and returns what was posted.
-func (w *world) say(u User, at Place, line string) []Post {
+func (w *world) say(u chat.User, at chat.Place, line string) []chat.Post {
 	w.t.Helper()
 	command, text, _ := strings.Cut(line, " ")
-	d := w.bot.Parse(w.request(u, at, Request{Command: strings.TrimPrefix(command, "/"), Text: text}))
+	d := w.bot.Parse(w.request(u, at, chat.Request{Command: strings.TrimPrefix(command, "/"), Text: text}))
 	return w.do(d, u, at)
 }
 
-func (w *world) request(u User, at Place, r Request) Request {
+func (w *world) request(u chat.User, at chat.Place, r chat.Request) chat.Request {
 	w.next++
 	r.ID, r.At, r.User, r.Place = fmt.Sprintf("slack:test:%d", w.next), time.Now(), u, at
 	return r
 }
 
-func (w *world) do(d Decision, u User, at Place) []Post {
+func (w *world) do(d chat.Decision, u chat.User, at chat.Place) []chat.Post {
 	w.t.Helper()
 	if d.Reply != nil {
-		return []Post{{Slot: SlotPrivate, Place: at, User: u, Reply: *d.Reply}}
+		return []chat.Post{{Slot: chat.SlotPrivate, Place: at, User: u, Reply: *d.Reply}}
 	}
 	require.NotNil(w.t, d.Ask, "%+v", d)
 	require.Zero(w.t, w.bot.Accept(w.t.Context(), d))
@@ -253,12 +257,12 @@ func (w *world) do(d Decision, u User, at Place) []Post {
 }
 
 // press has a person press the button with that label in one of the posts.
-func (w *world) press(u User, at Place, posts []Post, verb Verb) []Post {
+func (w *world) press(u chat.User, at chat.Place, posts []chat.Post, verb grammar.Verb) []chat.Post {
 	w.t.Helper()
 	for _, p := range posts {
 		for _, b := range p.Reply.Buttons {
 			if b.Action.Name == string(verb) {
-				return w.do(w.bot.Parse(w.request(u, at, Request{Action: &b.Action})), u, at)
+				return w.do(w.bot.Parse(w.request(u, at, chat.Request{Action: &b.Action})), u, at)
 			}
 		}
 	}
@@ -266,15 +270,15 @@ func (w *world) press(u User, at Place, posts []Post, verb Verb) []Post {
 	return nil
 }
 
-func slots(posts []Post) []Slot {
-	var s []Slot
+func slots(posts []chat.Post) []chat.Slot {
+	var s []chat.Slot
 	for _, p := range posts {
 		s = append(s, p.Slot)
 	}
 	return s
 }
 
-func find(t *testing.T, posts []Post, s Slot) Post {
+func find(t *testing.T, posts []chat.Post, s chat.Slot) chat.Post {
 	t.Helper()
 	for _, p := range posts {
 		if p.Slot == s {
@@ -282,10 +286,10 @@ func find(t *testing.T, posts []Post, s Slot) Post {
 		}
 	}
 	require.Failf(t, "no such post", "%s in %s", s, describe(posts))
-	return Post{}
+	return chat.Post{}
 }
 
-func describe(posts []Post) string {
+func describe(posts []chat.Post) string {
 	var b strings.Builder
 	for _, p := range posts {
 		fmt.Fprintf(&b, "\n%s: %s | %s | %v | %v", p.Slot, p.Reply.Title, p.Reply.Text, p.Reply.Fields, p.Reply.Links)
@@ -294,7 +298,7 @@ func describe(posts []Post) string {
 }
 
 // revealed is everything a post would show, secrets in clear.
-func revealed(p Post) string {
+func revealed(p chat.Post) string {
 	s := fmt.Sprintf("%+v", p.Reply)
 	for _, f := range p.Reply.Secrets {
 		s += f.Value.Reveal()
@@ -302,7 +306,7 @@ func revealed(p Post) string {
 	return s
 }
 
-func requireNoSecretsInPublic(t *testing.T, posts []Post) {
+func requireNoSecretsInPublic(t *testing.T, posts []chat.Post) {
 	t.Helper()
 	for _, p := range posts {
 		if !p.Slot.Private() {
@@ -316,13 +320,13 @@ func requireNoSecretsInPublic(t *testing.T, posts []Post) {
 func TestMeetPostsRootThreadAndPrivateLinks(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		posts := w.say(ada, channel, "/meet 周会 --live")
-		require.Equal(t, []Slot{SlotRoot, SlotThread, SlotThreadPrivate, SlotPrivate}, slots(posts))
+		require.Equal(t, []chat.Slot{chat.SlotRoot, chat.SlotThread, chat.SlotThreadPrivate, chat.SlotPrivate}, slots(posts))
 		requireNoSecretsInPublic(t, posts)
 
 		root := posts[0]
 		assert.Equal(t, "周会", root.Reply.Title)
-		assert.Equal(t, []Link{{"Join", "https://join.example/j/1591620801"}, {"Watch", "https://watch.example/l/1591620801"}}, root.Reply.Links)
-		assert.Equal(t, &Receipt{Place: Place{Platform: Slack, Team: "T1", Channel: "C1", Thread: "t1"}, Message: "m1"}, posts[1].Root)
+		assert.Equal(t, []chat.Link{{Label: "Join", URL: "https://join.example/j/1591620801"}, {Label: "Watch", URL: "https://watch.example/l/1591620801"}}, root.Reply.Links)
+		assert.Equal(t, &chat.Receipt{Place: chat.Place{Platform: chat.Slack, Team: "T1", Channel: "C1", Thread: "t1"}, Message: "m1"}, posts[1].Root)
 		assert.Contains(t, revealed(posts[2]), canaryStart)
 		assert.Contains(t, revealed(posts[3]), canaryStart)
 		assert.Equal(t, 1, w.systec.created)
@@ -338,7 +342,7 @@ func TestMeetPostsRootThreadAndPrivateLinks(t *testing.T) {
 
 func TestAFinishedJobKeepsNoSecrets(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		d := w.bot.Parse(w.request(ada, channel, Request{Command: "meet", Text: "x", Origin: []byte("canary-origin")}))
+		d := w.bot.Parse(w.request(ada, channel, chat.Request{Command: "meet", Text: "x", Origin: []byte("canary-origin")}))
 		require.Len(t, w.do(d, ada, channel), 4)
 		j, err := w.store.Get(w.t.Context(), jobID(d.Request))
 		require.NoError(t, err)
@@ -356,22 +360,22 @@ func TestAFinishedJobKeepsNoSecrets(t *testing.T) {
 
 func TestTheSameWishIsOneMeeting(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		first := w.request(ada, channel, Request{Command: "meet", Text: "sync"})
+		first := w.request(ada, channel, chat.Request{Command: "meet", Text: "sync"})
 		require.Len(t, w.do(w.bot.Parse(first), ada, channel), 4)
 
 		again := w.bot.Accept(w.t.Context(), w.bot.Parse(first))
-		assert.Equal(t, Acceptance{Duplicate: true}, again, "the platform's repeat")
+		assert.Equal(t, chat.Acceptance{Duplicate: true}, again, "the platform's repeat")
 
 		posts := w.say(ada, channel, "/meet sync")
-		require.Equal(t, []Slot{SlotSettle, SlotPrivate}, slots(posts), "an impatient retype")
+		require.Equal(t, []chat.Slot{chat.SlotSettle, chat.SlotPrivate}, slots(posts), "an impatient retype")
 		assert.Equal(t, 1, w.systec.created)
 		assert.Equal(t, "https://join.example/j/1591620801", posts[1].Reply.Links[0].URL)
 
 		w.say(ben, channel, "/meet sync")
 		assert.Equal(t, 2, w.systec.created, "somebody else's wish")
-		posts = w.press(ada, channel, posts, VerbAnother)
+		posts = w.press(ada, channel, posts, grammar.VerbAnother)
 		assert.Equal(t, 3, w.systec.created, "another one was wanted")
-		assert.Equal(t, SlotRoot, posts[0].Slot)
+		assert.Equal(t, chat.SlotRoot, posts[0].Slot)
 
 		time.Sleep(sameWish)
 		w.say(ada, channel, "/meet sync")
@@ -383,8 +387,8 @@ func TestSomebodyElsesRunningMeetingIsMentionedPrivately(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/meet standup")
 		posts := w.say(ben, channel, "/meet retro")
-		assert.Contains(t, find(t, posts, SlotPrivate).Reply.Text, "standup")
-		assert.NotContains(t, revealed(find(t, posts, SlotRoot)), "standup")
+		assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Text, "standup")
+		assert.NotContains(t, revealed(find(t, posts, chat.SlotRoot)), "standup")
 	})
 }
 
@@ -392,7 +396,7 @@ func TestADefiniteRefusalIsToldAtOnceAndPrivately(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.systec.fail = func(op string) error { return refusal(meeting.ErrLimit, meeting.ReasonQuota) }
 		posts := w.say(ada, channel, "/meet x")
-		require.Equal(t, []Slot{SlotSettle, SlotPrivate}, slots(posts))
+		require.Equal(t, []chat.Slot{chat.SlotSettle, chat.SlotPrivate}, slots(posts))
 		assert.Contains(t, posts[1].Reply.Text, "as many meetings as it may")
 		assert.NotContains(t, revealed(posts[0]), "as many")
 
@@ -415,8 +419,8 @@ func TestALostAnswerIsLookedUpAndAdopted(t *testing.T) {
 				assert.Empty(t, w.say(ada, channel, "/meet x"), "nothing is known yet")
 				time.Sleep(2 * time.Minute)
 				posts := w.room.take()
-				find(t, posts, SlotRoot)
-				find(t, posts, SlotPrivate)
+				find(t, posts, chat.SlotRoot)
+				find(t, posts, chat.SlotPrivate)
 				assert.Equal(t, 1, w.systec.created+w.tencent.created)
 			})
 		})
@@ -434,14 +438,14 @@ func TestAnOutcomeThatCannotBeFoundIsSaidPlainly(t *testing.T) {
 		w.say(ada, channel, "/meet x")
 		time.Sleep(2 * time.Minute)
 		posts := w.room.take()
-		assert.Equal(t, "Perhaps created", find(t, posts, SlotPrivate).Reply.Title)
+		assert.Equal(t, "Perhaps created", find(t, posts, chat.SlotPrivate).Reply.Title)
 		assert.Zero(t, w.systec.created)
 
 		w.systec.fail = nil
-		again := w.press(ben, channel, posts, VerbAgain)
-		assert.Contains(t, find(t, again, SlotPrivate).Reply.Text, "for the person who asked")
+		again := w.press(ben, channel, posts, grammar.VerbAgain)
+		assert.Contains(t, find(t, again, chat.SlotPrivate).Reply.Text, "for the person who asked")
 		assert.Zero(t, w.systec.created)
-		w.press(ada, channel, posts, VerbAgain)
+		w.press(ada, channel, posts, grammar.VerbAgain)
 		assert.Equal(t, 1, w.systec.created)
 	})
 }
@@ -458,27 +462,27 @@ func TestAnUnreachableProviderIsTriedAgainAndTheRequesterTold(t *testing.T) {
 		w.say(ada, channel, "/meet x")
 		time.Sleep(90 * time.Second)
 		posts := w.room.take()
-		assert.Contains(t, find(t, posts, SlotProgress).Reply.Text, "SYSTEC cannot be reached right now")
-		find(t, posts, SlotRoot)
+		assert.Contains(t, find(t, posts, chat.SlotProgress).Reply.Text, "SYSTEC cannot be reached right now")
+		find(t, posts, chat.SlotRoot)
 		assert.Equal(t, 1, w.systec.created)
 	})
 }
 
 func TestACommandThatWaitedTooLongIsNotCarriedOut(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		r := w.request(ada, channel, Request{Command: "meet", Text: "x"})
+		r := w.request(ada, channel, chat.Request{Command: "meet", Text: "x"})
 		r.At = r.At.Add(-3 * time.Minute)
 		posts := w.do(w.bot.Parse(r), ada, channel)
-		assert.Equal(t, "Not done: too old", find(t, posts, SlotPrivate).Reply.Title)
+		assert.Equal(t, "Not done: too old", find(t, posts, chat.SlotPrivate).Reply.Title)
 		assert.Zero(t, w.systec.created)
-		w.press(ada, channel, posts, VerbNow)
+		w.press(ada, channel, posts, grammar.VerbNow)
 		assert.Equal(t, 1, w.systec.created)
 	})
 }
 
 func TestWhoMayNotIsRefusedBeforeAnythingIsStored(t *testing.T) {
-	inWorld(t, func(c *Config) { c.Policy.Admins = []Entry{{Slack, UserEntry, "U9"}} }, func(w *world) {
-		d := w.bot.Parse(w.request(mal, channel, Request{Command: "meet", Text: "x"}))
+	inWorld(t, func(c *Config) { c.Policy.Admins = []policy.Entry{{Platform: chat.Slack, Kind: policy.UserEntry, ID: "U9"}} }, func(w *world) {
+		d := w.bot.Parse(w.request(mal, channel, chat.Request{Command: "meet", Text: "x"}))
 		require.NotNil(t, d.Reply)
 		assert.Nil(t, d.Ask)
 		assert.Equal(t, "U9", d.Reply.Fields[0].User.ID)
@@ -488,28 +492,28 @@ func TestWhoMayNotIsRefusedBeforeAnythingIsStored(t *testing.T) {
 func TestTheStartLinkIsForWhoeverHasTheRight(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		posts := w.say(ada, channel, "/meet x --host <@U7|grace>")
-		grace := User{ID: "U7", Name: "Grace", Rights: RightsKnown | RightMeet}
-		assert.Contains(t, revealed(find(t, w.press(ada, channel, posts, VerbStartLink), SlotPrivate)), canaryStart)
-		assert.Contains(t, revealed(find(t, w.press(grace, channel, posts, VerbStartLink), SlotPrivate)), canaryStart)
-		refused := w.press(ben, channel, posts, VerbStartLink)
+		grace := chat.User{ID: "U7", Name: "Grace", Rights: chat.RightsKnown | chat.RightMeet}
+		assert.Contains(t, revealed(find(t, w.press(ada, channel, posts, grammar.VerbStartLink), chat.SlotPrivate)), canaryStart)
+		assert.Contains(t, revealed(find(t, w.press(grace, channel, posts, grammar.VerbStartLink), chat.SlotPrivate)), canaryStart)
+		refused := w.press(ben, channel, posts, grammar.VerbStartLink)
 		assert.NotContains(t, revealed(refused[0]), "canary")
 		assert.Contains(t, refused[0].Reply.Text, "Ada")
 
 		time.Sleep(startURLLife)
 		w.room.take()
-		assert.Contains(t, revealed(find(t, w.press(ada, channel, posts, VerbStartLink), SlotPrivate)), canaryStart+"-fresh")
+		assert.Contains(t, revealed(find(t, w.press(ada, channel, posts, grammar.VerbStartLink), chat.SlotPrivate)), canaryStart+"-fresh")
 	})
 }
 
 func TestTencentWithoutAMappedAccountGetsAHostKey(t *testing.T) {
 	inWorld(t, func(c *Config) { c.Accounts = map[string]string{"slack:U2": "bob"} }, func(w *world) {
 		posts := w.say(ada, channel, "/meet x --provider tencent")
-		private := find(t, posts, SlotPrivate)
+		private := find(t, posts, chat.SlotPrivate)
 		require.Len(t, private.Reply.Secrets, 1)
 		assert.Regexp(t, `^\d{6}$`, private.Reply.Secrets[0].Value.Reveal())
-		assert.Empty(t, find(t, posts, SlotThread).Reply.Secrets)
+		assert.Empty(t, find(t, posts, chat.SlotThread).Reply.Secrets)
 
-		private = find(t, w.say(ben, channel, "/meet x --provider tencent"), SlotPrivate)
+		private = find(t, w.say(ben, channel, "/meet x --provider tencent"), chat.SlotPrivate)
 		assert.Empty(t, private.Reply.Secrets)
 	})
 }
@@ -517,13 +521,13 @@ func TestTencentWithoutAMappedAccountGetsAHostKey(t *testing.T) {
 func TestEndingAsksAndIsForTheRequester(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		posts := w.say(ada, channel, "/meet x")
-		refused := w.press(ben, channel, posts, VerbEndYes)
+		refused := w.press(ben, channel, posts, grammar.VerbEndYes)
 		assert.Contains(t, refused[0].Reply.Text, "Only Ada")
 		asked := w.say(ada, channel, "/meet end")
 		assert.Equal(t, meeting.StateReady, w.systec.meetings["1591620801"].State, "asks first")
-		ended := w.press(ada, channel, asked, VerbEndYes)
+		ended := w.press(ada, channel, asked, grammar.VerbEndYes)
 		assert.Equal(t, meeting.StateEnded, w.systec.meetings["1591620801"].State)
-		card := find(t, ended, SlotEdit)
+		card := find(t, ended, chat.SlotEdit)
 		assert.Contains(t, card.Reply.Fields[1].Value, "Ended")
 		assert.Empty(t, card.Reply.Links)
 		assert.Contains(t, w.say(ada, channel, "/meet list")[0].Reply.Text, "No meeting is running here")
@@ -533,13 +537,13 @@ func TestEndingAsksAndIsForTheRequester(t *testing.T) {
 func TestSharedCardsAreEditedTogether(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/meet x")
-		other := Place{Platform: Slack, Team: "T1", Channel: "C2"}
+		other := chat.Place{Platform: chat.Slack, Team: "T1", Channel: "C2"}
 		posts := w.say(ada, other, "/meet share 1591620801")
-		assert.Equal(t, []Slot{SlotRoot, SlotPrivate}, slots(posts))
+		assert.Equal(t, []chat.Slot{chat.SlotRoot, chat.SlotPrivate}, slots(posts))
 		require.NoError(t, w.bot.Hear(w.t.Context(), Event{ID: "e1", At: time.Now(), Ref: meeting.Ref{Provider: meeting.Systec, ID: "1591620801"}, State: meeting.StateRunning}))
 		require.NoError(t, w.bot.Hear(w.t.Context(), Event{ID: "e1", At: time.Now(), Ref: meeting.Ref{Provider: meeting.Systec, ID: "1591620801"}, State: meeting.StateRunning}))
 		edits := w.settle()
-		require.Equal(t, []Slot{SlotEdit, SlotEdit}, slots(edits), "an event is taken once")
+		require.Equal(t, []chat.Slot{chat.SlotEdit, chat.SlotEdit}, slots(edits), "an event is taken once")
 		assert.ElementsMatch(t, []string{"C1", "C2"}, []string{edits[0].Place.Channel, edits[1].Place.Channel})
 		assert.Contains(t, edits[0].Reply.Fields[1].Value, "Running since")
 	})
@@ -550,9 +554,9 @@ func TestACardSaysOnlyWhatTheProviderSaid(t *testing.T) {
 		w.say(ada, channel, "/meet x")
 		id := "1591620801"
 		state := func() string {
-			reg, err := w.bot.registration(w.t.Context(), meeting.Ref{Provider: meeting.Systec, ID: id})
+			reg, err := w.bot.registry.Get(w.t.Context(), meeting.Ref{Provider: meeting.Systec, ID: id})
 			require.NoError(t, err)
-			return w.bot.stateText(TextFor("en"), reg)
+			return w.bot.stateText(texts.For("en"), reg)
 		}
 		assert.Contains(t, state(), "nobody is in yet; deleted by the provider at")
 		w.systec.mu.Lock()
@@ -573,9 +577,9 @@ func TestTheRequesterIsRemindedOfAnEmptyMeeting(t *testing.T) {
 		w.say(ada, channel, "/meet x")
 		time.Sleep(26 * time.Minute)
 		posts := w.room.take()
-		direct := find(t, posts, SlotDirect)
+		direct := find(t, posts, chat.SlotDirect)
 		assert.Equal(t, ada.ID, direct.User.ID)
-		assert.Equal(t, []Link{{"Join", "https://join.example/j/1591620801"}}, direct.Reply.Links)
+		assert.Equal(t, []chat.Link{{Label: "Join", URL: "https://join.example/j/1591620801"}}, direct.Reply.Links)
 	})
 }
 
@@ -586,11 +590,11 @@ func TestASetPushIsReadBackAnnouncedAndLogged(t *testing.T) {
 		w.say(ada, channel, "/meet 发布会 --provider tencent --live")
 		posts := w.say(ada, channel, pushLine)
 		requireNoSecretsInPublic(t, posts)
-		private := find(t, posts, SlotPrivate)
+		private := find(t, posts, chat.SlotPrivate)
 		assert.NotContains(t, revealed(private), "canary-key", "not even to the person who typed it")
 		assert.Equal(t, "1 of 1 set", private.Reply.Title)
 		assert.Contains(t, private.Reply.Text, "Set, not on air")
-		announced := find(t, posts, SlotThread)
+		announced := find(t, posts, chat.SlotThread)
 		assert.Equal(t, "U1", announced.Reply.Fields[0].User.ID)
 		assert.Contains(t, announced.Reply.Text, "B站")
 		require.Len(t, w.tencent.pushes["806146601"], 1)
@@ -605,7 +609,7 @@ func TestASetPushIsReadBackAnnouncedAndLogged(t *testing.T) {
 		log := w.say(ada, channel, "/livepush log")
 		assert.Len(t, log[0].Reply.Fields, 3)
 		off := w.say(ada, channel, "/livepush off B站")
-		assert.Equal(t, "1 of 1 switched off", find(t, off, SlotPrivate).Reply.Title)
+		assert.Equal(t, "1 of 1 switched off", find(t, off, chat.SlotPrivate).Reply.Title)
 		assert.False(t, w.tencent.pushes["806146601"][0].Enabled)
 	})
 }
@@ -630,7 +634,7 @@ func TestAPushWhoseAnswerIsLostIsReadBack(t *testing.T) {
 				}
 				w.say(ada, channel, pushLine)
 				time.Sleep(2 * time.Minute)
-				assert.Equal(t, "1 of 1 set", find(t, w.room.take(), SlotPrivate).Reply.Title)
+				assert.Equal(t, "1 of 1 set", find(t, w.room.take(), chat.SlotPrivate).Reply.Title)
 				assert.Equal(t, 1, w.tencent.sets)
 			})
 		})
@@ -644,7 +648,7 @@ func TestOnlyWhoHoldsAMeetingPushesIt(t *testing.T) {
 		assert.Contains(t, refused[0].Reply.Text, "Only Ada")
 		assert.Contains(t, w.say(ben, channel, strings.Replace(pushLine, "/livepush", "/livepush 806146999", 1))[0].Reply.Text, "I did not make that meeting")
 		assert.Zero(t, w.tencent.sets)
-		dora := User{ID: "U4", Name: "Dora", Rights: RightsKnown | RightPush}
+		dora := chat.User{ID: "U4", Name: "Dora", Rights: chat.RightsKnown | chat.RightPush}
 		w.say(dora, channel, pushLine)
 		assert.Equal(t, 1, w.tencent.sets, "as her own account")
 	})
@@ -655,8 +659,8 @@ func TestASystecMeetingTakesNoPush(t *testing.T) {
 		w.say(ada, channel, "/meet x")
 		posts := w.say(ada, channel, pushLine)
 		assert.Contains(t, posts[0].Reply.Text, "SYSTEC takes no live push")
-		posts = w.press(ada, channel, posts, VerbTencent)
-		find(t, posts, SlotRoot)
+		posts = w.press(ada, channel, posts, grammar.VerbTencent)
+		find(t, posts, chat.SlotRoot)
 		assert.Equal(t, 1, w.tencent.created)
 	})
 }
@@ -668,14 +672,14 @@ func TestASavedDestinationIsPushedByName(t *testing.T) {
 		assert.Equal(t, "B站 is saved", saved[0].Reply.Title, describe(saved))
 		assert.NotContains(t, revealed(saved[0]), "canary-key")
 		posts := w.say(ada, channel, "/livepush to b站")
-		assert.Equal(t, "1 of 1 set", find(t, posts, SlotPrivate).Reply.Title)
+		assert.Equal(t, "1 of 1 set", find(t, posts, chat.SlotPrivate).Reply.Title)
 		assert.Contains(t, w.say(ada, channel, "/livepush to 抖音")[0].Reply.Text, "No destination is saved")
 		assert.Contains(t, w.say(ben, channel, "/livepush forget B站")[0].Reply.Text, "Ada's")
 
-		w.press(ada, channel, saved, VerbRevoke)
+		w.press(ada, channel, saved, grammar.VerbRevoke)
 		w.say(ada, channel, "/meet y --provider tencent")
 		posts = w.say(ada, channel, "/livepush to B站 in 806146602")
-		assert.Contains(t, find(t, posts, SlotPrivate).Reply.Fields[0].Value, "has no key")
+		assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Fields[0].Value, "has no key")
 	})
 }
 
@@ -684,12 +688,12 @@ func TestAProtectedDestinationNeedsASecondPerson(t *testing.T) {
 		w.say(ada, channel, "/meet x --provider tencent --live")
 		w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key --protected")
 		asked := w.say(ada, channel, "/livepush to 主站")
-		assert.Equal(t, []Slot{SlotPrivate, SlotThread}, slots(asked))
+		assert.Equal(t, []chat.Slot{chat.SlotPrivate, chat.SlotThread}, slots(asked))
 		assert.Zero(t, w.tencent.sets)
-		assert.Contains(t, w.press(ada, channel, asked, VerbApprove)[0].Reply.Text, "A second person")
-		assert.Contains(t, describe([]Post{w.press(mal, channel, asked, VerbApprove)[0]}), "limited")
+		assert.Contains(t, w.press(ada, channel, asked, grammar.VerbApprove)[0].Reply.Text, "A second person")
+		assert.Contains(t, describe([]chat.Post{w.press(mal, channel, asked, grammar.VerbApprove)[0]}), "limited")
 		assert.Zero(t, w.tencent.sets)
-		posts := w.press(ben, channel, asked, VerbApprove)
+		posts := w.press(ben, channel, asked, grammar.VerbApprove)
 		assert.Equal(t, 1, w.tencent.sets, describe(posts))
 
 		w.say(ada, channel, "/livepush off 主站")
@@ -711,7 +715,7 @@ func TestAKeyPageLinkReplacesTheForm(t *testing.T) {
 		assert.Equal(t, "x", form.Meeting)
 		_, err = w.bot.SubmitKey(w.t.Context(), token, KeyEntry{URL: "rtmp://ingest.example.com/live", Name: "B站", Key: secret.New("canary-key")})
 		require.NoError(t, err)
-		assert.Equal(t, "1 of 1 set", find(t, w.settle(), SlotPrivate).Reply.Title)
+		assert.Equal(t, "1 of 1 set", find(t, w.settle(), chat.SlotPrivate).Reply.Title)
 		_, err = w.bot.SubmitKey(w.t.Context(), token, KeyEntry{URL: "rtmp://ingest.example.com/live", Name: "B站", Key: secret.New("canary-key")})
 		require.ErrorIs(t, err, ErrLinkUsed)
 		assert.Equal(t, 1, w.tencent.sets)
@@ -724,7 +728,7 @@ func TestADestinationWithoutAFreshKeyAsksForOneOnThePage(t *testing.T) {
 		time.Sleep(3 * time.Hour)
 		w.say(ada, channel, "/meet x --provider tencent --live")
 		posts := w.say(ada, channel, "/livepush to 抖音")
-		private := find(t, posts, SlotPrivate)
+		private := find(t, posts, chat.SlotPrivate)
 		assert.Contains(t, private.Reply.Fields[0].Value, "new key for every session")
 		require.Len(t, private.Reply.Secrets, 1)
 		token := strings.TrimPrefix(private.Reply.Secrets[0].Value.Reveal(), "https://bot.example/k/")
@@ -733,7 +737,7 @@ func TestADestinationWithoutAFreshKeyAsksForOneOnThePage(t *testing.T) {
 		assert.True(t, form.Fixed)
 		_, err = w.bot.SubmitKey(w.t.Context(), token, KeyEntry{URL: form.URL, Key: secret.New("stream-9234567890123456789?expire=1900000000&sign=b"), Override: true})
 		require.NoError(t, err)
-		assert.Equal(t, "1 of 1 set", find(t, w.settle(), SlotPrivate).Reply.Title)
+		assert.Equal(t, "1 of 1 set", find(t, w.settle(), chat.SlotPrivate).Reply.Title)
 		assert.Contains(t, w.say(ada, channel, "/livepush to 抖音")[0].Reply.Fields[0].Value, "was set already", "the new key was kept")
 	})
 }
@@ -757,16 +761,16 @@ func TestANamedSetIsPushedOneByOneAndReportedEach(t *testing.T) {
 			return nil
 		}
 		posts := w.say(ada, channel, "/livepush to 周五秀")
-		private := find(t, posts, SlotPrivate).Reply
+		private := find(t, posts, chat.SlotPrivate).Reply
 		assert.Equal(t, "2 of 3 set", private.Title)
 		require.Len(t, private.Fields, 3)
 		assert.Contains(t, private.Fields[0].Value, "read back as wanted")
 		assert.Contains(t, private.Fields[1].Value, "Copy it once more")
 		assert.Contains(t, private.Fields[2].Value, "read back as wanted")
-		assert.Equal(t, "Live push set: 一号, 三号", strings.Split(find(t, posts, SlotThread).Reply.Text, "\n")[0])
+		assert.Equal(t, "Live push set: 一号, 三号", strings.Split(find(t, posts, chat.SlotThread).Reply.Text, "\n")[0])
 
 		posts = w.say(ada, channel, "/livepush off 周五秀")
-		assert.Equal(t, "2 of 2 switched off", find(t, posts, SlotPrivate).Reply.Title)
+		assert.Equal(t, "2 of 2 switched off", find(t, posts, chat.SlotPrivate).Reply.Title)
 	})
 }
 
@@ -779,7 +783,7 @@ func TestAsManyAddressesAsAMeetingTakesAreCountedBeforehand(t *testing.T) {
 			w.say(ada, channel, fmt.Sprintf("/livepush save %s --url rtmp://ingest%d.example.com/live --key k%d", names[i], i, i))
 		}
 		posts := w.say(ada, channel, "/livepush to "+strings.Join(names, ","))
-		assert.Equal(t, "Not done", find(t, posts, SlotPrivate).Reply.Title)
+		assert.Equal(t, "Not done", find(t, posts, chat.SlotPrivate).Reply.Title)
 		assert.Zero(t, w.tencent.sets)
 	})
 }
@@ -787,10 +791,10 @@ func TestAsManyAddressesAsAMeetingTakesAreCountedBeforehand(t *testing.T) {
 // lobby is a room whose platform looks people up.
 type lobby struct {
 	*room
-	profiles map[string]Profile
+	profiles map[string]chat.Profile
 }
 
-func (l lobby) Profile(_ context.Context, _ Place, id string) (Profile, error) {
+func (l lobby) Profile(_ context.Context, _ chat.Place, id string) (chat.Profile, error) {
 	p, ok := l.profiles[id]
 	if !ok {
 		return p, fmt.Errorf("no such person")
@@ -798,25 +802,25 @@ func (l lobby) Profile(_ context.Context, _ Place, id string) (Profile, error) {
 	return p, nil
 }
 
-func (l lobby) InGroup(_ context.Context, _ Place, user, group string) (bool, error) {
+func (l lobby) InGroup(_ context.Context, _ chat.Place, user, group string) (bool, error) {
 	return group == "S1" && user == "U1", nil
 }
 
 func TestWhatTheEventDoesNotSayOfPeopleIsLookedUp(t *testing.T) {
-	inWorld(t, func(c *Config) { c.Policy.Push = []Entry{{Slack, GroupEntry, "S1"}} }, func(w *world) {
-		w.bot.Attach(Slack, lobby{w.room, map[string]Profile{
-			"U1": {Name: "Ada", Locale: "zh-CN", Rights: RightsKnown | RightMeet},
-			"U5": {Name: "Grace", Rights: RightsKnown},
+	inWorld(t, func(c *Config) { c.Policy.Push = []policy.Entry{{Platform: chat.Slack, Kind: policy.GroupEntry, ID: "S1"}} }, func(w *world) {
+		w.bot.Attach(chat.Slack, lobby{w.room, map[string]chat.Profile{
+			"U1": {Name: "Ada", Locale: "zh-CN", Rights: chat.RightsKnown | chat.RightMeet},
+			"U5": {Name: "Grace", Rights: chat.RightsKnown},
 		}})
-		posts := w.say(User{ID: "U1"}, channel, "/meet 和 <@U5> 对齐")
-		assert.Equal(t, "和 @Grace 对齐", find(t, posts, SlotRoot).Reply.Title)
-		assert.Equal(t, "发起人", find(t, posts, SlotRoot).Reply.Fields[0].Name)
-		assert.Equal(t, []User{{ID: "U5", Name: "Grace"}}, find(t, posts, SlotThread).Reply.Mentions)
+		posts := w.say(chat.User{ID: "U1"}, channel, "/meet 和 <@U5> 对齐")
+		assert.Equal(t, "和 @Grace 对齐", find(t, posts, chat.SlotRoot).Reply.Title)
+		assert.Equal(t, "发起人", find(t, posts, chat.SlotRoot).Reply.Fields[0].Name)
+		assert.Equal(t, []chat.User{{ID: "U5", Name: "Grace"}}, find(t, posts, chat.SlotThread).Reply.Mentions)
 
-		assert.Contains(t, describe(w.say(User{ID: "U5"}, channel, "/meet x")), "limited to certain people", "a guest")
-		assert.Contains(t, describe(w.say(User{ID: "U6"}, channel, "/meet x")), "could not look up", "a look-up that fails refuses")
-		assert.Contains(t, describe(w.say(User{ID: "U1"}, channel, "/livepush status")), "SYSTEC 会议", "in the group")
-		assert.Contains(t, describe(w.say(User{ID: "U5"}, channel, "/livepush status")), "limited to certain people")
+		assert.Contains(t, describe(w.say(chat.User{ID: "U5"}, channel, "/meet x")), "limited to certain people", "a guest")
+		assert.Contains(t, describe(w.say(chat.User{ID: "U6"}, channel, "/meet x")), "could not look up", "a look-up that fails refuses")
+		assert.Contains(t, describe(w.say(chat.User{ID: "U1"}, channel, "/livepush status")), "SYSTEC 会议", "in the group")
+		assert.Contains(t, describe(w.say(chat.User{ID: "U5"}, channel, "/livepush status")), "limited to certain people")
 		assert.Equal(t, 1, w.systec.created)
 	})
 }
@@ -826,7 +830,7 @@ func TestARefusalCanBeTriedAgain(t *testing.T) {
 		w.systec.fail = func(op string) error { return refusal(meeting.ErrLimit, meeting.ReasonQuota) }
 		posts := w.say(ada, channel, "/meet x")
 		w.systec.fail = nil
-		find(t, w.press(ada, channel, posts, VerbAgain), SlotRoot)
+		find(t, w.press(ada, channel, posts, grammar.VerbAgain), chat.SlotRoot)
 		assert.Equal(t, 1, w.systec.created)
 	})
 }
@@ -844,6 +848,6 @@ func TestALookUpThatWillNeverAnswerEndsAtOnce(t *testing.T) {
 		}
 		w.say(ada, channel, "/meet x")
 		time.Sleep(time.Minute)
-		assert.Equal(t, "Perhaps created", find(t, w.room.take(), SlotPrivate).Reply.Title)
+		assert.Equal(t, "Perhaps created", find(t, w.room.take(), chat.SlotPrivate).Reply.Title)
 	})
 }

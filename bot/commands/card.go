@@ -1,54 +1,56 @@
 package commands
 
 import (
-	"strings"
-
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
+	"meetbot/bot/registry"
+	"meetbot/bot/texts"
 	"meetbot/meeting"
 )
 
 // card is the message that everybody on a platform sees of a meeting, as it is now.
-func (b *Bot) card(t Text, reg registration, on Platform) Reply {
+func (b *Bot) card(t texts.Text, reg registry.Registration, on chat.Platform) chat.Reply {
 	m := reg.Meeting
-	requester := Field{Name: t.T("field.requester"), User: &reg.Requester}
+	requester := chat.Field{Name: t.T("field.requester"), User: &reg.Requester}
 	if on != reg.Place.Platform { // cannot be mentioned there
 		requester.User, requester.Value = nil, reg.Requester.Name
 	}
-	reply := Reply{
+	reply := chat.Reply{
 		Title: m.Topic,
-		Fields: []Field{
+		Fields: []chat.Field{
 			requester,
 			{Name: t.T("field.state"), Value: b.stateText(t, reg)},
 		},
 	}
 	if m.Code != "" {
-		reply.Fields = append(reply.Fields, Field{Name: t.T("field.number"), Value: showCode(m.Code)})
+		reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.number"), Value: showCode(m.Code)})
 	}
 	if names := pushNames(t, reg); names != "" {
-		reply.Fields = append(reply.Fields, Field{Name: t.T("field.push"), Value: names})
+		reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.push"), Value: names})
 	}
 	switch {
 	case m.State.Over():
 		return reply
 	case m.State == meeting.StateRunning:
-		reply.Tone = Good
+		reply.Tone = chat.Good
 	}
 	reply.Links = linksOf(t, m)
 	ref := m.Ref.String()
 	if m.Ref.Provider.Capabilities().LivePush {
-		reply.Buttons = append(reply.Buttons, Button{Label: t.T("button.push"), Action: Action{string(VerbPushForm), ref}})
+		reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.push"), Action: chat.Action{Name: string(grammar.VerbPushForm), Arg: ref}})
 	}
 	if m.WatchURL != "" || m.JoinURL != "" {
-		reply.Buttons = append(reply.Buttons, Button{Label: t.T("button.qr"), Action: Action{string(VerbQR), ref}})
+		reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.qr"), Action: chat.Action{Name: string(grammar.VerbQR), Arg: ref}})
 	}
-	reply.Buttons = append(reply.Buttons, Button{
-		Label: t.T("button.end"), Action: Action{string(VerbEndYes), ref}, Danger: true,
-		Confirm: &Confirm{Title: t.T("end.ask.title"), Text: t.T("end.ask", "Topic", m.Topic), Yes: t.T("end.yes"), No: t.T("end.no")},
+	reply.Buttons = append(reply.Buttons, chat.Button{
+		Label: t.T("button.end"), Action: chat.Action{Name: string(grammar.VerbEndYes), Arg: ref}, Danger: true,
+		Confirm: &chat.Confirm{Title: t.T("end.ask.title"), Text: t.T("end.ask", "Topic", m.Topic), Yes: t.T("end.yes"), No: t.T("end.no")},
 	})
 	return reply
 }
 
 // stateText says what is known of a meeting, and since when. It never says more.
-func (b *Bot) stateText(t Text, reg registration) string {
+func (b *Bot) stateText(t texts.Text, reg registry.Registration) string {
 	at := func(id string) string { return t.T(id, "Time", reg.StateAt.Local().Format("15:04 MST")) }
 	switch reg.Meeting.State {
 	case meeting.StateReady:
@@ -76,100 +78,90 @@ func (b *Bot) stateText(t Text, reg registration) string {
 	return at("state.unknown")
 }
 
-func pushNames(t Text, reg registration) string {
+func pushNames(t texts.Text, reg registry.Registration) string {
 	var names []string
 	for _, p := range reg.Pushes {
 		if p.Enabled {
 			names = append(names, p.Name)
 		}
 	}
-	return joinNames(t, names)
+	return t.Join(names)
 }
 
-func (r *run) links(m meeting.Meeting) []Link { return linksOf(r.t, m) }
+func (r *run) links(m meeting.Meeting) []chat.Link { return linksOf(r.t, m) }
 
-func linksOf(t Text, m meeting.Meeting) []Link {
-	var links []Link
+func linksOf(t texts.Text, m meeting.Meeting) []chat.Link {
+	var links []chat.Link
 	if m.JoinURL != "" {
-		links = append(links, Link{t.T("link.join"), m.JoinURL})
+		links = append(links, chat.Link{Label: t.T("link.join"), URL: m.JoinURL})
 	}
 	if m.WatchURL != "" {
-		links = append(links, Link{t.T("link.watch"), m.WatchURL})
+		links = append(links, chat.Link{Label: t.T("link.watch"), URL: m.WatchURL})
 	}
 	return links
 }
 
 // threadReply has all that everybody may know of a new meeting.
-func (r *run) threadReply(reg registration) Reply {
+func (r *run) threadReply(reg registry.Registration) chat.Reply {
 	m, t := reg.Meeting, r.t
-	reply := Reply{Links: r.links(m), Mentions: r.w.Ask.Mentions}
+	reply := chat.Reply{Links: r.links(m), Mentions: r.w.Ask.Mentions}
 	if m.PlayURL != "" {
-		reply.Links = append(reply.Links, Link{t.T("link.play"), m.PlayURL})
+		reply.Links = append(reply.Links, chat.Link{Label: t.T("link.play"), URL: m.PlayURL})
 	}
 	if m.Code != "" {
-		reply.Fields = append(reply.Fields, Field{Name: t.T("field.number"), Value: showCode(m.Code)})
+		reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.number"), Value: showCode(m.Code)})
 	}
 	if m.Passcode != "" {
-		reply.Fields = append(reply.Fields, Field{Name: t.T("field.passcode"), Value: m.Passcode})
+		reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.passcode"), Value: m.Passcode})
 	}
 	if m.WatchURL == "" {
 		id := "watch.add_live"
 		if m.Live {
 			id = "watch.not_given"
 		}
-		reply.Fields = append(reply.Fields, Field{Name: t.T("link.watch"), Value: t.T(id)})
+		reply.Fields = append(reply.Fields, chat.Field{Name: t.T("link.watch"), Value: t.T(id)})
 	}
 	if m.JoinURL == "" {
-		reply.Fields = append(reply.Fields, Field{Name: t.T("link.join"), Value: t.T("join.by_number")})
+		reply.Fields = append(reply.Fields, chat.Field{Name: t.T("link.join"), Value: t.T("join.by_number")})
 	}
 	if r.cfg.StartLinkInThread {
 		reply.Secrets = r.startSecrets(reg)
 	}
-	reply.Fields = append(reply.Fields, Field{Name: t.T("field.start"), User: &reg.Requester})
+	reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.start"), User: &reg.Requester})
 	ref := m.Ref.String()
-	reply.Buttons = append(reply.Buttons, Button{Label: t.T("button.start"), Action: Action{string(VerbStartLink), ref}})
+	reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.start"), Action: chat.Action{Name: string(grammar.VerbStartLink), Arg: ref}})
 	if m.Ref.Provider.Capabilities().LivePush {
 		reply.Text = t.T("push.before")
-		reply.Buttons = append(reply.Buttons, Button{Label: t.T("button.push"), Action: Action{string(VerbPushForm), ref}})
+		reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.push"), Action: chat.Action{Name: string(grammar.VerbPushForm), Arg: ref}})
 	}
-	reply.Buttons = append(reply.Buttons, Button{Label: t.T("button.copy"), Action: Action{string(VerbCopy), ref}})
+	reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.copy"), Action: chat.Action{Name: string(grammar.VerbCopy), Arg: ref}})
 	return reply
 }
 
-func (r *run) startSecrets(reg registration) []SecretField {
-	var s []SecretField
+func (r *run) startSecrets(reg registry.Registration) []chat.SecretField {
+	var s []chat.SecretField
 	if !reg.Meeting.StartURL.IsZero() {
-		s = append(s, SecretField{Name: r.t.T("link.start"), Value: reg.Meeting.StartURL, Link: true})
+		s = append(s, chat.SecretField{Name: r.t.T("link.start"), Value: reg.Meeting.StartURL, Link: true})
 	}
 	if !reg.Meeting.HostKey.IsZero() {
-		s = append(s, SecretField{Name: r.t.T("field.host_key"), Value: reg.Meeting.HostKey})
+		s = append(s, chat.SecretField{Name: r.t.T("field.host_key"), Value: reg.Meeting.HostKey})
 	}
 	return s
 }
 
 // startReply is how to start the meeting, for the eyes of whoever may.
-func (r *run) startReply(reg registration) Reply {
+func (r *run) startReply(reg registry.Registration) chat.Reply {
 	t := r.t
-	reply := Reply{Tone: Good, Title: t.T("start.title", "Topic", reg.Meeting.Topic), Secrets: r.startSecrets(reg), Links: r.links(reg.Meeting)}
+	reply := chat.Reply{Tone: chat.Good, Title: t.T("start.title", "Topic", reg.Meeting.Topic), Secrets: r.startSecrets(reg), Links: r.links(reg.Meeting)}
 	switch {
 	case !reg.Meeting.StartURL.IsZero():
 		reply.Text = t.T("start.link", "Time", r.clock(reg.StartUntil))
 	case !reg.Meeting.HostKey.IsZero():
-		reply.Text = t.T("start.host_key", "Provider", r.providerName(reg.ref().Provider))
-	case reg.ref().Provider == meeting.Tencent:
+		reply.Text = t.T("start.host_key", "Provider", r.providerName(reg.Ref().Provider))
+	case reg.Ref().Provider == meeting.Tencent:
 		reply.Text = t.T("start.creator")
 	default:
 		reply.Text = t.T("start.none")
 	}
 	return reply
-}
-
-func joinParagraphs(parts ...string) string {
-	var some []string
-	for _, p := range parts {
-		if p != "" {
-			some = append(some, p)
-		}
-	}
-	return strings.Join(some, "\n\n")
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
 	"meetbot/meeting"
 )
@@ -89,7 +91,7 @@ func chaos(t *testing.T, seed uint64) {
 	var roomDice sync.Mutex
 	troubles := rand.New(rand.NewPCG(seed, 3))
 	calm := false
-	r.fail = func(Post) error {
+	r.fail = func(chat.Post) error {
 		roomDice.Lock()
 		defer roomDice.Unlock()
 		if !calm && troubles.IntN(5) == 0 {
@@ -98,7 +100,7 @@ func chaos(t *testing.T, seed uint64) {
 		return nil
 	}
 	cfg := Config{
-		Parser:    ParserConfig{Locale: "en", Providers: []meeting.Provider{meeting.Systec}, Default: meeting.Systec},
+		Parser:    grammar.Config{Locale: "en", Providers: []meeting.Provider{meeting.Systec}, Default: meeting.Systec},
 		Providers: map[meeting.Provider]Provider{meeting.Systec: provider},
 	}
 	w := &world{t: t, room: r}
@@ -113,8 +115,8 @@ func chaos(t *testing.T, seed uint64) {
 			require.NoError(t, err)
 			require.NoError(t, from.Close())
 		}
-		w.store, w.bot = store, NewBot(cfg, store)
-		w.bot.Attach(Slack, r)
+		w.store, w.bot = store, New(cfg, store)
+		w.bot.Attach(chat.Slack, r)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- store.Run(ctx, w.bot) }()
@@ -125,7 +127,7 @@ func chaos(t *testing.T, seed uint64) {
 	}
 	begin(nil)
 	restarts := 0
-	var asked []Request
+	var asked []chat.Request
 	for range 40 {
 		switch dice.IntN(6) {
 		case 0:
@@ -140,8 +142,8 @@ func chaos(t *testing.T, seed uint64) {
 				require.True(t, w.bot.Accept(t.Context(), w.bot.Parse(again)).Duplicate)
 			}
 		default:
-			u := User{ID: fmt.Sprintf("U%03d", len(asked)), Name: "Somebody", Rights: RightsKnown | RightMeet}
-			req := w.request(u, channel, Request{Command: "meet", Text: fmt.Sprintf("topic %03d", len(asked))})
+			u := chat.User{ID: fmt.Sprintf("U%03d", len(asked)), Name: "Somebody", Rights: chat.RightsKnown | chat.RightMeet}
+			req := w.request(u, channel, chat.Request{Command: "meet", Text: fmt.Sprintf("topic %03d", len(asked))})
 			require.Zero(t, w.bot.Accept(t.Context(), w.bot.Parse(req)))
 			asked = append(asked, req)
 			time.Sleep(time.Duration(dice.IntN(1500)) * time.Millisecond)
@@ -165,9 +167,9 @@ func chaos(t *testing.T, seed uint64) {
 				continue
 			}
 			switch p.Slot {
-			case SlotPrivate:
+			case chat.SlotPrivate:
 				answers++
-			case SlotRoot:
+			case chat.SlotRoot:
 				roots++
 			}
 		}
@@ -181,7 +183,7 @@ func chaos(t *testing.T, seed uint64) {
 		if j.Outcome == "created" {
 			assert.Equal(t, 1, made)
 			assert.GreaterOrEqual(t, roots, 1, "%s is shown to everybody", req.Text)
-			found, err := w.bot.here(t.Context(), channel)
+			found, err := w.bot.registry.Here(t.Context(), channel)
 			require.NoError(t, err)
 			n := 0
 			for _, reg := range found {

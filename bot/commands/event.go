@@ -10,17 +10,22 @@ import (
 	"sync"
 	"time"
 
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
+	"meetbot/bot/records"
+	"meetbot/bot/registry"
+	"meetbot/bot/texts"
 	"meetbot/meeting"
 )
 
 // What only the bot asks of itself.
 const (
-	verbCards  Verb = "cards"  // Arg: a meeting.Ref; brings its cards up to date
-	verbEvent  Verb = "event"  // a provider's word on a meeting
-	verbRemind Verb = "remind" // Arg: a meeting.Ref; nobody has joined yet
+	verbCards  grammar.Verb = "cards"  // Arg: a meeting.Ref; brings its cards up to date
+	verbEvent  grammar.Verb = "event"  // a provider's word on a meeting
+	verbRemind grammar.Verb = "remind" // Arg: a meeting.Ref; nobody has joined yet
 	// verbApproval asks for a second person. Arg: the job that waits.
-	verbApproval Verb = "approval"
+	verbApproval grammar.Verb = "approval"
 )
 
 // Event is a provider's word on a meeting, as a webhook brings it.
@@ -44,18 +49,18 @@ const (
 
 // Hear writes down what a provider said. When it returns nil the cards will show it.
 func (b *Bot) Hear(ctx context.Context, e Event) error {
-	if _, err := b.registration(ctx, e.Ref); err != nil {
+	if _, err := b.registry.Get(ctx, e.Ref); err != nil {
 		if errors.Is(err, jobs.ErrNotFound) {
 			return nil // not one of ours
 		}
 		return err
 	}
-	req := Request{ID: "event:" + string(e.Ref.Provider) + ":" + e.ID, At: e.At}
-	return b.enqueueOwn(ctx, work{Request: req, Ask: Ask{Verb: verbEvent, Arg: e.Ref.String()}, Event: &e})
+	req := chat.Request{ID: "event:" + string(e.Ref.Provider) + ":" + e.ID, At: e.At}
+	return b.enqueueOwn(ctx, work{Request: req, Ask: grammar.Ask{Verb: verbEvent, Arg: e.Ref.String()}, Event: &e})
 }
 
 func (b *Bot) enqueueOwn(ctx context.Context, w work) error {
-	data, err := encode(w)
+	data, err := records.Encode(w)
 	if err != nil {
 		return err
 	}
@@ -69,9 +74,9 @@ func (b *Bot) enqueueOwn(ctx context.Context, w work) error {
 func (r *run) eventNext(ctx context.Context) (jobs.Next, error) {
 	e := r.w.Event
 	forgotten := false
-	reg, err := r.change(ctx, e.Ref, func(reg *registration) bool {
-		forgotten = r.unwatched(*reg)
-		changed := r.turnAt(reg, e.State, e.At)
+	reg, err := r.registry.Change(ctx, e.Ref, func(reg *registry.Registration) bool {
+		forgotten = r.registry.Unwatched(*reg)
+		changed := r.registry.TurnAt(reg, e.State, e.At)
 		if e.Live == LiveNothing || e.At.Before(reg.LiveHeard) { // an older word that comes late
 			return changed
 		}
@@ -87,12 +92,12 @@ func (r *run) eventNext(ctx context.Context) (jobs.Next, error) {
 	if err != nil && !errors.Is(err, jobs.ErrNotFound) {
 		return jobs.Next{}, err
 	}
-	if err == nil && forgotten && !r.unwatched(reg) {
+	if err == nil && forgotten && !r.registry.Unwatched(reg) {
 		if err := r.watch(ctx, reg); err != nil {
 			return jobs.Next{}, err
 		}
-		for _, place := range reg.places() {
-			if err := r.list(ctx, place, reg.ref()); err != nil {
+		for _, place := range reg.Places() {
+			if err := r.registry.List(ctx, place, reg.Ref()); err != nil {
 				return jobs.Next{}, err
 			}
 		}
@@ -102,32 +107,13 @@ func (r *run) eventNext(ctx context.Context) (jobs.Next, error) {
 	return jobs.Deliver(), nil
 }
 
-// turn changes a meeting's state on the provider's word, and reports whether it did. A
-// meeting that is over stays over, and nothing is not a state.
-func (b *Bot) turn(reg *registration, to meeting.State) bool { return b.turnAt(reg, to, b.now()) }
-
-func (b *Bot) turnAt(reg *registration, to meeting.State, at time.Time) bool {
-	was := reg.Meeting.State
-	if to == meeting.StateUnknown || to == was || was.Over() || at.Before(reg.StateAt.Add(-time.Minute)) && !to.Over() {
-		return false
-	}
-	reg.Meeting.State, reg.StateAt = to, at
-	if to != meeting.StateReady {
-		reg.JoinBy = time.Time{}
-	}
-	if to.Over() {
-		reg.LiveAt = time.Time{}
-	}
-	return true
-}
-
 // redraw brings all cards of a meeting up to date, in a job of its own.
-func (b *Bot) redraw(ctx context.Context, reg registration) error {
+func (b *Bot) redraw(ctx context.Context, reg registry.Registration) error {
 	if len(reg.Cards) == 0 {
 		return nil
 	}
-	req := Request{ID: fmt.Sprintf("cards:%s:%d", reg.ref(), reg.revision), At: b.now()}
-	return b.enqueueOwn(ctx, work{Request: req, Ask: Ask{Verb: verbCards, Arg: reg.ref().String()}})
+	req := chat.Request{ID: fmt.Sprintf("cards:%s:%d", reg.Ref(), reg.Version()), At: b.now()}
+	return b.enqueueOwn(ctx, work{Request: req, Ask: grammar.Ask{Verb: verbCards, Arg: reg.Ref().String()}})
 }
 
 func (r *run) cardsNext(ctx context.Context) (jobs.Next, error) {
@@ -142,9 +128,9 @@ func (r *run) cardsNext(ctx context.Context) (jobs.Next, error) {
 	return jobs.Deliver(), nil
 }
 
-func (r *run) putCards(reg registration) {
+func (r *run) putCards(reg registry.Registration) {
 	for _, c := range reg.Cards {
-		r.put(delivery{Slot: SlotEdit, Place: &c.Receipt.Place, Edit: &c.Receipt, Card: reg.ref()})
+		r.put(delivery{Slot: chat.SlotEdit, Place: &c.Receipt.Place, Edit: &c.Receipt, Card: reg.Ref()})
 	}
 }
 
@@ -159,8 +145,8 @@ const (
 func timerKey(kind, of string) string { return kind + "/" + of }
 
 // watch arms the timers of a new meeting. It may be repeated.
-func (b *Bot) watch(ctx context.Context, reg registration) error {
-	ref := reg.ref()
+func (b *Bot) watch(ctx context.Context, reg registry.Registration) error {
+	ref := reg.Ref()
 	if !reg.JoinBy.IsZero() {
 		if err := b.store.SetTimer(ctx, jobs.Timer{Key: timerKey(timerRemind, ref.String()), At: reg.JoinBy.Add(-remindBefore)}); err != nil {
 			return err
@@ -184,8 +170,8 @@ func (b *Bot) Timer(ctx context.Context, t jobs.Timer) error {
 	case timerPoll:
 		return b.poll(ctx, ref)
 	case timerRemind:
-		req := Request{ID: "remind:" + ref.String(), At: b.now()}
-		return b.enqueueOwn(ctx, work{Request: req, Ask: Ask{Verb: verbRemind, Arg: ref.String()}})
+		req := chat.Request{ID: "remind:" + ref.String(), At: b.now()}
+		return b.enqueueOwn(ctx, work{Request: req, Ask: grammar.Ask{Verb: verbRemind, Arg: ref.String()}})
 	}
 	return nil
 }
@@ -202,17 +188,20 @@ func pollAfter(age time.Duration) time.Duration {
 	return d - time.Duration(rand.Int64N(int64(d/3)))
 }
 
+// listedWithin is how long a new meeting may take to be listed by its provider.
+const listedWithin = 5 * time.Minute
+
 // poll asks the provider for a meeting's state and shows what changed.
 func (b *Bot) poll(ctx context.Context, ref meeting.Ref) error {
-	reg, err := b.registration(ctx, ref)
+	reg, err := b.registry.Get(ctx, ref)
 	if errors.Is(err, jobs.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if b.unwatched(reg) {
-		b.leaveLists(ctx, reg)
+	if b.registry.Unwatched(reg) {
+		b.registry.Unlist(ctx, reg)
 		return b.redraw(ctx, reg)
 	}
 	p, ok := b.cfg.Providers[ref.Provider]
@@ -239,12 +228,12 @@ func (b *Bot) poll(ctx context.Context, ref meeting.Ref) error {
 		state = meeting.StateUnknown // it may take a while to be listed
 	}
 	changed := false
-	reg, err = b.change(ctx, ref, func(reg *registration) bool {
-		changed = !asked.Before(reg.StateAt) && b.turn(reg, state) // else a webhook was faster
+	reg, err = b.registry.Change(ctx, ref, func(reg *registry.Registration) bool {
+		changed = !asked.Before(reg.StateAt) && b.registry.Turn(reg, state) // else a webhook was faster
 		if err == nil && m.WatchURL != "" && reg.Meeting.WatchURL == "" {
 			reg.Meeting.WatchURL, changed = m.WatchURL, true
 		}
-		worn := !reg.Meeting.StartURL.IsZero() && (reg.unlisted() || !b.now().Before(reg.StartUntil))
+		worn := !reg.Meeting.StartURL.IsZero() && (reg.Unlisted() || !b.now().Before(reg.StartUntil))
 		if worn {
 			reg.Meeting.StartURL, reg.StartUntil = noSecret, time.Time{}
 		}
@@ -260,23 +249,10 @@ func (b *Bot) poll(ctx context.Context, ref meeting.Ref) error {
 			return err
 		}
 	}
-	if b.unwatched(reg) {
+	if b.registry.Unwatched(reg) {
 		return nil
 	}
 	return b.store.SetTimer(ctx, next)
-}
-
-const (
-	// listedWithin is how long a new meeting may take to be listed.
-	listedWithin = 5 * time.Minute
-	// unlistedFor is how long a meeting that is no longer listed is still looked for: it
-	// may have been a passing fault.
-	unlistedFor = time.Hour
-)
-
-// unwatched reports whether nothing more is to be learnt of a meeting by polling.
-func (b *Bot) unwatched(reg registration) bool {
-	return reg.Meeting.State.Over() || reg.unlisted() && b.now().Sub(reg.StateAt) > unlistedFor
 }
 
 // remindNext tells the requester that a meeting is about to be deleted, if nobody has
@@ -293,7 +269,7 @@ func (r *run) remindNext(ctx context.Context) (jobs.Next, error) {
 	if r.now().After(reg.JoinBy) { // somebody came, or it is too late
 		return jobs.Deliver(), nil
 	}
-	m, err := r.provider(reg.ref().Provider).Get(ctx, reg.Account, reg.ref().ID)
+	m, err := r.provider(reg.Ref().Provider).Get(ctx, reg.Account, reg.Ref().ID)
 	switch {
 	case errors.Is(err, meeting.ErrUnavailable), errors.Is(err, meeting.ErrRateLimited):
 		return jobs.Next{}, err // there are some minutes left
@@ -305,12 +281,12 @@ func (r *run) remindNext(ctx context.Context) (jobs.Next, error) {
 		locale = reg.Cards[0].Locale
 	}
 	r.w.Locale = locale
-	r.t = TextFor(locale, r.cfg.Parser.Locale)
+	r.t = texts.For(locale, r.cfg.Parser.Locale)
 	r.job.Outcome = "reminded"
-	r.put(delivery{Slot: SlotDirect, Place: &reg.Place, User: &reg.Requester, Reply: Reply{
-		Tone: Warning, Title: r.t.T("remind.title", "Topic", reg.Meeting.Topic),
+	r.put(delivery{Slot: chat.SlotDirect, Place: &reg.Place, User: &reg.Requester, Reply: chat.Reply{
+		Tone: chat.Warning, Title: r.t.T("remind.title", "Topic", reg.Meeting.Topic),
 		Text:  r.t.T("remind", "Time", r.clock(reg.JoinBy)),
-		Links: slices.DeleteFunc(r.links(reg.Meeting), func(l Link) bool { return l.URL != reg.Meeting.JoinURL }),
+		Links: slices.DeleteFunc(r.links(reg.Meeting), func(l chat.Link) bool { return l.URL != reg.Meeting.JoinURL }),
 	}})
 	return jobs.Deliver(), nil
 }

@@ -4,12 +4,13 @@ import (
 	"errors"
 	"time"
 
+	"meetbot/bot/texts"
 	"meetbot/meeting"
 )
 
 // faultOf turns a provider's error into a sentence for people. What the provider wrote
 // is not shown; the log has the error, with the provider's trace id.
-func (r *run) faultOf(err error) *fault {
+func (r *run) faultOf(err error) *texts.Message {
 	r.log.Warn("provider refused", "job", r.job.ID, "verb", r.w.Ask.Verb, "err", err)
 	var api *meeting.APIError
 	if errors.As(err, &api) {
@@ -17,30 +18,30 @@ func (r *run) faultOf(err error) *fault {
 		switch api.Reason {
 		case meeting.ReasonNone, meeting.ReasonAnswer:
 		case meeting.ReasonField, meeting.ReasonUnsupported:
-			return newFault("fault."+string(api.Reason), "Provider", provider, "Field", api.Field)
+			return texts.NewMessage("fault."+string(api.Reason), "Provider", provider, "Field", api.Field)
 		default:
-			return newFault("fault."+string(api.Reason), "Provider", provider)
+			return texts.NewMessage("fault."+string(api.Reason), "Provider", provider)
 		}
 		switch {
 		case errors.Is(err, errNotSetUp):
-			return newFault("which.provider", "Provider", provider)
+			return texts.NewMessage("which.provider", "Provider", provider)
 		case errors.Is(err, meeting.ErrNotFound):
-			return newFault("fault.meeting", "Provider", provider)
+			return texts.NewMessage("fault.meeting", "Provider", provider)
 		case errors.Is(err, meeting.ErrNotPermitted):
-			return newFault("fault.not_permitted", "Provider", provider)
+			return texts.NewMessage("fault.not_permitted", "Provider", provider)
 		case errors.Is(err, meeting.ErrInvalid):
-			return newFault("fault.invalid", "Provider", provider)
+			return texts.NewMessage("fault.invalid", "Provider", provider)
 		case errors.Is(err, meeting.ErrLimit):
-			return newFault("fault.limit", "Provider", provider)
+			return texts.NewMessage("fault.limit", "Provider", provider)
 		case errors.Is(err, meeting.ErrRateLimited):
-			return newFault("fault.rate", "Provider", provider)
+			return texts.NewMessage("fault.rate", "Provider", provider)
 		case errors.Is(err, meeting.ErrCredentials):
-			return newFault("fault.credentials", "Provider", provider)
+			return texts.NewMessage("fault.credentials", "Provider", provider)
 		case errors.Is(err, meeting.ErrUnavailable), errors.Is(err, meeting.ErrOutcomeUnknown):
-			return newFault("fault.unavailable", "Provider", provider)
+			return texts.NewMessage("fault.unavailable", "Provider", provider)
 		}
 	}
-	return newFault("fault.internal")
+	return texts.NewMessage("fault.internal")
 }
 
 // ErrorKind names a provider's error in one word, for metrics and traces; empty for nil.

@@ -14,6 +14,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"meetbot/bot/audit"
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
+	"meetbot/bot/texts"
 	"meetbot/meeting"
 )
 
@@ -21,14 +25,14 @@ var update = goflag.Bool("update", false, "rewrite the golden files")
 
 // said is what people see of a post.
 type said struct {
-	Slot  Slot
-	Reply Reply
+	Slot  chat.Slot
+	Reply chat.Reply
 }
 
 // TestRepliesReadWell tells one show from beginning to end, in both languages, as files
 // to be read.
 func TestRepliesReadWell(t *testing.T) {
-	for _, locale := range Locales {
+	for _, locale := range texts.Locales {
 		t.Run(locale, func(t *testing.T) {
 			inWorld(t, nil, func(w *world) {
 				u := ada
@@ -36,17 +40,17 @@ func TestRepliesReadWell(t *testing.T) {
 				other := ben
 				other.Locale = locale
 				var all []any
-				scene := func(line string, posts []Post) {
+				scene := func(line string, posts []chat.Post) {
 					all = append(all, line)
 					// Several jobs may answer at once.
-					slices.SortStableFunc(posts, func(a, b Post) int {
+					slices.SortStableFunc(posts, func(a, b chat.Post) int {
 						return cmp.Or(cmp.Compare(a.Slot, b.Slot), cmp.Compare(a.Reply.Title, b.Reply.Title))
 					})
 					for _, p := range posts {
 						all = append(all, said{p.Slot, p.Reply})
 					}
 				}
-				say := func(u User, line string) []Post {
+				say := func(u chat.User, line string) []chat.Post {
 					posts := w.say(u, channel, line)
 					scene(u.Name+": "+strings.ReplaceAll(line, "canary-key", "KEY"), posts)
 					return posts
@@ -54,13 +58,13 @@ func TestRepliesReadWell(t *testing.T) {
 				posts := say(u, "/meet 周会 --live --duration 60")
 				say(u, "/meet 周会 --live --duration 60")
 				say(u, pushLine)
-				scene("Ben presses end", w.press(other, channel, posts, VerbEndYes))
+				scene("Ben presses end", w.press(other, channel, posts, grammar.VerbEndYes))
 				say(u, "/meet 发布会 --provider tencent --live")
 				say(u, pushLine)
 				say(u, pushLine)
 				say(u, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key --protected")
 				waiting := say(u, "/livepush to 主站")
-				scene("Ben approves", w.press(other, channel, waiting, VerbApprove))
+				scene("Ben approves", w.press(other, channel, waiting, grammar.VerbApprove))
 				say(u, "/livepush status")
 				say(u, "/livepush destinations")
 				say(u, "/livepush log 806146601")
@@ -73,7 +77,7 @@ func TestRepliesReadWell(t *testing.T) {
 				}
 				say(u, "/livepush off 主站 in 806146601")
 				ended := say(u, "/meet end systec:1591620801")
-				scene("Ada confirms", w.press(u, channel, ended, VerbEndYes))
+				scene("Ada confirms", w.press(u, channel, ended, grammar.VerbEndYes))
 
 				got, err := json.MarshalIndent(all, "", "  ")
 				require.NoError(t, err)
@@ -108,10 +112,10 @@ func TestEveryOutcomeHasItsWords(t *testing.T) {
 			ids = append(ids, "step.off."+string(o))
 		}
 	}
-	for _, o := range []string{"saved", "forgotten", "revoked", "settled_done", "settled_failed", "settled_retry", string(AuditApprove), string(AuditReject)} {
+	for _, o := range []string{"saved", "forgotten", "revoked", "settled_done", "settled_failed", "settled_retry", string(audit.Approve), string(audit.Reject)} {
 		ids = append(ids, "outcome."+o)
 	}
-	for _, a := range []AuditAction{AuditSet, AuditOff, AuditSave, AuditKey, AuditForget, AuditRevoke, AuditApprove, AuditReject, AuditSettle} {
+	for _, a := range []audit.Action{audit.Set, audit.Off, audit.Save, audit.Key, audit.Forget, audit.Revoke, audit.Approve, audit.Reject, audit.Settle} {
 		ids = append(ids, "audit."+string(a))
 	}
 	for _, r := range []meeting.Reason{
@@ -121,9 +125,9 @@ func TestEveryOutcomeHasItsWords(t *testing.T) {
 	} {
 		ids = append(ids, "fault."+string(r))
 	}
-	for _, v := range Declarations() {
+	for _, v := range grammar.Declarations() {
 		if v.Public {
-			ids = append(ids, "settled."+textID(string(v.Verb)))
+			ids = append(ids, "settled."+v.Verb.TextID())
 		}
 	}
 	for _, kind := range []string{"not_confirmed", "full", "busy", "stopping", "internal"} {
@@ -140,10 +144,10 @@ func TestEveryOutcomeHasItsWords(t *testing.T) {
 		}
 	}
 	require.Greater(t, len(ids), 150, "the pattern finds the IDs in the source")
-	for _, locale := range Locales {
-		known := messages(t, locale)
+	for _, locale := range texts.Locales {
+		text := texts.For(locale)
 		for _, id := range ids {
-			assert.Contains(t, known, id)
+			assert.True(t, text.Has(id), id)
 		}
 	}
 }

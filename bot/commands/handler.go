@@ -7,7 +7,13 @@ import (
 	"fmt"
 	"time"
 
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
+	"meetbot/bot/policy"
+	"meetbot/bot/records"
+	"meetbot/bot/registry"
+	"meetbot/bot/texts"
 	"meetbot/meeting"
 )
 
@@ -26,39 +32,39 @@ type run struct {
 	*Bot
 	job *jobs.Job
 	w   work
-	t   Text
+	t   texts.Text
 }
 
-func (b *Bot) verbs() map[Verb]handler {
-	return map[Verb]handler{
-		VerbMeet:      {next: (*run).meetNext, call: (*run).meetCall, reconcile: (*run).meetReconcile},
-		VerbSameDest:  {next: (*run).meetNext, call: (*run).meetCall, reconcile: (*run).meetReconcile},
-		VerbMeetList:  {next: (*run).listNext},
-		VerbMeetEnd:   {next: (*run).endAsk},
-		VerbEndYes:    {next: (*run).endNext, call: (*run).endCall, reconcile: (*run).endReconcile},
-		VerbMeetShare: {next: (*run).shareNext},
-		VerbStartLink: {next: (*run).startLinkNext},
-		VerbQR:        {next: (*run).qrNext},
-		VerbCopy:      {next: (*run).copyNext},
+func (b *Bot) verbs() map[grammar.Verb]handler {
+	return map[grammar.Verb]handler{
+		grammar.VerbMeet:      {next: (*run).meetNext, call: (*run).meetCall, reconcile: (*run).meetReconcile},
+		grammar.VerbSameDest:  {next: (*run).meetNext, call: (*run).meetCall, reconcile: (*run).meetReconcile},
+		grammar.VerbMeetList:  {next: (*run).listNext},
+		grammar.VerbMeetEnd:   {next: (*run).endAsk},
+		grammar.VerbEndYes:    {next: (*run).endNext, call: (*run).endCall, reconcile: (*run).endReconcile},
+		grammar.VerbMeetShare: {next: (*run).shareNext},
+		grammar.VerbStartLink: {next: (*run).startLinkNext},
+		grammar.VerbQR:        {next: (*run).qrNext},
+		grammar.VerbCopy:      {next: (*run).copyNext},
 
-		VerbPush:             {next: (*run).pushNext, call: (*run).pushCall, reconcile: (*run).pushReconcile},
-		VerbPushTo:           {next: (*run).pushNext, call: (*run).pushCall, reconcile: (*run).pushReconcile},
-		VerbPushOff:          {next: (*run).pushNext, call: (*run).pushCall, reconcile: (*run).pushReconcile},
-		VerbPushStatus:       {next: (*run).statusNext},
-		VerbPushForm:         {next: (*run).pushFormNext},
-		VerbPushSave:         {next: (*run).saveNext},
-		VerbPushDestinations: {next: (*run).destinationsNext},
-		VerbPushForget:       {next: (*run).forgetNext},
-		VerbPushLog:          {next: (*run).logNext},
-		VerbRevoke:           {next: (*run).revokeNext},
+		grammar.VerbPush:             {next: (*run).pushNext, call: (*run).pushCall, reconcile: (*run).pushReconcile},
+		grammar.VerbPushTo:           {next: (*run).pushNext, call: (*run).pushCall, reconcile: (*run).pushReconcile},
+		grammar.VerbPushOff:          {next: (*run).pushNext, call: (*run).pushCall, reconcile: (*run).pushReconcile},
+		grammar.VerbPushStatus:       {next: (*run).statusNext},
+		grammar.VerbPushForm:         {next: (*run).pushFormNext},
+		grammar.VerbPushSave:         {next: (*run).saveNext},
+		grammar.VerbPushDestinations: {next: (*run).destinationsNext},
+		grammar.VerbPushForget:       {next: (*run).forgetNext},
+		grammar.VerbPushLog:          {next: (*run).logNext},
+		grammar.VerbRevoke:           {next: (*run).revokeNext},
 
-		VerbAnother: {next: (*run).repeatNext},
-		VerbNow:     {next: (*run).repeatNext},
-		VerbAgain:   {next: (*run).repeatNext},
-		VerbTencent: {next: (*run).repeatNext},
-		VerbApprove: {next: (*run).approveNext},
-		VerbReject:  {next: (*run).approveNext},
-		VerbAskHost: {next: (*run).askHostNext},
+		grammar.VerbAnother: {next: (*run).repeatNext},
+		grammar.VerbNow:     {next: (*run).repeatNext},
+		grammar.VerbAgain:   {next: (*run).repeatNext},
+		grammar.VerbTencent: {next: (*run).repeatNext},
+		grammar.VerbApprove: {next: (*run).approveNext},
+		grammar.VerbReject:  {next: (*run).approveNext},
+		grammar.VerbAskHost: {next: (*run).askHostNext},
 
 		verbCards:  {next: (*run).cardsNext},
 		verbEvent:  {next: (*run).eventNext},
@@ -69,7 +75,7 @@ func (b *Bot) verbs() map[Verb]handler {
 }
 
 func (b *Bot) open(j *jobs.Job) (*run, handler, error) {
-	w, err := decode[work](j.Data)
+	w, err := records.Decode[work](j.Data)
 	if err != nil {
 		return nil, handler{}, err
 	}
@@ -77,11 +83,11 @@ func (b *Bot) open(j *jobs.Job) (*run, handler, error) {
 	if !ok {
 		return nil, handler{}, fmt.Errorf("no handler for %q", w.Ask.Verb)
 	}
-	return &run{Bot: b, job: j, w: w, t: TextFor(w.Locale, w.Request.User.Locale, b.cfg.Parser.Locale)}, h, nil
+	return &run{Bot: b, job: j, w: w, t: texts.For(w.Locale, w.Request.User.Locale, b.cfg.Parser.Locale)}, h, nil
 }
 
 func (r *run) close() error {
-	data, err := encode(r.w)
+	data, err := records.Encode(r.w)
 	if err == nil {
 		r.job.Data = data
 	}
@@ -124,12 +130,12 @@ func (r *run) giveUp() jobs.Next {
 	switch {
 	case r.w.internal():
 	case r.w.Meeting != nil:
-		reply := r.startReply(registration{Meeting: *r.w.Meeting, StartUntil: r.job.Created.Add(startURLLife)})
-		reply.Tone, reply.Text = Warning, joinParagraphs(r.t.T("fault.internal"), reply.Text)
+		reply := r.startReply(registry.Registration{Meeting: *r.w.Meeting, StartUntil: r.job.Created.Add(startURLLife)})
+		reply.Tone, reply.Text = chat.Warning, texts.Paragraphs(r.t.T("fault.internal"), reply.Text)
 		r.tell(reply)
 	default:
 		r.settle()
-		r.tell(Reply{Tone: Bad, Title: r.t.T("refused.title"), Text: r.t.T("fault.internal")})
+		r.tell(chat.Reply{Tone: chat.Bad, Title: r.t.T("refused.title"), Text: r.t.T("fault.internal")})
 	}
 	return jobs.Deliver()
 }
@@ -142,11 +148,11 @@ func (r *run) advance(ctx context.Context, h handler) (jobs.Next, error) {
 		if r.now().Sub(r.w.Since) > staleAfter {
 			return r.withdraw(ctx)
 		}
-		allowed, err := r.cfg.Policy.permits(ctx, r.directory(r.w.Request.Place.Platform), r.w.Request.Place, r.w.Request.User, rightFor(r.w.Ask.Verb))
+		allowed, err := r.cfg.Policy.Permits(ctx, r.directory(r.w.Request.Place.Platform), r.w.Request.Place, r.w.Request.User, rightFor(r.w.Ask.Verb))
 		switch {
 		case err != nil:
 			r.log.WarnContext(ctx, "permission not looked up", "job", r.job.ID, "err", err)
-			return r.refuse(newFault("fault.directory")), nil
+			return r.refuse(texts.NewMessage("fault.directory")), nil
 		case !allowed:
 			r.job.Outcome = "refused"
 			r.settle()
@@ -187,7 +193,7 @@ func (r *run) lookUpPerson(ctx context.Context) error {
 			u.Name = profile.Name
 		}
 	}
-	r.t = TextFor(r.w.Locale)
+	r.t = texts.For(r.w.Locale)
 	return nil
 }
 
@@ -202,13 +208,13 @@ func (r *run) withdraw(ctx context.Context) (jobs.Next, error) {
 		if err := r.store.SetTimer(ctx, jobs.Timer{Key: timerKey(timerDropKey, r.job.ID), At: until}); err != nil {
 			return jobs.Next{}, err
 		}
-		text = joinParagraphs(text, r.t.T("stale.key", "Time", r.clock(until)))
+		text = texts.Paragraphs(text, r.t.T("stale.key", "Time", r.clock(until)))
 	}
 	r.job.Outcome = "withdrawn"
 	r.settle()
-	r.tell(Reply{
-		Tone: Warning, Title: r.t.T("stale.title"), Text: text,
-		Buttons: []Button{{Label: r.t.T("button.now"), Action: Action{string(VerbNow), r.job.ID}}},
+	r.tell(chat.Reply{
+		Tone: chat.Warning, Title: r.t.T("stale.title"), Text: text,
+		Buttons: []chat.Button{{Label: r.t.T("button.now"), Action: chat.Action{Name: string(grammar.VerbNow), Arg: r.job.ID}}},
 	})
 	return jobs.Deliver(), nil
 }
@@ -224,7 +230,7 @@ func (b *Bot) dropKey(ctx context.Context, id string) error {
 	switch {
 	case errors.Is(err, errUntold):
 		return b.store.SetTimer(ctx, jobs.Timer{Key: timerKey(timerDropKey, id), At: b.now().Add(keyOffered)})
-	case errors.Is(err, jobs.ErrNotFound), errors.Is(err, errUnreadable):
+	case errors.Is(err, jobs.ErrNotFound), errors.Is(err, records.ErrUnreadable):
 		return nil
 	}
 	return err
@@ -233,25 +239,25 @@ func (b *Bot) dropKey(ctx context.Context, id string) error {
 var errUntold = errors.New("the person has not been told yet")
 
 // refuse ends a job with a fault that the requester is told.
-func (r *run) refuse(f *fault, buttons ...Button) jobs.Next {
+func (r *run) refuse(f *texts.Message, buttons ...chat.Button) jobs.Next {
 	if f == nil { // an operator settled the job
-		f = newFault("fault.internal")
+		f = texts.NewMessage("fault.internal")
 	}
 	r.job.Outcome = "refused"
 	r.settle()
-	r.tell(Reply{Tone: Bad, Title: r.t.T("refused.title"), Text: f.text(r.t), Buttons: buttons})
+	r.tell(chat.Reply{Tone: chat.Bad, Title: r.t.T("refused.title"), Text: f.In(r.t), Buttons: buttons})
 	return jobs.Deliver()
 }
 
-func (b *Bot) refusal(t Text, right Rights) Reply {
+func (b *Bot) refusal(t texts.Text, right chat.Rights) chat.Reply {
 	id := "denied.meet"
-	if right == RightPush {
+	if right == chat.RightPush {
 		id = "denied.push"
 	}
-	reply := Reply{Tone: Bad, Title: t.T("denied.title"), Text: t.T(id) + " " + t.T("denied.whom")}
+	reply := chat.Reply{Tone: chat.Bad, Title: t.T("denied.title"), Text: t.T(id) + " " + t.T("denied.whom")}
 	for _, e := range b.cfg.Policy.Admins {
-		if e.Kind == UserEntry {
-			reply.Fields = append(reply.Fields, Field{Name: t.T("field.admin"), User: &User{ID: e.ID}})
+		if e.Kind == policy.UserEntry {
+			reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.admin"), User: &chat.User{ID: e.ID}})
 		}
 	}
 	return reply
@@ -364,9 +370,9 @@ func (b *Bot) Notice(ctx context.Context, j *jobs.Job) {
 	if j.Attempt > 0 { // a try failed, and there will be others
 		text = r.t.T("progress.trying", "Provider", r.providerName(cmp.Or(r.w.Ref.Provider, r.w.Ask.Provider)))
 	}
-	post := r.post(delivery{Slot: SlotProgress, Reply: Reply{Text: text}})
+	post := r.post(delivery{Slot: chat.SlotProgress, Reply: chat.Reply{Text: text}})
 	post.Key = postKey(j, -1)
-	if _, err := poster.Post(ctx, post); err != nil && !errors.Is(err, ErrSkip) {
+	if _, err := poster.Post(ctx, post); err != nil && !errors.Is(err, chat.ErrSkip) {
 		b.log.WarnContext(ctx, "progress not told", "job", j.ID, "err", err)
 	}
 }

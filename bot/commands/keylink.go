@@ -11,7 +11,11 @@ import (
 	"strings"
 	"time"
 
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
+	"meetbot/bot/livepush"
+	"meetbot/bot/records"
 	"meetbot/config/secret"
 	"meetbot/meeting"
 )
@@ -42,13 +46,13 @@ var (
 // KeyForm is what the key-entry page shows of a link.
 type KeyForm struct {
 	Locale   string
-	Platform Platform // where the link was asked for, and where the answer goes
-	Person   string   // whom it was made for
-	Verb     Verb     // [VerbPushSave]: the key is stored; anything else: it is set at Meeting
-	Meeting  string   // what people call it; empty with VerbPushSave
+	Platform chat.Platform // where the link was asked for, and where the answer goes
+	Person   string        // whom it was made for
+	Verb     grammar.Verb  // [grammar.VerbPushSave]: the key is stored; anything else: it is set at Meeting
+	Meeting  string        // what people call it; empty with VerbPushSave
 	Until    time.Time
 
-	Preset string // [Preset.ID]
+	Preset string // [livepush.Preset.ID]
 	Name   string
 	URL    string
 	// Fixed says that preset and name belong to a saved destination and cannot be changed here.
@@ -59,7 +63,7 @@ type KeyForm struct {
 
 // KeyEntry is what was typed into the page.
 type KeyEntry struct {
-	Preset   string // [Preset.ID]; empty: told from the address
+	Preset   string // [livepush.Preset.ID]; empty: told from the address
 	Name     string
 	URL      string // may be a combined one, with the key at its end
 	Key      secret.String
@@ -78,7 +82,7 @@ type KeyResult struct {
 
 // KeyFaults is the error for an entry that was not accepted, and did not use the link up.
 type KeyFaults struct {
-	Findings []Finding
+	Findings []livepush.Finding
 	// Entry is what to show again: as it was typed, without the key.
 	Entry KeyEntry
 }
@@ -87,10 +91,10 @@ func (e *KeyFaults) Error() string { return fmt.Sprintf("%d faults in the entry"
 
 // keyLink is what a link is for: who asked for what, to be continued with the key.
 type keyLink struct {
-	Request Request
+	Request chat.Request
 	Locale  string
-	Ask     Ask    // Push without its key
-	Meeting string // what people call the meeting
+	Ask     grammar.Ask // Push without its key
+	Meeting string      // what people call the meeting
 	// Destination is the ID of the saved destination that the key is for; empty: none yet.
 	Destination string
 	Until       time.Time
@@ -123,7 +127,7 @@ func keyLinkHash(token string) string {
 }
 
 func (k keyLinks) put(ctx context.Context, l *keyLink) error {
-	value, err := encode(*l)
+	value, err := records.Encode(*l)
 	if err != nil {
 		return err
 	}
@@ -144,7 +148,7 @@ func (k keyLinks) look(ctx context.Context, token string) (keyLink, error) {
 	case err != nil:
 		return keyLink{}, fmt.Errorf("read key-entry link: %w", err)
 	}
-	l, err := decode[keyLink](doc.Value)
+	l, err := records.Decode[keyLink](doc.Value)
 	if err != nil {
 		return keyLink{}, err
 	}
@@ -196,25 +200,25 @@ func (l keyLink) requestID() string {
 	return string(l.Request.Place.Platform) + ":" + keyLinkKey + ":" + l.hash
 }
 
-// decision is the wish, complete with what was typed into the page.
-func (l keyLink) decision(e KeyEntry, split bool, now time.Time) Decision {
+// wish is what the link is for, complete with what was typed into the page.
+func (l keyLink) wish(e KeyEntry, split bool, now time.Time) (chat.Request, grammar.Ask) {
 	ask, r := l.Ask, l.Request
-	p := PresetByID(e.Preset)
+	p := livepush.PresetByID(e.Preset)
 	ask.Preset, ask.Split, ask.KeyTyped, ask.Override = p.ID, split, false, e.Override
 	ask.Push = meeting.PushTarget{Name: e.Name, Platform: p.Platform, URL: e.URL, Key: e.Key, Enabled: true}
 	r.ID, r.At = l.requestID(), now
-	return Decision{Ask: &ask, Request: r}
+	return r, ask
 }
 
 // form is what the page shows of l.
 func (l keyLink) form() KeyForm {
-	p := PresetByID(l.Ask.Preset)
+	p := livepush.PresetByID(l.Ask.Preset)
 	switch {
 	case l.Ask.Preset != "":
 	case l.Ask.Push.Platform == meeting.PushWeChat: // said with --wechat, or told by the address
-		p = PresetByID("wechat")
+		p = livepush.PresetByID("wechat")
 	case l.Ask.Push.URL != "":
-		p = DetectPreset(l.Ask.Push.URL)
+		p = livepush.Detect(l.Ask.Push.URL)
 	}
 	return KeyForm{
 		Locale: l.Locale, Platform: l.Request.Place.Platform, Person: l.Request.User.Name,
@@ -229,60 +233,48 @@ func (l keyLink) form() KeyForm {
 // apart, whichever field it is in. The error is a *[KeyFaults] if the entry is not good
 // enough. split says that the bot told address and key apart.
 func (f KeyForm) judge(e KeyEntry, now time.Time) (_ KeyEntry, split bool, _ error) {
-	e.Name, e.URL = strings.TrimSpace(e.Name), asciiURL.Replace(strings.TrimSpace(e.URL))
+	e.Name, e.URL = strings.TrimSpace(e.Name), grammar.HalfWidth(strings.TrimSpace(e.URL))
 	if f.Fixed || f.NameFixed {
 		e.Name = f.Name
 	}
 	if f.Fixed {
 		e.Preset = f.Preset
 	}
-	var misplaced []Finding
-	if key := e.Key.Reveal(); isPushURL(strings.TrimSpace(key)) {
+	var misplaced []livepush.Finding
+	if key := e.Key.Reveal(); grammar.IsPushURL(strings.TrimSpace(key)) {
 		if a, _ := meeting.SplitPush(key, secret.String{}); a.Split {
 			e.URL, e.Key, split = a.URL, a.Key, true
 		} else {
-			misplaced, e.Key = []Finding{limit("key", "key.address")}, secret.String{}
+			misplaced, e.Key = []livepush.Finding{livepush.NewLimit("key", "key.address")}, secret.String{}
 		}
 	}
 	switch {
 	case e.Preset == "" && e.URL == "":
 		e.Preset = f.Preset
-	case e.Preset == "", e.Preset == GenericPreset: // what nobody chose: the address knows better
-		e.Preset = DetectPreset(e.URL).ID
+	case e.Preset == "", e.Preset == livepush.GenericPreset: // what nobody chose: the address knows better
+		e.Preset = livepush.Detect(e.URL).ID
 	}
-	p := PresetByID(e.Preset)
+	p := livepush.PresetByID(e.Preset)
 	e.Preset = p.ID
 	if e.URL == "" {
 		e.URL = p.Ingest
 	}
 	a, fs := p.Check(e.URL, e.Key, now)
 	if misplaced != nil {
-		fs = slices.DeleteFunc(fs, func(f Finding) bool { return f.Field == "key" })
+		fs = slices.DeleteFunc(fs, func(f livepush.Finding) bool { return f.Field == "key" })
 	}
-	fs = slices.Concat(CheckPushName(e.Name), fs, misplaced)
+	fs = slices.Concat(livepush.CheckPushName(e.Name), fs, misplaced)
 	e.URL, e.Key, split = a.URL, a.Key, split || a.Split
-	if len(fs) == 0 || e.Override && !Limits(fs) {
+	if len(fs) == 0 || e.Override && !livepush.Limits(fs) {
 		return e, split, nil
 	}
 	shown := e
 	shown.Key = secret.String{}
 	for _, f := range fs {
-		if f.Field == "url" && (f.Limit || f.ID == keyInAddress) {
+		if f.Field == "url" && (f.Limit || f.Message.ID == livepush.FindingKeyInAddress) {
 			// The key may be anywhere behind the host.
-			shown.URL = hostOnly(e.URL)
+			shown.URL = livepush.Host(e.URL)
 		}
 	}
 	return KeyEntry{}, false, &KeyFaults{Findings: fs, Entry: shown}
-}
-
-const keyInAddress = "finding.push." + string(meeting.PushWarnKeyInAddress)
-
-// hostOnly cuts an address behind its host, if it has one.
-func hostOnly(address string) string {
-	scheme, rest, ok := strings.Cut(address, "://")
-	host, _, _ := strings.Cut(rest, "/")
-	if !ok || len(scheme) > 10 || strings.ContainsAny(host, "@?# ") {
-		return ""
-	}
-	return scheme + "://" + host + "/"
 }

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
+	"meetbot/bot/records/recordstest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,16 +21,20 @@ import (
 	"meetbot/meeting"
 )
 
-func newKeyLinks(t *testing.T) (keyLinks, *showClock) {
-	store, clock := newShowStore(t)
-	return keyLinks{store, clock.now}, clock
+const canaryKey = "canary-key-7f3a"
+
+var showNow = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+func newKeyLinks(t *testing.T) (keyLinks, *recordstest.Clock) {
+	store, clock := recordstest.Open(t, showNow)
+	return keyLinks{store, clock.Now}, clock
 }
 
 func saveLink() keyLink {
 	return keyLink{
-		Request: Request{ID: "slack:trigger", At: showNow, User: ann, Place: team, Origin: []byte("response_url")},
+		Request: chat.Request{ID: "slack:trigger", At: showNow, User: ada, Place: channel, Origin: []byte("response_url")},
 		Locale:  "zh-CN",
-		Ask:     Ask{Verb: VerbPushSave, Preset: "bilibili", Push: meeting.PushTarget{Name: "B站"}, Channels: []string{"C1"}},
+		Ask:     grammar.Ask{Verb: grammar.VerbPushSave, Preset: "bilibili", Push: meeting.PushTarget{Name: "B站"}, Channels: []string{"C1"}},
 	}
 }
 
@@ -45,7 +52,7 @@ func TestALinkWorksOnceAndIsNotUsedUpByLooking(t *testing.T) {
 		l, err := k.look(t.Context(), token.Reveal())
 		require.NoError(t, err)
 		assert.Equal(t, KeyForm{
-			Locale: "zh-CN", Platform: Slack, Person: "Ann", Verb: VerbPushSave, Until: l.Until,
+			Locale: "zh-CN", Platform: chat.Slack, Person: "Ada", Verb: grammar.VerbPushSave, Until: l.Until,
 			Preset: "bilibili", Name: "B站", NameFixed: true,
 		}, l.form())
 	}
@@ -61,10 +68,10 @@ func TestALinkIsGoneAfterTenMinutes(t *testing.T) {
 	k, clock := newKeyLinks(t)
 	token, err := k.create(t.Context(), saveLink())
 	require.NoError(t, err)
-	clock.advance(10*time.Minute - time.Second)
+	clock.Advance(10*time.Minute - time.Second)
 	_, err = k.look(t.Context(), token.Reveal())
 	require.NoError(t, err)
-	clock.advance(time.Second)
+	clock.Advance(time.Second)
 	require.ErrorIs(t, k.use(t.Context(), token.Reveal(), accepted), ErrLinkGone)
 	for _, unknown := range []string{"", "x", strings.Repeat("A", 26), strings.ToLower(token.Reveal())} {
 		_, err = k.look(t.Context(), unknown)
@@ -116,7 +123,7 @@ func TestASubmissionThatDiedIsTakenOverAndDoneOnce(t *testing.T) {
 		_ = k.use(t.Context(), token.Reveal(), func(_ context.Context, l keyLink) error { first = l.requestID(); panic("killed") })
 	}()
 	require.ErrorIs(t, k.use(t.Context(), token.Reveal(), accepted), ErrLinkUsed, "it may still be at it")
-	clock.advance(keyLinkClaim)
+	clock.Advance(keyLinkClaim)
 	var second string
 	duplicate := func(_ context.Context, l keyLink) error { second = l.requestID(); return jobs.ErrDuplicate }
 	require.ErrorIs(t, k.use(t.Context(), token.Reveal(), duplicate), ErrLinkUsed)
@@ -151,29 +158,30 @@ func TestTheWishIsContinuedWithWhatWasTyped(t *testing.T) {
 	form := l.form()
 	e, split, err := form.judge(goodEntry, later)
 	require.NoError(t, err)
-	d := l.decision(e, split, later)
-	assert.Equal(t, VerbPushSave, d.Ask.Verb)
-	assert.Equal(t, "bilibili", d.Ask.Preset)
-	assert.Equal(t, []string{"C1"}, d.Ask.Channels)
-	assert.False(t, d.Ask.KeyTyped)
-	assert.Equal(t, "B站", d.Ask.Push.Name)
-	assert.Equal(t, meeting.PushThirdParty, d.Ask.Push.Platform)
-	assert.Equal(t, "rtmp://live-push.bilivideo.com/live-bvc/", d.Ask.Push.URL)
-	assert.Equal(t, goodEntry.Key.Reveal(), d.Ask.Push.Key.Reveal())
-	assert.Equal(t, later, d.Request.At)
-	assert.Equal(t, "slack:keylink:"+l.hash, d.Request.ID)
-	assert.Equal(t, []byte("response_url"), d.Request.Origin)
+	r, ask := l.wish(e, split, later)
+	assert.Equal(t, grammar.VerbPushSave, ask.Verb)
+	assert.Equal(t, "bilibili", ask.Preset)
+	assert.Equal(t, []string{"C1"}, ask.Channels)
+	assert.False(t, ask.KeyTyped)
+	assert.Equal(t, "B站", ask.Push.Name)
+	assert.Equal(t, meeting.PushThirdParty, ask.Push.Platform)
+	assert.Equal(t, "rtmp://live-push.bilivideo.com/live-bvc/", ask.Push.URL)
+	assert.Equal(t, goodEntry.Key.Reveal(), ask.Push.Key.Reveal())
+	assert.Equal(t, later, r.At)
+	assert.Equal(t, "slack:keylink:"+l.hash, r.ID)
+	assert.Equal(t, []byte("response_url"), r.Origin)
 	assert.Empty(t, l.Ask.Push.URL, "the link itself is unchanged")
 }
 
 func TestThePageKeepsThatAnAddressIsOneOfWeChatChannels(t *testing.T) {
-	typed := NewParser(ParserConfig{KeyPage: true}).Parse(line("livepush", "--wechat --name 视频号 --url rtmp://proxy.example.com/live")).Ask
+	typed := grammar.AskOf(grammar.New(grammar.Config{KeyPage: true}).Parse(chat.Request{Command: "livepush", Text: "--wechat --name 视频号 --url rtmp://proxy.example.com/live", Place: channel, User: ada}))
 	l := keyLink{Ask: *typed}
 	form := l.form()
 	entry := KeyEntry{Preset: form.Preset, Name: form.Name, URL: form.URL, Key: secret.New("k"), Override: true}
 	e, split, err := form.judge(entry, showNow)
 	require.NoError(t, err)
-	assert.Equal(t, meeting.PushWeChat, l.decision(e, split, showNow).Ask.Push.Platform)
+	_, ask := l.wish(e, split, showNow)
+	assert.Equal(t, meeting.PushWeChat, ask.Push.Platform)
 }
 
 func TestWhatIsTypedIntoThePageIsCompletedAndJudged(t *testing.T) {
@@ -247,7 +255,7 @@ func TestWhatIsTypedIntoThePageIsCompletedAndJudged(t *testing.T) {
 				require.ErrorAs(t, err, &faults)
 				var ids []string
 				for _, f := range faults.Findings {
-					ids = append(ids, f.ID)
+					ids = append(ids, f.Message.ID)
 				}
 				assert.Equal(t, tt.faults, ids)
 				assert.True(t, faults.Entry.Key.IsZero())

@@ -8,6 +8,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
+	"meetbot/bot/registry"
 	"meetbot/meeting"
 )
 
@@ -19,15 +22,15 @@ func TestOffNamesWhatIsNotSet(t *testing.T) {
 		}
 		w.say(ada, channel, "/livepush save 全部 --members 一号,二号")
 		w.say(ada, channel, "/livepush to 一号")
-		off := find(t, w.say(ada, channel, "/livepush off 一号,快手"), SlotPrivate).Reply
+		off := find(t, w.say(ada, channel, "/livepush off 一号,快手"), chat.SlotPrivate).Reply
 		assert.Equal(t, "1 of 2 switched off", off.Title)
-		assert.Equal(t, Warning, off.Tone)
+		assert.Equal(t, chat.Warning, off.Tone)
 		require.Len(t, off.Fields, 2)
-		assert.Equal(t, Field{Name: "快手", Value: "not set at this meeting: nothing to switch off"}, off.Fields[1])
+		assert.Equal(t, chat.Field{Name: "快手", Value: "not set at this meeting: nothing to switch off"}, off.Fields[1])
 
 		whole := w.say(ada, channel, "/livepush off 全部")[0].Reply
 		assert.Equal(t, "1 of 1 switched off", whole.Title, "of a set only what is there is meant")
-		assert.Equal(t, Good, whole.Tone)
+		assert.Equal(t, chat.Good, whole.Tone)
 		assert.Equal(t, "二号", whole.Fields[1].Name)
 
 		assert.Contains(t, w.say(ada, channel, "/livepush off 快手、抖音")[0].Reply.Text, "快手, 抖音")
@@ -36,7 +39,7 @@ func TestOffNamesWhatIsNotSet(t *testing.T) {
 
 // listed counts what the list of the channel holds.
 func (w *world) listed() int {
-	docs, err := w.store.Docs(w.t.Context(), 0, docHere, channel.Key())
+	docs, err := w.store.Docs(w.t.Context(), 0, "here", channel.Key())
 	require.NoError(w.t, err)
 	return len(docs)
 }
@@ -44,12 +47,12 @@ func (w *world) listed() int {
 func TestAMeetingThatIsOverLeavesTheListsOfItsPlaces(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/meet x")
-		other := Place{Platform: Slack, Team: "T1", Channel: "C2"}
+		other := chat.Place{Platform: chat.Slack, Team: "T1", Channel: "C2"}
 		w.say(ada, other, "/meet share 1591620801")
 		require.Equal(t, 1, w.listed())
-		w.press(ada, channel, w.say(ada, channel, "/meet end"), VerbEndYes)
+		w.press(ada, channel, w.say(ada, channel, "/meet end"), grammar.VerbEndYes)
 		assert.Zero(t, w.listed())
-		docs, err := w.store.Docs(w.t.Context(), 0, docHere)
+		docs, err := w.store.Docs(w.t.Context(), 0, "here")
 		require.NoError(t, err)
 		assert.Empty(t, docs)
 		assert.Contains(t, w.say(ada, channel, "/meet end 1591620801")[0].Reply.Text, "over", "by its number it is still known")
@@ -71,7 +74,7 @@ func TestAMeetingOfWhichNothingIsHeardLeavesTheListAndComesBack(t *testing.T) {
 		w.settle()
 		assert.Equal(t, 1, w.listed())
 		time.Sleep(time.Minute)
-		reg, err := w.bot.registration(w.t.Context(), ref)
+		reg, err := w.bot.registry.Get(w.t.Context(), ref)
 		require.NoError(t, err)
 		assert.Equal(t, meeting.StateUnlisted, reg.Meeting.State, "it is asked for again, and still not there")
 	})
@@ -79,13 +82,13 @@ func TestAMeetingOfWhichNothingIsHeardLeavesTheListAndComesBack(t *testing.T) {
 
 func TestTheDeadDoNotHideTheLiving(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		for i := range indexed + 5 { // as an earlier version, or a crash, leaves them
+		for i := range 205 { // as an earlier version, or a crash, leaves them
 			m := meeting.Meeting{Ref: meeting.Ref{Provider: meeting.Systec, ID: fmt.Sprintf("1%08d", i)}, Topic: "old", State: meeting.StateEnded}
-			_, err := w.bot.register(w.t.Context(), registration{Meeting: m, Requester: ada, Place: channel, Created: time.Now()})
+			_, err := w.bot.registry.Add(w.t.Context(), registry.Registration{Meeting: m, Requester: ada, Place: channel, Created: time.Now()})
 			require.NoError(t, err)
 		}
 		m := meeting.Meeting{Ref: meeting.Ref{Provider: meeting.Systec, ID: "999999999"}, Topic: "live one", State: meeting.StateRunning}
-		_, err := w.bot.register(w.t.Context(), registration{Meeting: m, Requester: ada, Place: channel, Created: time.Now()})
+		_, err := w.bot.registry.Add(w.t.Context(), registry.Registration{Meeting: m, Requester: ada, Place: channel, Created: time.Now()})
 		require.NoError(t, err)
 		listed := w.say(ada, channel, "/meet list")[0].Reply.Fields
 		require.Len(t, listed, 1)

@@ -6,18 +6,22 @@ import (
 	"strings"
 	"time"
 
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
+	"meetbot/bot/registry"
+	"meetbot/bot/texts"
 	"meetbot/meeting"
 )
 
 // listNext shows this place's meetings that are not over, with what is pushed where.
 func (r *run) listNext(ctx context.Context) (jobs.Next, error) {
-	regs, err := r.here(ctx, r.w.Request.Place)
+	regs, err := r.registry.Here(ctx, r.w.Request.Place)
 	if err != nil {
 		return jobs.Next{}, err
 	}
 	r.job.Outcome = "listed"
-	reply := Reply{Title: r.t.T("list.title"), Text: r.t.T("list.none")}
+	reply := chat.Reply{Title: r.t.T("list.title"), Text: r.t.T("list.none")}
 	if len(regs) > 0 {
 		reply.Text = ""
 	}
@@ -29,7 +33,7 @@ func (r *run) listNext(ctx context.Context) (jobs.Next, error) {
 		if names := pushNames(r.t, reg); names != "" {
 			value += " · " + r.t.T("list.pushed", "Names", names)
 		}
-		reply.Fields = append(reply.Fields, Field{Name: reg.Meeting.Topic, Value: value})
+		reply.Fields = append(reply.Fields, chat.Field{Name: reg.Meeting.Topic, Value: value})
 	}
 	r.tell(reply)
 	return jobs.Deliver(), nil
@@ -49,16 +53,16 @@ func (r *run) endAsk(ctx context.Context) (jobs.Next, error) {
 		topic = t.reg.Meeting.Topic
 	}
 	r.job.Outcome = "asked"
-	r.tell(Reply{
-		Tone: Warning, Title: r.t.T("end.ask.title"), Text: r.t.T("end.ask", "Topic", topic),
-		Buttons: []Button{{Label: r.t.T("end.yes"), Danger: true, Action: Action{string(VerbEndYes), t.ref.String()}}},
+	r.tell(chat.Reply{
+		Tone: chat.Warning, Title: r.t.T("end.ask.title"), Text: r.t.T("end.ask", "Topic", topic),
+		Buttons: []chat.Button{{Label: r.t.T("end.yes"), Danger: true, Action: chat.Action{Name: string(grammar.VerbEndYes), Arg: t.ref.String()}}},
 	})
 	return jobs.Deliver(), nil
 }
 
 // mayEnd guards ending a meeting: only its requester or an admin, and for a meeting that
 // the bot did not make, whoever acts as their own account.
-func (r *run) mayEnd(ctx context.Context, t target) (*fault, error) {
+func (r *run) mayEnd(ctx context.Context, t target) (*texts.Message, error) {
 	if t.reg == nil {
 		return nil, nil
 	}
@@ -66,12 +70,12 @@ func (r *run) mayEnd(ctx context.Context, t target) (*fault, error) {
 	if req.User.ID == t.reg.Requester.ID && req.Place.Platform == t.reg.Place.Platform {
 		return nil, nil
 	}
-	admin, err := r.cfg.Policy.isAdmin(ctx, r.directory(req.Place.Platform), req.Place, req.User)
+	admin, err := r.cfg.Policy.IsAdmin(ctx, r.directory(req.Place.Platform), req.Place, req.User)
 	if err != nil {
-		return newFault("fault.directory"), nil
+		return texts.NewMessage("fault.directory"), nil
 	}
 	if !admin {
-		return newFault("power.end", "Name", t.reg.Requester.Name), nil
+		return texts.NewMessage("power.end", "Name", t.reg.Requester.Name), nil
 	}
 	return nil, nil
 }
@@ -79,7 +83,7 @@ func (r *run) mayEnd(ctx context.Context, t target) (*fault, error) {
 func (r *run) endNext(ctx context.Context) (jobs.Next, error) {
 	switch r.job.State {
 	case jobs.Called:
-		reg, err := r.change(ctx, r.w.Ref, func(reg *registration) bool { return r.turn(reg, meeting.StateEnded) })
+		reg, err := r.registry.Change(ctx, r.w.Ref, func(reg *registry.Registration) bool { return r.registry.Turn(reg, meeting.StateEnded) })
 		switch {
 		case errors.Is(err, jobs.ErrNotFound): // not one of the bot's
 		case err != nil:
@@ -90,12 +94,12 @@ func (r *run) endNext(ctx context.Context) (jobs.Next, error) {
 			}
 		}
 		r.job.Outcome = "ended"
-		r.tell(Reply{Tone: Good, Title: r.t.T("end.done")})
+		r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T("end.done")})
 		return jobs.Deliver(), nil
 	case jobs.Refused:
 		return r.refuse(r.w.Fault), nil
 	case jobs.Unknown:
-		return r.refuse(newFault("end.unknown")), nil
+		return r.refuse(texts.NewMessage("end.unknown")), nil
 	}
 	r.w.Ask.Meeting = r.w.Ask.Arg
 	t, f, err := r.resolve(ctx, want{})
@@ -137,47 +141,47 @@ func (r *run) endReconcile(ctx context.Context) error {
 func (r *run) shareNext(ctx context.Context) (jobs.Next, error) {
 	t, f, err := r.resolve(ctx, want{vouched: true})
 	if f == nil && err == nil && t.reg == nil {
-		f = newFault("share.foreign")
+		f = texts.NewMessage("share.foreign")
 	}
 	if f != nil || err != nil {
 		return r.refuseOr(f, err)
 	}
 	r.job.Outcome = "shared"
-	r.put(delivery{Slot: SlotRoot, Reply: r.card(r.t, *t.reg, r.w.Request.Place.Platform), Card: t.ref})
-	r.tell(Reply{Tone: Good, Title: r.t.T("share.done", "Topic", t.reg.Meeting.Topic)})
+	r.put(delivery{Slot: chat.SlotRoot, Reply: r.card(r.t, *t.reg, r.w.Request.Place.Platform), Card: t.ref})
+	r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T("share.done", "Topic", t.reg.Meeting.Topic)})
 	return jobs.Deliver(), nil
 }
 
 // button finds the meeting that a card's button is about, made by the bot.
-func (r *run) button(ctx context.Context) (registration, *fault, error) {
+func (r *run) button(ctx context.Context) (registry.Registration, *texts.Message, error) {
 	ref, ok := meeting.ParseRef(r.w.Ask.Arg)
 	if !ok {
-		return registration{}, newFault("repeat.gone"), nil
+		return registry.Registration{}, texts.NewMessage("repeat.gone"), nil
 	}
-	reg, err := r.registration(ctx, ref)
+	reg, err := r.registry.Get(ctx, ref)
 	if errors.Is(err, jobs.ErrNotFound) {
-		return reg, newFault("repeat.gone"), nil
+		return reg, texts.NewMessage("repeat.gone"), nil
 	}
 	return reg, nil, err
 }
 
 // seenHere is [run.button] for what shows a meeting's links: numbers can be guessed, so
 // the meeting has to be shown here already, or to be the person's own.
-func (r *run) seenHere(ctx context.Context) (registration, *fault, error) {
+func (r *run) seenHere(ctx context.Context) (registry.Registration, *texts.Message, error) {
 	reg, f, err := r.button(ctx)
 	if f != nil || err != nil {
 		return reg, f, err
 	}
 	place := r.w.Request.Place
-	if reg.Place.Key() == place.Key() || reg.threadAt(place) != nil {
+	if reg.Place.Key() == place.Key() || reg.ThreadAt(place) != nil {
 		return reg, nil, nil
 	}
 	ok, err := r.holds(ctx, reg)
 	switch {
 	case err != nil:
-		return reg, newFault("fault.directory"), nil
+		return reg, texts.NewMessage("fault.directory"), nil
 	case !ok:
-		return reg, newFault("power.card"), nil
+		return reg, texts.NewMessage("power.card"), nil
 	}
 	return reg, nil, nil
 }
@@ -190,23 +194,23 @@ func (r *run) startLinkNext(ctx context.Context) (jobs.Next, error) {
 		return r.refuseOr(f, err)
 	}
 	if ok, err := r.holds(ctx, reg); err != nil {
-		return r.refuse(newFault("fault.directory")), nil
+		return r.refuse(texts.NewMessage("fault.directory")), nil
 	} else if !ok {
-		return r.refuse(newFault("power.start", "Name", reg.Requester.Name)), nil
+		return r.refuse(texts.NewMessage("power.start", "Name", reg.Requester.Name)), nil
 	}
 	if reg.Meeting.State.Over() {
-		return r.refuse(newFault("which.over", "Topic", reg.Meeting.Topic)), nil
+		return r.refuse(texts.NewMessage("which.over", "Topic", reg.Meeting.Topic)), nil
 	}
-	if p, ok := r.cfg.Providers[reg.ref().Provider].(starter); ok && !r.now().Before(reg.StartUntil) {
+	if p, ok := r.cfg.Providers[reg.Ref().Provider].(starter); ok && !r.now().Before(reg.StartUntil) {
 		began := time.Now()
 		reg.Meeting.StartURL, reg.StartUntil = noSecret, time.Time{}
-		url, err := p.StartURL(ctx, reg.ref().ID)
-		r.observe(reg.ref().Provider, "start_url", err, began)
+		url, err := p.StartURL(ctx, reg.Ref().ID)
+		r.observe(reg.Ref().Provider, "start_url", err, began)
 		if n, ok := r.again(err); ok {
 			return n, nil
 		}
 		if err == nil {
-			reg, err = r.change(ctx, reg.ref(), func(reg *registration) bool {
+			reg, err = r.registry.Change(ctx, reg.Ref(), func(reg *registry.Registration) bool {
 				reg.Meeting.StartURL, reg.StartUntil = url, r.now().Add(startURLLife)
 				return true
 			})
@@ -228,16 +232,16 @@ func (r *run) qrNext(ctx context.Context) (jobs.Next, error) {
 		return r.refuseOr(f, err)
 	}
 	if reg.Meeting.WatchURL == "" && reg.Meeting.JoinURL == "" {
-		return r.refuse(newFault("repeat.gone")), nil
+		return r.refuse(texts.NewMessage("repeat.gone")), nil
 	}
 	url, caption := reg.Meeting.WatchURL, r.t.T("qr.watch", "Topic", reg.Meeting.Topic)
 	if url == "" {
 		url, caption = reg.Meeting.JoinURL, r.t.T("qr.join", "Topic", reg.Meeting.Topic)
 	}
 	r.job.Outcome = "shown"
-	d := delivery{Slot: SlotThread, Reply: Reply{QR: url, QRCaption: caption}, Root: reg.threadAt(r.w.Request.Place)}
+	d := delivery{Slot: chat.SlotThread, Reply: chat.Reply{QR: url, QRCaption: caption}, Root: reg.ThreadAt(r.w.Request.Place)}
 	r.put(d)
-	r.tell(Reply{Tone: Good, Title: r.t.T("qr.done")}) // a platform may be waiting with a private placeholder
+	r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T("qr.done")}) // a platform may be waiting with a private placeholder
 	return jobs.Deliver(), nil
 }
 
@@ -248,7 +252,7 @@ func (r *run) copyNext(ctx context.Context) (jobs.Next, error) {
 		return r.refuseOr(f, err)
 	}
 	r.job.Outcome = "shown"
-	r.tell(Reply{Title: r.t.T("copy.title"), Copy: r.copyBlock(reg.Meeting)})
+	r.tell(chat.Reply{Title: r.t.T("copy.title"), Copy: r.copyBlock(reg.Meeting)})
 	return jobs.Deliver(), nil
 }
 

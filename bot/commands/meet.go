@@ -9,7 +9,12 @@ import (
 	"strings"
 	"time"
 
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
+	"meetbot/bot/records"
+	"meetbot/bot/registry"
+	"meetbot/bot/texts"
 	"meetbot/config/secret"
 	"meetbot/meeting"
 )
@@ -35,10 +40,10 @@ func (r *run) meetNext(ctx context.Context) (jobs.Next, error) {
 	case jobs.Refused:
 		f := r.w.Fault
 		if f == nil {
-			f = newFault("fault.internal")
+			f = texts.NewMessage("fault.internal")
 		}
 		// The button that led here may be worn out: a platform takes one click of it.
-		return r.refuse(f, Button{Label: r.t.T("button.retry"), Action: Action{string(VerbAgain), r.job.ID}}), nil
+		return r.refuse(f, chat.Button{Label: r.t.T("button.retry"), Action: chat.Action{Name: string(grammar.VerbAgain), Arg: r.job.ID}}), nil
 	case jobs.Unknown:
 		return r.meetUnknown(), nil
 	}
@@ -47,7 +52,7 @@ func (r *run) meetNext(ctx context.Context) (jobs.Next, error) {
 
 // meetBegin decides what is sent, so that it can be looked for when the answer is lost.
 func (r *run) meetBegin(ctx context.Context) (jobs.Next, error) {
-	if r.w.Ask.Verb == VerbSameDest {
+	if r.w.Ask.Verb == grammar.VerbSameDest {
 		if f, err := r.sameDestinations(ctx); f != nil || err != nil {
 			return r.refuseOr(f, err)
 		}
@@ -57,7 +62,7 @@ func (r *run) meetBegin(ctx context.Context) (jobs.Next, error) {
 		provider = r.cfg.Parser.Default
 	}
 	if _, ok := r.cfg.Providers[provider]; !ok {
-		return r.refuse(newFault("which.provider", "Provider", r.providerName(provider))), nil
+		return r.refuse(texts.NewMessage("which.provider", "Provider", r.providerName(provider))), nil
 	}
 	if first, err := r.firstWish(ctx); err != nil {
 		return jobs.Next{}, err
@@ -135,7 +140,7 @@ func (r *run) firstWish(ctx context.Context) (*jobs.Job, error) {
 	if r.w.Fresh {
 		return nil, nil
 	}
-	ask, err := encode(r.w.Ask)
+	ask, err := records.Encode(r.w.Ask)
 	if err != nil {
 		return nil, err
 	}
@@ -143,18 +148,21 @@ func (r *run) firstWish(ctx context.Context) (*jobs.Job, error) {
 	return r.claim(ctx, sameWish, place.UserKey(r.w.Request.User), place.Key(), place.Thread, string(ask))
 }
 
+// docRecent is the key of wishes: person, place and command → the job that fulfils it.
+const docRecent = "recent"
+
 // wishForever is as long as jobs are remembered.
 const wishForever = 0
 
 // claim makes this job the one that fulfils a wish, or returns the one that did within
 // the given time, unless that was refused: a refusal is worth a retry.
 func (r *run) claim(ctx context.Context, within time.Duration, wishKey ...string) (*jobs.Job, error) {
-	key := []string{docRecent, shortHash(wishKey...)}
+	key := []string{docRecent, records.ShortHash(wishKey...)}
 	expires := r.now().Add(2 * within)
 	if within == wishForever {
 		expires = r.now().Add(r.cfg.Retention)
 	}
-	body, err := encode(wish{r.job.ID, r.w.Since})
+	body, err := records.Encode(wish{r.job.ID, r.w.Since})
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +180,7 @@ func (r *run) claim(ctx context.Context, within time.Duration, wishKey ...string
 		if err != nil {
 			return nil, err
 		}
-		was, err := decode[wish](doc.Value)
+		was, err := records.Decode[wish](doc.Value)
 		if err != nil {
 			return nil, err
 		}
@@ -195,11 +203,11 @@ func (r *run) claim(ctx context.Context, within time.Duration, wishKey ...string
 
 func (r *run) sameWishAnswer(ctx context.Context, first *jobs.Job) (jobs.Next, error) {
 	r.job.Outcome = "same_wish"
-	reply := Reply{
-		Tone: Warning, Title: r.t.T("same.title"), Text: r.t.T("same.pending"),
-		Buttons: []Button{{Label: r.t.T("button.another"), Action: Action{string(VerbAnother), r.job.ID}}},
+	reply := chat.Reply{
+		Tone: chat.Warning, Title: r.t.T("same.title"), Text: r.t.T("same.pending"),
+		Buttons: []chat.Button{{Label: r.t.T("button.another"), Action: chat.Action{Name: string(grammar.VerbAnother), Arg: r.job.ID}}},
 	}
-	if w, err := decode[work](first.Data); err == nil && w.Meeting != nil {
+	if w, err := records.Decode[work](first.Data); err == nil && w.Meeting != nil {
 		reply.Text = r.t.T("same", "Topic", w.Meeting.Topic)
 		reply.Links = r.links(*w.Meeting)
 	} else if first.Outcome == "unknown" {
@@ -235,7 +243,7 @@ func (r *run) meetReconcile(ctx context.Context) error {
 	}
 	var found []meeting.Meeting
 	for _, m := range listed {
-		if _, err := r.registration(ctx, m.Ref); err == nil {
+		if _, err := r.registry.Get(ctx, m.Ref); err == nil {
 			continue // another command's
 		} else if !errors.Is(err, jobs.ErrNotFound) {
 			return err
@@ -267,7 +275,7 @@ func (r *run) meetMade(ctx context.Context) (jobs.Next, error) {
 	m := *r.w.Meeting
 	now := r.now()
 	made := r.job.Created // or soon after: a lost answer may be found minutes later
-	reg := registration{
+	reg := registry.Registration{
 		Meeting: m, Requester: r.w.Request.User, Place: r.w.Request.Place, Hosts: r.w.Ask.Hosts,
 		Account: m.Creator, Created: now, StateAt: now,
 	}
@@ -284,33 +292,33 @@ func (r *run) meetMade(ctx context.Context) (jobs.Next, error) {
 	if !m.StartURL.IsZero() {
 		reg.StartUntil = made.Add(startURLLife)
 	}
-	others, err := r.here(ctx, reg.Place)
+	others, err := r.registry.Here(ctx, reg.Place)
 	if err != nil {
 		return jobs.Next{}, err
 	}
-	if reg, err = r.register(ctx, reg); err != nil {
+	if reg, err = r.registry.Add(ctx, reg); err != nil {
 		return jobs.Next{}, err
 	}
 	if err := r.watch(ctx, reg); err != nil {
 		return jobs.Next{}, err
 	}
-	if r.w.Ask.Verb == VerbSameDest {
+	if r.w.Ask.Verb == grammar.VerbSameDest {
 		if err := r.pushSameDestinations(ctx, reg); err != nil {
 			return jobs.Next{}, err
 		}
 	}
 
 	r.job.Outcome = "created"
-	r.put(delivery{Slot: SlotRoot, Reply: r.card(r.t, reg, reg.Place.Platform), Card: m.Ref})
-	r.put(delivery{Slot: SlotThread, Reply: r.threadReply(reg)})
+	r.put(delivery{Slot: chat.SlotRoot, Reply: r.card(r.t, reg, reg.Place.Platform), Card: m.Ref})
+	r.put(delivery{Slot: chat.SlotThread, Reply: r.threadReply(reg)})
 	private := r.startReply(reg)
-	r.put(delivery{Slot: SlotThreadPrivate, Reply: private})
+	r.put(delivery{Slot: chat.SlotThreadPrivate, Reply: private})
 	if r.w.Reported {
-		private.Text = joinParagraphs(r.t.T("meet.after_all"), private.Text)
+		private.Text = texts.Paragraphs(r.t.T("meet.after_all"), private.Text)
 	}
 	for _, o := range others {
-		if o.ref() != m.Ref && !o.unlisted() && o.Requester.ID != reg.Requester.ID {
-			private.Text = joinParagraphs(private.Text, r.t.T("meet.other", "Name", o.Requester.Name, "Topic", o.Meeting.Topic, "Number", showCode(o.Meeting.Code)))
+		if o.Ref() != m.Ref && !o.Unlisted() && o.Requester.ID != reg.Requester.ID {
+			private.Text = texts.Paragraphs(private.Text, r.t.T("meet.other", "Name", o.Requester.Name, "Topic", o.Meeting.Topic, "Number", showCode(o.Meeting.Code)))
 			break
 		}
 	}
@@ -355,15 +363,15 @@ func (r *run) meetUnknown() jobs.Next {
 	r.job.Outcome = "unknown"
 	r.w.Reported = true
 	r.settle()
-	r.tell(Reply{
-		Tone: Warning, Title: r.t.T("unknown.title"), Text: r.t.T("unknown", "Topic", r.w.Instant.Topic, "Provider", r.providerName(r.w.Ask.Provider)),
-		Buttons: []Button{{Label: r.t.T("button.again"), Action: Action{string(VerbAgain), r.job.ID}}},
+	r.tell(chat.Reply{
+		Tone: chat.Warning, Title: r.t.T("unknown.title"), Text: r.t.T("unknown", "Topic", r.w.Instant.Topic, "Provider", r.providerName(r.w.Ask.Provider)),
+		Buttons: []chat.Button{{Label: r.t.T("button.again"), Action: chat.Action{Name: string(grammar.VerbAgain), Arg: r.job.ID}}},
 	})
 	return jobs.Deliver()
 }
 
 // refuseOr ends a job with a fault, or asks for another try of what failed to be read.
-func (r *run) refuseOr(f *fault, err error) (jobs.Next, error) {
+func (r *run) refuseOr(f *texts.Message, err error) (jobs.Next, error) {
 	if f != nil {
 		return r.refuse(f), nil
 	}
@@ -378,17 +386,17 @@ func (r *run) refuseOr(f *fault, err error) (jobs.Next, error) {
 }
 
 // earlier returns what an earlier job was about, to the person who asked for it.
-func (r *run) earlier(ctx context.Context) (work, *fault, error) {
+func (r *run) earlier(ctx context.Context) (work, *texts.Message, error) {
 	j, err := r.store.Get(ctx, r.w.Ask.Arg)
 	if errors.Is(err, jobs.ErrNotFound) {
-		return work{}, newFault("repeat.gone"), nil
+		return work{}, texts.NewMessage("repeat.gone"), nil
 	}
 	if err != nil {
 		return work{}, nil, err
 	}
-	w, err := decode[work](j.Data)
+	w, err := records.Decode[work](j.Data)
 	if err != nil {
-		return work{}, newFault("repeat.gone"), nil
+		return work{}, texts.NewMessage("repeat.gone"), nil
 	}
 	f, err := r.onlyRequester(ctx, w.Request)
 	return w, f, err
@@ -402,22 +410,22 @@ func (r *run) repeatNext(ctx context.Context) (jobs.Next, error) {
 		return r.refuseOr(f, err)
 	}
 	switch {
-	case r.w.Ask.Verb == VerbTencent: // a push that its meeting could not take: a meeting first
+	case r.w.Ask.Verb == grammar.VerbTencent: // a push that its meeting could not take: a meeting first
 		live := true
-		w.Ask = Ask{Verb: VerbMeet, Provider: meeting.Tencent, Meet: meeting.Instant{Live: &live}}
+		w.Ask = grammar.Ask{Verb: grammar.VerbMeet, Provider: meeting.Tencent, Meet: meeting.Instant{Live: &live}}
 	case w.KeyGone && r.cfg.KeyPageURL == "": // else the page asks for it anew
-		return r.refuse(newFault("repeat.key_gone")), nil
+		return r.refuse(texts.NewMessage("repeat.key_gone")), nil
 	}
-	allowed, err := r.cfg.Policy.permits(ctx, r.directory(r.w.Request.Place.Platform), r.w.Request.Place, r.w.Request.User, rightFor(w.Ask.Verb))
+	allowed, err := r.cfg.Policy.Permits(ctx, r.directory(r.w.Request.Place.Platform), r.w.Request.Place, r.w.Request.User, rightFor(w.Ask.Verb))
 	if err != nil {
-		return r.refuse(newFault("fault.directory")), nil
+		return r.refuse(texts.NewMessage("fault.directory")), nil
 	}
 	if !allowed {
 		r.job.Outcome = "refused"
 		r.tell(r.refusal(r.t, rightFor(w.Ask.Verb)))
 		return jobs.Deliver(), nil
 	}
-	if w.Ask.Verb == VerbMeet { // however many copies of the button there are, and whoever presses them
+	if w.Ask.Verb == grammar.VerbMeet { // however many copies of the button there are, and whoever presses them
 		first, err := r.claim(ctx, wishForever, string(r.w.Ask.Verb), r.w.Ask.Arg)
 		if err != nil {
 			return jobs.Next{}, err
@@ -432,17 +440,17 @@ func (r *run) repeatNext(ctx context.Context) (jobs.Next, error) {
 }
 
 // onlyRequester guards a button that is there for one person.
-func (r *run) onlyRequester(ctx context.Context, of Request) (*fault, error) {
+func (r *run) onlyRequester(ctx context.Context, of chat.Request) (*texts.Message, error) {
 	mine := r.w.Request
 	if mine.User.ID == of.User.ID && mine.Place.Platform == of.Place.Platform {
 		return nil, nil
 	}
-	admin, err := r.cfg.Policy.isAdmin(ctx, r.directory(mine.Place.Platform), mine.Place, mine.User)
+	admin, err := r.cfg.Policy.IsAdmin(ctx, r.directory(mine.Place.Platform), mine.Place, mine.User)
 	if err != nil {
-		return newFault("fault.directory"), nil
+		return texts.NewMessage("fault.directory"), nil
 	}
 	if !admin {
-		return newFault("power.button"), nil
+		return texts.NewMessage("power.button"), nil
 	}
 	return nil, nil
 }

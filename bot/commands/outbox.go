@@ -6,19 +6,23 @@ import (
 	"fmt"
 	"time"
 
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
+	"meetbot/bot/records"
+	"meetbot/bot/texts"
 	"meetbot/meeting"
 )
 
 // delivery is one post of a job, as its outbox keeps it. What is zero comes from the
 // request.
 type delivery struct {
-	Slot  Slot
-	Reply Reply
-	Place *Place
-	User  *User
-	Root  *Receipt
-	Edit  *Receipt
+	Slot  chat.Slot
+	Reply chat.Reply
+	Place *chat.Place
+	User  *chat.User
+	Root  *chat.Receipt
+	Edit  *chat.Receipt
 	// Card is the meeting whose card the message is: its receipt is remembered, and an
 	// edit shows the meeting as it is when the edit is made.
 	Card meeting.Ref
@@ -26,7 +30,7 @@ type delivery struct {
 
 // put adds a delivery to the outbox.
 func (r *run) put(d delivery) {
-	body, err := encode(d)
+	body, err := records.Encode(d)
 	if err != nil { // unreachable: every field of a delivery can be encoded
 		r.log.Error("delivery not encoded", "job", r.job.ID, "err", err)
 		return
@@ -35,13 +39,13 @@ func (r *run) put(d delivery) {
 }
 
 // tell adds a private answer to the requester, where the command ran.
-func (r *run) tell(reply Reply) { r.put(delivery{Slot: SlotPrivate, Reply: reply}) }
+func (r *run) tell(reply chat.Reply) { r.put(delivery{Slot: chat.SlotPrivate, Reply: reply}) }
 
 // settle resolves a placeholder that everybody sees and that nothing will come of. The
 // reason is told privately.
 func (r *run) settle() {
-	if declared(r.w.Ask.Verb).Public {
-		r.put(delivery{Slot: SlotSettle, Reply: Reply{Text: r.t.T("settled." + textID(string(r.w.Ask.Verb)))}})
+	if grammar.Declared(r.w.Ask.Verb).Public {
+		r.put(delivery{Slot: chat.SlotSettle, Reply: chat.Reply{Text: r.t.T("settled." + r.w.Ask.Verb.TextID())}})
 	}
 }
 
@@ -53,16 +57,16 @@ func joinNotes(a, b string) string {
 }
 
 // marked says, in the sandbox, that nothing is real.
-func (r *run) marked(reply Reply) Reply {
+func (r *run) marked(reply chat.Reply) chat.Reply {
 	if r.cfg.Parser.Sandbox {
 		reply.Note = joinNotes(reply.Note, r.t.T("sandbox.note"))
 	}
 	return reply
 }
 
-func (r *run) post(d delivery) Post {
+func (r *run) post(d delivery) chat.Post {
 	req := r.w.Request
-	p := Post{Slot: d.Slot, Place: req.Place, User: req.User, Origin: req.Origin, Asked: req.At, Reply: r.marked(d.Reply), Root: d.Root, Edit: d.Edit}
+	p := chat.Post{Slot: d.Slot, Place: req.Place, User: req.User, Origin: req.Origin, Asked: req.At, Reply: r.marked(d.Reply), Root: d.Root, Edit: d.Edit}
 	if d.Place != nil { // somewhere else than where the command ran: its token is of no use there
 		p.Place, p.Origin = *d.Place, nil
 	}
@@ -82,7 +86,7 @@ func (b *Bot) Deliver(ctx context.Context, j *jobs.Job) error {
 		return fmt.Errorf("%w: %w", jobs.ErrLost, err)
 	}
 	item := &j.Outbox[j.Delivery]
-	d, err := decode[delivery](item.Body)
+	d, err := records.Decode[delivery](item.Body)
 	if err != nil {
 		return fmt.Errorf("%w: %w", jobs.ErrLost, err)
 	}
@@ -92,12 +96,12 @@ func (b *Bot) Deliver(ctx context.Context, j *jobs.Job) error {
 	if p.Root == nil && d.Place == nil {
 		p.Root = r.root()
 	}
-	if d.Slot == SlotEdit && !d.Card.IsZero() {
-		reg, err := b.registration(ctx, d.Card)
+	if d.Slot == chat.SlotEdit && !d.Card.IsZero() {
+		reg, err := b.registry.Get(ctx, d.Card)
 		if err != nil {
-			return fmt.Errorf("%w: %w", ErrSkip, err)
+			return fmt.Errorf("%w: %w", jobs.ErrSkip, err)
 		}
-		p.Reply = r.marked(b.card(TextFor(reg.localeOf(*d.Edit)), reg, p.Place.Platform))
+		p.Reply = r.marked(b.card(texts.For(reg.LocaleOf(*d.Edit)), reg, p.Place.Platform))
 	}
 	poster := b.posters[p.Place.Platform]
 	if poster == nil {
@@ -105,41 +109,56 @@ func (b *Bot) Deliver(ctx context.Context, j *jobs.Job) error {
 	}
 	receipt, err := poster.Post(ctx, p)
 	switch {
-	case errors.Is(err, ErrGone):
-		err = ErrSkip
+	case errors.Is(err, chat.ErrGone):
+		err = chat.ErrSkip
 		if !d.Card.IsZero() {
-			err = errors.Join(err, b.forgetCard(ctx, d.Card, *d.Edit))
+			err = errors.Join(err, b.registry.DropCard(ctx, d.Card, *d.Edit))
 		}
-	case err == nil && d.Slot == SlotRoot && !d.Card.IsZero():
-		if err := b.rememberCard(ctx, d.Card, receipt, r.t.Locale); err != nil {
+	case err == nil && d.Slot == chat.SlotRoot && !d.Card.IsZero():
+		if err := b.registry.AddCard(ctx, d.Card, receipt, r.t.Locale); err != nil {
 			b.log.WarnContext(ctx, "card not remembered", "job", j.ID, "err", err)
 		}
 	}
-	if err != nil && !errors.Is(err, ErrSkip) && !errors.Is(err, ErrLost) {
+	err = delivered(err)
+	if err != nil && !errors.Is(err, jobs.ErrSkip) && !errors.Is(err, jobs.ErrLost) {
 		return err
 	}
 	// What was said is not kept: it may hold a start link.
 	item.Body = nil
 	if err == nil {
-		item.Receipt, err = encode(posted{d.Slot, receipt})
+		item.Receipt, err = records.Encode(posted{d.Slot, receipt})
+	}
+	return err
+}
+
+// delivered translates a poster's error into what [jobs.Handler.Deliver] returns.
+func delivered(err error) error {
+	var later *chat.RetryAfter
+	switch {
+	case errors.As(err, &later):
+		return &jobs.RetryAfter{After: later.After, Err: err}
+	case errors.Is(err, chat.ErrSkip):
+		return fmt.Errorf("%w: %w", jobs.ErrSkip, err)
+	case errors.Is(err, chat.ErrLost):
+		return fmt.Errorf("%w: %w", jobs.ErrLost, err)
 	}
 	return err
 }
 
 // posted is the receipt of a delivery, as the outbox keeps it.
 type posted struct {
-	Slot    Slot
-	Receipt Receipt
+	Slot    chat.Slot
+	Receipt chat.Receipt
 }
 
 // root returns the message that this job posted for everybody.
-func (r *run) root() *Receipt {
+func (r *run) root() *chat.Receipt {
 	for i := range r.job.Delivery {
 		item := r.job.Outbox[i]
 		if item.State != jobs.Sent {
 			continue
 		}
-		if p, err := decode[posted](item.Receipt); err == nil && p.Slot == SlotRoot {
+		if p, err := records.Decode[posted](item.Receipt); err == nil && p.Slot == chat.SlotRoot {
 			return &p.Receipt
 		}
 	}

@@ -9,37 +9,44 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"meetbot/bot/audit"
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
+	"meetbot/bot/livepush"
+	"meetbot/bot/policy"
+	"meetbot/bot/records"
+	"meetbot/bot/texts"
 	"meetbot/config/secret"
 	"meetbot/meeting"
 )
 
-func (w *world) button(u User, at Place, v Verb, arg string) []Post {
+func (w *world) button(u chat.User, at chat.Place, v grammar.Verb, arg string) []chat.Post {
 	w.t.Helper()
-	return w.do(w.bot.Parse(w.request(u, at, Request{Action: &Action{string(v), arg}})), u, at)
+	return w.do(w.bot.Parse(w.request(u, at, chat.Request{Action: &chat.Action{Name: string(v), Arg: arg}})), u, at)
 }
 
 func TestAProviderThatIsNotSetUpAnyMoreEndsItsJobs(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		posts := w.say(ada, channel, "/meet x --provider tencent --live")
 		delete(w.bot.cfg.Providers, meeting.Tencent)
-		assert.Contains(t, find(t, w.say(ada, channel, pushLine), SlotPrivate).Reply.Text, "is not set up in this bot")
-		assert.Contains(t, find(t, w.press(ada, channel, posts, VerbEndYes), SlotPrivate).Reply.Text, "is not set up in this bot")
+		assert.Contains(t, find(t, w.say(ada, channel, pushLine), chat.SlotPrivate).Reply.Text, "is not set up in this bot")
+		assert.Contains(t, find(t, w.press(ada, channel, posts, grammar.VerbEndYes), chat.SlotPrivate).Reply.Text, "is not set up in this bot")
 	})
 }
 
 func TestAStepThatFailsForEverEndsAndIsTold(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/meet x")
-		doc, err := w.store.Doc(w.t.Context(), docMeeting, "systec:1591620801")
+		doc, err := w.store.Doc(w.t.Context(), "meeting", "systec:1591620801")
 		require.NoError(t, err)
 		doc.Value = []byte("of another version")
 		_, err = w.store.PutDoc(w.t.Context(), doc)
 		require.NoError(t, err)
 
-		assert.Empty(t, w.button(ada, channel, VerbStartLink, "systec:1591620801"))
+		assert.Empty(t, w.button(ada, channel, grammar.VerbStartLink, "systec:1591620801"))
 		time.Sleep(10 * time.Minute)
-		assert.Contains(t, find(t, w.room.take(), SlotPrivate).Reply.Text, "Something went wrong inside this bot")
+		assert.Contains(t, find(t, w.room.take(), chat.SlotPrivate).Reply.Text, "Something went wrong inside this bot")
 		require.Len(t, w.say(ada, channel, "/meet y"), 4, "it is in nobody else's way")
 	})
 }
@@ -50,7 +57,7 @@ func TestALateAnswerToAPushIsAdoptedAndNothingIsSentTwice(t *testing.T) {
 		for i, name := range []string{"一号", "二号"} {
 			w.say(ada, channel, fmt.Sprintf("/livepush save %s --url rtmp://ingest%d.example.com/live --key canary-key-%d", name, i, i))
 		}
-		r := w.request(ada, channel, Request{Command: "livepush", Text: "to 一号,二号"})
+		r := w.request(ada, channel, chat.Request{Command: "livepush", Text: "to 一号,二号"})
 		w.do(w.bot.Parse(r), ada, channel)
 		sets := w.tencent.sets
 		require.Equal(t, 2, sets)
@@ -58,19 +65,19 @@ func TestALateAnswerToAPushIsAdoptedAndNothingIsSentTwice(t *testing.T) {
 		// The first call had been given up, and the second was refused, when the first answers.
 		var late jobs.Job
 		j, err := w.store.Update(w.t.Context(), jobID(r), func(j *jobs.Job) error {
-			x, err := decode[work](j.Data)
+			x, err := records.Decode[work](j.Data)
 			if err != nil {
 				return err
 			}
 			x.Steps[1].Outcome = stepRefused
 			x.Steps[0].Outcome = stepUnclear
-			if j.Data, err = encode(x); err != nil {
+			if j.Data, err = records.Encode(x); err != nil {
 				return err
 			}
 			late = *j
 			late.Call, late.State = 0, jobs.Called
 			x.Steps[0].Outcome, x.Steps[0].Target.Key = stepPending, w.tencent.pushes["806146601"][0].Key
-			late.Data, err = encode(x)
+			late.Data, err = records.Encode(x)
 			return err
 		})
 		require.NoError(t, err)
@@ -80,7 +87,7 @@ func TestALateAnswerToAPushIsAdoptedAndNothingIsSentTwice(t *testing.T) {
 			return nil
 		})
 		require.NoError(t, err)
-		said := find(t, w.settle(), SlotPrivate).Reply
+		said := find(t, w.settle(), chat.SlotPrivate).Reply
 		assert.Equal(t, "1 of 2 set", said.Title)
 		assert.Contains(t, said.Fields[0].Value, "read back as wanted")
 		assert.Equal(t, sets, w.tencent.sets)
@@ -105,7 +112,7 @@ func TestAPushOfUnknownOutcomeIsNotCalledUndone(t *testing.T) {
 		}
 		w.say(ada, channel, pushLine)
 		time.Sleep(10 * time.Minute)
-		said := find(t, w.room.take(), SlotPrivate).Reply
+		said := find(t, w.room.take(), chat.SlotPrivate).Reply
 		assert.Equal(t, "0 of 1 set", said.Title)
 		assert.Contains(t, said.Fields[0].Value, "it may or may not be set")
 	})
@@ -116,9 +123,9 @@ func TestWhoIsNotPermittedCanAskWhoIs(t *testing.T) {
 		w.say(ada, channel, "/meet x --provider tencent --live")
 		w.tencent.fail = func(string) error { return refusal(meeting.ErrNotPermitted, meeting.ReasonNotHost) }
 		refused := w.say(ada, channel, pushLine)
-		asked := w.press(ada, channel, refused, VerbAskHost)
-		assert.Contains(t, find(t, asked, SlotThread).Reply.Text, "B站")
-		assert.Equal(t, []Slot{SlotPrivate}, slots(w.press(ada, channel, refused, VerbAskHost)), "asked once")
+		asked := w.press(ada, channel, refused, grammar.VerbAskHost)
+		assert.Contains(t, find(t, asked, chat.SlotThread).Reply.Text, "B站")
+		assert.Equal(t, []chat.Slot{chat.SlotPrivate}, slots(w.press(ada, channel, refused, grammar.VerbAskHost)), "asked once")
 	})
 }
 
@@ -127,9 +134,9 @@ func TestADecisionIsTakenOnce(t *testing.T) {
 		w.say(ada, channel, "/meet x --provider tencent --live")
 		w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key --protected")
 		asked := w.say(ada, channel, "/livepush to 主站")
-		w.press(ben, channel, asked, VerbReject)
-		posts := w.press(ben, channel, asked, VerbApprove)
-		assert.Contains(t, find(t, posts, SlotPrivate).Reply.Text, "decided already")
+		w.press(ben, channel, asked, grammar.VerbReject)
+		posts := w.press(ben, channel, asked, grammar.VerbApprove)
+		assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Text, "decided already")
 		assert.Zero(t, w.tencent.sets)
 		log := w.say(ada, channel, "/livepush log")[0].Reply.Fields
 		assert.Len(t, log, 1)
@@ -142,17 +149,17 @@ func TestWhatWasApprovedIsWhatIsSent(t *testing.T) {
 		w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key --protected")
 		asked := w.say(ada, channel, "/livepush to 主站")
 		w.say(ada, channel, "/livepush save 主站 --url rtmp://other.example.com/live --key canary-key-2 --protected")
-		posts := w.press(ben, channel, asked, VerbApprove)
+		posts := w.press(ben, channel, asked, grammar.VerbApprove)
 		assert.Contains(t, describe(posts), "has been changed since")
 		assert.Zero(t, w.tencent.sets)
 	})
 }
 
 func TestLinksAreNotForWhoeverGuessesANumber(t *testing.T) {
-	elsewhere := Place{Platform: Slack, Team: "T1", Channel: "C9"}
+	elsewhere := chat.Place{Platform: chat.Slack, Team: "T1", Channel: "C9"}
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/meet x --live")
-		for _, v := range []Verb{VerbCopy, VerbQR} {
+		for _, v := range []grammar.Verb{grammar.VerbCopy, grammar.VerbQR} {
 			posts := w.button(ben, elsewhere, v, "systec:1591620801")
 			assert.NotContains(t, describe(posts)+fmt.Sprintf("%+v", posts), "join.example", "%s", v)
 			assert.Contains(t, posts[0].Reply.Text, "where the meeting's card is")
@@ -171,17 +178,19 @@ func TestAnOwnAccountVouchesForNoMeetingItDoesNotKnow(t *testing.T) {
 			}
 			return nil
 		}
-		posts := w.say(ben, Place{Platform: Slack, Team: "T1", Channel: "C9"}, "/meet share 806146601")
+		posts := w.say(ben, chat.Place{Platform: chat.Slack, Team: "T1", Channel: "C9"}, "/meet share 806146601")
 		assert.NotContains(t, describe(posts), "secret")
 		assert.NotContains(t, describe(posts), "join.example")
 	})
 }
 
 func TestANewMeetingWithTheSameDestinationsNeedsTheRightToMeet(t *testing.T) {
-	inWorld(t, func(c *Config) { c.Policy.Push = []Entry{{Slack, UserEntry, "U4"}, {Slack, UserEntry, "U1"}} }, func(w *world) {
+	inWorld(t, func(c *Config) {
+		c.Policy.Push = []policy.Entry{{Platform: chat.Slack, Kind: policy.UserEntry, ID: "U4"}, {Platform: chat.Slack, Kind: policy.UserEntry, ID: "U1"}}
+	}, func(w *world) {
 		w.say(ada, channel, "/meet x --provider tencent --live")
-		pusher := User{ID: "U4", Name: "Dora", Rights: RightsKnown}
-		posts := w.button(pusher, channel, VerbSameDest, "tencent:806146601")
+		pusher := chat.User{ID: "U4", Name: "Dora", Rights: chat.RightsKnown}
+		posts := w.button(pusher, channel, grammar.VerbSameDest, "tencent:806146601")
 		assert.Contains(t, describe(posts), "Creating meetings is limited")
 		assert.Equal(t, 1, w.tencent.created)
 	})
@@ -191,10 +200,10 @@ func TestAButtonThatCreatesDoesSoOnce(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/meet x")
 		refused := w.say(ada, channel, pushLine)
-		w.press(ada, channel, refused, VerbTencent)
+		w.press(ada, channel, refused, grammar.VerbTencent)
 		time.Sleep(time.Minute)
-		posts := w.press(ada, channel, refused, VerbTencent)
-		assert.Equal(t, "You just asked for this", find(t, posts, SlotPrivate).Reply.Title)
+		posts := w.press(ada, channel, refused, grammar.VerbTencent)
+		assert.Equal(t, "You just asked for this", find(t, posts, chat.SlotPrivate).Reply.Title)
 		assert.Equal(t, 1, w.tencent.created)
 	})
 }
@@ -206,7 +215,7 @@ func TestAWornOutStartLinkIsNotKept(t *testing.T) {
 		w.systec.meetings["1591620801"].State = meeting.StateRunning
 		w.systec.mu.Unlock()
 		time.Sleep(startURLLife + 10*time.Minute)
-		reg, err := w.bot.registration(w.t.Context(), meeting.Ref{Provider: meeting.Systec, ID: "1591620801"})
+		reg, err := w.bot.registry.Get(w.t.Context(), meeting.Ref{Provider: meeting.Systec, ID: "1591620801"})
 		require.NoError(t, err)
 		assert.True(t, reg.Meeting.StartURL.IsZero())
 	})
@@ -226,7 +235,7 @@ func TestATencentMeetingMayTakeAWhileToBeListed(t *testing.T) {
 		w.tencent.mu.Unlock()
 		assert.Empty(t, w.room.take(), "nothing was said of it meanwhile")
 		time.Sleep(2 * time.Minute)
-		assert.Contains(t, find(t, w.room.take(), SlotEdit).Reply.Fields[1].Value, "Running", describe(posts))
+		assert.Contains(t, find(t, w.room.take(), chat.SlotEdit).Reply.Fields[1].Value, "Running", describe(posts))
 	})
 }
 
@@ -234,7 +243,7 @@ func TestEndingWhatTheProviderDoesNotKnowIsNotCalledEnded(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		posts := w.say(ada, channel, "/meet x")
 		w.systec.fail = func(string) error { return refusal(meeting.ErrNotFound, meeting.ReasonMeeting) }
-		assert.Contains(t, find(t, w.press(ada, channel, posts, VerbEndYes), SlotPrivate).Reply.Text, "does not know that meeting")
+		assert.Contains(t, find(t, w.press(ada, channel, posts, grammar.VerbEndYes), chat.SlotPrivate).Reply.Text, "does not know that meeting")
 	})
 }
 
@@ -248,17 +257,17 @@ func TestAnOlderWordOnTheLiveStreamThatComesLateIsNotTaken(t *testing.T) {
 			require.NoError(t, w.bot.Hear(w.t.Context(), e))
 			w.settle()
 		}
-		reg, err := w.bot.registration(w.t.Context(), ref)
+		reg, err := w.bot.registry.Get(w.t.Context(), ref)
 		require.NoError(t, err)
-		assert.NotContains(t, w.bot.stateText(TextFor("en"), reg), "Live since")
+		assert.NotContains(t, w.bot.stateText(texts.For("en"), reg), "Live since")
 	})
 }
 
 func TestEveryMessageOfTheSandboxSaysSo(t *testing.T) {
 	inWorld(t, func(c *Config) { c.Parser.Sandbox = true }, func(w *world) {
 		posts := w.say(ada, channel, "/meet x")
-		posts = append(posts, w.press(ada, channel, posts, VerbEndYes)...)
-		find(t, posts, SlotEdit)
+		posts = append(posts, w.press(ada, channel, posts, grammar.VerbEndYes)...)
+		find(t, posts, chat.SlotEdit)
 		for _, p := range posts {
 			assert.Equal(t, "SANDBOX: nothing here is real", p.Reply.Note, "%s", p.Slot)
 		}
@@ -266,11 +275,11 @@ func TestEveryMessageOfTheSandboxSaysSo(t *testing.T) {
 }
 
 func TestACardOnAnotherPlatformNamesTheRequesterWithoutAMention(t *testing.T) {
-	inWorld(t, func(c *Config) { c.Policy.Admins = []Entry{{Discord, UserEntry, "7"}} }, func(w *world) {
-		w.bot.Attach(Discord, w.room)
+	inWorld(t, func(c *Config) { c.Policy.Admins = []policy.Entry{{Platform: chat.Discord, Kind: policy.UserEntry, ID: "7"}} }, func(w *world) {
+		w.bot.Attach(chat.Discord, w.room)
 		w.say(ada, channel, "/meet x")
-		posts := w.say(User{ID: "7", Name: "Root"}, Place{Platform: Discord, Team: "G", Channel: "1"}, "/meet share 1591620801")
-		assert.Equal(t, Field{Name: "Asked by", Value: "Ada"}, find(t, posts, SlotRoot).Reply.Fields[0])
+		posts := w.say(chat.User{ID: "7", Name: "Root"}, chat.Place{Platform: chat.Discord, Team: "G", Channel: "1"}, "/meet share 1591620801")
+		assert.Equal(t, chat.Field{Name: "Asked by", Value: "Ada"}, find(t, posts, chat.SlotRoot).Reply.Fields[0])
 	})
 }
 
@@ -289,13 +298,13 @@ func TestWhoMayOnlyUseADestinationDoesNotChangeIt(t *testing.T) {
 		w.say(ada, channel, "/livepush save 抖音 --preset douyin --url rtmp://push-rtmp-l6.douyincdn.com/third --key stream-1234567890123456789?expire=1900000000&sign=canary-key --override --channels <#C1>")
 		time.Sleep(3 * time.Hour)
 		w.say(ben, channel, "/meet x --provider tencent --live")
-		private := find(t, w.say(ben, channel, "/livepush to 抖音"), SlotPrivate)
-		require.Len(t, private.Reply.Secrets, 1, describe([]Post{private}))
+		private := find(t, w.say(ben, channel, "/livepush to 抖音"), chat.SlotPrivate)
+		require.Len(t, private.Reply.Secrets, 1, describe([]chat.Post{private}))
 		token := strings.TrimPrefix(private.Reply.Secrets[0].Value.Reveal(), "https://bot.example/k/")
 		_, err := w.bot.SubmitKey(w.t.Context(), token, KeyEntry{URL: "rtmp://push-rtmp-l6.douyincdn.com/third", Key: secret.New("stream-9234567890123456789?expire=1900000000&sign=b"), Override: true})
 		require.NoError(t, err)
-		assert.Equal(t, "1 of 1 set", find(t, w.settle(), SlotPrivate).Reply.Title)
-		d, err := w.bot.destinations().byName(w.t.Context(), destinationScope(channel, ada.ID), "抖音")
+		assert.Equal(t, "1 of 1 set", find(t, w.settle(), chat.SlotPrivate).Reply.Title)
+		d, err := w.bot.destinations().ByName(w.t.Context(), livepush.Scope(channel, ada.ID), "抖音")
 		require.NoError(t, err)
 		assert.Contains(t, d.Key.Reveal(), "canary-key", "the owner's stays")
 	})
@@ -304,20 +313,20 @@ func TestWhoMayOnlyUseADestinationDoesNotChangeIt(t *testing.T) {
 func TestAForgottenDestinationIsToldAndLoggedThoughTheProcessEnded(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key")
-		r := w.request(ada, channel, Request{Command: "livepush", Text: "forget 主站"})
-		data, err := encode(work{
-			Request: r, Since: r.At, Locale: "en", Ask: Ask{Verb: VerbPushForget, Names: []string{"主站"}},
+		r := w.request(ada, channel, chat.Request{Command: "livepush", Text: "forget 主站"})
+		data, err := records.Encode(work{
+			Request: r, Since: r.At, Locale: "en", Ask: grammar.Ask{Verb: grammar.VerbPushForget, Names: []string{"主站"}},
 			Steps: []step{{Target: meeting.PushTarget{Name: "主站"}, Fingerprint: "f"}},
 		})
 		require.NoError(t, err)
-		d, err := w.bot.destinations().byName(w.t.Context(), destinationScope(channel, ada.ID), "主站")
+		d, err := w.bot.destinations().ByName(w.t.Context(), livepush.Scope(channel, ada.ID), "主站")
 		require.NoError(t, err)
-		require.NoError(t, w.bot.destinations().forget(w.t.Context(), d), "the process ended behind this")
+		require.NoError(t, w.bot.destinations().Forget(w.t.Context(), d), "the process ended behind this")
 		_, err = w.store.Enqueue(w.t.Context(), jobs.Job{ID: jobID(r), Label: "x", State: jobs.Accepted, Created: time.Now(), Data: data})
 		require.NoError(t, err)
-		assert.Equal(t, "主站 is forgotten", find(t, w.settle(), SlotPrivate).Reply.Title)
-		lines, err := audit{w.store}.of(w.t.Context(), meeting.Ref{})
+		assert.Equal(t, "主站 is forgotten", find(t, w.settle(), chat.SlotPrivate).Reply.Title)
+		lines, err := audit.New(w.store).Of(w.t.Context(), meeting.Ref{})
 		require.NoError(t, err)
-		assert.Equal(t, AuditForget, lines[len(lines)-1].Action)
+		assert.Equal(t, audit.Forget, lines[len(lines)-1].Action)
 	})
 }

@@ -8,7 +8,13 @@ import (
 	"strconv"
 	"time"
 
+	"meetbot/bot/audit"
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
+	"meetbot/bot/livepush"
+	"meetbot/bot/registry"
+	"meetbot/bot/texts"
 	"meetbot/meeting"
 )
 
@@ -22,8 +28,6 @@ const (
 	// freshFor is how long a key is taken for new, where a platform gives a new one for
 	// every session.
 	freshFor = time.Hour
-
-	findingExpired = "finding.push." + string(meeting.PushWarnExpired)
 )
 
 func (r *run) pushNext(ctx context.Context) (jobs.Next, error) {
@@ -35,8 +39,8 @@ func (r *run) pushNext(ctx context.Context) (jobs.Next, error) {
 	case jobs.Unknown:
 		r.current().Outcome = stepUnclear
 	case jobs.AwaitingApproval:
-		r.closeApproval(ctx, r.job.ID, r.w, "approval.lapsed", Neutral)
-		return r.refuse(newFault("approval.expired")), nil
+		r.closeApproval(ctx, r.job.ID, r.w, "approval.lapsed", chat.Neutral)
+		return r.refuse(texts.NewMessage("approval.expired")), nil
 	default:
 		if n, done, err := r.pushBegin(ctx); done || err != nil {
 			return n, err
@@ -54,7 +58,7 @@ func (r *run) pushNext(ctx context.Context) (jobs.Next, error) {
 // current is the destination that the current call is about.
 func (r *run) current() *step { return &r.w.Steps[r.job.Call] }
 
-func (r *run) off() bool { return r.w.Ask.Verb == VerbPushOff }
+func (r *run) off() bool { return r.w.Ask.Verb == grammar.VerbPushOff }
 
 // pushBegin decides what is to be sent. It reports done when nothing is, and the answer
 // is in the outbox, or somebody has to be waited for.
@@ -62,19 +66,19 @@ func (r *run) pushBegin(ctx context.Context) (n jobs.Next, done bool, err error)
 	if r.w.Fault != nil { // turned down by the second person
 		return r.refuse(r.w.Fault), true, nil
 	}
-	stop := func(f *fault, err error) (jobs.Next, bool, error) {
+	stop := func(f *texts.Message, err error) (jobs.Next, bool, error) {
 		n, err := r.refuseOr(f, err)
 		return n, true, err
 	}
 	t, f, err := r.resolve(ctx, want{push: true})
 	if f != nil || err != nil {
 		if f != nil && f.ID == "which.systec" { // the way out is a meeting that can
-			return r.refuse(f, Button{Label: r.t.T("button.tencent"), Action: Action{string(VerbTencent), r.job.ID}}), true, nil
+			return r.refuse(f, chat.Button{Label: r.t.T("button.tencent"), Action: chat.Action{Name: string(grammar.VerbTencent), Arg: r.job.ID}}), true, nil
 		}
 		return stop(f, err)
 	}
 	r.w.Ref, r.w.Account = t.ref, t.account
-	if r.w.Ask.Verb == VerbPush && r.w.Ask.Push.Key.IsZero() {
+	if r.w.Ask.Verb == grammar.VerbPush && r.w.Ask.Push.Key.IsZero() {
 		n, err := r.giveKeyLink(ctx, t)
 		return n, true, err
 	}
@@ -82,7 +86,7 @@ func (r *run) pushBegin(ctx context.Context) (n jobs.Next, done bool, err error)
 	has, err := r.pusher().Pushes(ctx, r.w.Account, r.w.Ref.ID)
 	r.observe(r.w.Ref.Provider, "pushes", err, began)
 	if f := r.notPermitted(err); f != nil && t.reg != nil {
-		return r.refuse(f, Button{Label: r.t.T("button.askhost"), Action: Action{string(VerbAskHost), r.job.ID}}), true, nil
+		return r.refuse(f, chat.Button{Label: r.t.T("button.askhost"), Action: chat.Action{Name: string(grammar.VerbAskHost), Arg: r.job.ID}}), true, nil
 	}
 	if err != nil {
 		return stop(nil, err)
@@ -90,11 +94,11 @@ func (r *run) pushBegin(ctx context.Context) (n jobs.Next, done bool, err error)
 	asked := r.w.Steps // what a second person has approved
 	var protected bool
 	switch r.w.Ask.Verb {
-	case VerbPush:
+	case grammar.VerbPush:
 		protected, f, err = r.pushOne(ctx)
-	case VerbPushTo:
+	case grammar.VerbPushTo:
 		protected, f, err = r.pushSaved(ctx)
-	case VerbPushOff:
+	case grammar.VerbPushOff:
 		protected, f, err = r.pushOff(ctx, has)
 	}
 	if f != nil || err != nil {
@@ -109,7 +113,7 @@ func (r *run) pushBegin(ctx context.Context) (n jobs.Next, done bool, err error)
 	if r.w.Approved != nil && slices.ContainsFunc(r.w.Steps, func(s step) bool {
 		return s.Outcome == stepPending && !slices.ContainsFunc(asked, s.same)
 	}) {
-		return r.refuse(newFault("approval.changed")), true, nil
+		return r.refuse(texts.NewMessage("approval.changed")), true, nil
 	}
 	if !protected {
 		if protected, err = r.guarded(ctx, t.reg); err != nil {
@@ -118,7 +122,7 @@ func (r *run) pushBegin(ctx context.Context) (n jobs.Next, done bool, err error)
 	}
 	if protected && r.w.Approved == nil && slices.ContainsFunc(r.w.Steps, func(s step) bool { return s.Outcome == stepPending }) {
 		if r.alone(t) {
-			return stop(newFault("approval.alone"), nil)
+			return stop(texts.NewMessage("approval.alone"), nil)
 		}
 		until := r.now().Add(approvalFor)
 		if err := r.askApproval(ctx, t, until); err != nil {
@@ -131,11 +135,11 @@ func (r *run) pushBegin(ctx context.Context) (n jobs.Next, done bool, err error)
 }
 
 // notPermitted returns the fault of a refusal that somebody else would not have met.
-func (r *run) notPermitted(err error) *fault {
+func (r *run) notPermitted(err error) *texts.Message {
 	if !errors.Is(err, meeting.ErrNotPermitted) {
 		return nil
 	}
-	if f := r.faultOf(err); f.notPermitted() {
+	if f := r.faultOf(err); othersMay(f) {
 		return f
 	}
 	return nil
@@ -155,11 +159,11 @@ func (r *run) pusher() pusher {
 
 // pushOne makes the step for an address that came with the command. With a name in
 // Ask.Names it is the new key of that saved destination, which keeps it.
-func (r *run) pushOne(ctx context.Context) (protected bool, _ *fault, _ error) {
+func (r *run) pushOne(ctx context.Context) (protected bool, _ *texts.Message, _ error) {
 	target := r.w.Ask.Push
-	preset := PresetByID(r.w.Ask.Preset)
+	preset := livepush.PresetByID(r.w.Ask.Preset)
 	if r.w.Ask.Preset == "" {
-		preset = DetectPreset(target.URL)
+		preset = livepush.Detect(target.URL)
 	}
 	if target.Platform == 0 {
 		target.Platform = preset.Platform
@@ -169,10 +173,10 @@ func (r *run) pushOne(ctx context.Context) (protected bool, _ *fault, _ error) {
 	}
 	target.Enabled = true
 	_, findings := preset.Check(target.URL, target.Key, r.now())
-	if f := r.findings(append(CheckPushName(target.Name), findings...)); f != nil {
+	if f := r.findings(append(livepush.CheckPushName(target.Name), findings...)); f != nil {
 		return false, f, nil
 	}
-	s := step{Target: target, Fingerprint: fingerprint(r.store, target.Key)}
+	s := step{Target: target, Fingerprint: livepush.Fingerprint(r.store, target.Key)}
 	if len(r.w.Ask.Names) == 1 {
 		d, f, err := r.usable(ctx, r.w.Ask.Names[0])
 		if f != nil || err != nil {
@@ -180,17 +184,17 @@ func (r *run) pushOne(ctx context.Context) (protected bool, _ *fault, _ error) {
 		}
 		s.Destination, protected = d.ID, d.Protected
 		r.w.Steps = []step{s}
-		admin, err := r.cfg.Policy.isAdmin(ctx, r.directory(r.w.Request.Place.Platform), r.w.Request.Place, r.w.Request.User)
+		admin, err := r.cfg.Policy.IsAdmin(ctx, r.directory(r.w.Request.Place.Platform), r.w.Request.Place, r.w.Request.User)
 		if err != nil {
-			return false, newFault("fault.directory"), nil
+			return false, texts.NewMessage("fault.directory"), nil
 		}
 		if !d.MayChange(r.w.Request.User.ID, admin) { // who may only use it pushes with it this once
 			return protected, nil, nil
 		}
-		if d, err = r.destinations().setKey(ctx, d.ID, target.URL, target.Key); err != nil {
+		if d, err = r.destinations().SetKey(ctx, d.ID, target.URL, target.Key); err != nil {
 			return false, nil, err
 		}
-		line := AuditLine{Action: AuditKey, Destination: d.Name, Fingerprint: s.Fingerprint, Outcome: "saved", Meeting: r.w.Ref.String(), Step: "key"}
+		line := audit.Line{Action: audit.Key, Destination: d.Name, Fingerprint: s.Fingerprint, Outcome: "saved", Meeting: r.w.Ref.String(), Step: "key"}
 		if err := r.audit(ctx, line); err != nil {
 			return false, nil, err
 		}
@@ -202,14 +206,14 @@ func (r *run) pushOne(ctx context.Context) (protected bool, _ *fault, _ error) {
 // guarded reports whether a step has the key of a protected destination, whatever it is
 // called and whoever asks, its owner too: of one that is saved here or where the meeting
 // was asked for, or that was set before.
-func (r *run) guarded(ctx context.Context, reg *registration) (bool, error) {
-	scopes := []string{destinationScope(r.w.Request.Place, r.w.Request.User.ID)}
+func (r *run) guarded(ctx context.Context, reg *registry.Registration) (bool, error) {
+	scopes := []string{livepush.Scope(r.w.Request.Place, r.w.Request.User.ID)}
 	if reg != nil {
-		scopes = append(scopes, destinationScope(reg.Place, reg.Requester.ID))
+		scopes = append(scopes, livepush.Scope(reg.Place, reg.Requester.ID))
 	}
-	var all []Destination
+	var all []livepush.Destination
 	for _, scope := range slices.Compact(scopes) {
-		saved, err := r.destinations().all(ctx, scope)
+		saved, err := r.destinations().All(ctx, scope)
 		if err != nil {
 			return false, err
 		}
@@ -220,9 +224,9 @@ func (r *run) guarded(ctx context.Context, reg *registration) (bool, error) {
 			if p.Destination == "" {
 				continue
 			}
-			d, err := r.destinations().byID(ctx, p.Destination)
+			d, err := r.destinations().ByID(ctx, p.Destination)
 			switch {
-			case errors.Is(err, errNoDestination): // forgotten since
+			case errors.Is(err, livepush.ErrNoDestination): // forgotten since
 			case err != nil:
 				return false, err
 			default:
@@ -231,47 +235,47 @@ func (r *run) guarded(ctx context.Context, reg *registration) (bool, error) {
 		}
 	}
 	return slices.ContainsFunc(r.w.Steps, func(s step) bool {
-		return s.Outcome == stepPending && slices.ContainsFunc(all, func(d Destination) bool {
+		return s.Outcome == stepPending && slices.ContainsFunc(all, func(d livepush.Destination) bool {
 			return d.Protected && !d.Key.IsZero() && d.Key.Equal(s.Target.Key)
 		})
 	}), nil
 }
 
 // usable returns the saved destination of that name, if the person may use it here.
-func (r *run) usable(ctx context.Context, name string) (Destination, *fault, error) {
+func (r *run) usable(ctx context.Context, name string) (livepush.Destination, *texts.Message, error) {
 	place, user := r.w.Request.Place, r.w.Request.User
-	d, err := r.destinations().byName(ctx, destinationScope(place, user.ID), name)
-	if errors.Is(err, errNoDestination) {
-		return d, newFault("dest.missing", "Names", name), nil
+	d, err := r.destinations().ByName(ctx, livepush.Scope(place, user.ID), name)
+	if errors.Is(err, livepush.ErrNoDestination) {
+		return d, texts.NewMessage("dest.missing", "Names", name), nil
 	}
 	if err != nil {
 		return d, nil, err
 	}
-	admin, err := r.cfg.Policy.isAdmin(ctx, r.directory(place.Platform), place, user)
+	admin, err := r.cfg.Policy.IsAdmin(ctx, r.directory(place.Platform), place, user)
 	if err != nil {
-		return d, newFault("fault.directory"), nil
+		return d, texts.NewMessage("fault.directory"), nil
 	}
 	if !d.MayUse(user.ID, place, admin) {
-		return d, newFault("dest.not_yours", "Name", d.Name, "Owner", d.OwnerName), nil
+		return d, texts.NewMessage("dest.not_yours", "Name", d.Name, "Owner", d.OwnerName), nil
 	}
 	return d, nil, nil
 }
 
 // findings turns what is wrong with an address into a fault, unless it is all warnings
 // and those were overridden.
-func (r *run) findings(fs []Finding) *fault {
-	if len(fs) == 0 || r.w.Ask.Override && !Limits(fs) {
+func (r *run) findings(fs []livepush.Finding) *texts.Message {
+	if len(fs) == 0 || r.w.Ask.Override && !livepush.Limits(fs) {
 		return nil
 	}
-	texts := make([]string, len(fs))
+	sentences := make([]string, len(fs))
 	for i, f := range fs {
-		texts[i] = f.Text(r.t)
+		sentences[i] = f.Text(r.t)
 	}
 	id := "finding.all"
-	if !Limits(fs) {
+	if !livepush.Limits(fs) {
 		id = "finding.warnings"
 	}
-	return newFault(id, "Findings", joinParagraphs(texts...))
+	return texts.NewMessage(id, "Findings", texts.Paragraphs(sentences...))
 }
 
 func cutRunes(s string, n int) string {
@@ -283,32 +287,32 @@ func cutRunes(s string, n int) string {
 
 // pushSaved makes a step for each named destination. One whose key is missing or worn
 // out becomes a step that is not sent.
-func (r *run) pushSaved(ctx context.Context) (protected bool, _ *fault, _ error) {
+func (r *run) pushSaved(ctx context.Context) (protected bool, _ *texts.Message, _ error) {
 	place, user := r.w.Request.Place, r.w.Request.User
-	found, missing, err := r.destinations().resolve(ctx, destinationScope(place, user.ID), r.w.Ask.Names)
+	found, missing, err := r.destinations().Resolve(ctx, livepush.Scope(place, user.ID), r.w.Ask.Names)
 	if err != nil {
 		return false, nil, err
 	}
 	if len(missing) > 0 {
-		return false, newFault("dest.missing", "Names", joinNames(r.t, missing)), nil
+		return false, texts.NewMessage("dest.missing", "Names", r.t.Join(missing)), nil
 	}
 	r.w.Steps = nil
 	for _, d := range found {
 		if _, f, err := r.usable(ctx, d.Name); f != nil || err != nil {
 			return false, f, err
 		}
-		s := step{Target: d.Target(), Destination: d.ID, Fingerprint: fingerprint(r.store, d.Key)}
-		preset := PresetByID(d.Preset)
+		s := step{Target: d.Target(), Destination: d.ID, Fingerprint: livepush.Fingerprint(r.store, d.Key)}
+		preset := livepush.PresetByID(d.Preset)
 		_, findings := preset.Check(s.Target.URL, s.Target.Key, r.now())
 		// Other warnings were seen, and overridden, when it was saved.
-		findings = slices.DeleteFunc(findings, func(f Finding) bool { return !f.Limit && f.ID != findingExpired })
+		findings = slices.DeleteFunc(findings, func(f livepush.Finding) bool { return !f.Limit && f.Message.ID != livepush.FindingExpired })
 		switch {
 		case d.Key.IsZero(), preset.FreshKey && r.now().Sub(d.KeySet) > freshFor:
-			s.Outcome, s.Fault = stepRefused, newFault("dest.fresh_key", "Name", d.Name, "Platform", preset.Name(r.t))
+			s.Outcome, s.Fault = stepRefused, texts.NewMessage("dest.fresh_key", "Name", d.Name, "Platform", preset.Name(r.t))
 			if d.Key.IsZero() {
 				s.Fault.ID = "dest.no_key"
 			}
-		case Limits(findings), len(findings) > 0 && !r.w.Ask.Override:
+		case livepush.Limits(findings), len(findings) > 0 && !r.w.Ask.Override:
 			s.Outcome, s.Fault = stepRefused, r.findings(findings)
 		}
 		protected = protected || d.Protected
@@ -318,16 +322,16 @@ func (r *run) pushSaved(ctx context.Context) (protected bool, _ *fault, _ error)
 }
 
 // pushOff makes the steps that switch addresses off: what was read back, with false.
-func (r *run) pushOff(ctx context.Context, has []meeting.PushTarget) (protected bool, _ *fault, _ error) {
-	found, unsaved, err := r.destinations().resolve(ctx, destinationScope(r.w.Request.Place, r.w.Request.User.ID), r.w.Ask.Names)
+func (r *run) pushOff(ctx context.Context, has []meeting.PushTarget) (protected bool, _ *texts.Message, _ error) {
+	found, unsaved, err := r.destinations().Resolve(ctx, livepush.Scope(r.w.Request.Place, r.w.Request.User.ID), r.w.Ask.Names)
 	if err != nil {
 		return false, nil, err
 	}
 	// A set stands for its members.
-	names := slices.Concat(unsaved, destinationNames(found))
-	saved := map[string]Destination{}
+	names := slices.Concat(unsaved, livepush.DestinationNames(found))
+	saved := map[string]livepush.Destination{}
 	for _, d := range found {
-		saved[foldName(d.Name)] = d
+		saved[livepush.Fold(d.Name)] = d
 		protected = protected || d.Protected
 	}
 	r.w.Steps = nil
@@ -335,7 +339,7 @@ func (r *run) pushOff(ctx context.Context, has []meeting.PushTarget) (protected 
 		if !named(names, h.Name) {
 			continue
 		}
-		s := step{Target: h, Destination: saved[foldName(h.Name)].ID, Fingerprint: fingerprint(r.store, h.Key)}
+		s := step{Target: h, Destination: saved[livepush.Fold(h.Name)].ID, Fingerprint: livepush.Fingerprint(r.store, h.Key)}
 		if !h.Enabled {
 			s.Outcome = stepAlready
 		}
@@ -351,14 +355,14 @@ func (r *run) pushOff(ctx context.Context, has []meeting.PushTarget) (protected 
 	case len(r.w.Steps) > 0:
 		return protected, nil, nil
 	case len(has) == 0:
-		return false, newFault("off.nothing"), nil
+		return false, texts.NewMessage("off.nothing"), nil
 	}
-	return false, newFault("off.missing", "Names", joinNames(r.t, r.w.Ask.Names), "There", joinNames(r.t, there)), nil
+	return false, texts.NewMessage("off.missing", "Names", r.t.Join(r.w.Ask.Names), "There", r.t.Join(there)), nil
 }
 
 // named reports whether a name is among others, as destinations compare them.
 func named(names []string, name string) bool {
-	return slices.ContainsFunc(names, func(n string) bool { return foldName(n) == foldName(name) })
+	return slices.ContainsFunc(names, func(n string) bool { return livepush.Fold(n) == livepush.Fold(name) })
 }
 
 // lookBefore marks the steps that are not to be sent, from what is set already.
@@ -381,22 +385,22 @@ func (r *run) lookBefore(has []meeting.PushTarget) {
 }
 
 // together checks the documented numbers before anything is sent.
-func (r *run) together(has []meeting.PushTarget) *fault {
+func (r *run) together(has []meeting.PushTarget) *texts.Message {
 	var add []meeting.PushTarget
 	for _, s := range r.w.Steps {
 		if s.Outcome == stepPending {
 			add = append(add, s.Target)
 		}
 	}
-	fs := CheckTogether(has, add)
+	fs := livepush.CheckTogether(has, add)
 	if len(fs) == 0 {
 		return nil
 	}
-	texts := make([]string, len(fs))
+	sentences := make([]string, len(fs))
 	for i, f := range fs {
-		texts[i] = f.Text(r.t)
+		sentences[i] = f.Text(r.t)
 	}
-	return newFault("finding.all", "Findings", joinParagraphs(texts...))
+	return texts.NewMessage("finding.all", "Findings", texts.Paragraphs(sentences...))
 }
 
 func (r *run) pushCall(ctx context.Context) error {
@@ -513,7 +517,7 @@ func (r *run) pushReport(ctx context.Context) (jobs.Next, error) {
 	return jobs.Deliver(), nil
 }
 
-func (r *run) pushReply(ctx context.Context, good int) Reply {
+func (r *run) pushReply(ctx context.Context, good int) chat.Reply {
 	n := strconv.Itoa
 	wanted := len(r.w.Steps)
 	for _, name := range r.w.Absent {
@@ -521,25 +525,25 @@ func (r *run) pushReply(ctx context.Context, good int) Reply {
 			wanted++
 		}
 	}
-	reply := Reply{Tone: Good, Title: r.t.T("push.title", "Good", n(good), "All", n(wanted))}
+	reply := chat.Reply{Tone: chat.Good, Title: r.t.T("push.title", "Good", n(good), "All", n(wanted))}
 	if r.off() {
 		reply.Title = r.t.T("off.title", "Good", n(good), "All", n(wanted))
 	}
 	replaced, notPermitted := false, false
 	for _, s := range r.w.Steps {
-		reply.Fields = append(reply.Fields, Field{Name: s.Target.Name, Value: r.stepText(ctx, s)})
+		reply.Fields = append(reply.Fields, chat.Field{Name: s.Target.Name, Value: r.stepText(ctx, s)})
 		replaced = replaced || s.Outcome == stepReplaced
-		notPermitted = notPermitted || s.Fault.notPermitted()
+		notPermitted = notPermitted || othersMay(s.Fault)
 	}
 	for _, name := range r.w.Absent {
-		reply.Fields = append(reply.Fields, Field{Name: name, Value: r.t.T("step.off.absent")})
+		reply.Fields = append(reply.Fields, chat.Field{Name: name, Value: r.t.T("step.off.absent")})
 	}
 	var notes []string
 	switch {
 	case good == 0 && !slices.ContainsFunc(r.w.Steps, func(s step) bool { return s.Outcome == stepUnread }):
-		reply.Tone = Bad
+		reply.Tone = chat.Bad
 	case good < wanted:
-		reply.Tone = Warning
+		reply.Tone = chat.Warning
 	}
 	if good > 0 && !r.off() {
 		notes = append(notes, r.t.T("push.not_on_air"))
@@ -551,15 +555,15 @@ func (r *run) pushReply(ctx context.Context, good int) Reply {
 		notes = append(notes, r.t.T("push.key_typed"))
 	}
 	if replaced {
-		reply.Buttons = append(reply.Buttons, Button{Label: r.t.T("button.samedest"), Action: Action{string(VerbSameDest), r.w.Ref.String()}})
+		reply.Buttons = append(reply.Buttons, chat.Button{Label: r.t.T("button.samedest"), Action: chat.Action{Name: string(grammar.VerbSameDest), Arg: r.w.Ref.String()}})
 	}
 	if notPermitted {
-		reply.Buttons = append(reply.Buttons, Button{Label: r.t.T("button.askhost"), Action: Action{string(VerbAskHost), r.job.ID}})
+		reply.Buttons = append(reply.Buttons, chat.Button{Label: r.t.T("button.askhost"), Action: chat.Action{Name: string(grammar.VerbAskHost), Arg: r.job.ID}})
 	}
 	if good > 0 && !r.off() {
-		reply.Buttons = append(reply.Buttons, Button{Label: r.t.T("button.copy"), Action: Action{string(VerbCopy), r.w.Ref.String()}})
+		reply.Buttons = append(reply.Buttons, chat.Button{Label: r.t.T("button.copy"), Action: chat.Action{Name: string(grammar.VerbCopy), Arg: r.w.Ref.String()}})
 	}
-	reply.Text = joinParagraphs(notes...)
+	reply.Text = texts.Paragraphs(notes...)
 	return reply
 }
 
@@ -570,26 +574,26 @@ func (r *run) stepText(ctx context.Context, s step) string {
 	}
 	text := r.t.T(verb + string(s.Outcome))
 	if s.Fault != nil && s.Outcome == stepRefused {
-		text = s.Fault.text(r.t)
+		text = s.Fault.In(r.t)
 	}
 	if s.Fingerprint != "" {
 		text += " · " + r.t.T("field.fingerprint", "Fingerprint", s.Fingerprint)
 	}
 	if s.Destination != "" && !r.off() {
-		if d, err := r.destinations().byID(ctx, s.Destination); err == nil && !d.Key.IsZero() {
-			text += " · " + d.keyAge(r.t, r.now())
+		if d, err := r.destinations().ByID(ctx, s.Destination); err == nil && !d.Key.IsZero() {
+			text += " · " + d.KeyAge(r.t, r.now())
 		}
 	}
 	return text
 }
 
 // noteSeen remembers what was read back, so that cards and lists show it.
-func (r *run) noteSeen(ctx context.Context, has []meeting.PushTarget, read bool) (registration, error) {
+func (r *run) noteSeen(ctx context.Context, has []meeting.PushTarget, read bool) (registry.Registration, error) {
 	if !read {
-		return r.registration(ctx, r.w.Ref)
+		return r.registry.Get(ctx, r.w.Ref)
 	}
 	changed := false
-	reg, err := r.change(ctx, r.w.Ref, func(reg *registration) bool {
+	reg, err := r.registry.Change(ctx, r.w.Ref, func(reg *registry.Registration) bool {
 		byName := map[string]string{}
 		for _, p := range reg.Pushes {
 			byName[p.Name+p.Fingerprint] = p.Destination
@@ -597,10 +601,10 @@ func (r *run) noteSeen(ctx context.Context, has []meeting.PushTarget, read bool)
 		for _, s := range r.w.Steps {
 			byName[s.Target.Name+s.Fingerprint] = s.Destination
 		}
-		pushes := make([]pushSeen, 0, len(has))
+		pushes := make([]registry.Push, 0, len(has))
 		for _, h := range has {
-			fp := fingerprint(r.store, h.Key)
-			pushes = append(pushes, pushSeen{Name: h.Name, Fingerprint: fp, Destination: byName[h.Name+fp], Enabled: h.Enabled})
+			fp := livepush.Fingerprint(r.store, h.Key)
+			pushes = append(pushes, registry.Push{Name: h.Name, Fingerprint: fp, Destination: byName[h.Name+fp], Enabled: h.Enabled})
 		}
 		changed = !slices.Equal(pushes, reg.Pushes)
 		reg.Pushes = pushes
@@ -613,7 +617,7 @@ func (r *run) noteSeen(ctx context.Context, has []meeting.PushTarget, read bool)
 }
 
 // announce says in the meeting's thread who changed what. Nothing secret is in it.
-func (r *run) announce(reg registration) {
+func (r *run) announce(reg registry.Registration) {
 	card := r.cardOf(reg)
 	if card == nil {
 		return
@@ -632,22 +636,22 @@ func (r *run) announce(reg registration) {
 	if r.off() {
 		id = "announce.off"
 	}
-	t := TextFor(reg.localeOf(*card), r.t.Locale)
-	text := t.T(id, "Names", joinNames(t, names))
+	t := texts.For(reg.LocaleOf(*card), r.t.Locale)
+	text := t.T(id, "Names", t.Join(names))
 	if !r.off() {
-		text = joinParagraphs(text, t.T("push.not_on_air"))
+		text = texts.Paragraphs(text, t.T("push.not_on_air"))
 	}
 	user := r.w.Request.User
-	r.put(delivery{Slot: SlotThread, Place: &card.Place, Root: card, Reply: Reply{
-		Text: text, Fields: []Field{{Name: t.T("field.by"), User: &user}},
+	r.put(delivery{Slot: chat.SlotThread, Place: &card.Place, Root: card, Reply: chat.Reply{
+		Text: text, Fields: []chat.Field{{Name: t.T("field.by"), User: &user}},
 	}})
 }
 
 // cardOf returns the meeting's card that is nearest to where the command ran: people are
 // mentioned there, so it has to be on the same platform.
-func (r *run) cardOf(reg registration) *Receipt {
+func (r *run) cardOf(reg registry.Registration) *chat.Receipt {
 	place := r.w.Request.Place
-	if card := reg.threadAt(place); card != nil {
+	if card := reg.ThreadAt(place); card != nil {
 		return card
 	}
 	for _, c := range reg.Cards {
@@ -664,18 +668,18 @@ func (r *run) logStep(ctx context.Context, i int) error {
 	if r.w.Reported && i == r.job.Call { // found out after it was written down as something else
 		id += "late"
 	}
-	action := AuditSet
+	action := audit.Set
 	if r.off() {
-		action = AuditOff
+		action = audit.Off
 	}
-	return r.audit(ctx, AuditLine{
+	return r.audit(ctx, audit.Line{
 		Action: action, Destination: s.Target.Name, Fingerprint: s.Fingerprint, Outcome: string(s.Outcome),
 		Meeting: r.w.Ref.String(), Step: id,
 	})
 }
 
 // audit appends a line to the log, complete with who asked for it and where.
-func (r *run) audit(ctx context.Context, l AuditLine) error {
+func (r *run) audit(ctx context.Context, l audit.Line) error {
 	req := r.w.Request
 	l.At, l.Asked, l.Job = r.now(), req.At, r.job.ID
 	l.Who, l.WhoName = req.Place.UserKey(req.User), req.User.Name
@@ -683,7 +687,7 @@ func (r *run) audit(ctx context.Context, l AuditLine) error {
 	if r.w.Approved != nil {
 		l.Approved = req.Place.UserKey(*r.w.Approved)
 	}
-	return audit{r.store}.append(ctx, l)
+	return audit.New(r.store).Append(ctx, l)
 }
 
 // statusNext shows what is set, as the provider says now.
@@ -703,10 +707,10 @@ func (r *run) statusNext(ctx context.Context) (jobs.Next, error) {
 		return jobs.Next{}, err
 	}
 	r.job.Outcome = "shown"
-	reply := Reply{Title: r.t.T("status.title", "Number", t.ref.ID), Text: r.t.T("status.none")}
+	reply := chat.Reply{Title: r.t.T("status.title", "Number", t.ref.ID), Text: r.t.T("status.none")}
 	if t.reg != nil {
 		reply.Title = r.t.T("status.title", "Number", t.reg.Meeting.Topic)
-		reply.Fields = append(reply.Fields, Field{Name: r.t.T("field.state"), Value: r.stateText(r.t, *t.reg)})
+		reply.Fields = append(reply.Fields, chat.Field{Name: r.t.T("field.state"), Value: r.stateText(r.t, *t.reg)})
 	}
 	if len(has) > 0 {
 		reply.Text = r.t.T("status.as_of", "Time", r.clock(r.now()))
@@ -716,7 +720,7 @@ func (r *run) statusNext(ctx context.Context) (jobs.Next, error) {
 		if !h.Enabled {
 			id = "status.off"
 		}
-		reply.Fields = append(reply.Fields, Field{Name: h.Name, Value: r.t.T(id, "Host", hostOnly(h.URL), "Fingerprint", fingerprint(r.store, h.Key))})
+		reply.Fields = append(reply.Fields, chat.Field{Name: h.Name, Value: r.t.T(id, "Host", livepush.Host(h.URL), "Fingerprint", livepush.Fingerprint(r.store, h.Key))})
 	}
 	r.tell(reply)
 	return jobs.Deliver(), nil

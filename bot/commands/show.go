@@ -9,20 +9,26 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"meetbot/bot/audit"
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
+	"meetbot/bot/livepush"
+	"meetbot/bot/policy"
+	"meetbot/bot/records"
+	"meetbot/bot/registry"
+	"meetbot/bot/texts"
 	"meetbot/config/secret"
 	"meetbot/meeting"
 )
 
-func (b *Bot) destinations() destinations { return destinations{b.store, b.now} }
-func (b *Bot) keyLinks() keyLinks         { return keyLinks{b.store, b.now} }
-
-func joinNames(t Text, names []string) string { return strings.Join(names, t.T("list.separator")) }
+func (b *Bot) destinations() livepush.Destinations { return livepush.NewDestinations(b.store, b.now) }
+func (b *Bot) keyLinks() keyLinks                  { return keyLinks{b.store, b.now} }
 
 // giveKeyLink answers with a link to the key-entry page, where the command goes on.
 func (r *run) giveKeyLink(ctx context.Context, t target) (jobs.Next, error) {
 	if r.cfg.KeyPageURL == "" {
-		return r.refuse(newFault("key.missing")), nil
+		return r.refuse(texts.NewMessage("key.missing")), nil
 	}
 	l := keyLink{Request: r.w.Request, Locale: r.t.Locale, Ask: r.w.Ask}
 	l.Request.Origin = nil // worn out by the time the key is there
@@ -37,23 +43,23 @@ func (r *run) giveKeyLink(ctx context.Context, t target) (jobs.Next, error) {
 		return jobs.Next{}, err
 	}
 	r.job.Outcome = "asked"
-	reply := Reply{
+	reply := chat.Reply{
 		Title: r.t.T("keylink.title"), Text: r.t.T("keylink.text"),
-		Secrets: []SecretField{{Name: r.t.T("keylink.open"), Value: secret.New(r.cfg.KeyPageURL + token.Reveal()), Link: true}},
+		Secrets: []chat.SecretField{{Name: r.t.T("keylink.open"), Value: secret.New(r.cfg.KeyPageURL + token.Reveal()), Link: true}},
 	}
 	if r.keySeen() {
-		reply.Text = joinParagraphs(reply.Text, r.t.T("push.key_typed"))
+		reply.Text = texts.Paragraphs(reply.Text, r.t.T("push.key_typed"))
 	}
 	r.tell(reply)
 	return jobs.Deliver(), nil
 }
 
 // keySeen reports whether a chat platform has seen the key.
-func (r *run) keySeen() bool { return r.w.Ask.KeyTyped && r.w.Request.Place.Platform != Console }
+func (r *run) keySeen() bool { return r.w.Ask.KeyTyped && r.w.Request.Place.Platform != chat.Console }
 
 // offerKeyLinks adds a link to the key-entry page for every destination that was not
 // sent because it needs a new key. What is entered there is kept and sent to the meeting.
-func (r *run) offerKeyLinks(ctx context.Context, reply *Reply) error {
+func (r *run) offerKeyLinks(ctx context.Context, reply *chat.Reply) error {
 	if r.cfg.KeyPageURL == "" {
 		return nil
 	}
@@ -61,19 +67,19 @@ func (r *run) offerKeyLinks(ctx context.Context, reply *Reply) error {
 		if s.Fault == nil || s.Fault.ID != "dest.fresh_key" && s.Fault.ID != "dest.no_key" {
 			continue
 		}
-		d, err := r.destinations().byID(ctx, s.Destination)
+		d, err := r.destinations().ByID(ctx, s.Destination)
 		if err != nil {
 			return err
 		}
-		l := keyLink{Request: r.w.Request, Locale: r.t.Locale, Meeting: r.w.Ref.ID, Destination: d.ID, Ask: Ask{
-			Verb: VerbPush, Meeting: r.w.Ref.String(), Names: []string{d.Name}, Preset: d.Preset, Push: d.Target(),
+		l := keyLink{Request: r.w.Request, Locale: r.t.Locale, Meeting: r.w.Ref.ID, Destination: d.ID, Ask: grammar.Ask{
+			Verb: grammar.VerbPush, Meeting: r.w.Ref.String(), Names: []string{d.Name}, Preset: d.Preset, Push: d.Target(),
 		}}
 		l.Request.Origin = nil
 		token, err := r.keyLinks().create(ctx, l)
 		if err != nil {
 			return err
 		}
-		reply.Secrets = append(reply.Secrets, SecretField{
+		reply.Secrets = append(reply.Secrets, chat.SecretField{
 			Name: r.t.T("keylink.for", "Name", d.Name), Value: secret.New(r.cfg.KeyPageURL + token.Reveal()), Link: true,
 		})
 	}
@@ -82,7 +88,7 @@ func (r *run) offerKeyLinks(ctx context.Context, reply *Reply) error {
 
 // pushFormNext is the card's button where there is a key-entry page.
 func (r *run) pushFormNext(ctx context.Context) (jobs.Next, error) {
-	r.w.Ask = Ask{Verb: VerbPush, Meeting: r.w.Ask.Arg}
+	r.w.Ask = grammar.Ask{Verb: grammar.VerbPush, Meeting: r.w.Ask.Arg}
 	return r.pushNext(ctx)
 }
 
@@ -111,7 +117,7 @@ func (b *Bot) SubmitKey(ctx context.Context, token string, e KeyEntry) (KeyResul
 	if dir != nil { // what came with the command is some minutes old
 		l.Request.User.Rights, l.Request.User.Roles = 0, nil
 	}
-	allowed, err := b.cfg.Policy.permits(ctx, dir, l.Request.Place, l.Request.User, RightPush)
+	allowed, err := b.cfg.Policy.Permits(ctx, dir, l.Request.Place, l.Request.User, chat.RightPush)
 	if err != nil {
 		return KeyResult{}, fmt.Errorf("look up whether the person still may: %w", err)
 	}
@@ -122,7 +128,8 @@ func (b *Bot) SubmitKey(ctx context.Context, token string, e KeyEntry) (KeyResul
 		if dir != nil {
 			l.Request.User.Rights, l.Request.User.Roles = 0, nil
 		}
-		j, err := newJob(l.decision(e, split, b.now()), b.now())
+		r, ask := l.wish(e, split, b.now())
+		j, err := newJob(r, ask, b.now())
 		if err == nil {
 			_, err = b.store.Enqueue(ctx, j)
 		}
@@ -131,38 +138,38 @@ func (b *Bot) SubmitKey(ctx context.Context, token string, e KeyEntry) (KeyResul
 	if err != nil {
 		return KeyResult{}, err
 	}
-	return KeyResult{Form: form, Name: e.Name, Preset: e.Preset, URL: e.URL, Split: split, Fingerprint: fingerprint(b.store, e.Key)}, nil
+	return KeyResult{Form: form, Name: e.Name, Preset: e.Preset, URL: e.URL, Split: split, Fingerprint: livepush.Fingerprint(b.store, e.Key)}, nil
 }
 
 // saveNext stores a destination, or a named set of destinations.
 func (r *run) saveNext(ctx context.Context) (jobs.Next, error) {
 	ask := r.w.Ask
 	place, user := r.w.Request.Place, r.w.Request.User
-	scope := destinationScope(place, user.ID)
+	scope := livepush.Scope(place, user.ID)
 	if len(ask.Names) == 0 && ask.Push.Key.IsZero() && r.cfg.KeyPageURL != "" {
 		return r.askForKey(ctx, scope)
 	}
-	d := Destination{
+	d := livepush.Destination{
 		Name: ask.Push.Name, Preset: ask.Preset, Platform: ask.Push.Platform, URL: ask.Push.URL, Key: ask.Push.Key,
 		Page: ask.Page, People: ask.People, Channels: ask.Channels, Protected: ask.Protected, Members: ask.Names,
 	}
-	findings := CheckPushName(d.Name)
+	findings := livepush.CheckPushName(d.Name)
 	if d.IsSet() {
-		found, missing, err := r.destinations().resolve(ctx, scope, d.Members)
+		found, missing, err := r.destinations().Resolve(ctx, scope, d.Members)
 		if err != nil {
 			return jobs.Next{}, err
 		}
 		if len(missing) > 0 {
-			return r.refuse(newFault("dest.missing", "Names", joinNames(r.t, missing))), nil
+			return r.refuse(texts.NewMessage("dest.missing", "Names", r.t.Join(missing))), nil
 		}
 		d.Members = nil
 		for _, m := range found {
 			d.Members = append(d.Members, m.Name)
 		}
 	} else {
-		preset := PresetByID(d.Preset)
+		preset := livepush.PresetByID(d.Preset)
 		if d.Preset == "" {
-			preset = DetectPreset(d.URL)
+			preset = livepush.Detect(d.URL)
 		}
 		d.Preset, d.Platform = preset.ID, preset.Platform
 		if ask.Push.Platform == meeting.PushWeChat {
@@ -172,7 +179,7 @@ func (r *run) saveNext(ctx context.Context) (jobs.Next, error) {
 			d.URL = preset.Ingest
 		}
 		if d.URL == "" {
-			return r.refuse(newFault("save.no_url")), nil
+			return r.refuse(texts.NewMessage("save.no_url")), nil
 		}
 		address, found := preset.Check(d.URL, d.Key, r.now())
 		d.URL, d.Key = address.URL, address.Key
@@ -181,34 +188,34 @@ func (r *run) saveNext(ctx context.Context) (jobs.Next, error) {
 	if f := r.findings(findings); f != nil {
 		return r.refuse(f), nil
 	}
-	admin, err := r.cfg.Policy.isAdmin(ctx, r.directory(place.Platform), place, user)
+	admin, err := r.cfg.Policy.IsAdmin(ctx, r.directory(place.Platform), place, user)
 	if err != nil {
-		return r.refuse(newFault("fault.directory")), nil
+		return r.refuse(texts.NewMessage("fault.directory")), nil
 	}
-	saved, err := r.destinations().save(ctx, scope, d, user, admin)
+	saved, err := r.destinations().Save(ctx, scope, d, user, admin)
 	switch {
-	case errors.Is(err, errNotOwner):
-		return r.refuse(newFault("dest.owned", "Name", saved.Name, "Owner", saved.OwnerName)), nil
+	case errors.Is(err, livepush.ErrNotOwner):
+		return r.refuse(texts.NewMessage("dest.owned", "Name", saved.Name, "Owner", saved.OwnerName)), nil
 	case err != nil:
 		return jobs.Next{}, err
 	}
-	fp := fingerprint(r.store, saved.Key)
-	if err := r.audit(ctx, AuditLine{Action: AuditSave, Destination: saved.Name, Fingerprint: fp, Outcome: "saved", Step: "save"}); err != nil {
+	fp := livepush.Fingerprint(r.store, saved.Key)
+	if err := r.audit(ctx, audit.Line{Action: audit.Save, Destination: saved.Name, Fingerprint: fp, Outcome: "saved", Step: "save"}); err != nil {
 		return jobs.Next{}, err
 	}
 	r.job.Outcome = "saved"
-	reply := Reply{Tone: Good, Title: r.t.T("save.title", "Name", saved.Name), Fields: r.destinationFields(saved)}
+	reply := chat.Reply{Tone: chat.Good, Title: r.t.T("save.title", "Name", saved.Name), Fields: r.destinationFields(saved)}
 	if saved.IsSet() {
 		reply.Text = r.t.T("save.set", "Name", saved.Name)
 	} else {
 		reply.Text = r.t.T("save.next", "Name", saved.Name)
-		reply.Buttons = []Button{{Label: r.t.T("button.revoke"), Danger: true, Action: Action{string(VerbRevoke), saved.revokeArg()}}}
+		reply.Buttons = []chat.Button{{Label: r.t.T("button.revoke"), Danger: true, Action: chat.Action{Name: string(grammar.VerbRevoke), Arg: saved.RevokeArg()}}}
 	}
 	if ask.Split {
-		reply.Text = joinParagraphs(reply.Text, r.t.T("push.split", "URL", saved.URL))
+		reply.Text = texts.Paragraphs(reply.Text, r.t.T("push.split", "URL", saved.URL))
 	}
 	if r.keySeen() {
-		reply.Text = joinParagraphs(reply.Text, r.t.T("push.key_typed"))
+		reply.Text = texts.Paragraphs(reply.Text, r.t.T("push.key_typed"))
 	}
 	r.tell(reply)
 	return jobs.Deliver(), nil
@@ -218,18 +225,18 @@ func (r *run) saveNext(ctx context.Context) (jobs.Next, error) {
 // page, and somebody else's is refused before a key is typed in vain.
 func (r *run) askForKey(ctx context.Context, scope string) (jobs.Next, error) {
 	ask := &r.w.Ask
-	old, err := r.destinations().byName(ctx, scope, ask.Push.Name)
+	old, err := r.destinations().ByName(ctx, scope, ask.Push.Name)
 	switch {
-	case errors.Is(err, errNoDestination):
+	case errors.Is(err, livepush.ErrNoDestination):
 	case err != nil:
 		return jobs.Next{}, err
 	default:
-		admin, err := r.cfg.Policy.isAdmin(ctx, r.directory(r.w.Request.Place.Platform), r.w.Request.Place, r.w.Request.User)
+		admin, err := r.cfg.Policy.IsAdmin(ctx, r.directory(r.w.Request.Place.Platform), r.w.Request.Place, r.w.Request.User)
 		if err != nil {
-			return r.refuse(newFault("fault.directory")), nil
+			return r.refuse(texts.NewMessage("fault.directory")), nil
 		}
 		if !old.MayChange(r.w.Request.User.ID, admin) {
-			return r.refuse(newFault("dest.owned", "Name", old.Name, "Owner", old.OwnerName)), nil
+			return r.refuse(texts.NewMessage("dest.owned", "Name", old.Name, "Owner", old.OwnerName)), nil
 		}
 		if ask.Preset == "" && ask.Push.URL == "" {
 			ask.Preset, ask.Push.URL = old.Preset, old.URL
@@ -238,43 +245,43 @@ func (r *run) askForKey(ctx context.Context, scope string) (jobs.Next, error) {
 	return r.giveKeyLink(ctx, target{})
 }
 
-func (r *run) destinationFields(d Destination) []Field {
+func (r *run) destinationFields(d livepush.Destination) []chat.Field {
 	if d.IsSet() {
-		return []Field{{Name: r.t.T("field.members"), Value: joinNames(r.t, d.Members)}}
+		return []chat.Field{{Name: r.t.T("field.members"), Value: r.t.Join(d.Members)}}
 	}
-	fields := []Field{
-		{Name: r.t.T("field.platform"), Value: PresetByID(d.Preset).Name(r.t)},
-		{Name: r.t.T("field.server"), Value: hostOnly(d.URL)},
+	fields := []chat.Field{
+		{Name: r.t.T("field.platform"), Value: livepush.PresetByID(d.Preset).Name(r.t)},
+		{Name: r.t.T("field.server"), Value: livepush.Host(d.URL)},
 		{Name: r.t.T("field.key"), Value: r.keyText(d)},
 	}
 	if d.Page != "" {
-		fields = append(fields, Field{Name: r.t.T("link.watch"), Value: d.Page})
+		fields = append(fields, chat.Field{Name: r.t.T("link.watch"), Value: d.Page})
 	}
 	if d.Protected {
-		fields = append(fields, Field{Name: r.t.T("field.protected"), Value: r.t.T("dest.protected")})
+		fields = append(fields, chat.Field{Name: r.t.T("field.protected"), Value: r.t.T("dest.protected")})
 	}
 	return fields
 }
 
-func (r *run) keyText(d Destination) string {
+func (r *run) keyText(d livepush.Destination) string {
 	if d.Key.IsZero() {
-		return d.keyAge(r.t, r.now())
+		return d.KeyAge(r.t, r.now())
 	}
-	return fingerprint(r.store, d.Key) + " · " + d.keyAge(r.t, r.now())
+	return livepush.Fingerprint(r.store, d.Key) + " · " + d.KeyAge(r.t, r.now())
 }
 
 func (r *run) destinationsNext(ctx context.Context) (jobs.Next, error) {
 	place, user := r.w.Request.Place, r.w.Request.User
-	admin, err := r.cfg.Policy.isAdmin(ctx, r.directory(place.Platform), place, user)
+	admin, err := r.cfg.Policy.IsAdmin(ctx, r.directory(place.Platform), place, user)
 	if err != nil {
-		return r.refuse(newFault("fault.directory")), nil
+		return r.refuse(texts.NewMessage("fault.directory")), nil
 	}
-	all, err := r.destinations().usable(ctx, place, user.ID, admin)
+	all, err := r.destinations().Usable(ctx, place, user.ID, admin)
 	if err != nil {
 		return jobs.Next{}, err
 	}
 	r.job.Outcome = "listed"
-	reply := Reply{Title: r.t.T("dest.title")}
+	reply := chat.Reply{Title: r.t.T("dest.title")}
 	if len(all) == 0 {
 		reply.Text = r.t.T("dest.none")
 	}
@@ -283,7 +290,7 @@ func (r *run) destinationsNext(ctx context.Context) (jobs.Next, error) {
 		for _, f := range r.destinationFields(d) {
 			parts = append(parts, f.Value)
 		}
-		reply.Fields = append(reply.Fields, Field{Name: d.Name, Value: strings.Join(parts, " · ")})
+		reply.Fields = append(reply.Fields, chat.Field{Name: d.Name, Value: strings.Join(parts, " · ")})
 	}
 	r.tell(reply)
 	return jobs.Deliver(), nil
@@ -295,28 +302,28 @@ func (r *run) forgetNext(ctx context.Context) (jobs.Next, error) {
 	if len(r.w.Ask.Names) > 0 {
 		name = r.w.Ask.Names[0]
 	}
-	d, err := r.destinations().byName(ctx, destinationScope(place, user.ID), name)
-	if errors.Is(err, errNoDestination) {
+	d, err := r.destinations().ByName(ctx, livepush.Scope(place, user.ID), name)
+	if errors.Is(err, livepush.ErrNoDestination) {
 		if len(r.w.Steps) > 0 { // by an earlier try of ours
 			return r.forgotten(ctx)
 		}
-		return r.refuse(newFault("dest.missing", "Names", name)), nil
+		return r.refuse(texts.NewMessage("dest.missing", "Names", name)), nil
 	}
 	if err != nil {
 		return jobs.Next{}, err
 	}
-	admin, err := r.cfg.Policy.isAdmin(ctx, r.directory(place.Platform), place, user)
+	admin, err := r.cfg.Policy.IsAdmin(ctx, r.directory(place.Platform), place, user)
 	if err != nil {
-		return r.refuse(newFault("fault.directory")), nil
+		return r.refuse(texts.NewMessage("fault.directory")), nil
 	}
 	if !d.MayChange(user.ID, admin) {
-		return r.refuse(newFault("dest.owned", "Name", d.Name, "Owner", d.OwnerName)), nil
+		return r.refuse(texts.NewMessage("dest.owned", "Name", d.Name, "Owner", d.OwnerName)), nil
 	}
 	if len(r.w.Steps) == 0 { // written down first: when it is gone, nothing tells what it was
-		r.w.Steps = []step{{Target: meeting.PushTarget{Name: d.Name}, Fingerprint: fingerprint(r.store, d.Key)}}
+		r.w.Steps = []step{{Target: meeting.PushTarget{Name: d.Name}, Fingerprint: livepush.Fingerprint(r.store, d.Key)}}
 		return jobs.RetryAt(r.now()), nil
 	}
-	if err := r.destinations().forget(ctx, d); err != nil {
+	if err := r.destinations().Forget(ctx, d); err != nil {
 		return jobs.Next{}, err
 	}
 	return r.forgotten(ctx)
@@ -325,36 +332,36 @@ func (r *run) forgetNext(ctx context.Context) (jobs.Next, error) {
 func (r *run) forgotten(ctx context.Context) (jobs.Next, error) {
 	was := r.w.Steps[0]
 	name := was.Target.Name
-	if err := r.audit(ctx, AuditLine{Action: AuditForget, Destination: name, Fingerprint: was.Fingerprint, Outcome: "forgotten", Step: "forget"}); err != nil {
+	if err := r.audit(ctx, audit.Line{Action: audit.Forget, Destination: name, Fingerprint: was.Fingerprint, Outcome: "forgotten", Step: "forget"}); err != nil {
 		return jobs.Next{}, err
 	}
 	r.job.Outcome = "forgotten"
-	r.tell(Reply{Tone: Good, Title: r.t.T("forget.done", "Name", name), Text: r.t.T("forget.still_set")})
+	r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T("forget.done", "Name", name), Text: r.t.T("forget.still_set")})
 	return jobs.Deliver(), nil
 }
 
 func (r *run) revokeNext(ctx context.Context) (jobs.Next, error) {
 	place, user := r.w.Request.Place, r.w.Request.User
-	admin, err := r.cfg.Policy.isAdmin(ctx, r.directory(place.Platform), place, user)
+	admin, err := r.cfg.Policy.IsAdmin(ctx, r.directory(place.Platform), place, user)
 	if err != nil {
-		return r.refuse(newFault("fault.directory")), nil
+		return r.refuse(texts.NewMessage("fault.directory")), nil
 	}
-	d, err := r.destinations().revoke(ctx, r.w.Ask.Arg, user.ID, admin)
+	d, err := r.destinations().Revoke(ctx, r.w.Ask.Arg, user.ID, admin)
 	switch {
-	case errors.Is(err, errNoDestination):
-		return r.refuse(newFault("repeat.gone")), nil
-	case errors.Is(err, errNotOwner):
-		return r.refuse(newFault("dest.owned", "Name", d.Name, "Owner", d.OwnerName)), nil
-	case errors.Is(err, errKeyReplaced):
-		return r.refuse(newFault("revoke.replaced", "Name", d.Name)), nil
+	case errors.Is(err, livepush.ErrNoDestination):
+		return r.refuse(texts.NewMessage("repeat.gone")), nil
+	case errors.Is(err, livepush.ErrNotOwner):
+		return r.refuse(texts.NewMessage("dest.owned", "Name", d.Name, "Owner", d.OwnerName)), nil
+	case errors.Is(err, livepush.ErrKeyReplaced):
+		return r.refuse(texts.NewMessage("revoke.replaced", "Name", d.Name)), nil
 	case err != nil:
 		return jobs.Next{}, err
 	}
-	if err := r.audit(ctx, AuditLine{Action: AuditRevoke, Destination: d.Name, Outcome: "revoked", Step: "revoke"}); err != nil {
+	if err := r.audit(ctx, audit.Line{Action: audit.Revoke, Destination: d.Name, Outcome: "revoked", Step: "revoke"}); err != nil {
 		return jobs.Next{}, err
 	}
 	r.job.Outcome = "revoked"
-	r.tell(Reply{Tone: Good, Title: r.t.T("revoke.done", "Name", d.Name), Text: r.t.T("revoke.rotate")})
+	r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T("revoke.done", "Name", d.Name), Text: r.t.T("revoke.rotate")})
 	return jobs.Deliver(), nil
 }
 
@@ -367,7 +374,7 @@ func (r *run) logNext(ctx context.Context) (jobs.Next, error) {
 	if f != nil || err != nil {
 		return r.refuseOr(f, err)
 	}
-	lines, err := audit{r.store}.of(ctx, t.ref)
+	lines, err := audit.New(r.store).Of(ctx, t.ref)
 	if err != nil {
 		return jobs.Next{}, err
 	}
@@ -376,19 +383,19 @@ func (r *run) logNext(ctx context.Context) (jobs.Next, error) {
 	if t.reg != nil {
 		name = t.reg.Meeting.Topic
 	}
-	reply := Reply{Title: r.t.T("log.title", "Topic", name)}
+	reply := chat.Reply{Title: r.t.T("log.title", "Topic", name)}
 	if len(lines) == 0 {
 		reply.Text = r.t.T("log.none")
 	}
 	for _, l := range lines[max(0, len(lines)-logShown):] {
 		who := l.WhoName
 		switch {
-		case l.Who == Operator:
+		case l.Who == audit.Operator:
 			who = r.t.T("log.operator")
 		case who == "":
 			who = l.Who
 		}
-		reply.Fields = append(reply.Fields, Field{
+		reply.Fields = append(reply.Fields, chat.Field{
 			Name:  l.At.Local().Format("01-02 15:04 MST"),
 			Value: oneSpace(r.t.T("log.line", "Who", who, "Action", r.t.T("audit."+string(l.Action)), "Name", l.Destination, "Fingerprint", l.Fingerprint, "Outcome", r.t.T("outcome."+l.Outcome))),
 		})
@@ -403,19 +410,19 @@ func oneSpace(s string) string { return strings.Join(strings.Fields(s), " ") }
 // alone reports whether nobody else would see that somebody has to approve.
 func (r *run) alone(t target) bool {
 	place := r.w.Request.Place
-	return place.Platform == Console || place.Kind == InDirect && (t.reg == nil || r.openCardOf(*t.reg) == nil)
+	return place.Platform == chat.Console || place.Kind == chat.InDirect && (t.reg == nil || r.openCardOf(*t.reg) == nil)
 }
 
 // openCardOf is [run.cardOf] without the cards that only one person sees.
-func (r *run) openCardOf(reg registration) *Receipt {
-	reg.Cards = slices.DeleteFunc(slices.Clone(reg.Cards), func(c cardAt) bool { return c.Receipt.Place.Kind == InDirect })
+func (r *run) openCardOf(reg registry.Registration) *chat.Receipt {
+	reg.Cards = slices.DeleteFunc(slices.Clone(reg.Cards), func(c registry.Card) bool { return c.Receipt.Place.Kind == chat.InDirect })
 	return r.cardOf(reg)
 }
 
 // askApproval posts, in the meeting's thread, what waits for a second person, and tells
 // the requester so: in a job of its own, since this one is to wait.
 func (r *run) askApproval(ctx context.Context, t target, until time.Time) error {
-	ask := Ask{Verb: verbApproval, Arg: r.job.ID, Meeting: t.ref.String(), Push: meeting.PushTarget{Enabled: !r.off()}}
+	ask := grammar.Ask{Verb: verbApproval, Arg: r.job.ID, Meeting: t.ref.String(), Push: meeting.PushTarget{Enabled: !r.off()}}
 	for _, s := range r.w.Steps {
 		if s.Outcome == stepPending {
 			ask.Names = append(ask.Names, s.Target.Name)
@@ -431,7 +438,7 @@ func approvalRequest(id string) string { return "approval:" + id }
 
 // meetingName is what people call a meeting: its topic, or its number.
 func (r *run) meetingName(ctx context.Context, ref meeting.Ref) string {
-	if reg, err := r.registration(ctx, ref); err == nil {
+	if reg, err := r.registry.Get(ctx, ref); err == nil {
 		return reg.Meeting.Topic
 	}
 	return ref.ID
@@ -440,20 +447,20 @@ func (r *run) meetingName(ctx context.Context, ref meeting.Ref) string {
 func (r *run) approvalNext(ctx context.Context) (jobs.Next, error) {
 	ref, _ := meeting.ParseRef(r.w.Ask.Meeting)
 	user := r.w.Request.User
-	words := []any{"Names", joinNames(r.t, r.w.Ask.Names), "Number", r.meetingName(ctx, ref), "Time", r.clock(r.w.Until)}
+	words := []any{"Names", r.t.Join(r.w.Ask.Names), "Number", r.meetingName(ctx, ref), "Time", r.clock(r.w.Until)}
 	question := "approval"
 	if !r.w.Ask.Push.Enabled {
 		question = "approval.off"
 	}
-	d := delivery{Slot: SlotThread, Place: &r.w.Request.Place, Reply: Reply{
-		Tone: Warning, Title: r.t.T("approval.title"), Text: r.t.T(question, words...),
-		Fields: []Field{{Name: r.t.T("field.requester"), User: &user}},
-		Buttons: []Button{
-			{Label: r.t.T("button.approve"), Action: Action{string(VerbApprove), r.w.Ask.Arg}},
-			{Label: r.t.T("button.reject"), Danger: true, Action: Action{string(VerbReject), r.w.Ask.Arg}},
+	d := delivery{Slot: chat.SlotThread, Place: &r.w.Request.Place, Reply: chat.Reply{
+		Tone: chat.Warning, Title: r.t.T("approval.title"), Text: r.t.T(question, words...),
+		Fields: []chat.Field{{Name: r.t.T("field.requester"), User: &user}},
+		Buttons: []chat.Button{
+			{Label: r.t.T("button.approve"), Action: chat.Action{Name: string(grammar.VerbApprove), Arg: r.w.Ask.Arg}},
+			{Label: r.t.T("button.reject"), Danger: true, Action: chat.Action{Name: string(grammar.VerbReject), Arg: r.w.Ask.Arg}},
 		},
 	}}
-	reg, err := r.registration(ctx, ref)
+	reg, err := r.registry.Get(ctx, ref)
 	switch {
 	case err == nil:
 		if card := r.openCardOf(reg); card != nil {
@@ -464,11 +471,11 @@ func (r *run) approvalNext(ctx context.Context) (jobs.Next, error) {
 	}
 	waits := "approval.waits"
 	if d.Root == nil {
-		d.Slot, waits = SlotRoot, "approval.waits_here"
+		d.Slot, waits = chat.SlotRoot, "approval.waits_here"
 	}
 	r.job.Outcome = "asked"
 	// First, since whoever is asked may be quick: that it waits is not to follow how it ended.
-	r.tell(Reply{Title: r.t.T("approval.waits.title"), Text: r.t.T(waits, words...)})
+	r.tell(chat.Reply{Title: r.t.T("approval.waits.title"), Text: r.t.T(waits, words...)})
 	r.put(d)
 	for i := range r.job.Outbox { // later it would not be true
 		r.job.Outbox[i].Until = r.w.Until
@@ -478,13 +485,13 @@ func (r *run) approvalNext(ctx context.Context) (jobs.Next, error) {
 
 // approveNext lets a second person decide about somebody else's change.
 func (r *run) approveNext(ctx context.Context) (jobs.Next, error) {
-	approve := r.w.Ask.Verb == VerbApprove
+	approve := r.w.Ask.Verb == grammar.VerbApprove
 	me := r.w.Request.User
-	var f *fault
+	var f *texts.Message
 	var was work
 	_, err := r.store.Update(ctx, r.w.Ask.Arg, func(j *jobs.Job) error {
 		var err error
-		if was, err = decode[work](j.Data); err != nil {
+		if was, err = records.Decode[work](j.Data); err != nil {
 			return err
 		}
 		f = nil
@@ -493,18 +500,18 @@ func (r *run) approveNext(ctx context.Context) (jobs.Next, error) {
 			if was.Decision == r.job.ID { // our own, before a crash
 				return errAlready
 			}
-			f = newFault("approval.over")
+			f = texts.NewMessage("approval.over")
 		case was.Request.User.ID == me.ID && was.Request.Place.Platform == r.w.Request.Place.Platform:
-			f = newFault("approval.self")
+			f = texts.NewMessage("approval.self")
 		}
 		if f != nil {
 			return errAlready
 		}
 		was.Approved, was.Decision, was.Since = &me, r.job.ID, r.now()
 		if !approve {
-			was.Fault = newFault("approval.rejected", "Name", me.Name)
+			was.Fault = texts.NewMessage("approval.rejected", "Name", me.Name)
 		}
-		if j.Data, err = encode(was); err != nil {
+		if j.Data, err = records.Encode(was); err != nil {
 			return err
 		}
 		j.State, j.Attempt = jobs.Accepted, 0
@@ -513,52 +520,52 @@ func (r *run) approveNext(ctx context.Context) (jobs.Next, error) {
 	})
 	switch {
 	case errors.Is(err, jobs.ErrNotFound):
-		return r.refuse(newFault("repeat.gone")), nil
+		return r.refuse(texts.NewMessage("repeat.gone")), nil
 	case f != nil:
 		return r.refuse(f), nil
 	case err != nil && !errors.Is(err, errAlready):
 		return jobs.Next{}, err
 	}
-	action, title := AuditApprove, "approve.done"
+	action, title := audit.Approve, "approve.done"
 	if !approve {
-		action, title = AuditReject, "reject.done"
+		action, title = audit.Reject, "reject.done"
 	}
-	if err := r.audit(ctx, AuditLine{Action: action, Destination: strings.Join(was.targets(), ", "), Meeting: was.Ref.String(), Outcome: string(action), Step: "approve"}); err != nil {
+	if err := r.audit(ctx, audit.Line{Action: action, Destination: strings.Join(was.targets(), ", "), Meeting: was.Ref.String(), Outcome: string(action), Step: "approve"}); err != nil {
 		return jobs.Next{}, err
 	}
 	r.job.Outcome = string(action)
 	if approve {
-		r.closeApproval(ctx, r.w.Ask.Arg, was, "approval.given", Good)
+		r.closeApproval(ctx, r.w.Ask.Arg, was, "approval.given", chat.Good)
 	} else {
-		r.closeApproval(ctx, r.w.Ask.Arg, was, "approval.denied", Bad)
+		r.closeApproval(ctx, r.w.Ask.Arg, was, "approval.denied", chat.Bad)
 	}
-	r.tell(Reply{Tone: Good, Title: r.t.T(title)})
+	r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T(title)})
 	return jobs.Deliver(), nil
 }
 
 // closeApproval takes the buttons from the message that asked about a job, and says there
 // what was decided. Where that message is not known the buttons say that it is too late.
-func (r *run) closeApproval(ctx context.Context, id string, about work, decided string, tone Tone) {
-	asked, err := r.store.Get(ctx, jobID(Request{ID: approvalRequest(id)}))
+func (r *run) closeApproval(ctx context.Context, id string, about work, decided string, tone chat.Tone) {
+	asked, err := r.store.Get(ctx, jobID(chat.Request{ID: approvalRequest(id)}))
 	if err != nil {
 		return
 	}
 	var at posted
 	if !slices.ContainsFunc(asked.Outbox, func(d jobs.Delivery) bool {
-		at, err = decode[posted](d.Receipt)
-		return err == nil && at.Slot != SlotPrivate
+		at, err = records.Decode[posted](d.Receipt)
+		return err == nil && at.Slot != chat.SlotPrivate
 	}) {
 		return
 	}
-	t := TextFor(about.Locale, r.t.Locale)
-	reply := Reply{
-		Tone: tone, Title: t.T(decided, "Names", joinNames(t, about.targets())),
-		Fields: []Field{{Name: t.T("field.requester"), User: &about.Request.User}},
+	t := texts.For(about.Locale, r.t.Locale)
+	reply := chat.Reply{
+		Tone: tone, Title: t.T(decided, "Names", t.Join(about.targets())),
+		Fields: []chat.Field{{Name: t.T("field.requester"), User: &about.Request.User}},
 	}
 	if about.Approved != nil {
-		reply.Fields = append(reply.Fields, Field{Name: t.T("field.by"), User: about.Approved})
+		reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.by"), User: about.Approved})
 	}
-	r.put(delivery{Slot: SlotEdit, Place: &at.Receipt.Place, Edit: &at.Receipt, Reply: reply})
+	r.put(delivery{Slot: chat.SlotEdit, Place: &at.Receipt.Place, Edit: &at.Receipt, Reply: reply})
 }
 
 var errAlready = errors.New("decided already")
@@ -569,9 +576,9 @@ func (r *run) askHostNext(ctx context.Context) (jobs.Next, error) {
 	if f != nil || err != nil {
 		return r.refuseOr(f, err)
 	}
-	reg, err := r.registration(ctx, w.Ref)
+	reg, err := r.registry.Get(ctx, w.Ref)
 	if errors.Is(err, jobs.ErrNotFound) {
-		return r.refuse(newFault("askhost.unknown")), nil
+		return r.refuse(texts.NewMessage("askhost.unknown")), nil
 	}
 	if err != nil {
 		return jobs.Next{}, err
@@ -580,50 +587,50 @@ func (r *run) askHostNext(ctx context.Context) (jobs.Next, error) {
 		return jobs.Next{}, err
 	} else if first != nil {
 		r.job.Outcome = "asked"
-		r.tell(Reply{Title: r.t.T("askhost.done"), Text: r.t.T("askhost.who", "Name", reg.Requester.Name)})
+		r.tell(chat.Reply{Title: r.t.T("askhost.done"), Text: r.t.T("askhost.who", "Name", reg.Requester.Name)})
 		return jobs.Deliver(), nil
 	}
 	names := w.Ask.Names
 	if len(names) == 0 {
 		names = []string{w.Ask.Push.Name}
 	}
-	d := delivery{Slot: SlotThread, Root: r.cardOf(reg), Reply: Reply{
-		Text: r.t.T("askhost", "Names", joinNames(r.t, names)), Mentions: []User{reg.Requester},
-		Fields:  []Field{{Name: r.t.T("field.requester"), User: &w.Request.User}},
-		Buttons: []Button{{Label: r.t.T("button.push"), Action: Action{string(VerbPushForm), reg.ref().String()}}},
+	d := delivery{Slot: chat.SlotThread, Root: r.cardOf(reg), Reply: chat.Reply{
+		Text: r.t.T("askhost", "Names", r.t.Join(names)), Mentions: []chat.User{reg.Requester},
+		Fields:  []chat.Field{{Name: r.t.T("field.requester"), User: &w.Request.User}},
+		Buttons: []chat.Button{{Label: r.t.T("button.push"), Action: chat.Action{Name: string(grammar.VerbPushForm), Arg: reg.Ref().String()}}},
 	}}
 	switch {
 	case d.Root != nil:
 		d.Place = &d.Root.Place
 	case reg.Place.Platform == r.w.Request.Place.Platform: // no card to be seen from here
-		d.Slot, d.Place, d.User = SlotDirect, &reg.Place, &reg.Requester
+		d.Slot, d.Place, d.User = chat.SlotDirect, &reg.Place, &reg.Requester
 	default:
-		return r.refuse(newFault("power.meeting", "Name", reg.Requester.Name)), nil
+		return r.refuse(texts.NewMessage("power.meeting", "Name", reg.Requester.Name)), nil
 	}
 	r.job.Outcome = "asked"
 	r.put(d)
-	r.tell(Reply{Tone: Good, Title: r.t.T("askhost.done"), Text: r.t.T("askhost.who", "Name", reg.Requester.Name)})
+	r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T("askhost.done"), Text: r.t.T("askhost.who", "Name", reg.Requester.Name)})
 	return jobs.Deliver(), nil
 }
 
 // sameDestinations makes the wish for a new Tencent meeting like an earlier one.
-func (r *run) sameDestinations(ctx context.Context) (*fault, error) {
+func (r *run) sameDestinations(ctx context.Context) (*texts.Message, error) {
 	reg, f, err := r.button(ctx)
 	if f != nil || err != nil {
 		return f, err
 	}
 	if ok, err := r.holds(ctx, reg); err != nil {
-		return newFault("fault.directory"), nil
+		return texts.NewMessage("fault.directory"), nil
 	} else if !ok {
-		return newFault("power.meeting", "Name", reg.Requester.Name), nil
+		return texts.NewMessage("power.meeting", "Name", reg.Requester.Name), nil
 	}
 	req := r.w.Request
-	allowed, err := r.cfg.Policy.permits(ctx, r.directory(req.Place.Platform), req.Place, req.User, RightMeet)
+	allowed, err := r.cfg.Policy.Permits(ctx, r.directory(req.Place.Platform), req.Place, req.User, chat.RightMeet)
 	switch {
 	case err != nil:
-		return newFault("fault.directory"), nil
+		return texts.NewMessage("fault.directory"), nil
 	case !allowed: // the button is guarded by the list for pushes
-		return newFault("denied.meet"), nil
+		return texts.NewMessage("denied.meet"), nil
 	}
 	live := true
 	r.w.Ask.Provider = meeting.Tencent
@@ -639,7 +646,7 @@ func (r *run) sameDestinations(ctx context.Context) (*fault, error) {
 
 // pushSameDestinations sets the destinations of the earlier meeting at the new one, in a
 // job of its own.
-func (r *run) pushSameDestinations(ctx context.Context, reg registration) error {
+func (r *run) pushSameDestinations(ctx context.Context, reg registry.Registration) error {
 	if len(r.w.Ask.Names) == 0 {
 		return nil
 	}
@@ -647,12 +654,12 @@ func (r *run) pushSameDestinations(ctx context.Context, reg registration) error 
 	req.ID, req.At = "samedest:"+r.job.ID, r.now()
 	return r.enqueueOwn(ctx, work{
 		Request: req, Locale: r.t.Locale, Since: r.now(),
-		Ask: Ask{Verb: VerbPushTo, Meeting: reg.ref().String(), Names: r.w.Ask.Names},
+		Ask: grammar.Ask{Verb: grammar.VerbPushTo, Meeting: reg.Ref().String(), Names: r.w.Ask.Names},
 	})
 }
 
-func (b *Bot) completeDestinations(ctx context.Context, r Request, typed string) []Choice {
-	all, err := b.destinations().usable(ctx, r.Place, r.User.ID, b.cfg.Policy.admin(r.Place, r.User) == yes)
+func (b *Bot) completeDestinations(ctx context.Context, r chat.Request, typed string) []chat.Choice {
+	all, err := b.destinations().Usable(ctx, r.Place, r.User.ID, b.cfg.Policy.Admin(r.Place, r.User) == policy.Yes)
 	if err != nil {
 		b.log.WarnContext(ctx, "destinations not completed", "err", err)
 		return nil
@@ -663,10 +670,10 @@ func (b *Bot) completeDestinations(ctx context.Context, r Request, typed string)
 		_, size := utf8.DecodeRuneInString(typed[i:])
 		before, last = typed[:i+size], strings.TrimSpace(typed[i+size:])
 	}
-	var choices []Choice
+	var choices []chat.Choice
 	for _, d := range all {
-		if strings.Contains(foldName(d.Name), foldName(last)) && !slices.Contains(strings.Split(before, ","), d.Name) {
-			choices = append(choices, Choice{Label: before + d.Name, Value: before + d.Name})
+		if strings.Contains(livepush.Fold(d.Name), livepush.Fold(last)) && !slices.Contains(strings.Split(before, ","), d.Name) {
+			choices = append(choices, chat.Choice{Label: before + d.Name, Value: before + d.Name})
 		}
 	}
 	return choices

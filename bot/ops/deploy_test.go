@@ -15,7 +15,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"meetbot/bot/adapters/kit"
-	"meetbot/bot/commands"
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
 	"meetbot/bot/ops"
 	"meetbot/meeting"
@@ -32,7 +33,7 @@ func known(t *testing.T) map[string][]string {
 	t.Helper()
 	m := ops.NewMetrics("test")
 	j, c, s, d := m.Jobs(), m.Commands(), m.Slack(), m.Discord()
-	c.Finished(commands.Slack, commands.VerbMeet, "created", time.Now())
+	c.Finished(chat.Slack, grammar.VerbMeet, "created", time.Now())
 	c.Called(meeting.Systec, "create", "unavailable", 0)
 	s.Acked("command", 0)
 	s.Waited(0)

@@ -23,7 +23,9 @@ import (
 
 	"meetbot/bot/adapters/discord"
 	"meetbot/bot/adapters/slack"
+	"meetbot/bot/chat"
 	"meetbot/bot/commands"
+	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
 	"meetbot/meeting"
 )
@@ -163,10 +165,10 @@ func (m *Metrics) Jobs() jobs.Observer {
 	}
 }
 
-// Commands is the observer for [commands.Config].
+// Commands is the observer for [grammar.Config].
 func (m *Metrics) Commands() commands.Observer {
 	return commands.Observer{
-		Finished: func(p commands.Platform, v commands.Verb, outcome string, since time.Time) {
+		Finished: func(p chat.Platform, v grammar.Verb, outcome string, since time.Time) {
 			platform, name := one(platforms, string(p)), command(string(v))
 			m.commands.WithLabelValues(platform, name, one(outcomes, outcome)).Inc()
 			m.commandTime.WithLabelValues(platform, name).Observe(time.Since(since).Seconds())
@@ -185,7 +187,7 @@ func (m *Metrics) Commands() commands.Observer {
 
 // Slack is the observer for [slack.Config].
 func (m *Metrics) Slack() slack.Observer {
-	const platform = string(commands.Slack)
+	const platform = string(chat.Slack)
 	return slack.Observer{
 		Acked:    func(kind string, took time.Duration) { m.acked(platform, kind, took) },
 		Rejected: func() { m.rejected.WithLabelValues(platform).Inc() },
@@ -196,7 +198,7 @@ func (m *Metrics) Slack() slack.Observer {
 
 // Discord is the observer for [discord.Config].
 func (m *Metrics) Discord() discord.Observer {
-	const platform = string(commands.Discord)
+	const platform = string(chat.Discord)
 	return discord.Observer{
 		Acked:     func(kind string, took time.Duration) { m.acked(platform, kind, took) },
 		Duplicate: func() { m.duplicates.WithLabelValues(platform).Inc() },
@@ -234,7 +236,7 @@ func enqueueResult(err error) string {
 
 // The closed lists that labels come from.
 var (
-	platforms     = []string{string(commands.Console), string(commands.Slack), string(commands.Discord)}
+	platforms     = []string{string(chat.Console), string(chat.Slack), string(chat.Discord)}
 	providerNames = []string{string(meeting.Systec), string(meeting.Tencent)}
 	providerCalls = []string{"create", "get", "list", "end", "poll", "by_code", "set_push", "pushes", "start_url"}
 	providerKinds = []string{

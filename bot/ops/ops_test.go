@@ -24,7 +24,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/adapters/kit"
-	"meetbot/bot/commands"
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
 	"meetbot/bot/ops"
 	"meetbot/config/secret"
@@ -175,7 +176,7 @@ func TestShownErrorsAreScrubbed(t *testing.T) {
 func TestEverythingObservedIsCounted(t *testing.T) {
 	m := ops.NewMetrics("v1.2.3")
 	j, c, s, d := m.Jobs(), m.Commands(), m.Slack(), m.Discord()
-	c.Finished(commands.Slack, commands.VerbMeet, "created", time.Now().Add(-2*time.Second))
+	c.Finished(chat.Slack, grammar.VerbMeet, "created", time.Now().Add(-2*time.Second))
 	c.Called(meeting.Systec, "create", "", 3*time.Second)
 	c.Called(meeting.Systec, "create", "unavailable", time.Second)
 	s.Acked("command", 80*time.Millisecond)
@@ -242,7 +243,7 @@ func TestTextFromOutsideNeverBecomesALabel(t *testing.T) {
 	flood := func(i int) {
 		x := canary + strconv.Itoa(i)
 		j, c, s, d := m.Jobs(), m.Commands(), m.Slack(), m.Discord()
-		c.Finished(commands.Platform(x), commands.Verb(x), x, time.Now())
+		c.Finished(chat.Platform(x), grammar.Verb(x), x, time.Now())
 		c.Called(meeting.Provider(x), x, x, 0)
 		for _, failed := range []func(string, string){s.Failed, d.Failed} {
 			failed(x, x)
@@ -328,12 +329,19 @@ func TestTheListsKnowWhatTheCommandsSay(t *testing.T) {
 		s, err := strconv.Unquote(lit.Value)
 		return s, err == nil
 	}
+	words, err := parser.ParseFile(token.NewFileSet(), "../grammar/ask.go", nil, 0)
+	require.NoError(t, err)
+	pkgs["commands"].Files["ask.go"] = words
 	ast.Inspect(pkgs["commands"], func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.ValueSpec:
-			if id, ok := n.Type.(*ast.Ident); ok && (id.Name == "Verb" || id.Name == "AuditAction") {
+			id, ok := n.Type.(*ast.Ident)
+			if sel, is := n.Type.(*ast.SelectorExpr); is {
+				id, ok = sel.Sel, true
+			}
+			if ok && id.Name == "Verb" {
 				for _, v := range n.Values {
-					if s, ok := text(v); ok && id.Name == "Verb" {
+					if s, ok := text(v); ok {
 						verbs = append(verbs, s)
 					}
 				}
@@ -374,10 +382,10 @@ func TestTheListsKnowWhatTheCommandsSay(t *testing.T) {
 	m := ops.NewMetrics("test")
 	c := m.Commands()
 	for _, v := range verbs {
-		c.Finished(commands.Console, commands.Verb(v), "shown", time.Now())
+		c.Finished(chat.Console, grammar.Verb(v), "shown", time.Now())
 	}
 	for _, o := range outcomes {
-		c.Finished(commands.Console, commands.VerbMeet, o, time.Now())
+		c.Finished(chat.Console, grammar.VerbMeet, o, time.Now())
 	}
 	for _, op := range calls {
 		c.Called(meeting.Systec, op, "", 0)

@@ -24,7 +24,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"meetbot/bot/adapters/kit"
+	"meetbot/bot/chat"
 	"meetbot/bot/commands"
+	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
 	"meetbot/config"
 	"meetbot/config/secret"
@@ -45,7 +47,7 @@ type Traces struct {
 	collector *collector
 
 	ending   sync.Mutex
-	platform commands.Platform // of the command that is ending
+	platform chat.Platform // of the command that is ending
 }
 
 // NewTraces returns nil if no collector is configured. Version says what runs. It sends
@@ -313,7 +315,7 @@ var failures = []string{"unknown", "internal", "unreadable"}
 
 // ended returns the platform of the command, which only [commands.Observer] is told. One
 // job ends at a time, so that it is told of this one.
-func (s stepping) ended(j *jobs.Job) commands.Platform {
+func (s stepping) ended(j *jobs.Job) chat.Platform {
 	s.t.ending.Lock()
 	defer s.t.ending.Unlock()
 	s.t.platform = ""
@@ -327,7 +329,7 @@ func (t *Traces) Commands(o commands.Observer) commands.Observer {
 		return o
 	}
 	finished := o.Finished
-	o.Finished = func(p commands.Platform, v commands.Verb, outcome string, since time.Time) {
+	o.Finished = func(p chat.Platform, v grammar.Verb, outcome string, since time.Time) {
 		t.platform = p // within ended, which holds the lock
 		if finished != nil {
 			finished(p, v, outcome, since)
@@ -338,9 +340,9 @@ func (t *Traces) Commands(o commands.Observer) commands.Observer {
 
 // Bot is the part of [commands.Bot] that adapters use.
 type Bot interface {
-	Parse(commands.Request) commands.Decision
-	Accept(context.Context, commands.Decision) commands.Acceptance
-	Complete(ctx context.Context, r commands.Request, option, typed string) []commands.Choice
+	Parse(chat.Request) chat.Decision
+	Accept(context.Context, chat.Decision) chat.Acceptance
+	Complete(ctx context.Context, r chat.Request, option, typed string) []chat.Choice
 }
 
 // Bot returns b, remembering the platform for the span of [Traces.Store].
@@ -355,7 +357,7 @@ type accepting struct{ Bot }
 
 type acceptKey struct{}
 
-func (a accepting) Accept(ctx context.Context, d commands.Decision) commands.Acceptance {
+func (a accepting) Accept(ctx context.Context, d chat.Decision) chat.Acceptance {
 	return a.Bot.Accept(context.WithValue(ctx, acceptKey{}, d.Request.Place.Platform), d)
 }
 
@@ -378,7 +380,7 @@ func (s receiving) Enqueue(ctx context.Context, j jobs.Job) (jobs.Job, error) {
 		j.Created = time.Now()
 	}
 	name := "enqueue" // the bot's own wish
-	platform, asked := ctx.Value(acceptKey{}).(commands.Platform)
+	platform, asked := ctx.Value(acceptKey{}).(chat.Platform)
 	if asked {
 		name = "receive"
 	}
@@ -402,35 +404,35 @@ func (s receiving) Enqueue(ctx context.Context, j jobs.Job) (jobs.Job, error) {
 }
 
 // Poster returns p, naming platform and kind of each message on its delivery's span.
-func (t *Traces) Poster(p commands.Poster) commands.Poster {
+func (t *Traces) Poster(p chat.Poster) chat.Poster {
 	if t == nil {
 		return p
 	}
-	if d, ok := p.(commands.Directory); ok {
+	if d, ok := p.(chat.Directory); ok {
 		return struct {
 			posting
-			commands.Directory
+			chat.Directory
 		}{posting{p}, d}
 	}
 	return posting{p}
 }
 
-type posting struct{ commands.Poster }
+type posting struct{ chat.Poster }
 
-func (p posting) Post(ctx context.Context, post commands.Post) (commands.Receipt, error) {
+func (p posting) Post(ctx context.Context, post chat.Post) (chat.Receipt, error) {
 	trace.SpanFromContext(ctx).SetAttributes(
 		platformAttr.String(one(platforms, string(post.Place.Platform))), slotAttr.String(one(slots, string(post.Slot))))
 	return p.Poster.Post(ctx, post)
 }
 
 var slots = []string{
-	string(commands.SlotRoot), string(commands.SlotThread), string(commands.SlotThreadPrivate), string(commands.SlotPrivate),
-	string(commands.SlotDirect), string(commands.SlotEdit), string(commands.SlotSettle), string(commands.SlotProgress),
+	string(chat.SlotRoot), string(chat.SlotThread), string(chat.SlotThreadPrivate), string(chat.SlotPrivate),
+	string(chat.SlotDirect), string(chat.SlotEdit), string(chat.SlotSettle), string(chat.SlotProgress),
 }
 
 // HTTPClient returns the client for calls to a platform, with a span for each that is made
 // for a job; nil, which stands for the adapter's own, without traces.
-func (t *Traces) HTTPClient(p commands.Platform) *http.Client {
+func (t *Traces) HTTPClient(p chat.Platform) *http.Client {
 	if t == nil {
 		return nil
 	}
@@ -442,7 +444,7 @@ func (t *Traces) HTTPClient(p commands.Platform) *http.Client {
 type requesting struct {
 	http.RoundTripper
 	t        *Traces
-	platform commands.Platform
+	platform chat.Platform
 }
 
 func (r requesting) RoundTrip(req *http.Request) (*http.Response, error) {

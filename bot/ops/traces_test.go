@@ -30,7 +30,9 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"meetbot/bot/adapters/adaptertest"
+	"meetbot/bot/chat"
 	"meetbot/bot/commands"
+	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
 	"meetbot/bot/ops"
 	"meetbot/config"
@@ -177,22 +179,22 @@ type chatRoom struct {
 	url  string
 }
 
-func (c chatRoom) Post(ctx context.Context, _ commands.Post) (commands.Receipt, error) {
+func (c chatRoom) Post(ctx context.Context, _ chat.Post) (chat.Receipt, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+"/"+canary, strings.NewReader(canary))
 	if err != nil {
-		return commands.Receipt{}, err
+		return chat.Receipt{}, err
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return commands.Receipt{}, err
+		return chat.Receipt{}, err
 	}
-	return commands.Receipt{}, resp.Body.Close()
+	return chat.Receipt{}, resp.Body.Close()
 }
 
-func (chatRoom) Profile(context.Context, commands.Place, string) (commands.Profile, error) {
-	return commands.Profile{}, nil
+func (chatRoom) Profile(context.Context, chat.Place, string) (chat.Profile, error) {
+	return chat.Profile{}, nil
 }
-func (chatRoom) InGroup(context.Context, commands.Place, string, string) (bool, error) {
+func (chatRoom) InGroup(context.Context, chat.Place, string, string) (bool, error) {
 	return false, nil
 }
 
@@ -200,7 +202,7 @@ func (chatRoom) InGroup(context.Context, commands.Place, string, string) (bool, 
 type promise struct {
 	jobs.Handler
 	provider commands.Provider
-	poster   commands.Poster
+	poster   chat.Poster
 	observe  commands.Observer
 	notSent  bool // the first try of the call leaves nothing
 	died     chan struct{}
@@ -239,12 +241,12 @@ func (p *promise) Deliver(ctx context.Context, j *jobs.Job) error {
 	if j.Delivery == 1 {
 		return jobs.ErrSkip
 	}
-	_, err := p.poster.Post(ctx, commands.Post{Slot: commands.SlotRoot, Place: commands.Place{Platform: commands.Slack, Channel: canary}, Reply: commands.Reply{Text: canary}})
+	_, err := p.poster.Post(ctx, chat.Post{Slot: chat.SlotRoot, Place: chat.Place{Platform: chat.Slack, Channel: canary}, Reply: chat.Reply{Text: canary}})
 	return err
 }
 
 func (p *promise) Ended(j *jobs.Job) {
-	p.observe.Finished(commands.Slack, commands.Verb(j.Label), j.Outcome, j.Created)
+	p.observe.Finished(chat.Slack, grammar.Verb(j.Label), j.Outcome, j.Created)
 }
 func (p *promise) Notice(context.Context, *jobs.Job) {}
 
@@ -254,9 +256,9 @@ type acceptor struct {
 	store commands.Store
 }
 
-func (a acceptor) Accept(ctx context.Context, d commands.Decision) commands.Acceptance {
-	_, err := a.store.Enqueue(ctx, jobs.Job{ID: d.Request.ID, Label: string(d.Ask.Verb), Data: []byte(canary)})
-	return commands.Acceptance{Duplicate: errors.Is(err, jobs.ErrDuplicate)}
+func (a acceptor) Accept(ctx context.Context, d chat.Decision) chat.Acceptance {
+	_, err := a.store.Enqueue(ctx, jobs.Job{ID: d.Request.ID, Label: string(grammar.AskOf(d).Verb), Data: []byte(canary)})
+	return chat.Acceptance{Duplicate: errors.Is(err, jobs.ErrDuplicate)}
 }
 
 // process is one process of the bot with traces.
@@ -282,12 +284,12 @@ func begin(t *testing.T, traces *ops.Traces, dir string, p *promise) process {
 	})
 	require.NoError(t, err)
 	p.provider = traces.Providers(map[meeting.Provider]commands.Provider{meeting.Systec: cloud{}})[meeting.Systec]
-	client := traces.HTTPClient(commands.Slack)
+	client := traces.HTTPClient(chat.Slack)
 	if client == nil {
 		client = platform.Client()
 	}
 	p.poster = traces.Poster(chatRoom{client, platform.URL})
-	p.observe = traces.Commands(commands.Observer{Finished: func(commands.Platform, commands.Verb, string, time.Time) {}})
+	p.observe = traces.Commands(commands.Observer{Finished: func(chat.Platform, grammar.Verb, string, time.Time) {}})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- store.Run(ctx, ops.NewMetrics("test").Handler(traces.Handler(p))) }()
@@ -300,11 +302,11 @@ func begin(t *testing.T, traces *ops.Traces, dir string, p *promise) process {
 	return process{p, store, traces.Bot(acceptor{store: traces.Store(store)}), stop}
 }
 
-func (p process) accept(t *testing.T, id string) commands.Acceptance {
+func (p process) accept(t *testing.T, id string) chat.Acceptance {
 	t.Helper()
-	return p.bot.Accept(t.Context(), commands.Decision{
-		Request: commands.Request{ID: id, User: commands.User{ID: canary, Name: canary}, Place: commands.Place{Platform: commands.Slack}},
-		Ask:     &commands.Ask{Verb: commands.VerbMeet},
+	return p.bot.Accept(t.Context(), chat.Decision{
+		Request: chat.Request{ID: id, User: chat.User{ID: canary, Name: canary}, Place: chat.Place{Platform: chat.Slack}},
+		Ask:     &grammar.Ask{Verb: grammar.VerbMeet},
 	})
 }
 
@@ -527,8 +529,8 @@ func TestWithoutACollectorNothingIsWrapped(t *testing.T) {
 	h, providers, poster := handler{}, map[meeting.Provider]commands.Provider{meeting.Systec: cloud{}}, chatRoom{}
 	assert.Equal(t, jobs.Handler(h), traces.Handler(h))
 	assert.Equal(t, providers, traces.Providers(providers))
-	assert.Equal(t, commands.Poster(poster), traces.Poster(poster))
-	assert.Nil(t, traces.HTTPClient(commands.Slack))
+	assert.Equal(t, chat.Poster(poster), traces.Poster(poster))
+	assert.Nil(t, traces.HTTPClient(chat.Slack))
 	assert.Nil(t, traces.Store(nil))
 	assert.Nil(t, traces.Bot(nil))
 	assert.Nil(t, traces.Commands(commands.Observer{}).Finished)
@@ -596,9 +598,9 @@ func TestWrappedPartsCanDoWhatTheyCould(t *testing.T) {
 		_, gotStarts := wrapped.(starter)
 		assert.Equal(t, []bool{wantPushes, wantStarts}, []bool{gotPushes, gotStarts}, "%T", p)
 	}
-	_, ok := traces.Poster(chatRoom{}).(commands.Directory)
+	_, ok := traces.Poster(chatRoom{}).(chat.Directory)
 	assert.True(t, ok)
-	_, ok = traces.Poster(struct{ commands.Poster }{chatRoom{}}).(commands.Directory)
+	_, ok = traces.Poster(struct{ chat.Poster }{chatRoom{}}).(chat.Directory)
 	assert.False(t, ok)
 }
 

@@ -21,7 +21,7 @@ import (
 
 	"meetbot/bot/adapters/adaptertest"
 	"meetbot/bot/adapters/slack/slacktest"
-	"meetbot/bot/commands"
+	"meetbot/bot/audit"
 	"meetbot/bot/jobs"
 	"meetbot/bot/ops"
 )
@@ -197,11 +197,11 @@ func TestOperatorsOpenTheStoreOfAStoppedBot(t *testing.T) {
 
 	out, _, err = invoke(t, w.env, "audit")
 	require.NoError(t, err)
-	var line commands.AuditLine
+	var line audit.Line
 	require.NoError(t, json.Unmarshal([]byte(out), &line))
 	assert.Equal(t, "j1", line.Job)
-	assert.Equal(t, commands.Operator, line.Who)
-	assert.Equal(t, commands.AuditSettle, line.Action)
+	assert.Equal(t, audit.Operator, line.Who)
+	assert.Equal(t, audit.Settle, line.Action)
 	assert.Equal(t, "settled_done", line.Outcome)
 
 	exported, _, err := invoke(t, w.env, "export")

@@ -4,7 +4,7 @@ import (
 	"context"
 	"io"
 
-	"meetbot/bot/commands"
+	"meetbot/bot/audit"
 	"meetbot/bot/jobs"
 )
 
@@ -17,5 +17,5 @@ func auditCommand(ctx context.Context, p process) error {
 }
 
 func writeAudit(ctx context.Context, store *jobs.Store, w io.Writer) error {
-	return commands.WriteAudit(ctx, store, w)
+	return audit.Write(ctx, store, w)
 }

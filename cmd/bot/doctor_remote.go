@@ -12,6 +12,7 @@ import (
 
 	"meetbot/bot/adapters/discord"
 	"meetbot/bot/adapters/slack"
+	"meetbot/bot/chat"
 	"meetbot/bot/commands"
 	"meetbot/bot/ops"
 	"meetbot/config"
@@ -56,7 +57,7 @@ func (d *doctor) slack(ctx context.Context) []finding {
 	}
 	all = append(all, noted("the commands are %s and %s; Slack cannot be asked which ones the app has: compare with bot manifest slack", c.MeetCommand, c.LivepushCommand))
 	if channel, ok := d.sendTo("slack"); ok && d.sendable() == nil {
-		all = append(all, d.roundTrip(ctx, a, commands.Slack, channel)...)
+		all = append(all, d.roundTrip(ctx, a, chat.Slack, channel)...)
 	}
 	return all
 }
@@ -140,7 +141,7 @@ func (d *doctor) discord(ctx context.Context) []finding {
 		all = append(all, warn("the registered commands are not the declared ones", "start the bot, which registers them"))
 	}
 	if channel, ok := d.sendTo("discord"); ok && d.sendable() == nil {
-		all = append(all, d.roundTrip(ctx, a, commands.Discord, channel)...)
+		all = append(all, d.roundTrip(ctx, a, chat.Discord, channel)...)
 	}
 	return all
 }
@@ -292,18 +293,18 @@ var (
 )
 
 // roundTrip posts a message, and a reply in its thread.
-func (d *doctor) roundTrip(ctx context.Context, p commands.Poster, platform commands.Platform, channel string) []finding {
+func (d *doctor) roundTrip(ctx context.Context, p chat.Poster, platform chat.Platform, channel string) []finding {
 	const fix = "invite the bot to the channel, and check the channel's ID"
-	post := commands.Post{
-		Key: "doctor" + rand.Text()[:16], Slot: commands.SlotRoot, Asked: time.Now(),
-		Place: commands.Place{Platform: platform, Channel: channel}, Reply: commands.Reply{Tone: commands.Good, Title: greeting[d.cfg.Locale]},
+	post := chat.Post{
+		Key: "doctor" + rand.Text()[:16], Slot: chat.SlotRoot, Asked: time.Now(),
+		Place: chat.Place{Platform: platform, Channel: channel}, Reply: chat.Reply{Tone: chat.Good, Title: greeting[d.cfg.Locale]},
 	}
 	root, err := p.Post(ctx, post)
 	if err != nil {
 		return []finding{fault("--send could not post to the channel: "+d.text(err), fix)}
 	}
-	post.Key, post.Slot, post.Root = "doctor"+rand.Text()[:16], commands.SlotThread, &root
-	post.Reply = commands.Reply{Text: answer[d.cfg.Locale]}
+	post.Key, post.Slot, post.Root = "doctor"+rand.Text()[:16], chat.SlotThread, &root
+	post.Reply = chat.Reply{Text: answer[d.cfg.Locale]}
 	if _, err := p.Post(ctx, post); err != nil {
 		return []finding{fault("--send posted to the channel, but not into a thread: "+d.text(err), fix)}
 	}

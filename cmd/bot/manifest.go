@@ -11,7 +11,7 @@ import (
 
 	"meetbot/bot/adapters/discord"
 	"meetbot/bot/adapters/slack"
-	"meetbot/bot/commands"
+	"meetbot/bot/chat"
 	"meetbot/config"
 )
 
@@ -137,13 +137,13 @@ func discordManifest(p process) error {
 }
 
 // listed has the rights that an allow-list guards instead of the platform's permissions.
-func listed(cfg config.Config) commands.Rights {
-	var r commands.Rights
+func listed(cfg config.Config) chat.Rights {
+	var r chat.Rights
 	if cfg.MeetAllow != nil {
-		r |= commands.RightMeet
+		r |= chat.RightMeet
 	}
 	if cfg.LivepushAllow != nil {
-		r |= commands.RightPush
+		r |= chat.RightPush
 	}
 	return r
 }

@@ -19,9 +19,12 @@ import (
 	"meetbot/bot/adapters/keypage"
 	"meetbot/bot/adapters/kit"
 	"meetbot/bot/adapters/slack"
+	"meetbot/bot/chat"
 	"meetbot/bot/commands"
+	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
 	"meetbot/bot/ops"
+	"meetbot/bot/policy"
 	"meetbot/config"
 	"meetbot/meeting"
 	"meetbot/meeting/tencent"
@@ -109,13 +112,13 @@ func runBot(ctx context.Context, p process, cfg config.Config) (err error) {
 	}
 	botCfg.Observe = traces.Commands(metrics.Commands())
 	count := botCfg.Observe.Finished
-	botCfg.Observe.Finished = func(platform commands.Platform, verb commands.Verb, outcome string, since time.Time) {
+	botCfg.Observe.Finished = func(platform chat.Platform, verb grammar.Verb, outcome string, since time.Time) {
 		count(platform, verb, outcome, since)
-		if platform == commands.Console && finished != nil {
+		if platform == chat.Console && finished != nil {
 			finished(outcome)
 		}
 	}
-	bot := commands.NewBot(botCfg, traces.Store(store))
+	bot := commands.New(botCfg, traces.Store(store))
 	accepts := traces.Bot(bot)
 	g := &group{log: log}
 	web := http.NewServeMux()
@@ -124,12 +127,12 @@ func runBot(ctx context.Context, p process, cfg config.Config) (err error) {
 		a, err := slack.New(slack.Config{
 			BotToken: cfg.Slack.BotToken, AppToken: cfg.Slack.AppToken, SigningSecret: cfg.Slack.SigningSecret, APIURL: cfg.Slack.ApiURL,
 			MeetCommand: cfg.Slack.MeetCommand, LivepushCommand: cfg.Slack.LivepushCommand, Locale: cfg.Locale,
-			Observe: metrics.Slack(), HTTPClient: traces.HTTPClient(commands.Slack),
+			Observe: metrics.Slack(), HTTPClient: traces.HTTPClient(chat.Slack),
 		}, accepts, log.With("adapter", "slack"))
 		if err != nil {
 			return fmt.Errorf("SLACK_*: %w", err)
 		}
-		bot.Attach(commands.Slack, traces.Poster(a))
+		bot.Attach(chat.Slack, traces.Poster(a))
 		if !cfg.Slack.SigningSecret.IsZero() {
 			web.Handle("/slack/", a.Handler())
 		}
@@ -139,12 +142,12 @@ func runBot(ctx context.Context, p process, cfg config.Config) (err error) {
 		a, err := discord.New(discord.Config{
 			BotToken: cfg.Discord.BotToken, ApplicationID: cfg.Discord.ApplicationID, PublicKey: cfg.Discord.PublicKey,
 			GuildID: cfg.Discord.GuildID, APIURL: cfg.Discord.ApiURL, Listed: listed(cfg), Locale: cfg.Locale,
-			Observe: metrics.Discord(), HTTPClient: traces.HTTPClient(commands.Discord),
+			Observe: metrics.Discord(), HTTPClient: traces.HTTPClient(chat.Discord),
 		}, accepts, log.With("adapter", "discord"))
 		if err != nil {
 			return fmt.Errorf("DISCORD_*: %w", err)
 		}
-		bot.Attach(commands.Discord, traces.Poster(a))
+		bot.Attach(chat.Discord, traces.Poster(a))
 		if cfg.Discord.PublicKey != "" {
 			web.Handle("/discord/", a.Handler())
 		}
@@ -153,7 +156,7 @@ func runBot(ctx context.Context, p process, cfg config.Config) (err error) {
 	if !cfg.Chat() {
 		c := console.New(consoleConfig(p, cfg, sandboxed), accepts, p.stdin, p.stdout, log)
 		finished = c.Finished
-		bot.Attach(commands.Console, traces.Poster(c))
+		bot.Attach(chat.Console, traces.Poster(c))
 		g.add("console", c.Run)
 	}
 	if !cfg.Tencent.WebhookToken.IsZero() {
@@ -228,7 +231,7 @@ func botConfig(cfg config.Config, pageURL string, log *slog.Logger, clients map[
 		}
 	}
 	c := commands.Config{
-		Parser: commands.ParserConfig{
+		Parser: grammar.Config{
 			Locale: cfg.Locale, Providers: names, Default: first, KeyPage: pageURL != "", Sandbox: sandboxed,
 		},
 		Providers: clients, Account: cfg.Tencent.UserID, Accounts: cfg.Tencent.Users,
@@ -242,20 +245,20 @@ func botConfig(cfg config.Config, pageURL string, log *slog.Logger, clients map[
 		c.KeyPageURL = strings.TrimRight(pageURL, "/") + keypage.Path
 	}
 	var err error
-	c.Policy.Meet, err = policy(cfg.MeetAllow, err)
-	c.Policy.Push, err = policy(cfg.LivepushAllow, err)
-	c.Policy.Admins, err = policy(cfg.Admins, err)
+	c.Policy.Meet, err = entries(cfg.MeetAllow, err)
+	c.Policy.Push, err = entries(cfg.LivepushAllow, err)
+	c.Policy.Admins, err = entries(cfg.Admins, err)
 	return c, err
 }
 
-func policy(list config.Principals, err error) ([]commands.Entry, error) {
-	var entries []commands.Entry
+func entries(list config.Principals, err error) ([]policy.Entry, error) {
+	var all []policy.Entry
 	for _, p := range list {
-		e, perr := commands.ParseEntry(p.String())
+		e, perr := policy.ParseEntry(p.String())
 		err = errors.Join(err, perr)
-		entries = append(entries, e)
+		all = append(all, e)
 	}
-	return entries, err
+	return all, err
 }
 
 func logger(w io.Writer, cfg config.Config) *slog.Logger {

@@ -14,31 +14,32 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"meetbot/bot/commands"
-	"meetbot/bot/commands/commandstest"
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
+	"meetbot/bot/grammar/grammartest"
 	"meetbot/bot/jobs"
 )
 
 // Accepting parses as the bot does, and writes each command to a store.
 type Accepting struct {
-	*commands.Parser
+	*grammar.Parser
 	store  *jobs.Store // nil: nothing is written
 	failed *atomic.Int64
 }
 
 // Accept returns once the command is on disk.
-func (a Accepting) Accept(ctx context.Context, d commands.Decision) commands.Acceptance {
+func (a Accepting) Accept(ctx context.Context, d chat.Decision) chat.Acceptance {
 	if a.store != nil {
 		_, err := a.store.Enqueue(ctx, jobs.Job{ID: d.Request.ID, Label: "meet", Data: d.Request.Origin, Created: d.Request.At})
 		if err != nil {
 			a.failed.Add(1)
 		}
 	}
-	return commands.Acceptance{}
+	return chat.Acceptance{}
 }
 
 // Complete proposes nothing.
-func (Accepting) Complete(context.Context, commands.Request, string, string) []commands.Choice {
+func (Accepting) Complete(context.Context, chat.Request, string, string) []chat.Choice {
 	return nil
 }
 
@@ -49,7 +50,7 @@ func BenchmarkCommands(b *testing.B, open func(b *testing.B, bot Accepting) (han
 	for _, engine := range []string{"none", "embedded"} {
 		for _, connections := range []int{1, 16, 256} {
 			b.Run(fmt.Sprintf("engine=%s/connections=%d", engine, connections), func(b *testing.B) {
-				bot := Accepting{Parser: commands.NewParser(commandstest.Config()), failed: new(atomic.Int64)}
+				bot := Accepting{Parser: grammar.New(grammartest.Config()), failed: new(atomic.Int64)}
 				if engine == "embedded" {
 					store, err := jobs.Open(b.Context(), jobs.Config{Dir: b.TempDir(), Log: slog.New(slog.DiscardHandler)})
 					require.NoError(b, err)

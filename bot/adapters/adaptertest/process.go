@@ -15,8 +15,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"meetbot/bot/chat"
 	"meetbot/bot/commands"
-	"meetbot/bot/commands/commandstest"
+	"meetbot/bot/grammar/grammartest"
 	"meetbot/bot/jobs"
 	"meetbot/config/secret"
 	"meetbot/meeting"
@@ -47,7 +48,7 @@ func (l *Log) String() string {
 
 // Adapter is one of the chat adapters.
 type Adapter interface {
-	commands.Poster
+	chat.Poster
 	Run(context.Context) error
 }
 
@@ -74,7 +75,7 @@ func NewProcess(t *testing.T) *Process {
 }
 
 // Start starts the process with the one adapter that connect makes.
-func (p *Process) Start(platform commands.Platform, connect func(*commands.Bot, *slog.Logger) Adapter) {
+func (p *Process) Start(platform chat.Platform, connect func(*commands.Bot, *slog.Logger) Adapter) {
 	p.t.Helper()
 	made := p.Sandbox.Config()
 	sys, err := systec.New(systec.Config{Key: secret.New(made.SystecKey), Secret: made.SystecSecret, BaseURL: p.Sandbox.SystecURL(), Capacity: 25})
@@ -87,8 +88,8 @@ func (p *Process) Start(platform commands.Platform, connect func(*commands.Bot, 
 	log := slog.New(slog.NewJSONHandler(p.Logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	store, err := jobs.Open(p.t.Context(), jobs.Config{Dir: p.dir, Log: log, Grace: time.Millisecond, ReconcileAfter: 10 * time.Millisecond})
 	require.NoError(p.t, err)
-	bot := commands.NewBot(commands.Config{
-		Parser:    commandstest.Config(),
+	bot := commands.New(commands.Config{
+		Parser:    grammartest.Config(),
 		Providers: map[meeting.Provider]commands.Provider{meeting.Systec: systecProvider{sys}, meeting.Tencent: tencentProvider{ten}},
 		Account:   sandbox.DefaultUser, Log: log,
 	}, store)

@@ -2,11 +2,11 @@ package console
 
 import (
 	"context"
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 	"slices"
 	"strings"
 	"time"
-
-	"meetbot/bot/commands"
 )
 
 // completeWithin bounds what a press of the tab key waits for.
@@ -35,7 +35,7 @@ func (c *Console) complete(line string, pos int) (head string, proposals []strin
 	}
 	verb, given := verbOf(name, words[1:])
 	if len(words) == 1 {
-		for _, d := range commands.Declarations() {
+		for _, d := range grammar.Declarations() {
 			if d.Command == name && d.Name != "" {
 				proposals = append(proposals, d.Name+" ")
 			}
@@ -69,9 +69,9 @@ func (c *Console) complete(line string, pos int) (head string, proposals []strin
 
 // verbOf returns the declaration that a line means so far, and its other words that are
 // no options.
-func verbOf(name string, words []string) (commands.VerbDecl, []string) {
-	var found commands.VerbDecl
-	for _, d := range commands.Declarations() {
+func verbOf(name string, words []string) (grammar.VerbDecl, []string) {
+	var found grammar.VerbDecl
+	for _, d := range grammar.Declarations() {
 		if d.Command != name {
 			continue
 		}
@@ -91,7 +91,7 @@ func verbOf(name string, words []string) (commands.VerbDecl, []string) {
 	return found, given
 }
 
-func (c *Console) values(r commands.Request, verb commands.VerbDecl, option, typed string) []string {
+func (c *Console) values(r chat.Request, verb grammar.VerbDecl, option, typed string) []string {
 	for _, o := range verb.Options {
 		if "--"+o.Name == option {
 			return c.valuesOf(r, o, typed)
@@ -100,14 +100,14 @@ func (c *Console) values(r commands.Request, verb commands.VerbDecl, option, typ
 	return nil
 }
 
-func (c *Console) valuesOf(r commands.Request, o commands.OptionDecl, typed string) []string {
+func (c *Console) valuesOf(r chat.Request, o grammar.OptionDecl, typed string) []string {
 	var values []string
 	switch o.Kind {
-	case commands.KindChoice:
+	case grammar.KindChoice:
 		for _, choice := range o.Choices {
 			values = append(values, choice.Value+" ")
 		}
-	case commands.KindMeeting, commands.KindDest:
+	case grammar.KindMeeting, grammar.KindDest:
 		ctx, cancel := context.WithTimeout(context.Background(), completeWithin)
 		defer cancel()
 		for _, choice := range c.bot.Complete(ctx, r, o.Name, typed) {

@@ -17,14 +17,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"meetbot/bot/chat"
+	"meetbot/bot/texts"
 	"os"
 	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/term"
-
-	"meetbot/bot/commands"
 )
 
 // ErrFailed is returned by [Console.Run] when input was piped and a command failed.
@@ -32,9 +32,9 @@ var ErrFailed = errors.New("not every command succeeded")
 
 // Bot is the part of [commands.Bot] that the console uses.
 type Bot interface {
-	Parse(r commands.Request) commands.Decision
-	Accept(ctx context.Context, d commands.Decision) commands.Acceptance
-	Complete(ctx context.Context, r commands.Request, option, typed string) []commands.Choice
+	Parse(r chat.Request) chat.Decision
+	Accept(ctx context.Context, d chat.Decision) chat.Acceptance
+	Complete(ctx context.Context, r chat.Request, option, typed string) []chat.Choice
 }
 
 // Config says who sits at the console.
@@ -56,13 +56,13 @@ const (
 	promptAfter = 5 * time.Second
 )
 
-// Console is the adapter. It is the [commands.Poster] and [commands.Directory] of its
+// Console is the adapter. It is the [chat.Poster] and [chat.Directory] of its
 // platform.
 type Console struct {
 	cfg     Config
 	bot     Bot
 	log     *slog.Logger
-	t       commands.Text
+	t       texts.Text
 	input   input
 	piped   bool
 	session string // makes the IDs of this run's requests unlike any other's
@@ -80,7 +80,7 @@ type Console struct {
 	under    string            // the root message whose thread was written to last
 	titles   map[string]string // of root messages
 	note     string            // the small print that was shown last
-	buttons  []commands.Button // by the number that presses them, less one
+	buttons  []chat.Button     // by the number that presses them, less one
 }
 
 // New returns a console that reads in and writes out. It edits lines and uses colours if
@@ -93,7 +93,7 @@ func New(cfg Config, bot Bot, in io.Reader, out io.Writer, log *slog.Logger) *Co
 		cfg.Patience = 2 * time.Minute
 	}
 	c := &Console{
-		cfg: cfg, bot: bot, log: log.With("adapter", "console"), t: commands.TextFor(cfg.Locale), piped: true,
+		cfg: cfg, bot: bot, log: log.With("adapter", "console"), t: texts.For(cfg.Locale), piped: true,
 		session: rand.Text(), out: out, width: func() int { return pipedWidth },
 		changed: make(chan struct{}), shown: make(map[string]string), titles: make(map[string]string),
 	}
@@ -219,21 +219,21 @@ func (c *Console) wait(ctx context.Context) bool {
 	}
 }
 
-// Post implements [commands.Poster].
-func (c *Console) Post(_ context.Context, p commands.Post) (commands.Receipt, error) {
+// Post implements [chat.Poster].
+func (c *Console) Post(_ context.Context, p chat.Post) (chat.Receipt, error) {
 	switch p.Slot {
-	case commands.SlotThreadPrivate, commands.SlotSettle:
-		return commands.Receipt{}, commands.ErrSkip // the private answer says it; there is no placeholder
+	case chat.SlotThreadPrivate, chat.SlotSettle:
+		return chat.Receipt{}, chat.ErrSkip // the private answer says it; there is no placeholder
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if p.Reply.Tone == commands.Bad {
+	if p.Reply.Tone == chat.Bad {
 		c.failed = true
 	}
-	receipt := commands.Receipt{Place: p.Place}
+	receipt := chat.Receipt{Place: p.Place}
 	v := view{width: c.width(), number: c.number}
 	switch p.Slot {
-	case commands.SlotEdit:
+	case chat.SlotEdit:
 		receipt = *p.Edit
 		v.header, v.brief = header{kind: changed}, true
 		v.number = nil
@@ -245,12 +245,12 @@ func (c *Console) Post(_ context.Context, p commands.Post) (commands.Receipt, er
 		c.write(text)
 		c.under = ""
 		return receipt, nil
-	case commands.SlotThread:
+	case chat.SlotThread:
 		v.header = header{kind: thread}
 		if p.Root != nil {
 			v.header.follows, v.header.title = c.under == p.Root.Message, c.titles[p.Root.Message]
 		}
-	case commands.SlotRoot:
+	case chat.SlotRoot:
 		v.header = header{kind: everyone}
 	default:
 		v.header = header{kind: private}
@@ -264,11 +264,11 @@ func (c *Console) Post(_ context.Context, p commands.Post) (commands.Receipt, er
 	receipt.Message = fmt.Sprintf("m%d", c.messages)
 	text := c.style.message(c.t, v, p.Reply)
 	switch p.Slot {
-	case commands.SlotRoot:
+	case chat.SlotRoot:
 		receipt.Place.Thread = receipt.Message
 		c.under, c.titles[receipt.Message] = receipt.Message, p.Reply.Title
 		c.shown[receipt.Message] = c.style.message(c.t, view{width: v.width, header: header{kind: changed}, brief: true}, p.Reply)
-	case commands.SlotThread:
+	case chat.SlotThread:
 	default:
 		c.under = ""
 	}
@@ -276,21 +276,21 @@ func (c *Console) Post(_ context.Context, p commands.Post) (commands.Receipt, er
 	return receipt, nil
 }
 
-// Profile implements [commands.Directory]: whoever sits here may do everything.
-func (c *Console) Profile(context.Context, commands.Place, string) (commands.Profile, error) {
-	return commands.Profile{Name: c.cfg.User, Locale: c.cfg.Locale, Rights: rights}, nil
+// Profile implements [chat.Directory]: whoever sits here may do everything.
+func (c *Console) Profile(context.Context, chat.Place, string) (chat.Profile, error) {
+	return chat.Profile{Name: c.cfg.User, Locale: c.cfg.Locale, Rights: rights}, nil
 }
 
-// InGroup implements [commands.Directory]: there are no groups here.
-func (c *Console) InGroup(context.Context, commands.Place, string, string) (bool, error) {
+// InGroup implements [chat.Directory]: there are no groups here.
+func (c *Console) InGroup(context.Context, chat.Place, string, string) (bool, error) {
 	return false, nil
 }
 
 // show shows an immediate private answer.
-func (c *Console) show(r commands.Reply) {
+func (c *Console) show(r chat.Reply) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if r.Tone == commands.Bad {
+	if r.Tone == chat.Bad {
 		c.failed = true
 	}
 	c.under = ""
@@ -298,7 +298,7 @@ func (c *Console) show(r commands.Reply) {
 }
 
 // number gives a button the number that presses it.
-func (c *Console) number(b commands.Button) int {
+func (c *Console) number(b chat.Button) int {
 	c.buttons = append(c.buttons, b)
 	return len(c.buttons)
 }

@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
+	"meetbot/bot/texts"
 	"strings"
 	"sync"
 	"testing"
@@ -15,8 +18,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"meetbot/bot/commands"
 )
 
 // fakeBot answers /meet like the real one does, with three posts from another goroutine,
@@ -25,35 +26,35 @@ type fakeBot struct {
 	console *Console
 	outcome string
 	hang    bool
-	refuse  *commands.Reply
+	refuse  *chat.Reply
 
 	mu    sync.Mutex
-	asked []commands.Request
+	asked []chat.Request
 }
 
-func (b *fakeBot) Parse(r commands.Request) commands.Decision {
+func (b *fakeBot) Parse(r chat.Request) chat.Decision {
 	b.mu.Lock()
 	b.asked = append(b.asked, r)
 	b.mu.Unlock()
 	switch {
 	case strings.HasPrefix(r.Text, "--"):
-		return commands.Decision{Reply: &commands.Reply{Tone: commands.Bad, Title: "No option " + firstWord(r.Text)}}
+		return chat.Decision{Reply: &chat.Reply{Tone: chat.Bad, Title: "No option " + firstWord(r.Text)}}
 	case r.Command == "livepush" && r.Text == "":
-		return commands.Decision{Form: &commands.Form{ID: "push", Title: "Set live push", Fields: []commands.FormField{
-			{Name: "name", Label: "Name", Required: true}, {Name: "key", Label: "Key", Kind: commands.MaskedField, Required: true},
+		return chat.Decision{Form: &chat.Form{ID: "push", Title: "Set live push", Fields: []chat.FormField{
+			{Name: "name", Label: "Name", Required: true}, {Name: "key", Label: "Key", Kind: chat.MaskedField, Required: true},
 		}}}
 	case r.Form != nil && r.Form.Fields["name"] == "too long":
-		return commands.Decision{Faults: map[string]string{"name": "at most 10 characters"}}
+		return chat.Decision{Faults: map[string]string{"name": "at most 10 characters"}}
 	}
-	return commands.Decision{Ask: &commands.Ask{Verb: commands.VerbMeet}, Public: true, Request: r}
+	return chat.Decision{Ask: &grammar.Ask{Verb: grammar.VerbMeet}, Public: true, Request: r}
 }
 
-func (b *fakeBot) Accept(_ context.Context, d commands.Decision) commands.Acceptance {
+func (b *fakeBot) Accept(_ context.Context, d chat.Decision) chat.Acceptance {
 	if b.refuse != nil {
-		return commands.Acceptance{Reply: b.refuse}
+		return chat.Acceptance{Reply: b.refuse}
 	}
 	if b.hang {
-		return commands.Acceptance{}
+		return chat.Acceptance{}
 	}
 	go func() {
 		ctx, r := context.Background(), d.Request
@@ -64,25 +65,25 @@ func (b *fakeBot) Accept(_ context.Context, d commands.Decision) commands.Accept
 		if r.Form != nil {
 			title = fmt.Sprint("form ", r.Form.Fields["name"], " ", len(r.Form.Fields["key"]))
 		}
-		post := commands.Post{Slot: commands.SlotRoot, Place: r.Place, User: r.User}
-		post.Reply = commands.Reply{Title: title, Buttons: []commands.Button{
-			{Label: "QR code", Action: commands.Action{Name: "qr", Arg: "systec:1"}},
-			{Label: "End", Action: commands.Action{Name: "endyes", Arg: "systec:1"}, Confirm: &commands.Confirm{Title: "End it?", Text: "Everybody leaves.", Yes: "End"}},
+		post := chat.Post{Slot: chat.SlotRoot, Place: r.Place, User: r.User}
+		post.Reply = chat.Reply{Title: title, Buttons: []chat.Button{
+			{Label: "QR code", Action: chat.Action{Name: "qr", Arg: "systec:1"}},
+			{Label: "End", Action: chat.Action{Name: "endyes", Arg: "systec:1"}, Confirm: &chat.Confirm{Title: "End it?", Text: "Everybody leaves.", Yes: "End"}},
 		}}
 		root, _ := b.console.Post(ctx, post)
-		post.Slot, post.Root, post.Reply = commands.SlotThread, &root, commands.Reply{Links: []commands.Link{{Label: "Join", URL: "http://127.0.0.1:1/j/1"}}}
+		post.Slot, post.Root, post.Reply = chat.SlotThread, &root, chat.Reply{Links: []chat.Link{{Label: "Join", URL: "http://127.0.0.1:1/j/1"}}}
 		_, _ = b.console.Post(ctx, post)
-		post.Slot, post.Reply = commands.SlotPrivate, commands.Reply{Tone: commands.Good, Title: "You can start it"}
+		post.Slot, post.Reply = chat.SlotPrivate, chat.Reply{Tone: chat.Good, Title: "You can start it"}
 		_, _ = b.console.Post(ctx, post)
 		b.console.Finished(b.outcome)
 	}()
-	return commands.Acceptance{}
+	return chat.Acceptance{}
 }
 
-func (b *fakeBot) Complete(_ context.Context, _ commands.Request, option, typed string) []commands.Choice {
-	all := []commands.Choice{{Value: "bili"}, {Value: "周五秀"}}
+func (b *fakeBot) Complete(_ context.Context, _ chat.Request, option, typed string) []chat.Choice {
+	all := []chat.Choice{{Value: "bili"}, {Value: "周五秀"}}
 	if option == "meeting" {
-		all = []commands.Choice{{Value: "1591620888"}}
+		all = []chat.Choice{{Value: "1591620888"}}
 	}
 	return all
 }
@@ -102,7 +103,7 @@ func talk(t *testing.T, bot *fakeBot, locale string, lines ...string) (string, e
 }
 
 func TestPipedLinesPrintTheThread(t *testing.T) {
-	for _, locale := range commands.Locales {
+	for _, locale := range texts.Locales {
 		t.Run(locale, func(t *testing.T) {
 			bot := &fakeBot{outcome: "created"}
 			out, err := talk(t, bot, locale, "# a comment", "", "/meet 周会", "1", "２", "2", "2 yes", "", "/meet weekly\tsync")
@@ -112,11 +113,11 @@ func TestPipedLinesPrintTheThread(t *testing.T) {
 			first := bot.asked[0]
 			assert.Equal(t, "meet", first.Command)
 			assert.Equal(t, "周会", first.Text)
-			assert.Equal(t, commands.User{ID: "you", Name: "Ada", Locale: locale, Rights: commands.RightsKnown | commands.RightMeet | commands.RightPush}, first.User)
-			assert.Equal(t, commands.Place{Platform: commands.Console, Channel: "console"}, first.Place)
+			assert.Equal(t, chat.User{ID: "you", Name: "Ada", Locale: locale, Rights: chat.RightsKnown | chat.RightMeet | chat.RightPush}, first.User)
+			assert.Equal(t, chat.Place{Platform: chat.Console, Channel: "console"}, first.Place)
 			assert.True(t, strings.HasPrefix(first.ID, "console:"))
-			assert.Equal(t, commands.Action{Name: "qr", Arg: "systec:1"}, *bot.asked[1].Action)
-			assert.Equal(t, commands.Action{Name: "endyes", Arg: "systec:1"}, *bot.asked[2].Action)
+			assert.Equal(t, chat.Action{Name: "qr", Arg: "systec:1"}, *bot.asked[1].Action)
+			assert.Equal(t, chat.Action{Name: "endyes", Arg: "systec:1"}, *bot.asked[2].Action)
 			assert.NotEqual(t, first.ID, bot.asked[1].ID)
 		})
 	}
@@ -128,7 +129,7 @@ func TestSuccessIsNoError(t *testing.T) {
 }
 
 func TestWhatFailsIsAnError(t *testing.T) {
-	full := &commands.Reply{Tone: commands.Bad, Title: "The disk is full"}
+	full := &chat.Reply{Tone: chat.Bad, Title: "The disk is full"}
 	for _, tt := range []struct {
 		name string
 		bot  *fakeBot
@@ -194,7 +195,7 @@ func TestAKeyIsNeitherEchoedNorRemembered(t *testing.T) {
 		"/livepush --url 'RTMP://host/live/canary'",
 	} {
 		assert.NotContains(t, masked(line), "canary", line)
-		out, _ := talk(t, &fakeBot{outcome: "set", refuse: &commands.Reply{}}, "en", line)
+		out, _ := talk(t, &fakeBot{outcome: "set", refuse: &chat.Reply{}}, "en", line)
 		assert.NotContains(t, out, "canary", line)
 	}
 	for _, line := range []string{"/meet keynote", "/meet 周会 --live", "3", "/livepush to bili in 123"} {
@@ -205,28 +206,28 @@ func TestAKeyIsNeitherEchoedNorRemembered(t *testing.T) {
 func TestAnEditIsShownWhenItChangesSomething(t *testing.T) {
 	var out bytes.Buffer
 	c := start(&fakeBot{}, "en", strings.NewReader(""), &out)
-	post := commands.Post{Slot: commands.SlotRoot, Reply: commands.Reply{Title: "Sync", Fields: []commands.Field{{Name: "State", Value: "ready"}}}}
+	post := chat.Post{Slot: chat.SlotRoot, Reply: chat.Reply{Title: "Sync", Fields: []chat.Field{{Name: "State", Value: "ready"}}}}
 	root, err := c.Post(t.Context(), post)
 	require.NoError(t, err)
 	assert.Equal(t, root.Message, root.Place.Thread)
 
 	edit := post
-	edit.Slot, edit.Edit = commands.SlotEdit, &root
-	edit.Reply.Buttons = []commands.Button{{Label: "End"}}
+	edit.Slot, edit.Edit = chat.SlotEdit, &root
+	edit.Reply.Buttons = []chat.Button{{Label: "End"}}
 	before := out.Len()
 	got, err := c.Post(t.Context(), edit)
 	require.NoError(t, err)
 	assert.Equal(t, root, got)
 	assert.Equal(t, before, out.Len(), "nothing changed that is shown")
 
-	edit.Reply.Fields = []commands.Field{{Name: "State", Value: "running"}}
+	edit.Reply.Fields = []chat.Field{{Name: "State", Value: "running"}}
 	_, err = c.Post(t.Context(), edit)
 	require.NoError(t, err)
 	assert.Equal(t, "\n↻ #console changed\n│ Sync\n│ State  running\n", out.String()[before:])
 
-	for _, slot := range []commands.Slot{commands.SlotThreadPrivate, commands.SlotSettle} {
-		_, err = c.Post(t.Context(), commands.Post{Slot: slot})
-		assert.ErrorIs(t, err, commands.ErrSkip)
+	for _, slot := range []chat.Slot{chat.SlotThreadPrivate, chat.SlotSettle} {
+		_, err = c.Post(t.Context(), chat.Post{Slot: slot})
+		assert.ErrorIs(t, err, chat.ErrSkip)
 	}
 }
 
@@ -310,11 +311,11 @@ func TestATerminalFailsNoRun(t *testing.T) {
 }
 
 func TestValuesOfForms(t *testing.T) {
-	choice := commands.FormField{Kind: commands.ChoiceField, Choices: []commands.Choice{{Label: "Bilibili", Value: "bili"}, {Label: "抖音", Value: "douyin"}}}
-	yesno := commands.FormField{Kind: commands.BoolField}
-	open := commands.FormField{Kind: commands.ChoiceField, Choices: []commands.Choice{{Label: "Yes", Value: "true"}, {Label: "No", Value: "false"}}}
+	choice := chat.FormField{Kind: chat.ChoiceField, Choices: []chat.Choice{{Label: "Bilibili", Value: "bili"}, {Label: "抖音", Value: "douyin"}}}
+	yesno := chat.FormField{Kind: chat.BoolField}
+	open := chat.FormField{Kind: chat.ChoiceField, Choices: []chat.Choice{{Label: "Yes", Value: "true"}, {Label: "No", Value: "false"}}}
 	for _, tt := range []struct {
-		field commands.FormField
+		field chat.FormField
 		typed string
 		want  string
 		ok    bool
@@ -323,7 +324,7 @@ func TestValuesOfForms(t *testing.T) {
 		{choice, "3", "", false}, {choice, "0", "", false}, {choice, "x", "", false},
 		{yesno, "y", "true", true}, {yesno, "", "false", true}, {yesno, "否", "false", true}, {yesno, "maybe", "", false},
 		{open, "Y", "true", true}, {open, "n", "false", true}, {open, "1", "true", true}, {open, "2", "false", true}, {open, "", "", true}, {open, "maybe", "", false},
-		{commands.FormField{}, "as typed", "as typed", true},
+		{chat.FormField{}, "as typed", "as typed", true},
 	} {
 		got, ok := valueOf(tt.field, tt.typed)
 		assert.Equal(t, tt.want, got, tt.typed)
@@ -399,7 +400,7 @@ func FuzzLine(f *testing.F) {
 	for _, s := range []string{"/meet 周会", "3 yes", "／livepush --key x", "　", "/", "[1]"} {
 		f.Add(s, 2)
 	}
-	c := start(&fakeBot{refuse: &commands.Reply{}}, "en", strings.NewReader(""), io.Discard)
+	c := start(&fakeBot{refuse: &chat.Reply{}}, "en", strings.NewReader(""), io.Discard)
 	f.Fuzz(func(t *testing.T, line string, pos int) {
 		line = strings.TrimSpace(line)
 		if line == "" {

@@ -3,17 +3,17 @@ package console
 import (
 	"context"
 	"fmt"
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"unicode"
-
-	"meetbot/bot/commands"
 )
 
-const rights = commands.RightsKnown | commands.RightMeet | commands.RightPush
+const rights = chat.RightsKnown | chat.RightMeet | chat.RightPush
 
 // handle carries out one line: a command, or the number of a button. It returns
 // errInterrupted if the person left in the middle of a form, and no other error.
@@ -32,20 +32,20 @@ func (c *Console) handle(ctx context.Context, line string) error {
 }
 
 // request returns a request of the person's with a new ID.
-func (c *Console) request() commands.Request {
+func (c *Console) request() chat.Request {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.asked++
-	return commands.Request{
-		ID:    fmt.Sprintf("%s:%s:%d", commands.Console, c.session, c.asked),
+	return chat.Request{
+		ID:    fmt.Sprintf("%s:%s:%d", chat.Console, c.session, c.asked),
 		At:    c.cfg.Now(),
-		User:  commands.User{ID: userID, Name: c.cfg.User, Locale: c.cfg.Locale, Rights: rights},
-		Place: commands.Place{Platform: commands.Console, Channel: channel},
+		User:  chat.User{ID: userID, Name: c.cfg.User, Locale: c.cfg.Locale, Rights: rights},
+		Place: chat.Place{Platform: chat.Console, Channel: channel},
 	}
 }
 
 // decide does with a request what its parsing says.
-func (c *Console) decide(ctx context.Context, r commands.Request) error {
+func (c *Console) decide(ctx context.Context, r chat.Request) error {
 	d := c.bot.Parse(r)
 	for {
 		switch {
@@ -81,7 +81,7 @@ func (c *Console) decide(ctx context.Context, r commands.Request) error {
 	}
 }
 
-func (c *Console) accept(ctx context.Context, d commands.Decision) {
+func (c *Console) accept(ctx context.Context, d chat.Decision) {
 	c.mu.Lock()
 	c.open++
 	c.mu.Unlock()
@@ -105,18 +105,18 @@ func (c *Console) accept(ctx context.Context, d commands.Decision) {
 // press does what a numbered button does.
 func (c *Console) press(ctx context.Context, n int, yes bool) error {
 	c.mu.Lock()
-	var b commands.Button
+	var b chat.Button
 	known := 0 < n && n <= len(c.buttons)
 	if known {
 		b = c.buttons[n-1]
 	}
 	c.mu.Unlock()
 	if !known {
-		c.show(commands.Reply{Tone: commands.Bad, Title: c.t.T("console.no_button", "Number", n)})
+		c.show(chat.Reply{Tone: chat.Bad, Title: c.t.T("console.no_button", "Number", n)})
 		return nil
 	}
 	if b.Confirm != nil && !yes {
-		c.show(commands.Reply{Tone: commands.Warning, Title: b.Confirm.Title, Text: b.Confirm.Text + "\n\n" + c.t.T("console.confirm", "Line", fmt.Sprintf("%d yes", n), "Yes", b.Confirm.Yes)})
+		c.show(chat.Reply{Tone: chat.Warning, Title: b.Confirm.Title, Text: b.Confirm.Text + "\n\n" + c.t.T("console.confirm", "Line", fmt.Sprintf("%d yes", n), "Yes", b.Confirm.Yes)})
 		if c.piped {
 			c.fail() // nobody is there to confirm: it was not done
 		}
@@ -162,7 +162,7 @@ func command(line string) (name, text string, ok bool) {
 
 var commandNames = sync.OnceValue(func() []string {
 	var names []string
-	for _, d := range commands.Declarations() {
+	for _, d := range grammar.Declarations() {
 		if !slices.Contains(names, d.Command) {
 			names = append(names, d.Command)
 		}
@@ -170,17 +170,17 @@ var commandNames = sync.OnceValue(func() []string {
 	return names
 })
 
-func (c *Console) unknown(line string) commands.Reply {
+func (c *Console) unknown(line string) chat.Reply {
 	var all []string
 	for _, name := range commandNames() {
 		all = append(all, "/"+name, "/"+name+" help")
 	}
-	r := commands.Reply{Title: c.t.T("console.help"), Text: strings.Join(all, " · ") + "\n\n" + c.t.T("console.leave")}
+	r := chat.Reply{Title: c.t.T("console.help"), Text: strings.Join(all, " · ") + "\n\n" + c.t.T("console.leave")}
 	switch word := strings.ToLower(strings.TrimLeft(line, "/／")); word {
 	case "help", "?", "h", "帮助", "？":
 		return r
 	}
-	r.Tone, r.Title = commands.Bad, c.t.T("console.unknown", "Command", firstWord(masked(line)))
+	r.Tone, r.Title = chat.Bad, c.t.T("console.unknown", "Command", firstWord(masked(line)))
 	return r
 }
 
@@ -210,9 +210,9 @@ func leave(line string) bool {
 // takes one, or at a push address, whose path may end in one.
 var keyPattern = sync.OnceValue(func() *regexp.Regexp {
 	var names []string
-	for _, d := range commands.Declarations() {
+	for _, d := range grammar.Declarations() {
 		for _, o := range d.Options {
-			if o.Kind == commands.KindSecret {
+			if o.Kind == grammar.KindSecret {
 				names = append(names, regexp.QuoteMeta(o.Name))
 				for _, a := range o.Aliases {
 					names = append(names, regexp.QuoteMeta(a))

@@ -5,17 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
+	"meetbot/bot/texts"
 	"slices"
 	"strconv"
 	"strings"
-
-	"meetbot/bot/commands"
 )
 
 // fill asks for a form's values one by one. With faults it asks again for the fields
 // that were wrong, keeping the others as they were given.
-func (c *Console) fill(ctx context.Context, f commands.Form, given *commands.Submission, faults map[string]string) (*commands.Submission, error) {
-	s := &commands.Submission{Form: f.ID, Arg: f.Arg, Fields: map[string]string{}}
+func (c *Console) fill(ctx context.Context, f chat.Form, given *chat.Submission, faults map[string]string) (*chat.Submission, error) {
+	s := &chat.Submission{Form: f.ID, Arg: f.Arg, Fields: map[string]string{}}
 	if given != nil {
 		for k, v := range given.Fields {
 			s.Fields[k] = v
@@ -38,13 +39,13 @@ func (c *Console) fill(ctx context.Context, f commands.Form, given *commands.Sub
 }
 
 // ask asks for one value until it has the shape of its kind.
-func (c *Console) ask(ctx context.Context, f commands.FormField, fault, value string) (string, error) {
+func (c *Console) ask(ctx context.Context, f chat.FormField, fault, value string) (string, error) {
 	if value == "" {
 		value = f.Value
 	}
 	c.print(c.style.field(c.t, c.width(), f, fault))
 	for {
-		if f.Kind == commands.MaskedField {
+		if f.Kind == chat.MaskedField {
 			typed, err := c.input.secret(ctx, "  "+plain(f.Label)+": ")
 			if err != nil || typed != "" || !f.Required {
 				return strings.TrimSpace(typed), err
@@ -87,21 +88,21 @@ func (c *Console) fault(text string) { c.print(c.style.fault(c.t.T(text), c.widt
 
 // yesNo reports whether a field is answered with y or n. A choice of the two may also be
 // left open.
-func yesNo(f commands.FormField) bool {
-	return f.Kind == commands.BoolField || f.Kind == commands.ChoiceField && len(f.Choices) == 2 && f.Choices[0].Value == "true" && f.Choices[1].Value == "false"
+func yesNo(f chat.FormField) bool {
+	return f.Kind == chat.BoolField || f.Kind == chat.ChoiceField && len(f.Choices) == 2 && f.Choices[0].Value == "true" && f.Choices[1].Value == "false"
 }
 
 // shown is how a value is typed and shown.
-func shown(f commands.FormField, value string) string {
-	if f.Kind == commands.ChoiceField && yesNo(f) {
+func shown(f chat.FormField, value string) string {
+	if f.Kind == chat.ChoiceField && yesNo(f) {
 		return map[string]string{"true": "y", "false": "n"}[value]
 	}
-	if f.Kind == commands.ChoiceField {
-		if i := slices.IndexFunc(f.Choices, func(c commands.Choice) bool { return c.Value == value }); i >= 0 {
+	if f.Kind == chat.ChoiceField {
+		if i := slices.IndexFunc(f.Choices, func(c chat.Choice) bool { return c.Value == value }); i >= 0 {
 			return strconv.Itoa(i + 1)
 		}
 	}
-	if f.Kind == commands.BoolField {
+	if f.Kind == chat.BoolField {
 		if value == "true" {
 			return "y"
 		}
@@ -111,9 +112,9 @@ func shown(f commands.FormField, value string) string {
 }
 
 // valueOf is the value that was meant, and whether there is one.
-func valueOf(f commands.FormField, typed string) (string, bool) {
+func valueOf(f chat.FormField, typed string) (string, bool) {
 	switch f.Kind {
-	case commands.ChoiceField:
+	case chat.ChoiceField:
 		if typed == "" {
 			return "", true
 		}
@@ -121,7 +122,7 @@ func valueOf(f commands.FormField, typed string) (string, bool) {
 			return f.Choices[n-1].Value, true
 		}
 		if yesNo(f) {
-			return valueOf(commands.FormField{Kind: commands.BoolField}, typed)
+			return valueOf(chat.FormField{Kind: chat.BoolField}, typed)
 		}
 		for _, c := range f.Choices {
 			if strings.EqualFold(typed, c.Value) || strings.EqualFold(typed, c.Label) {
@@ -129,7 +130,7 @@ func valueOf(f commands.FormField, typed string) (string, bool) {
 			}
 		}
 		return "", false
-	case commands.BoolField:
+	case chat.BoolField:
 		switch strings.ToLower(typed) {
 		case "y", "yes", "true", "1", "是":
 			return "true", true
@@ -150,39 +151,39 @@ func (c *Console) cancelled(err error) error {
 }
 
 // formOnOneLine says how to give a form's values where nobody can be asked for them.
-func (s style) formOnOneLine(t commands.Text, width int, f commands.Form, command string) string {
-	verb := commands.VerbPush
+func (s style) formOnOneLine(t texts.Text, width int, f chat.Form, command string) string {
+	verb := grammar.VerbPush
 	switch {
 	case command == "meet":
-		verb = commands.VerbMeet
+		verb = grammar.VerbMeet
 	case f.ID == "save":
-		verb = commands.VerbPushSave
+		verb = grammar.VerbPushSave
 	}
 	var usage []string
-	for _, d := range commands.Declarations() {
+	for _, d := range grammar.Declarations() {
 		if d.Verb != verb {
 			continue
 		}
 		usage = append(usage, strings.TrimSpace("/"+d.Command+" "+d.Name))
 		for _, o := range d.Options {
 			switch {
-			case !slices.ContainsFunc(f.Fields, func(field commands.FormField) bool { return field.Name == o.Name }):
+			case !slices.ContainsFunc(f.Fields, func(field chat.FormField) bool { return field.Name == o.Name }):
 			case o.Position > 0:
 				usage = append(usage, strings.ToUpper(o.Name))
-			case o.Kind == commands.KindBool:
+			case o.Kind == grammar.KindBool:
 				usage = append(usage, "[--"+o.Name+"]")
 			default:
 				usage = append(usage, fmt.Sprintf("--%s %s", o.Name, strings.ToUpper(o.Name)))
 			}
 		}
 	}
-	r := commands.Reply{Tone: commands.Bad, Title: f.Title, Text: t.T("console.form.one_line") + "\n\n" + strings.Join(usage, " ")}
+	r := chat.Reply{Tone: chat.Bad, Title: f.Title, Text: t.T("console.form.one_line") + "\n\n" + strings.Join(usage, " ")}
 	for _, field := range f.Fields {
 		hint := field.Hint
 		if field.Required {
 			hint = strings.TrimSuffix(t.T("console.form.required")+" · "+hint, " · ")
 		}
-		r.Fields = append(r.Fields, commands.Field{Name: field.Label, Value: hint})
+		r.Fields = append(r.Fields, chat.Field{Name: field.Label, Value: hint})
 	}
 	return s.message(t, view{width: width, header: header{kind: private}}, r)
 }

@@ -2,6 +2,8 @@ package console
 
 import (
 	"fmt"
+	"meetbot/bot/chat"
+	"meetbot/bot/texts"
 	"regexp"
 	"strings"
 	"unicode"
@@ -9,8 +11,6 @@ import (
 
 	"github.com/mattn/go-runewidth"
 	"github.com/mdp/qrterminal/v3"
-
-	"meetbot/bot/commands"
 )
 
 const (
@@ -40,13 +40,13 @@ func (s style) mark(text string, sgr string) string {
 	return "\x1b[" + sgr + "m" + text + "\x1b[0m"
 }
 
-func (s style) tone(t commands.Tone) (sgr, sign string) {
+func (s style) tone(t chat.Tone) (sgr, sign string) {
 	switch t {
-	case commands.Good:
+	case chat.Good:
 		return green, "✔ "
-	case commands.Warning:
+	case chat.Warning:
 		return yellow, "▲ "
-	case commands.Bad:
+	case chat.Bad:
 		return red, "✘ "
 	}
 	return cyan, ""
@@ -71,12 +71,12 @@ type header struct {
 type view struct {
 	header header
 	width  int
-	number func(commands.Button) int // nil: without buttons
-	brief  bool                      // without links and buttons
+	number func(chat.Button) int // nil: without buttons
+	brief  bool                  // without links and buttons
 }
 
 // message renders one message, with a blank line before it unless it continues a thread.
-func (s style) message(t commands.Text, v view, r commands.Reply) string {
+func (s style) message(t texts.Text, v view, r chat.Reply) string {
 	sgr, sign := s.tone(r.Tone)
 	var head string
 	indent, bar := "", "│"
@@ -152,7 +152,7 @@ type row struct {
 	heading     bool
 }
 
-func rows(r commands.Reply, brief bool) []row {
+func rows(r chat.Reply, brief bool) []row {
 	var all []row
 	for _, f := range r.Fields {
 		value := f.Value
@@ -173,7 +173,7 @@ func rows(r commands.Reply, brief bool) []row {
 	return all
 }
 
-func mention(u commands.User) string {
+func mention(u chat.User) string {
 	if u.Name != "" {
 		return "@" + plain(u.Name)
 	}
@@ -261,7 +261,7 @@ func (b *block) table(all []row) {
 	}
 }
 
-func (b *block) buttons(all []commands.Button, number func(commands.Button) int) {
+func (b *block) buttons(all []chat.Button, number func(chat.Button) int) {
 	if len(all) == 0 {
 		return
 	}
@@ -291,7 +291,7 @@ func (b *block) buttons(all []commands.Button, number func(commands.Button) int)
 // asks for four.
 const qrQuiet = 4
 
-func (b *block) qr(t commands.Text, text string) {
+func (b *block) qr(t texts.Text, text string) {
 	var code strings.Builder
 	qrterminal.GenerateWithConfig(text, qrterminal.Config{
 		Level: qrterminal.L, Writer: &code, HalfBlocks: true, QuietZone: qrQuiet,
@@ -313,7 +313,7 @@ func (b *block) qr(t commands.Text, text string) {
 }
 
 // greeting is what a person sees first.
-func (s style) greeting(t commands.Text, screen int, cfg Config) string {
+func (s style) greeting(t texts.Text, screen int, cfg Config) string {
 	var b strings.Builder
 	b.WriteString(s.mark("meetbot", bold+";"+cyan))
 	if cfg.Sandbox {
@@ -369,21 +369,21 @@ func (s style) fault(text string, width int) string {
 	return b.String()
 }
 
-func (s style) formIntro(t commands.Text, width int, f commands.Form) string {
-	return s.message(t, view{width: width, header: header{kind: private}}, commands.Reply{
+func (s style) formIntro(t texts.Text, width int, f chat.Form) string {
+	return s.message(t, view{width: width, header: header{kind: private}}, chat.Reply{
 		Title: f.Title, Text: f.Intro, Note: t.T("console.form.how"),
 	})
 }
 
 // field shows what is asked, above the line where it is answered.
-func (s style) field(t commands.Text, width int, f commands.FormField, fault string) string {
+func (s style) field(t texts.Text, width int, f chat.FormField, fault string) string {
 	var b strings.Builder
 	b.WriteByte('\n')
 	if fault != "" {
 		b.WriteString(s.fault(fault, width))
 	}
 	hint := f.Hint
-	if f.Kind == commands.MaskedField {
+	if f.Kind == chat.MaskedField {
 		hint = strings.TrimSuffix(t.T("console.form.hidden")+" "+hint, " ")
 	}
 	if f.Placeholder != "" {

@@ -10,7 +10,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"meetbot/bot/commands"
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
+	"meetbot/bot/texts"
 	"meetbot/config/secret"
 )
 
@@ -29,84 +31,84 @@ func golden(t *testing.T, name, got string) {
 }
 
 // numbers returns a function that numbers buttons from one.
-func numbers() func(commands.Button) int {
+func numbers() func(chat.Button) int {
 	n := 0
-	return func(commands.Button) int { n++; return n }
+	return func(chat.Button) int { n++; return n }
 }
 
 var (
-	ada     = commands.User{ID: "you", Name: "Ada"}
+	ada     = chat.User{ID: "you", Name: "Ada"}
 	replies = map[string]map[string]struct {
 		header header
-		reply  commands.Reply
+		reply  chat.Reply
 	}{
 		"en": {
-			"Root": {header{kind: everyone}, commands.Reply{
+			"Root": {header{kind: everyone}, chat.Reply{
 				Title: "Weekly sync",
-				Fields: []commands.Field{
+				Fields: []chat.Field{
 					{Name: "Asked by", User: &ada},
 					{Name: "State", Value: "ready; SYSTEC deletes it at 14:32 CST unless somebody joins, and a value as long as this one goes on in the next line"},
 					{Name: "Number", Value: "159 1620 888"},
 				},
-				Links: []commands.Link{{Label: "Join", URL: "http://127.0.0.1:40123/systec/j/1591620888?pwd=" + strings.Repeat("x", 60)}},
-				Buttons: []commands.Button{
-					{Label: "QR code", Action: commands.Action{Name: "qr"}},
-					{Label: "Set live push", Action: commands.Action{Name: "push"}},
-					{Label: "The same meeting once more, with all of its destinations", Action: commands.Action{Name: "samedest"}},
-					{Label: "End", Danger: true, Action: commands.Action{Name: "endyes"}},
+				Links: []chat.Link{{Label: "Join", URL: "http://127.0.0.1:40123/systec/j/1591620888?pwd=" + strings.Repeat("x", 60)}},
+				Buttons: []chat.Button{
+					{Label: "QR code", Action: chat.Action{Name: "qr"}},
+					{Label: "Set live push", Action: chat.Action{Name: "push"}},
+					{Label: "The same meeting once more, with all of its destinations", Action: chat.Action{Name: "samedest"}},
+					{Label: "End", Danger: true, Action: chat.Action{Name: "endyes"}},
 				},
 				Note: "SANDBOX: nothing here is real",
 			}},
-			"Thread": {header{kind: thread, follows: true}, commands.Reply{
+			"Thread": {header{kind: thread, follows: true}, chat.Reply{
 				Text:     "Set destinations before anyone enters.\n\nDuring the meeting only the host may.",
-				Links:    []commands.Link{{Label: "Join", URL: "http://127.0.0.1:40123/j/1"}, {Label: "Watch", URL: "http://127.0.0.1:40123/w/1"}},
-				Fields:   []commands.Field{{Name: "Start", User: &ada}},
-				Mentions: []commands.User{{ID: "u2", Name: "Bob"}, {ID: "u3"}},
-				Buttons:  []commands.Button{{Label: "Start link"}},
+				Links:    []chat.Link{{Label: "Join", URL: "http://127.0.0.1:40123/j/1"}, {Label: "Watch", URL: "http://127.0.0.1:40123/w/1"}},
+				Fields:   []chat.Field{{Name: "Start", User: &ada}},
+				Mentions: []chat.User{{ID: "u2", Name: "Bob"}, {ID: "u3"}},
+				Buttons:  []chat.Button{{Label: "Start link"}},
 			}},
-			"Private": {header{kind: private}, commands.Reply{
-				Tone: commands.Good, Title: "You can start Weekly sync", Text: "The link works until 16:02.",
-				Secrets: []commands.SecretField{{Name: "Start link", Value: secret.New("http://127.0.0.1:40123/s/secret"), Link: true}, {Name: "Host key", Value: secret.New("123456")}},
+			"Private": {header{kind: private}, chat.Reply{
+				Tone: chat.Good, Title: "You can start Weekly sync", Text: "The link works until 16:02.",
+				Secrets: []chat.SecretField{{Name: "Start link", Value: secret.New("http://127.0.0.1:40123/s/secret"), Link: true}, {Name: "Host key", Value: secret.New("123456")}},
 				Note:    "SANDBOX: nothing here is real",
 			}},
-			"Refused": {header{kind: private}, commands.Reply{
-				Tone: commands.Bad, Title: "Not done", Text: "“--durationn” is no option: --duration.\n\n--record: use cloud or none.",
+			"Refused": {header{kind: private}, chat.Reply{
+				Tone: chat.Bad, Title: "Not done", Text: "“--durationn” is no option: --duration.\n\n--record: use cloud or none.",
 			}},
-			"Changed": {header{kind: changed}, commands.Reply{
-				Tone: commands.Good, Title: "Weekly sync", Fields: []commands.Field{{Name: "State", Value: "running since 14:02"}},
-				Links: []commands.Link{{Label: "Join", URL: "http://left.out"}},
+			"Changed": {header{kind: changed}, chat.Reply{
+				Tone: chat.Good, Title: "Weekly sync", Fields: []chat.Field{{Name: "State", Value: "running since 14:02"}},
+				Links: []chat.Link{{Label: "Join", URL: "http://left.out"}},
 			}},
-			"Copy": {header{kind: private}, commands.Reply{
-				Title: "To copy", Copy: "Weekly sync\n159 1620 888\nhttp://127.0.0.1:40123/w/1", Tone: commands.Warning,
+			"Copy": {header{kind: private}, chat.Reply{
+				Title: "To copy", Copy: "Weekly sync\n159 1620 888\nhttp://127.0.0.1:40123/w/1", Tone: chat.Warning,
 			}},
-			"Help": {header{kind: private}, commands.NewParser(commands.ParserConfig{}).Help(commands.TextFor("en"), "livepush")},
-			"QR":   {header{kind: private}, commands.Reply{QR: "http://127.0.0.1:40123/w/1", QRCaption: "Watch: Weekly sync"}},
-			"Hostile": {header{kind: everyone}, commands.Reply{
+			"Help": {header{kind: private}, grammar.New(grammar.Config{}).Help(texts.For("en"), "livepush")},
+			"QR":   {header{kind: private}, chat.Reply{QR: "http://127.0.0.1:40123/w/1", QRCaption: "Watch: Weekly sync"}},
+			"Hostile": {header{kind: everyone}, chat.Reply{
 				Title:   "\x1b]0;owned\x07\x1b[31mred\x1b[0m \x9b2Jclear \u202Eright to left\u2066 a\tb\rc\x00\x7f",
 				Text:    "\x1b]52;c;ZXZpbA==\x1b\\clipboard \x1bPq#0;2;0;0;0\x1b\\sixel \x1b",
-				Fields:  []commands.Field{{Name: "a\nb", Value: "\x1b[2A\x1b[1Gover it"}},
-				Links:   []commands.Link{{Label: "\x1b[8mhidden", URL: "http://x/\x1b]8;;http://evil\x07y\n"}},
-				Buttons: []commands.Button{{Label: "press\x1b[5m\nme"}},
+				Fields:  []chat.Field{{Name: "a\nb", Value: "\x1b[2A\x1b[1Gover it"}},
+				Links:   []chat.Link{{Label: "\x1b[8mhidden", URL: "http://x/\x1b]8;;http://evil\x07y\n"}},
+				Buttons: []chat.Button{{Label: "press\x1b[5m\nme"}},
 				Copy:    "copy\x1b[7m me", Note: "\x1b[1mnote",
-				Mentions: []commands.User{{Name: "M\x1b[31mallory"}},
+				Mentions: []chat.User{{Name: "M\x1b[31mallory"}},
 				QR:       "",
 			}},
 		},
 		"zh-CN": {
-			"Root": {header{kind: everyone}, commands.Reply{
+			"Root": {header{kind: everyone}, chat.Reply{
 				Title: "周五晚间直播秀：第一季第十二期，嘉宾访谈与观众互动环节，欢迎大家准时参加并邀请朋友们一起来看，谢谢支持！",
-				Fields: []commands.Field{
-					{Name: "发起人", User: &commands.User{Name: "小明"}},
+				Fields: []chat.Field{
+					{Name: "发起人", User: &chat.User{Name: "小明"}},
 					{Name: "状态", Value: "就绪；如果 14:32 之前没有人入会，SYSTEC 会删除这个会议，到时候请重新发起一个新的会议，其它人的会议不受影响。"},
 				},
-				Links:   []commands.Link{{Label: "入会", URL: "http://127.0.0.1:40123/j/1"}, {Label: "观看链接", URL: "http://127.0.0.1:40123/w/1"}},
-				Buttons: []commands.Button{{Label: "二维码"}, {Label: "设置直播推流"}, {Label: "结束会议", Danger: true}},
+				Links:   []chat.Link{{Label: "入会", URL: "http://127.0.0.1:40123/j/1"}, {Label: "观看链接", URL: "http://127.0.0.1:40123/w/1"}},
+				Buttons: []chat.Button{{Label: "二维码"}, {Label: "设置直播推流"}, {Label: "结束会议", Danger: true}},
 				Note:    "沙箱：这里的一切都不是真的",
 			}},
-			"Thread":  {header{kind: thread}, commands.Reply{Text: "请在任何人入会之前设置推流地址。", Fields: []commands.Field{{Name: "会议号", Value: "159 1620 888"}}}},
-			"Private": {header{kind: private}, commands.Reply{Tone: commands.Good, Title: "可以开始“周会”了", Secrets: []commands.SecretField{{Name: "主持人密钥", Value: secret.New("123456")}}}},
-			"Help":    {header{kind: private}, commands.NewParser(commands.ParserConfig{}).Help(commands.TextFor("zh-CN"), "livepush")},
-			"Changed": {header{kind: changed}, commands.Reply{Title: "周会", Fields: []commands.Field{{Name: "状态", Value: "14:02 起进行中"}}}},
+			"Thread":  {header{kind: thread}, chat.Reply{Text: "请在任何人入会之前设置推流地址。", Fields: []chat.Field{{Name: "会议号", Value: "159 1620 888"}}}},
+			"Private": {header{kind: private}, chat.Reply{Tone: chat.Good, Title: "可以开始“周会”了", Secrets: []chat.SecretField{{Name: "主持人密钥", Value: secret.New("123456")}}}},
+			"Help":    {header{kind: private}, grammar.New(grammar.Config{}).Help(texts.For("zh-CN"), "livepush")},
+			"Changed": {header{kind: changed}, chat.Reply{Title: "周会", Fields: []chat.Field{{Name: "状态", Value: "14:02 起进行中"}}}},
 		},
 	}
 )
@@ -116,7 +118,7 @@ func TestMessagesAreRendered(t *testing.T) {
 		for name, tt := range cases {
 			t.Run(locale+"/"+name, func(t *testing.T) {
 				v := view{header: tt.header, width: 80, brief: tt.header.kind == changed}
-				text := commands.TextFor(locale)
+				text := texts.For(locale)
 				v.number = numbers()
 				got := style{}.message(text, v, tt.reply)
 				golden(t, "", got)
@@ -137,24 +139,24 @@ func TestMessagesAreRendered(t *testing.T) {
 
 func TestColoredMessage(t *testing.T) {
 	tt := replies["en"]["Private"]
-	golden(t, "", style{color: true}.message(commands.TextFor("en"), view{header: tt.header, width: 80, number: numbers()}, tt.reply))
+	golden(t, "", style{color: true}.message(texts.For("en"), view{header: tt.header, width: 80, number: numbers()}, tt.reply))
 }
 
 func TestGreetingAndForms(t *testing.T) {
-	form := commands.Form{ID: "push", Title: "Set live push", Intro: "Where is it to be pushed?", Fields: []commands.FormField{
+	form := chat.Form{ID: "push", Title: "Set live push", Intro: "Where is it to be pushed?", Fields: []chat.FormField{
 		{Name: "name", Label: "Name", Hint: "1 to 10 characters", Required: true},
 		{Name: "url", Label: "Address", Placeholder: "rtmp://…", Required: true},
-		{Name: "key", Label: "Stream key", Kind: commands.MaskedField, Required: true},
-		{Name: "wechat", Label: "WeChat Channels", Kind: commands.BoolField},
+		{Name: "key", Label: "Stream key", Kind: chat.MaskedField, Required: true},
+		{Name: "wechat", Label: "WeChat Channels", Kind: chat.BoolField},
 	}}
-	for _, locale := range commands.Locales {
+	for _, locale := range texts.Locales {
 		t.Run(locale, func(t *testing.T) {
-			text := commands.TextFor(locale)
+			text := texts.For(locale)
 			out := style{}.greeting(text, 80, Config{Sandbox: true, Push: true}) + style{}.formIntro(text, 80, form)
 			for _, f := range form.Fields {
 				out += style{}.field(text, 80, f, "")
 			}
-			out += style{}.field(text, 80, commands.FormField{Choices: []commands.Choice{{Label: "Bilibili"}, {Label: "抖音"}}}, "not that one")
+			out += style{}.field(text, 80, chat.FormField{Choices: []chat.Choice{{Label: "Bilibili"}, {Label: "抖音"}}}, "not that one")
 			out += style{}.formOnOneLine(text, 80, form, "livepush")
 			golden(t, "", out)
 		})
@@ -162,7 +164,7 @@ func TestGreetingAndForms(t *testing.T) {
 }
 
 func TestTheGreetingShowsOnlyWhatCanBeDone(t *testing.T) {
-	got := style{}.greeting(commands.TextFor("en"), 40, Config{})
+	got := style{}.greeting(texts.For("en"), 40, Config{})
 	assert.NotContains(t, got, "live")
 	assert.NotContains(t, got, "SANDBOX")
 	for line := range strings.Lines(got) {

@@ -33,8 +33,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"meetbot/bot/adapters/kit"
-	"meetbot/bot/commands"
-	"meetbot/bot/jobs"
+	"meetbot/bot/chat"
 	"meetbot/config/secret"
 )
 
@@ -50,7 +49,7 @@ type Config struct {
 	APIURL string
 	// Listed has the rights that an allow-list guards instead of Discord's permissions:
 	// their commands are shown to everybody, since the list decides.
-	Listed  commands.Rights
+	Listed  chat.Rights
 	Locale  string // where a person's own is not known
 	Observe Observer
 
@@ -99,13 +98,13 @@ func (o Observer) failed(route, kind string) {
 
 // Bot is the part of [commands.Bot] that the adapter calls.
 type Bot interface {
-	Parse(commands.Request) commands.Decision
-	Accept(context.Context, commands.Decision) commands.Acceptance
-	Complete(ctx context.Context, r commands.Request, option, typed string) []commands.Choice
+	Parse(chat.Request) chat.Decision
+	Accept(context.Context, chat.Decision) chat.Acceptance
+	Complete(ctx context.Context, r chat.Request, option, typed string) []chat.Choice
 }
 
-// Adapter connects a [Bot] to Discord. It is a [commands.Poster] and a
-// [commands.Directory].
+// Adapter connects a [Bot] to Discord. It is a [chat.Poster] and a
+// [chat.Directory].
 type Adapter struct {
 	cfg     Config
 	key     ed25519.PublicKey
@@ -126,8 +125,8 @@ type Adapter struct {
 }
 
 var (
-	_ commands.Poster    = (*Adapter)(nil)
-	_ commands.Directory = (*Adapter)(nil)
+	_ chat.Poster    = (*Adapter)(nil)
+	_ chat.Directory = (*Adapter)(nil)
 )
 
 const (
@@ -253,7 +252,7 @@ func (a *Adapter) keepRegistering(ctx context.Context) error {
 		}
 		a.pulse.Failed(err)
 		a.log.WarnContext(ctx, "commands not registered", "err", err)
-		limited, ok := errors.AsType[*jobs.RetryAfter](err)
+		limited, ok := errors.AsType[*chat.RetryAfter](err)
 		if !ok && !transient(err) {
 			return nil // the rest works; doctor and this line tell
 		}

@@ -16,8 +16,9 @@ import (
 
 	"meetbot/bot/adapters/discord/discordtest"
 	"meetbot/bot/adapters/kit"
-	"meetbot/bot/commands"
-	"meetbot/bot/jobs"
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
+	"meetbot/bot/texts"
 	"meetbot/config/secret"
 )
 
@@ -43,19 +44,19 @@ func TestACommandIsAcceptedThenDeferred(t *testing.T) {
 		assert.Zero(t, in.Ack.Flags(), "everybody sees the answer to /meet")
 		r := d.Request
 		assert.Equal(t, "discord:"+in.ID, r.ID)
-		assert.Equal(t, commands.Place{Platform: commands.Discord, Team: discordtest.GuildID, Channel: channel}, r.Place)
-		assert.Equal(t, commands.User{
+		assert.Equal(t, chat.Place{Platform: chat.Discord, Team: discordtest.GuildID, Channel: channel}, r.Place)
+		assert.Equal(t, chat.User{
 			ID: alice, Name: "Person 111", Locale: "en-US", Roles: []string{"77"},
-			Rights: commands.RightsKnown | commands.RightMeet | commands.RightPush,
+			Rights: chat.RightsKnown | chat.RightMeet | chat.RightPush,
 		}, r.User)
-		assert.Equal(t, "Weekly", d.Ask.Meet.Topic)
+		assert.Equal(t, "Weekly", grammar.AskOf(d).Meet.Topic)
 		assert.WithinDuration(t, w.clock.now(), r.At, 5*time.Second)
 	})
 }
 
 func TestLivepushIsPrivateFromTheDeferOn(t *testing.T) {
 	bothTransports(t, func(t *testing.T, w *world) {
-		w.bot.parse = func(r commands.Request) (commands.Decision, bool) { // even if the command layer erred
+		w.bot.parse = func(r chat.Request) (chat.Decision, bool) { // even if the command layer erred
 			d := w.bot.Parser.Parse(r)
 			d.Public = true
 			return d, true
@@ -65,7 +66,7 @@ func TestLivepushIsPrivateFromTheDeferOn(t *testing.T) {
 			discordtest.Option{Name: "url", Value: "rtmp://a.rtmp.youtube.com/live2"}, discordtest.Option{Name: "key", Value: "canary-key?a=b&c=d"})
 		d := w.job(in)
 		assert.Equal(t, discordtest.Ephemeral, in.Ack.Flags())
-		assert.Equal(t, "canary-key?a=b&c=d", d.Ask.Push.Key.Reveal())
+		assert.Equal(t, "canary-key?a=b&c=d", grammar.AskOf(d).Push.Key.Reveal())
 		stored, err := json.Marshal(d.Request)
 		require.NoError(t, err)
 		assert.NotContains(t, string(stored), "canary-key", "the request keeps no typed key")
@@ -77,11 +78,11 @@ func TestPlaces(t *testing.T) {
 	guild := discordtest.GuildID
 	for name, tt := range map[string]struct {
 		where discordtest.Where
-		want  commands.Place
+		want  chat.Place
 	}{
-		"Channel": {discordtest.InGuild(channel), commands.Place{Platform: "discord", Team: guild, Channel: channel}},
-		"Thread":  {discordtest.InThread(thread, channel), commands.Place{Platform: "discord", Team: guild, Channel: channel, Thread: thread}},
-		"Direct":  {discordtest.InDirect(dm), commands.Place{Platform: "discord", Channel: dm, Kind: commands.InDirect}},
+		"Channel": {discordtest.InGuild(channel), chat.Place{Platform: "discord", Team: guild, Channel: channel}},
+		"Thread":  {discordtest.InThread(thread, channel), chat.Place{Platform: "discord", Team: guild, Channel: channel, Thread: thread}},
+		"Direct":  {discordtest.InDirect(dm), chat.Place{Platform: "discord", Channel: dm, Kind: chat.InDirect}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			assert.Equal(t, tt.want, w.job(meetIn(w, tt.where)).Request.Place)
@@ -92,12 +93,12 @@ func TestPlaces(t *testing.T) {
 func TestRightsComeFromPermissions(t *testing.T) {
 	for name, tt := range map[string]struct {
 		permissions int64
-		want        commands.Rights
+		want        chat.Rights
 	}{
-		"Nothing":       {0, commands.RightsKnown},
-		"ManageEvents":  {discordtest.ManageEvents, commands.RightsKnown | commands.RightMeet},
-		"ManageServer":  {discordtest.ManageGuild, commands.RightsKnown | commands.RightPush},
-		"Administrator": {8, commands.RightsKnown | commands.RightMeet | commands.RightPush},
+		"Nothing":       {0, chat.RightsKnown},
+		"ManageEvents":  {discordtest.ManageEvents, chat.RightsKnown | chat.RightMeet},
+		"ManageServer":  {discordtest.ManageGuild, chat.RightsKnown | chat.RightPush},
+		"Administrator": {8, chat.RightsKnown | chat.RightMeet | chat.RightPush},
 	} {
 		t.Run(name, func(t *testing.T) { assert.Equal(t, tt.want, rights(tt.permissions)) })
 	}
@@ -107,8 +108,8 @@ func TestRightsComeFromPermissions(t *testing.T) {
 
 func TestWhatIsNotAcceptedIsSaidPrivatelyAtOnce(t *testing.T) {
 	bothTransports(t, func(t *testing.T, w *world) {
-		w.bot.accept = func(context.Context, commands.Decision) commands.Acceptance {
-			return commands.Acceptance{Reply: &commands.Reply{Title: "Too busy"}}
+		w.bot.accept = func(context.Context, chat.Decision) chat.Acceptance {
+			return chat.Acceptance{Reply: &chat.Reply{Title: "Too busy"}}
 		}
 		in := meetIn(w, discordtest.InGuild(channel))
 		w.send(in)
@@ -123,9 +124,9 @@ func TestWhatIsNotAcceptedIsSaidPrivatelyAtOnce(t *testing.T) {
 func TestAStoreThatHangsIsNotWaitedForTooLong(t *testing.T) {
 	t.Parallel()
 	w := start(t, overHTTP)
-	w.bot.accept = func(ctx context.Context, _ commands.Decision) commands.Acceptance {
+	w.bot.accept = func(ctx context.Context, _ chat.Decision) chat.Acceptance {
 		<-ctx.Done()
-		return commands.Acceptance{Reply: &commands.Reply{Title: "Not confirmed"}}
+		return chat.Acceptance{Reply: &chat.Reply{Title: "Not confirmed"}}
 	}
 	in := meetIn(w, discordtest.InGuild(channel))
 	w.send(in)
@@ -135,10 +136,10 @@ func TestAStoreThatHangsIsNotWaitedForTooLong(t *testing.T) {
 
 func TestForms(t *testing.T) {
 	p := newBot().Parser
-	for _, locale := range commands.Locales {
-		text := commands.TextFor(locale)
+	for _, locale := range texts.Locales {
+		text := texts.For(locale)
 		for _, id := range []string{"push", "save", "meet"} {
-			m, lost := renderForm(p.Form(text, id, commands.Ask{}), text)
+			m, lost := renderForm(p.Form(text, id, grammar.Ask{}), text)
 			assert.Empty(t, lost, id)
 			golden(t, id+"."+locale, m)
 		}
@@ -177,8 +178,8 @@ func TestABareLivepushOpensAForm(t *testing.T) {
 		d := w.job(w.server.Submit(alice, where, form.CustomID, map[string]any{
 			"meeting": "806 146 667", "name": "bili", "url": "rtmp://a.rtmp.youtube.com/live2", "key": "canary-key", "platform": []string{"other"},
 		}))
-		assert.Equal(t, "bili", d.Ask.Push.Name)
-		assert.Equal(t, "canary-key", d.Ask.Push.Key.Reveal())
+		assert.Equal(t, "bili", grammar.AskOf(d).Push.Name)
+		assert.Equal(t, "canary-key", grammar.AskOf(d).Push.Key.Reveal())
 	})
 }
 
@@ -204,10 +205,10 @@ func TestTwoClicksThatCreateAreOne(t *testing.T) {
 	w := start(t, overGateway)
 	where := discordtest.InGuild(channel)
 	d := w.job(meetIn(w, where))
-	root, err := w.post(d, commands.SlotRoot)
+	root, err := w.post(d, chat.SlotRoot)
 	require.NoError(t, err)
 
-	another := commands.Action{Name: string(commands.VerbAnother), Arg: "job"}.String()
+	another := chat.Action{Name: string(grammar.VerbAnother), Arg: "job"}.String()
 	first := w.job(w.server.Click(alice, where, root.Message, another))
 	assert.True(t, first.Public)
 	ack := w.send(w.server.Click(alice, where, root.Message, another))
@@ -216,13 +217,13 @@ func TestTwoClicksThatCreateAreOne(t *testing.T) {
 	assert.Equal(t, 1, w.bot.clashes)
 
 	// Once the message has changed, it is a new wish; and so is somebody else's click.
-	_, err = w.post(d, commands.SlotEdit, func(p *commands.Post) { p.Edit = &root })
+	_, err = w.post(d, chat.SlotEdit, func(p *chat.Post) { p.Edit = &root })
 	require.NoError(t, err)
 	w.job(w.server.Click(alice, where, root.Message, another))
 	w.job(w.server.Click(bob, where, root.Message, another))
 
 	// What only shows something is done at every click.
-	start := commands.Action{Name: string(commands.VerbStartLink), Arg: "systec:1"}.String()
+	start := chat.Action{Name: string(grammar.VerbStartLink), Arg: "systec:1"}.String()
 	w.job(w.server.Click(alice, where, root.Message, start))
 	w.job(w.server.Click(alice, where, root.Message, start))
 }
@@ -272,7 +273,7 @@ func TestALimitedAcknowledgementIsSentWhenItMayBe(t *testing.T) {
 func TestAPanicEndsNoMoreThanItsInteraction(t *testing.T) {
 	t.Parallel()
 	w := start(t, overGateway)
-	w.bot.accept = func(context.Context, commands.Decision) commands.Acceptance { panic("canary-typed") }
+	w.bot.accept = func(context.Context, chat.Decision) chat.Acceptance { panic("canary-typed") }
 	w.server.Send(meetIn(w, discordtest.InGuild(channel)))
 	w.server.Until("it is logged", func() bool { return strings.Contains(w.log.String(), "panic") })
 	w.bot.accept = nil
@@ -305,13 +306,13 @@ func TestTheBotTokenIsNotUsedOnceItIsRefused(t *testing.T) {
 		}
 		return nil
 	})
-	_, err := w.post(d, commands.SlotDirect)
+	_, err := w.post(d, chat.SlotDirect)
 	require.ErrorIs(t, err, ErrTokenRefused)
 	require.ErrorIs(t, <-w.done, ErrTokenRefused)
 	w.done <- nil
 	assert.Equal(t, kit.Stopped, w.a.Health().State)
 	n := len(w.server.Calls())
-	_, err = w.post(d, commands.SlotDirect)
+	_, err = w.post(d, chat.SlotDirect)
 	require.ErrorIs(t, err, ErrTokenRefused)
 	assert.Len(t, w.server.Calls(), n, "no further call")
 }
@@ -328,8 +329,8 @@ func TestATokenRefusedAtStartEndsTheAdapter(t *testing.T) {
 
 func TestErrorsHaveNoSecret(t *testing.T) {
 	w := still(t, overHTTP)
-	d := commands.Decision{Request: commands.Request{
-		At: w.clock.now(), User: commands.User{ID: alice}, Place: commands.Place{Platform: commands.Discord, Channel: channel, Team: "1"},
+	d := chat.Decision{Request: chat.Request{
+		At: w.clock.now(), User: chat.User{ID: alice}, Place: chat.Place{Platform: chat.Discord, Channel: channel, Team: "1"},
 	}}
 	d.Request.Origin = origin{ID: snowflakeAt(w.clock.now().Add(-time.Minute)), Token: "canary-interaction-token", Public: true}.encode()
 	for name, fault := range map[string]discordtest.Fault{
@@ -340,7 +341,7 @@ func TestErrorsHaveNoSecret(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.server.Fail(func(discordtest.Call) *discordtest.Fault { return &fault })
-			for _, slot := range []commands.Slot{commands.SlotRoot, commands.SlotThread, commands.SlotPrivate, commands.SlotSettle, commands.SlotDirect} {
+			for _, slot := range []chat.Slot{chat.SlotRoot, chat.SlotThread, chat.SlotPrivate, chat.SlotSettle, chat.SlotDirect} {
 				_, err := w.post(d, slot)
 				require.Error(t, err, slot)
 				assert.NotContains(t, err.Error(), "canary-", slot)
@@ -370,7 +371,7 @@ func TestRateLimits(t *testing.T) {
 		})
 		for range 2 {
 			_, err := w.a.createMessage(t.Context(), channel, "", message{})
-			var pause *jobs.RetryAfter
+			var pause *chat.RetryAfter
 			require.ErrorAs(t, err, &pause)
 			assert.InDelta(t, 7.5, pause.After.Seconds(), 0.5)
 		}
@@ -390,7 +391,7 @@ func TestRateLimits(t *testing.T) {
 		_, err := w.a.createMessage(t.Context(), channel, "", message{})
 		require.Error(t, err)
 		_, err = w.a.directChannel(t.Context(), alice)
-		var pause *jobs.RetryAfter
+		var pause *chat.RetryAfter
 		require.ErrorAs(t, err, &pause)
 		assert.Len(t, w.server.Calls(), 1)
 		_, err = w.a.getOriginal(t.Context(), origin{ID: "1", Token: "canary-none"})
@@ -414,7 +415,7 @@ func TestRateLimits(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		_, err := w.a.createMessage(ctx, channel, "", message{})
-		var pause *jobs.RetryAfter
+		var pause *chat.RetryAfter
 		require.ErrorAs(t, err, &pause)
 	})
 	t.Run("FarFromABan", func(t *testing.T) {
@@ -423,7 +424,7 @@ func TestRateLimits(t *testing.T) {
 			w.a.rest.limits.countInvalid(w.clock.now())
 		}
 		_, err := w.a.createMessage(t.Context(), channel, "", message{})
-		var pause *jobs.RetryAfter
+		var pause *chat.RetryAfter
 		require.ErrorAs(t, err, &pause)
 		assert.Empty(t, w.server.Calls())
 		_, err = w.a.getOriginal(t.Context(), origin{ID: "1", Token: "canary-none"})
@@ -464,14 +465,14 @@ func TestRateLimits(t *testing.T) {
 func TestDirectory(t *testing.T) {
 	w := still(t, overHTTP)
 	w.server.Join(alice, discordtest.Member{Nick: "Ally", Permissions: discordtest.ManageEvents})
-	direct := commands.Place{Platform: commands.Discord, Channel: dm, Kind: commands.InDirect}
+	direct := chat.Place{Platform: chat.Discord, Channel: dm, Kind: chat.InDirect}
 	p, err := w.a.Profile(t.Context(), direct, alice)
 	require.NoError(t, err)
-	assert.Equal(t, commands.Profile{Name: "Ally", Rights: commands.RightsKnown | commands.RightMeet}, p)
+	assert.Equal(t, chat.Profile{Name: "Ally", Rights: chat.RightsKnown | chat.RightMeet}, p)
 
 	p, err = w.a.Profile(t.Context(), direct, bob)
 	require.NoError(t, err)
-	assert.Equal(t, commands.Profile{Rights: commands.RightsKnown}, p, "a stranger may nothing")
+	assert.Equal(t, chat.Profile{Rights: chat.RightsKnown}, p, "a stranger may nothing")
 
 	in, err := w.a.InGroup(t.Context(), direct, alice, alice+"1")
 	require.NoError(t, err)
@@ -495,7 +496,7 @@ func TestRegistrationOnlyWhereSomethingChanged(t *testing.T) {
 	assert.False(t, changed)
 	assert.Equal(t, 1, w.server.Called("PUT /applications/{application_id}/commands"))
 
-	w.a.cfg.Listed = commands.RightMeet
+	w.a.cfg.Listed = chat.RightMeet
 	registered, err := w.a.Registered(t.Context())
 	require.NoError(t, err)
 	assert.False(t, registered)
@@ -558,7 +559,7 @@ func TestCommandsAreGuarded(t *testing.T) {
 	events, guild := "8589934592", "32"
 	assert.Equal(t, map[string]string{"meet": events, "meetings": events, "livepush": guild, "destinations": guild}, permissions)
 
-	all, err = Commands(commands.RightMeet)
+	all, err = Commands(chat.RightMeet)
 	require.NoError(t, err)
 	for _, c := range all {
 		assert.Equal(t, c.Name == "meet" || c.Name == "meetings", c.Permissions == nil, "%s: an allow-list decides", c.Name)

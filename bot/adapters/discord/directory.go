@@ -3,6 +3,7 @@ package discord
 import (
 	"context"
 	"errors"
+	"meetbot/bot/chat"
 	"net/http"
 	"net/url"
 	"slices"
@@ -11,23 +12,21 @@ import (
 	"time"
 
 	"github.com/bwmarrin/discordgo"
-
-	"meetbot/bot/commands"
 )
 
-// Profile implements [commands.Directory]. It is asked where no permissions came with
+// Profile implements [chat.Directory]. It is asked where no permissions came with
 // the event: in a direct message. There a person may what the servers that the bot is in
 // let them do.
-func (a *Adapter) Profile(ctx context.Context, place commands.Place, userID string) (commands.Profile, error) {
-	p := commands.Profile{Rights: commands.RightsKnown}
+func (a *Adapter) Profile(ctx context.Context, place chat.Place, userID string) (chat.Profile, error) {
+	p := chat.Profile{Rights: chat.RightsKnown}
 	guilds, err := a.guilds(ctx, place)
 	if err != nil {
-		return commands.Profile{}, err
+		return chat.Profile{}, err
 	}
 	for _, guild := range guilds {
 		m, err := a.membership(ctx, guild, userID)
 		if err != nil {
-			return commands.Profile{}, err
+			return chat.Profile{}, err
 		}
 		if !m.member {
 			continue
@@ -40,8 +39,8 @@ func (a *Adapter) Profile(ctx context.Context, place commands.Place, userID stri
 	return p, nil
 }
 
-// InGroup implements [commands.Directory]: it reports whether the person has the role.
-func (a *Adapter) InGroup(ctx context.Context, place commands.Place, userID, roleID string) (bool, error) {
+// InGroup implements [chat.Directory]: it reports whether the person has the role.
+func (a *Adapter) InGroup(ctx context.Context, place chat.Place, userID, roleID string) (bool, error) {
 	guilds, err := a.guilds(ctx, place)
 	if err != nil {
 		return false, err
@@ -65,7 +64,7 @@ const maxGuilds = 20
 // guilds are the servers that a person in this place may have permissions in.
 //
 // https://docs.discord.com/developers/resources/user#get-current-user-guilds
-func (a *Adapter) guilds(ctx context.Context, place commands.Place) ([]string, error) {
+func (a *Adapter) guilds(ctx context.Context, place chat.Place) ([]string, error) {
 	switch {
 	case place.Team != "":
 		return []string{place.Team}, nil

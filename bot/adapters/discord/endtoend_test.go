@@ -13,8 +13,10 @@ import (
 
 	"meetbot/bot/adapters/adaptertest"
 	"meetbot/bot/adapters/discord/discordtest"
+	"meetbot/bot/chat"
 	"meetbot/bot/commands"
-	"meetbot/bot/commands/commandstest"
+	"meetbot/bot/grammar"
+	"meetbot/bot/grammar/grammartest"
 	"meetbot/config/secret"
 	"meetbot/meeting/sandbox"
 )
@@ -25,13 +27,13 @@ func TestEveryWishIsTheSameAsk(t *testing.T) {
 	t.Parallel()
 	w := start(t, overGateway)
 	where := discordtest.InGuild(channel)
-	for _, c := range commandstest.Cases(commands.Discord) {
+	for _, c := range grammartest.Cases(chat.Discord) {
 		if c.Typed != nil {
 			t.Run(c.Name+"/typed", func(t *testing.T) {
 				name := strings.TrimSpace(c.Typed.Command + " " + c.Typed.Verb)
 				in := w.server.Command(alice, where, "en-US", name, given(c.Typed)...)
 				d := w.job(in)
-				assert.Equal(t, c.WantOf("typed"), *d.Ask)
+				assert.Equal(t, c.WantOf("typed"), *grammar.AskOf(d))
 				assert.Equal(t, c.Command == "livepush" || !d.Public, in.Ack.Flags() == discordtest.Ephemeral)
 			})
 		}
@@ -44,17 +46,17 @@ func TestEveryWishIsTheSameAsk(t *testing.T) {
 						fields[name] = []string{v}
 					}
 				}
-				id := commands.Action{Name: c.Form.Form, Arg: c.Form.Arg}.String()
-				assert.Equal(t, c.WantOf("form"), *w.job(w.server.Submit(alice, where, id, fields)).Ask)
+				id := chat.Action{Name: c.Form.Form, Arg: c.Form.Arg}.String()
+				assert.Equal(t, c.WantOf("form"), *grammar.AskOf(w.job(w.server.Submit(alice, where, id, fields))))
 			})
 		}
 	}
 }
 
 // given is typed options as Discord sends them: by their declared kind.
-func given(typed *commandstest.Typed) []discordtest.Option {
-	kinds := map[string]commands.Kind{}
-	for _, d := range commands.TypedDeclarations() {
+func given(typed *grammartest.Typed) []discordtest.Option {
+	kinds := map[string]grammar.Kind{}
+	for _, d := range grammar.TypedDeclarations() {
 		for _, sub := range append(d.Subs, d) {
 			for _, o := range sub.Options {
 				kinds[o.Name] = o.Kind
@@ -65,9 +67,9 @@ func given(typed *commandstest.Typed) []discordtest.Option {
 	for name, v := range typed.Options {
 		o := discordtest.Option{Name: name, Value: v}
 		switch kinds[name] {
-		case commands.KindBool:
+		case grammar.KindBool:
 			o.Value = v == "true"
-		case commands.KindInt:
+		case grammar.KindInt:
 			o.Value, _ = strconv.Atoi(v)
 		}
 		all = append(all, o)
@@ -104,7 +106,7 @@ const startPath = "zak=" // of the sandbox's start links
 
 func (g *guild) start() {
 	g.Helper()
-	g.Start(commands.Discord, func(bot *commands.Bot, log *slog.Logger) adaptertest.Adapter {
+	g.Start(chat.Discord, func(bot *commands.Bot, log *slog.Logger) adaptertest.Adapter {
 		a, err := New(Config{
 			BotToken: secret.New(discordtest.Token), ApplicationID: discordtest.ApplicationID, APIURL: g.server.URL, Now: g.clock.now,
 		}, bot, log)

@@ -13,7 +13,8 @@ import (
 	"github.com/bwmarrin/discordgo"
 
 	"meetbot/bot/adapters/kit"
-	"meetbot/bot/commands"
+	"meetbot/bot/chat"
+	"meetbot/bot/texts"
 )
 
 // interaction is what is read of an event. discordgo's own type lacks the channel, and
@@ -146,22 +147,22 @@ func isThread(t discordgo.ChannelType) bool {
 	return t == discordgo.ChannelTypeGuildNewsThread || t == discordgo.ChannelTypeGuildPublicThread || t == discordgo.ChannelTypeGuildPrivateThread
 }
 
-func (in *interaction) place() commands.Place {
-	p := commands.Place{Platform: commands.Discord, Team: in.GuildID, Channel: in.ChannelID}
+func (in *interaction) place() chat.Place {
+	p := chat.Place{Platform: chat.Discord, Team: in.GuildID, Channel: in.ChannelID}
 	switch {
 	case in.GuildID == "" && in.Context != nil && *in.Context == discordgo.InteractionContextPrivateChannel:
-		p.Kind = commands.InGroup
+		p.Kind = chat.InGroup
 	case in.GuildID == "":
-		p.Kind = commands.InDirect
+		p.Kind = chat.InDirect
 	case isThread(in.Channel.Type) && isID(in.Channel.ParentID):
 		p.Channel, p.Thread = in.Channel.ParentID, in.ChannelID
 	}
 	return p
 }
 
-func (in *interaction) person() commands.User {
+func (in *interaction) person() chat.User {
 	p := in.user()
-	u := commands.User{ID: p.ID, Name: p.name(""), Locale: in.Locale}
+	u := chat.User{ID: p.ID, Name: p.name(""), Locale: in.Locale}
 	if in.Member != nil {
 		u.Name, u.Roles = p.name(in.Member.Nick), in.Member.Roles
 		permissions, _ := strconv.ParseInt(in.Member.Permissions, 10, 64) // unreadable: none
@@ -172,21 +173,21 @@ func (in *interaction) person() commands.User {
 
 // rights translates Discord's permissions. In a direct message there are none, and
 // [Adapter.Profile] looks them up.
-func rights(permissions int64) commands.Rights {
-	r := commands.RightsKnown
+func rights(permissions int64) chat.Rights {
+	r := chat.RightsKnown
 	if permissions&(discordgo.PermissionAdministrator|discordgo.PermissionManageEvents) != 0 {
-		r |= commands.RightMeet
+		r |= chat.RightMeet
 	}
 	if permissions&(discordgo.PermissionAdministrator|discordgo.PermissionManageGuild) != 0 {
-		r |= commands.RightPush
+		r |= chat.RightPush
 	}
 	return r
 }
 
 // request is the neutral form of an interaction, without its origin. It also returns the
 // option that the person is typing.
-func (a *Adapter) request(in *interaction) (r commands.Request, focused option, err error) {
-	r = commands.Request{ID: "discord:" + in.ID, At: snowflakeTime(in.ID), User: in.person(), Place: in.place()}
+func (a *Adapter) request(in *interaction) (r chat.Request, focused option, err error) {
+	r = chat.Request{ID: "discord:" + in.ID, At: snowflakeTime(in.ID), User: in.person(), Place: in.place()}
 	unreadable := errors.New("the interaction's data cannot be read")
 	switch in.Type {
 	case discordgo.InteractionApplicationCommand, discordgo.InteractionApplicationCommandAutocomplete:
@@ -215,7 +216,7 @@ func (a *Adapter) request(in *interaction) (r commands.Request, focused option, 
 		if json.Unmarshal(in.Data, &data) != nil || in.Message == nil {
 			return r, focused, unreadable
 		}
-		action, ok := commands.ParseAction(data.CustomID)
+		action, ok := chat.ParseAction(data.CustomID)
 		if !ok {
 			return r, focused, errors.New("not one of our buttons")
 		}
@@ -231,11 +232,11 @@ func (a *Adapter) request(in *interaction) (r commands.Request, focused option, 
 		if json.Unmarshal(in.Data, &data) != nil {
 			return r, focused, unreadable
 		}
-		form, ok := commands.ParseAction(data.CustomID)
+		form, ok := chat.ParseAction(data.CustomID)
 		if !ok {
 			return r, focused, errors.New("not one of our forms")
 		}
-		r.Form = &commands.Submission{Form: form.Name, Arg: form.Arg, Fields: map[string]string{}}
+		r.Form = &chat.Submission{Form: form.Name, Arg: form.Arg, Fields: map[string]string{}}
 		for _, c := range data.Components {
 			c.fields(r.Form.Fields)
 		}
@@ -265,10 +266,10 @@ func (a *Adapter) answer(ctx context.Context, in *interaction) *callback {
 		return nil
 	}
 	r, focused, err := a.request(in)
-	t := commands.TextFor(in.Locale, a.cfg.Locale)
+	t := texts.For(in.Locale, a.cfg.Locale)
 	if err != nil {
 		a.log.WarnContext(ctx, "interaction not understood", "err", err)
-		return a.say(ctx, in, commands.Reply{Tone: commands.Bad, Text: t.T("discord.outdated")}, kindOf(in.Type))
+		return a.say(ctx, in, chat.Reply{Tone: chat.Bad, Text: t.T("discord.outdated")}, kindOf(in.Type))
 	}
 	if in.Type == discordgo.InteractionApplicationCommandAutocomplete {
 		return a.complete(ctx, r, focused)
@@ -290,7 +291,7 @@ func kindOf(t discordgo.InteractionType) string {
 	return "command"
 }
 
-func (a *Adapter) decide(ctx context.Context, in *interaction, r commands.Request, t commands.Text) *callback {
+func (a *Adapter) decide(ctx context.Context, in *interaction, r chat.Request, t texts.Text) *callback {
 	if r.Action != nil && r.Action.Name == reopen {
 		return a.reopen(ctx, in, r, t)
 	}
@@ -307,7 +308,7 @@ func (a *Adapter) decide(ctx context.Context, in *interaction, r commands.Reques
 		return a.say(ctx, in, *d.Reply, "")
 	case d.Ask == nil:
 		a.log.ErrorContext(ctx, "nothing decided", "command", r.Command) // unreachable unless program bug
-		return a.say(ctx, in, commands.Reply{Tone: commands.Bad, Text: t.T("discord.outdated")}, "")
+		return a.say(ctx, in, chat.Reply{Tone: chat.Bad, Text: t.T("discord.outdated")}, "")
 	}
 	// A public answer to a command shows its options, and those of /livepush have a key.
 	public := d.Public && r.Command != "livepush"
@@ -325,7 +326,7 @@ func (a *Adapter) decide(ctx context.Context, in *interaction, r commands.Reques
 			// A second click, or the first one delivered twice; then the other delivery
 			// acknowledges at once, and this one comes too late, as it should.
 			kit.Sleep(ctx, time.Second)
-			return a.say(ctx, in, commands.Reply{Text: t.T("discord.already")}, "")
+			return a.say(ctx, in, chat.Reply{Text: t.T("discord.already")}, "")
 		}
 	}
 	c := &callback{Type: discordgo.InteractionResponseDeferredChannelMessageWithSource}
@@ -337,15 +338,15 @@ func (a *Adapter) decide(ctx context.Context, in *interaction, r commands.Reques
 	return c
 }
 
-func action(r commands.Request) commands.Action {
+func action(r chat.Request) chat.Action {
 	if r.Action == nil {
-		return commands.Action{}
+		return chat.Action{}
 	}
 	return *r.Action
 }
 
 // say answers at once, for the person alone.
-func (a *Adapter) say(ctx context.Context, in *interaction, r commands.Reply, kind string) *callback {
+func (a *Adapter) say(ctx context.Context, in *interaction, r chat.Reply, kind string) *callback {
 	m, lost := render(r, look{})
 	if len(lost) > 0 {
 		a.log.WarnContext(ctx, "message shortened", "parts", lost)
@@ -354,7 +355,7 @@ func (a *Adapter) say(ctx context.Context, in *interaction, r commands.Reply, ki
 	return &callback{Type: discordgo.InteractionResponseChannelMessageWithSource, Data: m, files: m.files, kind: kind}
 }
 
-func (a *Adapter) complete(ctx context.Context, r commands.Request, focused option) *callback {
+func (a *Adapter) complete(ctx context.Context, r chat.Request, focused option) *callback {
 	type choice struct {
 		Name  string `json:"name"`
 		Value string `json:"value"`

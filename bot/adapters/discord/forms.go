@@ -10,7 +10,8 @@ import (
 	"github.com/bwmarrin/discordgo"
 
 	"meetbot/bot/adapters/kit"
-	"meetbot/bot/commands"
+	"meetbot/bot/chat"
+	"meetbot/bot/texts"
 )
 
 // modal is a form as Discord shows it.
@@ -61,39 +62,39 @@ const labelComponent discordgo.ComponentType = 18
 const reopen = "reopen"
 
 // ask opens a form.
-func (a *Adapter) ask(ctx context.Context, in *interaction, r commands.Request, f commands.Form, t commands.Text) *callback {
+func (a *Adapter) ask(ctx context.Context, in *interaction, r chat.Request, f chat.Form, t texts.Text) *callback {
 	m, lost := renderForm(f, t)
 	if len(lost) > 0 {
 		a.log.WarnContext(ctx, "form shortened", "form", f.ID, "parts", lost)
 	}
 	if len(m.CustomID) > maxCustomID {
 		a.log.ErrorContext(ctx, "form's argument is too long", "form", f.ID)
-		return a.say(ctx, in, commands.Reply{Tone: commands.Bad, Text: t.T("discord.outdated")}, "")
+		return a.say(ctx, in, chat.Reply{Tone: chat.Bad, Text: t.T("discord.outdated")}, "")
 	}
 	a.drafts.keep(draftKey(r, f.ID), f, a.cfg.Now())
 	if in.Type == discordgo.InteractionModalSubmit {
-		return a.say(ctx, in, commands.Reply{Title: f.Title, Text: f.Intro, Buttons: reopenButton(f.ID, t)}, "")
+		return a.say(ctx, in, chat.Reply{Title: f.Title, Text: f.Intro, Buttons: reopenButton(f.ID, t)}, "")
 	}
 	return &callback{Type: discordgo.InteractionResponseModal, Data: m}
 }
 
 // faults tells what is wrong with a form, with a button that opens it again as it was
 // filled in, keys aside.
-func (a *Adapter) faults(ctx context.Context, in *interaction, r commands.Request, faults map[string]string, t commands.Text) *callback {
-	reply := commands.Reply{Tone: commands.Bad, Title: t.T("discord.faults")}
+func (a *Adapter) faults(ctx context.Context, in *interaction, r chat.Request, faults map[string]string, t texts.Text) *callback {
+	reply := chat.Reply{Tone: chat.Bad, Title: t.T("discord.faults")}
 	key := draftKey(r, r.Form.Form)
 	f, ok := a.drafts.get(key, a.cfg.Now())
 	for _, name := range slices.Sorted(maps.Keys(faults)) {
 		label := name
-		if i := slices.IndexFunc(f.Fields, func(f commands.FormField) bool { return f.Name == name }); i >= 0 {
+		if i := slices.IndexFunc(f.Fields, func(f chat.FormField) bool { return f.Name == name }); i >= 0 {
 			label = f.Fields[i].Label
 		}
-		reply.Fields = append(reply.Fields, commands.Field{Name: label, Value: faults[name]})
+		reply.Fields = append(reply.Fields, chat.Field{Name: label, Value: faults[name]})
 	}
 	if ok {
 		f.Fields = slices.Clone(f.Fields)
 		for i, field := range f.Fields {
-			if typed, ok := r.Form.Fields[field.Name]; ok && field.Kind != commands.MaskedField {
+			if typed, ok := r.Form.Fields[field.Name]; ok && field.Kind != chat.MaskedField {
 				f.Fields[i].Value = typed
 			}
 		}
@@ -103,20 +104,20 @@ func (a *Adapter) faults(ctx context.Context, in *interaction, r commands.Reques
 	return a.say(ctx, in, reply, "")
 }
 
-func reopenButton(form string, t commands.Text) []commands.Button {
-	return []commands.Button{{Label: t.T("discord.open_form"), Action: commands.Action{Name: reopen, Arg: form}}}
+func reopenButton(form string, t texts.Text) []chat.Button {
+	return []chat.Button{{Label: t.T("discord.open_form"), Action: chat.Action{Name: reopen, Arg: form}}}
 }
 
 // reopen opens a form that had faults. The right is checked when it is sent.
-func (a *Adapter) reopen(ctx context.Context, in *interaction, r commands.Request, t commands.Text) *callback {
+func (a *Adapter) reopen(ctx context.Context, in *interaction, r chat.Request, t texts.Text) *callback {
 	f, ok := a.drafts.get(draftKey(r, r.Action.Arg), a.cfg.Now())
 	if !ok {
-		return a.say(ctx, in, commands.Reply{Tone: commands.Bad, Text: t.T("discord.outdated")}, "")
+		return a.say(ctx, in, chat.Reply{Tone: chat.Bad, Text: t.T("discord.outdated")}, "")
 	}
 	return a.ask(ctx, in, r, f, t)
 }
 
-func draftKey(r commands.Request, form string) string {
+func draftKey(r chat.Request, form string) string {
 	return r.User.ID + ":" + r.Place.Key() + ":" + form
 }
 
@@ -127,7 +128,7 @@ type drafts struct {
 }
 
 type draft struct {
-	form commands.Form
+	form chat.Form
 	at   time.Time
 }
 
@@ -136,7 +137,7 @@ const (
 	maxDrafts = 1000
 )
 
-func (d *drafts) keep(key string, f commands.Form, now time.Time) {
+func (d *drafts) keep(key string, f chat.Form, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.all) >= maxDrafts {
@@ -148,7 +149,7 @@ func (d *drafts) keep(key string, f commands.Form, now time.Time) {
 	d.all[key] = draft{f, now}
 }
 
-func (d *drafts) get(key string, now time.Time) (commands.Form, bool) {
+func (d *drafts) get(key string, now time.Time) (chat.Form, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	v, ok := d.all[key]
@@ -156,7 +157,7 @@ func (d *drafts) get(key string, now time.Time) (commands.Form, bool) {
 }
 
 // complete adds to a form that was sent what was known before and had no room in it.
-func (d *drafts) complete(r commands.Request, now time.Time) {
+func (d *drafts) complete(r chat.Request, now time.Time) {
 	f, ok := d.get(draftKey(r, r.Form.Form), now)
 	if !ok {
 		return
@@ -169,7 +170,7 @@ func (d *drafts) complete(r commands.Request, now time.Time) {
 }
 
 // renderForm is pure. It also says which parts had no room.
-func renderForm(f commands.Form, t commands.Text) (modal, []string) {
+func renderForm(f chat.Form, t texts.Text) (modal, []string) {
 	var lost []string
 	cut := func(what, s string, limit int) string {
 		s, shortened := kit.Cut(s, limit)
@@ -178,14 +179,14 @@ func renderForm(f commands.Form, t commands.Text) (modal, []string) {
 		}
 		return s
 	}
-	m := modal{CustomID: commands.Action{Name: f.ID, Arg: f.Arg}.String(), Title: cut("title", f.Title, maxModalTitle)}
-	fields := slices.DeleteFunc(slices.Clone(f.Fields), func(f commands.FormField) bool { return f.Extra })
+	m := modal{CustomID: chat.Action{Name: f.ID, Arg: f.Arg}.String(), Title: cut("title", f.Title, maxModalTitle)}
+	fields := slices.DeleteFunc(slices.Clone(f.Fields), func(f chat.FormField) bool { return f.Extra })
 	if len(fields) < maxModalFields && f.Intro != "" {
 		m.Components = append(m.Components, discordgo.TextDisplay{Content: escape(cut("intro", f.Intro, maxText/2))})
 		f.Intro = ""
 	}
 	for _, field := range fields {
-		if field.Kind == commands.MaskedField && f.Intro != "" {
+		if field.Kind == chat.MaskedField && f.Intro != "" {
 			field.Hint = f.Intro // it says who sees the secret, and has no room of its own
 		}
 		if len(m.Components) == maxModalFields {
@@ -200,20 +201,20 @@ func renderForm(f commands.Form, t commands.Text) (modal, []string) {
 	return m, lost
 }
 
-func input(f commands.FormField, t commands.Text, cut func(what, s string, limit int) string) any {
+func input(f chat.FormField, t texts.Text, cut func(what, s string, limit int) string) any {
 	choices := f.Choices
-	if f.Kind == commands.BoolField {
-		choices = []commands.Choice{{Label: t.T("discord.yes"), Value: "true"}, {Label: t.T("discord.no"), Value: "false"}}
+	if f.Kind == chat.BoolField {
+		choices = []chat.Choice{{Label: t.T("discord.yes"), Value: "true"}, {Label: t.T("discord.no"), Value: "false"}}
 	}
 	choose := selectInput{CustomID: f.Name, Required: f.Required, MaxValues: 1}
 	if f.Required {
 		choose.MinValues = 1
 	}
 	switch {
-	case f.Kind == commands.UserField:
+	case f.Kind == chat.UserField:
 		choose.Type, choose.MaxValues = discordgo.UserSelectMenuComponent, maxSelectOptions
 		return choose
-	case (f.Kind == commands.ChoiceField || f.Kind == commands.BoolField) && len(choices) > 0 && len(choices) <= maxSelectOptions:
+	case (f.Kind == chat.ChoiceField || f.Kind == chat.BoolField) && len(choices) > 0 && len(choices) <= maxSelectOptions:
 		choose.Type = discordgo.SelectMenuComponent
 		for _, c := range choices {
 			choose.Options = append(choose.Options, selectOption{

@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"meetbot/bot/adapters/kit"
-	"meetbot/bot/jobs"
+	"meetbot/bot/chat"
 )
 
 // Gateway opcodes: https://docs.discord.com/developers/topics/opcodes-and-status-codes#gateway
@@ -453,7 +453,7 @@ func (a *Adapter) acknowledge(ctx context.Context, in *interaction, c *callback,
 			return
 		}
 		pause, again := 100*time.Millisecond, transient(err)
-		if limited, ok := errors.AsType[*jobs.RetryAfter](err); ok {
+		if limited, ok := errors.AsType[*chat.RetryAfter](err); ok {
 			pause, again = limited.After, true
 		}
 		if !again || !kit.Sleep(ctx, pause) {

@@ -24,7 +24,8 @@ import (
 	"meetbot/bot/adapters/adaptertest"
 	"meetbot/bot/adapters/discord/discordtest"
 	"meetbot/bot/adapters/kit"
-	"meetbot/bot/commands"
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 	"meetbot/config/secret"
 	"meetbot/meeting"
 )
@@ -39,24 +40,24 @@ func (c *clock) forward(d time.Duration) { c.offset.Add(int64(d)) }
 
 // fakeBot parses as the bot does, and keeps what it is to accept.
 type fakeBot struct {
-	*commands.Parser
-	parse  func(commands.Request) (commands.Decision, bool)
-	accept func(context.Context, commands.Decision) commands.Acceptance
+	*grammar.Parser
+	parse  func(chat.Request) (chat.Decision, bool)
+	accept func(context.Context, chat.Decision) chat.Acceptance
 
 	mu       sync.Mutex
-	accepted []commands.Decision
+	accepted []chat.Decision
 	ids      map[string]bool
 	clashes  int
 }
 
 func newBot() *fakeBot {
 	return &fakeBot{
-		Parser: commands.NewParser(commands.ParserConfig{Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec}),
+		Parser: grammar.New(grammar.Config{Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec}),
 		ids:    map[string]bool{},
 	}
 }
 
-func (b *fakeBot) Parse(r commands.Request) commands.Decision {
+func (b *fakeBot) Parse(r chat.Request) chat.Decision {
 	if b.parse != nil {
 		if d, ok := b.parse(r); ok {
 			return d
@@ -65,7 +66,7 @@ func (b *fakeBot) Parse(r commands.Request) commands.Decision {
 	return b.Parser.Parse(r)
 }
 
-func (b *fakeBot) Accept(ctx context.Context, d commands.Decision) commands.Acceptance {
+func (b *fakeBot) Accept(ctx context.Context, d chat.Decision) chat.Acceptance {
 	if b.accept != nil {
 		if a := b.accept(ctx, d); a.Reply != nil {
 			return a
@@ -75,15 +76,15 @@ func (b *fakeBot) Accept(ctx context.Context, d commands.Decision) commands.Acce
 	defer b.mu.Unlock()
 	if b.ids[d.Request.ID] {
 		b.clashes++
-		return commands.Acceptance{Duplicate: true}
+		return chat.Acceptance{Duplicate: true}
 	}
 	b.ids[d.Request.ID] = true
 	b.accepted = append(b.accepted, d)
-	return commands.Acceptance{}
+	return chat.Acceptance{}
 }
 
-func (b *fakeBot) Complete(_ context.Context, r commands.Request, option, typed string) []commands.Choice {
-	return []commands.Choice{
+func (b *fakeBot) Complete(_ context.Context, r chat.Request, option, typed string) []chat.Choice {
+	return []chat.Choice{
 		{Label: r.Command + " " + r.Verb + " " + option + " " + typed, Value: "systec:1"},
 		{Label: strings.Repeat("长", 120), Value: "systec:2"},
 		{Label: "its value is too long", Value: strings.Repeat("x", 101)},
@@ -91,10 +92,10 @@ func (b *fakeBot) Complete(_ context.Context, r commands.Request, option, typed 
 	}
 }
 
-func (b *fakeBot) jobs() []commands.Decision {
+func (b *fakeBot) jobs() []chat.Decision {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return append([]commands.Decision(nil), b.accepted...)
+	return append([]chat.Decision(nil), b.accepted...)
 }
 
 // world is an adapter connected to a Discord.
@@ -186,7 +187,7 @@ func (w *world) send(in *discordtest.Interaction) discordtest.Ack {
 }
 
 // job sends a command and returns what was accepted.
-func (w *world) job(in *discordtest.Interaction) commands.Decision {
+func (w *world) job(in *discordtest.Interaction) chat.Decision {
 	w.t.Helper()
 	n := len(w.bot.jobs())
 	w.send(in)
@@ -201,10 +202,10 @@ func (w *world) job(in *discordtest.Interaction) commands.Decision {
 }
 
 // post delivers a reply of a job.
-func (w *world) post(d commands.Decision, slot commands.Slot, change ...func(*commands.Post)) (commands.Receipt, error) {
-	p := commands.Post{
+func (w *world) post(d chat.Decision, slot chat.Slot, change ...func(*chat.Post)) (chat.Receipt, error) {
+	p := chat.Post{
 		Key: "key-" + string(slot), Slot: slot, Place: d.Request.Place, User: d.Request.User, Origin: d.Request.Origin,
-		Asked: d.Request.At, Reply: commands.Reply{Title: "Weekly", Text: "text of " + string(slot)},
+		Asked: d.Request.At, Reply: chat.Reply{Title: "Weekly", Text: "text of " + string(slot)},
 	}
 	for _, c := range change {
 		c(&p)
@@ -212,15 +213,15 @@ func (w *world) post(d commands.Decision, slot commands.Slot, change ...func(*co
 	return w.a.Post(w.t.Context(), p)
 }
 
-func text(s string) func(*commands.Post) {
-	return func(p *commands.Post) { p.Reply = commands.Reply{Text: s}; p.Key = "k-" + s[:min(len(s), 20)] }
+func text(s string) func(*chat.Post) {
+	return func(p *chat.Post) { p.Reply = chat.Reply{Text: s}; p.Key = "k-" + s[:min(len(s), 20)] }
 }
 
-func under(r commands.Receipt) func(*commands.Post) {
-	return func(p *commands.Post) { p.Root = &r }
+func under(r chat.Receipt) func(*chat.Post) {
+	return func(p *chat.Post) { p.Root = &r }
 }
 
-func tried(p *commands.Post) { p.Tried = true }
+func tried(p *chat.Post) { p.Tried = true }
 
 const (
 	alice   = "111"

@@ -9,7 +9,9 @@ import (
 	"github.com/bwmarrin/discordgo"
 
 	"meetbot/bot/adapters/kit"
-	"meetbot/bot/commands"
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
+	"meetbot/bot/texts"
 )
 
 // permission is one that the bot asks for when it is invited.
@@ -47,7 +49,7 @@ func InviteURL(applicationID string) string {
 }
 
 // Manifest is what is registered, as indented JSON for a person to read.
-func Manifest(listed commands.Rights) ([]byte, error) {
+func Manifest(listed chat.Rights) ([]byte, error) {
 	all, err := Commands(listed)
 	if err != nil {
 		return nil, err
@@ -104,26 +106,26 @@ var locales = map[discordgo.Locale]string{
 	discordgo.ChineseCN: "zh-CN", discordgo.ChineseTW: "zh-CN",
 }
 
-func localised(of func(commands.Text) string) (string, map[discordgo.Locale]string) {
+func localised(of func(texts.Text) string) (string, map[discordgo.Locale]string) {
 	all := make(map[discordgo.Locale]string, len(locales))
 	for locale, ours := range locales {
-		all[locale] = of(commands.TextFor(ours))
+		all[locale] = of(texts.For(ours))
 	}
-	return of(commands.TextFor("en")), all
+	return of(texts.For("en")), all
 }
 
 // Commands returns what is to be registered, from the declarations. Rights in listed are
 // guarded by an allow-list: Discord shows their commands to everybody.
-func Commands(listed commands.Rights) ([]Command, error) {
+func Commands(listed chat.Rights) ([]Command, error) {
 	var all []Command
-	for _, d := range commands.TypedDeclarations() {
+	for _, d := range grammar.TypedDeclarations() {
 		c := Command{
 			Type: discordgo.ChatApplicationCommand, Name: d.Name, Options: options(d),
 			Contexts:     []discordgo.InteractionContextType{discordgo.InteractionContextGuild, discordgo.InteractionContextBotDM},
 			Integrations: []discordgo.ApplicationIntegrationType{discordgo.ApplicationIntegrationGuildInstall},
 		}
-		_, c.Names = localised(func(t commands.Text) string { return t.TypedName(d.Name, "") })
-		c.Description, c.Descriptions = localised(func(t commands.Text) string { return t.TypedDescription(d) })
+		_, c.Names = localised(func(t texts.Text) string { return d.NameIn(t, "") })
+		c.Description, c.Descriptions = localised(func(t texts.Text) string { return d.Describe(t) })
 		if listed&d.Right == 0 {
 			bits := strconv.FormatInt(rightPermission(d.Right), 10)
 			c.Permissions = &bits
@@ -134,19 +136,19 @@ func Commands(listed commands.Rights) ([]Command, error) {
 }
 
 // rightPermission is the permission that a right is where no allow-list is set.
-func rightPermission(r commands.Rights) int64 {
-	if r == commands.RightPush {
+func rightPermission(r chat.Rights) int64 {
+	if r == chat.RightPush {
 		return discordgo.PermissionManageGuild
 	}
 	return discordgo.PermissionManageEvents
 }
 
-func options(d commands.TypedDecl) []Option {
+func options(d grammar.TypedDecl) []Option {
 	var all []Option
 	for _, sub := range d.Subs {
 		o := Option{Type: discordgo.ApplicationCommandOptionSubCommand, Name: sub.Name, Options: options(sub)}
-		_, o.Names = localised(func(t commands.Text) string { return t.TypedName(d.Name, sub.Name) })
-		o.Description, o.Descriptions = localised(func(t commands.Text) string { return t.TypedDescription(sub) })
+		_, o.Names = localised(func(t texts.Text) string { return sub.NameIn(t, d.Name) })
+		o.Description, o.Descriptions = localised(func(t texts.Text) string { return sub.Describe(t) })
 		all = append(all, o)
 	}
 	for _, decl := range d.Options {
@@ -155,24 +157,24 @@ func options(d commands.TypedDecl) []Option {
 	return all
 }
 
-func typed(d commands.OptionDecl) Option {
+func typed(d grammar.OptionDecl) Option {
 	o := Option{Type: discordgo.ApplicationCommandOptionString, Name: d.Name, Required: d.Required}
-	_, o.Names = localised(func(t commands.Text) string { return t.OptionName(d) })
-	o.Description, o.Descriptions = localised(func(t commands.Text) string { return t.Option(d) })
+	_, o.Names = localised(func(t texts.Text) string { return d.NameIn(t) })
+	o.Description, o.Descriptions = localised(func(t texts.Text) string { return d.Describe(t) })
 	switch d.Kind {
-	case commands.KindInt:
+	case grammar.KindInt:
 		o.Type = discordgo.ApplicationCommandOptionInteger
 		o.MinValue, o.MaxValue = positive(d.Min), positive(d.Max)
-	case commands.KindBool:
+	case grammar.KindBool:
 		o.Type = discordgo.ApplicationCommandOptionBoolean
-	case commands.KindUser:
+	case grammar.KindUser:
 		o.Type = discordgo.ApplicationCommandOptionUser
-	case commands.KindMeeting, commands.KindDest:
+	case grammar.KindMeeting, grammar.KindDest:
 		o.Autocomplete = true
-	case commands.KindChoice:
+	case grammar.KindChoice:
 		for _, c := range d.Choices {
 			choice := OptionChoice{Value: c.Value}
-			choice.Name, choice.Names = localised(func(t commands.Text) string { return t.ChoiceLabel(d, c) })
+			choice.Name, choice.Names = localised(func(t texts.Text) string { return d.LabelOf(t, c) })
 			o.Choices = append(o.Choices, choice)
 		}
 	default:

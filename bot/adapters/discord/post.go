@@ -14,8 +14,8 @@ import (
 	"github.com/bwmarrin/discordgo"
 
 	"meetbot/bot/adapters/kit"
-	"meetbot/bot/commands"
-	"meetbot/bot/jobs"
+	"meetbot/bot/chat"
+	"meetbot/bot/texts"
 )
 
 // Codes of Discord's errors: https://docs.discord.com/developers/topics/opcodes-and-status-codes#json
@@ -31,8 +31,8 @@ const (
 	codeThreadArchived = 50083
 )
 
-// Post implements [commands.Poster].
-func (a *Adapter) Post(ctx context.Context, p commands.Post) (commands.Receipt, error) {
+// Post implements [chat.Poster].
+func (a *Adapter) Post(ctx context.Context, p chat.Post) (chat.Receipt, error) {
 	d := delivery{a: a, p: p}
 	if len(p.Origin) > 0 && json.Unmarshal(p.Origin, &d.o) != nil {
 		d.o = origin{} // of another version: what can be done without it is
@@ -41,8 +41,8 @@ func (a *Adapter) Post(ctx context.Context, p commands.Post) (commands.Receipt, 
 		a.acks.wait(ctx, d.o.ID)
 	}
 	r, err := d.post(ctx)
-	if refused(err) && !errors.Is(err, commands.ErrSkip) && !errors.Is(err, commands.ErrLost) && !errors.Is(err, commands.ErrGone) {
-		err = fmt.Errorf("%w: %w", commands.ErrLost, err) // what comes after it must not wait
+	if refused(err) && !errors.Is(err, chat.ErrSkip) && !errors.Is(err, chat.ErrLost) && !errors.Is(err, chat.ErrGone) {
+		err = fmt.Errorf("%w: %w", chat.ErrLost, err) // what comes after it must not wait
 	}
 	return r, err
 }
@@ -53,32 +53,32 @@ func refused(err error) bool {
 		(isStatus(err, http.StatusBadRequest) || isStatus(err, http.StatusForbidden) || isStatus(err, http.StatusRequestEntityTooLarge))
 }
 
-func (d delivery) post(ctx context.Context) (commands.Receipt, error) {
+func (d delivery) post(ctx context.Context) (chat.Receipt, error) {
 	switch d.p.Slot {
-	case commands.SlotRoot:
+	case chat.SlotRoot:
 		return d.root(ctx)
-	case commands.SlotThread:
+	case chat.SlotThread:
 		return d.inThread(ctx)
-	case commands.SlotThreadPrivate:
-		return commands.Receipt{}, commands.ErrSkip // an ephemeral message cannot be in another place than its command
-	case commands.SlotPrivate:
+	case chat.SlotThreadPrivate:
+		return chat.Receipt{}, chat.ErrSkip // an ephemeral message cannot be in another place than its command
+	case chat.SlotPrivate:
 		return d.private(ctx)
-	case commands.SlotProgress:
+	case chat.SlotProgress:
 		return d.progress(ctx)
-	case commands.SlotDirect:
+	case chat.SlotDirect:
 		return d.direct(ctx)
-	case commands.SlotEdit:
+	case chat.SlotEdit:
 		return d.edit(ctx)
-	case commands.SlotSettle:
+	case chat.SlotSettle:
 		return d.settle(ctx)
 	}
-	return commands.Receipt{}, fmt.Errorf("%w: slot %q", commands.ErrSkip, d.p.Slot)
+	return chat.Receipt{}, fmt.Errorf("%w: slot %q", chat.ErrSkip, d.p.Slot)
 }
 
 // delivery is one post on its way.
 type delivery struct {
 	a *Adapter
-	p commands.Post
+	p chat.Post
 	o origin
 }
 
@@ -100,7 +100,7 @@ func tokenGone(err error) bool {
 // early turns an error about a token that may not be known yet into a pause.
 func (d delivery) early(err error) error {
 	if tokenGone(err) && d.a.cfg.Now().Before(snowflakeTime(d.o.ID).Add(ackGrace)) {
-		return &jobs.RetryAfter{After: time.Second, Err: err}
+		return &chat.RetryAfter{After: time.Second, Err: err}
 	}
 	return err
 }
@@ -117,7 +117,7 @@ func (d delivery) message(ctx context.Context, private bool, note string) messag
 }
 
 // where is the channel, or the thread, of the place.
-func where(p commands.Place) string {
+func where(p chat.Place) string {
 	if p.Thread != "" {
 		return p.Thread
 	}
@@ -125,10 +125,10 @@ func where(p commands.Place) string {
 }
 
 // root shows the message that everybody sees and opens a thread from it.
-func (d delivery) root(ctx context.Context) (commands.Receipt, error) {
+func (d delivery) root(ctx context.Context) (chat.Receipt, error) {
 	place := d.p.Place
 	missing, threads := d.threads()
-	t := commands.TextFor(d.p.User.Locale, d.a.cfg.Locale)
+	t := texts.For(d.p.User.Locale, d.a.cfg.Locale)
 	note := ""
 	if missing != "" {
 		note = t.T("discord.no_thread", "Permission", t.T("discord.permission."+missing))
@@ -136,9 +136,9 @@ func (d delivery) root(ctx context.Context) (commands.Receipt, error) {
 	m := d.message(ctx, false, note)
 	s, err := d.public(ctx, where(place), m, d.o.Public)
 	if err != nil {
-		return commands.Receipt{}, err
+		return chat.Receipt{}, err
 	}
-	receipt := commands.Receipt{Place: place, Message: s.ID}
+	receipt := chat.Receipt{Place: place, Message: s.ID}
 	switch {
 	case place.Thread != "":
 		return receipt, nil
@@ -156,14 +156,14 @@ func (d delivery) root(ctx context.Context) (commands.Receipt, error) {
 		receipt.InPlace = true
 		return receipt, nil
 	}
-	return commands.Receipt{}, err
+	return chat.Receipt{}, err
 }
 
 // threads reports whether a thread can be opened here, and if not for want of a
 // permission, of which. Without an origin it is tried.
 func (d delivery) threads() (missing string, ok bool) {
 	switch {
-	case d.p.Place.Kind != commands.InChannel, d.p.Place.Thread != "":
+	case d.p.Place.Kind != chat.InChannel, d.p.Place.Thread != "":
 		return "", false
 	case d.o.ID == "":
 		return "", true
@@ -222,18 +222,18 @@ func (d delivery) public(ctx context.Context, channel string, m message, origina
 			return s, err
 		}
 	}
-	return s, fmt.Errorf("%w: %w", commands.ErrLost, err)
+	return s, fmt.Errorf("%w: %w", chat.ErrLost, err)
 }
 
 func isRetry(err error) bool {
-	_, ok := errors.AsType[*jobs.RetryAfter](err)
+	_, ok := errors.AsType[*chat.RetryAfter](err)
 	return ok
 }
 
 // withoutImage shows what the QR code says as a link.
 func (d delivery) withoutImage() delivery {
 	r := &d.p.Reply
-	r.Links = append(slices.Clone(r.Links), commands.Link{Label: cmp.Or(r.QRCaption, "QR"), URL: r.QR})
+	r.Links = append(slices.Clone(r.Links), chat.Link{Label: cmp.Or(r.QRCaption, "QR"), URL: r.QR})
 	r.QR = ""
 	return d
 }
@@ -287,25 +287,25 @@ func (d delivery) find(ctx context.Context, channel string) (sent, error) {
 }
 
 // inThread replies in the root's thread, or beside the root where it has none.
-func (d delivery) inThread(ctx context.Context) (commands.Receipt, error) {
+func (d delivery) inThread(ctx context.Context) (chat.Receipt, error) {
 	place := d.p.Place
 	if d.p.Root != nil {
 		place = d.p.Root.Place
 	}
 	s, err := d.public(ctx, where(place), d.message(ctx, false, ""), false)
 	if err != nil {
-		return commands.Receipt{}, err
+		return chat.Receipt{}, err
 	}
-	return commands.Receipt{Place: place, Message: s.ID, InPlace: place.Thread == ""}, nil
+	return chat.Receipt{Place: place, Message: s.ID, InPlace: place.Thread == ""}, nil
 }
 
 // private tells the requester alone: where the command ran as long as the interaction's
 // token lives, by direct message after that. It is never shown in the channel.
-func (d delivery) private(ctx context.Context) (commands.Receipt, error) {
+func (d delivery) private(ctx context.Context) (chat.Receipt, error) {
 	if d.alive() {
 		s, err := d.ephemeral(ctx, d.message(ctx, true, ""))
 		if err = d.early(err); err == nil || isRetry(err) || !tokenGone(err) && !refused(err) {
-			return commands.Receipt{Place: d.p.Place, Message: s.ID, InPlace: true}, err
+			return chat.Receipt{Place: d.p.Place, Message: s.ID, InPlace: true}, err
 		}
 	}
 	return d.direct(ctx)
@@ -340,7 +340,7 @@ func (d delivery) answered(ctx context.Context) error {
 	if !d.o.Public {
 		id = "discord.answered"
 	}
-	m, _ := render(commands.Reply{Text: commands.TextFor(d.p.User.Locale, d.a.cfg.Locale).T(id)}, look{})
+	m, _ := render(chat.Reply{Text: texts.For(d.p.User.Locale, d.a.cfg.Locale).T(id)}, look{})
 	_, err := d.a.editOriginal(ctx, d.o, m)
 	return err
 }
@@ -349,42 +349,42 @@ func progressKey(o origin) string { return "progress" + o.ID }
 
 // progress replaces an ephemeral placeholder, and is replaced by the answer. Below a
 // public one, which says that the bot is at it, it would stay: there it is left out.
-func (d delivery) progress(ctx context.Context) (commands.Receipt, error) {
+func (d delivery) progress(ctx context.Context) (chat.Receipt, error) {
 	if d.o.Public || !d.alive() {
-		return commands.Receipt{}, commands.ErrSkip
+		return chat.Receipt{}, chat.ErrSkip
 	}
 	first, err := d.a.getOriginal(ctx, d.o)
 	if err != nil || first.Flags&discordgo.MessageFlagsLoading == 0 {
-		return commands.Receipt{}, commands.ErrSkip
+		return chat.Receipt{}, chat.ErrSkip
 	}
 	d.p.Key = progressKey(d.o)
 	s, err := d.a.editOriginal(ctx, d.o, d.message(ctx, true, ""))
-	return commands.Receipt{Place: d.p.Place, Message: s.ID, InPlace: true}, err
+	return chat.Receipt{Place: d.p.Place, Message: s.ID, InPlace: true}, err
 }
 
 // direct tells a person by direct message.
-func (d delivery) direct(ctx context.Context) (commands.Receipt, error) {
+func (d delivery) direct(ctx context.Context) (chat.Receipt, error) {
 	channel, err := d.a.directChannel(ctx, d.p.User.ID)
 	if err == nil {
 		var s sent
 		s, err = d.byBot(ctx, channel, d.message(ctx, false, ""))
 		if err == nil {
-			place := commands.Place{Platform: commands.Discord, Channel: channel, Kind: commands.InDirect}
-			return commands.Receipt{Place: place, Message: s.ID, InPlace: true}, nil
+			place := chat.Place{Platform: chat.Discord, Channel: channel, Kind: chat.InDirect}
+			return chat.Receipt{Place: place, Message: s.ID, InPlace: true}, nil
 		}
 	}
 	if refused(err) || isStatus(err, http.StatusNotFound) {
-		return commands.Receipt{}, fmt.Errorf("%w: %w", commands.ErrLost, err)
+		return chat.Receipt{}, fmt.Errorf("%w: %w", chat.ErrLost, err)
 	}
-	return commands.Receipt{}, err
+	return chat.Receipt{}, err
 }
 
 // edit replaces a message of ours. Of several edits of one message that wait for their
 // turn, only the newest is made: it shows the newest state.
-func (d delivery) edit(ctx context.Context) (commands.Receipt, error) {
+func (d delivery) edit(ctx context.Context) (chat.Receipt, error) {
 	r := d.p.Edit
 	if r == nil {
-		return commands.Receipt{}, commands.ErrSkip
+		return chat.Receipt{}, chat.ErrSkip
 	}
 	channel := where(r.Place)
 	if r.Place.Thread == r.Message { // the thread was opened from the message, which is above it
@@ -393,7 +393,7 @@ func (d delivery) edit(ctx context.Context) (commands.Receipt, error) {
 	newest, leave := d.a.pending.Enter(r.Message)
 	defer leave()
 	if err := d.a.edits.Wait(ctx, r.Message); err != nil {
-		return commands.Receipt{}, err
+		return chat.Receipt{}, err
 	}
 	if !newest() {
 		return *r, nil
@@ -401,25 +401,25 @@ func (d delivery) edit(ctx context.Context) (commands.Receipt, error) {
 	err := d.a.editMessage(ctx, channel, r.Message, d.message(ctx, false, ""))
 	switch {
 	case isCode(err, codeUnknownMessage, codeUnknownChannel):
-		return commands.Receipt{}, fmt.Errorf("%w: %w", commands.ErrGone, err)
+		return chat.Receipt{}, fmt.Errorf("%w: %w", chat.ErrGone, err)
 	}
 	return *r, err
 }
 
 // settle replaces the placeholder that everybody sees.
-func (d delivery) settle(ctx context.Context) (commands.Receipt, error) {
+func (d delivery) settle(ctx context.Context) (chat.Receipt, error) {
 	if !d.o.Public || !d.alive() {
-		return commands.Receipt{}, commands.ErrSkip
+		return chat.Receipt{}, chat.ErrSkip
 	}
 	s, err := d.a.editOriginal(ctx, d.o, d.message(ctx, false, ""))
 	if err = d.early(err); err != nil && tokenGone(err) && !isRetry(err) {
-		return commands.Receipt{}, fmt.Errorf("%w: %w", commands.ErrSkip, err)
+		return chat.Receipt{}, fmt.Errorf("%w: %w", chat.ErrSkip, err)
 	}
-	return commands.Receipt{Place: d.p.Place, Message: s.ID, InPlace: true}, err
+	return chat.Receipt{Place: d.p.Place, Message: s.ID, InPlace: true}, err
 }
 
 // threadName is what a thread is called: as the meeting is.
-func threadName(r commands.Reply, t commands.Text) string {
+func threadName(r chat.Reply, t texts.Text) string {
 	for _, s := range []string{r.Title, r.Text, t.T("discord.thread")} {
 		if s = oneLine(s); s != "" {
 			s, _ = kit.Cut(s, maxThreadName)

@@ -14,8 +14,8 @@ import (
 
 	"meetbot/bot/adapters/discord/discordtest"
 	"meetbot/bot/adapters/kit"
-	"meetbot/bot/commands"
-	"meetbot/bot/jobs"
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 	"meetbot/config/secret"
 )
 
@@ -30,7 +30,7 @@ func TestTheDeferredReplyBecomesTheRootOfAThread(t *testing.T) {
 	t.Parallel()
 	w := start(t, overGateway)
 	d := w.job(meetIn(w, discordtest.InGuild(channel)))
-	root, err := w.post(d, commands.SlotRoot, func(p *commands.Post) { p.Reply.Title = strings.Repeat("周会", 60) })
+	root, err := w.post(d, chat.SlotRoot, func(p *chat.Post) { p.Reply.Title = strings.Repeat("周会", 60) })
 	require.NoError(t, err)
 	require.Len(t, w.server.In(channel), 1)
 	shown := w.server.In(channel)[0]
@@ -38,36 +38,36 @@ func TestTheDeferredReplyBecomesTheRootOfAThread(t *testing.T) {
 	threads := w.server.Threads(channel)
 	require.Len(t, threads, 1)
 	assert.Len(t, []rune(threads[0].Name), 100)
-	assert.Equal(t, commands.Receipt{
-		Place:   commands.Place{Platform: commands.Discord, Team: discordtest.GuildID, Channel: channel, Thread: shown.ID},
+	assert.Equal(t, chat.Receipt{
+		Place:   chat.Place{Platform: chat.Discord, Team: discordtest.GuildID, Channel: channel, Thread: shown.ID},
 		Message: shown.ID,
 	}, root)
 
-	links, err := w.post(d, commands.SlotThread, under(root), text("links"))
+	links, err := w.post(d, chat.SlotThread, under(root), text("links"))
 	require.NoError(t, err)
 	require.Len(t, w.server.In(shown.ID), 1)
 	assert.Equal(t, w.server.In(shown.ID)[0].ID, links.Message)
 	assert.Equal(t, shown.ID, links.Place.Thread)
 
-	_, err = w.post(d, commands.SlotPrivate, under(root), text("start link"))
+	_, err = w.post(d, chat.SlotPrivate, under(root), text("start link"))
 	require.NoError(t, err)
 	assert.Len(t, w.server.In(channel), 1, "the private part is not in the channel")
 	require.Len(t, w.server.For(alice), 1)
 	assert.Equal(t, channel, w.server.For(alice)[0].Channel, "but where the command ran")
 
-	_, err = w.post(d, commands.SlotThreadPrivate)
-	require.ErrorIs(t, err, commands.ErrSkip)
+	_, err = w.post(d, chat.SlotThreadPrivate)
+	require.ErrorIs(t, err, chat.ErrSkip)
 
-	_, err = w.post(d, commands.SlotEdit, text("ended"), func(p *commands.Post) { p.Edit = &root })
+	_, err = w.post(d, chat.SlotEdit, text("ended"), func(p *chat.Post) { p.Edit = &root })
 	require.NoError(t, err)
 	assert.Contains(t, w.server.In(channel)[0].Text(), "ended")
-	_, err = w.post(d, commands.SlotEdit, text("edited"), func(p *commands.Post) { p.Edit = &links })
+	_, err = w.post(d, chat.SlotEdit, text("edited"), func(p *chat.Post) { p.Edit = &links })
 	require.NoError(t, err)
 	assert.Contains(t, w.server.In(shown.ID)[0].Text(), "edited")
 
 	w.server.Delete(shown.ID)
-	_, err = w.post(d, commands.SlotEdit, func(p *commands.Post) { p.Edit = &root })
-	require.ErrorIs(t, err, commands.ErrGone)
+	_, err = w.post(d, chat.SlotEdit, func(p *chat.Post) { p.Edit = &root })
+	require.ErrorIs(t, err, chat.ErrGone)
 }
 
 func TestWhereThereCanBeNoThread(t *testing.T) {
@@ -83,27 +83,27 @@ func TestWhereThereCanBeNoThread(t *testing.T) {
 		where discordtest.Where
 		in    string // where the messages are
 		says  string
-		want  commands.Receipt
+		want  chat.Receipt
 	}{
-		"InAThread":                 {where: discordtest.InThread(thread, channel), in: thread, want: commands.Receipt{Place: commands.Place{Channel: channel, Thread: thread}}},
-		"InADirectMessage":          {where: discordtest.InDirect(dm), in: dm, want: commands.Receipt{InPlace: true}},
-		"InAVoiceChannel":           {where: voice, in: channel, want: commands.Receipt{InPlace: true}},
-		"WithoutCreateThreads":      {where: without(1 << 35), in: channel, says: "Create Public Threads", want: commands.Receipt{InPlace: true}},
-		"WithoutSendingInThreads":   {where: without(1 << 38), in: channel, says: "Send Messages in Threads", want: commands.Receipt{InPlace: true}},
-		"WithoutSeeingTheChannel":   {where: without(1 << 10), in: channel, says: "View Channel", want: commands.Receipt{InPlace: true}},
-		"AdministratorsMayAnything": {where: discordtest.Where{Channel: channel, App: 8, Permissions: 8}, in: channel, want: commands.Receipt{}},
+		"InAThread":                 {where: discordtest.InThread(thread, channel), in: thread, want: chat.Receipt{Place: chat.Place{Channel: channel, Thread: thread}}},
+		"InADirectMessage":          {where: discordtest.InDirect(dm), in: dm, want: chat.Receipt{InPlace: true}},
+		"InAVoiceChannel":           {where: voice, in: channel, want: chat.Receipt{InPlace: true}},
+		"WithoutCreateThreads":      {where: without(1 << 35), in: channel, says: "Create Public Threads", want: chat.Receipt{InPlace: true}},
+		"WithoutSendingInThreads":   {where: without(1 << 38), in: channel, says: "Send Messages in Threads", want: chat.Receipt{InPlace: true}},
+		"WithoutSeeingTheChannel":   {where: without(1 << 10), in: channel, says: "View Channel", want: chat.Receipt{InPlace: true}},
+		"AdministratorsMayAnything": {where: discordtest.Where{Channel: channel, App: 8, Permissions: 8}, in: channel, want: chat.Receipt{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := start(t, overGateway)
 			d := w.job(meetIn(w, tt.where))
-			root, err := w.post(d, commands.SlotRoot)
+			root, err := w.post(d, chat.SlotRoot)
 			require.NoError(t, err)
 			assert.Equal(t, tt.want.InPlace, root.InPlace)
 			if name != "AdministratorsMayAnything" {
 				assert.Equal(t, tt.want.Place.Thread, root.Place.Thread)
 				assert.Zero(t, w.server.Called(routeThread))
 			}
-			_, err = w.post(d, commands.SlotThread, under(root), text("links"))
+			_, err = w.post(d, chat.SlotThread, under(root), text("links"))
 			require.NoError(t, err)
 			shown := w.server.All()
 			require.Len(t, shown, 2)
@@ -121,7 +121,7 @@ func TestAThreadThatIsRefusedAfterAllIsDoneWithout(t *testing.T) {
 	w := start(t, overGateway)
 	w.server.Deny(routeThread, channel)
 	d := w.job(meetIn(w, discordtest.InGuild(channel)))
-	root, err := w.post(d, commands.SlotRoot)
+	root, err := w.post(d, chat.SlotRoot)
 	require.NoError(t, err)
 	assert.True(t, root.InPlace)
 }
@@ -132,15 +132,15 @@ func TestWhereTheBotMayNotWriteItFollowsUp(t *testing.T) {
 	where := discordtest.InGuild(channel)
 	where.App = 0
 	d := w.job(meetIn(w, where))
-	root, err := w.post(d, commands.SlotRoot)
+	root, err := w.post(d, chat.SlotRoot)
 	require.NoError(t, err)
-	_, err = w.post(d, commands.SlotThread, under(root), text("links"))
+	_, err = w.post(d, chat.SlotThread, under(root), text("links"))
 	require.NoError(t, err)
 	assert.Len(t, w.server.In(channel), 2)
 
 	w.clock.forward(16 * time.Minute)
-	_, err = w.post(d, commands.SlotThread, under(root), text("more"))
-	require.ErrorIs(t, err, commands.ErrLost)
+	_, err = w.post(d, chat.SlotThread, under(root), text("more"))
+	require.ErrorIs(t, err, chat.ErrLost)
 }
 
 // "Do it now" is acknowledged privately. What it makes is for everybody all the same.
@@ -150,18 +150,18 @@ func TestARootOfAPrivateClickIsPublicWhereTheBotMayNotWrite(t *testing.T) {
 	where := discordtest.InGuild(channel)
 	where.App = 0
 	first := w.job(meetIn(w, where))
-	card, err := w.post(first, commands.SlotRoot)
+	card, err := w.post(first, chat.SlotRoot)
 	require.NoError(t, err)
-	click := w.server.Click(alice, where, card.Message, commands.Action{Name: string(commands.VerbNow), Arg: "job"}.String())
+	click := w.server.Click(alice, where, card.Message, chat.Action{Name: string(grammar.VerbNow), Arg: "job"}.String())
 	d := w.job(click)
 	require.NotZero(t, click.Ack.Flags()&discordtest.Ephemeral)
 	before := len(w.server.In(channel))
-	root, err := w.post(d, commands.SlotRoot, text("made now"))
+	root, err := w.post(d, chat.SlotRoot, text("made now"))
 	require.NoError(t, err)
 	assert.True(t, root.InPlace)
-	_, err = w.post(d, commands.SlotThread, under(root), text("its links"))
+	_, err = w.post(d, chat.SlotThread, under(root), text("its links"))
 	require.NoError(t, err)
-	_, err = w.post(d, commands.SlotPrivate, under(root), text("yours alone"))
+	_, err = w.post(d, chat.SlotPrivate, under(root), text("yours alone"))
 	require.NoError(t, err)
 	seen := w.server.In(channel)[before:]
 	require.Len(t, seen, 2)
@@ -175,18 +175,18 @@ func TestARootOfAPrivateClickIsPublicWhereTheBotMayNotWrite(t *testing.T) {
 func TestAPrivateAnswerReplacesThePrivatePlaceholder(t *testing.T) {
 	w := start(t, overGateway)
 	d := w.job(w.server.Command(alice, discordtest.InGuild(channel), "en-US", "meetings list"))
-	_, err := w.post(d, commands.SlotProgress, text("still at it"))
+	_, err := w.post(d, chat.SlotProgress, text("still at it"))
 	require.NoError(t, err)
-	_, err = w.post(d, commands.SlotPrivate, text("one"))
+	_, err = w.post(d, chat.SlotPrivate, text("one"))
 	require.NoError(t, err)
-	_, err = w.post(d, commands.SlotPrivate, text("one"), tried) // its receipt was lost
+	_, err = w.post(d, chat.SlotPrivate, text("one"), tried) // its receipt was lost
 	require.NoError(t, err)
-	_, err = w.post(d, commands.SlotPrivate, text("two"))
+	_, err = w.post(d, chat.SlotPrivate, text("two"))
 	require.NoError(t, err)
-	_, err = w.post(d, commands.SlotProgress, text("too late"))
-	require.ErrorIs(t, err, commands.ErrSkip)
-	_, err = w.post(d, commands.SlotSettle)
-	require.ErrorIs(t, err, commands.ErrSkip)
+	_, err = w.post(d, chat.SlotProgress, text("too late"))
+	require.ErrorIs(t, err, chat.ErrSkip)
+	_, err = w.post(d, chat.SlotSettle)
+	require.ErrorIs(t, err, chat.ErrSkip)
 
 	told := w.server.For(alice)
 	require.Len(t, told, 2)
@@ -202,10 +202,10 @@ func TestAPrivateAnswerNeverReplacesAPublicPlaceholder(t *testing.T) {
 			w := start(t, overGateway)
 			d := w.job(meetIn(w, discordtest.InGuild(channel)))
 			if settleFirst {
-				_, err := w.post(d, commands.SlotSettle, text("nothing came of it"))
+				_, err := w.post(d, chat.SlotSettle, text("nothing came of it"))
 				require.NoError(t, err)
 			}
-			_, err := w.post(d, commands.SlotPrivate, text("you may not"))
+			_, err := w.post(d, chat.SlotPrivate, text("you may not"))
 			require.NoError(t, err)
 			public := w.server.In(channel)
 			require.Len(t, public, 1)
@@ -213,8 +213,8 @@ func TestAPrivateAnswerNeverReplacesAPublicPlaceholder(t *testing.T) {
 			assert.NotContains(t, public[0].Text(), "you may not")
 			require.Len(t, w.server.For(alice), 1)
 			assert.Equal(t, "you may not", w.server.For(alice)[0].Text())
-			_, err = w.post(d, commands.SlotProgress)
-			require.ErrorIs(t, err, commands.ErrSkip)
+			_, err = w.post(d, chat.SlotProgress)
+			require.ErrorIs(t, err, chat.ErrSkip)
 		})
 	}
 }
@@ -225,11 +225,11 @@ func TestAfterTheTokenHasExpired(t *testing.T) {
 		w := start(t, overGateway)
 		d := w.job(meetIn(w, discordtest.InGuild(channel)))
 		w.clock.forward(16 * time.Minute)
-		root, err := w.post(d, commands.SlotRoot, text("root"))
+		root, err := w.post(d, chat.SlotRoot, text("root"))
 		require.NoError(t, err)
 		assert.Equal(t, root.Message, root.Place.Thread)
 		assert.Equal(t, "root", w.server.Message(root.Message).Text())
-		_, err = w.post(d, commands.SlotPrivate, under(root), text("start link"))
+		_, err = w.post(d, chat.SlotPrivate, under(root), text("start link"))
 		require.NoError(t, err)
 		told := w.server.For(alice)
 		require.Len(t, told, 1)
@@ -238,18 +238,18 @@ func TestAfterTheTokenHasExpired(t *testing.T) {
 		for _, m := range w.server.In(channel) {
 			assert.NotContains(t, m.Text(), "start link")
 		}
-		_, err = w.post(d, commands.SlotSettle)
-		require.ErrorIs(t, err, commands.ErrSkip)
-		_, err = w.post(d, commands.SlotProgress)
-		require.ErrorIs(t, err, commands.ErrSkip)
+		_, err = w.post(d, chat.SlotSettle)
+		require.ErrorIs(t, err, chat.ErrSkip)
+		_, err = w.post(d, chat.SlotProgress)
+		require.ErrorIs(t, err, chat.ErrSkip)
 	})
 	t.Run("AndThePersonTakesNoDirectMessages", func(t *testing.T) {
 		w := start(t, overGateway)
 		d := w.job(meetIn(w, discordtest.InGuild(channel)))
 		w.clock.forward(16 * time.Minute)
 		w.server.CloseDirect(alice)
-		_, err := w.post(d, commands.SlotPrivate, text("start link"))
-		require.ErrorIs(t, err, commands.ErrLost)
+		_, err := w.post(d, chat.SlotPrivate, text("start link"))
+		require.ErrorIs(t, err, chat.ErrLost)
 		for _, m := range w.server.All() {
 			assert.NotContains(t, m.Text(), "start link")
 		}
@@ -264,9 +264,9 @@ func TestAfterTheTokenHasExpired(t *testing.T) {
 			}
 			return nil
 		})
-		root, err := w.post(d, commands.SlotRoot)
+		root, err := w.post(d, chat.SlotRoot)
 		require.NoError(t, err)
-		_, err = w.post(d, commands.SlotPrivate, under(root), text("start link"))
+		_, err = w.post(d, chat.SlotPrivate, under(root), text("start link"))
 		require.NoError(t, err)
 		assert.Len(t, w.server.For(alice), 1)
 	})
@@ -285,7 +285,7 @@ func TestAPostWaitsForTheAcknowledgement(t *testing.T) {
 	w.server.Until("it is accepted", func() bool { return len(w.bot.jobs()) == 1 })
 	posted := make(chan error, 1)
 	go func() {
-		_, err := w.post(w.bot.jobs()[0], commands.SlotRoot)
+		_, err := w.post(w.bot.jobs()[0], chat.SlotRoot)
 		posted <- err
 	}()
 	select {
@@ -301,18 +301,18 @@ func TestAPostWaitsForTheAcknowledgement(t *testing.T) {
 func TestAnInteractionThatIsNotAcknowledgedYetIsWaitedFor(t *testing.T) {
 	w := still(t, overGateway)
 	in := meetIn(w, discordtest.InGuild(channel)) // another process is at it
-	d := commands.Decision{Request: commands.Request{
-		At: w.clock.now(), User: commands.User{ID: alice}, Place: commands.Place{Platform: commands.Discord, Team: "1", Channel: channel},
+	d := chat.Decision{Request: chat.Request{
+		At: w.clock.now(), User: chat.User{ID: alice}, Place: chat.Place{Platform: chat.Discord, Team: "1", Channel: channel},
 		Origin: []byte(`{"id":"` + in.ID + `","token":"` + in.Token + `","public":true,"app":8}`),
 	}}
-	for _, slot := range []commands.Slot{commands.SlotRoot, commands.SlotPrivate, commands.SlotSettle} {
+	for _, slot := range []chat.Slot{chat.SlotRoot, chat.SlotPrivate, chat.SlotSettle} {
 		_, err := w.post(d, slot)
-		var pause *jobs.RetryAfter
+		var pause *chat.RetryAfter
 		require.ErrorAs(t, err, &pause, slot)
 	}
 	// It never was: the bot's own token is the way.
 	w.clock.forward(time.Minute)
-	_, err := w.post(d, commands.SlotRoot)
+	_, err := w.post(d, chat.SlotRoot)
 	require.NoError(t, err)
 	assert.Len(t, w.server.In(channel), 1)
 }
@@ -351,13 +351,13 @@ func TestLostAnswersMakeNoSecondMessage(t *testing.T) {
 			}
 			w.server.Chat(channel, tt.chat)
 			lose(w, tt.route)
-			_, err := w.post(d, commands.SlotRoot)
+			_, err := w.post(d, chat.SlotRoot)
 			require.Error(t, err)
 			if tt.nonces {
 				w.server.Chat(channel, tt.chat)
 				w.server.ForgetNonces()
 			}
-			root, err := w.post(d, commands.SlotRoot, tried)
+			root, err := w.post(d, chat.SlotRoot, tried)
 			require.NoError(t, err)
 			assert.Len(t, w.server.In(channel), 1+2*tt.chat)
 			assert.Len(t, w.server.Threads(channel), 1)
@@ -368,9 +368,9 @@ func TestLostAnswersMakeNoSecondMessage(t *testing.T) {
 		w := start(t, overGateway)
 		d := w.job(meetIn(w, discordtest.InGuild(channel)))
 		w.clock.forward(16 * time.Minute)
-		_, err := w.post(d, commands.SlotRoot, text("first"))
+		_, err := w.post(d, chat.SlotRoot, text("first"))
 		require.NoError(t, err)
-		_, err = w.post(d, commands.SlotRoot, text("second"), tried)
+		_, err = w.post(d, chat.SlotRoot, text("second"), tried)
 		require.NoError(t, err)
 		assert.Len(t, w.server.In(channel), 3) // with the placeholder that was never replaced
 	})
@@ -388,7 +388,7 @@ func TestNothingIsPostedAgainBeforeTheEarlierMessageWasLookedFor(t *testing.T) {
 			w := start(t, overGateway)
 			d := w.job(meetIn(w, discordtest.InGuild(channel)))
 			w.clock.forward(16 * time.Minute)
-			_, err := w.post(d, commands.SlotRoot)
+			_, err := w.post(d, chat.SlotRoot)
 			require.NoError(t, err)
 			before := len(w.server.In(channel))
 			w.server.ForgetNonces()
@@ -399,10 +399,10 @@ func TestNothingIsPostedAgainBeforeTheEarlierMessageWasLookedFor(t *testing.T) {
 				}
 				return found
 			})
-			_, err = w.post(d, commands.SlotRoot, tried)
+			_, err = w.post(d, chat.SlotRoot, tried)
 			require.Error(t, err)
 			require.Eventually(t, func() bool {
-				_, err = w.post(d, commands.SlotRoot, tried)
+				_, err = w.post(d, chat.SlotRoot, tried)
 				return err == nil
 			}, 10*time.Second, 50*time.Millisecond)
 			assert.Len(t, w.server.In(channel), before)
@@ -414,14 +414,14 @@ func TestEditsThatWaitAreMadeOnceWithTheNewestState(t *testing.T) {
 	t.Parallel()
 	w := start(t, overGateway)
 	d := w.job(meetIn(w, discordtest.InGuild(channel)))
-	root, err := w.post(d, commands.SlotRoot)
+	root, err := w.post(d, chat.SlotRoot)
 	require.NoError(t, err)
 	var waiting atomic.Int32
 	w.a.edits = kit.NewPace(300*time.Millisecond, time.Minute, func(time.Duration) { waiting.Add(1) })
 	var wg sync.WaitGroup
 	for i := range 5 {
 		wg.Go(func() {
-			_, err := w.post(d, commands.SlotEdit, text("state "+string(rune('a'+i))), func(p *commands.Post) { p.Edit = &root })
+			_, err := w.post(d, chat.SlotEdit, text("state "+string(rune('a'+i))), func(p *chat.Post) { p.Edit = &root })
 			assert.NoError(t, err)
 		})
 		w.server.Until("it waits", func() bool { return waiting.Load() >= int32(i) }) // the first does not have to
@@ -434,16 +434,16 @@ func TestEditsThatWaitAreMadeOnceWithTheNewestState(t *testing.T) {
 
 func TestARootThatOnlyOnePersonWouldSeeIsPostedByTheBot(t *testing.T) {
 	w := start(t, overGateway)
-	w.bot.accept = func(context.Context, commands.Decision) commands.Acceptance {
-		return commands.Acceptance{Reply: &commands.Reply{Text: "That is being done already."}}
+	w.bot.accept = func(context.Context, chat.Decision) chat.Acceptance {
+		return chat.Acceptance{Reply: &chat.Reply{Text: "That is being done already."}}
 	}
 	in := meetIn(w, discordtest.InGuild(channel))
 	w.send(in)
-	d := commands.Decision{Request: commands.Request{
-		At: w.clock.now(), User: commands.User{ID: alice}, Place: commands.Place{Platform: commands.Discord, Team: "1", Channel: channel},
+	d := chat.Decision{Request: chat.Request{
+		At: w.clock.now(), User: chat.User{ID: alice}, Place: chat.Place{Platform: chat.Discord, Team: "1", Channel: channel},
 		Origin: origin{ID: in.ID, Token: in.Token, Public: true, App: 8}.encode(),
 	}}
-	_, err := w.post(d, commands.SlotRoot)
+	_, err := w.post(d, chat.SlotRoot)
 	require.NoError(t, err)
 	assert.Len(t, w.server.In(channel), 1)
 	assert.Len(t, w.server.Threads(channel), 1)
@@ -457,9 +457,9 @@ func TestWhatDiscordWillNeverTakeIsLostAtOnce(t *testing.T) {
 	d := w.job(meetIn(w, discordtest.InGuild(channel)))
 	for _, status := range []int{400, 403, 413} {
 		w.server.Fail(func(discordtest.Call) *discordtest.Fault { return &discordtest.Fault{Status: status, Code: 200000} })
-		for _, slot := range []commands.Slot{commands.SlotRoot, commands.SlotThread, commands.SlotPrivate, commands.SlotDirect, commands.SlotSettle} {
+		for _, slot := range []chat.Slot{chat.SlotRoot, chat.SlotThread, chat.SlotPrivate, chat.SlotDirect, chat.SlotSettle} {
 			_, err := w.post(d, slot)
-			require.ErrorIs(t, err, commands.ErrLost, "%s %d", slot, status)
+			require.ErrorIs(t, err, chat.ErrLost, "%s %d", slot, status)
 		}
 	}
 	// A filter blocks the thread's name alone: the root is there, and replies go beside it.
@@ -469,7 +469,7 @@ func TestWhatDiscordWillNeverTakeIsLostAtOnce(t *testing.T) {
 		}
 		return nil
 	})
-	root, err := w.post(d, commands.SlotRoot)
+	root, err := w.post(d, chat.SlotRoot)
 	require.NoError(t, err)
 	assert.True(t, root.InPlace)
 }
@@ -480,16 +480,16 @@ func TestServerErrorsAreTriedAgain(t *testing.T) {
 	d := w.job(meetIn(w, discordtest.InGuild(channel)))
 	for _, fault := range []discordtest.Fault{{Status: 502, Body: "<html>"}, {Status: 429, Body: `{"retry_after":0.05}`}} {
 		w.server.Fail(func(discordtest.Call) *discordtest.Fault { return &fault })
-		for _, slot := range []commands.Slot{commands.SlotRoot, commands.SlotThread, commands.SlotPrivate, commands.SlotDirect, commands.SlotSettle} {
+		for _, slot := range []chat.Slot{chat.SlotRoot, chat.SlotThread, chat.SlotPrivate, chat.SlotDirect, chat.SlotSettle} {
 			_, err := w.post(d, slot)
 			require.Error(t, err, slot)
-			assert.NotErrorIs(t, err, commands.ErrLost, slot)
-			assert.NotErrorIs(t, err, commands.ErrSkip, slot)
+			assert.NotErrorIs(t, err, chat.ErrLost, slot)
+			assert.NotErrorIs(t, err, chat.ErrSkip, slot)
 		}
 		w.server.Fail(nil)
 		time.Sleep(60 * time.Millisecond) // the 429's pause
 	}
-	_, err := w.post(d, commands.SlotRoot)
+	_, err := w.post(d, chat.SlotRoot)
 	require.NoError(t, err)
 }
 
@@ -500,21 +500,21 @@ func TestASendDoesNotOutliveItsContext(t *testing.T) {
 	w.server.Fail(func(discordtest.Call) *discordtest.Fault { return &discordtest.Fault{Hold: hold} })
 	ctx, cancel := contextWithTimeout(t, 50*time.Millisecond)
 	defer cancel()
-	_, err := w.a.Post(ctx, commands.Post{Slot: commands.SlotDirect, User: commands.User{ID: alice}})
+	_, err := w.a.Post(ctx, chat.Post{Slot: chat.SlotDirect, User: chat.User{ID: alice}})
 	require.ErrorIs(t, err, ctx.Err())
 }
 
 func TestQRIsAnAttachedImage(t *testing.T) {
 	w := start(t, overGateway)
 	d := w.job(meetIn(w, discordtest.InGuild(channel)))
-	qr := func(p *commands.Post) {
-		p.Reply = commands.Reply{QR: "https://meeting.example.com/watch/1", QRCaption: "Watch"}
+	qr := func(p *chat.Post) {
+		p.Reply = chat.Reply{QR: "https://meeting.example.com/watch/1", QRCaption: "Watch"}
 	}
-	root, err := w.post(d, commands.SlotRoot, qr)
+	root, err := w.post(d, chat.SlotRoot, qr)
 	require.NoError(t, err)
-	_, err = w.post(d, commands.SlotThread, under(root), qr)
+	_, err = w.post(d, chat.SlotThread, under(root), qr)
 	require.NoError(t, err)
-	_, err = w.post(d, commands.SlotPrivate, under(root), qr)
+	_, err = w.post(d, chat.SlotPrivate, under(root), qr)
 	require.NoError(t, err)
 	for _, m := range w.server.All() {
 		assert.Equal(t, []string{"qr.png"}, m.Files)
@@ -524,7 +524,7 @@ func TestQRIsAnAttachedImage(t *testing.T) {
 func TestAnImageThatMayNotBeAttachedIsShownAsALink(t *testing.T) {
 	w := start(t, overGateway)
 	d := w.job(meetIn(w, discordtest.InGuild(channel)))
-	root, err := w.post(d, commands.SlotRoot)
+	root, err := w.post(d, chat.SlotRoot)
 	require.NoError(t, err)
 	w.server.Fail(func(c discordtest.Call) *discordtest.Fault {
 		if len(c.Files) > 0 {
@@ -532,8 +532,8 @@ func TestAnImageThatMayNotBeAttachedIsShownAsALink(t *testing.T) {
 		}
 		return nil
 	})
-	_, err = w.post(d, commands.SlotThread, under(root), func(p *commands.Post) {
-		p.Reply = commands.Reply{QR: "https://meeting.example.com/watch/1", QRCaption: "Watch"}
+	_, err = w.post(d, chat.SlotThread, under(root), func(p *chat.Post) {
+		p.Reply = chat.Reply{QR: "https://meeting.example.com/watch/1", QRCaption: "Watch"}
 	})
 	require.NoError(t, err)
 	require.Len(t, w.server.In(root.Message), 1)
@@ -542,7 +542,7 @@ func TestAnImageThatMayNotBeAttachedIsShownAsALink(t *testing.T) {
 
 func TestOwnMessagesCarryANonce(t *testing.T) {
 	w := still(t, overHTTP)
-	_, err := w.a.Post(t.Context(), commands.Post{Key: "0123456789012345678901234", Slot: commands.SlotDirect, User: commands.User{ID: alice}, Reply: commands.Reply{Text: "x"}})
+	_, err := w.a.Post(t.Context(), chat.Post{Key: "0123456789012345678901234", Slot: chat.SlotDirect, User: chat.User{ID: alice}, Reply: chat.Reply{Text: "x"}})
 	require.NoError(t, err)
 	assert.Equal(t, "0123456789012345678901234", w.server.For(alice)[0].Nonce)
 }
@@ -551,17 +551,17 @@ func TestOwnMessagesCarryANonce(t *testing.T) {
 func TestSecretsAreShownToOnePersonAlone(t *testing.T) {
 	w := start(t, overGateway)
 	d := w.job(meetIn(w, discordtest.InGuild(channel)))
-	root, err := w.post(d, commands.SlotRoot)
+	root, err := w.post(d, chat.SlotRoot)
 	require.NoError(t, err)
-	private := func(p *commands.Post) {
-		p.Reply = commands.Reply{Secrets: []commands.SecretField{{Name: "Start", Value: secret.New("https://meeting.example.com/start?zak=canary-zak"), Link: true}}}
+	private := func(p *chat.Post) {
+		p.Reply = chat.Reply{Secrets: []chat.SecretField{{Name: "Start", Value: secret.New("https://meeting.example.com/start?zak=canary-zak"), Link: true}}}
 	}
-	_, err = w.post(d, commands.SlotPrivate, under(root), private)
+	_, err = w.post(d, chat.SlotPrivate, under(root), private)
 	require.NoError(t, err)
 	w.server.Fail(func(c discordtest.Call) *discordtest.Fault {
 		return &discordtest.Fault{Status: 400, Body: `{"code":50035,"message":"canary-zak"}`}
 	})
-	_, err = w.post(d, commands.SlotPrivate, under(root), private)
+	_, err = w.post(d, chat.SlotPrivate, under(root), private)
 	require.Error(t, err)
 	assert.NotContains(t, err.Error(), "canary-")
 	seen := 0

@@ -5,18 +5,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"meetbot/bot/chat"
 	"net/http"
 	"strconv"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
-
-	"meetbot/bot/jobs"
 )
 
 // limiter holds calls back as Discord's answers say. It never sleeps longer than
-// [maxRateWait] and never beyond its context: a longer pause is a *[jobs.RetryAfter].
+// [maxRateWait] and never beyond its context: a longer pause is a *[chat.RetryAfter].
 //
 // https://docs.discord.com/developers/topics/rate-limits
 type limiter struct {
@@ -66,7 +65,7 @@ func (l *limiter) wait(ctx context.Context, c call) error {
 			l.waited(pause)
 		}
 		if deadline, ok := ctx.Deadline(); pause > maxRateWait || ok && time.Until(deadline) < pause {
-			return &jobs.RetryAfter{After: pause, Err: errRateLimited}
+			return &chat.RetryAfter{After: pause, Err: errRateLimited}
 		}
 		t := time.NewTimer(pause)
 		select {
@@ -114,7 +113,7 @@ func (l *limiter) reserve(c call) (time.Duration, error) {
 
 func (l *limiter) bucket(c call) string { return l.names[c.name()] + "|" + c.Major }
 
-// answered learns from an answer. It returns a *[jobs.RetryAfter] for a 429 and [ErrTokenRefused]
+// answered learns from an answer. It returns a *[chat.RetryAfter] for a 429 and [ErrTokenRefused]
 // when the bot's token was refused.
 func (l *limiter) answered(c call, resp *http.Response, body []byte) error {
 	l.mu.Lock()
@@ -134,7 +133,7 @@ func (l *limiter) answered(c call, resp *http.Response, body []byte) error {
 		} else {
 			l.buckets[l.bucket(c)] = &bucket{reset: now.Add(pause)}
 		}
-		return &jobs.RetryAfter{After: pause, Err: newAPIError(c.name(), resp.StatusCode, body)}
+		return &chat.RetryAfter{After: pause, Err: newAPIError(c.name(), resp.StatusCode, body)}
 	case http.StatusUnauthorized:
 		l.countInvalid(now)
 		if !c.Interaction {

@@ -12,7 +12,7 @@ import (
 	"github.com/bwmarrin/discordgo"
 
 	"meetbot/bot/adapters/kit"
-	"meetbot/bot/commands"
+	"meetbot/bot/chat"
 )
 
 // message is the body of every call that posts or edits a message.
@@ -38,8 +38,8 @@ type attachment struct {
 	Filename string `json:"filename"`
 }
 
-var colours = map[commands.Tone]int{
-	commands.Neutral: 0x5865f2, commands.Good: 0x2ecc71, commands.Warning: 0xf1c40f, commands.Bad: 0xe74c3c,
+var colours = map[chat.Tone]int{
+	chat.Neutral: 0x5865f2, chat.Good: 0x2ecc71, chat.Warning: 0xf1c40f, chat.Bad: 0xe74c3c,
 }
 
 // look is what a message shows besides its reply.
@@ -62,7 +62,7 @@ func mark(key string) int {
 const qrName = "qr.png"
 
 // render is pure. It also says which parts had no room or no place.
-func render(r commands.Reply, l look) (message, []string) {
+func render(r chat.Reply, l look) (message, []string) {
 	w := &writer{components: 1}
 	w.compose(r, l)
 	colour := colours[r.Tone]
@@ -83,7 +83,7 @@ func render(r commands.Reply, l look) (message, []string) {
 	return m, w.lost
 }
 
-func notified(users []commands.User) []string {
+func notified(users []chat.User) []string {
 	var ids []string
 	for _, u := range users {
 		if isID(u.ID) && !slices.Contains(ids, u.ID) && len(ids) < maxMentionedPeople {
@@ -103,7 +103,7 @@ type writer struct {
 
 // compose puts the reply's parts in order. What must not be cut (secrets, links, people)
 // takes its room first, then fields, then what is to be copied, then the text.
-func (w *writer) compose(r commands.Reply, l look) {
+func (w *writer) compose(r chat.Reply, l look) {
 	room := maxText - 100 // line breaks, fences
 	take := func(s string) string { room -= kit.Len(s) + 1; return s }
 	fit := func(what, s string, limit int) string {
@@ -224,7 +224,7 @@ func (w *writer) qr(text, caption string) {
 }
 
 // actions returns the buttons that ask something of the bot. What they carry is IDs.
-func (w *writer) actions(buttons []commands.Button) []discordgo.MessageComponent {
+func (w *writer) actions(buttons []chat.Button) []discordgo.MessageComponent {
 	var all []discordgo.MessageComponent
 	var seen []string
 	for i, b := range buttons {
@@ -263,7 +263,7 @@ func isButtonURL(s string) bool {
 	return err == nil && len(s) <= maxButtonURL && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http")
 }
 
-func mention(u commands.User) string {
+func mention(u chat.User) string {
 	if isID(u.ID) {
 		return "<@" + u.ID + ">"
 	}

@@ -11,61 +11,63 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/adapters/discord/discordtest"
-	"meetbot/bot/commands"
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
+	"meetbot/bot/texts"
 	"meetbot/config/secret"
 )
 
 func long(n int) string { return strings.Repeat("x", n) }
 
-func replies() map[string]commands.Reply {
-	action := func(name string) commands.Action { return commands.Action{Name: name, Arg: "systec:1591620888"} }
-	return map[string]commands.Reply{
+func replies() map[string]chat.Reply {
+	action := func(name string) chat.Action { return chat.Action{Name: name, Arg: "systec:1591620888"} }
+	return map[string]chat.Reply{
 		"CardEnglish": {
-			Tone: commands.Good, Title: "Weekly *sync*",
-			Fields: []commands.Field{
-				{Name: "Asked by", User: &commands.User{ID: alice}},
+			Tone: chat.Good, Title: "Weekly *sync*",
+			Fields: []chat.Field{
+				{Name: "Asked by", User: &chat.User{ID: alice}},
 				{Name: "Number", Value: "1591620888"},
 				{Name: "State", Value: "ready"},
 			},
-			Links: []commands.Link{{Label: "Join", URL: "https://meeting.example.com/j/1591620888"}},
-			Buttons: []commands.Button{
+			Links: []chat.Link{{Label: "Join", URL: "https://meeting.example.com/j/1591620888"}},
+			Buttons: []chat.Button{
 				{Label: "Start link", Action: action("start")},
-				{Label: "End", Action: action("end"), Danger: true, Confirm: &commands.Confirm{Title: "End it?"}},
+				{Label: "End", Action: action("end"), Danger: true, Confirm: &chat.Confirm{Title: "End it?"}},
 			},
 			Note: "SANDBOX: nothing here is real",
 		},
 		"CardChinese": {
-			Tone: commands.Good, Title: "周会 🎉",
-			Fields: []commands.Field{
-				{Name: "发起人", User: &commands.User{ID: alice}},
+			Tone: chat.Good, Title: "周会 🎉",
+			Fields: []chat.Field{
+				{Name: "发起人", User: &chat.User{ID: alice}},
 				{Name: "会议号", Value: "1591620888"},
 				{Name: "状态", Value: "未开始"},
 			},
-			Links:   []commands.Link{{Label: "入会", URL: "https://meeting.example.com/j/1591620888"}, {Label: "观看", URL: "https://meeting.example.com/w/1591620888"}},
-			Buttons: []commands.Button{{Label: "主持链接", Action: action("start")}, {Label: "结束", Action: action("end"), Danger: true}},
+			Links:   []chat.Link{{Label: "入会", URL: "https://meeting.example.com/j/1591620888"}, {Label: "观看", URL: "https://meeting.example.com/w/1591620888"}},
+			Buttons: []chat.Button{{Label: "主持链接", Action: action("start")}, {Label: "结束", Action: action("end"), Danger: true}},
 			Note:    "沙箱：这里的一切都不是真的",
 		},
 		"Links": {
-			Fields:   []commands.Field{{Name: "Passcode", Value: "123_456"}, {Name: "Start link for", User: &commands.User{ID: alice}}},
-			Links:    []commands.Link{{Label: "Join", URL: "https://meeting.example.com/j?t=" + long(490)}, {Label: "Play", URL: "rtmp://play.example.com/1"}},
-			Mentions: []commands.User{{ID: bob}, {ID: bob}, {Name: "no *ID*"}},
+			Fields:   []chat.Field{{Name: "Passcode", Value: "123_456"}, {Name: "Start link for", User: &chat.User{ID: alice}}},
+			Links:    []chat.Link{{Label: "Join", URL: "https://meeting.example.com/j?t=" + long(490)}, {Label: "Play", URL: "rtmp://play.example.com/1"}},
+			Mentions: []chat.User{{ID: bob}, {ID: bob}, {Name: "no *ID*"}},
 			Text:     "See https://meeting.example.com/a_b_c?x=1&y=*2 now",
 		},
 		"Private": {
-			Tone: commands.Warning, Title: "Only for you",
-			Secrets: []commands.SecretField{
+			Tone: chat.Warning, Title: "Only for you",
+			Secrets: []chat.SecretField{
 				{Name: "Start link", Value: secret.New("https://meeting.example.com/start?zak=a_b*c"), Link: true},
 				{Name: "Host key", Value: secret.New("12`34")},
 			},
 			Copy: "Join: https://meeting.example.com/j/1\n``` nested ```",
 		},
 		"Injection": {
-			Tone: commands.Bad, Title: "@everyone <@&1> **now**\n# second line",
+			Tone: chat.Bad, Title: "@everyone <@&1> **now**\n# second line",
 			Text:   "@here <@222> [click](https://evil.example.com) <https://x> ||spoiler|| `code` \\* ~~no~~\n> quote\n- list\n1. one\n-# small\n### head",
-			Fields: []commands.Field{{Name: "na**me\nx", Value: "<#1> </meet:1> <t:1> __u__"}},
+			Fields: []chat.Field{{Name: "na**me\nx", Value: "<#1> </meet:1> <t:1> __u__"}},
 		},
-		"HelpEnglish": commands.NewParser(commands.ParserConfig{}).Help(commands.TextFor("en"), "livepush"),
-		"HelpChinese": commands.NewParser(commands.ParserConfig{}).Help(commands.TextFor("zh-CN"), "livepush"),
+		"HelpEnglish": grammar.New(grammar.Config{}).Help(texts.For("en"), "livepush"),
+		"HelpChinese": grammar.New(grammar.Config{}).Help(texts.For("zh-CN"), "livepush"),
 
 		"QR":    {QR: "https://meeting.example.com/w/1", QRCaption: "Watch on a phone", Title: "Watch"},
 		"Empty": {},
@@ -83,14 +85,14 @@ func TestRender(t *testing.T) {
 }
 
 func TestRenderKeepsWithinTheLimits(t *testing.T) {
-	many := commands.Reply{Title: long(5000), Text: strings.Repeat("长文🎉*", 2000), Copy: long(9000), Note: long(900), QR: long(5000)}
+	many := chat.Reply{Title: long(5000), Text: strings.Repeat("长文🎉*", 2000), Copy: long(9000), Note: long(900), QR: long(5000)}
 	for i := range 60 {
 		n := string(rune('a'+i%26)) + long(i)
-		many.Fields = append(many.Fields, commands.Field{Name: n, Value: long(90)})
-		many.Buttons = append(many.Buttons, commands.Button{Label: long(200), Action: commands.Action{Name: "x", Arg: n}})
+		many.Fields = append(many.Fields, chat.Field{Name: n, Value: long(90)})
+		many.Buttons = append(many.Buttons, chat.Button{Label: long(200), Action: chat.Action{Name: "x", Arg: n}})
 	}
-	many.Links = []commands.Link{{Label: long(300), URL: "https://meeting.example.com/" + long(600)}}
-	many.Secrets = []commands.SecretField{{Name: "Start", Value: secret.New("https://meeting.example.com/start/" + long(900)), Link: true}}
+	many.Links = []chat.Link{{Label: long(300), URL: "https://meeting.example.com/" + long(600)}}
+	many.Secrets = []chat.SecretField{{Name: "Start", Value: secret.New("https://meeting.example.com/start/" + long(900)), Link: true}}
 	m, lost := render(many, look{Note: long(900)})
 	b, err := json.Marshal(m)
 	require.NoError(t, err)
@@ -100,18 +102,18 @@ func TestRenderKeepsWithinTheLimits(t *testing.T) {
 	assert.Contains(t, shown, many.Links[0].URL, "links are never cut")
 	assert.Contains(t, shown, many.Secrets[0].Value.Reveal())
 
-	_, lost = render(commands.Reply{Text: "x", Buttons: []commands.Button{
-		{Label: "a", Action: commands.Action{Name: "x", Arg: long(101)}},
-		{Label: "b", Action: commands.Action{Name: "y"}}, {Label: "c", Action: commands.Action{Name: "y"}},
+	_, lost = render(chat.Reply{Text: "x", Buttons: []chat.Button{
+		{Label: "a", Action: chat.Action{Name: "x", Arg: long(101)}},
+		{Label: "b", Action: chat.Action{Name: "y"}}, {Label: "c", Action: chat.Action{Name: "y"}},
 	}}, look{})
 	assert.Equal(t, []string{"button x", "button y"}, lost)
 }
 
 // Four links of the longest kind that is believed of a provider, and one beside them.
 func TestLinksLongerThanAMessageAreAttached(t *testing.T) {
-	r := commands.Reply{Title: "Weekly", Text: long(4000), Links: []commands.Link{{Label: "Short", URL: "https://meeting.example.com/" + long(600)}}}
+	r := chat.Reply{Title: "Weekly", Text: long(4000), Links: []chat.Link{{Label: "Short", URL: "https://meeting.example.com/" + long(600)}}}
 	for _, name := range []string{"Join", "Watch", "Play", "Start"} {
-		r.Links = append(r.Links, commands.Link{Label: name, URL: "https://meeting.example.com/" + name + strings.Repeat("a", 4060)})
+		r.Links = append(r.Links, chat.Link{Label: name, URL: "https://meeting.example.com/" + name + strings.Repeat("a", 4060)})
 	}
 	m, _ := render(r, look{Key: "k"})
 	b, err := json.Marshal(m)
@@ -137,10 +139,10 @@ func FuzzRender(f *testing.F) {
 	f.Add("x", long(5000), "", "https://meeting.example.com/"+long(5000), long(5000))
 	f.Fuzz(func(t *testing.T, title, text, copied, link, label string) {
 		require.Equal(t, text, unescaped.ReplaceAllString(escape(text), "$1"), "escaping changes nothing that is read")
-		m, _ := render(commands.Reply{
-			Title: title, Text: text, Copy: copied, Links: []commands.Link{{Label: "Join", URL: link}},
-			Fields:   []commands.Field{{Name: label, Value: text}},
-			Mentions: []commands.User{{ID: title, Name: text}},
+		m, _ := render(chat.Reply{
+			Title: title, Text: text, Copy: copied, Links: []chat.Link{{Label: "Join", URL: link}},
+			Fields:   []chat.Field{{Name: label, Value: text}},
+			Mentions: []chat.User{{ID: title, Name: text}},
 		}, look{Key: title, Note: label})
 		b, err := json.Marshal(m)
 		require.NoError(t, err)
@@ -153,17 +155,17 @@ func FuzzRender(f *testing.F) {
 }
 
 func TestAFormKeepsWithinTheLimits(t *testing.T) {
-	form := commands.Form{ID: "push", Title: long(60), Intro: long(90)}
-	var choices []commands.Choice
+	form := chat.Form{ID: "push", Title: long(60), Intro: long(90)}
+	var choices []chat.Choice
 	for range 26 {
-		choices = append(choices, commands.Choice{Label: long(120), Value: "v"})
+		choices = append(choices, chat.Choice{Label: long(120), Value: "v"})
 	}
-	for i, kind := range []commands.FieldKind{commands.TextField, commands.ChoiceField, commands.BoolField, commands.UserField, commands.MaskedField, commands.NumberField, commands.TextField} {
-		form.Fields = append(form.Fields, commands.FormField{
+	for i, kind := range []chat.FieldKind{chat.TextField, chat.ChoiceField, chat.BoolField, chat.UserField, chat.MaskedField, chat.NumberField, chat.TextField} {
+		form.Fields = append(form.Fields, chat.FormField{
 			Name: "f" + string(rune('0'+i)), Label: long(60), Hint: long(120), Placeholder: long(120), Kind: kind, Choices: choices, Value: long(5000), Extra: i == 6,
 		})
 	}
-	m, lost := renderForm(form, commands.TextFor("en"))
+	m, lost := renderForm(form, texts.For("en"))
 	assert.Len(t, m.Components, maxModalFields)
 	assert.Subset(t, lost, []string{"title", "f0", "f5"})
 	assert.NotContains(t, lost, "f6", "an extra field is left out silently")
@@ -172,14 +174,14 @@ func TestAFormKeepsWithinTheLimits(t *testing.T) {
 	assert.Contains(t, string(b), form.Intro, "who sees the key is said at the key")
 
 	form.Fields = form.Fields[:2]
-	m, _ = renderForm(form, commands.TextFor("en"))
+	m, _ = renderForm(form, texts.For("en"))
 	assert.IsType(t, discordgo.TextDisplay{}, m.Components[0])
 }
 
 func TestTextsOfPermissionsAreThere(t *testing.T) {
-	for _, l := range commands.Locales {
+	for _, l := range texts.Locales {
 		for _, p := range permissions {
-			assert.True(t, commands.TextFor(l).Has("discord.permission."+p.id), p.id)
+			assert.True(t, texts.For(l).Has("discord.permission."+p.id), p.id)
 		}
 	}
 }

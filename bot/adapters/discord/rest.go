@@ -62,7 +62,7 @@ func isStatus(err error, status int) bool {
 }
 
 // transient reports whether a later try may succeed: no answer came, or a 5xx. A 429 is a
-// *jobs.RetryAfter and not asked about here.
+// *chat.RetryAfter and not asked about here.
 func transient(err error) bool {
 	e, ok := errors.AsType[*apiError](err)
 	return !ok && !errors.Is(err, ErrTokenRefused) || ok && e.Status >= 500
@@ -117,7 +117,7 @@ func (c call) path() string {
 
 func (c call) name() string { return c.Method + " " + c.Route }
 
-// do makes a call. It returns an [apiError], a *jobs.RetryAfter when Discord or the
+// do makes a call. It returns an [apiError], a *chat.RetryAfter when Discord or the
 // limiter wants a pause, [ErrTokenRefused] once the bot's token was refused, and what the
 // transport says otherwise.
 func (r *rest) do(ctx context.Context, c call) error {

@@ -14,16 +14,18 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"meetbot/bot/chat"
 	"meetbot/bot/commands"
+	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
 )
 
 // posts receives what the bot tells people.
-type posts chan commands.Post
+type posts chan chat.Post
 
-func (p posts) Post(_ context.Context, post commands.Post) (commands.Receipt, error) {
+func (p posts) Post(_ context.Context, post chat.Post) (chat.Receipt, error) {
 	p <- post
-	return commands.Receipt{Place: post.Place, Message: "1"}, nil
+	return chat.Receipt{Place: post.Place, Message: "1"}, nil
 }
 
 // conversation is a person with a running bot and its page.
@@ -40,13 +42,13 @@ func newConversation(t *testing.T) *conversation {
 	require.NoError(t, err)
 	var handler http.Handler
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
-	bot := commands.NewBot(commands.Config{
-		Parser: commands.ParserConfig{Locale: "en", KeyPage: true}, KeyPageURL: srv.URL + Path,
+	bot := commands.New(commands.Config{
+		Parser: grammar.Config{Locale: "en", KeyPage: true}, KeyPageURL: srv.URL + Path,
 	}, store)
 	handler, err = New(Config{Links: bot, PublicURL: srv.URL})
 	require.NoError(t, err)
 	c := &conversation{t: t, bot: bot, posts: make(posts, 16)}
-	bot.Attach(commands.Slack, c.posts)
+	bot.Attach(chat.Slack, c.posts)
 	ctx, cancel := context.WithCancel(context.Background())
 	stopped := make(chan error, 1)
 	go func() { stopped <- store.Run(ctx, bot) }()
@@ -59,14 +61,14 @@ func newConversation(t *testing.T) *conversation {
 	return c
 }
 
-func (c *conversation) say(text string) commands.Reply {
+func (c *conversation) say(text string) chat.Reply {
 	c.t.Helper()
 	c.n++
-	d := c.bot.Parse(commands.Request{
+	d := c.bot.Parse(chat.Request{
 		ID: fmt.Sprint("slack:test:", c.n), At: time.Now(), Command: "livepush", Text: text,
-		Place: commands.Place{Platform: commands.Slack, Team: "T1", Channel: "C1"},
-		User: commands.User{
-			ID: "U1", Name: "Ann", Locale: "en", Rights: commands.RightsKnown | commands.RightMeet | commands.RightPush,
+		Place: chat.Place{Platform: chat.Slack, Team: "T1", Channel: "C1"},
+		User: chat.User{
+			ID: "U1", Name: "Ann", Locale: "en", Rights: chat.RightsKnown | chat.RightMeet | chat.RightPush,
 		},
 	})
 	require.NotNil(c.t, d.Ask, "%+v", d)
@@ -75,7 +77,7 @@ func (c *conversation) say(text string) commands.Reply {
 }
 
 // hear returns the next thing that the bot says, which must be private.
-func (c *conversation) hear() commands.Reply {
+func (c *conversation) hear() chat.Reply {
 	c.t.Helper()
 	select {
 	case p := <-c.posts:
@@ -88,7 +90,7 @@ func (c *conversation) hear() commands.Reply {
 		return p.Reply
 	case <-time.After(20 * time.Second):
 		require.Fail(c.t, "the bot said nothing")
-		return commands.Reply{}
+		return chat.Reply{}
 	}
 }
 
@@ -131,9 +133,9 @@ func TestAKeyReachesTheStoreThroughThePageAlone(t *testing.T) {
 	assert.Equal(t, map[int]int{http.StatusOK: 1, http.StatusNotFound: 7}, status)
 
 	saved := c.hear()
-	assert.Equal(t, commands.Good, saved.Tone)
+	assert.Equal(t, chat.Good, saved.Tone)
 	require.NotEmpty(t, saved.Buttons)
-	assert.Equal(t, string(commands.VerbRevoke), saved.Buttons[0].Action.Name)
+	assert.Equal(t, string(grammar.VerbRevoke), saved.Buttons[0].Action.Name)
 	fingerprint := regexp.MustCompile(`[0-9a-f]{12}`).FindString(fmt.Sprint(saved.Fields))
 	require.NotEmpty(t, fingerprint, "%+v", saved.Fields)
 	assert.Contains(t, strings.ReplaceAll(done, " ", ""), fingerprint, "the page and the chat show the same")

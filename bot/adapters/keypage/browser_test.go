@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/commands"
+	"meetbot/bot/livepush"
 	"meetbot/config/secret"
 )
 
@@ -82,8 +83,8 @@ func browserLinks(locale string) *fakeLinks {
 	f := &fakeLinks{form: saveForm(locale)}
 	f.form.Person = "Ann"
 	f.submit = func(e commands.KeyEntry) (commands.KeyResult, error) {
-		_, findings := commands.PresetByID(e.Preset).Check(e.URL, e.Key, now)
-		if len(findings) > 0 && (commands.Limits(findings) || !e.Override) {
+		_, findings := livepush.PresetByID(e.Preset).Check(e.URL, e.Key, now)
+		if len(findings) > 0 && (livepush.Limits(findings) || !e.Override) {
 			e.Key = secret.String{}
 			return commands.KeyResult{}, &commands.KeyFaults{Findings: findings, Entry: e}
 		}

@@ -8,7 +8,7 @@
 // into a page again.
 //
 // The page needs no script and loads nothing. It works with a keyboard alone and on a
-// phone, in light and dark, in the languages of [commands.Locales].
+// phone, in light and dark, in the languages of [texts.Locales].
 package keypage
 
 import (
@@ -30,6 +30,7 @@ import (
 	"golang.org/x/text/language"
 
 	"meetbot/bot/commands"
+	"meetbot/bot/texts"
 	"meetbot/config/secret"
 )
 
@@ -234,19 +235,19 @@ func formToken(token string) string {
 }
 
 // text speaks the link's language, else the browser's.
-func (p *page) text(r *http.Request, locale string) commands.Text {
+func (p *page) text(r *http.Request, locale string) texts.Text {
 	if locale != "" {
-		return commands.TextFor(locale)
+		return texts.For(locale)
 	}
 	header := r.Header.Get("Accept-Language")
 	if tags, _, err := language.ParseAcceptLanguage(header[:min(len(header), 200)]); err == nil && len(tags) > 0 {
-		return commands.TextFor(tags[0].String())
+		return texts.For(tags[0].String())
 	}
-	return commands.TextFor(p.cfg.Locale)
+	return texts.For(p.cfg.Locale)
 }
 
 // fail answers for a link that does not work. An unknown and an expired one look alike.
-func (p *page) fail(w http.ResponseWriter, r *http.Request, t commands.Text, err error) {
+func (p *page) fail(w http.ResponseWriter, r *http.Request, t texts.Text, err error) {
 	switch {
 	case errors.Is(err, commands.ErrLinkGone):
 		p.notice(w, t, noticeGone)
@@ -276,7 +277,7 @@ var (
 	noticeInternal = notice{"internal", http.StatusInternalServerError}
 )
 
-func (p *page) notice(w http.ResponseWriter, t commands.Text, n notice) {
+func (p *page) notice(w http.ResponseWriter, t texts.Text, n notice) {
 	if n == noticeBusy {
 		w.Header().Set("Retry-After", "5")
 	}

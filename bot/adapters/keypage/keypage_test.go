@@ -20,7 +20,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"meetbot/bot/chat"
 	"meetbot/bot/commands"
+	"meetbot/bot/grammar"
+	"meetbot/bot/livepush"
+	"meetbot/bot/texts"
 	"meetbot/config/secret"
 	"meetbot/meeting"
 )
@@ -64,7 +68,7 @@ func (f *fakeLinks) SubmitKey(_ context.Context, _ string, e commands.KeyEntry) 
 
 func saveForm(locale string) commands.KeyForm {
 	return commands.KeyForm{
-		Locale: locale, Platform: commands.Slack, Person: "Ann <b>", Verb: commands.VerbPushSave,
+		Locale: locale, Platform: chat.Slack, Person: "Ann <b>", Verb: grammar.VerbPushSave,
 		Until: now.Add(9*time.Minute + 30*time.Second), Preset: "bilibili",
 	}
 }
@@ -183,9 +187,9 @@ func TestWhatWasTypedIsHandedOnOnce(t *testing.T) {
 func TestFaultsStandBesideTheirFieldsAndTheKeyIsNotRepeated(t *testing.T) {
 	links := &fakeLinks{form: saveForm("en")}
 	links.submit = func(e commands.KeyEntry) (commands.KeyResult, error) {
-		_, findings := commands.PresetByID("facebook").Check("rtmp://live-api-s.facebook.com/rtmp/", e.Key, now)
+		_, findings := livepush.PresetByID("facebook").Check("rtmp://live-api-s.facebook.com/rtmp/", e.Key, now)
 		e.Key = secret.String{}
-		return commands.KeyResult{}, &commands.KeyFaults{Findings: append(commands.CheckPushName(e.Name), findings...), Entry: e}
+		return commands.KeyResult{}, &commands.KeyFaults{Findings: append(livepush.CheckPushName(e.Name), findings...), Entry: e}
 	}
 	srv, _ := newTestPage(t, links)
 	res := do(t, http.MethodPost, srv.URL+Path+testToken, filled("preset", "facebook", "name", "much too long", "url", "rtmp://live-api-s.facebook.com/rtmp/"))
@@ -204,7 +208,7 @@ func TestFaultsStandBesideTheirFieldsAndTheKeyIsNotRepeated(t *testing.T) {
 func TestWarningsCanBeOverridden(t *testing.T) {
 	links := &fakeLinks{form: saveForm("zh-CN")}
 	links.submit = func(e commands.KeyEntry) (commands.KeyResult, error) {
-		_, findings := commands.PresetByID("twitch").Check("rtmp://live.twitch.tv/app", secret.New("live_1_a?bandwidthtest=true"), now)
+		_, findings := livepush.PresetByID("twitch").Check("rtmp://live.twitch.tv/app", secret.New("live_1_a?bandwidthtest=true"), now)
 		return commands.KeyResult{}, &commands.KeyFaults{Findings: findings, Entry: commands.KeyEntry{Preset: "twitch", Name: e.Name}}
 	}
 	srv, _ := newTestPage(t, links)
@@ -360,13 +364,13 @@ func TestManyRequestsAtOnceCostABoundedAmountOfWork(t *testing.T) {
 func TestEveryTextOfThePageIsThere(t *testing.T) {
 	id := regexp.MustCompile(`keypage\.[a-z.]+`)
 	push := saveForm("")
-	push.Verb, push.Meeting, push.Fixed, push.Name, push.Preset = commands.VerbPush, "周会", true, "抖音", "douyin"
-	push.Platform = commands.Console
-	warnings := func(name string) []commands.Finding {
-		_, fs := commands.PresetByID("twitch").Check("rtmp://a.rtmp.youtube.com", secret.New("x y"), now)
-		return append(commands.CheckPushName(name), fs...)
+	push.Verb, push.Meeting, push.Fixed, push.Name, push.Preset = grammar.VerbPush, "周会", true, "抖音", "douyin"
+	push.Platform = chat.Console
+	warnings := func(name string) []livepush.Finding {
+		_, fs := livepush.PresetByID("twitch").Check("rtmp://a.rtmp.youtube.com", secret.New("x y"), now)
+		return append(livepush.CheckPushName(name), fs...)
 	}
-	for _, locale := range commands.Locales {
+	for _, locale := range texts.Locales {
 		for i, form := range []commands.KeyForm{saveForm(locale), push} {
 			form.Locale = locale
 			links := &fakeLinks{form: form}
@@ -388,18 +392,18 @@ func TestEveryTextOfThePageIsThere(t *testing.T) {
 			}
 		}
 		for _, n := range []notice{noticeGone, noticeUsed, noticeRefused, noticeForeign, noticeLarge, noticeBusy, noticeInternal} {
-			v := noticeView(commands.TextFor(locale), n)
+			v := noticeView(texts.For(locale), n)
 			assert.Empty(t, id.FindAllString(v.Title+v.Notice, -1), n.id)
 		}
-		for _, p := range []commands.Platform{commands.Slack, commands.Discord, commands.Console} {
-			assert.True(t, commands.TextFor(locale).Has("keypage.chat."+string(p)))
+		for _, p := range []chat.Platform{chat.Slack, chat.Discord, chat.Console} {
+			assert.True(t, texts.For(locale).Has("keypage.chat."+string(p)))
 		}
 	}
 }
 
 func TestASavedDestinationsNameAndPlatformAreShownAndNotAsked(t *testing.T) {
 	links := &fakeLinks{form: commands.KeyForm{
-		Locale: "zh-CN", Platform: commands.Discord, Verb: commands.VerbPush, Meeting: "周五秀 · 806 146 667", Until: now,
+		Locale: "zh-CN", Platform: chat.Discord, Verb: grammar.VerbPush, Meeting: "周五秀 · 806 146 667", Until: now,
 		Preset: "wechat", Name: "视频号", Fixed: true, NameFixed: true,
 	}}
 	srv, _ := newTestPage(t, links)
@@ -414,7 +418,7 @@ func TestASavedDestinationsNameAndPlatformAreShownAndNotAsked(t *testing.T) {
 }
 
 func TestEveryPresetHasItsHint(t *testing.T) {
-	for _, p := range commands.Presets() {
+	for _, p := range livepush.Presets() {
 		assert.Contains(t, pageStyle, "form:has([value="+p.ID+"]:checked) ."+p.ID)
 		assert.NotEqual(t, meeting.PushPlatform(0), p.Platform)
 	}

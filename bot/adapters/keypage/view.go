@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"meetbot/bot/commands"
+	"meetbot/bot/grammar"
+	"meetbot/bot/livepush"
+	"meetbot/bot/texts"
 )
 
 var (
@@ -96,11 +99,11 @@ type doneFields struct {
 	PlatformLabel, PlatformValue string
 }
 
-func newView(t commands.Text, title string) view {
+func newView(t texts.Text, title string) view {
 	return view{Lang: t.Locale, Style: template.CSS(pageStyle), Title: title} //nolint:gosec // our own file
 }
 
-func noticeView(t commands.Text, n notice) view {
+func noticeView(t texts.Text, n notice) view {
 	v := newView(t, t.T("keypage."+n.id+".title"))
 	v.Notice, v.Bad = t.T("keypage."+n.id), n.status != 404
 	return v
@@ -108,13 +111,13 @@ func noticeView(t commands.Text, n notice) view {
 
 // verbID tells the texts for storing a key from those for setting one.
 func verbID(f commands.KeyForm) string {
-	if f.Verb == commands.VerbPushSave {
+	if f.Verb == grammar.VerbPushSave {
 		return "save"
 	}
 	return "push"
 }
 
-func (p *page) formView(t commands.Text, token string, f commands.KeyForm, e commands.KeyEntry, findings []commands.Finding) view {
+func (p *page) formView(t texts.Text, token string, f commands.KeyForm, e commands.KeyEntry, findings []livepush.Finding) view {
 	verb := verbID(f)
 	chat := t.T("keypage.chat." + string(f.Platform))
 	v := newView(t, t.T("keypage.title."+verb))
@@ -149,10 +152,10 @@ func (p *page) formView(t commands.Text, token string, f commands.KeyForm, e com
 	return v
 }
 
-func presets(t commands.Text, f commands.KeyForm, selected string) (choiceField, []hint) {
+func presets(t texts.Text, f commands.KeyForm, selected string) (choiceField, []hint) {
 	field := choiceField{ID: "preset", Label: t.T("keypage.preset"), Fixed: f.Fixed}
 	var hints []hint
-	for _, p := range commands.Presets() {
+	for _, p := range livepush.Presets() {
 		is := p.ID == selected
 		if f.Fixed && !is {
 			continue
@@ -172,7 +175,7 @@ func presets(t commands.Text, f commands.KeyForm, selected string) (choiceField,
 
 // mark puts findings beside their fields and into the summary, and the focus where the
 // first of them is.
-func (f *formView) mark(t commands.Text, findings []commands.Finding) {
+func (f *formView) mark(t texts.Text, findings []livepush.Finding) {
 	if len(findings) == 0 {
 		return
 	}
@@ -191,12 +194,12 @@ func (f *formView) mark(t commands.Text, findings []commands.Finding) {
 		fields[i].Focus = true
 	}
 	f.Key.Hint = t.T("keypage.key.again")
-	if !commands.Limits(findings) {
+	if !livepush.Limits(findings) {
 		f.Override = &labelled{Label: t.T("keypage.override")}
 	}
 }
 
-func doneView(t commands.Text, r commands.KeyResult) view {
+func doneView(t texts.Text, r commands.KeyResult) view {
 	verb := verbID(r.Form)
 	v := newView(t, t.T("keypage.done."+verb+".title", "Name", r.Name))
 	if r.Form.Person != "" {
@@ -205,7 +208,7 @@ func doneView(t commands.Text, r commands.KeyResult) view {
 	done := &doneFields{
 		Text:         t.T("keypage.done."+verb, "Chat", t.T("keypage.chat."+string(r.Form.Platform))),
 		AddressLabel: t.T("keypage.url"), Address: r.URL,
-		PlatformLabel: t.T("keypage.preset"), PlatformValue: commands.PresetByID(r.Preset).Name(t),
+		PlatformLabel: t.T("keypage.preset"), PlatformValue: livepush.PresetByID(r.Preset).Name(t),
 		FingerprintLabel: t.T("keypage.done.fingerprint"), Close: t.T("keypage.done.close"),
 	}
 	if r.Split {

@@ -20,8 +20,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/adapters/kit"
-	"meetbot/bot/commands"
-	"meetbot/bot/jobs"
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 )
 
 const family = "👩‍👩‍👧‍👦"
@@ -83,7 +83,7 @@ func TestPaceLetsOneThroughPerIntervalAndKey(t *testing.T) {
 
 		p.Hold("C2", time.Hour)
 		p.Hold("C2", time.Minute) // does not shorten
-		var limited *jobs.RetryAfter
+		var limited *chat.RetryAfter
 		require.ErrorAs(t, p.Wait(t.Context(), "C2"), &limited)
 		assert.Equal(t, time.Hour, limited.After)
 		time.Sleep(time.Hour)
@@ -159,10 +159,10 @@ func TestStoppedIsForGood(t *testing.T) {
 }
 
 func TestOnlyWhatMayCreateSomethingIsPressedOnce(t *testing.T) {
-	for verb, want := range map[commands.Verb]bool{
-		commands.VerbAnother: true, commands.VerbNow: true, commands.VerbAgain: true, commands.VerbSameDest: true,
-		commands.VerbEndYes: false, commands.VerbStartLink: false, commands.VerbQR: false,
+	for verb, want := range map[grammar.Verb]bool{
+		grammar.VerbAnother: true, grammar.VerbNow: true, grammar.VerbAgain: true, grammar.VerbSameDest: true,
+		grammar.VerbEndYes: false, grammar.VerbStartLink: false, grammar.VerbQR: false,
 	} {
-		assert.Equal(t, want, kit.Once(commands.Action{Name: string(verb)}), verb)
+		assert.Equal(t, want, kit.Once(chat.Action{Name: string(verb)}), verb)
 	}
 }

@@ -2,10 +2,9 @@ package kit
 
 import (
 	"context"
+	"meetbot/bot/chat"
 	"sync"
 	"time"
-
-	"meetbot/bot/jobs"
 )
 
 // Pace lets one call per interval through for each key, in the order in which they were
@@ -26,7 +25,7 @@ func NewPace(interval, patience time.Duration, waited func(time.Duration)) *Pace
 	return &Pace{interval: interval, patience: patience, waited: waited, next: map[string]time.Time{}}
 }
 
-// Wait returns when a call with this key may go. It returns a *[jobs.RetryAfter] at once
+// Wait returns when a call with this key may go. It returns a *[chat.RetryAfter] at once
 // if that is longer away than the Pace's patience.
 func (p *Pace) Wait(ctx context.Context, key string) error {
 	now := time.Now()
@@ -40,7 +39,7 @@ func (p *Pace) Wait(ctx context.Context, key string) error {
 	if wait > p.patience {
 		p.mu.Unlock()
 		p.tell(wait)
-		return &jobs.RetryAfter{After: wait, Err: errPaced}
+		return &chat.RetryAfter{After: wait, Err: errPaced}
 	}
 	p.next[key] = at.Add(p.interval)
 	p.mu.Unlock()

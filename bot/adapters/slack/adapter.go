@@ -1,7 +1,7 @@
 // Package slack brings the commands to Slack.
 //
 // An event arrives over Socket Mode or over signed HTTP; behind the transport there is one
-// way. It is turned into a [commands.Request] and parsed without any call to Slack. What
+// way. It is turned into a [chat.Request] and parsed without any call to Slack. What
 // is to be done is written down by [Bot.Accept] first and acknowledged after, with an
 // empty answer; a form is opened and an immediate private answer is given right after the
 // acknowledgement. Everything else is posted later, by the job, through [Adapter.Post].
@@ -30,17 +30,17 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"meetbot/bot/adapters/kit"
-	"meetbot/bot/commands"
-	"meetbot/bot/jobs"
+	"meetbot/bot/chat"
+	"meetbot/bot/texts"
 	"meetbot/config/secret"
 )
 
 // Bot is what the adapter asks of the command layer.
 type Bot interface {
 	// Parse decides what becomes of a request, without any input or output.
-	Parse(r commands.Request) commands.Decision
+	Parse(r chat.Request) chat.Decision
 	// Accept returns once the decision is durable, or with what to tell instead.
-	Accept(ctx context.Context, d commands.Decision) commands.Acceptance
+	Accept(ctx context.Context, d chat.Decision) chat.Acceptance
 }
 
 // Config is what an [Adapter] needs to know.
@@ -83,8 +83,8 @@ type Observer struct {
 // ErrTokenRefused is returned by [Adapter.Run] when Slack does not accept a token.
 var ErrTokenRefused = errors.New("the token is refused by Slack")
 
-// Adapter is the bot in one Slack workspace. It implements [commands.Poster] and
-// [commands.Directory].
+// Adapter is the bot in one Slack workspace. It implements [chat.Poster] and
+// [chat.Directory].
 type Adapter struct {
 	cfg Config
 	bot Bot
@@ -258,7 +258,7 @@ func (a *Adapter) identify(ctx context.Context) error {
 			return err
 		}
 		pause := wait
-		if limited, ok := errors.AsType[*jobs.RetryAfter](err); ok {
+		if limited, ok := errors.AsType[*chat.RetryAfter](err); ok {
 			pause = max(pause, limited.After)
 		}
 		if ctx.Err() == nil {
@@ -319,8 +319,8 @@ func (a *Adapter) isStopped() bool {
 	}
 }
 
-func (a *Adapter) text(locales ...string) commands.Text {
-	return commands.TextFor(append(locales, a.cfg.Locale)...)
+func (a *Adapter) text(locales ...string) texts.Text {
+	return texts.For(append(locales, a.cfg.Locale)...)
 }
 
 // busy counts what is under way, so that a stopping process can wait for it.

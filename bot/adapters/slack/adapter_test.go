@@ -17,33 +17,34 @@ import (
 	"meetbot/bot/adapters/adaptertest"
 	"meetbot/bot/adapters/kit"
 	"meetbot/bot/adapters/slack/slacktest"
-	"meetbot/bot/commands"
-	"meetbot/bot/commands/commandstest"
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
+	"meetbot/bot/grammar/grammartest"
 	"meetbot/config/secret"
 )
 
 // fakeBot parses with a function and remembers what it was asked.
 type fakeBot struct {
-	parse  func(commands.Request) commands.Decision
-	accept func(context.Context, commands.Decision) commands.Acceptance
+	parse  func(chat.Request) chat.Decision
+	accept func(context.Context, chat.Decision) chat.Acceptance
 
 	mu       sync.Mutex
-	parsed   []commands.Request
-	accepted []commands.Request
+	parsed   []chat.Request
+	accepted []chat.Request
 	seen     map[string]bool
 }
 
-func (b *fakeBot) Parse(r commands.Request) commands.Decision {
+func (b *fakeBot) Parse(r chat.Request) chat.Decision {
 	b.mu.Lock()
 	b.parsed = append(b.parsed, r)
 	b.mu.Unlock()
 	if b.parse != nil {
 		return b.parse(r)
 	}
-	return commands.Decision{Ask: &commands.Ask{Verb: commands.VerbMeet}, Request: r}
+	return chat.Decision{Ask: &grammar.Ask{Verb: grammar.VerbMeet}, Request: r}
 }
 
-func (b *fakeBot) Accept(ctx context.Context, d commands.Decision) commands.Acceptance {
+func (b *fakeBot) Accept(ctx context.Context, d chat.Decision) chat.Acceptance {
 	if b.accept != nil {
 		if a := b.accept(ctx, d); a.Reply != nil {
 			return a
@@ -55,17 +56,17 @@ func (b *fakeBot) Accept(ctx context.Context, d commands.Decision) commands.Acce
 		b.seen = map[string]bool{}
 	}
 	if b.seen[d.Request.ID] {
-		return commands.Acceptance{Duplicate: true}
+		return chat.Acceptance{Duplicate: true}
 	}
 	b.seen[d.Request.ID] = true
 	b.accepted = append(b.accepted, d.Request)
-	return commands.Acceptance{}
+	return chat.Acceptance{}
 }
 
-func (b *fakeBot) jobs() []commands.Request {
+func (b *fakeBot) jobs() []chat.Request {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return append([]commands.Request(nil), b.accepted...)
+	return append([]chat.Request(nil), b.accepted...)
 }
 
 // world is an adapter with its Slack, connected over both transports.
@@ -179,10 +180,10 @@ func TestCommandIsAcknowledgedEmptyAfterItIsDurable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			durable := make(chan struct{})
 			asked := make(chan struct{})
-			w.bot.accept = func(context.Context, commands.Decision) commands.Acceptance {
+			w.bot.accept = func(context.Context, chat.Decision) chat.Acceptance {
 				close(asked)
 				<-durable
-				return commands.Acceptance{}
+				return chat.Acceptance{}
 			}
 			acked := make(chan slacktest.Ack, 1)
 			act := w.slack.Slash("C1", "U1", "/meet", "周会 &amp; more")
@@ -206,7 +207,7 @@ func TestCommandIsAcknowledgedEmptyAfterItIsDurable(t *testing.T) {
 			assert.Equal(t, "meet", r.Command)
 			assert.Equal(t, "周会 &amp; more", r.Text)
 			assert.Equal(t, "U1", r.User.ID)
-			assert.Equal(t, commands.Place{Platform: commands.Slack, Team: slacktest.Team, Channel: "C1"}, r.Place)
+			assert.Equal(t, chat.Place{Platform: chat.Slack, Team: slacktest.Team, Channel: "C1"}, r.Place)
 			assert.Regexp(t, `^slack:T0TEAM:1337\.42\.`, r.ID)
 		})
 	}
@@ -214,11 +215,11 @@ func TestCommandIsAcknowledgedEmptyAfterItIsDurable(t *testing.T) {
 
 func TestAcceptanceIsBounded(t *testing.T) {
 	w := newWorld(t)
-	w.bot.accept = func(ctx context.Context, _ commands.Decision) commands.Acceptance {
+	w.bot.accept = func(ctx context.Context, _ chat.Decision) chat.Acceptance {
 		deadline, ok := ctx.Deadline()
 		assert.True(t, ok)
 		assert.LessOrEqual(t, time.Until(deadline), 2400*time.Millisecond)
-		return commands.Acceptance{Reply: &commands.Reply{Tone: commands.Bad, Title: "Busy"}}
+		return chat.Acceptance{Reply: &chat.Reply{Tone: chat.Bad, Title: "Busy"}}
 	}
 	ack := w.deliver(w.http, w.slack.Slash("C1", "U1", "/meet", ""))
 	assert.Empty(t, ack.Payload)
@@ -234,9 +235,9 @@ func TestAStoreThatHangsIsNotWaitedForTooLong(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			w.bot.accept = func(ctx context.Context, _ commands.Decision) commands.Acceptance {
+			w.bot.accept = func(ctx context.Context, _ chat.Decision) chat.Acceptance {
 				<-ctx.Done()
-				return commands.Acceptance{Reply: &commands.Reply{Tone: commands.Bad, Title: "Not sure"}}
+				return chat.Acceptance{Reply: &chat.Reply{Tone: chat.Bad, Title: "Not sure"}}
 			}
 			ack := w.deliver(w.transports()[name], w.slack.Slash("C1", "U1", "/livepush", "--key canary"))
 			assert.Empty(t, ack.Payload)
@@ -259,33 +260,33 @@ func TestEveryWayInMakesItsRequest(t *testing.T) {
 		act, _ := w.slack.Mention("C1", thread, "U1", text)
 		return act
 	}
-	place := func(channel, thread string, kind commands.PlaceKind) commands.Place {
-		return commands.Place{Platform: commands.Slack, Team: slacktest.Team, Channel: channel, Thread: thread, Kind: kind}
+	place := func(channel, thread string, kind chat.PlaceKind) chat.Place {
+		return chat.Place{Platform: chat.Slack, Team: slacktest.Team, Channel: channel, Thread: thread, Kind: kind}
 	}
 	for _, tt := range []struct {
 		name string
 		act  func() slacktest.Act
-		want commands.Request
+		want chat.Request
 	}{
 		{"Livepush", func() slacktest.Act { return w.slack.Slash("C1", "U1", "/livepush", "to a,b") },
-			commands.Request{Place: place("C1", "", commands.InChannel), Command: "livepush", Text: "to a,b"}},
+			chat.Request{Place: place("C1", "", chat.InChannel), Command: "livepush", Text: "to a,b"}},
 		{"DirectMessage", func() slacktest.Act { return w.slack.Slash("D1", "U1", "/meet", "") },
-			commands.Request{Place: place("D1", "", commands.InDirect), Command: "meet"}},
+			chat.Request{Place: place("D1", "", chat.InDirect), Command: "meet"}},
 		{"GroupDirectMessage", func() slacktest.Act { return w.slack.Slash("G1", "U1", "/meet", "") },
-			commands.Request{Place: place("G1", "", commands.InGroup), Command: "meet"}},
+			chat.Request{Place: place("G1", "", chat.InGroup), Command: "meet"}},
 		{"MentionInThread", func() slacktest.Act { return mention("1.0", "<@U0BOT> meet weekly <@U2|bo>") },
-			commands.Request{Place: place("C1", "1.0", ""), Command: "meet", Text: "weekly <@U2|bo>", InTheOpen: true}},
+			chat.Request{Place: place("C1", "1.0", ""), Command: "meet", Text: "weekly <@U2|bo>", InTheOpen: true}},
 		{"MentionAfterWords", func() slacktest.Act { return mention("1.0", "hey <@U0BOT|meetbot>： /livepush\u3000off bili") },
-			commands.Request{Place: place("C1", "1.0", ""), Command: "livepush", Text: "off bili", InTheOpen: true}},
+			chat.Request{Place: place("C1", "1.0", ""), Command: "livepush", Text: "off bili", InTheOpen: true}},
 		{"MentionAsksNothing", func() slacktest.Act { return mention("1.0", "thanks <@U0BOT>!") },
-			commands.Request{Place: place("C1", "1.0", ""), Command: "meet", Text: "help", InTheOpen: true}},
+			chat.Request{Place: place("C1", "1.0", ""), Command: "meet", Text: "help", InTheOpen: true}},
 		{"Shortcut", func() slacktest.Act {
 			return w.slack.Shortcut("C1", "3.0", "", "U1", "see <https://x.example|the &lt;plan&gt;> with <@U2|bo>")
-		}, commands.Request{Place: place("C1", "3.0", ""), Command: "meet", About: "see the <plan> with @bo"}},
+		}, chat.Request{Place: place("C1", "3.0", ""), Command: "meet", About: "see the <plan> with @bo"}},
 		{"ButtonInThread", func() slacktest.Act { return click(inThread) },
-			commands.Request{Place: place("C1", "1.0", ""), Action: &commands.Action{Name: "endyes", Arg: "systec:7"}}},
+			chat.Request{Place: place("C1", "1.0", ""), Action: &chat.Action{Name: "endyes", Arg: "systec:7"}}},
 		{"ButtonOnCard", func() slacktest.Act { return click(card) },
-			commands.Request{Place: place("C1", "", ""), Action: &commands.Action{Name: "endyes", Arg: "systec:7"}}},
+			chat.Request{Place: place("C1", "", ""), Action: &chat.Action{Name: "endyes", Arg: "systec:7"}}},
 	} {
 		for name, tr := range w.transports() {
 			t.Run(tt.name+name, func(t *testing.T) {
@@ -295,7 +296,7 @@ func TestEveryWayInMakesItsRequest(t *testing.T) {
 				got := jobs[len(jobs)-1]
 				assert.LessOrEqual(t, len(got.ID), 200)
 				assert.WithinDuration(t, time.Now(), got.At, time.Minute)
-				got.ID, got.At, got.Origin, got.User = "", time.Time{}, nil, commands.User{}
+				got.ID, got.At, got.Origin, got.User = "", time.Time{}, nil, chat.User{}
 				assert.Equal(t, tt.want, got)
 			})
 		}
@@ -348,8 +349,8 @@ func TestOthersEventsAreAcknowledgedAndLeftAlone(t *testing.T) {
 func TestImmediateAnswerIsPrivateAndInThePersonsLanguage(t *testing.T) {
 	w := newWorld(t)
 	w.slack.SetUser(slacktest.User{ID: "U9", Name: "wang", Locale: "zh-CN"})
-	w.bot.parse = func(r commands.Request) commands.Decision {
-		return commands.Decision{Reply: &commands.Reply{Title: map[string]string{"": "Help", "zh-CN": "帮助", "en-US": "Help"}[r.User.Locale]}}
+	w.bot.parse = func(r chat.Request) chat.Decision {
+		return chat.Decision{Reply: &chat.Reply{Title: map[string]string{"": "Help", "zh-CN": "帮助", "en-US": "Help"}[r.User.Locale]}}
 	}
 	ack := w.deliver(w.socket, w.slack.Slash("C1", "U9", "/meet", "help"))
 	assert.Empty(t, ack.Payload)
@@ -368,7 +369,7 @@ func TestImmediateAnswerIsPrivateAndInThePersonsLanguage(t *testing.T) {
 
 func TestAPanicEndsNoMoreThanItsEvent(t *testing.T) {
 	w := newWorld(t)
-	w.bot.accept = func(context.Context, commands.Decision) commands.Acceptance { panic("canary-typed") }
+	w.bot.accept = func(context.Context, chat.Decision) chat.Acceptance { panic("canary-typed") }
 	ctx, cancel := context.WithCancel(w.ctx())
 	go func() {
 		_, err := w.slack.Deliver(ctx, w.socket, w.slack.Slash("C1", "U1", "/meet", ""), 0)
@@ -387,10 +388,10 @@ func TestStoppingAcknowledgesWhatIsUnderWay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			asked, durable := make(chan struct{}), make(chan struct{})
-			w.bot.accept = func(context.Context, commands.Decision) commands.Acceptance {
+			w.bot.accept = func(context.Context, chat.Decision) chat.Acceptance {
 				close(asked)
 				<-durable
-				return commands.Acceptance{}
+				return chat.Acceptance{}
 			}
 			acked := make(chan slacktest.Ack, 1)
 			go func() {
@@ -412,14 +413,14 @@ func TestStoppingAcknowledgesWhatIsUnderWay(t *testing.T) {
 // to through the wire, escaped as Slack escapes what people type.
 func TestLinesAskTheSameAsEverywhere(t *testing.T) {
 	w := newWorld(t)
-	parser := commands.NewParser(commandstest.Config())
-	var got commands.Decision
-	w.bot.parse = func(r commands.Request) commands.Decision {
+	parser := grammar.New(grammartest.Config())
+	var got chat.Decision
+	w.bot.parse = func(r chat.Request) chat.Decision {
 		got = parser.Parse(r)
-		return commands.Decision{}
+		return chat.Decision{}
 	}
 	lines := 0
-	for _, c := range commandstest.Cases(commands.Slack) {
+	for _, c := range grammartest.Cases(chat.Slack) {
 		if !c.HasLine {
 			continue
 		}
@@ -428,7 +429,7 @@ func TestLinesAskTheSameAsEverywhere(t *testing.T) {
 			t.Run(c.Name+"/"+name, func(t *testing.T) {
 				w.deliver(tr, w.slack.Slash("C1", "U1", "/"+c.Command, strings.ReplaceAll(c.Line, "&", "&amp;")))
 				require.NotNil(t, got.Ask, "%+v", got.Reply)
-				assert.Equal(t, c.WantOf("line"), *got.Ask)
+				assert.Equal(t, c.WantOf("line"), *grammar.AskOf(got))
 			})
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	slackapi "github.com/slack-go/slack"
 
 	"meetbot/bot/adapters/kit"
-	"meetbot/bot/jobs"
+	"meetbot/bot/chat"
 )
 
 // APIError is a call to Slack that failed. Its text has no URL, no token and nothing that
@@ -49,7 +49,7 @@ var passingCodes = map[string]bool{
 	"access_denied_temporarily": true, "update_failed": true, "message_limit_exceeded": true,
 }
 
-// fault turns what a call returned into what a [commands.Poster] returns, and holds the
+// fault turns what a call returned into what a [chat.Poster] returns, and holds the
 // method back if Slack said so. The scope is what the limit counts by, besides the method.
 func (a *Adapter) fault(method, scope string, err error) error {
 	if err == nil {
@@ -92,7 +92,7 @@ func (a *Adapter) fault(method, scope string, err error) error {
 		}
 	case after > 0:
 		a.methods.Hold(method+scope, after)
-		return &jobs.RetryAfter{After: after, Err: failed}
+		return &chat.RetryAfter{After: after, Err: failed}
 	}
 	return failed
 }
@@ -100,7 +100,7 @@ func (a *Adapter) fault(method, scope string, err error) error {
 // call makes one call to Slack when its turn has come.
 func (a *Adapter) call(ctx context.Context, method, scope string, f func() error) error {
 	if a.isStopped() {
-		return &jobs.RetryAfter{After: time.Minute, Err: &APIError{Method: method, Kind: "stopped", Err: ErrTokenRefused}}
+		return &chat.RetryAfter{After: time.Minute, Err: &APIError{Method: method, Kind: "stopped", Err: ErrTokenRefused}}
 	}
 	if err := a.methods.Wait(ctx, method+scope); err != nil {
 		return err

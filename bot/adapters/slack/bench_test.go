@@ -12,7 +12,7 @@ import (
 
 	"meetbot/bot/adapters/adaptertest"
 	"meetbot/bot/adapters/slack/slacktest"
-	"meetbot/bot/commands"
+	"meetbot/bot/chat"
 	"meetbot/config/secret"
 )
 
@@ -37,10 +37,10 @@ func BenchmarkSignedCommand(b *testing.B) {
 
 // BenchmarkRender measures a meeting card.
 func BenchmarkRender(b *testing.B) {
-	r := commands.Reply{
-		Title: "周会 weekly", Fields: []commands.Field{{Name: "State", Value: "running"}, {Name: "By", User: &commands.User{ID: "U1"}}},
-		Links:   []commands.Link{{Label: "Join", URL: "https://meet.example/j/1?pwd=a&b=c"}},
-		Buttons: []commands.Button{{Label: "End", Action: commands.Action{Name: "endyes", Arg: "systec:1"}}},
+	r := chat.Reply{
+		Title: "周会 weekly", Fields: []chat.Field{{Name: "State", Value: "running"}, {Name: "By", User: &chat.User{ID: "U1"}}},
+		Links:   []chat.Link{{Label: "Join", URL: "https://meet.example/j/1?pwd=a&b=c"}},
+		Buttons: []chat.Button{{Label: "End", Action: chat.Action{Name: "endyes", Arg: "systec:1"}}},
 	}
 	for b.Loop() {
 		render(r, look{card: true})

@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"meetbot/bot/chat"
 	"slices"
 	"sync"
 	"time"
 
 	slackapi "github.com/slack-go/slack"
-
-	"meetbot/bot/commands"
 )
 
 // How long what Slack says about people is believed. A role taken away works on for so
@@ -20,10 +19,10 @@ const (
 	groupLife = time.Minute
 )
 
-// Profile implements [commands.Directory]. Full members of the workspace, or of its
+// Profile implements [chat.Directory]. Full members of the workspace, or of its
 // organisation, may use everything where no list says otherwise; guests, bots,
 // deactivated people and people of other organisations nothing.
-func (a *Adapter) Profile(ctx context.Context, place commands.Place, userID string) (commands.Profile, error) {
+func (a *Adapter) Profile(ctx context.Context, place chat.Place, userID string) (chat.Profile, error) {
 	u, err := fetch(ctx, a, &a.users, "users.info", userID, userLife, func(ctx context.Context) (slackapi.User, error) {
 		u, err := a.api.GetUserInfoContext(ctx, userID)
 		if err != nil {
@@ -32,9 +31,9 @@ func (a *Adapter) Profile(ctx context.Context, place commands.Place, userID stri
 		return *u, nil
 	})
 	if err != nil {
-		return commands.Profile{}, fmt.Errorf("look up a person: %w", err)
+		return chat.Profile{}, fmt.Errorf("look up a person: %w", err)
 	}
-	p := commands.Profile{Name: u.Profile.DisplayName, Locale: u.Locale, Rights: commands.RightsKnown}
+	p := chat.Profile{Name: u.Profile.DisplayName, Locale: u.Locale, Rights: chat.RightsKnown}
 	if p.Name == "" {
 		p.Name = u.RealName
 	}
@@ -42,7 +41,7 @@ func (a *Adapter) Profile(ctx context.Context, place commands.Place, userID stri
 		p.Name = u.Name
 	}
 	if a.isMember(u) {
-		p.Rights |= commands.RightMeet | commands.RightPush
+		p.Rights |= chat.RightMeet | chat.RightPush
 	}
 	return p, nil
 }
@@ -58,8 +57,8 @@ func (a *Adapter) isMember(u slackapi.User) bool {
 	return u.TeamID == self.team || self.enterprise != "" && u.Enterprise.EnterpriseID == self.enterprise
 }
 
-// InGroup implements [commands.Directory]. It needs the scope usergroups:read.
-func (a *Adapter) InGroup(ctx context.Context, place commands.Place, userID, groupID string) (bool, error) {
+// InGroup implements [chat.Directory]. It needs the scope usergroups:read.
+func (a *Adapter) InGroup(ctx context.Context, place chat.Place, userID, groupID string) (bool, error) {
 	members, err := fetch(ctx, a, &a.groups, "usergroups.users.list", groupID, groupLife, func(ctx context.Context) ([]string, error) {
 		return a.api.GetUserGroupMembersContext(ctx, groupID)
 	})

@@ -17,14 +17,13 @@ import (
 	"github.com/slack-go/slack/slackevents"
 
 	"meetbot/bot/adapters/kit"
-	"meetbot/bot/commands"
-	"meetbot/bot/jobs"
+	"meetbot/bot/chat"
 )
 
 // event is one thing that Slack delivered and that a person asked.
 type event struct {
 	kind    string // for metrics: "command", "action", "form", "mention", "shortcut"
-	req     commands.Request
+	req     chat.Request
 	trigger string         // opens a form, for three seconds
 	view    *slackapi.View // a form that was sent
 	hook    string         // the response_url
@@ -65,21 +64,21 @@ const (
 )
 
 func requestID(parts ...string) string {
-	id := string(commands.Slack) + ":" + strings.Join(parts, ":")
+	id := string(chat.Slack) + ":" + strings.Join(parts, ":")
 	if len(id) > 200 {
 		id = id[:200]
 	}
 	return id
 }
 
-func kindOf(channel, name string) commands.PlaceKind {
+func kindOf(channel, name string) chat.PlaceKind {
 	switch {
 	case strings.HasPrefix(channel, "D"):
-		return commands.InDirect
+		return chat.InDirect
 	case strings.HasPrefix(name, "mpdm-"):
-		return commands.InGroup
+		return chat.InGroup
 	}
-	return commands.InChannel
+	return chat.InChannel
 }
 
 // command turns a slash command into a request.
@@ -99,10 +98,10 @@ func (a *Adapter) command(c slackapi.SlashCommand) (event, error) {
 	if c.TriggerID == "" || c.UserID == "" || c.ChannelID == "" {
 		return event{}, errors.New("a slash command without trigger, user or channel")
 	}
-	return a.stamp(event{kind: "command", trigger: c.TriggerID, hook: c.ResponseURL, req: commands.Request{
+	return a.stamp(event{kind: "command", trigger: c.TriggerID, hook: c.ResponseURL, req: chat.Request{
 		ID:      requestID(c.TeamID, c.TriggerID),
-		User:    commands.User{ID: c.UserID, Name: c.UserName},
-		Place:   commands.Place{Platform: commands.Slack, Team: c.TeamID, Channel: c.ChannelID, Kind: kindOf(c.ChannelID, c.ChannelName)},
+		User:    chat.User{ID: c.UserID, Name: c.UserName},
+		Place:   chat.Place{Platform: chat.Slack, Team: c.TeamID, Channel: c.ChannelID, Kind: kindOf(c.ChannelID, c.ChannelName)},
 		Command: name, Text: c.Text,
 	}}, a.now()), nil
 }
@@ -136,12 +135,12 @@ func (a *Adapter) isSlacks(raw string) bool {
 // https://docs.slack.dev/reference/interaction-payloads
 func (a *Adapter) interaction(c slackapi.InteractionCallback) (event, error) {
 	team := cmp.Or(c.Team.ID, c.User.TeamID)
-	user := commands.User{ID: c.User.ID, Name: c.User.Name}
+	user := chat.User{ID: c.User.ID, Name: c.User.Name}
 	if user.ID == "" {
 		return event{}, errors.New("an interaction without a user")
 	}
 	channel := cmp.Or(c.Channel.ID, c.Container.ChannelID)
-	place := commands.Place{Platform: commands.Slack, Team: team, Channel: channel, Kind: kindOf(channel, c.Channel.Name)}
+	place := chat.Place{Platform: chat.Slack, Team: team, Channel: channel, Kind: kindOf(channel, c.Channel.Name)}
 	switch c.Type {
 	case slackapi.InteractionTypeBlockActions:
 		return a.click(c, user, place)
@@ -150,7 +149,7 @@ func (a *Adapter) interaction(c slackapi.InteractionCallback) (event, error) {
 			return event{}, errNotForUs
 		}
 		place.Thread = cmp.Or(c.Message.ThreadTimestamp, c.Message.Timestamp)
-		return a.stamp(event{kind: "shortcut", trigger: c.TriggerID, hook: c.ResponseURL, lone: c.Message.ThreadTimestamp == "", req: commands.Request{
+		return a.stamp(event{kind: "shortcut", trigger: c.TriggerID, hook: c.ResponseURL, lone: c.Message.ThreadTimestamp == "", req: chat.Request{
 			ID: requestID(team, c.TriggerID), User: user, Place: place,
 			Command: meetCommand, About: plain(c.Message.Text),
 		}}, a.now()), nil
@@ -160,12 +159,12 @@ func (a *Adapter) interaction(c slackapi.InteractionCallback) (event, error) {
 	return event{}, errNotForUs
 }
 
-func (a *Adapter) click(c slackapi.InteractionCallback, user commands.User, place commands.Place) (event, error) {
+func (a *Adapter) click(c slackapi.InteractionCallback, user chat.User, place chat.Place) (event, error) {
 	for _, pressed := range c.ActionCallback.BlockActions {
 		if pressed == nil {
 			continue
 		}
-		action, ok := commands.ParseAction(pressed.Value)
+		action, ok := chat.ParseAction(pressed.Value)
 		if !ok {
 			continue // a link button: Slack reports it as well
 		}
@@ -185,7 +184,7 @@ func (a *Adapter) click(c slackapi.InteractionCallback, user commands.User, plac
 			}
 			id = requestID(place.Team, place.Channel, message, revision, action.String(), user.ID)
 		}
-		return a.stamp(event{kind: "action", trigger: c.TriggerID, hook: c.ResponseURL, req: commands.Request{
+		return a.stamp(event{kind: "action", trigger: c.TriggerID, hook: c.ResponseURL, req: chat.Request{
 			ID: id, User: user, Place: place, Action: &action,
 		}}, a.now()), nil
 	}
@@ -211,10 +210,10 @@ func (a *Adapter) mention(team string, m slackevents.AppMentionEvent) (event, er
 			at = t
 		}
 	}
-	return a.stamp(event{kind: "mention", lone: m.ThreadTimeStamp == "", req: commands.Request{
+	return a.stamp(event{kind: "mention", lone: m.ThreadTimeStamp == "", req: chat.Request{
 		ID:      requestID(team, m.Channel, m.TimeStamp),
-		User:    commands.User{ID: m.User},
-		Place:   commands.Place{Platform: commands.Slack, Team: team, Channel: m.Channel, Thread: cmp.Or(m.ThreadTimeStamp, m.TimeStamp), Kind: kindOf(m.Channel, "")},
+		User:    chat.User{ID: m.User},
+		Place:   chat.Place{Platform: chat.Slack, Team: team, Channel: m.Channel, Thread: cmp.Or(m.ThreadTimeStamp, m.TimeStamp), Kind: kindOf(m.Channel, "")},
 		Command: name, Text: text, InTheOpen: true,
 	}}, at), nil
 }
@@ -294,7 +293,7 @@ func (a *Adapter) serve(ctx context.Context, e event) any {
 	return nil
 }
 
-func (a *Adapter) accept(ctx context.Context, e event, d commands.Decision) any {
+func (a *Adapter) accept(ctx context.Context, e event, d chat.Decision) any {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), kit.AckTimeout)
 	defer cancel()
 	accepted := a.bot.Accept(ctx, d)
@@ -314,7 +313,7 @@ const languageTimeout = 700 * time.Millisecond
 
 // inLanguage returns the decision in the person's own language, if that can be found out
 // in time. A decision in the fallback language is as good for everything but reading.
-func (a *Adapter) inLanguage(ctx context.Context, e event, d commands.Decision) commands.Decision {
+func (a *Adapter) inLanguage(ctx context.Context, e event, d chat.Decision) chat.Decision {
 	if e.req.User.Locale != "" {
 		return d
 	}
@@ -348,18 +347,18 @@ func (a *Adapter) later(ctx context.Context, f func(context.Context)) {
 }
 
 // tell gives a private answer at once; it is not a job and is not kept.
-func (a *Adapter) tell(ctx context.Context, r commands.Request, reply commands.Reply) {
-	p := commands.Post{Slot: commands.SlotPrivate, Place: r.Place, User: r.User, Origin: r.Origin, Asked: r.At, Reply: reply}
+func (a *Adapter) tell(ctx context.Context, r chat.Request, reply chat.Reply) {
+	p := chat.Post{Slot: chat.SlotPrivate, Place: r.Place, User: r.User, Origin: r.Origin, Asked: r.At, Reply: reply}
 	for wait := time.Second; ; wait *= 2 {
 		_, err := a.Post(ctx, p)
-		if err == nil || errors.Is(err, commands.ErrSkip) {
+		if err == nil || errors.Is(err, chat.ErrSkip) {
 			return
 		}
 		pause := wait
-		if limited, ok := errors.AsType[*jobs.RetryAfter](err); ok {
+		if limited, ok := errors.AsType[*chat.RetryAfter](err); ok {
 			pause = limited.After
 		}
-		if errors.Is(err, commands.ErrLost) || !kit.Sleep(ctx, pause) {
+		if errors.Is(err, chat.ErrLost) || !kit.Sleep(ctx, pause) {
 			a.log.WarnContext(ctx, "private answer not given", "request", r.ID, "err", err)
 			return
 		}
@@ -367,7 +366,7 @@ func (a *Adapter) tell(ctx context.Context, r commands.Request, reply commands.R
 }
 
 // open opens a form.
-func (a *Adapter) open(ctx context.Context, e event, d commands.Decision) {
+func (a *Adapter) open(ctx context.Context, e event, d chat.Decision) {
 	form := *a.inLanguage(ctx, e, d).Form
 	err := a.call(ctx, "views.open", "", func() error {
 		_, err := a.api.OpenViewContext(ctx, e.trigger, a.modal(form, e.req))
@@ -378,7 +377,7 @@ func (a *Adapter) open(ctx context.Context, e event, d commands.Decision) {
 	}
 	a.log.WarnContext(ctx, "form not opened", "form", form.ID, "err", err)
 	t := a.text(e.req.User.Locale, a.localeOf(e.req.User.ID))
-	a.tell(ctx, e.req, commands.Reply{Tone: commands.Bad, Title: t.T("slack.form_failed.title"), Text: t.T("slack.form_failed")})
+	a.tell(ctx, e.req, chat.Reply{Tone: chat.Bad, Title: t.T("slack.form_failed.title"), Text: t.T("slack.form_failed")})
 }
 
 // faults puts what is wrong with a form on its fields. What belongs to no field that is

@@ -8,7 +8,7 @@ import (
 	slackapi "github.com/slack-go/slack"
 
 	"meetbot/bot/adapters/kit"
-	"meetbot/bot/commands"
+	"meetbot/bot/chat"
 )
 
 // https://docs.slack.dev/reference/views/modal-views
@@ -16,13 +16,13 @@ import (
 // metadata is what a form carries from where it was opened to where it is sent: IDs only,
 // since it lies with Slack.
 type metadata struct {
-	Arg     string             `json:"arg,omitempty"`
-	User    string             `json:"user"`
-	Team    string             `json:"team,omitempty"`
-	Channel string             `json:"channel,omitempty"`
-	Thread  string             `json:"thread,omitempty"`
-	Kind    commands.PlaceKind `json:"kind,omitempty"`
-	Hook    string             `json:"hook,omitempty"` // which response_url, not the URL
+	Arg     string         `json:"arg,omitempty"`
+	User    string         `json:"user"`
+	Team    string         `json:"team,omitempty"`
+	Channel string         `json:"channel,omitempty"`
+	Thread  string         `json:"thread,omitempty"`
+	Kind    chat.PlaceKind `json:"kind,omitempty"`
+	Hook    string         `json:"hook,omitempty"` // which response_url, not the URL
 }
 
 // valueID is the action_id of every input; its block_id is the field's name.
@@ -31,7 +31,7 @@ const valueID = "value"
 const yes = "true"
 
 // modal renders a form.
-func (a *Adapter) modal(f commands.Form, r commands.Request) slackapi.ModalViewRequest {
+func (a *Adapter) modal(f chat.Form, r chat.Request) slackapi.ModalViewRequest {
 	meta, _ := json.Marshal(metadata{ // strings can always be encoded
 		Arg: f.Arg, User: r.User.ID, Team: r.Place.Team, Channel: r.Place.Channel, Thread: r.Place.Thread, Kind: r.Place.Kind,
 		Hook: a.hooks.remember(decodeOrigin(r.Origin), a.now()),
@@ -42,7 +42,7 @@ func (a *Adapter) modal(f commands.Form, r commands.Request) slackapi.ModalViewR
 }
 
 // modalView renders what a person sees of a form.
-func modalView(f commands.Form, cancel string) slackapi.ModalViewRequest {
+func modalView(f chat.Form, cancel string) slackapi.ModalViewRequest {
 	v := slackapi.ModalViewRequest{
 		Type:       slackapi.VTModal,
 		CallbackID: f.ID,
@@ -70,7 +70,7 @@ func label(s string, limit int) *slackapi.TextBlockObject {
 	return &slackapi.TextBlockObject{Type: slackapi.PlainTextType, Text: s}
 }
 
-func input(f commands.FormField) *slackapi.InputBlock {
+func input(f chat.FormField) *slackapi.InputBlock {
 	b := &slackapi.InputBlock{
 		Type: slackapi.MBTInput, BlockID: f.Name, Label: label(f.Label, maxLabel),
 		Optional: !f.Required,
@@ -83,7 +83,7 @@ func input(f commands.FormField) *slackapi.InputBlock {
 		placeholder = label(f.Placeholder, maxPlaceholder)
 	}
 	switch {
-	case f.Kind == commands.ChoiceField && len(f.Choices) > 0:
+	case f.Kind == chat.ChoiceField && len(f.Choices) > 0:
 		s := &slackapi.SelectBlockElement{Type: slackapi.OptTypeStatic, ActionID: valueID, Placeholder: placeholder}
 		for _, c := range f.Choices[:min(len(f.Choices), maxOptions)] {
 			if c.Value == "" || kit.Len(c.Value) > maxOptionValue {
@@ -96,16 +96,16 @@ func input(f commands.FormField) *slackapi.InputBlock {
 			}
 		}
 		b.Element = s
-	case f.Kind == commands.BoolField:
+	case f.Kind == chat.BoolField:
 		o := &slackapi.OptionBlockObject{Text: label(f.Label, maxOptionText), Value: yes}
 		c := &slackapi.CheckboxGroupsBlockElement{Type: slackapi.METCheckboxGroups, ActionID: valueID, Options: []*slackapi.OptionBlockObject{o}}
 		if f.Value == yes {
 			c.InitialOptions = c.Options
 		}
 		b.Element, b.Optional = c, true // "required" would mean "must be ticked"
-	case f.Kind == commands.UserField:
+	case f.Kind == chat.UserField:
 		b.Element = &slackapi.SelectBlockElement{Type: slackapi.OptTypeUser, ActionID: valueID, Placeholder: placeholder, InitialUser: f.Value}
-	case f.Kind == commands.NumberField:
+	case f.Kind == chat.NumberField:
 		b.Element = &slackapi.NumberInputBlockElement{Type: slackapi.METNumber, ActionID: valueID, Placeholder: placeholder, InitialValue: f.Value}
 	default:
 		limit := maxInput
@@ -123,7 +123,7 @@ func input(f commands.FormField) *slackapi.InputBlock {
 
 // submission turns a form that was sent into a request.
 // https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload
-func (a *Adapter) submission(c slackapi.InteractionCallback, user commands.User) (event, error) {
+func (a *Adapter) submission(c slackapi.InteractionCallback, user chat.User) (event, error) {
 	var meta metadata
 	if c.View.ID == "" || c.View.CallbackID == "" || json.Unmarshal([]byte(c.View.PrivateMetadata), &meta) != nil {
 		return event{}, errors.New("a form that the bot did not open")
@@ -138,14 +138,14 @@ func (a *Adapter) submission(c slackapi.InteractionCallback, user commands.User)
 		}
 	}
 	view := c.View
-	e := event{kind: "form", trigger: c.TriggerID, view: &view, req: commands.Request{
+	e := event{kind: "form", trigger: c.TriggerID, view: &view, req: chat.Request{
 		ID:   requestID(meta.Team, view.ID),
 		At:   a.now(),
 		User: user,
-		Place: commands.Place{
-			Platform: commands.Slack, Team: meta.Team, Channel: meta.Channel, Thread: meta.Thread, Kind: meta.Kind,
+		Place: chat.Place{
+			Platform: chat.Slack, Team: meta.Team, Channel: meta.Channel, Thread: meta.Thread, Kind: meta.Kind,
 		},
-		Form: &commands.Submission{Form: view.CallbackID, Arg: meta.Arg, Fields: fields},
+		Form: &chat.Submission{Form: view.CallbackID, Arg: meta.Arg, Fields: fields},
 	}}
 	e.req.Origin = a.hooks.recall(meta.Hook, a.now()).encode()
 	return e, nil

@@ -10,19 +10,20 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/adapters/slack/slacktest"
-	"meetbot/bot/commands"
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 )
 
-var pushForm = commands.Form{
+var pushForm = chat.Form{
 	ID: "push", Arg: "tencent:123", Title: "推流设置：一个比二十四个字符还要长很多的标题，放不下", Intro: "Slack sees what you type here <!channel>", Submit: "Set",
-	Fields: []commands.FormField{
+	Fields: []chat.FormField{
 		{Name: "meeting", Label: "Meeting", Value: "123 456 789", Required: true},
-		{Name: "preset", Label: "Platform", Kind: commands.ChoiceField, Value: "bili", Choices: []commands.Choice{{Label: "Douyin", Value: "douyin"}, {Label: "Bilibili", Value: "bili"}}},
+		{Name: "preset", Label: "Platform", Kind: chat.ChoiceField, Value: "bili", Choices: []chat.Choice{{Label: "Douyin", Value: "douyin"}, {Label: "Bilibili", Value: "bili"}}},
 		{Name: "url", Label: "Address", Placeholder: "rtmp://…", Hint: "as the platform shows it", Required: true, Max: 1024},
-		{Name: "key", Label: "Key", Kind: commands.MaskedField, Required: true},
-		{Name: "wechat", Label: "WeChat Channels", Kind: commands.BoolField, Value: "true"},
-		{Name: "minutes", Label: "Minutes", Kind: commands.NumberField, Extra: true},
-		{Name: "host", Label: "Host", Kind: commands.UserField},
+		{Name: "key", Label: "Key", Kind: chat.MaskedField, Required: true},
+		{Name: "wechat", Label: "WeChat Channels", Kind: chat.BoolField, Value: "true"},
+		{Name: "minutes", Label: "Minutes", Kind: chat.NumberField, Extra: true},
+		{Name: "host", Label: "Host", Kind: chat.UserField},
 	},
 }
 
@@ -31,14 +32,14 @@ func TestFormIsOpenedFilledInAndSent(t *testing.T) {
 	for name, tr := range w.transports() {
 		t.Run(name, func(t *testing.T) {
 			before := len(w.slack.Views())
-			w.bot.parse = func(r commands.Request) commands.Decision {
+			w.bot.parse = func(r chat.Request) chat.Decision {
 				switch {
 				case r.Form == nil:
-					return commands.Decision{Form: &pushForm}
+					return chat.Decision{Form: &pushForm}
 				case r.Form.Fields["url"] == "nonsense":
-					return commands.Decision{Faults: map[string]string{"url": "not an address", "key": "too short", "elsewhere": "and this"}}
+					return chat.Decision{Faults: map[string]string{"url": "not an address", "key": "too short", "elsewhere": "and this"}}
 				}
-				return commands.Decision{Ask: &commands.Ask{Verb: commands.VerbPush}, Request: r}
+				return chat.Decision{Ask: &grammar.Ask{Verb: grammar.VerbPush}, Request: r}
 			}
 			ack := w.deliver(tr, w.slack.Slash("C1", "U1", "/livepush", ""))
 			assert.Empty(t, ack.Payload)
@@ -54,8 +55,8 @@ func TestFormIsOpenedFilledInAndSent(t *testing.T) {
 			assert.JSONEq(t, `{"response_action":"errors","errors":{"url":"not an address","key":"too short","meeting":"and this"}}`, string(ack.Payload))
 			jobs := len(w.bot.jobs())
 
-			w.bot.accept = func(context.Context, commands.Decision) commands.Acceptance {
-				return commands.Acceptance{Reply: &commands.Reply{Title: "Busy.", Text: "Send it again."}}
+			w.bot.accept = func(context.Context, chat.Decision) chat.Acceptance {
+				return chat.Acceptance{Reply: &chat.Reply{Title: "Busy.", Text: "Send it again."}}
 			}
 			ack = send(map[string]string{"url": "rtmp://a/b", "key": "k"})
 			assert.JSONEq(t, `{"response_action":"errors","errors":{"meeting":"Busy. Send it again."}}`, string(ack.Payload))
@@ -66,10 +67,10 @@ func TestFormIsOpenedFilledInAndSent(t *testing.T) {
 			send(map[string]string{"url": "rtmp://a/b", "key": "k"})
 			require.Len(t, w.bot.jobs(), jobs+1, "a form sent twice is one wish")
 			r := w.bot.jobs()[jobs]
-			assert.Equal(t, &commands.Submission{Form: "push", Arg: "tencent:123", Fields: map[string]string{
+			assert.Equal(t, &chat.Submission{Form: "push", Arg: "tencent:123", Fields: map[string]string{
 				"meeting": "123 456 789", "preset": "bili", "url": "rtmp://a/b", "key": "canary?a=b&c=d", "wechat": "false", "minutes": "", "host": "U5",
 			}}, r.Form)
-			assert.Equal(t, commands.Place{Platform: commands.Slack, Team: slacktest.Team, Channel: "C1"}, r.Place)
+			assert.Equal(t, chat.Place{Platform: chat.Slack, Team: slacktest.Team, Channel: "C1"}, r.Place)
 			assert.NotContains(t, w.log.String(), "canary?a")
 		})
 	}
@@ -77,11 +78,11 @@ func TestFormIsOpenedFilledInAndSent(t *testing.T) {
 
 func TestFormOfSomebodyElseIsNotTaken(t *testing.T) {
 	w := newWorld(t)
-	w.bot.parse = func(r commands.Request) commands.Decision {
+	w.bot.parse = func(r chat.Request) chat.Decision {
 		if r.Form == nil {
-			return commands.Decision{Form: &pushForm}
+			return chat.Decision{Form: &pushForm}
 		}
-		return commands.Decision{Ask: &commands.Ask{}, Request: r}
+		return chat.Decision{Ask: &grammar.Ask{}, Request: r}
 	}
 	w.deliver(w.socket, w.slack.Slash("C1", "U1", "/livepush", ""))
 	require.NoError(t, w.slack.Wait(w.ctx(), func() bool { return len(w.slack.Views()) == 1 }))
@@ -94,7 +95,7 @@ func TestFormOfSomebodyElseIsNotTaken(t *testing.T) {
 func TestFormThatDoesNotOpenIsSaid(t *testing.T) {
 	w := newWorld(t)
 	w.slack.SetUser(slacktest.User{ID: "U9", Locale: "zh-CN"})
-	w.bot.parse = func(commands.Request) commands.Decision { return commands.Decision{Form: &pushForm} }
+	w.bot.parse = func(chat.Request) chat.Decision { return chat.Decision{Form: &pushForm} }
 	w.slack.Fail("views.open", slacktest.Fault{Error: "expired_trigger_id"})
 	w.deliver(w.http, w.slack.Slash("C1", "U9", "/livepush", ""))
 	m := w.messages(1)[0]
@@ -104,7 +105,7 @@ func TestFormThatDoesNotOpenIsSaid(t *testing.T) {
 
 func TestFormSentCanLeadToAnother(t *testing.T) {
 	w := newWorld(t)
-	w.bot.parse = func(commands.Request) commands.Decision { return commands.Decision{Form: &pushForm} }
+	w.bot.parse = func(chat.Request) chat.Decision { return chat.Decision{Form: &pushForm} }
 	w.deliver(w.socket, w.slack.Slash("C1", "U1", "/livepush", ""))
 	require.NoError(t, w.slack.Wait(w.ctx(), func() bool { return len(w.slack.Views()) == 1 }))
 	act, err := w.slack.Submit(w.slack.Views()[0], "U1", nil)
@@ -120,15 +121,15 @@ func TestFormSentCanLeadToAnother(t *testing.T) {
 
 func TestModalStaysWithinSlacksLimits(t *testing.T) {
 	long := strings.Repeat("长👩‍👩‍👧‍👦", 2000)
-	f := commands.Form{ID: "x", Title: long, Intro: long, Submit: long}
-	choices := make([]commands.Choice, 150)
+	f := chat.Form{ID: "x", Title: long, Intro: long, Submit: long}
+	choices := make([]chat.Choice, 150)
 	for i := range choices {
-		choices[i] = commands.Choice{Label: long, Value: strings.Repeat("v", i+1)}
+		choices[i] = chat.Choice{Label: long, Value: strings.Repeat("v", i+1)}
 	}
 	for range 120 {
 		f.Fields = append(f.Fields,
-			commands.FormField{Name: strings.Repeat("n", len(f.Fields)+1), Label: long, Hint: long, Placeholder: long, Value: long, Max: 1 << 20},
-			commands.FormField{Name: strings.Repeat("c", len(f.Fields)+1), Label: long, Kind: commands.ChoiceField, Choices: choices})
+			chat.FormField{Name: strings.Repeat("n", len(f.Fields)+1), Label: long, Hint: long, Placeholder: long, Value: long, Max: 1 << 20},
+			chat.FormField{Name: strings.Repeat("c", len(f.Fields)+1), Label: long, Kind: chat.ChoiceField, Choices: choices})
 	}
 	v := modalView(f, long)
 	assert.LessOrEqual(t, len(v.Blocks.BlockSet), maxModalBlocks)

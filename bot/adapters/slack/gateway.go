@@ -16,7 +16,7 @@ import (
 	slackapi "github.com/slack-go/slack"
 
 	"meetbot/bot/adapters/kit"
-	"meetbot/bot/jobs"
+	"meetbot/bot/chat"
 )
 
 // The library's own Socket Mode client drops what it is about to acknowledge when Slack
@@ -69,7 +69,7 @@ func (a *Adapter) connect(ctx context.Context, live *atomic.Int32) error {
 			}
 		}
 		wait = min(max(2*wait, a.backoff), maxBackoff)
-		if limited, ok := errors.AsType[*jobs.RetryAfter](err); ok {
+		if limited, ok := errors.AsType[*chat.RetryAfter](err); ok {
 			wait = max(wait, limited.After)
 		}
 		if !errors.Is(err, errRefresh) {

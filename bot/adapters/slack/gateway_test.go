@@ -12,16 +12,16 @@ import (
 	"meetbot/bot/adapters/adaptertest"
 	"meetbot/bot/adapters/kit"
 	"meetbot/bot/adapters/slack/slacktest"
-	"meetbot/bot/commands"
+	"meetbot/bot/chat"
 )
 
 func TestRefreshLeavesNoGapAndLosesNoAcknowledgement(t *testing.T) {
 	w := newWorld(t)
 	asked, durable := make(chan struct{}), make(chan struct{})
-	w.bot.accept = func(context.Context, commands.Decision) commands.Acceptance {
+	w.bot.accept = func(context.Context, chat.Decision) chat.Acceptance {
 		close(asked)
 		<-durable
-		return commands.Acceptance{}
+		return chat.Acceptance{}
 	}
 	acked := make(chan slacktest.Ack, 1)
 	go func() {
@@ -96,7 +96,7 @@ func TestUnreachableSlackIsTriedAgain(t *testing.T) {
 func TestTokenRefusedLaterStopsTheAdapterWithoutSpinning(t *testing.T) {
 	w := newWorld(t)
 	w.slack.Revoke()
-	post := commands.Post{Slot: commands.SlotRoot, Place: commands.Place{Platform: commands.Slack, Team: slacktest.Team, Channel: "C1"}, Reply: commands.Reply{Title: "x"}}
+	post := chat.Post{Slot: chat.SlotRoot, Place: chat.Place{Platform: chat.Slack, Team: slacktest.Team, Channel: "C1"}, Reply: chat.Reply{Title: "x"}}
 	_, err := w.a.Post(t.Context(), post)
 	require.ErrorIs(t, err, ErrTokenRefused)
 	require.NoError(t, w.slack.Wait(w.ctx(), func() bool { return w.slack.Connections() == 0 }), "the connections are closed")

@@ -17,7 +17,8 @@ import (
 	"meetbot/bot/adapters/adaptertest"
 	"meetbot/bot/adapters/kit"
 	"meetbot/bot/adapters/slack/slacktest"
-	"meetbot/bot/commands"
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 	"meetbot/config/secret"
 )
 
@@ -179,7 +180,7 @@ func FuzzEndpoints(f *testing.F) {
 		if path != PathCommands && path != PathInteractions && path != PathEvents {
 			t.Skip()
 		}
-		bot := &fakeBot{parse: func(r commands.Request) commands.Decision {
+		bot := &fakeBot{parse: func(r chat.Request) chat.Decision {
 			assert.NotEmpty(t, r.ID)
 			assert.LessOrEqual(t, len(r.ID), 200)
 			assert.NotEmpty(t, r.User.ID)
@@ -190,7 +191,7 @@ func FuzzEndpoints(f *testing.F) {
 				}
 			}
 			assert.Equal(t, 1, n, "exactly one of command, action and form")
-			return commands.Decision{Ask: &commands.Ask{}, Request: r}
+			return chat.Decision{Ask: &grammar.Ask{}, Request: r}
 		}}
 		h := httpAdapter(t, bot, io.Discard)
 		assert.Equal(t, http.StatusUnauthorized, send(h, http.MethodPost, path, body, func(http.Header) {}).Code)

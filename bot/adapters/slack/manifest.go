@@ -13,7 +13,8 @@ import (
 	slackapi "github.com/slack-go/slack"
 
 	"meetbot/bot/adapters/kit"
-	"meetbot/bot/commands"
+	"meetbot/bot/grammar"
+	"meetbot/bot/texts"
 )
 
 // Scope is a permission of the Slack app.
@@ -77,7 +78,7 @@ func Manifest(o ManifestOptions) ([]byte, error) {
 		}
 		return base + path
 	}
-	t := commands.TextFor(o.Locale)
+	t := texts.For(o.Locale)
 	m := slackapi.Manifest{
 		Metadata: slackapi.ManifestMetadata{MajorVersion: 2, MinorVersion: 1},
 		Display:  slackapi.Display{Name: o.Name, Description: t.T("slack.app.description")},
@@ -92,7 +93,7 @@ func Manifest(o ManifestOptions) ([]byte, error) {
 			SocketModeEnabled: base == "",
 		},
 	}
-	for _, d := range commands.Declarations() {
+	for _, d := range grammar.Declarations() {
 		if d.Name != "" {
 			continue // a verb of a command
 		}
@@ -100,7 +101,7 @@ func Manifest(o ManifestOptions) ([]byte, error) {
 		if !ok {
 			continue
 		}
-		description, _ := kit.Cut(t.Command(d), maxDescription)
+		description, _ := kit.Cut(d.Describe(t), maxDescription)
 		m.Features.SlashCommands = append(m.Features.SlashCommands, slackapi.ManifestSlashCommand{
 			Command: name, Description: description, UsageHint: usage(d), ShouldEscape: true, Url: at(PathCommands),
 		})
@@ -149,7 +150,7 @@ func encodeManifest(m slackapi.Manifest) ([]byte, error) {
 
 // usage is the hint that Slack shows while a command is typed: what comes first, and the
 // verbs.
-func usage(bare commands.VerbDecl) string {
+func usage(bare grammar.VerbDecl) string {
 	var parts []string
 	for _, o := range bare.Options {
 		if o.Position > 0 {
@@ -158,7 +159,7 @@ func usage(bare commands.VerbDecl) string {
 	}
 	parts = append(parts, "[--…]")
 	hint := strings.Join(parts, " ")
-	for _, d := range commands.Declarations() {
+	for _, d := range grammar.Declarations() {
 		if d.Command == bare.Command && d.Name != "" {
 			hint += " | " + d.Name
 		}

@@ -2,6 +2,8 @@ package slack
 
 import (
 	"encoding/json"
+	"meetbot/bot/grammar"
+	"meetbot/bot/texts"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,8 +13,6 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"meetbot/bot/commands"
 )
 
 func optionalScopes() []string {
@@ -111,8 +111,8 @@ func parseManifest(t *testing.T, o ManifestOptions) (m manifest) {
 
 func TestManifestFollowsFromTheDeclarations(t *testing.T) {
 	m := parseManifest(t, manifests["Socket"])
-	var bare []commands.VerbDecl
-	for _, d := range commands.Declarations() {
+	var bare []grammar.VerbDecl
+	for _, d := range grammar.Declarations() {
 		if d.Name == "" {
 			bare = append(bare, d)
 		}
@@ -121,10 +121,10 @@ func TestManifestFollowsFromTheDeclarations(t *testing.T) {
 	for i, d := range bare {
 		c := m.Features.Commands[i]
 		assert.Equal(t, "/"+d.Command, c.Command)
-		assert.Equal(t, commands.TextFor("en").Command(d), c.Description)
+		assert.Equal(t, d.Describe(texts.For("en")), c.Description)
 		assert.True(t, c.ShouldEscape, "people are named by ID")
 		assert.Empty(t, c.URL)
-		for _, v := range commands.Declarations() {
+		for _, v := range grammar.Declarations() {
 			if v.Command == d.Command && v.Name != "" {
 				assert.Contains(t, c.UsageHint, v.Name)
 			}

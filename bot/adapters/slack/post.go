@@ -19,30 +19,29 @@ import (
 	slackapi "github.com/slack-go/slack"
 
 	"meetbot/bot/adapters/kit"
-	"meetbot/bot/commands"
-	"meetbot/bot/jobs"
+	"meetbot/bot/chat"
 )
 
-// Post implements [commands.Poster].
+// Post implements [chat.Poster].
 //
 // What everybody sees goes to the channel with the bot's token, and through the
 // response_url where the bot is not in the channel. What one person sees goes through the
 // response_url while that lasts, then as an ephemeral message, then by direct message.
-func (a *Adapter) Post(ctx context.Context, p commands.Post) (commands.Receipt, error) {
+func (a *Adapter) Post(ctx context.Context, p chat.Post) (chat.Receipt, error) {
 	// Before Slack has said what the bot may do, an earlier try could not be looked for.
 	select {
 	case <-a.known:
 	case <-time.After(postPatience):
-		return commands.Receipt{}, &jobs.RetryAfter{After: postPatience, Err: errNotSignedIn}
+		return chat.Receipt{}, &chat.RetryAfter{After: postPatience, Err: errNotSignedIn}
 	case <-ctx.Done():
-		return commands.Receipt{}, ctx.Err()
+		return chat.Receipt{}, ctx.Err()
 	}
 	switch p.Slot {
-	case commands.SlotSettle:
-		return commands.Receipt{}, commands.ErrSkip // an empty acknowledgement leaves nothing to settle
-	case commands.SlotEdit:
+	case chat.SlotSettle:
+		return chat.Receipt{}, chat.ErrSkip // an empty acknowledgement leaves nothing to settle
+	case chat.SlotEdit:
 		return a.edit(ctx, p)
-	case commands.SlotProgress:
+	case chat.SlotProgress:
 		return a.progress(ctx, p)
 	}
 	if p.Reply.QR != "" {
@@ -50,34 +49,34 @@ func (a *Adapter) Post(ctx context.Context, p commands.Post) (commands.Receipt, 
 		if !errors.Is(err, errClosed) {
 			return r, err
 		}
-		p.Reply.Links = append(p.Reply.Links[:len(p.Reply.Links):len(p.Reply.Links)], commands.Link{Label: p.Reply.QRCaption, URL: p.Reply.QR})
+		p.Reply.Links = append(p.Reply.Links[:len(p.Reply.Links):len(p.Reply.Links)], chat.Link{Label: p.Reply.QRCaption, URL: p.Reply.QR})
 	}
 	switch p.Slot {
-	case commands.SlotRoot:
+	case chat.SlotRoot:
 		return a.root(ctx, p)
-	case commands.SlotThread:
+	case chat.SlotThread:
 		return a.reply(ctx, p)
-	case commands.SlotThreadPrivate:
+	case chat.SlotThreadPrivate:
 		return a.replyPrivately(ctx, p)
-	case commands.SlotDirect:
+	case chat.SlotDirect:
 		return lost(a.direct(ctx, p))
-	case commands.SlotPrivate:
+	case chat.SlotPrivate:
 		return a.private(ctx, p)
 	}
-	return commands.Receipt{}, fmt.Errorf("%w: unknown slot %q", commands.ErrSkip, p.Slot)
+	return chat.Receipt{}, fmt.Errorf("%w: unknown slot %q", chat.ErrSkip, p.Slot)
 }
 
 var errNotSignedIn = errors.New("not signed in to Slack yet")
 
 // lost says that there was no way left.
-func lost(r commands.Receipt, err error) (commands.Receipt, error) {
+func lost(r chat.Receipt, err error) (chat.Receipt, error) {
 	if errors.Is(err, errClosed) {
-		err = fmt.Errorf("%w: %w", commands.ErrLost, err)
+		err = fmt.Errorf("%w: %w", chat.ErrLost, err)
 	}
 	return r, err
 }
 
-func (a *Adapter) root(ctx context.Context, p commands.Post) (commands.Receipt, error) {
+func (a *Adapter) root(ctx context.Context, p chat.Post) (chat.Receipt, error) {
 	r, err := a.public(ctx, p, p.Place.Channel, p.Place.Thread)
 	if !errors.Is(err, errClosed) {
 		return r, err
@@ -92,8 +91,8 @@ func (a *Adapter) root(ctx context.Context, p commands.Post) (commands.Receipt, 
 }
 
 // invitation says how to have a thread, where the bot can be invited.
-func (a *Adapter) invitation(p commands.Post) []string {
-	if p.Place.Kind != commands.InChannel {
+func (a *Adapter) invitation(p chat.Post) []string {
+	if p.Place.Kind != chat.InChannel {
 		return nil
 	}
 	t := a.text(p.User.Locale, a.localeOf(p.User.ID))
@@ -104,7 +103,7 @@ func (a *Adapter) invitation(p commands.Post) []string {
 	return []string{t.T("slack.invite", "Bot", name)}
 }
 
-func (a *Adapter) reply(ctx context.Context, p commands.Post) (commands.Receipt, error) {
+func (a *Adapter) reply(ctx context.Context, p chat.Post) (chat.Receipt, error) {
 	channel, thread := p.Place.Channel, p.Place.Thread
 	if p.Root != nil {
 		if p.Root.InPlace {
@@ -126,7 +125,7 @@ func (a *Adapter) reply(ctx context.Context, p commands.Post) (commands.Receipt,
 	return lost(a.direct(ctx, p))
 }
 
-func (a *Adapter) replyPrivately(ctx context.Context, p commands.Post) (commands.Receipt, error) {
+func (a *Adapter) replyPrivately(ctx context.Context, p chat.Post) (chat.Receipt, error) {
 	place := p.Place
 	if p.Root != nil {
 		place = p.Root.Place
@@ -135,11 +134,11 @@ func (a *Adapter) replyPrivately(ctx context.Context, p commands.Post) (commands
 		}
 	}
 	if place.Thread == "" {
-		return commands.Receipt{}, commands.ErrSkip
+		return chat.Receipt{}, chat.ErrSkip
 	}
 	r, err := a.ephemeral(ctx, p, place)
 	if errors.Is(err, errClosed) {
-		err = fmt.Errorf("%w: %w", commands.ErrSkip, err)
+		err = fmt.Errorf("%w: %w", chat.ErrSkip, err)
 	}
 	return r, err
 }
@@ -148,7 +147,7 @@ func (a *Adapter) replyPrivately(ctx context.Context, p commands.Post) (commands
 // only shown if there is already an active thread": until the root is in it, the thread of
 // a message that nobody has replied to is not there.
 // https://docs.slack.dev/reference/methods/chat.postEphemeral
-func aside(p commands.Post) commands.Place {
+func aside(p chat.Post) chat.Place {
 	place := p.Place
 	if p.Root == nil && decodeOrigin(p.Origin).Lone {
 		place.Thread = ""
@@ -156,14 +155,14 @@ func aside(p commands.Post) commands.Place {
 	return place
 }
 
-func (a *Adapter) private(ctx context.Context, p commands.Post) (commands.Receipt, error) {
+func (a *Adapter) private(ctx context.Context, p chat.Post) (chat.Receipt, error) {
 	p.Place = aside(p)
-	hook := func() (commands.Receipt, error) { return a.throughHook(ctx, p, false) }
-	ephemeral := func() (commands.Receipt, error) { return a.ephemeral(ctx, p, p.Place) }
-	direct := func() (commands.Receipt, error) { return a.direct(ctx, p) }
-	ways := []func() (commands.Receipt, error){hook, ephemeral, direct}
+	hook := func() (chat.Receipt, error) { return a.throughHook(ctx, p, false) }
+	ephemeral := func() (chat.Receipt, error) { return a.ephemeral(ctx, p, p.Place) }
+	direct := func() (chat.Receipt, error) { return a.direct(ctx, p) }
+	ways := []func() (chat.Receipt, error){hook, ephemeral, direct}
 	if p.Place.Thread != "" { // a private answer of a response_url cannot be in a thread
-		ways = []func() (commands.Receipt, error){ephemeral, hook, direct}
+		ways = []func() (chat.Receipt, error){ephemeral, hook, direct}
 	}
 	var passing error
 	for _, way := range ways {
@@ -182,16 +181,16 @@ func (a *Adapter) private(ctx context.Context, p commands.Post) (commands.Receip
 		}
 	}
 	if passing != nil {
-		return commands.Receipt{}, passing
+		return chat.Receipt{}, passing
 	}
-	return lost(commands.Receipt{}, errClosed)
+	return lost(chat.Receipt{}, errClosed)
 }
 
 // progress is tried once, and never takes what the answer itself will need.
-func (a *Adapter) progress(ctx context.Context, p commands.Post) (commands.Receipt, error) {
+func (a *Adapter) progress(ctx context.Context, p chat.Post) (chat.Receipt, error) {
 	p.Place = aside(p)
 	err := errClosed
-	var r commands.Receipt
+	var r chat.Receipt
 	if p.Place.Thread == "" && a.hooks.used(decodeOrigin(p.Origin), a.now()) == 0 {
 		r, err = a.throughHook(ctx, p, false)
 	}
@@ -199,7 +198,7 @@ func (a *Adapter) progress(ctx context.Context, p commands.Post) (commands.Recei
 		r, err = a.ephemeral(ctx, p, p.Place)
 	}
 	if err != nil {
-		err = fmt.Errorf("%w: %w", commands.ErrSkip, err)
+		err = fmt.Errorf("%w: %w", chat.ErrSkip, err)
 	}
 	return r, err
 }
@@ -208,7 +207,7 @@ func (a *Adapter) progress(ctx context.Context, p commands.Post) (commands.Recei
 // https://docs.slack.dev/messaging/message-metadata
 const metadataType = "meetbot_post"
 
-func (a *Adapter) options(m message, p commands.Post) []slackapi.MsgOption {
+func (a *Adapter) options(m message, p chat.Post) []slackapi.MsgOption {
 	if m.cut {
 		a.log.Warn("message cut to Slack's limits", "slot", p.Slot)
 	}
@@ -225,9 +224,9 @@ func (a *Adapter) look(card bool, notes ...string) look {
 }
 
 // public posts with the bot's token.
-func (a *Adapter) public(ctx context.Context, p commands.Post, channel, thread string, notes ...string) (commands.Receipt, error) {
+func (a *Adapter) public(ctx context.Context, p chat.Post, channel, thread string, notes ...string) (chat.Receipt, error) {
 	if channel == "" {
-		return commands.Receipt{}, errClosed
+		return chat.Receipt{}, errClosed
 	}
 	if p.Tried {
 		if ts, err := a.find(ctx, p, channel, thread); err != nil || ts != "" {
@@ -235,9 +234,9 @@ func (a *Adapter) public(ctx context.Context, p commands.Post, channel, thread s
 		}
 	}
 	if err := a.channels.Wait(ctx, channel); err != nil {
-		return commands.Receipt{}, err
+		return chat.Receipt{}, err
 	}
-	options := a.options(render(p.Reply, a.look(p.Slot == commands.SlotRoot, notes...)), p)
+	options := a.options(render(p.Reply, a.look(p.Slot == chat.SlotRoot, notes...)), p)
 	if thread != "" {
 		options = append(options, slackapi.MsgOptionTS(thread))
 	}
@@ -252,25 +251,25 @@ func (a *Adapter) public(ctx context.Context, p commands.Post, channel, thread s
 		return err
 	})
 	if err != nil {
-		return commands.Receipt{}, err
+		return chat.Receipt{}, err
 	}
 	return a.receipt(p, cmp.Or(at, channel), thread, ts), nil
 }
 
-func (a *Adapter) receipt(p commands.Post, channel, thread, ts string) commands.Receipt {
+func (a *Adapter) receipt(p chat.Post, channel, thread, ts string) chat.Receipt {
 	place := p.Place
 	place.Channel, place.Thread = channel, cmp.Or(thread, ts)
 	if strings.HasPrefix(channel, "D") {
-		place.Kind = commands.InDirect
+		place.Kind = chat.InDirect
 	}
-	return commands.Receipt{Place: place, Message: ts}
+	return chat.Receipt{Place: place, Message: ts}
 }
 
 const historyPage = 100
 
 // find looks for the post that an earlier try may have left, by its metadata. It returns
 // an empty ts if it is not there, or if the bot may not read the history.
-func (a *Adapter) find(ctx context.Context, p commands.Post, channel, thread string) (string, error) {
+func (a *Adapter) find(ctx context.Context, p chat.Post, channel, thread string) (string, error) {
 	self := a.self.Load()
 	if p.Key == "" || !self.has("channels:history") && !self.has("groups:history") && !self.has("im:history") && !self.has("mpim:history") {
 		return "", nil
@@ -319,9 +318,9 @@ func (a *Adapter) find(ctx context.Context, p commands.Post, channel, thread str
 }
 
 // ephemeral posts for one person, in a place that both are in.
-func (a *Adapter) ephemeral(ctx context.Context, p commands.Post, place commands.Place) (commands.Receipt, error) {
+func (a *Adapter) ephemeral(ctx context.Context, p chat.Post, place chat.Place) (chat.Receipt, error) {
 	if place.Channel == "" || p.User.ID == "" {
-		return commands.Receipt{}, errClosed
+		return chat.Receipt{}, errClosed
 	}
 	options := a.options(render(p.Reply, a.look(false)), p)
 	if place.Thread != "" {
@@ -332,13 +331,13 @@ func (a *Adapter) ephemeral(ctx context.Context, p commands.Post, place commands
 		return err
 	})
 	// An ephemeral message has no ID that anything could be done with.
-	return commands.Receipt{Place: place}, err
+	return chat.Receipt{Place: place}, err
 }
 
 // direct posts to the person alone, in the conversation between them and the bot.
-func (a *Adapter) direct(ctx context.Context, p commands.Post, notes ...string) (commands.Receipt, error) {
+func (a *Adapter) direct(ctx context.Context, p chat.Post, notes ...string) (chat.Receipt, error) {
 	if p.User.ID == "" {
-		return commands.Receipt{}, errClosed
+		return chat.Receipt{}, errClosed
 	}
 	channel := ""
 	err := a.call(ctx, "conversations.open", "", func() error {
@@ -349,7 +348,7 @@ func (a *Adapter) direct(ctx context.Context, p commands.Post, notes ...string) 
 		return err
 	})
 	if err != nil {
-		return commands.Receipt{}, err
+		return chat.Receipt{}, err
 	}
 	thread := ""
 	if p.Root != nil && p.Root.Place.Channel == channel && !p.Root.InPlace {
@@ -361,23 +360,23 @@ func (a *Adapter) direct(ctx context.Context, p commands.Post, notes ...string) 
 // throughHook posts through the request's response_url: for everybody in the channel, or
 // for the person alone.
 // https://docs.slack.dev/interactivity/handling-user-interaction#message_responses
-func (a *Adapter) throughHook(ctx context.Context, p commands.Post, public bool, notes ...string) (commands.Receipt, error) {
+func (a *Adapter) throughHook(ctx context.Context, p chat.Post, public bool, notes ...string) (chat.Receipt, error) {
 	const method = "response_url"
 	o := decodeOrigin(p.Origin)
 	if !public && o.User != p.User.ID || a.hooks.used(o, a.now()) >= hookUses {
-		return commands.Receipt{}, errClosed
+		return chat.Receipt{}, errClosed
 	}
 	if err := a.methods.Wait(ctx, method); err != nil {
-		return commands.Receipt{}, err
+		return chat.Receipt{}, err
 	}
 	if !a.hooks.take(o, a.now()) {
-		return commands.Receipt{}, errClosed
+		return chat.Receipt{}, errClosed
 	}
 	kind := slackapi.ResponseTypeEphemeral
 	if public {
 		kind = slackapi.ResponseTypeInChannel
 	}
-	m := render(p.Reply, a.look(p.Slot == commands.SlotRoot, notes...))
+	m := render(p.Reply, a.look(p.Slot == chat.SlotRoot, notes...))
 	no := false
 	post := slackapi.WebhookMessage{
 		Text: m.text, Blocks: &slackapi.Blocks{BlockSet: m.blocks}, ResponseType: kind, UnfurlLinks: &no, UnfurlMedia: &no,
@@ -387,16 +386,16 @@ func (a *Adapter) throughHook(ctx context.Context, p commands.Post, public bool,
 	}
 	body, err := json.Marshal(post)
 	if err != nil {
-		return commands.Receipt{}, fmt.Errorf("%s: %w", method, err)
+		return chat.Receipt{}, fmt.Errorf("%s: %w", method, err)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, o.Hook, bytes.NewReader(body))
 	if err != nil {
-		return commands.Receipt{}, errClosed // not a URL; the error would quote it
+		return chat.Receipt{}, errClosed // not a URL; the error would quote it
 	}
 	req.Header.Set("Content-Type", "application/json; charset=utf-8")
 	res, err := bounded{a.client}.Do(req)
 	if err != nil {
-		return commands.Receipt{}, a.fault(method, "", err)
+		return chat.Receipt{}, a.fault(method, "", err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	// Slack says "ok", or {"ok":false,"error":"…"}, in a 200 as well.
@@ -404,35 +403,35 @@ func (a *Adapter) throughHook(ctx context.Context, p commands.Post, public bool,
 	switch {
 	case res.StatusCode == http.StatusTooManyRequests:
 		seconds, _ := strconv.Atoi(res.Header.Get("Retry-After"))
-		return commands.Receipt{}, a.fault(method, "", &slackapi.RateLimitedError{RetryAfter: time.Duration(seconds) * time.Second})
+		return chat.Receipt{}, a.fault(method, "", &slackapi.RateLimitedError{RetryAfter: time.Duration(seconds) * time.Second})
 	case res.StatusCode >= 500:
-		return commands.Receipt{}, a.fault(method, "", slackapi.StatusCodeError{Code: res.StatusCode})
+		return chat.Receipt{}, a.fault(method, "", slackapi.StatusCodeError{Code: res.StatusCode})
 	case res.StatusCode != http.StatusOK:
 		a.hooks.exhaust(o, a.now())
-		return commands.Receipt{}, a.fault(method, "", slackapi.SlackErrorResponse{Err: "http_" + strconv.Itoa(res.StatusCode)})
+		return chat.Receipt{}, a.fault(method, "", slackapi.SlackErrorResponse{Err: "http_" + strconv.Itoa(res.StatusCode)})
 	}
 	var refusal struct {
 		OK    *bool  `json:"ok"`
 		Error string `json:"error"`
 	}
 	if json.Unmarshal(answer, &refusal) == nil && refusal.OK != nil && !*refusal.OK {
-		return commands.Receipt{}, a.fault(method, "", slackapi.SlackErrorResponse{Err: cmp.Or(refusal.Error, "unknown")})
+		return chat.Receipt{}, a.fault(method, "", slackapi.SlackErrorResponse{Err: cmp.Or(refusal.Error, "unknown")})
 	}
-	return commands.Receipt{Place: p.Place, InPlace: true}, nil
+	return chat.Receipt{Place: p.Place, InPlace: true}, nil
 }
 
 // edit replaces a message. Of several edits of one message that wait for their turn, only
 // the newest is made: it shows the newest state.
-func (a *Adapter) edit(ctx context.Context, p commands.Post) (commands.Receipt, error) {
+func (a *Adapter) edit(ctx context.Context, p chat.Post) (chat.Receipt, error) {
 	if p.Edit == nil || p.Edit.Message == "" {
-		return commands.Receipt{}, commands.ErrGone // posted where it cannot be edited
+		return chat.Receipt{}, chat.ErrGone // posted where it cannot be edited
 	}
 	channel, ts := p.Edit.Place.Channel, p.Edit.Message
 	key := channel + ":" + ts
 	newest, leave := a.pending.Enter(key)
 	defer leave()
 	if err := a.edits.Wait(ctx, key); err != nil {
-		return commands.Receipt{}, err
+		return chat.Receipt{}, err
 	}
 	if !newest() {
 		return *p.Edit, nil
@@ -442,20 +441,20 @@ func (a *Adapter) edit(ctx context.Context, p commands.Post) (commands.Receipt, 
 		return err
 	})
 	if errors.Is(err, errClosed) {
-		err = fmt.Errorf("%w: %w", commands.ErrGone, err)
+		err = fmt.Errorf("%w: %w", chat.ErrGone, err)
 	}
 	return *p.Edit, err
 }
 
 // image uploads a QR code: a file that everybody in the thread sees, or the person alone.
-func (a *Adapter) image(ctx context.Context, p commands.Post) (commands.Receipt, error) {
+func (a *Adapter) image(ctx context.Context, p chat.Post) (chat.Receipt, error) {
 	if !a.self.Load().has("files:write") {
-		return commands.Receipt{}, errClosed
+		return chat.Receipt{}, errClosed
 	}
 	png, err := kit.QR(p.Reply.QR)
 	if err != nil {
 		a.log.WarnContext(ctx, "no QR code", "err", err)
-		return commands.Receipt{}, errClosed
+		return chat.Receipt{}, errClosed
 	}
 	place := p.Place
 	if p.Root != nil {
@@ -465,18 +464,18 @@ func (a *Adapter) image(ctx context.Context, p commands.Post) (commands.Receipt,
 		err := a.call(ctx, "conversations.open", "", func() error {
 			c, _, _, err := a.api.OpenConversationContext(ctx, &slackapi.OpenConversationParameters{Users: []string{p.User.ID}})
 			if err == nil && c != nil {
-				place = commands.Place{Platform: commands.Slack, Team: p.Place.Team, Channel: c.ID, Kind: commands.InDirect}
+				place = chat.Place{Platform: chat.Slack, Team: p.Place.Team, Channel: c.ID, Kind: chat.InDirect}
 			}
 			return err
 		})
 		if err != nil {
-			return commands.Receipt{}, err
+			return chat.Receipt{}, err
 		}
 	}
 	if err := a.channels.Wait(ctx, place.Channel); err != nil {
-		return commands.Receipt{}, err
+		return chat.Receipt{}, err
 	}
-	caption := fallback(commands.Reply{Title: p.Reply.Title, Text: p.Reply.QRCaption})
+	caption := fallback(chat.Reply{Title: p.Reply.Title, Text: p.Reply.QRCaption})
 	title, _ := kit.Cut(p.Reply.QRCaption, maxHint)
 	err = a.call(ctx, "files.upload", "", func() error {
 		_, err := a.api.UploadFileContext(ctx, slackapi.UploadFileParameters{
@@ -485,7 +484,7 @@ func (a *Adapter) image(ctx context.Context, p commands.Post) (commands.Receipt,
 		})
 		return err
 	})
-	return commands.Receipt{Place: place}, err
+	return chat.Receipt{Place: place}, err
 }
 
 // hooks counts the uses of response_urls, and finds one again for a form that was opened
@@ -585,6 +584,6 @@ func (h *hooks) recall(id string, now time.Time) origin {
 }
 
 var _ interface {
-	commands.Poster
-	commands.Directory
+	chat.Poster
+	chat.Directory
 } = (*Adapter)(nil)

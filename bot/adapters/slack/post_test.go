@@ -18,28 +18,28 @@ import (
 
 	"meetbot/bot/adapters/kit"
 	"meetbot/bot/adapters/slack/slacktest"
-	"meetbot/bot/commands"
-	"meetbot/bot/jobs"
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 	"meetbot/config/secret"
 )
 
 // asked delivers a command and returns its request, as a job has it.
-func (w *world) asked(act slacktest.Act) commands.Request {
+func (w *world) asked(act slacktest.Act) chat.Request {
 	w.Helper()
 	w.deliver(w.http, act)
 	all := w.bot.jobs()
 	return all[len(all)-1]
 }
 
-func (w *world) slash(channel string) commands.Request {
+func (w *world) slash(channel string) chat.Request {
 	return w.asked(w.slack.Slash(channel, "U1", "/meet", ""))
 }
 
-func of(r commands.Request, slot commands.Slot, reply commands.Reply) commands.Post {
-	return commands.Post{Slot: slot, Place: r.Place, User: r.User, Origin: r.Origin, Asked: r.At, Reply: reply}
+func of(r chat.Request, slot chat.Slot, reply chat.Reply) chat.Post {
+	return chat.Post{Slot: slot, Place: r.Place, User: r.User, Origin: r.Origin, Asked: r.At, Reply: reply}
 }
 
-func (w *world) post(p commands.Post) commands.Receipt {
+func (w *world) post(p chat.Post) chat.Receipt {
 	w.Helper()
 	r, err := w.a.Post(w.ctx(), p)
 	require.NoError(w, err)
@@ -47,24 +47,24 @@ func (w *world) post(p commands.Post) commands.Receipt {
 }
 
 var (
-	card    = commands.Reply{Title: "Weekly", Links: []commands.Link{{Label: "Join", URL: "https://meet.example/j/1?pwd=a&b=c"}}}
-	links   = commands.Reply{Links: []commands.Link{{Label: "Join", URL: "https://meet.example/j/1"}}}
-	startIt = commands.Reply{Title: "Yours", Secrets: []commands.SecretField{{Name: "Start", Value: secret.New("https://meet.example/s/canary-start"), Link: true}}}
+	card    = chat.Reply{Title: "Weekly", Links: []chat.Link{{Label: "Join", URL: "https://meet.example/j/1?pwd=a&b=c"}}}
+	links   = chat.Reply{Links: []chat.Link{{Label: "Join", URL: "https://meet.example/j/1"}}}
+	startIt = chat.Reply{Title: "Yours", Secrets: []chat.SecretField{{Name: "Start", Value: secret.New("https://meet.example/s/canary-start"), Link: true}}}
 )
 
 func TestMeetingIsPostedInTheChannelAndItsLinksInTheThread(t *testing.T) {
 	w := newWorld(t)
 	r := w.slash("C1")
-	root := w.post(of(r, commands.SlotRoot, card))
+	root := w.post(of(r, chat.SlotRoot, card))
 	assert.Equal(t, root.Message, root.Place.Thread)
-	in := func(slot commands.Slot, reply commands.Reply) {
+	in := func(slot chat.Slot, reply chat.Reply) {
 		p := of(r, slot, reply)
 		p.Root = &root
 		w.post(p)
 	}
-	in(commands.SlotThread, links)
-	in(commands.SlotThreadPrivate, startIt)
-	in(commands.SlotPrivate, startIt)
+	in(chat.SlotThread, links)
+	in(chat.SlotThreadPrivate, startIt)
+	in(chat.SlotPrivate, startIt)
 	m := w.messages(4)
 	type seen struct{ channel, thread, to string }
 	var got []seen
@@ -80,12 +80,12 @@ func TestMentionIsAnsweredInItsThread(t *testing.T) {
 	w := newWorld(t)
 	act, _ := w.slack.Mention("C1", "1.0", "U1", "<@U0BOT> meet")
 	r := w.asked(act)
-	root := w.post(of(r, commands.SlotRoot, card))
+	root := w.post(of(r, chat.SlotRoot, card))
 	assert.Equal(t, "1.0", root.Place.Thread)
-	p := of(r, commands.SlotThread, links)
+	p := of(r, chat.SlotThread, links)
 	p.Root = &root
 	w.post(p)
-	w.post(of(r, commands.SlotPrivate, startIt))
+	w.post(of(r, chat.SlotPrivate, startIt))
 	for i, m := range w.messages(3) {
 		assert.Equal(t, "1.0", m.Thread)
 		assert.Equal(t, i == 2, m.To == "U1")
@@ -105,10 +105,10 @@ func TestWhatIsPrivateIsNotPutIntoAThreadThatIsNotThereYet(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := len(w.slack.Messages())
 			r := w.asked(act())
-			w.post(of(r, commands.SlotProgress, commands.Reply{Text: "still at it"}))
-			w.post(of(r, commands.SlotPrivate, commands.Reply{Text: "not allowed"}))
-			root := w.post(of(r, commands.SlotRoot, card))
-			p := of(r, commands.SlotPrivate, startIt)
+			w.post(of(r, chat.SlotProgress, chat.Reply{Text: "still at it"}))
+			w.post(of(r, chat.SlotPrivate, chat.Reply{Text: "not allowed"}))
+			root := w.post(of(r, chat.SlotRoot, card))
+			p := of(r, chat.SlotPrivate, startIt)
 			p.Root = &root
 			w.post(p)
 			m := w.messages(before + 4)[before:]
@@ -124,8 +124,8 @@ func TestAShortcutIsAnsweredInItsThreadWhereTheBotIsNotInTheChannel(t *testing.T
 	w := newWorld(t)
 	w.slack.Leave("C2")
 	r := w.asked(w.slack.Shortcut("C2", "3.0", "", "U1", "the plan"))
-	root := w.post(of(r, commands.SlotRoot, card))
-	p := of(r, commands.SlotThread, links)
+	root := w.post(of(r, chat.SlotRoot, card))
+	p := of(r, chat.SlotThread, links)
 	p.Root = &root
 	w.post(p)
 	for _, m := range w.messages(2) {
@@ -141,7 +141,7 @@ func TestAnswersGoToSlackAlone(t *testing.T) {
 	defer elsewhere.Close()
 	act := w.slack.Slash("C1", "U1", "/meet", "")
 	act.SetResponseURL(elsewhere.URL)
-	w.post(of(w.asked(act), commands.SlotPrivate, startIt))
+	w.post(of(w.asked(act), chat.SlotPrivate, startIt))
 	m := w.messages(1)[0]
 	assert.False(t, m.Hook)
 	assert.Equal(t, "U1", m.To)
@@ -159,17 +159,17 @@ func TestWithoutAccessEverythingComesThroughTheCommandsOwnResponse(t *testing.T)
 	w := newWorld(t)
 	w.slack.Leave("C2")
 	r := w.slash("C2")
-	root := w.post(of(r, commands.SlotRoot, card))
+	root := w.post(of(r, chat.SlotRoot, card))
 	assert.True(t, root.InPlace)
-	for _, slot := range []commands.Slot{commands.SlotThread, commands.SlotThreadPrivate, commands.SlotPrivate} {
-		p := of(r, slot, map[commands.Slot]commands.Reply{commands.SlotThread: links}[slot])
+	for _, slot := range []chat.Slot{chat.SlotThread, chat.SlotThreadPrivate, chat.SlotPrivate} {
+		p := of(r, slot, map[chat.Slot]chat.Reply{chat.SlotThread: links}[slot])
 		p.Root = &root
-		if slot != commands.SlotThread {
+		if slot != chat.SlotThread {
 			p.Reply = startIt
 		}
 		_, err := w.a.Post(w.ctx(), p)
-		if slot == commands.SlotThreadPrivate {
-			require.ErrorIs(t, err, commands.ErrSkip)
+		if slot == chat.SlotThreadPrivate {
+			require.ErrorIs(t, err, chat.ErrSkip)
 			continue
 		}
 		require.NoError(t, err)
@@ -181,16 +181,16 @@ func TestWithoutAccessEverythingComesThroughTheCommandsOwnResponse(t *testing.T)
 		assert.True(t, m.Hook)
 		assert.Equal(t, "C2", m.Channel)
 	}
-	edit := of(r, commands.SlotEdit, card)
+	edit := of(r, chat.SlotEdit, card)
 	edit.Edit = &root
 	_, err := w.a.Post(w.ctx(), edit)
-	require.ErrorIs(t, err, commands.ErrGone)
+	require.ErrorIs(t, err, chat.ErrGone)
 }
 
 func TestPublicScopePostsWhereTheBotWasNotInvited(t *testing.T) {
 	w := newWorld(t, "chat:write.public")
 	w.slack.Leave("C2")
-	root := w.post(of(w.slash("C2"), commands.SlotRoot, card))
+	root := w.post(of(w.slash("C2"), chat.SlotRoot, card))
 	assert.False(t, root.InPlace)
 	assert.False(t, w.messages(1)[0].Hook)
 }
@@ -200,7 +200,7 @@ func TestPrivateAnswerFindsAWay(t *testing.T) {
 		w := newWorld(t)
 		r := w.slash("C1")
 		for range 7 {
-			w.post(of(r, commands.SlotPrivate, startIt))
+			w.post(of(r, chat.SlotPrivate, startIt))
 		}
 		for i, m := range w.messages(7) {
 			assert.Equal(t, i < 5, m.Hook)
@@ -212,8 +212,8 @@ func TestPrivateAnswerFindsAWay(t *testing.T) {
 		w := newWorld(t)
 		r := w.slash("C1")
 		w.slack.ExpireHooks()
-		w.post(of(r, commands.SlotPrivate, startIt))
-		w.post(of(r, commands.SlotPrivate, startIt))
+		w.post(of(r, chat.SlotPrivate, startIt))
+		w.post(of(r, chat.SlotPrivate, startIt))
 		for _, m := range w.messages(2) {
 			assert.False(t, m.Hook)
 			assert.Equal(t, "U1", m.To)
@@ -224,7 +224,7 @@ func TestPrivateAnswerFindsAWay(t *testing.T) {
 		w := newWorld(t)
 		r := w.slash("C1")
 		r.Origin = origin{Hook: decodeOrigin(r.Origin).Hook, User: "U1", At: time.Now().Add(-hookLife)}.encode()
-		w.post(of(r, commands.SlotPrivate, startIt))
+		w.post(of(r, chat.SlotPrivate, startIt))
 		assert.Empty(t, w.slack.Calls("response_url"))
 	})
 	t.Run("NotInTheChannelThenDirect", func(t *testing.T) {
@@ -232,7 +232,7 @@ func TestPrivateAnswerFindsAWay(t *testing.T) {
 		w.slack.Leave("C2")
 		r := w.slash("C2")
 		w.slack.ExpireHooks()
-		w.post(of(r, commands.SlotPrivate, startIt))
+		w.post(of(r, chat.SlotPrivate, startIt))
 		assert.Equal(t, "DU1", w.messages(1)[0].Channel)
 	})
 	t.Run("EveryWayClosed", func(t *testing.T) {
@@ -241,22 +241,22 @@ func TestPrivateAnswerFindsAWay(t *testing.T) {
 		w.slack.Leave("DU1")
 		r := w.slash("C2")
 		w.slack.ExpireHooks()
-		_, err := w.a.Post(w.ctx(), of(r, commands.SlotPrivate, startIt))
-		require.ErrorIs(t, err, commands.ErrLost)
-		_, err = w.a.Post(w.ctx(), of(r, commands.SlotRoot, card))
-		require.ErrorIs(t, err, commands.ErrLost)
+		_, err := w.a.Post(w.ctx(), of(r, chat.SlotPrivate, startIt))
+		require.ErrorIs(t, err, chat.ErrLost)
+		_, err = w.a.Post(w.ctx(), of(r, chat.SlotRoot, card))
+		require.ErrorIs(t, err, chat.ErrLost)
 	})
 	t.Run("SlackHiccupIsTriedAgainTheSameWay", func(t *testing.T) {
 		w := newWorld(t)
 		w.slack.Fail("response_url", slacktest.Fault{Status: 503})
-		_, err := w.a.Post(w.ctx(), of(w.slash("C1"), commands.SlotPrivate, startIt))
+		_, err := w.a.Post(w.ctx(), of(w.slash("C1"), chat.SlotPrivate, startIt))
 		require.Error(t, err)
-		require.NotErrorIs(t, err, commands.ErrLost)
+		require.NotErrorIs(t, err, chat.ErrLost)
 		assert.Empty(t, w.slack.Messages())
 	})
 	t.Run("AnotherWayWhenTheFirstStaysBroken", func(t *testing.T) {
 		w := newWorld(t)
-		p := of(w.slash("C1"), commands.SlotPrivate, startIt)
+		p := of(w.slash("C1"), chat.SlotPrivate, startIt)
 		p.Tried = true
 		w.slack.Fail("response_url", slacktest.Fault{Status: 503})
 		w.post(p)
@@ -266,7 +266,7 @@ func TestPrivateAnswerFindsAWay(t *testing.T) {
 		w := newWorld(t)
 		w.slack.Fail("chat.postEphemeral", slacktest.Fault{Error: "user_not_in_channel"})
 		act, _ := w.slack.Mention("C1", "1.0", "U1", "<@U0BOT> meet")
-		w.post(of(w.asked(act), commands.SlotPrivate, startIt))
+		w.post(of(w.asked(act), chat.SlotPrivate, startIt))
 		assert.Equal(t, "DU1", w.messages(1)[0].Channel)
 	})
 }
@@ -274,31 +274,31 @@ func TestPrivateAnswerFindsAWay(t *testing.T) {
 func TestNothingToSettleAndProgressIsTriedOnce(t *testing.T) {
 	w := newWorld(t)
 	r := w.slash("C1")
-	_, err := w.a.Post(w.ctx(), of(r, commands.SlotSettle, card))
-	require.ErrorIs(t, err, commands.ErrSkip)
-	w.post(of(r, commands.SlotProgress, commands.Reply{Text: "still at it"}))
+	_, err := w.a.Post(w.ctx(), of(r, chat.SlotSettle, card))
+	require.ErrorIs(t, err, chat.ErrSkip)
+	w.post(of(r, chat.SlotProgress, chat.Reply{Text: "still at it"}))
 	assert.Equal(t, "U1", w.messages(1)[0].To)
 	w.slack.Fail("response_url", slacktest.Fault{Status: 500})
 	w.slack.Fail("chat.postEphemeral", slacktest.Fault{Status: 500})
-	_, err = w.a.Post(w.ctx(), of(r, commands.SlotProgress, commands.Reply{Text: "still at it"}))
-	require.ErrorIs(t, err, commands.ErrSkip)
+	_, err = w.a.Post(w.ctx(), of(r, chat.SlotProgress, chat.Reply{Text: "still at it"}))
+	require.ErrorIs(t, err, chat.ErrSkip)
 }
 
 func TestRetryAfterIsObeyedPerMethod(t *testing.T) {
 	w := newWorld(t)
 	r := w.slash("C1")
 	w.slack.Fail("chat.postMessage", slacktest.Fault{RetryAfter: 7})
-	var limited *jobs.RetryAfter
-	_, err := w.a.Post(w.ctx(), of(r, commands.SlotRoot, card))
+	var limited *chat.RetryAfter
+	_, err := w.a.Post(w.ctx(), of(r, chat.SlotRoot, card))
 	require.ErrorAs(t, err, &limited)
 	assert.Equal(t, 7*time.Second, limited.After)
-	_, err = w.a.Post(w.ctx(), of(r, commands.SlotRoot, card))
+	_, err = w.a.Post(w.ctx(), of(r, chat.SlotRoot, card))
 	require.ErrorAs(t, err, &limited)
 	assert.Greater(t, limited.After, 5*time.Second)
 	assert.Len(t, w.slack.Calls("chat.postMessage"), 1, "nothing is sent before the time is over")
-	w.post(of(r, commands.SlotPrivate, startIt))
+	w.post(of(r, chat.SlotPrivate, startIt))
 	w.slack.Fail("response_url", slacktest.Fault{RetryAfter: 3})
-	_, err = w.a.Post(w.ctx(), of(r, commands.SlotPrivate, startIt))
+	_, err = w.a.Post(w.ctx(), of(r, chat.SlotPrivate, startIt))
 	require.ErrorAs(t, err, &limited)
 	assert.Equal(t, 3*time.Second, limited.After)
 }
@@ -314,18 +314,18 @@ func TestLostAnswer(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, tt.scopes...)
-			p := of(w.slash("C1"), commands.SlotRoot, card)
+			p := of(w.slash("C1"), chat.SlotRoot, card)
 			p.Key = "job1-0"
 			w.slack.Fail("chat.postMessage", slacktest.Fault{Lost: true})
 			_, err := w.a.Post(w.ctx(), p)
 			require.Error(t, err)
-			require.NotErrorIs(t, err, commands.ErrLost)
+			require.NotErrorIs(t, err, chat.ErrLost)
 			p.Tried = true
 			root := w.post(p)
 			m := w.messages(tt.want)
 			assert.Equal(t, m[len(m)-1].TS, root.Message)
 
-			p = of(w.bot.jobs()[0], commands.SlotThread, links)
+			p = of(w.bot.jobs()[0], chat.SlotThread, links)
 			p.Root, p.Key = &root, "job1-1"
 			w.slack.Fail("chat.postMessage", slacktest.Fault{Lost: true})
 			_, err = w.a.Post(w.ctx(), p)
@@ -340,27 +340,27 @@ func TestLostAnswer(t *testing.T) {
 func TestEditReplacesTheCard(t *testing.T) {
 	w := newWorld(t)
 	r := w.slash("C1")
-	root := w.post(of(r, commands.SlotRoot, card))
-	edit := of(r, commands.SlotEdit, commands.Reply{Title: "Ended"})
+	root := w.post(of(r, chat.SlotRoot, card))
+	edit := of(r, chat.SlotEdit, chat.Reply{Title: "Ended"})
 	edit.Edit = &root
 	w.post(edit)
 	m := w.messages(1)[0]
 	assert.Equal(t, 1, m.Edits)
 	assert.Contains(t, string(m.Blocks), "Ended")
-	edit.Edit = &commands.Receipt{Place: root.Place, Message: "9.9"}
+	edit.Edit = &chat.Receipt{Place: root.Place, Message: "9.9"}
 	_, err := w.a.Post(w.ctx(), edit)
-	require.ErrorIs(t, err, commands.ErrGone)
+	require.ErrorIs(t, err, chat.ErrGone)
 }
 
 func TestEditsThatWaitAreMadeOnceWithTheNewestState(t *testing.T) {
 	w := newWorld(t)
 	r := w.slash("C1")
-	root := w.post(of(r, commands.SlotRoot, card))
+	root := w.post(of(r, chat.SlotRoot, card))
 	var waiting atomic.Int32
 	w.a.edits = kit.NewPace(300*time.Millisecond, time.Minute, func(time.Duration) { waiting.Add(1) })
 	var wg sync.WaitGroup
 	for i := range 5 {
-		edit := of(r, commands.SlotEdit, commands.Reply{Title: "state " + string(rune('a'+i))})
+		edit := of(r, chat.SlotEdit, chat.Reply{Title: "state " + string(rune('a'+i))})
 		edit.Edit = &root
 		wg.Go(func() {
 			_, err := w.a.Post(w.ctx(), edit)
@@ -377,12 +377,12 @@ func TestEditsThatWaitAreMadeOnceWithTheNewestState(t *testing.T) {
 }
 
 func TestQRCodeIsAnImageInTheThread(t *testing.T) {
-	reply := commands.Reply{Title: "Weekly", QR: "https://meet.example/w/1", QRCaption: "Watch <here>", Buttons: nil}
+	reply := chat.Reply{Title: "Weekly", QR: "https://meet.example/w/1", QRCaption: "Watch <here>", Buttons: nil}
 	t.Run("WithScope", func(t *testing.T) {
 		w := newWorld(t, "files:write")
 		r := w.slash("C1")
-		root := w.post(of(r, commands.SlotRoot, card))
-		p := of(r, commands.SlotThread, reply)
+		root := w.post(of(r, chat.SlotRoot, card))
+		p := of(r, chat.SlotThread, reply)
 		p.Root = &root
 		w.post(p)
 		uploads := w.slack.Uploads()
@@ -392,13 +392,13 @@ func TestQRCodeIsAnImageInTheThread(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, 512, img.Bounds().Dx())
 		assert.NotContains(t, uploads[0].Comment, "<here>")
-		p.Slot = commands.SlotPrivate
+		p.Slot = chat.SlotPrivate
 		w.post(p)
 		assert.Equal(t, "DU1", w.slack.Uploads()[1].Channel)
 	})
 	t.Run("WithoutScopeTheLinkIsText", func(t *testing.T) {
 		w := newWorld(t)
-		w.post(of(w.slash("C1"), commands.SlotThread, reply))
+		w.post(of(w.slash("C1"), chat.SlotThread, reply))
 		assert.Contains(t, string(w.messages(1)[0].Blocks), "https://meet.example/w/1")
 	})
 }
@@ -406,12 +406,12 @@ func TestQRCodeIsAnImageInTheThread(t *testing.T) {
 func TestFormInAChannelWithoutTheBotIsAnsweredThroughItsCommand(t *testing.T) {
 	w := newWorld(t)
 	w.slack.Leave("C2")
-	form := commands.Form{ID: "push", Arg: "tencent:1", Title: "Set", Submit: "Set", Fields: []commands.FormField{{Name: "name", Label: "Name"}}}
-	w.bot.parse = func(r commands.Request) commands.Decision {
+	form := chat.Form{ID: "push", Arg: "tencent:1", Title: "Set", Submit: "Set", Fields: []chat.FormField{{Name: "name", Label: "Name"}}}
+	w.bot.parse = func(r chat.Request) chat.Decision {
 		if r.Form == nil {
-			return commands.Decision{Form: &form}
+			return chat.Decision{Form: &form}
 		}
-		return commands.Decision{Ask: &commands.Ask{Verb: commands.VerbPush}, Request: r}
+		return chat.Decision{Ask: &grammar.Ask{Verb: grammar.VerbPush}, Request: r}
 	}
 	w.deliver(w.socket, w.slack.Slash("C2", "U1", "/livepush", ""))
 	require.NoError(t, w.slack.Wait(w.ctx(), func() bool { return len(w.slack.Views()) == 1 }))
@@ -420,7 +420,7 @@ func TestFormInAChannelWithoutTheBotIsAnsweredThroughItsCommand(t *testing.T) {
 	act, err := w.slack.Submit(v, "U1", map[string]string{"name": "bili"})
 	require.NoError(t, err)
 	r := w.asked(act)
-	w.post(of(r, commands.SlotPrivate, startIt))
+	w.post(of(r, chat.SlotPrivate, startIt))
 	m := w.messages(1)[0]
 	assert.True(t, m.Hook)
 	assert.Equal(t, "U1", m.To)
@@ -429,14 +429,14 @@ func TestFormInAChannelWithoutTheBotIsAnsweredThroughItsCommand(t *testing.T) {
 func TestSecretsAreNowhereTheyShouldNotBe(t *testing.T) {
 	w := newWorld(t, "files:write", "channels:history")
 	r := w.slash("C1")
-	root := w.post(of(r, commands.SlotRoot, card))
+	root := w.post(of(r, chat.SlotRoot, card))
 	var errs []string
 	for _, method := range []string{"response_url", "chat.postEphemeral", "chat.postMessage", "conversations.open", "chat.update", "files.getUploadURLExternal"} {
 		for _, f := range []slacktest.Fault{{Error: "invalid_blocks"}, {Status: 500}, {Lost: true}, {Error: "fatal_error"}} {
 			w.slack.Fail(method, f)
-			for _, slot := range []commands.Slot{commands.SlotPrivate, commands.SlotThread, commands.SlotThreadPrivate, commands.SlotEdit, commands.SlotDirect} {
+			for _, slot := range []chat.Slot{chat.SlotPrivate, chat.SlotThread, chat.SlotThreadPrivate, chat.SlotEdit, chat.SlotDirect} {
 				p := of(r, slot, startIt)
-				if slot == commands.SlotThread || slot == commands.SlotEdit {
+				if slot == chat.SlotThread || slot == chat.SlotEdit {
 					p.Reply = links
 					p.Reply.QR = "https://meet.example/w/1"
 				}
@@ -466,7 +466,7 @@ func TestSecretsAreNowhereTheyShouldNotBe(t *testing.T) {
 
 func TestUnreachableResponseURLIsNotQuoted(t *testing.T) {
 	w := newWorld(t)
-	p := of(w.slash("C1"), commands.SlotPrivate, startIt)
+	p := of(w.slash("C1"), chat.SlotPrivate, startIt)
 	p.Origin = origin{Hook: "http://127.0.0.1:1/canary-hook", User: "U1", At: time.Now()}.encode()
 	_, err := w.a.Post(w.ctx(), p)
 	require.Error(t, err)
@@ -478,8 +478,8 @@ func TestUnreachableResponseURLIsNotQuoted(t *testing.T) {
 
 func TestPrivateAnswerOfSomebodyElsesCommandIsNotShownToTheRequester(t *testing.T) {
 	w := newWorld(t)
-	p := of(w.slash("C1"), commands.SlotPrivate, startIt)
-	p.User = commands.User{ID: "U2"}
+	p := of(w.slash("C1"), chat.SlotPrivate, startIt)
+	p.User = chat.User{ID: "U2"}
 	w.post(p)
 	m := w.messages(1)[0]
 	assert.Equal(t, "U2", m.To)

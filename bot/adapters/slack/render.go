@@ -11,7 +11,8 @@ import (
 	slackapi "github.com/slack-go/slack"
 
 	"meetbot/bot/adapters/kit"
-	"meetbot/bot/commands"
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 )
 
 // message is what Slack is given to show.
@@ -35,7 +36,7 @@ type look struct {
 // text, whatever it looks like to Slack, and nothing in it mentions anybody but
 // Reply.Mentions and Field.User. Secrets are in the blocks alone, never in the text that
 // a locked screen shows.
-func render(r commands.Reply, how look) message {
+func render(r chat.Reply, how look) message {
 	c := canvas{}
 	title := ""
 	if r.Title != "" {
@@ -77,20 +78,20 @@ func render(r commands.Reply, how look) message {
 	return message{text: fallback(r), blocks: c.blocks, cut: c.cut}
 }
 
-func symbol(t commands.Tone) string {
+func symbol(t chat.Tone) string {
 	switch t {
-	case commands.Good:
+	case chat.Good:
 		return "✅ "
-	case commands.Warning:
+	case chat.Warning:
 		return "⚠️ "
-	case commands.Bad:
+	case chat.Bad:
 		return "❌ "
 	}
 	return ""
 }
 
 // fallback is what a notification shows.
-func fallback(r commands.Reply) string {
+func fallback(r chat.Reply) string {
 	parts := []string{}
 	if r.Title != "" {
 		parts = append(parts, symbol(r.Tone)+r.Title)
@@ -136,7 +137,7 @@ func (c *canvas) section(text string) {
 	}
 }
 
-func (c *canvas) fields(fields []commands.Field) {
+func (c *canvas) fields(fields []chat.Field) {
 	var texts []*slackapi.TextBlockObject
 	flush := func() {
 		for n := range slices.Chunk(texts, maxFields) {
@@ -166,7 +167,7 @@ func (c *canvas) fields(fields []commands.Field) {
 	flush()
 }
 
-func (c *canvas) secrets(secrets []commands.SecretField) {
+func (c *canvas) secrets(secrets []chat.SecretField) {
 	for _, s := range secrets {
 		value := s.Value.Reveal()
 		switch {
@@ -182,7 +183,7 @@ func (c *canvas) secrets(secrets []commands.SecretField) {
 }
 
 // links adds links that can be read, several to a section.
-func (c *canvas) links(links []commands.Link) {
+func (c *canvas) links(links []chat.Link) {
 	var lines []string
 	length := 0
 	flush := func() {
@@ -227,7 +228,7 @@ func (c *canvas) literal(name string, e slackapi.RichTextSectionElement) {
 		slackapi.NewRichTextSectionTextElement(name+"\n", &slackapi.RichTextSectionTextStyle{Bold: true}), e)))
 }
 
-func (c *canvas) actions(r commands.Reply, how look) {
+func (c *canvas) actions(r chat.Reply, how look) {
 	var elements []slackapi.BlockElement
 	add := func(b *slackapi.ButtonBlockElement) {
 		// Every action_id of a message is another one; what the button asks is its value.
@@ -250,7 +251,7 @@ func (c *canvas) actions(r commands.Reply, how look) {
 	}
 	for _, button := range r.Buttons {
 		value := button.Action.String()
-		if button.Action.Name == string(commands.VerbQR) && !how.files || len(value) > maxButtonValue {
+		if button.Action.Name == string(grammar.VerbQR) && !how.files || len(value) > maxButtonValue {
 			continue
 		}
 		b := slackapi.NewButtonBlockElement("", value, label(button.Label, maxButtonText))
@@ -317,14 +318,14 @@ func bold(s string) string {
 
 var userID = regexp.MustCompile(`^[UW][A-Z0-9]{1,30}$`)
 
-func mention(u commands.User) string {
+func mention(u chat.User) string {
 	if userID.MatchString(u.ID) {
 		return "<@" + u.ID + ">"
 	}
 	return fit(u.Name, maxFieldText/2)
 }
 
-func mentions(users []commands.User) string {
+func mentions(users []chat.User) string {
 	var all []string
 	for _, u := range users {
 		if m := mention(u); m != "" && len(all) < 50 {

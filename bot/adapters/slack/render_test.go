@@ -14,7 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/adapters/slack/slacktest"
-	"meetbot/bot/commands"
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
+	"meetbot/bot/texts"
 	"meetbot/config/secret"
 )
 
@@ -64,43 +66,43 @@ var words = map[string]map[string]string{
 }
 
 func TestReplies(t *testing.T) {
-	requester := commands.User{ID: "U1", Name: "bo"}
+	requester := chat.User{ID: "U1", Name: "bo"}
 	for locale, w := range words {
-		card := commands.Reply{
-			Tone: commands.Good, Title: w["topic"],
-			Fields: []commands.Field{{Name: w["requester"], User: &requester}, {Name: w["state"], Value: w["running"]}, {Name: w["number"], Value: "123 456 789"}},
-			Links:  []commands.Link{{Label: w["join"], URL: "https://meet.example/j/1?pwd=a&tk=b"}, {Label: w["watch"], URL: "https://meet.example/w/1"}},
-			Buttons: []commands.Button{
-				{Label: w["push"], Action: commands.Action{Name: "push", Arg: "tencent:1"}},
-				{Label: w["qr"], Action: commands.Action{Name: "qr", Arg: "tencent:1"}},
-				{Label: w["end"], Action: commands.Action{Name: "endyes", Arg: "tencent:1"}, Danger: true, Confirm: &commands.Confirm{Title: w["end"], Text: w["ask"], Yes: w["yes"], No: w["no"]}},
+		card := chat.Reply{
+			Tone: chat.Good, Title: w["topic"],
+			Fields: []chat.Field{{Name: w["requester"], User: &requester}, {Name: w["state"], Value: w["running"]}, {Name: w["number"], Value: "123 456 789"}},
+			Links:  []chat.Link{{Label: w["join"], URL: "https://meet.example/j/1?pwd=a&tk=b"}, {Label: w["watch"], URL: "https://meet.example/w/1"}},
+			Buttons: []chat.Button{
+				{Label: w["push"], Action: chat.Action{Name: "push", Arg: "tencent:1"}},
+				{Label: w["qr"], Action: chat.Action{Name: "qr", Arg: "tencent:1"}},
+				{Label: w["end"], Action: chat.Action{Name: "endyes", Arg: "tencent:1"}, Danger: true, Confirm: &chat.Confirm{Title: w["end"], Text: w["ask"], Yes: w["yes"], No: w["no"]}},
 			},
 			Note: w["sandbox"],
 		}
 		cases := map[string]struct {
-			reply commands.Reply
+			reply chat.Reply
 			how   look
 		}{
 			"Card":        {card, look{card: true, files: true}},
 			"CardNoFiles": {card, look{card: true}},
-			"Thread": {commands.Reply{
-				Mentions: []commands.User{{ID: "U2"}, {ID: "not an id", Name: "Eve <!here>"}},
-				Fields:   []commands.Field{{Name: w["watch"], Value: w["missing"]}, {Name: w["for"], User: &requester}},
-				Links:    []commands.Link{{Label: w["join"], URL: "https://meet.example/j/1?pwd=a&tk=b|c"}, {Label: w["play"], URL: "https://meet.example/p.m3u8"}},
-				Buttons:  []commands.Button{{Label: w["start"], Action: commands.Action{Name: "start", Arg: "systec:1"}}},
+			"Thread": {chat.Reply{
+				Mentions: []chat.User{{ID: "U2"}, {ID: "not an id", Name: "Eve <!here>"}},
+				Fields:   []chat.Field{{Name: w["watch"], Value: w["missing"]}, {Name: w["for"], User: &requester}},
+				Links:    []chat.Link{{Label: w["join"], URL: "https://meet.example/j/1?pwd=a&tk=b|c"}, {Label: w["play"], URL: "https://meet.example/p.m3u8"}},
+				Buttons:  []chat.Button{{Label: w["start"], Action: chat.Action{Name: "start", Arg: "systec:1"}}},
 			}, look{}},
-			"Start": {commands.Reply{
-				Tone: commands.Good, Title: w["startTitle"], Text: w["startText"],
-				Secrets: []commands.SecretField{{Name: w["start"], Value: secret.New("https://meet.example/s/1?zak=x&y=z"), Link: true}, {Name: w["key"], Value: secret.New("135790")}},
+			"Start": {chat.Reply{
+				Tone: chat.Good, Title: w["startTitle"], Text: w["startText"],
+				Secrets: []chat.SecretField{{Name: w["start"], Value: secret.New("https://meet.example/s/1?zak=x&y=z"), Link: true}, {Name: w["key"], Value: secret.New("135790")}},
 			}, look{}},
-			"Error": {commands.Reply{Tone: commands.Bad, Title: w["bad"], Text: w["badText"]}, look{}},
-			"Copy":  {commands.Reply{Title: w["copyTitle"], Copy: w["copy"]}, look{}},
-			"Help":  {commands.NewParser(commands.ParserConfig{}).Help(commands.TextFor(locale), "livepush"), look{}},
-			"Hostile": {commands.Reply{
-				Tone: commands.Warning, Title: "<!channel> *bold* & <https://evil.example|Join>", Text: "<@U9> <!everyone> ```\n&lt;",
-				Fields: []commands.Field{{Name: "a*b", Value: "<!here>"}}, Copy: "```\n<!channel>",
-				Links:   []commands.Link{{Label: "<!channel>", URL: "javascript:alert(1)"}, {Label: "x", URL: "https://a.example/>|<!channel>"}},
-				Buttons: []commands.Button{{Label: "<!channel>", Action: commands.Action{Name: "x"}}},
+			"Error": {chat.Reply{Tone: chat.Bad, Title: w["bad"], Text: w["badText"]}, look{}},
+			"Copy":  {chat.Reply{Title: w["copyTitle"], Copy: w["copy"]}, look{}},
+			"Help":  {grammar.New(grammar.Config{}).Help(texts.For(locale), "livepush"), look{}},
+			"Hostile": {chat.Reply{
+				Tone: chat.Warning, Title: "<!channel> *bold* & <https://evil.example|Join>", Text: "<@U9> <!everyone> ```\n&lt;",
+				Fields: []chat.Field{{Name: "a*b", Value: "<!here>"}}, Copy: "```\n<!channel>",
+				Links:   []chat.Link{{Label: "<!channel>", URL: "javascript:alert(1)"}, {Label: "x", URL: "https://a.example/>|<!channel>"}},
+				Buttons: []chat.Button{{Label: "<!channel>", Action: chat.Action{Name: "x"}}},
 				Note:    "<!channel>",
 			}, look{notes: []string{"/invite @meetbot"}}},
 		}
@@ -124,16 +126,16 @@ func check(t testing.TB, m message) string {
 
 func TestFormsInBothLanguages(t *testing.T) {
 	for locale, w := range words {
-		f := commands.Form{ID: "push", Title: w["push"], Submit: w["push"], Intro: w["startText"], Fields: []commands.FormField{
+		f := chat.Form{ID: "push", Title: w["push"], Submit: w["push"], Intro: w["startText"], Fields: []chat.FormField{
 			{Name: "meeting", Label: w["number"], Value: "123 456 789", Required: true},
-			{Name: "preset", Label: w["state"], Kind: commands.ChoiceField, Choices: []commands.Choice{{Label: "Bilibili", Value: "bili"}}, Value: "bili"},
-			{Name: "key", Label: w["key"], Kind: commands.MaskedField, Hint: w["missing"], Max: 512},
-			{Name: "wechat", Label: w["watch"], Kind: commands.BoolField},
-			{Name: "minutes", Label: w["number"], Kind: commands.NumberField, Placeholder: "60"},
-			{Name: "host", Label: w["requester"], Kind: commands.UserField, Value: "U1"},
+			{Name: "preset", Label: w["state"], Kind: chat.ChoiceField, Choices: []chat.Choice{{Label: "Bilibili", Value: "bili"}}, Value: "bili"},
+			{Name: "key", Label: w["key"], Kind: chat.MaskedField, Hint: w["missing"], Max: 512},
+			{Name: "wechat", Label: w["watch"], Kind: chat.BoolField},
+			{Name: "minutes", Label: w["number"], Kind: chat.NumberField, Placeholder: "60"},
+			{Name: "host", Label: w["requester"], Kind: chat.UserField, Value: "U1"},
 		}}
 		t.Run(locale, func(t *testing.T) {
-			b := encode(t, modalView(f, commands.TextFor(locale).T("slack.cancel")))
+			b := encode(t, modalView(f, texts.For(locale).T("slack.cancel")))
 			assert.Empty(t, slacktest.CheckView(b))
 			golden(t, "Push_"+locale, b)
 		})
@@ -154,12 +156,12 @@ func FuzzRender(f *testing.F) {
 			t.Skip()
 		}
 		const canary = "canary-secret"
-		r := commands.Reply{Tone: commands.Bad, Title: title, Text: text, Note: text, Copy: text, Secrets: []commands.SecretField{{Name: title, Value: secret.New(canary + text)}}}
+		r := chat.Reply{Tone: chat.Bad, Title: title, Text: text, Note: text, Copy: text, Secrets: []chat.SecretField{{Name: title, Value: secret.New(canary + text)}}}
 		for range n {
-			r.Fields = append(r.Fields, commands.Field{Name: title, Value: text}, commands.Field{Name: text, User: &commands.User{ID: title, Name: text}})
-			r.Links = append(r.Links, commands.Link{Label: title, URL: link})
-			r.Buttons = append(r.Buttons, commands.Button{Label: text, Action: commands.Action{Name: "x", Arg: "1"}, Confirm: &commands.Confirm{Title: title, Text: text}})
-			r.Mentions = append(r.Mentions, commands.User{ID: title, Name: text})
+			r.Fields = append(r.Fields, chat.Field{Name: title, Value: text}, chat.Field{Name: text, User: &chat.User{ID: title, Name: text}})
+			r.Links = append(r.Links, chat.Link{Label: title, URL: link})
+			r.Buttons = append(r.Buttons, chat.Button{Label: text, Action: chat.Action{Name: "x", Arg: "1"}, Confirm: &chat.Confirm{Title: title, Text: text}})
+			r.Mentions = append(r.Mentions, chat.User{ID: title, Name: text})
 		}
 		m := render(r, look{card: card, files: true})
 		require.Empty(t, check(t, m))
@@ -211,7 +213,7 @@ func walk(t *testing.T, v any, f func(kind, s string)) {
 
 func TestLongTextIsCutOnACharacterAndLinksNever(t *testing.T) {
 	family := "👩‍👩‍👧‍👦"
-	m := render(commands.Reply{Title: strings.Repeat(family, 3000), Text: strings.Repeat(family, 3000)}, look{})
+	m := render(chat.Reply{Title: strings.Repeat(family, 3000), Text: strings.Repeat(family, 3000)}, look{})
 	assert.True(t, m.cut)
 	assert.Empty(t, check(t, m))
 	walk(t, decode(t, m), func(_, s string) {
@@ -222,7 +224,7 @@ func TestLongTextIsCutOnACharacterAndLinksNever(t *testing.T) {
 	})
 	long := "https://meet.example/j/" + strings.Repeat("a", 6000)
 	for _, card := range []bool{true, false} {
-		m := render(commands.Reply{Title: "x", Links: []commands.Link{{Label: "Join", URL: long}}}, look{card: card})
+		m := render(chat.Reply{Title: "x", Links: []chat.Link{{Label: "Join", URL: long}}}, look{card: card})
 		assert.Contains(t, string(encode(t, m.blocks)), long)
 	}
 }

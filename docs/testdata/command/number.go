@@ -3,11 +3,9 @@ package commands
 import (
 	"context"
 
+	"meetbot/bot/chat"
 	"meetbot/bot/jobs"
 )
-
-// VerbMeetNumber tells a meeting's number and nothing else, to be read out on the phone.
-const VerbMeetNumber Verb = "meet number"
 
 // numberNext changes nothing, so there is no call: it answers and is done. It may be asked
 // twice, after a crash.
@@ -21,6 +19,6 @@ func (r *run) numberNext(ctx context.Context) (jobs.Next, error) {
 		number = t.reg.Meeting.Code
 	}
 	r.job.Outcome = "shown"
-	r.tell(Reply{Title: r.t.T("number.title"), Text: showCode(number)})
+	r.tell(chat.Reply{Title: r.t.T("number.title"), Text: showCode(number)})
 	return jobs.Deliver(), nil
 }

@@ -16,24 +16,23 @@ import (
 	"time"
 
 	"meetbot/bot/adapters/kit"
-	"meetbot/bot/commands"
-	"meetbot/bot/jobs"
+	"meetbot/bot/chat"
 	"meetbot/config/secret"
 )
 
 // Platform is a constant of package commands in the real thing.
-const Platform commands.Platform = "acme"
+const Platform chat.Platform = "acme"
 
 // Limits of Acme's messages, in UTF-16 units. https://acme.example/docs/limits
 const maxText = 2000
 
 // Bot is the part of [commands.Bot] that the adapter needs.
 type Bot interface {
-	Parse(r commands.Request) commands.Decision
-	Accept(ctx context.Context, d commands.Decision) commands.Acceptance
+	Parse(r chat.Request) chat.Decision
+	Accept(ctx context.Context, d chat.Decision) chat.Acceptance
 }
 
-// Adapter brings Acme's chat to the bot. It is a [commands.Poster].
+// Adapter brings Acme's chat to the bot. It is a [chat.Poster].
 type Adapter struct {
 	bot    Bot
 	api    string
@@ -80,10 +79,10 @@ func (a *Adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	d := a.bot.Parse(commands.Request{
+	d := a.bot.Parse(chat.Request{
 		ID: string(Platform) + ":" + e.ID, At: time.Unix(e.Time, 0),
-		User:    commands.User{ID: e.User.ID, Name: e.User.Name, Locale: e.User.Locale, Rights: commands.RightsKnown | commands.RightMeet},
-		Place:   commands.Place{Platform: Platform, Channel: e.Channel},
+		User:    chat.User{ID: e.User.ID, Name: e.User.Name, Locale: e.User.Locale, Rights: chat.RightsKnown | chat.RightMeet},
+		Place:   chat.Place{Platform: Platform, Channel: e.Channel},
 		Command: e.Command, Text: e.Text,
 	})
 	reply := d.Reply
@@ -104,47 +103,47 @@ func (a *Adapter) signed(signature string, body []byte) bool {
 	return err == nil && hmac.Equal(got, mac.Sum(nil))
 }
 
-// Post delivers one message. What the platform cannot do is [commands.ErrSkip]; what may
+// Post delivers one message. What the platform cannot do is [chat.ErrSkip]; what may
 // work later is any other error, and is tried again.
-func (a *Adapter) Post(ctx context.Context, p commands.Post) (commands.Receipt, error) {
+func (a *Adapter) Post(ctx context.Context, p chat.Post) (chat.Receipt, error) {
 	to := map[string]string{"channel": p.Place.Channel}
 	switch p.Slot {
-	case commands.SlotRoot, commands.SlotThread:
-	case commands.SlotPrivate, commands.SlotDirect:
+	case chat.SlotRoot, chat.SlotThread:
+	case chat.SlotPrivate, chat.SlotDirect:
 		to = map[string]string{"user": p.User.ID}
 	default: // no threads for one person, no edits, no placeholders
-		return commands.Receipt{}, commands.ErrSkip
+		return chat.Receipt{}, chat.ErrSkip
 	}
 	to["text"] = render(p.Reply)
 	body, err := json.Marshal(to)
 	if err != nil {
-		return commands.Receipt{}, err
+		return chat.Receipt{}, err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.api+"/messages", bytes.NewReader(body))
 	if err != nil {
-		return commands.Receipt{}, kit.Scrub(err)
+		return chat.Receipt{}, kit.Scrub(err)
 	}
 	resp, err := a.http.Do(req)
 	if err != nil {
 		a.pulse.Failed(kit.Scrub(err))
-		return commands.Receipt{}, kit.Scrub(err)
+		return chat.Receipt{}, kit.Scrub(err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // only read
 	switch {
 	case resp.StatusCode == http.StatusTooManyRequests:
-		return commands.Receipt{}, &jobs.RetryAfter{After: time.Second, Err: fmt.Errorf("acme: rate limited")}
+		return chat.Receipt{}, &chat.RetryAfter{After: time.Second, Err: fmt.Errorf("acme: rate limited")}
 	case resp.StatusCode == http.StatusForbidden:
-		return commands.Receipt{}, fmt.Errorf("acme: not allowed to post there: %w", commands.ErrLost)
+		return chat.Receipt{}, fmt.Errorf("acme: not allowed to post there: %w", chat.ErrLost)
 	case resp.StatusCode != http.StatusOK:
-		return commands.Receipt{}, fmt.Errorf("acme: %s", resp.Status)
+		return chat.Receipt{}, fmt.Errorf("acme: %s", resp.Status)
 	}
 	var made struct{ ID string }
 	err = json.NewDecoder(http.MaxBytesReader(nil, resp.Body, kit.MaxBody)).Decode(&made)
-	return commands.Receipt{Place: p.Place, Message: made.ID, InPlace: true}, err
+	return chat.Receipt{Place: p.Place, Message: made.ID, InPlace: true}, err
 }
 
 // render is a reply as Acme's plain text. It is pure, so that golden files can test it.
-func render(r commands.Reply) string {
+func render(r chat.Reply) string {
 	lines := []string{r.Title, r.Text}
 	for _, f := range r.Fields {
 		value := f.Value

@@ -18,13 +18,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/adapters/acme"
+	"meetbot/bot/chat"
 	"meetbot/bot/commands"
+	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
 	"meetbot/config/secret"
 	"meetbot/meeting"
 )
 
-var _ commands.Poster = (*acme.Adapter)(nil)
+var _ chat.Poster = (*acme.Adapter)(nil)
 
 // oneMeeting is a provider that makes the same meeting always.
 type oneMeeting struct{ commands.Provider }
@@ -51,8 +53,8 @@ func TestACommandIsAcknowledgedAndHeardOf(t *testing.T) {
 	store, err := jobs.OpenMemory(jobs.Config{})
 	require.NoError(t, err)
 	defer store.Close() //nolint:errcheck // in memory
-	bot := commands.NewBot(commands.Config{
-		Parser:    commands.ParserConfig{Locale: "en", Providers: []meeting.Provider{meeting.Systec}, Default: meeting.Systec},
+	bot := commands.New(commands.Config{
+		Parser:    grammar.Config{Locale: "en", Providers: []meeting.Provider{meeting.Systec}, Default: meeting.Systec},
 		Providers: map[meeting.Provider]commands.Provider{meeting.Systec: oneMeeting{}},
 	}, store)
 	key := secret.New("key")

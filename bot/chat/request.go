@@ -1,0 +1,127 @@
+// Package chat has the words between a chat platform and the commands: all that the author
+// of an adapter reads.
+//
+// An adapter turns a platform's event into a [Request] and has it parsed, a pure function
+// done in microseconds, before anything is acknowledged. The [Decision] is a [Form] to
+// open, a private [Reply] to give at once, or something to accept. What is accepted is on
+// disk before the adapter acknowledges. Later the adapter, which is the platform's
+// [Poster], renders and delivers each [Post]. Where it can look people up it is a
+// [Directory] as well.
+//
+// The package knows no platform but by name, and no provider.
+package chat
+
+import (
+	"strings"
+	"time"
+)
+
+// Platform names a chat platform.
+type Platform string
+
+const (
+	Console Platform = "console"
+	Slack   Platform = "slack"
+	Discord Platform = "discord"
+)
+
+// PlaceKind says what kind of place a command was given in.
+type PlaceKind string
+
+const (
+	InChannel PlaceKind = ""       // many people, and threads
+	InDirect  PlaceKind = "direct" // one person and the bot
+	InGroup   PlaceKind = "group"  // some people in a direct conversation
+)
+
+// Place is where something was asked and is answered.
+type Place struct {
+	Platform Platform
+	Team     string // Slack workspace, Discord guild; empty in a Discord direct message
+	Channel  string // also where Thread is set: the channel that has the thread
+	Thread   string // empty outside of a thread
+	Kind     PlaceKind
+}
+
+// Key is the place without its thread, in one word that no other place has.
+func (p Place) Key() string { return string(p.Platform) + ":" + p.Team + ":" + p.Channel }
+
+// Rights says what the platform itself lets a person use where no allow-list is set.
+type Rights uint8
+
+const (
+	// RightsKnown tells "nothing" from "not looked up": without it [Directory.Profile] is asked.
+	RightsKnown Rights = 1 << iota
+	RightMeet
+	RightPush
+)
+
+// User is a person on one platform.
+type User struct {
+	ID     string
+	Name   string   // as others see it; may be empty
+	Locale string   // BCP 47; empty if not known
+	Roles  []string // IDs of roles, where they come with the event (Discord)
+	Rights Rights
+}
+
+// Key is the person in one word that no other person has: "slack:U123".
+func (p Place) UserKey(u User) string { return string(p.Platform) + ":" + u.ID }
+
+// Request is one thing a person did: typed a command, pressed a button, or sent a form.
+// Exactly one of Command, Action and Form is set.
+type Request struct {
+	// ID is the same for the same wish, however often the platform delivers it: 1 to 200
+	// bytes, beginning with the platform's name.
+	ID    string
+	At    time.Time // when the person did it
+	User  User
+	Place Place
+
+	// Command is the declared name of a command, and what was given with it: Text where
+	// people type a line, Options where the platform asks for typed options.
+	Command string
+	Text    string
+	Verb    string            // with Options: the declared typed sub-command, as "list" of "meetings"
+	Options map[string]string // by declared option name; nil where people type a line
+
+	Action *Action     // a button
+	Form   *Submission // a form
+
+	// InTheOpen says that everybody in the place saw the line being typed (a mention).
+	InTheOpen bool
+	// About is the text of the message that the person wants a meeting about (a message
+	// shortcut); with Command "meet" and no Text it is the topic.
+	About string
+	// Origin is how to answer, in the adapter's own words (a response_url, an interaction
+	// token). It is stored encrypted and comes back in each [Post].
+	Origin []byte
+}
+
+// Action is what a button does. Arg has IDs only: people can read and forge it.
+type Action struct {
+	Name string
+	Arg  string
+}
+
+const actionVersion = "v1"
+
+// maxAction is the shortest of the platforms' limits: Discord's custom_id.
+const MaxAction = 100
+
+// String is the wire form, at most 100 bytes: "v1:end:systec:1591620888".
+func (a Action) String() string { return actionVersion + ":" + a.Name + ":" + a.Arg }
+
+// ParseAction is the inverse of [Action.String].
+func ParseAction(s string) (Action, bool) {
+	rest, ok := strings.CutPrefix(s, actionVersion+":")
+	name, arg, _ := strings.Cut(rest, ":")
+	return Action{name, arg}, ok && name != "" && len(s) <= MaxAction
+}
+
+// Submission is a form that was filled in.
+type Submission struct {
+	Form   string // [Form.ID]
+	Arg    string // [Form.Arg]
+	Fields map[string]string
+}

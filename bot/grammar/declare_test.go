@@ -1,0 +1,246 @@
+package grammar
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/chat"
+	"meetbot/bot/texts"
+	"meetbot/meeting"
+)
+
+// The limits of the platforms that register the commands or show the forms.
+const (
+	maxTypedOptions     = 25  // Discord
+	maxTypedDescription = 100 // Discord, in every language
+	maxTypedChars       = 8000
+	maxFormTitle        = 24 // Slack
+	maxFormLabel        = 45 // Discord
+	maxFormHint         = 100
+	maxFormFields       = 5 // Discord
+)
+
+// typedName is what Discord takes for a name, in every language.
+var typedName = regexp.MustCompile(`^[-_'\p{L}\p{N}]{1,32}$`)
+
+func TestTypedCommandsKeepWithinDiscordsLimits(t *testing.T) {
+	for _, locale := range texts.Locales {
+		text := texts.For(locale)
+		var checkOptions func(d TypedDecl) int
+		checkOptions = func(d TypedDecl) int {
+			chars := 0
+			seen := map[string]bool{}
+			assert.LessOrEqual(t, len(d.Options)+len(d.Subs), maxTypedOptions)
+			optional := false
+			for _, o := range d.Options {
+				name, about := o.NameIn(text), o.Describe(text)
+				assert.Regexp(t, typedName, name)
+				assert.Regexp(t, typedName, o.Name)
+				assert.Equal(t, strings.ToLower(name), name)
+				assert.False(t, seen[name], "%s: %s twice", d.Name, name)
+				seen[name] = true
+				assert.LessOrEqual(t, utf8.RuneCountInString(about), maxTypedDescription, about)
+				assert.False(t, o.Required && optional, "required options come first")
+				optional = optional || !o.Required
+				chars += utf8.RuneCountInString(name + about)
+				for _, c := range o.Choices {
+					label := o.LabelOf(text, c)
+					assert.NotContains(t, label, "choice.", "a text is missing")
+					chars += utf8.RuneCountInString(label + c.Value)
+				}
+			}
+			for _, sub := range d.Subs {
+				assert.Regexp(t, typedName, sub.NameIn(text, d.Name))
+				about := sub.Describe(text)
+				assert.LessOrEqual(t, utf8.RuneCountInString(about), maxTypedDescription, about)
+				chars += checkOptions(sub) + utf8.RuneCountInString(about)
+			}
+			return chars
+		}
+		names := map[string]bool{}
+		for _, d := range TypedDeclarations() {
+			name := d.NameIn(text, "")
+			assert.Regexp(t, typedName, name)
+			assert.False(t, names[name])
+			names[name] = true
+			assert.LessOrEqual(t, utf8.RuneCountInString(d.Describe(text)), maxTypedDescription)
+			assert.LessOrEqual(t, checkOptions(d), maxTypedChars)
+		}
+	}
+}
+
+func TestTypedCommandsAreTheGrammarsOwn(t *testing.T) {
+	got := map[string][]string{}
+	for _, d := range TypedDeclarations() {
+		got[d.Name] = nil
+		for _, sub := range d.Subs {
+			got[d.Name] = append(got[d.Name], sub.Name)
+		}
+	}
+	assert.Equal(t, map[string][]string{
+		"meet": nil, "livepush": nil,
+		"meetings":     {"list", "end", "share", "status", "log"},
+		"destinations": {"save", "list", "forget"},
+	}, got)
+	var options []string
+	for _, d := range TypedDeclarations() {
+		if d.Name == "livepush" {
+			for _, o := range d.Options {
+				options = append(options, o.Name)
+				assert.False(t, o.Required, "the bare command opens a form")
+			}
+		}
+	}
+	assert.Equal(t, []string{"meeting", "name", "url", "key", "wechat", "override", "to", "off"}, options)
+}
+
+func TestEveryDeclarationHasItsTexts(t *testing.T) {
+	for _, locale := range texts.Locales {
+		text := texts.For(locale)
+		for _, d := range Declarations() {
+			assert.True(t, text.Has("verb."+d.Verb.TextID()), d.Verb)
+			for _, o := range d.Options {
+				for _, id := range []string{"option.", "optionname."} {
+					assert.True(t, text.Has(id+o.Name), id+o.Name)
+				}
+				if o.Position > 0 || o.Kind != KindBool && o.Kind != KindChoice {
+					assert.True(t, text.Has("usage."+o.Name), o.Name)
+				}
+			}
+		}
+		for _, f := range []meeting.PushFault{
+			meeting.PushFaultMissing, meeting.PushFaultScheme, meeting.PushFaultHost, meeting.PushFaultPrivateHost, meeting.PushFaultUserInfo,
+			meeting.PushFaultPort, meeting.PushFaultFragment, meeting.PushFaultCharacters, meeting.PushFaultLong, meeting.PushFaultKeyCharacters,
+			meeting.PushFaultKeyLong, meeting.PushFaultFacebookRTMP,
+		} {
+			assert.True(t, text.Has("parse.push."+string(f)), f)
+		}
+	}
+}
+
+func TestNoTwoWordsOfACommandAreTheSame(t *testing.T) {
+	for _, command := range []string{"meet", "livepush"} {
+		seen := map[string]Verb{}
+		for _, d := range Declarations() {
+			if d.Command != command || d.Name == "" {
+				continue
+			}
+			for _, w := range append([]string{d.Name}, d.Aliases...) {
+				assert.Empty(t, seen[w], w)
+				seen[w] = d.Verb
+				assert.True(t, isVerb(w), "%s cannot be a destination", w)
+			}
+		}
+	}
+	for _, d := range Declarations() {
+		seen := map[string]bool{}
+		for _, o := range d.Options {
+			for _, w := range append([]string{o.Name}, o.Aliases...) {
+				assert.False(t, seen[w], "%s: %s", d.Verb, w)
+				seen[w] = true
+			}
+		}
+	}
+}
+
+func TestOnlyMeetingsArePublic(t *testing.T) {
+	for _, d := range Declarations() {
+		assert.Equal(t, d.Verb == VerbMeet || d.Verb == VerbMeetShare, d.Public, d.Verb)
+		want := chat.RightMeet
+		if d.Command == "livepush" {
+			want = chat.RightPush
+		}
+		assert.Equal(t, want, d.Right, d.Verb)
+	}
+}
+
+func TestFormsKeepWithinThePlatformsLimits(t *testing.T) {
+	for _, cfg := range []Config{{}, {Providers: []meeting.Provider{meeting.Tencent}, Default: meeting.Tencent}, {Providers: []meeting.Provider{meeting.Systec}}} {
+		for _, locale := range texts.Locales {
+			for _, id := range []string{FormMeet, formPush, formSave} {
+				f := New(cfg).Form(texts.For(locale), id, Ask{})
+				assert.Equal(t, id, f.ID)
+				assert.LessOrEqual(t, utf8.RuneCountInString(f.Title), maxFormTitle)
+				assert.LessOrEqual(t, utf8.RuneCountInString(f.Submit), maxFormTitle)
+				room := 0
+				for _, field := range f.Fields {
+					assert.NotContains(t, field.Label, "label.", "a text is missing")
+					assert.LessOrEqual(t, utf8.RuneCountInString(field.Label), maxFormLabel)
+					assert.LessOrEqual(t, utf8.RuneCountInString(field.Hint), maxFormHint, field.Hint)
+					if !field.Extra {
+						room++
+					}
+				}
+				assert.LessOrEqual(t, room, maxFormFields, id)
+			}
+		}
+	}
+}
+
+func TestTheFormOfADestinationLosesNothing(t *testing.T) {
+	for _, given := range []string{
+		"--protected", "--preset bilibili", "--people <@U1> --people <@U2|bob> --channels <#C1|studio>,<#C2>", "--override --page https://live.example.com/1",
+		"--preset bilibili --page https://live.example.com/1 --protected --people <@U1> --channels <#C1> --override",
+	} {
+		r := line("livepush", "save 主站 --url rtmp://ingest.example.com/live "+given)
+		r.Place.Platform = chat.Slack
+		d := both().Parse(r)
+		require.NotNil(t, d.Form, given)
+		fields, room := map[string]string{}, 0
+		for _, f := range d.Form.Fields {
+			fields[f.Name] = f.Value
+			assert.NotContains(t, f.Label, "label.", "a text is missing")
+			if !f.Extra {
+				room++
+			}
+			if f.Name == "protected" && f.Value != "" {
+				assert.False(t, f.Extra, "it must not get lost where there is room for five fields")
+			}
+		}
+		assert.Equal(t, maxFormFields, room, "%s: no more than fit, and no room is wasted", given)
+		fields["key"] = "canary-key"
+		r.Text += " --key canary-key"
+		sent := both().Parse(chat.Request{ID: r.ID, Place: r.Place, User: r.User, Form: &chat.Submission{Form: d.Form.ID, Arg: d.Form.Arg, Fields: fields}})
+		typed := both().Parse(r)
+		require.NotNil(t, typed.Ask, given)
+		require.NotNil(t, sent.Ask, "%s: %v", given, sent.Faults)
+		AskOf(sent).KeyTyped = true
+		assert.Equal(t, typed.Ask, sent.Ask, given)
+	}
+}
+
+func TestAFormHasWhatIsKnown(t *testing.T) {
+	d := both().Parse(line("livepush", "806 146 667 --wechat --name 视频号 --url rtmp://1.livepush.myqcloud.com/trtc_1/ --override"))
+	values := map[string]string{}
+	for _, f := range d.Form.Fields {
+		values[f.Name] = f.Value
+		if f.Name == "key" {
+			assert.Equal(t, chat.MaskedField, f.Kind)
+			assert.Contains(t, f.Hint, "chat platform sees")
+		}
+	}
+	assert.Equal(t, map[string]string{
+		"meeting": "806 146 667", "to": "", "platform": "wechat", "name": "视频号", "url": "rtmp://1.livepush.myqcloud.com/trtc_1/", "key": "", "override": "true",
+	}, values)
+	assert.Contains(t, d.Form.Intro, "platform sees")
+
+	r := line("meet", "form")
+	r.About = "The build is red"
+	assert.Equal(t, "The build is red", both().Parse(r).Form.Fields[0].Value)
+
+	onlyTencent := New(Config{Providers: []meeting.Provider{meeting.Tencent}})
+	for _, f := range onlyTencent.Form(texts.For("en"), FormMeet, Ask{}).Fields {
+		assert.NotContains(t, []string{"provider", "pmi", "capacity", "host-video"}, f.Name, "means nothing here")
+	}
+}
+
+func TestNoVerbHasMoreOptionsThanARequestHolds(t *testing.T) {
+	for _, v := range Declarations() {
+		assert.LessOrEqual(t, len(v.Options), maxOptions, v.Verb)
+	}
+}

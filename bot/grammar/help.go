@@ -1,0 +1,190 @@
+package grammar
+
+import (
+	"meetbot/bot/chat"
+	"meetbot/bot/texts"
+	"strconv"
+	"strings"
+)
+
+// mark says that nothing is real where nothing is.
+func (p *Parser) mark(t texts.Text, r *chat.Reply) {
+	if p.cfg.Sandbox {
+		r.Note = t.T("sandbox.note")
+	}
+}
+
+// typedAs returns what people type for a declared command.
+func (p *Parser) typedAs(command string) string {
+	if command == commandLivepush {
+		return p.cfg.LivepushCommand
+	}
+	return p.cfg.MeetCommand
+}
+
+// Help explains a command: "meet" or "livepush"; any other name gets a list of both.
+func (p *Parser) Help(t texts.Text, command string) chat.Reply {
+	if command != commandMeet && command != commandLivepush {
+		return p.overview(t, chat.Neutral, t.T("help.title"), t.T("help.text"))
+	}
+	reply := chat.Reply{Title: t.T("help."+command+".title", p.names()...), Text: t.T("help."+command+".text", p.names()...)}
+	for _, v := range declarations {
+		if v.Command == command {
+			reply.Fields = append(reply.Fields, chat.Field{Name: p.usage(t, v), Value: v.Describe(t)})
+		}
+	}
+	explained := map[string]bool{}
+	for _, v := range declarations {
+		heading := chat.Field{Name: t.T("help.options"), Heading: true}
+		if v.Name != "" {
+			heading.Name = t.T("help.options.verb", "Command", p.typedAs(command)+" "+v.Name)
+		}
+		for _, o := range v.Options {
+			if v.Command != command || o.Position != 0 || !p.offers(o) || explained[o.Name] {
+				continue
+			}
+			if heading.Heading {
+				reply.Fields = append(reply.Fields, heading)
+				heading = chat.Field{}
+			}
+			explained[o.Name] = true
+			reply.Fields = append(reply.Fields, chat.Field{Name: flagUsage(t, o), Value: p.optionHelp(t, o)})
+		}
+	}
+	reply.Copy = t.T("help."+command+".examples", p.names()...)
+	p.mark(t, &reply)
+	return reply
+}
+
+func (p *Parser) names() []any {
+	return []any{"Meet", p.cfg.MeetCommand, "Livepush", p.cfg.LivepushCommand}
+}
+
+// optionHelp describes an option, and says which provider has it where there are both.
+func (p *Parser) optionHelp(t texts.Text, o OptionDecl) string {
+	s := o.Describe(t)
+	if o.Provider != "" && len(p.cfg.Providers) != 1 {
+		s += t.T("help.only", "Provider", t.T("choice.provider."+string(o.Provider)))
+	}
+	return s
+}
+
+// usage writes a verb's grammar: "/livepush to NAME… [in MEETING]".
+func (p *Parser) usage(t texts.Text, v VerbDecl) string {
+	words := []string{p.typedAs(v.Command)}
+	if v.Name != "" {
+		words = append(words, v.Name)
+	}
+	flags := false
+	for _, o := range v.Options {
+		if o.Position == 0 {
+			flags = true
+			continue
+		}
+		word := t.T("usage." + o.Name)
+		if o.Position > 1 {
+			word = "in " + word
+		}
+		if !o.Required {
+			word = "[" + word + "]"
+		}
+		words = append(words, word)
+	}
+	if flags {
+		words = append(words, t.T("usage.options"))
+	}
+	return strings.Join(words, " ")
+}
+
+// flagUsage writes a flag: "--duration MINUTES".
+func flagUsage(t texts.Text, o OptionDecl) string {
+	switch o.Kind {
+	case KindBool:
+		return "--" + o.Name
+	case KindChoice:
+		values := make([]string, len(o.Choices))
+		for i, c := range o.Choices {
+			values[i] = c.Value
+		}
+		return "--" + o.Name + " " + strings.Join(values, "|")
+	}
+	return "--" + o.Name + " " + t.T("usage."+o.Name)
+}
+
+// overview lists the commands with their verbs.
+func (p *Parser) overview(t texts.Text, tone chat.Tone, title, text string) chat.Reply {
+	reply := chat.Reply{Tone: tone, Title: title, Text: text}
+	for _, v := range declarations {
+		if v.Verb != VerbHelp && v.Verb != VerbForm {
+			reply.Fields = append(reply.Fields, chat.Field{Name: p.usage(t, v), Value: v.Describe(t)})
+		}
+	}
+	reply.Note = t.T("help.more", p.names()...)
+	if p.cfg.Sandbox {
+		reply.Note += "\n" + t.T("sandbox.note")
+	}
+	return reply
+}
+
+func (p *Parser) unknownCommand(t texts.Text) chat.Reply {
+	return p.overview(t, chat.Bad, t.T("parse.command.title"), t.T("parse.command"))
+}
+
+func (p *Parser) tooLong(t texts.Text) chat.Reply {
+	return chat.Reply{Tone: chat.Bad, Title: t.T("parse.long.title"), Text: t.T("parse.toolong", "Max", strconv.Itoa(maxLine>>10))}
+}
+
+// stale answers a button or a form that is not ours, or not any more.
+func (p *Parser) stale(t texts.Text) chat.Reply {
+	return chat.Reply{Tone: chat.Bad, Title: t.T("parse.stale.title"), Text: t.T("parse.stale", p.names()...)}
+}
+
+// exposed answers a key that was typed where everybody could read it.
+func (p *Parser) exposed(t texts.Text) chat.Reply {
+	r := chat.Reply{Tone: chat.Bad, Title: t.T("parse.exposed.title"), Text: t.T("parse.exposed", p.names()...)}
+	r.Buttons = []chat.Button{{Label: t.T("form.push.title"), Action: chat.Action{Name: string(VerbPushForm), Arg: ""}}}
+	p.mark(t, &r)
+	return r
+}
+
+// faulty says all that is wrong with a line, or with typed options.
+func (p *Parser) faulty(t texts.Text, x *reading, line bool) chat.Reply {
+	r := chat.Reply{Tone: chat.Bad, Title: t.T("parse.title.one")}
+	if n := len(x.problems) + x.more; n > 1 {
+		r.Title = t.T("parse.title.many", "Count", strconv.Itoa(n))
+	}
+	for _, problem := range x.problems {
+		r.Fields = append(r.Fields, chat.Field{Name: problem.called(t, line), Value: problem.text(t)})
+	}
+	if line {
+		r.Text = t.T("parse.nothing_done", "Command", p.typedAs(Declared(x.ask.Verb).Command))
+	}
+	p.mark(t, &r)
+	return r
+}
+
+// called is what the person sees an option called.
+func (p problem) called(t texts.Text, line bool) string {
+	switch {
+	case p.option == nil:
+		return p.typed
+	case !line:
+		return p.option.NameIn(t)
+	case p.option.Position > 0:
+		return strings.Trim(t.T("usage."+p.option.Name), "[]…")
+	}
+	return "--" + p.option.Name
+}
+
+// faults is what is wrong with a form, by field.
+func (x *reading) faults(t texts.Text) map[string]string {
+	m := map[string]string{}
+	for _, p := range x.problems {
+		text := p.text(t)
+		if before := m[p.field]; before != "" {
+			text = before + " " + text
+		}
+		m[p.field] = text
+	}
+	return m
+}

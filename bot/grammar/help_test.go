@@ -1,0 +1,63 @@
+package grammar
+
+import (
+	"encoding/json"
+	goflag "flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/chat"
+	"meetbot/bot/texts"
+	"meetbot/meeting"
+)
+
+var update = goflag.Bool("update", false, "rewrite the golden files")
+
+// TestHelpReadsWell keeps what people are told by the parser as files to be read: help,
+// forms, and the answer to a line full of faults.
+func TestHelpReadsWell(t *testing.T) {
+	p := New(Config{Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec, Sandbox: true})
+	for _, locale := range texts.Locales {
+		r := func(command, text string) chat.Request {
+			r := line(command, text)
+			r.User.Locale = locale
+			return r
+		}
+		exposed := r("livepush", "--key "+canary)
+		exposed.InTheOpen = true
+		for name, request := range map[string]chat.Request{
+			"help-meet":     r("meet", "help"),
+			"help-livepush": r("livepush", "help"),
+			"unknown":       r("frobnicate", ""),
+			"form-meet":     r("meet", "form"),
+			"form-push":     r("livepush", ""),
+			"form-save":     r("livepush", "save"),
+			"faults-meet":   r("meet", "x --duration 20 --captcity 5 --record tape --mute=perhaps --host bob"),
+			"faults-push":   r("livepush", "stauts --name abcdefghijk --url http://x --key 'a b'"),
+			"exposed":       exposed,
+		} {
+			t.Run(locale+"/"+name, func(t *testing.T) {
+				d := p.Parse(request)
+				var said any = d.Reply
+				if d.Form != nil {
+					said = d.Form
+				}
+				got, err := json.MarshalIndent(said, "", "  ")
+				require.NoError(t, err)
+				got = append(got, '\n')
+				file := filepath.Join("testdata", "TestHelpReadsWell", locale, name+".golden.json")
+				if *update {
+					require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+					require.NoError(t, os.WriteFile(file, got, 0o644))
+				}
+				want, err := os.ReadFile(file)
+				require.NoError(t, err, "go test -update writes it")
+				assert.Equal(t, string(want), string(got))
+			})
+		}
+	}
+}

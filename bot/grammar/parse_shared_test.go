@@ -1,0 +1,44 @@
+package grammar_test
+
+import (
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
+	"meetbot/bot/grammar/grammartest"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestTheSameWishIsTheSameAskHoweverItIsWritten(t *testing.T) {
+	p := grammar.New(grammartest.Config())
+	for _, platform := range []chat.Platform{chat.Console, chat.Slack, chat.Discord} {
+		for _, c := range grammartest.Cases(platform) {
+			base := chat.Request{ID: "x", Place: chat.Place{Platform: platform}}
+			for way, r := range c.Requests(base) {
+				t.Run(string(platform)+"/"+c.Name+"/"+way, func(t *testing.T) {
+					d := p.Parse(r)
+					require.NotNil(t, d.Ask, "%+v %+v", d.Reply, d.Faults)
+					assert.Equal(t, c.WantOf(way), *grammar.AskOf(d))
+					wantPublic := c.Want.Verb == grammar.VerbMeet || c.Want.Verb == grammar.VerbMeetShare
+					assert.Equal(t, wantPublic, d.Public)
+					assert.Empty(t, d.Request.Text, "the Ask has it, with its secrets as secrets")
+					assert.Empty(t, d.Request.Options)
+				})
+			}
+		}
+	}
+}
+
+// What a line costs is mostly what is allocated for it, and that is the same everywhere.
+func TestALineTakesFewAllocations(t *testing.T) {
+	p := grammar.New(grammartest.Config())
+	for _, c := range grammartest.Cases(chat.Slack) {
+		if r, ok := c.Requests(chat.Request{Place: chat.Place{Platform: chat.Slack}})["line"]; ok {
+			if c.Want.Preset != "" {
+				continue // its names are looked up in every language
+			}
+			assert.LessOrEqual(t, testing.AllocsPerRun(100, func() { p.Parse(r) }), 12.0, c.Name)
+		}
+	}
+}

@@ -1,0 +1,533 @@
+package grammar
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"meetbot/bot/chat"
+	"meetbot/bot/livepush"
+	"meetbot/bot/texts"
+	"meetbot/config/secret"
+	"meetbot/meeting"
+)
+
+// problem is one thing that is wrong with what was given. Its text never has a key, an
+// address, or a word in it that could be one.
+type problem struct {
+	field  string      // of a form
+	option *OptionDecl // nil: what was typed is none
+	typed  string      // then: what was typed
+	fault  texts.Message
+}
+
+// text is what is wrong, with the providers' names.
+func (p problem) text(t texts.Text) string {
+	f := texts.Message{ID: p.fault.ID, Args: slices.Clone(p.fault.Args)}
+	for i := 0; i+1 < len(f.Args); i += 2 {
+		if name := f.Args[i]; name == "Provider" || name == "Other" && strings.HasSuffix(f.ID, ".only") {
+			f.Args[i+1] = t.T("choice.provider." + f.Args[i+1])
+		}
+	}
+	return f.In(t)
+}
+
+// reading makes an [Ask] of what was given, in whichever way, and collects what is wrong
+// with it.
+type reading struct {
+	p        *Parser
+	place    chat.Place
+	form     bool // in a form
+	ask      Ask
+	given    optionSet
+	problems []problem
+	more     int    // problems that are not kept
+	url      string // as given: what is done with it depends on whether a key was given too
+	platform meeting.PushPlatform
+}
+
+const maxOptions = 16 // of a verb
+
+// optionSet has options of one verb, in the order in which they were given. A slice would
+// be allocated for every line.
+type optionSet struct {
+	list [maxOptions]*OptionDecl
+	n    int
+}
+
+func (g *optionSet) all() []*OptionDecl { return g.list[:g.n] }
+
+// add reports whether o was not yet among them.
+func (g *optionSet) add(o *OptionDecl) bool {
+	if slices.Contains(g.all(), o) {
+		return false
+	}
+	g.list[g.n] = o
+	g.n++
+	return true
+}
+
+func (x *reading) fail(o *OptionDecl, id string, pairs ...string) {
+	x.add(problem{field: o.Name, option: o, fault: texts.Message{ID: "parse." + id, Args: pairs}})
+}
+
+// failLine says what is wrong with something that is no option.
+func (x *reading) failLine(field, typed, id string, pairs ...string) {
+	x.add(problem{field: field, typed: typed, fault: texts.Message{ID: "parse." + id, Args: pairs}})
+}
+
+func (x *reading) add(p problem) {
+	if len(x.problems) == maxProblems {
+		x.more++
+		return
+	}
+	x.problems = append(x.problems, p)
+}
+
+func (x *reading) has(name string) bool {
+	for _, o := range x.given.all() {
+		if o.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// set gives an option its value, which is not empty.
+func (x *reading) set(o *OptionDecl, w word) {
+	if !x.given.add(o) && !o.List {
+		x.fail(o, "twice")
+		return
+	}
+	switch o.Kind {
+	case KindBool:
+		if v, ok := truth(w.text); ok {
+			x.setBool(o, v)
+		} else {
+			x.fail(o, "bool")
+		}
+	case KindInt:
+		x.setInt(o, w.text)
+	case KindChoice:
+		x.setChoice(o, w.text)
+	case KindUser:
+		x.setUsers(o, w)
+	case KindMeeting:
+		x.setMeeting(o, w)
+	case KindDest:
+		x.setNames(o, w)
+	case KindSecret:
+		x.setKey(o, w.text)
+	case KindText:
+		x.setText(o, w)
+	}
+}
+
+func truth(s string) (value, ok bool) {
+	switch strings.ToLower(s) {
+	case "true", "yes", "y", "on", "1", "是", "开", "开启":
+		return true, true
+	case "false", "no", "n", "off", "0", "否", "关", "关闭":
+		return false, true
+	}
+	return false, false
+}
+
+func (x *reading) setBool(o *OptionDecl, v bool) {
+	m := &x.ask.Meet
+	switch o.Name {
+	case "live":
+		m.Live = &v
+	case "mute":
+		m.Mute = &v
+	case "join-before-host":
+		m.JoinBeforeHost = &v
+	case "waiting-room":
+		m.WaitingRoom = &v
+	case "host-video":
+		m.HostVideo = &v
+	case "participants-video":
+		m.ParticipantsVideo = &v
+	case "pmi":
+		m.PMI = &v
+	case "wechat":
+		x.platform = meeting.PushThirdParty
+		if v {
+			x.platform = meeting.PushWeChat
+		}
+	case "override":
+		x.ask.Override = v
+	case "protected":
+		x.ask.Protected = v
+	}
+}
+
+func (x *reading) setInt(o *OptionDecl, s string) {
+	n, ok := 0, false
+	if o.Unit == "minutes" {
+		n, ok = minutes(s)
+	} else {
+		n, ok = digits(s)
+	}
+	if !ok || n < o.Min || n > o.Max {
+		x.fail(o, o.Unit, "Min", strconv.Itoa(o.Min), "Max", strconv.Itoa(o.Max))
+		return
+	}
+	switch o.Name {
+	case "duration":
+		x.ask.Meet.Duration = time.Duration(n) * time.Minute
+	case "capacity":
+		x.ask.Meet.Capacity = n
+	}
+}
+
+// digits reads a number of up to six digits, half-width or full-width.
+func digits(s string) (int, bool) {
+	s, ok := number(s)
+	if !ok || len(s) > 6 {
+		return 0, false
+	}
+	n, err := strconv.Atoi(s)
+	return n, err == nil
+}
+
+// minutes reads "90", "90m", "1h30m", "90分钟", "1小时".
+func minutes(s string) (int, bool) {
+	total, rest := 0, strings.ToLower(strings.ReplaceAll(s, " ", ""))
+	if rest == "" {
+		return 0, false
+	}
+	for rest != "" {
+		end := strings.IndexFunc(rest, func(r rune) bool { return (r < '0' || r > '9') && (r < '０' || r > '９') })
+		if end < 0 {
+			end = len(rest)
+		}
+		n, ok := digits(rest[:end])
+		if !ok {
+			return 0, false
+		}
+		rest = rest[end:]
+		if after, ok := cutAny(rest, "hours", "hour", "hrs", "hr", "h", "个小时", "小时"); ok {
+			n, rest = n*60, after
+		} else {
+			rest, _ = cutAny(rest, "minutes", "minute", "mins", "min", "m", "分钟", "分")
+		}
+		total += n
+	}
+	return total, true
+}
+
+func cutAny(s string, prefixes ...string) (string, bool) {
+	for _, p := range prefixes {
+		if after, ok := strings.CutPrefix(s, p); ok {
+			return after, true
+		}
+	}
+	return s, false
+}
+
+func (x *reading) setChoice(o *OptionDecl, s string) {
+	value, ok := "", false
+	switch o.Name {
+	case "provider":
+		value, ok = providerWord(s)
+	case "record":
+		value, ok = recordWord(s)
+	case "preset":
+		var p livepush.Preset
+		p, ok = livepush.Find(s)
+		value = p.ID
+	}
+	if !ok {
+		x.fail(o, "choice."+o.Name)
+		return
+	}
+	switch o.Name {
+	case "provider":
+		p := meeting.Provider(value)
+		if len(x.p.cfg.Providers) > 0 && !slices.Contains(x.p.cfg.Providers, p) {
+			x.fail(o, "provider.absent", "Provider", value)
+			return
+		}
+		x.ask.Provider = p
+	case "record":
+		x.ask.Meet.Recording = meeting.Recording(value)
+	case "preset":
+		x.ask.Preset = value
+	}
+}
+
+func providerWord(s string) (string, bool) {
+	switch strings.ToLower(s) {
+	case "systec", "umeeting", "umeet":
+		return string(meeting.Systec), true
+	case "tencent", "wemeet", "voov", "腾讯", "腾讯会议":
+		return string(meeting.Tencent), true
+	}
+	return "", false
+}
+
+func recordWord(s string) (string, bool) {
+	switch strings.ToLower(s) {
+	case "cloud", "yes", "true", "on", "云", "云端", "云录制":
+		return string(meeting.RecordingCloud), true
+	case "none", "no", "false", "off", "不", "不录", "不录制":
+		return string(meeting.RecordingNone), true
+	}
+	return "", false
+}
+
+func (x *reading) setText(o *OptionDecl, w word) {
+	switch o.Name {
+	case "topic":
+		x.setTopic(o, w)
+	case "host-name":
+		if n := utf8.RuneCountInString(w.text); n > o.Max {
+			x.fail(o, "long", "Count", strconv.Itoa(n), "Max", strconv.Itoa(o.Max))
+			return
+		}
+		x.ask.Meet.HostName = w.text
+	case "name":
+		x.setName(o, w.text)
+	case "url":
+		x.url = w.address()
+	case "page":
+		page := w.address()
+		lower := strings.ToLower(page)
+		if len(page) > o.Max || !strings.HasPrefix(lower, "https://") && !strings.HasPrefix(lower, "http://") || strings.ContainsAny(page, " \"<>") {
+			x.fail(o, "page")
+			return
+		}
+		x.ask.Page = page
+	case "channels":
+		ids := w.channels
+		if len(ids) == 0 {
+			ids = split(w.text)
+			for i := range ids {
+				ids[i] = strings.TrimPrefix(ids[i], "#")
+			}
+		}
+		if !slices.ContainsFunc(ids, func(id string) bool { return !x.isID(id) }) && len(ids) > 0 && len(x.ask.Channels)+len(ids) <= maxList {
+			x.ask.Channels = append(x.ask.Channels, ids...)
+			return
+		}
+		x.fail(o, "channels")
+	}
+}
+
+func (x *reading) setTopic(o *OptionDecl, w word) {
+	topic := strings.TrimSpace(w.text)
+	if n := utf8.RuneCountInString(topic); n > o.Max {
+		x.fail(o, "long", "Count", strconv.Itoa(n), "Max", strconv.Itoa(o.Max))
+		return
+	}
+	x.ask.Meet.Topic = topic
+	x.ask.Mentions = w.mentions[:0] // in place: a topic is set once
+	for _, u := range w.mentions {
+		if !slices.ContainsFunc(x.ask.Mentions, func(have chat.User) bool { return have.ID == u.ID }) && len(x.ask.Mentions) < maxList {
+			x.ask.Mentions = append(x.ask.Mentions, u)
+		}
+	}
+}
+
+// setName sets the name of an address or of a destination.
+func (x *reading) setName(o *OptionDecl, name string) {
+	name = strings.TrimSpace(name)
+	switch {
+	case len(livepush.CheckPushName(name)) > 0:
+		x.fail(o, "name", "Max", strconv.Itoa(meeting.MaxPushName))
+	case x.ask.Verb == VerbPushSave && isVerb(name):
+		x.fail(o, "name.verb")
+	case strings.ContainsAny(name, listMarks):
+		x.fail(o, "name.list")
+	default:
+		x.ask.Push.Name = name
+	}
+}
+
+const listMarks = ",，、"
+
+// split splits a list and takes the quotes off its items.
+func split(s string) []string {
+	items := strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == '，' || r == '、' })
+	kept := items[:0]
+	for _, item := range items {
+		item = strings.TrimSpace(item)
+		if item = strings.TrimSpace(unquote(item, glued(item).quoted)); item != "" {
+			kept = append(kept, item)
+		}
+	}
+	return kept
+}
+
+func (x *reading) setNames(o *OptionDecl, w word) {
+	names := split(w.text)
+	x.ask.Names = slices.Grow(x.ask.Names, len(names))
+	for _, name := range names {
+		if len(livepush.CheckPushName(name)) > 0 {
+			x.fail(o, "name", "Max", strconv.Itoa(meeting.MaxPushName))
+			return
+		}
+		if !slices.Contains(x.ask.Names, name) {
+			x.ask.Names = append(x.ask.Names, name)
+		}
+	}
+	switch {
+	case len(names) == 0:
+		x.fail(o, "names")
+	case !o.List && len(x.ask.Names) > 1:
+		x.fail(o, "names.one")
+	case len(x.ask.Names) > maxList:
+		x.fail(o, "names.many", "Max", strconv.Itoa(maxList))
+	}
+}
+
+func (x *reading) setUsers(o *OptionDecl, w word) {
+	ids := make([]string, 0, maxList)
+	for _, u := range w.mentions {
+		ids = append(ids, u.ID)
+	}
+	if len(ids) == 0 {
+		for _, id := range split(w.text) {
+			ids = append(ids, strings.TrimPrefix(strings.TrimPrefix(id, "@"), "!"))
+		}
+	}
+	to := &x.ask.Hosts
+	if o.Name == "people" {
+		to = &x.ask.People
+	}
+	if len(ids) == 0 || len(*to)+len(ids) > maxList || slices.ContainsFunc(ids, func(id string) bool { return !x.isID(id) }) {
+		x.fail(o, "user")
+		return
+	}
+	*to = slices.Grow(*to, len(ids))
+	for _, id := range ids {
+		if !slices.Contains(*to, id) {
+			*to = append(*to, id)
+		}
+	}
+}
+
+// isID reports whether s can be the platform's ID of a person or a channel: a name that
+// the platform has not turned into one says nothing for sure.
+func (x *reading) isID(s string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
+	switch x.place.Platform {
+	case chat.Slack:
+		return strings.ContainsRune("UWCDG", rune(s[0])) && !strings.ContainsFunc(s, func(r rune) bool {
+			return (r < 'A' || r > 'Z') && (r < '0' || r > '9')
+		})
+	case chat.Discord:
+		return !strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' })
+	}
+	return !strings.ContainsFunc(s, unicode.IsSpace)
+}
+
+func (x *reading) setMeeting(o *OptionDecl, w word) {
+	s := w.address()
+	if _, ok := MeetingArg(s); !ok {
+		x.fail(o, "meeting")
+		return
+	}
+	x.ask.Meeting = s
+}
+
+func (x *reading) setKey(o *OptionDecl, key string) {
+	key = HalfWidth(key)
+	switch {
+	case len(key) > o.Max:
+		x.fail(o, "push."+string(meeting.PushFaultKeyLong), "Max", strconv.Itoa(o.Max))
+	case strings.ContainsFunc(key, unicode.IsSpace):
+		x.fail(o, "push."+string(meeting.PushFaultKeyCharacters))
+	case IsPushURL(key):
+		x.fail(o, "key.address")
+	default:
+		x.ask.Push.Key = secret.New(key)
+		x.ask.KeyTyped = !x.form
+	}
+}
+
+// isPushURL reports whether s begins as an RTMP address does, in whatever width.
+func IsPushURL(s string) bool {
+	s = strings.ToLower(HalfWidth(s[:min(len(s), len("rtmps：／／"))]))
+	return strings.HasPrefix(s, "rtmp://") || strings.HasPrefix(s, "rtmps://")
+}
+
+// checkMeet checks what only the provider decides.
+func (x *reading) checkMeet() {
+	provider := x.ask.Provider
+	if provider == "" {
+		provider = x.p.cfg.Default
+	}
+	for _, o := range x.given.all() {
+		if o.Provider != "" && provider != "" && o.Provider != provider {
+			x.fail(o, "provider.only", "Provider", string(o.Provider), "Other", string(provider), "ID", string(o.Provider))
+		}
+		if o.Name == "duration" && provider == meeting.Systec {
+			if d := x.ask.Meet.Duration; d > 0 && d < minSystecMinutes*time.Minute {
+				x.fail(o, "duration.systec", "Min", strconv.Itoa(minSystecMinutes))
+			}
+		}
+	}
+}
+
+// checkPush puts address and key together.
+func (x *reading) checkPush(v *VerbDecl) {
+	x.ask.Push.Enabled = true
+	x.ask.Push.Platform = x.platform
+	var preset livepush.Preset
+	if x.ask.Preset != "" {
+		preset = livepush.PresetByID(x.ask.Preset)
+	}
+	if x.url == "" {
+		x.url = preset.Ingest
+	}
+	if x.url != "" {
+		x.readURL(x.option(v, "url"), x.option(v, "key"))
+	}
+	if x.platform != 0 {
+		return
+	}
+	if x.ask.Preset == "" && x.ask.Push.URL != "" {
+		preset = livepush.Detect(x.ask.Push.URL)
+	}
+	x.ask.Push.Platform = preset.Platform
+}
+
+func (x *reading) option(v *VerbDecl, name string) *OptionDecl {
+	for i := range v.Options {
+		if v.Options[i].Name == name {
+			return &v.Options[i]
+		}
+	}
+	return &OptionDecl{Name: name}
+}
+
+// readURL reads the push address, and takes the key out of it where none was given. That
+// there is no key is no fault here: it can be asked for.
+func (x *reading) readURL(url *OptionDecl, key *OptionDecl) {
+	a, err := meeting.SplitPush(HalfWidth(x.url), x.ask.Push.Key)
+	faults, _ := err.(meeting.PushFaults)
+	wrong := false
+	for _, f := range faults {
+		switch f {
+		case meeting.PushFaultKeyMissing:
+			continue
+		case meeting.PushFaultKeyCharacters, meeting.PushFaultKeyLong:
+			x.fail(key, "push."+string(f), "Max", strconv.Itoa(meeting.MaxPushKey))
+		default:
+			x.fail(url, "push."+string(f), "Max", strconv.Itoa(meeting.MaxPushURL))
+		}
+		wrong = true
+	}
+	if wrong {
+		return
+	}
+	x.ask.Push.URL, x.ask.Push.Key, x.ask.Split = a.URL, a.Key, a.Split
+	x.ask.KeyTyped = !a.Key.IsZero() && !x.form
+}

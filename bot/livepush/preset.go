@@ -1,0 +1,267 @@
+package livepush
+
+import (
+	"errors"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+
+	"meetbot/bot/texts"
+	"meetbot/config/secret"
+	"meetbot/meeting"
+)
+
+// Preset is what the bot knows of a service that receives live pushes.
+type Preset struct {
+	ID       string
+	Aliases  []string // other words that people type for it
+	Platform meeting.PushPlatform
+	Ingest   string // the address that everybody uses; empty where each session has its own
+	Example  string // what an address looks like
+	// FreshKey says that the service gives a new key, and often a new address, for every
+	// session: a stored one is of no use the next time.
+	FreshKey bool
+
+	hosts []string // with their sub-domains
+	app   string   // what the path begins with, where the host is shared with others
+	key   *regexp.Regexp
+}
+
+// GenericPreset is the ID of the preset for every service that has none of its own.
+const GenericPreset = "generic"
+
+// presets is the catalogue. Addresses and key shapes are those that the services'
+// users configure in OBS Studio (plugins/rtmp-services) and elsewhere; they can change
+// at any time, so a mismatch is a warning and never a refusal.
+var presets = []Preset{
+	{
+		ID: "bilibili", Aliases: []string{"bili", "b站", "哔哩哔哩", "哔站"}, Platform: meeting.PushThirdParty,
+		Ingest: "rtmp://live-push.bilivideo.com/live-bvc/", Example: "rtmp://live-push.bilivideo.com/live-bvc/",
+		hosts: []string{"bilivideo.com"}, key: regexp.MustCompile(`^\?streamname=live_`),
+	},
+	{
+		ID: "douyin", Aliases: []string{"抖音", "dy"}, Platform: meeting.PushThirdParty, FreshKey: true,
+		Example: "rtmp://push-rtmp-l6.douyincdn.com/third",
+		hosts:   []string{"douyincdn.com"}, key: regexp.MustCompile(`^stream-\d+`),
+	},
+	{
+		ID: "kuaishou", Aliases: []string{"快手", "ks", "kwai"}, Platform: meeting.PushThirdParty,
+		Ingest: "rtmp://open-push.voip.yximgs.com/gifshow/", Example: "rtmp://open-push.voip.yximgs.com/gifshow/",
+		hosts: []string{"yximgs.com"},
+	},
+	{
+		// The prefix that Tencent Meeting enforces for these is not published: its own
+		// refusal is the last word.
+		ID: "wechat", Aliases: []string{"视频号", "微信视频号", "微信", "wx", "channels", "wechatchannels"},
+		Platform: meeting.PushWeChat, FreshKey: true,
+		Example: "rtmp://111.livepush.myqcloud.com/trtc_1400000000/",
+		hosts:   []string{"livepush.myqcloud.com"}, app: "trtc_",
+	},
+	{
+		ID: "youtube", Aliases: []string{"yt", "油管"}, Platform: meeting.PushThirdParty,
+		Ingest: "rtmp://a.rtmp.youtube.com/live2", Example: "rtmp://a.rtmp.youtube.com/live2",
+		hosts: []string{"youtube.com"}, key: regexp.MustCompile(`^[[:alnum:]]{4}(-[[:alnum:]]{4}){3,4}$`),
+	},
+	{
+		ID: "twitch", Aliases: []string{"ttv"}, Platform: meeting.PushThirdParty,
+		Ingest: "rtmp://live.twitch.tv/app", Example: "rtmp://live.twitch.tv/app",
+		hosts: []string{"twitch.tv", "live-video.net"}, key: regexp.MustCompile(`^live_\d+_`),
+	},
+	{
+		ID: "facebook", Aliases: []string{"fb", "脸书"}, Platform: meeting.PushThirdParty, FreshKey: true,
+		Ingest: "rtmps://live-api-s.facebook.com:443/rtmp/", Example: "rtmps://live-api-s.facebook.com:443/rtmp/",
+		hosts: []string{"facebook.com"}, key: regexp.MustCompile(`^FB-|[?&]s_bl=`),
+	},
+	{
+		ID: "tiktok", Aliases: []string{"tt"}, Platform: meeting.PushThirdParty,
+		Example: "rtmp://push-rtmp-l1-va01.tiktokcdn.com/game",
+		hosts:   []string{"tiktokcdn.com"}, key: regexp.MustCompile(`^stream-\d+`),
+	},
+	{
+		ID: GenericPreset, Aliases: []string{"other", "rtmp", "其他", "其它", "通用"}, Platform: meeting.PushThirdParty,
+		Example: "rtmp://live.example.com/app",
+	},
+}
+
+// Presets returns the catalogue, the generic one last.
+func Presets() []Preset { return slices.Clone(presets) }
+
+// PresetByID returns the preset with that ID, and the generic one for an unknown ID.
+func PresetByID(id string) Preset {
+	for _, p := range presets {
+		if p.ID == id {
+			return p
+		}
+	}
+	return presets[len(presets)-1]
+}
+
+// FindPreset finds what a person calls a service: its ID, its name in either language,
+// or an alias.
+func Find(word string) (Preset, bool) {
+	word = Fold(word)
+	for _, p := range presets {
+		names := append([]string{p.ID}, p.Aliases...)
+		for _, l := range texts.Locales {
+			names = append(names, p.Name(texts.For(l)))
+		}
+		if slices.ContainsFunc(names, func(n string) bool { return Fold(n) == word }) {
+			return p, true
+		}
+	}
+	return PresetByID(GenericPreset), false
+}
+
+// DetectPreset tells the service from a push address; the generic preset where it cannot.
+func Detect(address string) Preset {
+	if u, err := url.Parse(address); err == nil {
+		for _, p := range presets {
+			if p.owns(u) {
+				return p
+			}
+		}
+	}
+	return PresetByID(GenericPreset)
+}
+
+func (p Preset) owns(u *url.URL) bool {
+	host := strings.ToLower(u.Hostname())
+	return strings.HasPrefix(strings.TrimLeft(u.Path, "/"), p.app) && slices.ContainsFunc(p.hosts, func(h string) bool {
+		return host == h || strings.HasSuffix(host, "."+h)
+	})
+}
+
+// Name is what the service is called.
+func (p Preset) Name(t texts.Text) string { return t.T("preset." + p.ID) }
+
+// Where says where its address and key are found.
+func (p Preset) Where(t texts.Text) string { return t.T("preset." + p.ID + ".where") }
+
+// Finding is one thing that is wrong, or looks wrong, with a push target.
+type Finding struct {
+	// Field is the form field it is about: "name", "url" or "key".
+	Field string
+	// Limit says that a document forbids it, or that it cannot work at all; anything else
+	// is a warning, which a person may override.
+	Limit   bool
+	Message texts.Message
+}
+
+// Text is the sentence for people. Nothing secret is in it.
+func (f Finding) Text(t texts.Text) string {
+	args := slices.Clone(f.Message.Args)
+	for i := 0; i+1 < len(args); i += 2 {
+		if args[i] == "Preset" || args[i] == "Detected" {
+			args[i+1] = PresetByID(args[i+1]).Name(t)
+		}
+	}
+	return (&texts.Message{ID: f.Message.ID, Args: args}).In(t)
+}
+
+// Limits reports whether one of fs cannot be overridden.
+func Limits(fs []Finding) bool {
+	return slices.ContainsFunc(fs, func(f Finding) bool { return f.Limit })
+}
+
+func NewLimit(field, id string, pairs ...string) Finding {
+	return Finding{field, true, texts.Message{ID: "finding." + id, Args: pairs}}
+}
+
+func warning(field, id string, pairs ...string) Finding {
+	return Finding{field, false, texts.Message{ID: "finding." + id, Args: pairs}}
+}
+
+// CheckPushName checks the name of a push target against the documented limits.
+func CheckPushName(name string) []Finding {
+	switch {
+	case strings.TrimSpace(name) == "":
+		return []Finding{NewLimit("name", "name.blank")}
+	case strings.ContainsFunc(name, unicode.IsControl) || !utf8.ValidString(name):
+		return []Finding{NewLimit("name", "name.control")}
+	case utf8.RuneCountInString(name) > meeting.MaxPushName:
+		return []Finding{NewLimit("name", "name.long", "Max", strconv.Itoa(meeting.MaxPushName), "Length", strconv.Itoa(utf8.RuneCountInString(name)))}
+	}
+	return nil
+}
+
+// Check checks an address and its key, against what can work at all and against what is
+// known of the service. A combined address is taken apart. now decides what has expired.
+func (p Preset) Check(address string, key secret.String, now time.Time) (meeting.PushAddress, []Finding) {
+	a, err := meeting.SplitPush(address, key)
+	var fs []Finding
+	var faults meeting.PushFaults
+	if errors.As(err, &faults) {
+		for _, f := range faults {
+			field := "url"
+			switch f {
+			case meeting.PushFaultKeyMissing, meeting.PushFaultKeyCharacters, meeting.PushFaultKeyLong:
+				field = "key"
+			}
+			fs = append(fs, NewLimit(field, "push."+string(f), "Preset", p.ID, "Example", p.Example))
+		}
+	}
+	if u, err := url.Parse(a.URL); err == nil && u.Host != "" && len(p.hosts) > 0 && !p.owns(u) {
+		if other := Detect(a.URL); other.ID != GenericPreset {
+			fs = append(fs, warning("url", "preset.other", "Preset", p.ID, "Detected", other.ID))
+		} else {
+			fs = append(fs, warning("url", "preset.host", "Preset", p.ID, "Example", p.Example))
+		}
+	}
+	if p.key != nil && !a.Key.IsZero() && !p.key.MatchString(a.Key.Reveal()) {
+		fs = append(fs, warning("key", "preset.key", "Preset", p.ID))
+	}
+	if a.URL == "" {
+		return a, fs
+	}
+	for _, w := range a.Warnings(now) {
+		field := "key"
+		if w == meeting.PushWarnNoApp || w == meeting.PushWarnKeyInAddress {
+			field = "url"
+		}
+		fs = append(fs, warning(field, "push."+string(w), "Preset", p.ID, "Example", p.Example))
+	}
+	return a, fs
+}
+
+// CheckTogether checks whether the targets in add can be set beside those that a meeting
+// has: one WeChat Channels address, ten others, none twice. What is set already is not
+// counted again.
+func CheckTogether(has, add []meeting.PushTarget) []Finding {
+	var fs []Finding
+	count := map[meeting.PushPlatform]int{}
+	seen := map[string]string{}
+	for _, t := range has {
+		count[t.Platform]++
+		seen[t.URL] = t.Name
+	}
+	for i, t := range add {
+		if name, twice := seen[t.URL]; twice {
+			if slices.ContainsFunc(add[:i], func(a meeting.PushTarget) bool { return a.URL == t.URL }) {
+				fs = append(fs, NewLimit("url", "twice", "Name", t.Name, "With", name))
+			}
+			continue
+		}
+		seen[t.URL] = t.Name
+		count[t.Platform]++
+	}
+	if count[meeting.PushWeChat] > meeting.MaxPushWeChat {
+		fs = append(fs, NewLimit("url", "wechat.one"))
+	}
+	if n := count[meeting.PushThirdParty]; n > meeting.MaxPushThirdParty {
+		fs = append(fs, NewLimit("url", "many", "Max", strconv.Itoa(meeting.MaxPushThirdParty), "Count", strconv.Itoa(n)))
+	}
+	return fs
+}
+
+// foldName makes names equal that people take for the same: upper and lower case,
+// full-width and half-width, blanks at the ends.
+func Fold(s string) string {
+	return strings.ToLower(norm.NFKC.String(strings.Join(strings.Fields(s), " ")))
+}

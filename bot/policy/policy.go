@@ -1,0 +1,205 @@
+// Package policy says who may do what: by an allow-list, or by what the platform itself lets
+// a person do. What the request alone tells is decided at once ([Policy.Judge]); groups,
+// roles and rights that did not come with it are looked up, and a look-up that fails refuses.
+package policy
+
+import (
+	"context"
+	"fmt"
+	"meetbot/bot/chat"
+	"slices"
+	"strings"
+)
+
+// Policy says who may do what. An unset list leaves it to what the platform itself lets
+// a person do ([chat.Rights]); a set one replaces that, and any match permits.
+type Policy struct {
+	Meet   []Entry // who may use /meet
+	Push   []Entry // who may use /livepush
+	Admins []Entry // who may do everything, for others too; unset is nobody
+}
+
+// Entry is one line of an allow-list.
+type Entry struct {
+	Platform chat.Platform
+	Kind     EntryKind
+	ID       string
+}
+
+// EntryKind says what an [Entry] names.
+type EntryKind string
+
+const (
+	EveryEntry   EntryKind = ""        // everybody on the platform; the console only
+	UserEntry    EntryKind = "user"    //
+	GroupEntry   EntryKind = "group"   // a Slack user group, which has to be looked up
+	RoleEntry    EntryKind = "role"    // a Discord role, which mostly comes with the event
+	ChannelEntry EntryKind = "channel" // everybody in the channel
+)
+
+// ParseEntry reads "slack:user:U1", "slack:group:S1", "slack:channel:C1",
+// "discord:user:1", "discord:role:1", "discord:channel:1" or "console".
+func ParseEntry(s string) (Entry, error) {
+	if s == string(chat.Console) {
+		return Entry{Platform: chat.Console}, nil
+	}
+	parts := strings.Split(s, ":")
+	if len(parts) == 3 && parts[2] != "" {
+		e := Entry{chat.Platform(parts[0]), EntryKind(parts[1]), parts[2]}
+		kinds := map[chat.Platform][]EntryKind{
+			chat.Slack:   {UserEntry, GroupEntry, ChannelEntry},
+			chat.Discord: {UserEntry, RoleEntry, ChannelEntry},
+		}
+		if slices.Contains(kinds[e.Platform], e.Kind) {
+			return e, nil
+		}
+	}
+	return Entry{}, fmt.Errorf("%q is not an allow-list entry; write for example slack:user:U1, slack:group:S1, discord:role:1 or console", s)
+}
+
+func (e Entry) String() string {
+	if e.Kind == EveryEntry {
+		return string(e.Platform)
+	}
+	return string(e.Platform) + ":" + string(e.Kind) + ":" + e.ID
+}
+
+// verdict is what is known without a look-up.
+type verdict int
+
+const (
+	No verdict = iota
+	Yes
+	LookUp // a group, or roles and rights that did not come with the event
+)
+
+// judge decides as far as the request itself tells.
+func (p Policy) Judge(place chat.Place, u chat.User, right chat.Rights) verdict {
+	if p.Admin(place, u) == Yes {
+		return Yes
+	}
+	list := p.list(right)
+	if list == nil {
+		switch {
+		case u.Rights&right != 0:
+			return Yes
+		case u.Rights&chat.RightsKnown == 0:
+			return LookUp
+		}
+		return No
+	}
+	return match(list, place, u)
+}
+
+func (p Policy) list(right chat.Rights) []Entry {
+	if right == chat.RightPush {
+		return p.Push
+	}
+	return p.Meet
+}
+
+// admin judges whether a person is one. Whoever sits at the console holds the
+// credentials anyway.
+func (p Policy) Admin(place chat.Place, u chat.User) verdict {
+	if place.Platform == chat.Console {
+		return Yes
+	}
+	return match(p.Admins, place, u)
+}
+
+func match(list []Entry, place chat.Place, u chat.User) verdict {
+	v := No
+	for _, e := range list {
+		if e.Platform != place.Platform {
+			continue
+		}
+		switch e.Kind {
+		case EveryEntry:
+			return Yes
+		case UserEntry:
+			if e.ID == u.ID {
+				return Yes
+			}
+		case RoleEntry:
+			if slices.Contains(u.Roles, e.ID) {
+				return Yes
+			}
+			if u.Roles == nil && u.Rights&chat.RightsKnown == 0 { // not an event's word: not known
+				v = LookUp
+			}
+		case ChannelEntry:
+			if e.ID == place.Channel {
+				return Yes
+			}
+		case GroupEntry:
+			v = LookUp
+		}
+	}
+	return v
+}
+
+// permits decides whether a person has a right, looking up what has to be. A look-up
+// that fails refuses, with its error.
+func (p Policy) Permits(ctx context.Context, dir chat.Directory, place chat.Place, u chat.User, right chat.Rights) (bool, error) {
+	switch p.Judge(place, u, right) {
+	case Yes:
+		return true, nil
+	case No:
+		return p.IsAdmin(ctx, dir, place, u) // an admin by user group is not yet known
+	}
+	if admin, err := p.IsAdmin(ctx, dir, place, u); admin {
+		return true, err
+	}
+	if dir == nil {
+		return false, nil
+	}
+	list := p.list(right)
+	if list == nil {
+		profile, err := dir.Profile(ctx, place, u.ID)
+		return err == nil && profile.Rights&right != 0, err
+	}
+	return inGroup(ctx, dir, list, place, u)
+}
+
+func (p Policy) IsAdmin(ctx context.Context, dir chat.Directory, place chat.Place, u chat.User) (bool, error) {
+	switch p.Admin(place, u) {
+	case Yes:
+		return true, nil
+	case LookUp:
+		return inGroup(ctx, dir, p.Admins, place, u)
+	}
+	return false, nil
+}
+
+// named reports whether a person, not only the place or the platform's own rights, is on
+// the list for a right.
+func (p Policy) Named(ctx context.Context, dir chat.Directory, place chat.Place, u chat.User, right chat.Rights) (bool, error) {
+	people := slices.DeleteFunc(slices.Clone(p.list(right)), func(e Entry) bool { return e.Kind == ChannelEntry })
+	switch match(people, place, u) {
+	case Yes:
+		return true, nil
+	case LookUp:
+		return inGroup(ctx, dir, people, place, u)
+	}
+	return false, nil
+}
+
+func inGroup(ctx context.Context, dir chat.Directory, list []Entry, place chat.Place, u chat.User) (bool, error) {
+	if dir == nil {
+		return false, nil
+	}
+	var failed error
+	for _, e := range list {
+		if e.Kind != GroupEntry && e.Kind != RoleEntry || e.Platform != place.Platform {
+			continue
+		}
+		in, err := dir.InGroup(ctx, place, u.ID, e.ID)
+		if in {
+			return true, nil
+		}
+		if err != nil {
+			failed = fmt.Errorf("look up group %s: %w", e.ID, err)
+		}
+	}
+	return false, failed
+}

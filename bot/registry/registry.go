@@ -1,0 +1,356 @@
+// Package registry remembers which meetings the bot made, where they are shown and whose they
+// are.
+//
+// A meeting is one document under meeting/REF. It is found by index documents that hold
+// nothing but the REF: code/NUMBER/REF, join/HASH/REF and here/PLACE/REF. The meeting is
+// written first. A crash before its indexes leaves it to the next try of the same job, which
+// writes them; a crash after a meeting is over may leave it in the list of a place, from
+// which it goes when that list is next read ([Registry.Here]). All of it expires by age.
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"meetbot/bot/chat"
+	"meetbot/bot/jobs"
+	"meetbot/bot/records"
+	"meetbot/config/secret"
+	"meetbot/meeting"
+)
+
+// registration is what the bot remembers of a meeting that it made.
+type Registration struct {
+	Meeting   meeting.Meeting
+	Requester chat.User
+	Place     chat.Place // where it was asked for
+	Hosts     []string
+	Account   string // the provider's user who created it
+	Created   time.Time
+	StateAt   time.Time // since when Meeting.State holds
+	// LiveAt is since when the stream is on air, by a webhook's word; LiveHeard is when the
+	// newest one was spoken.
+	LiveAt    time.Time
+	LiveHeard time.Time
+	// JoinBy is when the provider deletes the meeting if nobody has joined; SYSTEC only.
+	JoinBy time.Time
+	// StartUntil is when Meeting.StartURL stops working.
+	StartUntil time.Time
+	Pushes     []Push
+	Cards      []Card
+
+	revision uint64
+}
+
+// pushSeen is a push address as it was last read back.
+type Push struct {
+	Name        string
+	Fingerprint string
+	Destination string
+	Enabled     bool
+}
+
+// cardAt is a card of the meeting, somewhere.
+type Card struct {
+	Receipt chat.Receipt
+	Locale  string
+}
+
+// Version changes with every change of the registration.
+func (r Registration) Version() uint64 { return r.revision }
+
+func (r Registration) Unlisted() bool { return r.Meeting.State == meeting.StateUnlisted }
+
+func (r *Registration) Ref() meeting.Ref { return r.Meeting.Ref }
+
+// localeOf returns the language of the card at a receipt.
+func (r *Registration) LocaleOf(at chat.Receipt) string {
+	for _, c := range r.Cards {
+		if c.Receipt == at {
+			return c.Locale
+		}
+	}
+	return ""
+}
+
+// threadAt returns the card of the meeting that is nearest to a place.
+func (r *Registration) ThreadAt(p chat.Place) *chat.Receipt {
+	for _, c := range r.Cards {
+		if c.Receipt.Place.Key() == p.Key() {
+			return &c.Receipt
+		}
+	}
+	return nil
+}
+
+// Keys of documents. Lists are by whole segments.
+const (
+	docMeeting = "meeting" // ref → registration
+	docCode    = "code"    // code, ref
+	docHere    = "here"    // place, ref
+	docJoin    = "join"    // hash of the join URL, ref
+)
+
+// registry is which meetings the bot knows, where they are listed and whose they are.
+type Registry struct {
+	store     records.Store
+	retention time.Duration // how long a meeting is remembered after its last change
+	log       *slog.Logger
+	now       func() time.Time
+}
+
+func New(store records.Store, retention time.Duration, log *slog.Logger, now func() time.Time) *Registry {
+	return &Registry{store, retention, log, now}
+}
+
+// register remembers a new meeting. It may be repeated.
+func (g *Registry) Add(ctx context.Context, reg Registration) (Registration, error) {
+	ref := reg.Ref().String()
+	body, err := records.Encode(reg)
+	if err != nil {
+		return reg, err
+	}
+	expires := g.now().Add(g.retention)
+	reg.revision, err = g.store.PutDoc(ctx, jobs.Doc{Key: []string{docMeeting, ref}, Value: body, Expires: expires})
+	if errors.Is(err, jobs.ErrConflict) {
+		if reg, err = g.Get(ctx, reg.Ref()); err != nil {
+			return reg, err
+		}
+	} else if err != nil {
+		return reg, fmt.Errorf("register %s: %w", ref, err)
+	}
+	keys := [][]string{{docHere, reg.Place.Key(), ref}}
+	if reg.Meeting.Code != "" {
+		keys = append(keys, []string{docCode, reg.Meeting.Code, ref})
+	}
+	if reg.Meeting.JoinURL != "" {
+		keys = append(keys, []string{docJoin, records.ShortHash(reg.Meeting.JoinURL), ref})
+	}
+	for _, key := range keys {
+		if err := g.index(ctx, ref, key, expires); err != nil {
+			return reg, fmt.Errorf("index %s: %w", ref, err)
+		}
+	}
+	return reg, nil
+}
+
+// registration returns what is remembered of a meeting, or [jobs.ErrNotFound].
+func (g *Registry) Get(ctx context.Context, ref meeting.Ref) (Registration, error) {
+	doc, err := g.store.Doc(ctx, docMeeting, ref.String())
+	if err != nil {
+		return Registration{}, fmt.Errorf("meeting %s: %w", ref, err)
+	}
+	reg, err := records.Decode[Registration](doc.Value)
+	reg.revision = doc.Revision
+	return reg, err
+}
+
+// change rewrites what is remembered of a meeting, as often as others get in between.
+// When f returns false nothing is written.
+func (g *Registry) Change(ctx context.Context, ref meeting.Ref, f func(*Registration) bool) (Registration, error) {
+	for {
+		reg, err := g.Get(ctx, ref)
+		if err != nil || !f(&reg) {
+			return reg, err
+		}
+		if reg.Meeting.State.Over() { // nobody can use them any more
+			reg.Meeting.StartURL, reg.Meeting.HostKey = secret.String{}, secret.String{}
+		}
+		body, err := records.Encode(reg)
+		if err != nil {
+			return reg, err
+		}
+		reg.revision, err = g.store.PutDoc(ctx, jobs.Doc{
+			Key: []string{docMeeting, ref.String()}, Value: body, Revision: reg.revision, Expires: g.now().Add(g.retention),
+		})
+		if err == nil && g.Unwatched(reg) {
+			g.Unlist(ctx, reg)
+		}
+		if !errors.Is(err, jobs.ErrConflict) {
+			return reg, err
+		}
+	}
+}
+
+// places are where the meeting is listed: where it was asked for, and where it was shared.
+func (r *Registration) Places() []string {
+	keys := []string{r.Place.Key()}
+	for _, c := range r.Cards {
+		keys = append(keys, c.Receipt.Place.Key())
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+// leaveLists takes a meeting that is over, or of which nothing more is heard, from the
+// lists of its places, so that those stay short. What a crash leaves there goes when the
+// list is read: see [commands.Bot.here].
+func (g *Registry) Unlist(ctx context.Context, reg Registration) {
+	for _, place := range reg.Places() {
+		g.unlist(ctx, place, reg.Ref())
+	}
+}
+
+// list puts a meeting into the list of a place. It may be repeated.
+func (g *Registry) List(ctx context.Context, place string, ref meeting.Ref) error {
+	return g.index(ctx, ref.String(), []string{docHere, place, ref.String()}, g.now().Add(g.retention))
+}
+
+// index lets a meeting be found by a key. It may be repeated.
+func (g *Registry) index(ctx context.Context, ref string, key []string, expires time.Time) error {
+	_, err := g.store.PutDoc(ctx, jobs.Doc{Key: key, Value: []byte(ref), Expires: expires})
+	if errors.Is(err, jobs.ErrConflict) {
+		return nil
+	}
+	return err
+}
+
+// unlist takes a meeting from the list of a place, and reports whether it is not there now.
+func (g *Registry) unlist(ctx context.Context, place string, ref meeting.Ref) bool {
+	key := []string{docHere, place, ref.String()}
+	doc, err := g.store.Doc(ctx, key...)
+	if err == nil {
+		err = g.store.DeleteDoc(ctx, doc.Revision, key...)
+	}
+	if err != nil && !errors.Is(err, jobs.ErrNotFound) && !errors.Is(err, jobs.ErrConflict) {
+		g.log.WarnContext(ctx, "meeting that is over not taken from its list", "meeting_id", ref, "err", err)
+		return false
+	}
+	return true
+}
+
+// indexed bounds how many meetings of one channel are looked at.
+const indexed = 200
+
+// found loads the meetings under an index key, newest first.
+func (g *Registry) Find(ctx context.Context, prefix ...string) ([]Registration, error) {
+	docs, err := g.store.Docs(ctx, indexed, prefix...)
+	if err != nil {
+		return nil, err
+	}
+	var regs []Registration
+	for _, d := range docs {
+		ref, ok := meeting.ParseRef(d.Key[len(d.Key)-1])
+		if !ok {
+			continue
+		}
+		reg, err := g.Get(ctx, ref)
+		if errors.Is(err, jobs.ErrNotFound) {
+			continue // expired between the two reads
+		}
+		if errors.Is(err, records.ErrUnreadable) { // one such must not stand in the way of the others
+			g.log.ErrorContext(ctx, "meeting cannot be read", "meeting_id", ref, "err", err)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		regs = append(regs, reg)
+	}
+	slices.SortFunc(regs, func(a, b Registration) int { return b.Created.Compare(a.Created) })
+	return regs, nil
+}
+
+// byCode returns the meetings with a number, newest first.
+func (g *Registry) ByCode(ctx context.Context, code string) ([]Registration, error) {
+	return g.Find(ctx, docCode, code)
+}
+
+// byJoinURL returns the meetings with a join link, newest first.
+func (g *Registry) ByJoinURL(ctx context.Context, url string) ([]Registration, error) {
+	return g.Find(ctx, docJoin, records.ShortHash(url))
+}
+
+// here returns the meetings of a place that may go on, newest first; in a thread that
+// has some of its own, only those.
+func (g *Registry) Here(ctx context.Context, p chat.Place) ([]Registration, error) {
+	var regs []Registration
+	for again := true; again; { // what is over makes room for others
+		var err error
+		if regs, err = g.Find(ctx, docHere, p.Key()); err != nil {
+			return nil, err
+		}
+		full := len(regs) == indexed
+		again = false
+		regs = slices.DeleteFunc(regs, func(r Registration) bool {
+			if !g.Unwatched(r) {
+				return false
+			}
+			again = g.unlist(ctx, p.Key(), r.Ref()) && full || again
+			return true
+		})
+	}
+	if p.Thread == "" {
+		return regs, nil
+	}
+	var inThread []Registration
+	for _, r := range regs {
+		if r.Place.Thread == p.Thread || slices.ContainsFunc(r.Cards, func(c Card) bool { return c.Receipt.Place.Thread == p.Thread }) {
+			inThread = append(inThread, r)
+		}
+	}
+	if len(inThread) > 0 {
+		return inThread, nil
+	}
+	return regs, nil
+}
+
+func (g *Registry) AddCard(ctx context.Context, ref meeting.Ref, at chat.Receipt, locale string) error {
+	reg, err := g.Change(ctx, ref, func(reg *Registration) bool {
+		if slices.ContainsFunc(reg.Cards, func(c Card) bool { return c.Receipt == at }) {
+			return false
+		}
+		reg.Cards = append(reg.Cards, Card{at, locale})
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	if at.Place.Key() != reg.Place.Key() { // shared into another room
+		err = g.List(ctx, at.Place.Key(), ref)
+	}
+	return err
+}
+
+func (g *Registry) DropCard(ctx context.Context, ref meeting.Ref, at chat.Receipt) error {
+	_, err := g.Change(ctx, ref, func(reg *Registration) bool {
+		n := len(reg.Cards)
+		reg.Cards = slices.DeleteFunc(reg.Cards, func(c Card) bool { return c.Receipt == at })
+		return len(reg.Cards) < n
+	})
+	return err
+}
+
+// turn changes a meeting's state on the provider's word, and reports whether it did. A
+// meeting that is over stays over, and nothing is not a state.
+func (g *Registry) Turn(reg *Registration, to meeting.State) bool { return g.TurnAt(reg, to, g.now()) }
+
+func (g *Registry) TurnAt(reg *Registration, to meeting.State, at time.Time) bool {
+	was := reg.Meeting.State
+	if to == meeting.StateUnknown || to == was || was.Over() || at.Before(reg.StateAt.Add(-time.Minute)) && !to.Over() {
+		return false
+	}
+	reg.Meeting.State, reg.StateAt = to, at
+	if to != meeting.StateReady {
+		reg.JoinBy = time.Time{}
+	}
+	if to.Over() {
+		reg.LiveAt = time.Time{}
+	}
+	return true
+}
+
+// unwatched reports whether nothing more is to be learnt of a meeting by polling.
+func (g *Registry) Unwatched(reg Registration) bool {
+	return reg.Meeting.State.Over() || reg.Unlisted() && g.now().Sub(reg.StateAt) > unlistedFor
+}
+
+const (
+	// unlistedFor is how long a meeting that is no longer listed is still looked for: it
+	// may have been a passing fault.
+	unlistedFor = time.Hour
+)

@@ -1,0 +1,104 @@
+// Package texts has the sentences that people read, in both languages, by topic. What is
+// said in one language is said in the other; a test compares them.
+package texts
+
+import (
+	"embed"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"strings"
+	"sync"
+
+	"github.com/nicksnyder/go-i18n/v2/i18n"
+	"golang.org/x/text/language"
+)
+
+// The texts are in *.en.json and *.zh-CN.json: message ID to text, with
+// {{.Name}} where a value goes. Every ID is in both languages (a test compares them).
+//
+//go:embed *.json
+var textFiles embed.FS
+
+// Locales are the languages that people are answered in; the first is the fallback.
+var Locales = []string{"en", "zh-CN"}
+
+var loadTexts = sync.OnceValue(func() *i18n.Bundle {
+	bundle := i18n.NewBundle(language.English)
+	bundle.RegisterUnmarshalFunc("json", json.Unmarshal)
+	names, err := fs.Glob(textFiles, "*.json")
+	if err != nil {
+		panic(err) // unreachable: the pattern is constant
+	}
+	for _, name := range names {
+		if _, err := bundle.LoadMessageFileFS(textFiles, name); err != nil {
+			panic(err) // unreachable unless a text file is broken; a test loads them all
+		}
+	}
+	return bundle
+})
+
+// Text speaks one language.
+type Text struct {
+	Locale    string // one of [Locales]
+	localizer *i18n.Localizer
+}
+
+var localeMatcher = language.NewMatcher([]language.Tag{language.English, language.SimplifiedChinese, language.Chinese})
+
+var languages = sync.OnceValue(func() map[string]Text {
+	m := make(map[string]Text, len(Locales))
+	for _, l := range Locales {
+		m[l] = Text{l, i18n.NewLocalizer(loadTexts(), l)}
+	}
+	return m
+})
+
+// TextFor returns the language for the first of the given BCP 47 locales that is not
+// empty; every Chinese one is answered in Simplified Chinese, every other in English.
+func For(locales ...string) Text {
+	for _, l := range locales {
+		if l == "" {
+			continue
+		}
+		if t, ok := languages()[l]; ok {
+			return t
+		}
+		tag, _ := language.Parse(l)
+		if _, i, _ := localeMatcher.Match(tag); i > 0 {
+			return languages()["zh-CN"]
+		}
+		break
+	}
+	return languages()["en"]
+}
+
+// T returns the text of a message, its placeholders filled from pairs of name and value.
+// An unknown ID is returned as it is, so that a person sees something.
+func (t Text) T(id string, pairs ...any) string {
+	s, err := t.find(id, pairs)
+	if err != nil && s == "" {
+		return id
+	}
+	return s
+}
+
+// Has reports whether there is a message with that ID.
+func (t Text) Has(id string) bool {
+	s, err := t.find(id, nil)
+	return err == nil && s != ""
+}
+
+func (t Text) find(id string, pairs []any) (string, error) {
+	var data map[string]any
+	if len(pairs) > 0 {
+		data = make(map[string]any, len(pairs)/2)
+		for i := 0; i+1 < len(pairs); i += 2 {
+			data[fmt.Sprint(pairs[i])] = pairs[i+1]
+		}
+	}
+	return t.localizer.Localize(&i18n.LocalizeConfig{MessageID: id, TemplateData: data})
+}
+
+// Join joins names as a list is written.
+func (t Text) Join(names []string) string { return strings.Join(names, t.T("list.separator")) }
