@@ -481,7 +481,9 @@ func TestACommandThatWaitedTooLongIsNotCarriedOut(t *testing.T) {
 }
 
 func TestWhoMayNotIsRefusedBeforeAnythingIsStored(t *testing.T) {
-	inWorld(t, func(c *Config) { c.Policy.Admins = []policy.Entry{{Platform: chat.Slack, Kind: policy.UserEntry, ID: "U9"}} }, func(w *world) {
+	inWorld(t, func(c *Config) {
+		c.Policy.Admins = []policy.Entry{{Platform: chat.Slack, Kind: policy.UserEntry, ID: "U9"}}
+	}, func(w *world) {
 		d := w.bot.Parse(w.request(mal, channel, chat.Request{Command: "meet", Text: "x"}))
 		require.NotNil(t, d.Reply)
 		assert.Nil(t, d.Ask)
@@ -807,7 +809,9 @@ func (l lobby) InGroup(_ context.Context, _ chat.Place, user, group string) (boo
 }
 
 func TestWhatTheEventDoesNotSayOfPeopleIsLookedUp(t *testing.T) {
-	inWorld(t, func(c *Config) { c.Policy.Push = []policy.Entry{{Platform: chat.Slack, Kind: policy.GroupEntry, ID: "S1"}} }, func(w *world) {
+	inWorld(t, func(c *Config) {
+		c.Policy.Push = []policy.Entry{{Platform: chat.Slack, Kind: policy.GroupEntry, ID: "S1"}}
+	}, func(w *world) {
 		w.bot.Attach(chat.Slack, lobby{w.room, map[string]chat.Profile{
 			"U1": {Name: "Ada", Locale: "zh-CN", Rights: chat.RightsKnown | chat.RightMeet},
 			"U5": {Name: "Grace", Rights: chat.RightsKnown},

@@ -275,7 +275,9 @@ func TestEveryMessageOfTheSandboxSaysSo(t *testing.T) {
 }
 
 func TestACardOnAnotherPlatformNamesTheRequesterWithoutAMention(t *testing.T) {
-	inWorld(t, func(c *Config) { c.Policy.Admins = []policy.Entry{{Platform: chat.Discord, Kind: policy.UserEntry, ID: "7"}} }, func(w *world) {
+	inWorld(t, func(c *Config) {
+		c.Policy.Admins = []policy.Entry{{Platform: chat.Discord, Kind: policy.UserEntry, ID: "7"}}
+	}, func(w *world) {
 		w.bot.Attach(chat.Discord, w.room)
 		w.say(ada, channel, "/meet x")
 		posts := w.say(chat.User{ID: "7", Name: "Root"}, chat.Place{Platform: chat.Discord, Team: "G", Channel: "1"}, "/meet share 1591620801")
