@@ -199,7 +199,7 @@ func fill(b *testing.B, cfg Config, records int) {
 	wg.Wait()
 	stop := run(b, s, &script{})
 	require.Eventually(b, func() bool {
-		waiting, _, err := s.engine.load(b.Context(), kindJob)
+		waiting, _, err := s.engine.Load(b.Context(), kindJob)
 		return err == nil && waiting == 0
 	}, time.Minute, 50*time.Millisecond)
 	time.Sleep(300 * time.Millisecond)

@@ -142,7 +142,7 @@ func (s *step) call(began time.Time) {
 		case <-lease.C:
 			r.log.Error("a call was given up: it did not end in its time", "job", j.ID, "label", j.Label, "call", j.Call)
 			late := clone(j)
-			r.running.Go(func() { r.late(s.m.key, late, <-ended) })
+			r.running.Go(func() { r.late(s.m.Key, late, <-ended) })
 			s.unknown()
 			return
 		}
@@ -252,7 +252,7 @@ func (r *runner) saveOutcome(s *step) {
 			*s = mine
 			return
 		case errors.Is(err, ErrConflict):
-			r.late(s.m.key, *j, outcome{nil, *j})
+			r.late(s.m.Key, *j, outcome{nil, *j})
 			return
 		}
 		if time.Now().After(deadline) || r.ctx.Err() != nil {
@@ -285,7 +285,7 @@ func (r *runner) late(key string, given Job, out outcome) {
 func (r *runner) adopt(key string, given Job, late *Job) bool {
 	ctx, cancel := context.WithTimeout(r.ctx, r.cfg.StepTimeout)
 	defer cancel()
-	e, err := r.engine.get(ctx, key)
+	e, err := r.engine.Get(ctx, key)
 	if err != nil {
 		return errors.Is(err, ErrNotFound)
 	}
@@ -319,7 +319,7 @@ func (r *runner) adopt(key string, given Job, late *Job) bool {
 	}
 	j.State, j.Attempt, j.Wait, j.Owner, j.Lease, j.progress = Called, 0, time.Time{}, "", time.Time{}, progress{}
 	j.settled, j.Updated = given.nonce, r.cfg.Now()
-	if err := r.write(ctx, key, &j, e.rev); err != nil {
+	if err := r.write(ctx, key, &j, e.Rev); err != nil {
 		return false
 	}
 	r.observe(&j, from)

@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/jobs/internal/engine"
 )
 
 // A provider that does not answer holds up its own calls and nothing else.
@@ -198,13 +200,13 @@ func TestAJobIsCarriedToItsEnd(t *testing.T) {
 func TestJobsThatAreOverTakeNoMemory(t *testing.T) {
 	t.Parallel()
 	for _, shared := range []bool{false, true} {
-		e := newMemory()
-		e.shared = shared
+		e := engine.NewMemory()
+		e.Shared = shared
 		s, err := newStore(t.Context(), withDefaults(Config{Keys: [][]byte{make([]byte, KeySize)}}), e)
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		r := newRunner(ctx, ctx, s, &script{})
-		stop, err := e.consume(ctx, kindJob, func(m message) { r.dispatch(m, r.job) })
+		stop, err := e.Consume(ctx, kindJob, func(m engine.Message) { r.dispatch(m, r.job) })
 		require.NoError(t, err)
 		for i := range 20 {
 			_, err := s.Enqueue(t.Context(), Job{ID: strconv.Itoa(i)})
@@ -226,9 +228,9 @@ func TestJobsThatAreOverTakeNoMemory(t *testing.T) {
 }
 
 // handedOut is what a worker is handed of a job.
-func handedOut(s *Store, id string, rev uint64) message {
+func handedOut(s *Store, id string, rev uint64) engine.Message {
 	key, _ := jobKey(id)
-	return message{entry: entry{key: key, rev: rev}, receipt: &memoryReceipt{s.engine.(*memory), key, rev}}
+	return engine.Message{Entry: engine.Entry{Key: key, Rev: rev}, Receipt: s.engine.(*engine.Memory).Receipt(key, rev)}
 }
 
 // A call that ends at the very moment when a worker leaves a job that waits for it does
@@ -242,10 +244,10 @@ func TestAJobThatIsBeingSetAsideHasOneWorker(t *testing.T) {
 	require.NoError(t, err)
 	r := newRunner(t.Context(), t.Context(), s, &script{})
 	var to *side
-	r.dispatch(handedOut(s, "calls", 1), func(m message) { to = r.enter(m, &Job{Revision: 1}) })
+	r.dispatch(handedOut(s, "calls", 1), func(m engine.Message) { to = r.enter(m, &Job{Revision: 1}) })
 	r.running.Wait()
 	var workers, calls atomic.Int32
-	r.dispatch(handedOut(s, "x", j.Revision), func(m message) {
+	r.dispatch(handedOut(s, "x", j.Revision), func(m engine.Message) {
 		assert.EqualValues(t, 1, workers.Add(1))
 		defer workers.Add(-1)
 		if r.enter(m, &j) != nil {
@@ -369,9 +371,9 @@ func TestAnOldMessageLeavesNothingBehind(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.Close()) }()
 	r := newRunner(t.Context(), t.Context(), s, &script{})
-	r.dispatch(handedOut(s, "x", 1), func(m message) {
-		if m.rev == 1 {
-			r.superseded(m.key, &Job{Revision: 2})
+	r.dispatch(handedOut(s, "x", 1), func(m engine.Message) {
+		if m.Rev == 1 {
+			r.superseded(m.Key, &Job{Revision: 2})
 			r.dispatch(handedOut(s, "x", 2), nil)
 		} else {
 			r.dispatch(handedOut(s, "x", 1), nil)
@@ -390,8 +392,8 @@ func TestACrowdInTroubleEnds(t *testing.T) {
 }
 
 func crowdInTrouble(t *testing.T, shared bool) {
-	e := newMemory()
-	e.shared = shared
+	e := engine.NewMemory()
+	e.Shared = shared
 	s, err := newStore(t.Context(), withDefaults(Config{Keys: [][]byte{make([]byte, KeySize)}, Workers: 5, Calls: 2}), e)
 	require.NoError(t, err)
 	var inHand sync.Map

@@ -72,7 +72,7 @@ func deployed() error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if _, _, err := s.engine.load(ctx, kindJob); err != nil {
+	if _, _, err := s.engine.Load(ctx, kindJob); err != nil {
 		return err
 	}
 	for i := range 100 {

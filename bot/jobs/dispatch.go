@@ -3,6 +3,8 @@ package jobs
 import (
 	"context"
 	"sync"
+
+	"meetbot/bot/jobs/internal/engine"
 )
 
 // runner is one [Store.Run].
@@ -29,12 +31,12 @@ func newRunner(taking, ctx context.Context, s *Store, h Handler) *runner {
 // work is a job that this process has in hand, or of which messages may still come that
 // it has superseded itself.
 type work struct {
-	do    func(message)
-	next  *message // what came for it and was not looked at, the newest
-	busy  bool     // a worker is at it, or about to be
-	saved uint64   // revision that the worker saved last
-	aside *side    // it waits for a call to that side to end; while busy, it is about to
-	turn  *side    // it has waited, and may call that side
+	do    func(engine.Message)
+	next  *engine.Message // what came for it and was not looked at, the newest
+	busy  bool            // a worker is at it, or about to be
+	saved uint64          // revision that the worker saved last
+	aside *side           // it waits for a call to that side to end; while busy, it is about to
+	turn  *side           // it has waited, and may call that side
 }
 
 // side is whom calls go to.
@@ -47,30 +49,30 @@ type side struct {
 // the other: one that arrives while the job is worked on waits for that to end, in the
 // same worker; a newer one takes its place, and one that the worker itself has superseded
 // is dropped.
-func (r *runner) dispatch(m message, do func(message)) {
+func (r *runner) dispatch(m engine.Message, do func(engine.Message)) {
 	if w := r.accept(m, do); w != nil && r.hire() {
-		r.running.Go(func() { r.work(m.key, w) })
+		r.running.Go(func() { r.work(m.Key, w) })
 	}
 }
 
 // accept returns what there is to work on now, or nil.
-func (r *runner) accept(m message, do func(message)) *work {
+func (r *runner) accept(m engine.Message, do func(engine.Message)) *work {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	w := r.jobs[m.key]
+	w := r.jobs[m.Key]
 	if w == nil {
 		w = &work{do: do}
-		r.jobs[m.key] = w
+		r.jobs[m.Key] = w
 	}
-	if m.rev < w.saved {
-		m.receipt.ack()
+	if m.Rev < w.saved {
+		m.Receipt.Ack()
 		return nil
 	}
 	known := w.next
-	if known == nil || known.rev <= m.rev {
+	if known == nil || known.Rev <= m.Rev {
 		w.next = &m
 	}
-	if w.busy || w.aside != nil && known.rev >= m.rev {
+	if w.busy || w.aside != nil && known.Rev >= m.Rev {
 		return nil
 	}
 	r.take(w, nil)
@@ -109,7 +111,7 @@ func (r *runner) work(key string, w *work) {
 		if r.fresh(m) {
 			w.do(m)
 		}
-		if !r.more(key, w, m.rev) {
+		if !r.more(key, w, m.Rev) {
 			return
 		}
 	}
@@ -121,7 +123,7 @@ func (r *runner) more(key string, w *work, rev uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.yield(w)
-	if to := w.aside; to != nil && w.next.rev == rev && to.calls >= r.cfg.Calls {
+	if to := w.aside; to != nil && w.next.Rev == rev && to.calls >= r.cfg.Calls {
 		w.busy = false
 		to.waiting = append(to.waiting, key)
 		r.aside.Add(1)
@@ -133,7 +135,7 @@ func (r *runner) more(key string, w *work, rev uint64) bool {
 	}
 	w.busy = false
 	// What was saved here is still to come, and what it superseded may; if not elsewhere.
-	if coming := w.saved > rev && r.engine.exclusive(); !coming {
+	if coming := w.saved > rev && r.engine.Exclusive(); !coming {
 		delete(r.jobs, key)
 	}
 	return false
@@ -141,18 +143,18 @@ func (r *runner) more(key string, w *work, rev uint64) bool {
 
 // fresh reports whether the message is still the newest record; else it is dealt with.
 // What a person would see twice must not be done for an old one.
-func (r *runner) fresh(m message) bool {
-	if !m.doubtful {
+func (r *runner) fresh(m engine.Message) bool {
+	if !m.Doubtful {
 		return true
 	}
-	e, err := r.engine.get(r.ctx, m.key)
+	e, err := r.engine.Get(r.ctx, m.Key)
 	switch {
-	case err == nil && e.rev == m.rev:
+	case err == nil && e.Rev == m.Rev:
 		return true
-	case err == nil && e.rev > m.rev:
-		m.receipt.ack()
+	case err == nil && e.Rev > m.Rev:
+		m.Receipt.Ack()
 	default: // not known, or the replica that answers lags behind the one that delivered
-		m.receipt.later(firstBackoff / 4)
+		m.Receipt.Later(firstBackoff / 4)
 	}
 	return false
 }
@@ -163,8 +165,8 @@ func (r *runner) superseded(key string, j *Job) {
 	defer r.mu.Unlock()
 	w := r.jobs[key]
 	w.saved = j.Revision
-	if w.next != nil && w.next.rev < w.saved {
-		w.next.receipt.ack()
+	if w.next != nil && w.next.Rev < w.saved {
+		w.next.Receipt.Ack()
 		w.next = nil
 	}
 	if j.State != Calling {
@@ -175,7 +177,7 @@ func (r *runner) superseded(key string, j *Job) {
 // enter asks for the right to call the side that it returns, which [runner.leave] gives
 // back; nil is no. If too many calls to the side are under way, the job whose message this
 // is is set aside until one ends. When nothing new is begun any more there is none.
-func (r *runner) enter(m message, j *Job) *side {
+func (r *runner) enter(m engine.Message, j *Job) *side {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	to := r.sides[j.To]
@@ -183,18 +185,18 @@ func (r *runner) enter(m message, j *Job) *side {
 		to = &side{}
 		r.sides[j.To] = to
 	}
-	w := r.jobs[m.key]
+	w := r.jobs[m.Key]
 	switch {
 	case r.taking.Err() != nil:
-		m.receipt.later(0) // somebody else may have it at once
+		m.Receipt.Later(0) // somebody else may have it at once
 	case w.turn == to:
 		w.turn = nil
 		return to
 	case to.calls < r.cfg.Calls:
 		to.calls++
 		return to
-	case w.next == nil && m.rev == j.Revision: // else the newer message will be
-		m.doubtful = true
+	case w.next == nil && m.Rev == j.Revision: // else the newer message will be
+		m.Doubtful = true
 		w.next, w.aside = &m, to // as soon as its worker leaves it
 	}
 	return nil

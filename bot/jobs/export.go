@@ -14,6 +14,8 @@ import (
 
 	"github.com/fxamacker/cbor/v2"
 	"golang.org/x/sync/errgroup"
+
+	"meetbot/bot/jobs/internal/engine"
 )
 
 const (
@@ -37,12 +39,12 @@ type exportLine struct {
 func (s *Store) Export(ctx context.Context, w io.Writer) error {
 	out := bufio.NewWriter(w)
 	lines := json.NewEncoder(out)
-	e, err := s.engine.get(ctx, metaKey)
+	e, err := s.engine.Get(ctx, metaKey)
 	if err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
 	var m meta
-	if err := json.Unmarshal(e.body, &m); err != nil {
+	if err := json.Unmarshal(e.Body, &m); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
 	if err := lines.Encode(exportLine{Kind: kindMeta, Store: &m}); err != nil {
@@ -50,7 +52,7 @@ func (s *Store) Export(ctx context.Context, w io.Writer) error {
 	}
 	for _, kind := range []string{kindJob, kindDoc, kindTimer} {
 		var failed error
-		err := s.engine.list(ctx, kind, true, func(e entry) bool {
+		err := s.engine.List(ctx, kind, true, func(e engine.Entry) bool {
 			var line exportLine
 			if line, failed = toLine(e); failed == nil {
 				failed = lines.Encode(line)
@@ -64,11 +66,11 @@ func (s *Store) Export(ctx context.Context, w io.Writer) error {
 	return out.Flush()
 }
 
-func toLine(e entry) (line exportLine, err error) {
-	if line.Kind, line.Key, err = splitKey(e.key); err != nil {
+func toLine(e engine.Entry) (line exportLine, err error) {
+	if line.Kind, line.Key, err = engine.SplitKey(e.Key); err != nil {
 		return line, err
 	}
-	return line, cbor.Unmarshal(e.body, line.record())
+	return line, cbor.Unmarshal(e.Body, line.record())
 }
 
 // record makes room for the line's record and returns it.
@@ -148,18 +150,18 @@ func (s *Store) importMeta(ctx context.Context, line exportLine) error {
 	}
 	for _, kind := range []string{kindJob, kindDoc, kindTimer} {
 		empty := true
-		if err := s.engine.list(ctx, kind, false, func(entry) bool { empty = false; return false }); err != nil {
+		if err := s.engine.List(ctx, kind, false, func(engine.Entry) bool { empty = false; return false }); err != nil {
 			return err
 		}
 		if !empty {
 			return fmt.Errorf("this store has records of its own: %w", ErrConflict)
 		}
 	}
-	e, err := s.engine.get(ctx, metaKey)
+	e, err := s.engine.Get(ctx, metaKey)
 	if err != nil {
 		return err
 	}
-	if err := s.putMeta(ctx, subkey, line.Store.Needs, e.rev); err != nil {
+	if err := s.putMeta(ctx, subkey, line.Store.Needs, e.Rev); err != nil {
 		return err
 	}
 	s.subkey.Store(&subkey)
@@ -209,7 +211,7 @@ func (s *Store) importLine(ctx context.Context, line exportLine) (bool, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.StepTimeout)
 	defer cancel()
-	_, err = s.put(ctx, key, body, 0, ttl, func(e entry) bool { return bytes.Equal(e.body, body) })
+	_, err = s.put(ctx, key, body, 0, ttl, func(e engine.Entry) bool { return bytes.Equal(e.Body, body) })
 	if errors.Is(err, ErrConflict) {
 		return false, nil
 	}
@@ -221,8 +223,8 @@ func (s *Store) importLine(ctx context.Context, line exportLine) (bool, error) {
 func (s *Store) reseal(ctx context.Context) error {
 	left := 0
 	for _, kind := range []string{kindJob, kindDoc, kindTimer} {
-		var old []entry
-		err := s.engine.list(ctx, kind, false, func(e entry) bool {
+		var old []engine.Entry
+		err := s.engine.List(ctx, kind, false, func(e engine.Entry) bool {
 			line, err := toLine(e)
 			if err != nil || sealedWith(line.sealed()) != s.seal.newest {
 				old = append(old, e)
@@ -245,11 +247,11 @@ func (s *Store) reseal(ctx context.Context) error {
 		s.log.InfoContext(ctx, "records of jobs under way still need an older encryption key", "records", left)
 		return nil
 	}
-	e, err := s.engine.get(ctx, metaKey)
+	e, err := s.engine.Get(ctx, metaKey)
 	if err != nil {
 		return err
 	}
-	if err := s.putMeta(ctx, *s.subkey.Load(), nil, e.rev); err != nil {
+	if err := s.putMeta(ctx, *s.subkey.Load(), nil, e.Rev); err != nil {
 		return err
 	}
 	s.log.InfoContext(ctx, "every record is sealed with the newest encryption key; the older ones can be taken away")
@@ -258,16 +260,16 @@ func (s *Store) reseal(ctx context.Context) error {
 
 var errUnderWay = errors.New("the job is under way")
 
-func (s *Store) resealOne(ctx context.Context, e entry) error {
+func (s *Store) resealOne(ctx context.Context, e engine.Entry) error {
 	line, err := toLine(e)
 	if err != nil {
 		return err
 	}
-	plain, err := s.seal.open(e.key, line.sealed())
+	plain, err := s.seal.open(e.Key, line.sealed())
 	if err != nil {
 		return err
 	}
-	again := s.seal.seal(e.key, plain)
+	again := s.seal.seal(e.Key, plain)
 	var ttl time.Duration
 	var record any
 	switch line.Kind {
@@ -289,7 +291,7 @@ func (s *Store) resealOne(ctx context.Context, e entry) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.put(ctx, e.key, body, e.rev, ttl, func(there entry) bool { return bytes.Equal(there.body, body) })
+	_, err = s.put(ctx, e.Key, body, e.Rev, ttl, func(there engine.Entry) bool { return bytes.Equal(there.Body, body) })
 	return err
 }
 

@@ -131,15 +131,15 @@ func (s *Store) watch(ctx context.Context) {
 
 func (s *Store) look(ctx context.Context) {
 	h := &s.health
-	free, known := s.engine.(interface{ free() (uint64, error) })
+	free, known := s.engine.(interface{ Free() (uint64, error) })
 	diskFull := false
 	if known {
-		if n, err := free.free(); err == nil {
+		if n, err := free.Free(); err == nil {
 			diskFull = n < s.cfg.MinFree
 		}
 	}
 	if h.stuck(s.cfg.Now()) && !diskFull {
-		err := s.engine.reopen(ctx)
+		err := s.engine.Reopen(ctx)
 		s.log.WarnContext(ctx, "the store did not confirm writes and was opened again", "err", err)
 		if f := s.cfg.Observer.Reopened; f != nil {
 			f(err)
@@ -150,7 +150,7 @@ func (s *Store) look(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, watchEvery)
 	defer cancel()
-	waiting, used, err := s.engine.load(ctx, kindJob)
+	waiting, used, err := s.engine.Load(ctx, kindJob)
 	h.unreachable.Store(err != nil)
 	if err == nil {
 		h.added.Store(0)

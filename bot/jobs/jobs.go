@@ -29,6 +29,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"meetbot/bot/jobs/internal/engine"
 )
 
 // State is a recorded step of a job.
@@ -172,11 +174,10 @@ type Handler interface {
 	Timer(ctx context.Context, t Timer) error
 }
 
-// Timer is a reminder to the handler itself. Its Body is encrypted at rest.
+// Timer is a reminder to the handler itself.
 type Timer struct {
-	Key  string
-	At   time.Time
-	Body []byte
+	Key string
+	At  time.Time
 }
 
 // Doc is a small record that is not a job: a meeting, a destination, a line of the audit
@@ -199,13 +200,13 @@ var (
 	ErrLost    = errors.New("no way left to deliver")
 
 	ErrDuplicate    = errors.New("this job is already there")
-	ErrConflict     = errors.New("somebody else changed it")
-	ErrNotFound     = errors.New("no such record")
-	ErrNotConfirmed = errors.New("not confirmed as durable in time")   // it may or may not be stored
-	ErrFull         = errors.New("the store takes no new jobs now")    // disk or quota
-	ErrBusy         = errors.New("too many jobs are waiting")          //
-	ErrStopping     = errors.New("the process takes no new jobs now")  // shutting down
-	ErrInUse        = errors.New("another process uses the directory") //
+	ErrConflict     = engine.ErrConflict
+	ErrNotFound     = engine.ErrNotFound
+	ErrNotConfirmed = errors.New("not confirmed as durable in time")  // it may or may not be stored
+	ErrFull         = engine.ErrFull                                  // disk or quota
+	ErrBusy         = errors.New("too many jobs are waiting")         //
+	ErrStopping     = errors.New("the process takes no new jobs now") // shutting down
+	ErrInUse        = engine.ErrInUse
 	ErrWrongKey     = errors.New("the store was written with another key")
 )
 

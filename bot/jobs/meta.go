@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"meetbot/bot/jobs/internal/engine"
 )
 
 // formatVersion is the version of the records' format.
 const formatVersion = 1
 
-var metaKey = joinKey(kindMeta, "store")
+var metaKey = engine.JoinKey(kindMeta, "store")
 
 // meta is the one record about the store itself.
 type meta struct {
@@ -25,7 +27,7 @@ type meta struct {
 // openMeta reads the store's own record, or writes it at the first start.
 func (s *Store) openMeta(ctx context.Context) error {
 	for {
-		e, err := s.engine.get(ctx, metaKey)
+		e, err := s.engine.Get(ctx, metaKey)
 		switch {
 		case errors.Is(err, ErrNotFound):
 			subkey := make([]byte, 32)
@@ -34,7 +36,7 @@ func (s *Store) openMeta(ctx context.Context) error {
 				return fmt.Errorf("set up the store: %w", err)
 			}
 			continue
-		case errors.Is(err, errUnconfirmed) && ctx.Err() == nil: // a cluster may be electing
+		case errors.Is(err, engine.ErrUnconfirmed) && ctx.Err() == nil: // a cluster may be electing
 			select {
 			case <-ctx.Done():
 			case <-time.After(100 * time.Millisecond):
@@ -44,7 +46,7 @@ func (s *Store) openMeta(ctx context.Context) error {
 			return fmt.Errorf("read the store's own record: %w", err)
 		}
 		var m meta
-		if err := json.Unmarshal(e.body, &m); err != nil {
+		if err := json.Unmarshal(e.Body, &m); err != nil {
 			return fmt.Errorf("the store's own record: %w", err)
 		}
 		if m.Version != formatVersion {
@@ -62,7 +64,7 @@ func (s *Store) openMeta(ctx context.Context) error {
 		if old := sealedWith(m.Subkey); old != s.seal.newest {
 			s.rotating = true
 			needs := slices.DeleteFunc(append(m.Needs, old), func(id string) bool { return id == s.seal.newest })
-			if err := s.putMeta(ctx, subkey, needs, e.rev); err != nil && !errors.Is(err, ErrConflict) {
+			if err := s.putMeta(ctx, subkey, needs, e.Rev); err != nil && !errors.Is(err, ErrConflict) {
 				return fmt.Errorf("seal the store's own record with the new key: %w", err)
 			}
 		}
@@ -75,6 +77,6 @@ func (s *Store) putMeta(ctx context.Context, subkey []byte, needs []string, expe
 	if err != nil {
 		return err
 	}
-	_, err = s.put(ctx, metaKey, body, expect, 0, func(e entry) bool { return string(e.body) == string(body) })
+	_, err = s.put(ctx, metaKey, body, expect, 0, func(e engine.Entry) bool { return string(e.Body) == string(body) })
 	return err
 }

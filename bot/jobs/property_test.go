@@ -13,12 +13,14 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"meetbot/bot/jobs/internal/engine"
 )
 
 // world is what a simulated run can be judged by: what the other side carried out, what
 // people were told, and every record that was stored.
 type world struct {
-	mem     *memory
+	mem     *engine.Memory
 	storing sync.Mutex // so that records are judged in their order
 	mu      sync.Mutex
 	plan    []int // faults to come
@@ -102,7 +104,7 @@ var legal = map[State][]State{
 }
 
 // stored checks every record against the one before it.
-func (w *world) stored(p *process, e entry) {
+func (w *world) stored(p *process, e engine.Entry) {
 	j, _, err := decodeClear(e)
 	if err != nil {
 		w.wrong("%v", err)
@@ -113,7 +115,7 @@ func (w *world) stored(p *process, e entry) {
 	was := tr.last
 	tr.last = j
 	w.mu.Unlock()
-	w.note("%s stored %s %s phase %d attempt %d delivery %d (revision %d)", p.name, j.ID, j.State, j.phase, j.Attempt, j.Delivery, e.rev)
+	w.note("%s stored %s %s phase %d attempt %d delivery %d (revision %d)", p.name, j.ID, j.State, j.phase, j.Attempt, j.Delivery, e.Rev)
 	if !slices.Contains(legal[was.State], j.State) {
 		w.wrong("%s: %s followed %s", j.ID, j.State, was.State)
 	}
@@ -164,11 +166,11 @@ var errDead = errors.New("this process is dead")
 
 // faultyEngine is memory as a process in trouble sees it.
 type faultyEngine struct {
-	*memory
+	*engine.Memory
 	p *process
 }
 
-func (f *faultyEngine) put(ctx context.Context, key string, body []byte, expect uint64, ttl time.Duration) (uint64, error) {
+func (f *faultyEngine) Put(ctx context.Context, key string, body []byte, expect uint64, ttl time.Duration) (uint64, error) {
 	w := f.p.w
 	fault := 0
 	if strings.HasPrefix(key, kindJob) {
@@ -178,7 +180,7 @@ func (f *faultyEngine) put(ctx context.Context, key string, body []byte, expect 
 	case 1: // never arrives
 		w.note("%s: a write of %s got lost", f.p.name, key)
 		time.Sleep(600 * time.Millisecond)
-		return 0, errUnconfirmed
+		return 0, engine.ErrUnconfirmed
 	case 2:
 		f.p.crash()
 	case 3:
@@ -191,9 +193,9 @@ func (f *faultyEngine) put(ctx context.Context, key string, body []byte, expect 
 		return 0, errDead
 	}
 	w.storing.Lock()
-	rev, err := f.memory.put(ctx, key, body, expect, ttl)
+	rev, err := f.Memory.Put(ctx, key, body, expect, ttl)
 	if err == nil && strings.HasPrefix(key, kindJob) {
-		w.stored(f.p, entry{key, body, rev})
+		w.stored(f.p, engine.Entry{Key: key, Body: body, Rev: rev})
 	}
 	w.storing.Unlock()
 	f.p.mu.Unlock()
@@ -201,7 +203,7 @@ func (f *faultyEngine) put(ctx context.Context, key string, body []byte, expect 
 	case 4: // is stored, but the answer is lost
 		w.note("%s: the answer for %s got lost", f.p.name, key)
 		time.Sleep(600 * time.Millisecond)
-		return 0, errUnconfirmed
+		return 0, engine.ErrUnconfirmed
 	case 5: // dies with the answer on the way
 		f.p.crash()
 		return 0, errDead
@@ -209,29 +211,29 @@ func (f *faultyEngine) put(ctx context.Context, key string, body []byte, expect 
 	return rev, err
 }
 
-func (f *faultyEngine) get(ctx context.Context, key string) (entry, error) {
+func (f *faultyEngine) Get(ctx context.Context, key string) (engine.Entry, error) {
 	if f.p.isDead() {
-		return entry{}, errDead
+		return engine.Entry{}, errDead
 	}
 	if strings.HasPrefix(key, kindJob) && f.p.w.choose(20) == 1 {
-		return entry{}, errUnconfirmed
+		return engine.Entry{}, engine.ErrUnconfirmed
 	}
-	return f.memory.get(ctx, key)
+	return f.Memory.Get(ctx, key)
 }
 
-func (f *faultyEngine) consume(ctx context.Context, prefix string, handle func(message)) (func(), error) {
-	stop, err := f.memory.consume(ctx, prefix, func(m message) {
+func (f *faultyEngine) Consume(ctx context.Context, prefix string, handle func(engine.Message)) (func(), error) {
+	stop, err := f.Memory.Consume(ctx, prefix, func(m engine.Message) {
 		fault := f.p.w.choose(8)
 		if fault == 2 { // handed out late, when the record may be another one
 			time.Sleep(time.Duration(f.p.w.choose(10)) * 100 * time.Millisecond)
-			m.doubtful = m.doubtful || f.shared
+			m.Doubtful = m.Doubtful || f.Shared
 		}
 		if f.p.isDead() {
 			return
 		}
 		handle(m)
 		if fault == 1 { // handed out twice
-			m.doubtful = true
+			m.Doubtful = true
 			time.AfterFunc(time.Duration(f.p.w.choose(10))*100*time.Millisecond, func() {
 				if !f.p.isDead() {
 					handle(m)
@@ -423,8 +425,8 @@ func simulate(t *testing.T, two bool) {
 		plan := rapid.SliceOfN(rapid.IntRange(0, 9), 0, 60).Draw(rt, "faults")
 		count := rapid.IntRange(1, 3).Draw(rt, "jobs")
 		calls := rapid.IntRange(1, 3).Draw(rt, "calls")
-		w := &world{mem: newMemory(), plan: plan, calls: calls, jobs: make(map[string]*truth)}
-		w.mem.shared = two
+		w := &world{mem: engine.NewMemory(), plan: plan, calls: calls, jobs: make(map[string]*truth)}
+		w.mem.Shared = two
 		synctest.Test(t, func(t *testing.T) { w.run(t, two, count) })
 		if len(w.faults) > 0 {
 			rt.Fatalf("%s\n\n%s", strings.Join(w.faults, "\n"), strings.Join(w.trace, "\n"))

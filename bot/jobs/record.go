@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
+
+	"meetbot/bot/jobs/internal/engine"
 )
 
 // phase says what is going on in [Calling].
@@ -116,20 +118,20 @@ func (s *sealer) encodeJob(key string, j *Job) ([]byte, error) {
 }
 
 // decodeClear decodes what is stored in clear, and returns what is sealed.
-func decodeClear(e entry) (Job, []byte, error) {
+func decodeClear(e engine.Entry) (Job, []byte, error) {
 	var w wireJob
-	if err := cbor.Unmarshal(e.body, &w); err != nil {
-		return Job{}, nil, fmt.Errorf("record %s: %w", e.key, err)
+	if err := cbor.Unmarshal(e.Body, &w); err != nil {
+		return Job{}, nil, fmt.Errorf("record %s: %w", e.Key, err)
 	}
-	_, segments, err := splitKey(e.key)
+	_, segments, err := engine.SplitKey(e.Key)
 	if err != nil || len(segments) != 1 {
-		return Job{}, nil, fmt.Errorf("record %s is no job", e.key)
+		return Job{}, nil, fmt.Errorf("record %s is no job", e.Key)
 	}
 	return Job{
 		ID: segments[0], Label: w.Label, Outcome: w.Outcome, To: w.To, State: w.State,
 		Call: w.Call, Calls: w.Calls, Delivery: w.Delivery, Attempt: w.Attempt,
 		Wait: fromUnix(w.Wait), Noticed: w.Noticed, Owner: w.Owner, Lease: fromUnix(w.Lease),
-		Created: fromUnix(w.Created), Updated: fromUnix(w.Updated), Revision: e.rev,
+		Created: fromUnix(w.Created), Updated: fromUnix(w.Updated), Revision: e.Rev,
 		progress: progress{w.Nonce, w.Phase, fromUnix(w.Began), fromUnix(w.LookedUp)},
 		marks:    marks{w.Origin, w.Settled},
 	}, w.Sealed, nil
@@ -152,58 +154,57 @@ func (s *sealer) openJob(key string, j *Job, sealed []byte) error {
 	return nil
 }
 
-func (s *sealer) decodeJob(e entry) (Job, error) {
+func (s *sealer) decodeJob(e engine.Entry) (Job, error) {
 	j, sealed, err := decodeClear(e)
 	if err != nil {
 		return Job{}, err
 	}
-	return j, s.openJob(e.key, &j, sealed)
+	return j, s.openJob(e.Key, &j, sealed)
 }
 
 func (s *sealer) encodeDoc(key string, d Doc, nonce uint64) ([]byte, error) {
 	return cbor.Marshal(wireDoc{Expires: toUnix(d.Expires), Nonce: nonce, Sealed: s.seal(key, d.Value)})
 }
 
-func (s *sealer) decodeDoc(e entry) (Doc, error) {
+func (s *sealer) decodeDoc(e engine.Entry) (Doc, error) {
 	var w wireDoc
-	if err := cbor.Unmarshal(e.body, &w); err != nil {
-		return Doc{}, fmt.Errorf("record %s: %w", e.key, err)
+	if err := cbor.Unmarshal(e.Body, &w); err != nil {
+		return Doc{}, fmt.Errorf("record %s: %w", e.Key, err)
 	}
-	_, segments, err := splitKey(e.key)
+	_, segments, err := engine.SplitKey(e.Key)
 	if err != nil {
 		return Doc{}, err
 	}
-	value, err := s.open(e.key, w.Sealed)
+	value, err := s.open(e.Key, w.Sealed)
 	if err != nil {
 		return Doc{}, err
 	}
-	return Doc{Key: segments, Value: value, Revision: e.rev, Expires: fromUnix(w.Expires)}, nil
+	return Doc{Key: segments, Value: value, Revision: e.Rev, Expires: fromUnix(w.Expires)}, nil
 }
 
 func (s *sealer) encodeTimer(key string, t Timer, nonce uint64) ([]byte, error) {
-	return cbor.Marshal(wireTimer{At: toUnix(t.At), Nonce: nonce, Sealed: s.seal(key, t.Body)})
+	return cbor.Marshal(wireTimer{At: toUnix(t.At), Nonce: nonce, Sealed: s.seal(key, nil)})
 }
 
-func (s *sealer) decodeTimer(e entry) (Timer, error) {
+func (s *sealer) decodeTimer(e engine.Entry) (Timer, error) {
 	var w wireTimer
-	if err := cbor.Unmarshal(e.body, &w); err != nil {
-		return Timer{}, fmt.Errorf("record %s: %w", e.key, err)
+	if err := cbor.Unmarshal(e.Body, &w); err != nil {
+		return Timer{}, fmt.Errorf("record %s: %w", e.Key, err)
 	}
-	_, segments, err := splitKey(e.key)
+	_, segments, err := engine.SplitKey(e.Key)
 	if err != nil || len(segments) != 1 {
-		return Timer{}, fmt.Errorf("record %s is no timer", e.key)
+		return Timer{}, fmt.Errorf("record %s is no timer", e.Key)
 	}
-	body, err := s.open(e.key, w.Sealed)
-	if err != nil {
+	if _, err := s.open(e.Key, w.Sealed); err != nil {
 		return Timer{}, err
 	}
-	return Timer{Key: segments[0], At: fromUnix(w.At), Body: body}, nil
+	return Timer{Key: segments[0], At: fromUnix(w.At)}, nil
 }
 
 // nonceOf returns the nonce of the write that stored a document or a timer.
-func nonceOf(e entry) uint64 {
+func nonceOf(e engine.Entry) uint64 {
 	var w wireDoc // both have it in the same place
-	if err := cbor.Unmarshal(e.body, &w); err != nil {
+	if err := cbor.Unmarshal(e.Body, &w); err != nil {
 		return 0
 	}
 	return w.Nonce

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"runtime/debug"
 	"time"
+
+	"meetbot/bot/jobs/internal/engine"
 )
 
 const (
@@ -25,11 +27,11 @@ func (s *Store) Run(ctx context.Context, h Handler) error {
 	defer stopWork()
 	r := newRunner(ctx, working, s, h)
 
-	stopJobs, err := s.engine.consume(ctx, kindJob, func(m message) { r.dispatch(m, r.job) })
+	stopJobs, err := s.engine.Consume(ctx, kindJob, func(m engine.Message) { r.dispatch(m, r.job) })
 	if err != nil {
 		return s.notRunning(ctx, err)
 	}
-	stopTimers, err := s.engine.consume(ctx, kindTimer, func(m message) { r.dispatch(m, r.timer) })
+	stopTimers, err := s.engine.Consume(ctx, kindTimer, func(m engine.Message) { r.dispatch(m, r.timer) })
 	if err != nil {
 		stopJobs()
 		return s.notRunning(ctx, err)
@@ -66,14 +68,14 @@ func (s *Store) notRunning(ctx context.Context, err error) error {
 
 // beat tells the engine that the message is being worked on until the returned function
 // is called.
-func (r *runner) beat(m message) (stop func()) {
+func (r *runner) beat(m engine.Message) (stop func()) {
 	done := make(chan struct{})
 	var again func()
 	again = func() {
 		select {
 		case <-done:
 		default:
-			m.receipt.working()
+			m.Receipt.Working()
 			time.AfterFunc(heartbeat, again)
 		}
 	}
@@ -86,25 +88,25 @@ func (r *runner) beat(m message) (stop func()) {
 
 // job carries out the step that is due, and those that follow from it as far as this
 // worker may go.
-func (r *runner) job(m message) {
-	j, sealed, err := decodeClear(m.entry)
+func (r *runner) job(m engine.Message) {
+	j, sealed, err := decodeClear(m.Entry)
 	if err != nil {
 		r.log.Error("a job cannot be read", "err", err)
-		m.receipt.ack()
+		m.Receipt.Ack()
 		return
 	}
 	if j.State.Finished() {
-		m.receipt.ack()
+		m.Receipt.Ack()
 		return
 	}
 	now := r.cfg.Now()
 	if at, wait := r.due(&j, now); wait {
-		m.receipt.later(at.Sub(now))
+		m.Receipt.Later(at.Sub(now))
 		return
 	}
-	if err := r.seal.openJob(m.key, &j, sealed); err != nil {
+	if err := r.seal.openJob(m.Key, &j, sealed); err != nil {
 		r.log.Error("a job cannot be read", "job", j.ID, "err", err)
-		m.receipt.later(maxBackoff)
+		m.Receipt.Later(maxBackoff)
 		return
 	}
 	stop := r.beat(m)
@@ -123,7 +125,7 @@ func (r *runner) due(j *Job, now time.Time) (time.Time, bool) {
 		case j.phase == phaseRunning && !r.unbegun(j):
 			// Until then the caller itself tells the person, and its record is left alone.
 			at, notice = r.settled(j), r.settled(j)
-		case j.phase == phaseLookup && j.lookedUp.IsZero() && j.Owner != r.owner && !r.engine.exclusive():
+		case j.phase == phaseLookup && j.lookedUp.IsZero() && j.Owner != r.owner && !r.engine.Exclusive():
 			at = at.Add(r.cfg.ClockSkew) // it was another's clock
 		}
 		if !j.Noticed && notice.Before(at) {
@@ -136,7 +138,7 @@ func (r *runner) due(j *Job, now time.Time) (time.Time, bool) {
 // step is one job in the hands of one worker.
 type step struct {
 	r    *runner
-	m    message
+	m    engine.Message
 	j    *Job
 	from State
 	at   time.Time // when the worker took it
@@ -155,7 +157,7 @@ func (s *step) carryOut() bool {
 		s.deliver()
 	default:
 		s.r.log.Error("a job is in a state that this program does not know", "job", j.ID, "state", j.State)
-		s.m.receipt.later(maxBackoff)
+		s.m.Receipt.Later(maxBackoff)
 	}
 	return s.goOn
 }
@@ -311,7 +313,7 @@ func (s *step) saved(within time.Duration) error {
 	s.goOn = false
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), within)
 	defer cancel()
-	err := r.write(ctx, s.m.key, j, j.Revision)
+	err := r.write(ctx, s.m.Key, j, j.Revision)
 	switch {
 	case err == nil:
 		if f := r.cfg.Observer.Started; f != nil && s.from == Accepted && j.State != Accepted {
@@ -322,15 +324,15 @@ func (s *step) saved(within time.Duration) error {
 		if j.State != Calling {
 			r.forget(j.ID)
 		}
-		r.superseded(s.m.key, j)
-		s.m.receipt.ack()
+		r.superseded(s.m.Key, j)
+		s.m.Receipt.Ack()
 		_, wait := r.due(j, r.cfg.Now())
-		s.goOn = r.engine.exclusive() && !j.State.Finished() && !wait && r.taking.Err() == nil
+		s.goOn = r.engine.Exclusive() && !j.State.Finished() && !wait && r.taking.Err() == nil
 	case errors.Is(err, ErrConflict):
-		s.m.receipt.ack() // somebody saved a newer one, which is delivered by itself
+		s.m.Receipt.Ack() // somebody saved a newer one, which is delivered by itself
 	default:
 		r.log.Error("a job could not be saved; its step is carried out again", "job", j.ID, "label", j.Label, "state", j.State, "err", err)
-		s.m.receipt.later(firstBackoff)
+		s.m.Receipt.Later(firstBackoff)
 	}
 	return err
 }
@@ -352,16 +354,16 @@ func guarded(ctx context.Context, f func(context.Context) error) (err error) {
 }
 
 // timer handles a timer that may be due.
-func (r *runner) timer(m message) {
-	t, err := r.seal.decodeTimer(m.entry)
+func (r *runner) timer(m engine.Message) {
+	t, err := r.seal.decodeTimer(m.Entry)
 	if err != nil {
 		r.log.Error("a timer cannot be read", "err", err)
-		m.receipt.later(maxBackoff)
+		m.Receipt.Later(maxBackoff)
 		return
 	}
 	now := r.cfg.Now()
 	if now.Before(t.At) {
-		m.receipt.later(t.At.Sub(now))
+		m.Receipt.Later(t.At.Sub(now))
 		return
 	}
 	stop := r.beat(m)
@@ -376,18 +378,18 @@ func (r *runner) timer(m message) {
 		}
 		var after *RetryAfter
 		if errors.As(err, &after) {
-			m.receipt.later(after.After)
+			m.Receipt.Later(after.After)
 			return
 		}
-		m.receipt.later(maxBackoff/2 + rand.N(maxBackoff/2))
+		m.Receipt.Later(maxBackoff/2 + rand.N(maxBackoff/2))
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), r.cfg.StepTimeout)
 	defer cancel()
-	if err := r.engine.remove(ctx, m.key, m.rev); err != nil && !errors.Is(err, ErrConflict) {
+	if err := r.engine.Remove(ctx, m.Key, m.Rev); err != nil && !errors.Is(err, ErrConflict) {
 		r.log.Warn("a timer that went off could not be removed and will go off again", "timer", t.Key, "err", err)
-		m.receipt.later(firstBackoff)
+		m.Receipt.Later(firstBackoff)
 		return
 	}
-	m.receipt.ack()
+	m.Receipt.Ack()
 }

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"meetbot/bot/jobs/internal/engine"
 )
 
 // Config is what a [Store] needs. The zero value of every field but Dir and NATSURL is
@@ -129,7 +131,7 @@ const maxRecord = 768 << 10
 type Store struct {
 	cfg      Config
 	log      *slog.Logger
-	engine   engine
+	engine   engine.Engine
 	seal     *sealer
 	owner    string // this process, in this life
 	opened   time.Time
@@ -154,14 +156,14 @@ func OpenMemory(cfg Config) (*Store, error) {
 	if len(cfg.Keys) == 0 {
 		cfg.Keys = [][]byte{make([]byte, KeySize)}
 	}
-	return newStore(context.Background(), withDefaults(cfg), newMemory())
+	return newStore(context.Background(), withDefaults(cfg), engine.NewMemory())
 }
 
 // newStore takes over the engine, and closes it if it fails.
-func newStore(ctx context.Context, cfg Config, e engine) (*Store, error) {
+func newStore(ctx context.Context, cfg Config, e engine.Engine) (*Store, error) {
 	seal, err := newSealer(cfg.Keys)
 	if err != nil {
-		return nil, errors.Join(err, e.close())
+		return nil, errors.Join(err, e.Close())
 	}
 	cfg.Keys = nil // nothing that is printed may hold them
 	s := &Store{
@@ -169,7 +171,7 @@ func newStore(ctx context.Context, cfg Config, e engine) (*Store, error) {
 		owner: rand.Text(), opened: cfg.Now(), begun: make(map[string]uint64),
 	}
 	if err := s.openMeta(ctx); err != nil {
-		return nil, errors.Join(err, e.close())
+		return nil, errors.Join(err, e.Close())
 	}
 	background, cancel := context.WithCancel(context.Background())
 	s.closing = cancel
@@ -191,7 +193,7 @@ func (s *Store) Close() error {
 		s.stopping.Store(true)
 		s.closing()
 		s.background.Wait()
-		s.err = s.engine.close()
+		s.err = s.engine.Close()
 	})
 	return s.err
 }
@@ -280,7 +282,7 @@ func (s *Store) write(ctx context.Context, key string, j *Job, expect uint64) er
 	if j.State.Finished() {
 		ttl = s.cfg.Retention
 	}
-	rev, err := s.put(ctx, key, body, expect, ttl, func(e entry) bool {
+	rev, err := s.put(ctx, key, body, expect, ttl, func(e engine.Entry) bool {
 		there, _, err := decodeClear(e)
 		return err == nil && (there.nonce == j.nonce || there.origin == j.nonce)
 	})
@@ -291,14 +293,14 @@ func (s *Store) write(ctx context.Context, key string, j *Job, expect uint64) er
 }
 
 // put is engine.put until ctx is done. mine knows an own write again.
-func (s *Store) put(ctx context.Context, key string, body []byte, expect uint64, ttl time.Duration, mine func(entry) bool) (uint64, error) {
+func (s *Store) put(ctx context.Context, key string, body []byte, expect uint64, ttl time.Duration, mine func(engine.Entry) bool) (uint64, error) {
 	const pause = 25 * time.Millisecond
 	if len(body) > maxRecord {
 		return 0, fmt.Errorf("record %s has %d bytes, more than %d", key, len(body), maxRecord)
 	}
 	unsure := false
 	for {
-		rev, err := s.engine.put(ctx, key, body, expect, ttl)
+		rev, err := s.engine.Put(ctx, key, body, expect, ttl)
 		s.health.wrote(err, s.cfg.Now())
 		switch {
 		case err == nil:
@@ -307,10 +309,10 @@ func (s *Store) put(ctx context.Context, key string, body []byte, expect uint64,
 			if !unsure {
 				return 0, ErrConflict
 			}
-			e, err := s.engine.get(ctx, key)
+			e, err := s.engine.Get(ctx, key)
 			switch {
 			case err == nil && mine(e):
-				return e.rev, nil
+				return e.Rev, nil
 			case err == nil, errors.Is(err, ErrNotFound):
 				return 0, ErrConflict
 			}
@@ -333,7 +335,7 @@ func (s *Store) Get(ctx context.Context, id string) (Job, error) {
 	if err != nil {
 		return Job{}, err
 	}
-	e, err := s.engine.get(ctx, key)
+	e, err := s.engine.Get(ctx, key)
 	if err != nil {
 		return Job{}, err
 	}
@@ -390,7 +392,7 @@ func (s *Store) settled(j *Job) time.Time {
 	switch {
 	case j.Owner == s.owner:
 		return j.Lease
-	case s.engine.exclusive(): // its maker died before this process had the store
+	case s.engine.Exclusive(): // its maker died before this process had the store
 		return earlier(j.Lease, s.opened.Add(s.cfg.ReconcileAfter))
 	default:
 		return j.Lease.Add(s.cfg.ClockSkew)
@@ -414,13 +416,13 @@ func (s *Store) observe(j *Job, from State) {
 // A record that cannot be read is an error, and the listing goes on after it.
 func (s *Store) List(ctx context.Context, unfinished bool) iter.Seq2[Job, error] {
 	return func(yield func(Job, error) bool) {
-		err := s.engine.list(ctx, kindJob, false, func(e entry) bool {
+		err := s.engine.List(ctx, kindJob, false, func(e engine.Entry) bool {
 			j, sealed, err := decodeClear(e)
 			if err == nil && unfinished && j.State.Finished() {
 				return true
 			}
 			if err == nil {
-				err = s.seal.openJob(e.key, &j, sealed)
+				err = s.seal.openJob(e.Key, &j, sealed)
 			}
 			return yield(j, err)
 		})
@@ -436,7 +438,7 @@ func (s *Store) Doc(ctx context.Context, key ...string) (Doc, error) {
 	if err != nil {
 		return Doc{}, err
 	}
-	e, err := s.engine.get(ctx, k)
+	e, err := s.engine.Get(ctx, k)
 	if err != nil {
 		return Doc{}, err
 	}
@@ -470,12 +472,12 @@ func (s *Store) PutDoc(ctx context.Context, d Doc) (uint64, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.EnqueueWindow)
 	defer cancel()
-	mine := func(e entry) bool { return nonceOf(e) == nonce }
+	mine := func(e engine.Entry) bool { return nonceOf(e) == nonce }
 	rev, err := s.put(ctx, key, body, d.Revision, ttl, mine)
 	for d.Revision == 0 && errors.Is(err, ErrConflict) && ctx.Err() == nil {
 		// An expired document is as good as none, also before the engine removes it.
 		expect := uint64(0)
-		switch old, getErr := s.engine.get(ctx, key); {
+		switch old, getErr := s.engine.Get(ctx, key); {
 		case errors.Is(getErr, ErrNotFound):
 		case getErr != nil:
 			return 0, fmt.Errorf("%w: %w", ErrNotConfirmed, getErr)
@@ -483,7 +485,7 @@ func (s *Store) PutDoc(ctx context.Context, d Doc) (uint64, error) {
 			if there, openErr := s.seal.decodeDoc(old); openErr != nil || !s.expired(there) {
 				return 0, ErrConflict
 			}
-			expect = old.rev
+			expect = old.Rev
 		}
 		rev, err = s.put(ctx, key, body, expect, ttl, mine)
 	}
@@ -497,7 +499,7 @@ func (s *Store) DeleteDoc(ctx context.Context, rev uint64, key ...string) error 
 	if err != nil {
 		return err
 	}
-	return s.engine.remove(ctx, k, rev)
+	return s.engine.Remove(ctx, k, rev)
 }
 
 // Docs returns the documents whose keys begin with the given segments, in the order of
@@ -513,7 +515,7 @@ func (s *Store) Docs(ctx context.Context, limit int, prefix ...string) ([]Doc, e
 	}
 	var docs []Doc
 	var failed error
-	err := s.engine.list(ctx, k, true, func(e entry) bool {
+	err := s.engine.List(ctx, k, true, func(e engine.Entry) bool {
 		d, err := s.seal.decodeDoc(e)
 		if err != nil {
 			failed = err
@@ -543,39 +545,18 @@ func (s *Store) SetTimer(ctx context.Context, t Timer) error {
 	defer cancel()
 	var rev uint64
 	for {
-		_, err := s.put(ctx, key, body, rev, 0, func(e entry) bool { return nonceOf(e) == nonce })
+		_, err := s.put(ctx, key, body, rev, 0, func(e engine.Entry) bool { return nonceOf(e) == nonce })
 		if !errors.Is(err, ErrConflict) {
 			return err
 		}
-		e, err := s.engine.get(ctx, key)
+		e, err := s.engine.Get(ctx, key)
 		switch {
 		case err == nil:
-			rev = e.rev
+			rev = e.Rev
 		case errors.Is(err, ErrNotFound):
 			rev = 0
 		default:
 			return fmt.Errorf("%w: %w", ErrNotConfirmed, err)
-		}
-	}
-}
-
-// CancelTimer removes a timer. One that is not there, or that is going off right now, is
-// no error.
-func (s *Store) CancelTimer(ctx context.Context, key string) error {
-	k, err := timerKey(key)
-	if err != nil {
-		return err
-	}
-	for {
-		e, err := s.engine.get(ctx, k)
-		switch {
-		case errors.Is(err, ErrNotFound):
-			return nil
-		case err != nil:
-			return err
-		}
-		if err := s.engine.remove(ctx, k, e.rev); !errors.Is(err, ErrConflict) {
-			return err
 		}
 	}
 }

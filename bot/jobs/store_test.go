@@ -20,6 +20,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/jobs/internal/engine"
 )
 
 func testKey(n byte) []byte { return bytes.Repeat([]byte{n}, KeySize) }
@@ -143,7 +145,7 @@ func TestNothingPrivateIsOnDisk(t *testing.T) {
 	require.NoError(t, err)
 	_, err = s.PutDoc(t.Context(), Doc{Key: []string{"a"}, Value: []byte(canary)})
 	require.NoError(t, err)
-	require.NoError(t, s.SetTimer(t.Context(), Timer{Key: "a", At: time.Now().Add(time.Hour), Body: []byte(canary)}))
+	require.NoError(t, s.SetTimer(t.Context(), Timer{Key: "a", At: time.Now().Add(time.Hour)}))
 	await(t, s, "x", finished)
 	var export bytes.Buffer
 	require.NoError(t, s.Export(t.Context(), &export))
@@ -187,7 +189,7 @@ func TestKeysRotate(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, print1, s.Fingerprint([]byte("x")))
 	sealedBy := func(kind string) (ids []string) {
-		require.NoError(t, s.engine.list(t.Context(), kind, true, func(e entry) bool {
+		require.NoError(t, s.engine.List(t.Context(), kind, true, func(e engine.Entry) bool {
 			line, err := toLine(e)
 			require.NoError(t, err)
 			ids = append(ids, sealedWith(line.sealed()))
@@ -214,8 +216,8 @@ func TestKeysRotate(t *testing.T) {
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
 		var m meta
-		e, err := s.engine.get(t.Context(), metaKey)
-		return err == nil && unmarshal(e.body, &m) == nil && len(m.Needs) == 0
+		e, err := s.engine.Get(t.Context(), metaKey)
+		return err == nil && unmarshal(e.Body, &m) == nil && len(m.Needs) == 0
 	}, time.Minute, 10*time.Millisecond)
 	require.NoError(t, s.Close())
 
@@ -257,13 +259,13 @@ func TestKeysAreReversible(t *testing.T) {
 		key, err := jobKey(id)
 		require.NoError(t, err)
 		assert.NotContains(t, strings.TrimPrefix(key, "job."), ".")
-		kind, segments, err := splitKey(key)
+		kind, segments, err := engine.SplitKey(key)
 		require.NoError(t, err)
 		assert.Equal(t, kindJob, kind)
 		assert.Equal(t, []string{id}, segments)
 	}
 	for _, bad := range []string{"job.%", "job.%4", "job.%zz"} {
-		_, _, err := splitKey(bad)
+		_, _, err := engine.SplitKey(bad)
 		assert.Error(t, err)
 	}
 }
@@ -290,7 +292,7 @@ func TestExportAndImport(t *testing.T) {
 				require.NoError(t, err)
 				_, err = a.PutDoc(t.Context(), Doc{Key: []string{"meeting", "1 2"}, Value: []byte("doc"), Expires: at})
 				require.NoError(t, err)
-				require.NoError(t, a.SetTimer(t.Context(), Timer{Key: "past", At: time.Now(), Body: []byte("timer")}))
+				require.NoError(t, a.SetTimer(t.Context(), Timer{Key: "past", At: time.Now()}))
 
 				var export bytes.Buffer
 				require.NoError(t, a.Export(t.Context(), &export))
@@ -318,7 +320,7 @@ func TestExportAndImport(t *testing.T) {
 				assert.Equal(t, Done, await(t, b, "running", finished).State)
 				select {
 				case tm := <-fired:
-					assert.Equal(t, "timer", string(tm.Body))
+					assert.Equal(t, "past", tm.Key)
 				case <-time.After(20 * time.Second):
 					t.Error("the timer did not go off")
 				}
@@ -497,55 +499,30 @@ func TestAStoreThatCannotBeOpenedSaysSoAtOnce(t *testing.T) {
 	require.NoError(t, ctx.Err(), "it was waited for: %v", err)
 }
 
-// A store that was opened again but hands nothing out would confirm what is never done.
-func TestReopeningIsNotDoneWithoutItsReaders(t *testing.T) {
-	t.Parallel()
-	s, err := openDir(t, Config{Dir: t.TempDir()})
-	require.NoError(t, err)
-	defer func() { require.NoError(t, s.Close()) }()
-	stop := run(t, s, &script{})
-	defer stop()
-	e := s.engine.(*embedded)
-	fails := &reader{kind: "unheard of"}
-	e.mu.Lock()
-	e.readers[fails] = struct{}{}
-	e.mu.Unlock()
-	require.Error(t, e.reopen(t.Context()))
-	_, err = e.put(t.Context(), "doc.x", nil, 0, 0)
-	require.Error(t, err, "so that it is opened once more")
-	e.mu.Lock()
-	delete(e.readers, fails)
-	e.mu.Unlock()
-	require.NoError(t, e.reopen(t.Context()))
-	_, err = s.Enqueue(t.Context(), Job{ID: "x"})
-	require.NoError(t, err)
-	await(t, s, "x", finished)
-}
-
 // electing is an engine without an answer for some time.
 type electing struct {
-	*memory
+	*engine.Memory
 	silent int
 }
 
-func (e *electing) get(ctx context.Context, key string) (entry, error) {
+func (e *electing) Get(ctx context.Context, key string) (engine.Entry, error) {
 	if e.silent > 0 {
 		e.silent--
-		return entry{}, errUnconfirmed
+		return engine.Entry{}, engine.ErrUnconfirmed
 	}
-	return e.memory.get(ctx, key)
+	return e.Memory.Get(ctx, key)
 }
 
 func TestAClusterThatElectsIsWaitedForAtTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := withDefaults(Config{Keys: [][]byte{make([]byte, KeySize)}})
-		s, err := newStore(t.Context(), cfg, &electing{newMemory(), 50})
+		s, err := newStore(t.Context(), cfg, &electing{engine.NewMemory(), 50})
 		require.NoError(t, err)
 		require.NoError(t, s.Close())
 
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		_, err = newStore(ctx, cfg, &electing{newMemory(), 1 << 30})
-		require.ErrorIs(t, err, errUnconfirmed)
+		_, err = newStore(ctx, cfg, &electing{engine.NewMemory(), 1 << 30})
+		require.ErrorIs(t, err, engine.ErrUnconfirmed)
 	})
 }

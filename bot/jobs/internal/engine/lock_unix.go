@@ -1,6 +1,6 @@
 //go:build linux || darwin || freebsd
 
-package jobs
+package engine
 
 import (
 	"errors"
@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// lockDir takes the lock on the store's directory, until unlock or the end of the process.
-func lockDir(path string) (*os.File, error) {
+// LockDir takes the lock on the store's directory, until Unlock or the end of the process.
+func LockDir(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
@@ -25,14 +25,14 @@ func lockDir(path string) (*os.File, error) {
 	return f, nil
 }
 
-// unlock gives the lock back, also where a child that is just being started has a copy of
+// Unlock gives the lock back, also where a child that is just being started has a copy of
 // the file and would keep it for a moment.
-func unlock(f *os.File) error {
+func Unlock(f *os.File) error {
 	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
 }
 
-// freeBytes returns what is free for us on dir's disk.
-func freeBytes(dir string) (uint64, error) {
+// FreeBytes returns what is free for us on dir's disk.
+func FreeBytes(dir string) (uint64, error) {
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(dir, &st); err != nil {
 		return 0, err

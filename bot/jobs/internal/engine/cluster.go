@@ -1,4 +1,4 @@
-package jobs
+package engine
 
 import (
 	"bytes"
@@ -14,10 +14,8 @@ import (
 // cluster is the engine on servers that others run.
 type cluster struct{ *natsEngine }
 
-func openCluster(ctx context.Context, cfg Config) (*Store, error) {
-	if len(cfg.Keys) == 0 {
-		return nil, errors.New("a cluster's store needs an encryption key: every process must have the same")
-	}
+// OpenCluster opens the engine on the cluster that cfg names.
+func OpenCluster(ctx context.Context, cfg Config) (Engine, error) {
 	options := []nats.Option{
 		nats.Name("meetbot"), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond),
 		nats.ReconnectJitter(100*time.Millisecond, 250*time.Millisecond), nats.Timeout(3 * time.Second),
@@ -32,29 +30,29 @@ func openCluster(ctx context.Context, cfg Config) (*Store, error) {
 			cfg.Log.Info("connected to a NATS server again", "server", nc.ConnectedServerName())
 		}),
 	}
-	if cfg.NATSCreds != "" {
-		option, err := credentials(cfg.NATSCreds)
+	if cfg.Creds != "" {
+		option, err := credentials(cfg.Creds)
 		if err != nil {
 			return nil, fmt.Errorf("NATS credentials: %w", err)
 		}
 		options = append(options, option)
 	}
-	nc, err := nats.Connect(cfg.NATSURL, options...)
+	nc, err := nats.Connect(cfg.URL, options...)
 	if err != nil {
 		return nil, fmt.Errorf("NATS: %w", err)
 	}
 	e := &natsEngine{
-		log: cfg.Log, name: cfg.Name, replicas: cfg.Replicas, maxBytes: cfg.MaxBytes,
+		log: cfg.Log, name: cfg.Stream, replicas: cfg.Replicas, maxBytes: cfg.MaxBytes, queues: cfg.Queues,
 		attempt: 600 * time.Millisecond, ackWait: 10 * time.Second,
 	}
 	if err := e.start(ctx, nc); err != nil {
-		return nil, errors.Join(err, e.close())
+		return nil, errors.Join(err, e.Close())
 	}
-	return newStore(ctx, cfg, cluster{e})
+	return cluster{e}, nil
 }
 
 // reopen has nothing to do: the client connects again by itself.
-func (cluster) reopen(context.Context) error { return nil }
+func (cluster) Reopen(context.Context) error { return nil }
 
 // credentials reads a credentials file of an operator-mode account, or the seed of an
 // nkey.

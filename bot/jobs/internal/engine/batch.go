@@ -1,4 +1,4 @@
-package jobs
+package engine
 
 import (
 	"context"
@@ -50,7 +50,7 @@ func newCommitter(e *natsEngine) *committer {
 	return c
 }
 
-func (c *committer) close() {
+func (c *committer) Close() {
 	c.once.Do(func() { close(c.done) })
 	c.wg.Wait()
 }
@@ -70,7 +70,7 @@ func (c *committer) publish(ctx context.Context, m *nats.Msg) (uint64, error) {
 	case <-c.done:
 		return 0, nats.ErrConnectionClosed
 	case <-ctx.Done():
-		return 0, fmt.Errorf("%w: %w", errUnconfirmed, ctx.Err())
+		return 0, fmt.Errorf("%w: %w", ErrUnconfirmed, ctx.Err())
 	}
 }
 
@@ -162,9 +162,9 @@ func (c *committer) batch(round []*pending) bool {
 		}
 		return true
 	}
-	if err == nil || errors.Is(err, errUnconfirmed) {
+	if err == nil || errors.Is(err, ErrUnconfirmed) {
 		for _, p := range round {
-			p.answer <- answer{0, errUnconfirmed}
+			p.answer <- answer{0, ErrUnconfirmed}
 		}
 		return true
 	}

@@ -1,4 +1,4 @@
-package jobs
+package engine
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// What a server must be able to do: per-message TTL came with level 1, atomic batches with 2.
+// What a server must be able to do: per-Message TTL came with level 1, atomic batches with 2.
 const (
 	minAPILevel = 2
 	minServer   = "2.12"
@@ -39,13 +39,14 @@ const (
 const maxMultiLast = 1000 // subjects in one request; the server's limit is 1024 answers
 
 // natsEngine keeps records in one JetStream stream, embedded or on a cluster. A record is
-// the only message of its subject, and the stream sequence is its revision.
+// the only Message of its subject, and the stream sequence is its revision.
 type natsEngine struct {
 	log      *slog.Logger
 	name     string // of the stream
 	prefix   string // of subjects
 	embedded bool
 	replicas int
+	queues   []string
 	maxBytes uint64
 	attempt  time.Duration // of one request
 	ackWait  time.Duration
@@ -93,7 +94,7 @@ func (e *natsEngine) start(ctx context.Context, nc *nats.Conn) error {
 	}); err != nil {
 		return fmt.Errorf("stream %s: %w", e.name, err)
 	}
-	for _, kind := range []string{kindJob, kindTimer} {
+	for _, kind := range e.queues {
 		consumer := jetstream.ConsumerConfig{
 			Durable:       kind,
 			FilterSubject: e.subject(kind) + ".>",
@@ -163,7 +164,7 @@ func (e *natsEngine) passes(err *jetstream.APIError) bool {
 	return err.Code == 503 || err.Code == 500
 }
 
-func (e *natsEngine) put(ctx context.Context, key string, body []byte, expect uint64, ttl time.Duration) (uint64, error) {
+func (e *natsEngine) Put(ctx context.Context, key string, body []byte, expect uint64, ttl time.Duration) (uint64, error) {
 	m := nats.NewMsg(e.subject(key))
 	m.Data = body
 	m.Header[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(expect, 10)}
@@ -192,17 +193,17 @@ type pubAck struct {
 	Count int    `json:"count"`
 }
 
-// publish publishes one message and waits for the answer.
+// publish publishes one Message and waits for the answer.
 func (e *natsEngine) publish(ctx context.Context, m *nats.Msg) (pubAck, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.attempt)
 	defer cancel()
 	answer, err := e.nc.RequestMsgWithContext(ctx, m)
 	if err != nil {
-		return pubAck{}, fmt.Errorf("%w: %w", errUnconfirmed, err)
+		return pubAck{}, fmt.Errorf("%w: %w", ErrUnconfirmed, err)
 	}
 	var ack pubAck
 	if err := json.Unmarshal(answer.Data, &ack); err != nil {
-		return pubAck{}, fmt.Errorf("%w: unexpected answer", errUnconfirmed)
+		return pubAck{}, fmt.Errorf("%w: unexpected answer", ErrUnconfirmed)
 	}
 	if ack.Error == nil {
 		return ack, nil
@@ -216,7 +217,7 @@ func (e *natsEngine) publish(ctx context.Context, m *nats.Msg) (pubAck, error) {
 	return pubAck{}, fmt.Errorf("the store refused: %s", ack.Error.Description)
 }
 
-func (e *natsEngine) get(ctx context.Context, key string) (entry, error) {
+func (e *natsEngine) Get(ctx context.Context, key string) (Entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, max(e.attempt, time.Second))
 	defer cancel()
 	if e.embedded {
@@ -225,59 +226,59 @@ func (e *natsEngine) get(ctx context.Context, key string) (entry, error) {
 	// A direct get may be answered by a replica that lags behind; this one is the leader's.
 	request, err := json.Marshal(map[string]string{"last_by_subj": e.subject(key)})
 	if err != nil {
-		return entry{}, err
+		return Entry{}, err
 	}
 	answer, err := e.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+e.name, request)
 	if err != nil {
-		return entry{}, fmt.Errorf("%w: %w", errUnconfirmed, err)
+		return Entry{}, fmt.Errorf("%w: %w", ErrUnconfirmed, err)
 	}
 	var got struct {
 		pubAck
 		Message struct {
 			Seq  uint64 `json:"seq"`
 			Data []byte `json:"data"`
-		} `json:"message"`
+		} `json:"Message"`
 	}
 	if err := json.Unmarshal(answer.Data, &got); err != nil {
-		return entry{}, fmt.Errorf("%w: unexpected answer", errUnconfirmed)
+		return Entry{}, fmt.Errorf("%w: unexpected answer", ErrUnconfirmed)
 	}
 	if got.Error != nil {
 		if got.Error.ErrCode == codeNoMessage {
-			return entry{}, ErrNotFound
+			return Entry{}, ErrNotFound
 		}
-		return entry{}, fmt.Errorf("%w: %s", errUnconfirmed, got.Error.Description)
+		return Entry{}, fmt.Errorf("%w: %s", ErrUnconfirmed, got.Error.Description)
 	}
-	return entry{key, got.Message.Data, got.Message.Seq}, nil
+	return Entry{key, got.Message.Data, got.Message.Seq}, nil
 }
 
-func (e *natsEngine) getDirect(ctx context.Context, key string) (entry, error) {
+func (e *natsEngine) getDirect(ctx context.Context, key string) (Entry, error) {
 	answer, err := e.nc.RequestWithContext(ctx, "$JS.API.DIRECT.GET."+e.name+"."+e.subject(key), nil)
 	if err != nil {
-		return entry{}, fmt.Errorf("%w: %w", errUnconfirmed, err)
+		return Entry{}, fmt.Errorf("%w: %w", ErrUnconfirmed, err)
 	}
 	switch status := answer.Header.Get("Status"); status {
 	case "":
 	case "404":
-		return entry{}, ErrNotFound
+		return Entry{}, ErrNotFound
 	default:
-		return entry{}, fmt.Errorf("%w: status %s", errUnconfirmed, status)
+		return Entry{}, fmt.Errorf("%w: status %s", ErrUnconfirmed, status)
 	}
 	return e.entryOf(answer)
 }
 
-// entryOf makes an entry of an answer to a direct get.
-func (e *natsEngine) entryOf(m *nats.Msg) (entry, error) {
+// entryOf makes an Entry of an answer to a direct get.
+func (e *natsEngine) entryOf(m *nats.Msg) (Entry, error) {
 	seq, err := strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64)
 	subject := m.Header.Get(jetstream.SubjectHeader)
 	if err != nil || len(subject) <= len(e.prefix) {
-		return entry{}, fmt.Errorf("%w: unexpected answer", errUnconfirmed)
+		return Entry{}, fmt.Errorf("%w: unexpected answer", ErrUnconfirmed)
 	}
-	return entry{e.keyOf(subject), m.Data, seq}, nil
+	return Entry{e.keyOf(subject), m.Data, seq}, nil
 }
 
 var errTooMany = errors.New("too many results")
 
-func (e *natsEngine) list(ctx context.Context, prefix string, sorted bool, yield func(entry) bool) error {
+func (e *natsEngine) List(ctx context.Context, prefix string, sorted bool, yield func(Entry) bool) error {
 	subjects := []string{e.subject(prefix), e.subject(prefix) + ".>"}
 	found, err := e.multiLast(ctx, subjects)
 	if errors.Is(err, errTooMany) {
@@ -287,7 +288,7 @@ func (e *natsEngine) list(ctx context.Context, prefix string, sorted bool, yield
 		return err
 	}
 	if sorted {
-		slices.SortFunc(found, func(a, b entry) int { return compareKeys(a.key, b.key) })
+		slices.SortFunc(found, func(a, b Entry) int { return CompareKeys(a.Key, b.Key) })
 	}
 	for _, entry := range found {
 		if !yield(entry) {
@@ -298,7 +299,7 @@ func (e *natsEngine) list(ctx context.Context, prefix string, sorted bool, yield
 }
 
 // listLong lists what one request cannot carry: first the subjects, then the records.
-func (e *natsEngine) listLong(ctx context.Context, filter string, sorted bool, yield func(entry) bool) error {
+func (e *natsEngine) listLong(ctx context.Context, filter string, sorted bool, yield func(Entry) bool) error {
 	stream, err := e.js.Stream(ctx, e.name)
 	if err != nil {
 		return err
@@ -309,7 +310,7 @@ func (e *natsEngine) listLong(ctx context.Context, filter string, sorted bool, y
 	}
 	subjects := slices.Collect(maps.Keys(info.State.Subjects))
 	if sorted {
-		slices.SortFunc(subjects, func(a, b string) int { return compareKeys(e.keyOf(a), e.keyOf(b)) })
+		slices.SortFunc(subjects, func(a, b string) int { return CompareKeys(e.keyOf(a), e.keyOf(b)) })
 	}
 	for chunk := range slices.Chunk(subjects, maxMultiLast) {
 		found, err := e.multiLast(ctx, chunk)
@@ -317,7 +318,7 @@ func (e *natsEngine) listLong(ctx context.Context, filter string, sorted bool, y
 			return err
 		}
 		if sorted {
-			slices.SortFunc(found, func(a, b entry) int { return compareKeys(a.key, b.key) })
+			slices.SortFunc(found, func(a, b Entry) int { return CompareKeys(a.Key, b.Key) })
 		}
 		for _, entry := range found {
 			if !yield(entry) {
@@ -330,7 +331,7 @@ func (e *natsEngine) listLong(ctx context.Context, filter string, sorted bool, y
 
 // multiLast fetches the records of the subjects, with what this process wrote before. On
 // a cluster any replica may answer, also one that lags behind; then another is asked.
-func (e *natsEngine) multiLast(ctx context.Context, subjects []string) ([]entry, error) {
+func (e *natsEngine) multiLast(ctx context.Context, subjects []string) ([]Entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	for {
@@ -358,14 +359,14 @@ func (e *natsEngine) multiLast(ctx context.Context, subjects []string) ([]entry,
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%w: %w", errUnconfirmed, ctx.Err())
+			return nil, fmt.Errorf("%w: %w", ErrUnconfirmed, ctx.Err())
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
 }
 
 // multiLastOnce also returns up to which revision the answer is good, or 0.
-func (e *natsEngine) multiLastOnce(ctx context.Context, subjects []string) (found []entry, upTo uint64, err error) {
+func (e *natsEngine) multiLastOnce(ctx context.Context, subjects []string) (found []Entry, upTo uint64, err error) {
 	var from uint64
 	for {
 		request, err := json.Marshal(map[string]any{"multi_last": subjects, "seq": from, "up_to_seq": upTo})
@@ -386,7 +387,7 @@ func (e *natsEngine) multiLastOnce(ctx context.Context, subjects []string) (foun
 	}
 }
 
-func (e *natsEngine) multiLastPage(ctx context.Context, request []byte, found *[]entry) (more bool, last, upTo uint64, err error) {
+func (e *natsEngine) multiLastPage(ctx context.Context, request []byte, found *[]Entry) (more bool, last, upTo uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	inbox := e.nc.NewInbox()
@@ -404,7 +405,7 @@ func (e *natsEngine) multiLastPage(ctx context.Context, request []byte, found *[
 	for {
 		m, err := sub.NextMsgWithContext(ctx)
 		if err != nil {
-			return false, 0, 0, fmt.Errorf("%w: %w", errUnconfirmed, err)
+			return false, 0, 0, fmt.Errorf("%w: %w", ErrUnconfirmed, err)
 		}
 		switch status := m.Header.Get("Status"); status {
 		case "":
@@ -412,7 +413,7 @@ func (e *natsEngine) multiLastPage(ctx context.Context, request []byte, found *[
 			if err != nil {
 				return false, 0, 0, err
 			}
-			last = entry.rev
+			last = entry.Rev
 			*found = append(*found, entry)
 		case "204":
 			upTo, _ = strconv.ParseUint(m.Header.Get("Nats-UpTo-Sequence"), 10, 64)
@@ -422,22 +423,22 @@ func (e *natsEngine) multiLastPage(ctx context.Context, request []byte, found *[
 		case "413":
 			return false, 0, 0, errTooMany
 		default:
-			return false, 0, 0, fmt.Errorf("%w: status %s", errUnconfirmed, status)
+			return false, 0, 0, fmt.Errorf("%w: status %s", ErrUnconfirmed, status)
 		}
 	}
 }
 
-func (e *natsEngine) remove(ctx context.Context, key string, expect uint64) error {
+func (e *natsEngine) Remove(ctx context.Context, key string, expect uint64) error {
 	// By sequence: a newer record has another.
 	ctx, cancel := context.WithTimeout(ctx, max(e.attempt, time.Second))
 	defer cancel()
-	there, err := e.get(ctx, key)
+	there, err := e.Get(ctx, key)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return ErrConflict
 	case err != nil:
 		return err
-	case there.rev != expect:
+	case there.Rev != expect:
 		return ErrConflict
 	}
 	request, err := json.Marshal(map[string]any{"seq": expect, "no_erase": true})
@@ -446,22 +447,22 @@ func (e *natsEngine) remove(ctx context.Context, key string, expect uint64) erro
 	}
 	answer, err := e.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.DELETE."+e.name, request)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errUnconfirmed, err)
+		return fmt.Errorf("%w: %w", ErrUnconfirmed, err)
 	}
 	var ack pubAck
 	if err := json.Unmarshal(answer.Data, &ack); err != nil {
-		return fmt.Errorf("%w: unexpected answer", errUnconfirmed)
+		return fmt.Errorf("%w: unexpected answer", ErrUnconfirmed)
 	}
 	if ack.Error == nil {
 		return nil
 	}
-	if now, err := e.get(ctx, key); errors.Is(err, ErrNotFound) || err == nil && now.rev != expect {
+	if now, err := e.Get(ctx, key); errors.Is(err, ErrNotFound) || err == nil && now.Rev != expect {
 		return ErrConflict
 	}
-	return fmt.Errorf("%w: %s", errUnconfirmed, ack.Error.Description)
+	return fmt.Errorf("%w: %s", ErrUnconfirmed, ack.Error.Description)
 }
 
-func (e *natsEngine) consume(ctx context.Context, kind string, handle func(message)) (func(), error) {
+func (e *natsEngine) Consume(ctx context.Context, kind string, handle func(Message)) (func(), error) {
 	consumer, err := e.js.Consumer(ctx, e.name, kind)
 	if err != nil {
 		return nil, err
@@ -483,11 +484,11 @@ func (e *natsEngine) consume(ctx context.Context, kind string, handle func(messa
 		if err != nil || !strings.HasPrefix(m.Subject(), e.prefix+".") {
 			return
 		}
-		handle(message{
-			entry:   entry{e.keyOf(m.Subject()), m.Data(), meta.Sequence.Stream},
-			receipt: &natsReceipt{m},
+		handle(Message{
+			Entry:   Entry{e.keyOf(m.Subject()), m.Data(), meta.Sequence.Stream},
+			Receipt: &natsReceipt{m},
 			// On a cluster the server's clock is another one, and a look is cheap.
-			doubtful: !e.embedded || meta.NumDelivered > 1 || time.Since(meta.Timestamp) > e.ackWait/2,
+			Doubtful: !e.embedded || meta.NumDelivered > 1 || time.Since(meta.Timestamp) > e.ackWait/2,
 		})
 	}, jetstream.PullMaxMessages(128), jetstream.PullExpiry(expiry), jetstream.PullHeartbeat(beat),
 		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
@@ -525,11 +526,11 @@ func (e *natsEngine) reset(ctx context.Context, kind string) error {
 type natsReceipt struct{ m jetstream.Msg }
 
 // Answers that get lost are made good by the redelivery.
-func (r *natsReceipt) ack()                  { _ = r.m.Ack() }
-func (r *natsReceipt) later(d time.Duration) { _ = r.m.NakWithDelay(max(d, time.Millisecond)) }
-func (r *natsReceipt) working()              { _ = r.m.InProgress() }
+func (r *natsReceipt) Ack()                  { _ = r.m.Ack() }
+func (r *natsReceipt) Later(d time.Duration) { _ = r.m.NakWithDelay(max(d, time.Millisecond)) }
+func (r *natsReceipt) Working()              { _ = r.m.InProgress() }
 
-func (e *natsEngine) load(ctx context.Context, kind string) (waiting, used uint64, err error) {
+func (e *natsEngine) Load(ctx context.Context, kind string) (waiting, used uint64, err error) {
 	consumer, err := e.js.Consumer(ctx, e.name, kind)
 	if err != nil {
 		return 0, 0, err
@@ -541,11 +542,11 @@ func (e *natsEngine) load(ctx context.Context, kind string) (waiting, used uint6
 	return consumer.CachedInfo().NumPending, stream.CachedInfo().State.Bytes, nil
 }
 
-func (e *natsEngine) exclusive() bool { return e.embedded }
+func (e *natsEngine) Exclusive() bool { return e.embedded }
 
-func (e *natsEngine) close() error {
+func (e *natsEngine) Close() error {
 	if e.committer != nil {
-		e.committer.close()
+		e.committer.Close()
 	}
 	if e.nc != nil {
 		e.nc.Close()

@@ -1,4 +1,4 @@
-package jobs
+package engine
 
 import (
 	"context"
@@ -8,13 +8,14 @@ import (
 	"time"
 )
 
-// memory is the engine of tests: everything is gone with the process.
-type memory struct {
+// Memory is the engine of tests: everything is gone with the process.
+type Memory struct {
+	Shared bool // as if other processes used it too
+
 	mu      sync.Mutex
 	seq     uint64
 	records map[string]*memoryRecord
 	queues  map[string]*memoryQueue // by prefix
-	shared  bool                    // as if other processes used it too
 }
 
 type memoryRecord struct {
@@ -29,16 +30,17 @@ type memoryRecord struct {
 const memoryAckWait = 10 * time.Second
 
 type memoryQueue struct {
-	ready     []entry
+	ready     []Entry
 	wake      chan struct{}
 	consumers int
 }
 
-func newMemory() *memory {
-	return &memory{records: make(map[string]*memoryRecord), queues: make(map[string]*memoryQueue)}
+// NewMemory returns an empty engine.
+func NewMemory() *Memory {
+	return &Memory{records: make(map[string]*memoryRecord), queues: make(map[string]*memoryQueue)}
 }
 
-func (m *memory) put(ctx context.Context, key string, body []byte, expect uint64, ttl time.Duration) (uint64, error) {
+func (m *Memory) Put(ctx context.Context, key string, body []byte, expect uint64, ttl time.Duration) (uint64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
@@ -52,13 +54,13 @@ func (m *memory) put(ctx context.Context, key string, body []byte, expect uint64
 	rev := m.seq
 	m.records[key] = &memoryRecord{body: slices.Clone(body), rev: rev}
 	if ttl > 0 {
-		time.AfterFunc(ttl, func() { _ = m.remove(context.Background(), key, rev) })
+		time.AfterFunc(ttl, func() { _ = m.Remove(context.Background(), key, rev) })
 	}
 	m.deliver(key)
 	return rev, nil
 }
 
-func (m *memory) revision(key string) uint64 {
+func (m *Memory) revision(key string) uint64 {
 	if r := m.records[key]; r != nil {
 		return r.rev
 	}
@@ -66,33 +68,33 @@ func (m *memory) revision(key string) uint64 {
 }
 
 // deliver makes the record at key ready for the queue that it belongs to.
-func (m *memory) deliver(key string) {
+func (m *Memory) deliver(key string) {
 	prefix, _, _ := strings.Cut(key, ".")
 	r, q := m.records[key], m.queues[prefix]
 	if r == nil || q == nil || r.acked {
 		return
 	}
-	q.ready = append(q.ready, entry{key, r.body, r.rev})
+	q.ready = append(q.ready, Entry{key, r.body, r.rev})
 	select {
 	case q.wake <- struct{}{}:
 	default:
 	}
 }
 
-func (m *memory) get(ctx context.Context, key string) (entry, error) {
+func (m *Memory) Get(ctx context.Context, key string) (Entry, error) {
 	if err := ctx.Err(); err != nil {
-		return entry{}, err
+		return Entry{}, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.records[key]
 	if r == nil {
-		return entry{}, ErrNotFound
+		return Entry{}, ErrNotFound
 	}
-	return entry{key, r.body, r.rev}, nil
+	return Entry{key, r.body, r.rev}, nil
 }
 
-func (m *memory) list(ctx context.Context, prefix string, _ bool, yield func(entry) bool) error {
+func (m *Memory) List(ctx context.Context, prefix string, _ bool, yield func(Entry) bool) error {
 	for _, e := range m.below(prefix) {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -104,20 +106,20 @@ func (m *memory) list(ctx context.Context, prefix string, _ bool, yield func(ent
 	return nil
 }
 
-func (m *memory) below(prefix string) []entry {
+func (m *Memory) below(prefix string) []Entry {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var found []entry
+	var found []Entry
 	for key, r := range m.records {
 		if key == prefix || strings.HasPrefix(key, prefix+".") {
-			found = append(found, entry{key, r.body, r.rev})
+			found = append(found, Entry{key, r.body, r.rev})
 		}
 	}
-	slices.SortFunc(found, func(a, b entry) int { return compareKeys(a.key, b.key) })
+	slices.SortFunc(found, func(a, b Entry) int { return CompareKeys(a.Key, b.Key) })
 	return found
 }
 
-func (m *memory) remove(_ context.Context, key string, expect uint64) error {
+func (m *Memory) Remove(_ context.Context, key string, expect uint64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if rev := m.revision(key); rev == 0 || rev != expect {
@@ -129,7 +131,7 @@ func (m *memory) remove(_ context.Context, key string, expect uint64) error {
 }
 
 // forget stops the delivery of the record at key.
-func (m *memory) forget(key string) {
+func (m *Memory) forget(key string) {
 	if r := m.records[key]; r != nil && r.again != nil {
 		r.again.Stop()
 	}
@@ -137,7 +139,7 @@ func (m *memory) forget(key string) {
 
 // after delivers the record at key after d, unless it is overwritten, acked or put off
 // again by then.
-func (m *memory) after(key string, rev uint64, d time.Duration) {
+func (m *Memory) after(key string, rev uint64, d time.Duration) {
 	r := m.records[key]
 	if r == nil || r.rev != rev || r.acked {
 		return
@@ -152,7 +154,7 @@ func (m *memory) after(key string, rev uint64, d time.Duration) {
 	})
 }
 
-func (m *memory) consume(_ context.Context, prefix string, handle func(message)) (func(), error) {
+func (m *Memory) Consume(_ context.Context, prefix string, handle func(Message)) (func(), error) {
 	m.mu.Lock()
 	q := m.queues[prefix]
 	if q == nil {
@@ -165,7 +167,7 @@ func (m *memory) consume(_ context.Context, prefix string, handle func(message))
 	if first { // what a former consumer left is handed out again
 		for _, e := range m.below(prefix) {
 			m.mu.Lock()
-			m.deliver(e.key)
+			m.deliver(e.Key)
 			m.mu.Unlock()
 		}
 	}
@@ -175,14 +177,14 @@ func (m *memory) consume(_ context.Context, prefix string, handle func(message))
 		defer close(ended)
 		for {
 			m.mu.Lock()
-			var next *message
+			var next *Message
 			if len(q.ready) > 0 {
 				e := q.ready[0]
 				q.ready = q.ready[1:]
-				if m.revision(e.key) == e.rev {
-					m.after(e.key, e.rev, memoryAckWait)
-					r := m.records[e.key]
-					next = &message{e, &memoryReceipt{m: m, key: e.key, rev: e.rev}, r.out}
+				if m.revision(e.Key) == e.Rev {
+					m.after(e.Key, e.Rev, memoryAckWait)
+					r := m.records[e.Key]
+					next = &Message{e, &memoryReceipt{m: m, key: e.Key, rev: e.Rev}, r.out}
 					r.out = true
 				}
 			}
@@ -222,12 +224,15 @@ func (m *memory) consume(_ context.Context, prefix string, handle func(message))
 }
 
 type memoryReceipt struct {
-	m   *memory
+	m   *Memory
 	key string
 	rev uint64
 }
 
-func (r *memoryReceipt) ack() {
+// Receipt returns what answers the message of a record, for tests that hand one out.
+func (m *Memory) Receipt(key string, rev uint64) Receipt { return &memoryReceipt{m, key, rev} }
+
+func (r *memoryReceipt) Ack() {
 	r.m.mu.Lock()
 	defer r.m.mu.Unlock()
 	if rec := r.m.records[r.key]; rec != nil && rec.rev == r.rev {
@@ -236,15 +241,15 @@ func (r *memoryReceipt) ack() {
 	}
 }
 
-func (r *memoryReceipt) later(d time.Duration) {
+func (r *memoryReceipt) Later(d time.Duration) {
 	r.m.mu.Lock()
 	defer r.m.mu.Unlock()
 	r.m.after(r.key, r.rev, d)
 }
 
-func (r *memoryReceipt) working() { r.later(memoryAckWait) }
+func (r *memoryReceipt) Working() { r.Later(memoryAckWait) }
 
-func (m *memory) load(_ context.Context, prefix string) (waiting, used uint64, err error) {
+func (m *Memory) Load(_ context.Context, prefix string) (waiting, used uint64, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for key, r := range m.records {
@@ -256,6 +261,6 @@ func (m *memory) load(_ context.Context, prefix string) (waiting, used uint64, e
 	return waiting, used, nil
 }
 
-func (m *memory) exclusive() bool              { return !m.shared }
-func (m *memory) reopen(context.Context) error { return nil }
-func (m *memory) close() error                 { return nil }
+func (m *Memory) Exclusive() bool              { return !m.Shared }
+func (m *Memory) Reopen(context.Context) error { return nil }
+func (m *Memory) Close() error                 { return nil }

@@ -1,6 +1,6 @@
 //go:build !linux && !darwin && !freebsd
 
-package jobs
+package engine
 
 import (
 	"errors"
@@ -11,10 +11,10 @@ import (
 // Without a lock two processes would ruin the store, so there is none on this system. A
 // cluster can be used.
 
-func lockDir(string) (*os.File, error) {
+func LockDir(string) (*os.File, error) {
 	return nil, errors.New("the embedded store cannot be used on " + runtime.GOOS + ": set NATS_URL")
 }
 
-func unlock(*os.File) error { return nil }
+func Unlock(*os.File) error { return nil }
 
-func freeBytes(string) (uint64, error) { return 0, errors.ErrUnsupported }
+func FreeBytes(string) (uint64, error) { return 0, errors.ErrUnsupported }
