@@ -44,6 +44,15 @@ const (
 	ReasonSignature       Reason = "signature"      // (200003)
 	ReasonUnknownSecretID Reason = "unknown_secret" // (190303)
 	ReasonState           Reason = "state"          // the meeting's state forbids it: over, or not begun
+	ReasonNoLive          Reason = "no_live"        // the meeting was made without a live (190316, 190317)
+	ReasonConcurrent      Reason = "concurrent"     // as many meetings run at once as may (9098)
+	ReasonRooms           Reason = "rooms"          // no free room of the wished size now (SYSTEC)
+	ReasonAPI             Reason = "api"            // the application has no right to this operation, or this service does not have it (200004)
+	ReasonApplication     Reason = "application"    // the meeting is not this application's (202801)
+	ReasonEnterprise      Reason = "enterprise"     // the enterprise is unknown or disabled (50000, 50001)
+	ReasonNotRetrieved    Reason = "not_retrieved"  // the provider could not read the meeting itself (190318)
+	ReasonNotChanged      Reason = "not_changed"    // the provider could not change the live's settings (190319)
+	ReasonUnlisted        Reason = "unlisted"       // refused with Code, whose meaning is not published
 	ReasonField           Reason = "field"          // Field says which
 	ReasonUnsupported     Reason = "unsupported"    // the provider has no parameter for Field
 	ReasonAnswer          Reason = "answer"         // the answer could not be understood

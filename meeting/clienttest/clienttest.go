@@ -5,6 +5,8 @@ package clienttest
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"net/http"
 	"testing"
 	"time"
@@ -40,6 +42,9 @@ type Provider struct {
 	Create, Get, List, End sandbox.Endpoint
 	// Quirks are the readings of the documents under which everything has to hold.
 	Quirks map[string]sandbox.Quirks
+	// Unclear names the quirks under which a refusal of a call that changes something cannot be
+	// told from a gateway's, and leaves its outcome open.
+	Unclear map[string]bool
 
 	// The differences.
 
@@ -66,6 +71,7 @@ func Run(t *testing.T, p Provider) {
 	t.Run("GivingUpWhileWaiting", p.givingUp)
 	t.Run("NobodyThere", p.nobodyThere)
 	t.Run("Throttled", p.throttled)
+	t.Run("SuccessUnderAnotherLabel", p.otherLabel)
 }
 
 func (p Provider) start(t *testing.T, q sandbox.Quirks) (*sandbox.Server, Client) {
@@ -150,7 +156,7 @@ func (p Provider) unknownMeeting(t *testing.T) {
 			_, c := p.start(t, q)
 			_, err := c.Get(t.Context(), "1234567890")
 			require.ErrorIs(t, err, meeting.ErrNotFound)
-			require.ErrorIs(t, c.End(t.Context(), "1234567890"), meeting.ErrNotFound)
+			require.ErrorIs(t, c.End(t.Context(), "1234567890"), p.refused(name, meeting.ErrNotFound))
 		})
 	}
 }
@@ -160,17 +166,34 @@ func (p Provider) wrongCredentials(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, _ := p.start(t, q)
 			c := p.Open(t, s, httpClient(t), false)
-			for name, err := range p.all(t.Context(), c) {
-				require.ErrorIs(t, err, meeting.ErrCredentials, name)
+			for op, err := range p.reads(t.Context(), c) {
+				require.ErrorIs(t, err, meeting.ErrCredentials, op)
+			}
+			for op, err := range p.writes(t.Context(), c) {
+				require.ErrorIs(t, err, p.refused(name, meeting.ErrCredentials), op)
 			}
 			assert.Empty(t, s.Meetings())
 		})
 	}
 }
 
+// refused returns the kind of a refused call that changes something.
+func (p Provider) refused(quirk string, err error) error {
+	if p.Unclear[quirk] {
+		return meeting.ErrOutcomeUnknown
+	}
+	return err
+}
+
 // all calls every operation and returns what became of it.
 func (p Provider) all(ctx context.Context, c Client) map[string]error {
 	errs := p.reads(ctx, c)
+	maps.Copy(errs, p.writes(ctx, c))
+	return errs
+}
+
+func (p Provider) writes(ctx context.Context, c Client) map[string]error {
+	errs := map[string]error{}
 	_, errs["Create"] = c.Create(ctx, p.Mark("all"))
 	errs["End"] = c.End(ctx, "1234567890")
 	return errs
@@ -238,14 +261,28 @@ var broken = map[string]sandbox.Fault{
 	"HTML":      {Kind: sandbox.ProxyHTML},
 	"503":       {Kind: sandbox.Status},
 	"500":       {Kind: sandbox.Status, Status: 500},
+	"504JSON":   {Kind: sandbox.GatewayJSON, Status: 504},
+	"502JSON":   {Kind: sandbox.GatewayJSON},
+	"408JSON":   {Kind: sandbox.GatewayJSON, Status: 408},
 	"Garbage":   {Kind: sandbox.Garbage},
 	"Truncated": {Kind: sandbox.Truncate},
+}
+
+// lost are those, and others in which only the answer to a call that changes something
+// fails to come: something on the way writes what a client that only reads believes.
+func lost() map[string]sandbox.Fault {
+	faults := maps.Clone(broken)
+	for _, status := range []int{400, 401, 403, 404, 429} {
+		faults[fmt.Sprint(status)] = sandbox.Fault{Kind: sandbox.Status, Status: status}
+		faults[fmt.Sprint(status, "JSON")] = sandbox.Fault{Kind: sandbox.GatewayJSON, Status: status}
+	}
+	return faults
 }
 
 // Whether the work was done before the answer was lost cannot be told from the error, and
 // can be told from the list.
 func (p Provider) lostAnswer(t *testing.T) {
-	for name, fault := range broken {
+	for name, fault := range lost() {
 		for _, after := range []bool{false, true} {
 			when := "Before"
 			if after {
@@ -339,7 +376,24 @@ func (p Provider) nobodyThere(t *testing.T) {
 func (p Provider) throttled(t *testing.T) {
 	s, c := p.start(t, sandbox.Quirks{})
 	s.Fault(sandbox.Fault{Provider: sandbox.Provider(p.Name), Kind: sandbox.Status, Status: http.StatusTooManyRequests})
-	for name, err := range p.all(t.Context(), c) {
+	for name, err := range p.reads(t.Context(), c) {
 		require.ErrorIs(t, err, meeting.ErrRateLimited, name)
+	}
+	for name, err := range p.writes(t.Context(), c) {
+		require.ErrorIs(t, err, meeting.ErrOutcomeUnknown, name)
+	}
+}
+
+// What parses as the document says is the answer, whatever it is called.
+func (p Provider) otherLabel(t *testing.T) {
+	for _, label := range []string{"text/html", "text/html; charset=utf-8", "text/plain", "application/octet-stream", "no media type"} {
+		s, c := p.start(t, sandbox.Quirks{Label: label})
+		made, err := c.Create(t.Context(), p.Mark("labelled"))
+		require.NoError(t, err, label)
+		_, err = c.Get(t.Context(), made.Ref.ID)
+		require.NoError(t, err, label)
+		_, err = c.Get(t.Context(), "1234567890")
+		require.ErrorIs(t, err, meeting.ErrNotFound, label)
+		assert.Len(t, s.Meetings(), 1)
 	}
 }

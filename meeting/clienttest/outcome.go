@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -103,11 +104,27 @@ func (w Wire[C]) notTheAPIs(t *testing.T) {
 		{name: "JSONString", status: 200, body: `"ok"`, reads: meeting.ErrUnavailable, writes: meeting.ErrOutcomeUnknown},
 		{name: "TooLong", status: 200, body: `{"x":"` + strings.Repeat("x", 1<<20) + `"}`, reads: meeting.ErrUnavailable, writes: meeting.ErrOutcomeUnknown},
 		{name: "RequestTimeout", status: 408, body: html, reads: meeting.ErrUnavailable, writes: meeting.ErrOutcomeUnknown},
-		{name: "NoSuchPath", status: 404, body: html, reads: meeting.ErrUnavailable, writes: meeting.ErrUnavailable},
+		{name: "NoSuchPath", status: 404, body: html, reads: meeting.ErrUnavailable, writes: meeting.ErrOutcomeUnknown},
+		{name: "BadRequest", status: 400, body: html, reads: meeting.ErrUnavailable, writes: meeting.ErrOutcomeUnknown},
 		{name: "Redirect", status: 307, header: http.Header{"Location": {"http://127.0.0.1:1/"}}, reads: meeting.ErrUnavailable, writes: meeting.ErrOutcomeUnknown},
-		{name: "Unauthorized", status: 401, body: html, reads: meeting.ErrCredentials, writes: meeting.ErrCredentials},
-		{name: "Forbidden", status: 403, body: html, reads: meeting.ErrCredentials, writes: meeting.ErrCredentials},
-		{name: "Throttled", status: 429, header: http.Header{"Retry-After": {"7"}}, reads: meeting.ErrRateLimited, writes: meeting.ErrRateLimited, after: 7 * time.Second},
+		{name: "Unauthorized", status: 401, body: html, reads: meeting.ErrCredentials, writes: meeting.ErrOutcomeUnknown},
+		{name: "Forbidden", status: 403, body: html, reads: meeting.ErrCredentials, writes: meeting.ErrOutcomeUnknown},
+		{name: "Throttled", status: 429, header: http.Header{"Retry-After": {"7"}}, reads: meeting.ErrRateLimited, writes: meeting.ErrOutcomeUnknown, after: 7 * time.Second},
+	}
+	// What stands between writes JSON as well, in shapes of its own and in the provider's.
+	for _, status := range []int{404, 408, 429, 500, 502, 503, 504} {
+		reads := meeting.ErrUnavailable
+		if status == http.StatusTooManyRequests {
+			reads = meeting.ErrRateLimited
+		}
+		for shape, format := range map[string]string{
+			"Message": `{"message":%q}`, "StatusAndMessage": `{"status":` + strconv.Itoa(status) + `,"message":%q}`, "Error": `{"error":%q}`,
+		} {
+			answers = append(answers, answer{
+				name: fmt.Sprintf("Gateway%s%d", shape, status), status: status, body: fmt.Sprintf(format, http.StatusText(status)),
+				reads: reads, writes: meeting.ErrOutcomeUnknown,
+			})
+		}
 	}
 	for _, odd := range w.Odd {
 		answers = append(answers, answer{name: odd.Name, status: odd.Status, body: odd.Body, reads: meeting.ErrUnavailable, writes: meeting.ErrOutcomeUnknown})

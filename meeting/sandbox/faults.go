@@ -2,6 +2,8 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
+	"fmt"
 	"io"
 	"maps"
 	"net"
@@ -28,6 +30,9 @@ const (
 	Status
 	// ProxyHTML answers 502 with a proxy's HTML page.
 	ProxyHTML
+	// GatewayJSON answers with Fault.Status, zero for 502, and the JSON that a gateway writes
+	// of it, which looks like SYSTEC's envelope.
+	GatewayJSON
 	// Garbage answers 200 with what is not JSON.
 	Garbage
 	// Truncate does the work and breaks its answer off in the middle.
@@ -121,15 +126,17 @@ func (s *Server) withFault(f *Fault, w http.ResponseWriter, r *http.Request, wor
 	case Drop:
 		hangUp(w, false)
 	case Status:
-		status := f.Status
-		if status == 0 {
-			status = http.StatusServiceUnavailable
-		}
+		status := cmp.Or(f.Status, http.StatusServiceUnavailable)
 		http.Error(w, http.StatusText(status), status)
 	case ProxyHTML:
 		w.Header().Set("Content-Type", "text/html")
 		w.WriteHeader(http.StatusBadGateway)
 		_, _ = io.WriteString(w, "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><center><h1>502 Bad Gateway</h1></center></body>\r\n</html>\r\n")
+	case GatewayJSON:
+		status := cmp.Or(f.Status, http.StatusBadGateway)
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_, _ = fmt.Fprintf(w, `{"status":%d,"message":%q}`, status, http.StatusText(status))
 	case Garbage:
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"status":200,"data":{,`+"\x00")

@@ -20,6 +20,10 @@ type Quirks struct {
 	// refused, which catches a misspelling.
 	IgnoreUnknown bool
 
+	// Label is the Content-Type of both APIs' answers, which are JSON all the same. Empty: as
+	// documented.
+	Label string
+
 	// ListDelay is how long a created meeting takes to appear in lists. Zero: at once.
 	ListDelay time.Duration
 

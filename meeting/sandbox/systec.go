@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"crypto/subtle"
 	"encoding/json"
 	"mime"
@@ -61,7 +62,7 @@ func (s *Server) serveSystec(w http.ResponseWriter, c call) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	w.Header().Set("Content-Type", "application/json;charset=UTF-8")
+	w.Header().Set("Content-Type", cmp.Or(q.Label, "application/json;charset=UTF-8"))
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the client has gone
 }

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -81,7 +82,7 @@ func (s *Server) serveTencent(w http.ResponseWriter, c call) {
 	s.mu.Unlock()
 
 	w.Header().Set("X-TC-Trace", randomHex(16))
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Content-Type", cmp.Or(q.Label, "application/json; charset=utf-8"))
 	status := http.StatusOK
 	if fail != nil {
 		if status = q.TencentErrorStatus; status == 0 {

@@ -52,6 +52,7 @@ func TestConformance(t *testing.T) {
 			"NumbersSwapped":           {SystecSwapNumbers: true},
 			"AnswersOf2018":            {Systec2018: true},
 		},
+		Unclear:        map[string]bool{"FailuresAre500": true},
 		WatchURLAtOnce: true, PlayURL: true, CodeIsID: true,
 	})
 }

@@ -4,8 +4,9 @@
 // answer is a JSON object {status, message, data}. The call succeeded if and only if
 // that status is 200, whatever the HTTP status was. SYSTEC publishes no error codes:
 // of a refusal only the number and a sentence for humans are known, so that most
-// refusals are [meeting.ErrInvalid] without a reason. The sentence is kept out of errors,
-// since nobody promises what it repeats of the request.
+// refusals are [meeting.ErrInvalid] without a reason. A refusal that a gateway or a server
+// in trouble may have written is none: after a call that changes something it leaves the
+// outcome open.
 //
 // API docs: https://github.com/SYSTECdev/Umeeting-Share-Rooms-API
 package systec
@@ -104,8 +105,15 @@ func (c *Client) do(ctx context.Context, op string, form url.Values, mutates boo
 	if env.Status.Int() == http.StatusOK {
 		return env.Data, a, nil
 	}
-	e := c.http.Err(r, a)
-	env.classify(e, form.Has("id") || form.Has("meeting_id"))
+	var e *meeting.APIError
+	if env.certain(a.Status, mutates) {
+		e = c.http.Err(r, a)
+		e.Code = env.Status.Int()
+		env.classify(e, form.Has("id") || form.Has("meeting_id"))
+	} else {
+		e = c.http.Unusable(r, a)
+		e.Code = env.Status.Int()
+	}
 	return nil, a, e
 }
 

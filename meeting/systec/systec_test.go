@@ -2,7 +2,6 @@ package systec
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -383,50 +382,68 @@ func TestPingTellsTheProvidersClock(t *testing.T) {
 	}
 }
 
+// What a refusal means, to a call that only reads and to one that changes something. Of the
+// latter only what is certainly SYSTEC's own word is a refusal.
 func TestRefusals(t *testing.T) {
+	open := meeting.ErrOutcomeUnknown
 	for _, tt := range []struct {
-		name     string
-		status   int
-		body     string
-		code     int
-		err      error // of End, which names a meeting
-		ofCreate error // if different
+		name   string
+		status int
+		body   string
+		code   int
+		get    error
+		end    error
+		create error
 	}{
-		{name: "In200", status: 200, body: `{"status":500,"message":"时长错误","data":null}`, code: 500, err: meeting.ErrInvalid},
-		{name: "In400", status: 400, body: `{"status":400,"message":"参数错误"}`, code: 400, err: meeting.ErrInvalid},
-		{name: "In500", status: 500, body: `{"status":"1001","message":"no"}`, code: 1001, err: meeting.ErrInvalid},
-		{name: "Negative", status: 200, body: `{"status":-1,"message":"no"}`, code: -1, err: meeting.ErrInvalid},
-		{name: "HTTP401", status: 401, body: `{"status":500,"message":"no"}`, code: 500, err: meeting.ErrCredentials},
-		{name: "HTTP403", status: 403, body: `{"status":500,"message":"no"}`, code: 500, err: meeting.ErrNotPermitted},
-		{name: "NoFreeRoom", status: 200, body: `{"status":403,"message":"没有空闲的会议室"}`, code: 403, err: meeting.ErrNotPermitted, ofCreate: meeting.ErrLimit},
-		{name: "Body401", status: 200, body: `{"status":401,"message":"no"}`, code: 401, err: meeting.ErrCredentials},
-		{name: "MessageNamesTheKey", status: 200, body: `{"status":500,"message":"API_KEY错误"}`, code: 500, err: meeting.ErrCredentials},
-		{name: "HTTP429", status: 429, body: `{"status":429,"message":"no"}`, code: 429, err: meeting.ErrRateLimited},
-		{name: "HTTP404", status: 404, body: `{"status":404,"message":"no"}`, code: 404, err: meeting.ErrNotFound, ofCreate: meeting.ErrInvalid},
-		{name: "Body404", status: 200, body: `{"status":404,"message":"no"}`, code: 404, err: meeting.ErrNotFound, ofCreate: meeting.ErrInvalid},
-		{name: "MessageSaysNotThere", status: 200, body: `{"status":500,"message":"会议不存在"}`, code: 500, err: meeting.ErrNotFound, ofCreate: meeting.ErrInvalid},
+		{name: "In200", status: 200, body: `{"status":50012,"message":"预约方数超过购买方数上限(25)","data":null}`, code: 50012, get: meeting.ErrInvalid, end: meeting.ErrInvalid, create: meeting.ErrInvalid},
+		{name: "In200WithoutAWord", status: 200, body: `{"status":1001}`, code: 1001, get: meeting.ErrInvalid, end: meeting.ErrInvalid, create: meeting.ErrInvalid},
+		{name: "Text", status: 200, body: `{"status":"1001","message":"no"}`, code: 1001, get: meeting.ErrInvalid, end: meeting.ErrInvalid, create: meeting.ErrInvalid},
+		{name: "Negative", status: 200, body: `{"status":-1,"message":"no"}`, code: -1, get: meeting.ErrInvalid, end: meeting.ErrInvalid, create: meeting.ErrInvalid},
+		{name: "In400", status: 400, body: `{"status":400,"message":"参数错误"}`, code: 400, get: meeting.ErrInvalid, end: meeting.ErrInvalid, create: meeting.ErrInvalid},
+		{name: "In400AsAGatewaySays", status: 400, body: `{"status":400,"message":"Bad Request"}`, code: 400, get: meeting.ErrUnavailable, end: open, create: open},
+		{name: "In400WithoutAWord", status: 400, body: `{"status":400}`, code: 400, get: meeting.ErrUnavailable, end: open, create: open},
+		{name: "In408", status: 408, body: `{"status":400,"message":"参数错误"}`, code: 400, get: meeting.ErrInvalid, end: open, create: open},
+		{name: "In500", status: 500, body: `{"status":"1001","message":"会议方数错误"}`, code: 1001, get: meeting.ErrInvalid, end: open, create: open},
+		{name: "In504", status: 504, body: `{"status":504,"message":"Gateway Timeout"}`, code: 504, get: meeting.ErrUnavailable, end: open, create: open},
+		{name: "500In200", status: 200, body: `{"status":500,"message":"系统异常"}`, code: 500, get: meeting.ErrInvalid, end: open, create: open},
+		{name: "503In400", status: 400, body: `{"status":503,"message":"系统繁忙"}`, code: 503, get: meeting.ErrInvalid, end: open, create: open},
+		{name: "408In200", status: 200, body: `{"status":408,"message":"Request Timeout"}`, code: 408, get: meeting.ErrUnavailable, end: open, create: open},
+		{name: "HTTP401", status: 401, body: `{"status":1001,"message":"未授权"}`, code: 1001, get: meeting.ErrCredentials, end: meeting.ErrCredentials, create: meeting.ErrCredentials},
+		{name: "HTTP401AsAGatewaySays", status: 401, body: `{"status":401,"message":"unauthorized"}`, code: 401, get: meeting.ErrCredentials, end: open, create: open},
+		{name: "HTTP403", status: 403, body: `{"status":403,"message":"未授权"}`, code: 403, get: meeting.ErrNotPermitted, end: meeting.ErrNotPermitted, create: meeting.ErrNotPermitted},
+		{name: "NoFreeRoom", status: 200, body: `{"status":403,"message":"没有空闲的会议室"}`, code: 403, get: meeting.ErrNotPermitted, end: meeting.ErrNotPermitted, create: meeting.ErrLimit},
+		{name: "Body401", status: 200, body: `{"status":401,"message":"no"}`, code: 401, get: meeting.ErrCredentials, end: meeting.ErrCredentials, create: meeting.ErrCredentials},
+		{name: "MessageNamesTheKey", status: 200, body: `{"status":1002,"message":"API_KEY错误"}`, code: 1002, get: meeting.ErrCredentials, end: meeting.ErrCredentials, create: meeting.ErrCredentials},
+		{name: "HTTP429", status: 429, body: `{"status":429,"message":"请求过于频繁"}`, code: 429, get: meeting.ErrRateLimited, end: meeting.ErrRateLimited, create: meeting.ErrRateLimited},
+		{name: "HTTP404", status: 404, body: `{"status":404,"message":"no"}`, code: 404, get: meeting.ErrNotFound, end: meeting.ErrNotFound, create: meeting.ErrInvalid},
+		{name: "Body404", status: 200, body: `{"status":404,"message":"no"}`, code: 404, get: meeting.ErrNotFound, end: meeting.ErrNotFound, create: meeting.ErrInvalid},
+		{name: "MessageSaysNotThere", status: 200, body: `{"status":1003,"message":"会议不存在"}`, code: 1003, get: meeting.ErrNotFound, end: meeting.ErrNotFound, create: meeting.ErrInvalid},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := newTestClient(t, func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Retry-After", "7")
 				clienttest.Answer(tt.status, tt.body)(w, r)
 			})
-			for _, op := range calls() {
-				want := tt.err
-				if tt.ofCreate != nil && !op.Meeting {
-					want = tt.ofCreate
-				}
-				if op.Name == "Ping" && errors.Is(want, meeting.ErrInvalid) {
-					want = meeting.ErrCredentials
-				}
+			for op, want := range map[string]error{"Get": tt.get, "End": tt.end, "Create": tt.create} {
 				var got *meeting.APIError
-				require.ErrorAs(t, op.Do(t, c), &got)
+				require.ErrorAs(t, callNamed(t, op).Do(t, c), &got)
 				assert.Equal(t, &meeting.APIError{
 					Provider: meeting.Systec, Op: got.Op, Status: tt.status, Code: tt.code, RetryAfter: 7 * time.Second, Reason: got.Reason, Err: want,
-				}, got, op.Name)
+				}, got, op)
 			}
 		})
 	}
+}
+
+func callNamed(t *testing.T, name string) clienttest.Call[*Client] {
+	t.Helper()
+	for _, c := range calls() {
+		if c.Name == name {
+			return c
+		}
+	}
+	require.FailNow(t, "no such call", name)
+	return clienttest.Call[*Client]{}
 }
 
 func FuzzAnswers(f *testing.F) {

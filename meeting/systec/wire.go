@@ -28,19 +28,47 @@ type wireAnswer struct {
 // decode returns the documented envelope, or false if a is something else.
 func decode(a oneshot.Answer) (wireAnswer, bool) {
 	var w wireAnswer
-	if !a.IsJSON() || json.Unmarshal(a.Body, &w) != nil || w.Status == nil || w.Status.Int() == 0 {
+	if a.Decode(&w) != nil || w.Status == nil || w.Status.Int() == 0 {
 		return w, false
 	}
-	page := a.Status >= 500 && (w.Timestamp != nil || w.Error != nil || w.Path != nil)
+	page := w.Status.Int() != http.StatusOK && (w.Timestamp != nil || w.Error != nil || w.Path != nil)
 	return w, !page
 }
 
-// classify puts a refusal into e. The HTTP status decides where it says something, then
+// certain reports whether a failure is SYSTEC's own word, which for a call that changes
+// something means: that nothing was done. SYSTEC publishes neither codes nor the HTTP status
+// of its failures, and what stands before it writes the same envelope of its own failures.
+//
+//	HTTP status           status in the body      message                      certain
+//	200                   any but in trouble      any                          yes: no gateway puts a failure into a success
+//	other, no trouble     any but in trouble      a sentence                   yes
+//	any, or in trouble    in trouble, or any      a sentence                   to a call that only reads
+//	any other than 200    any                     none, or HTTP's own phrase   no: as gateways write it
+//	any                   in trouble              none, or HTTP's own phrase   no
+//
+// In trouble are 408 and 500 to 599: a server, or something before it, that failed or gave
+// up, perhaps after the work was done.
+func (w wireAnswer) certain(httpStatus int, mutates bool) bool {
+	trouble := inTrouble(httpStatus) || inTrouble(w.Status.Int())
+	msg := strings.TrimSpace(string(w.Message))
+	explains := msg != "" && !strings.EqualFold(msg, http.StatusText(httpStatus)) && !strings.EqualFold(msg, http.StatusText(w.Status.Int()))
+	switch {
+	case trouble:
+		return explains && !mutates
+	case httpStatus == http.StatusOK:
+		return true
+	}
+	return explains
+}
+
+func inTrouble(status int) bool {
+	return status == http.StatusRequestTimeout || 500 <= status && status < 600
+}
+
+// classify puts a refusal of which SYSTEC's word is certain into e, which has its Code. The HTTP status decides where it says something, then
 // the body's, where it is used like one; for the rest, SYSTEC's only contract is that the
-// message has the details, and three things are worth reading from it. Nothing here turns
-// on whether something was done: SYSTEC said no.
+// message has the details, and three things are worth reading from it.
 func (w wireAnswer) classify(e *meeting.APIError, namesMeeting bool) {
-	e.Code = w.Status.Int()
 	status := e.Status
 	if status < 400 {
 		status = e.Code
@@ -50,7 +78,7 @@ func (w wireAnswer) classify(e *meeting.APIError, namesMeeting bool) {
 	case status == http.StatusUnauthorized, strings.Contains(msg, "api_key"), strings.Contains(msg, "api_secret"):
 		e.Err = meeting.ErrCredentials
 	case !namesMeeting && strings.Contains(msg, "会议室") && (strings.Contains(msg, "没有") || strings.Contains(msg, "不足")):
-		e.Err, e.Reason = meeting.ErrLimit, meeting.ReasonQuota // no free room of that size
+		e.Err, e.Reason = meeting.ErrLimit, meeting.ReasonRooms // no free room of that size
 	case status == http.StatusForbidden:
 		e.Err = meeting.ErrNotPermitted
 	case status == http.StatusTooManyRequests:

@@ -1,8 +1,11 @@
 // Package tencent is a client for the Tencent Meeting REST API of an enterprise's own
 // application, signed with its secret id and key (AK/SK), and a receiver of its events.
 //
-// A call failed if its answer holds an error_info, whatever the HTTP status; what kind of
-// failure it was follows from the error_code alone. Operations that return nothing
+// A call failed if its answer holds an error_info, whatever the HTTP status, which is 500
+// for most refusals. What kind of failure it was follows from the error_code alone: a code
+// is Tencent's word that it refused, but for the few that say the contrary. An answer
+// without an error_info, other than a success, may come from a proxy or a gateway; after a
+// call that changes something it leaves the outcome open. Operations that return nothing
 // succeed with an empty body or with {}. Meeting ids are decimal but too large for an
 // int64, and stay text.
 //
@@ -154,14 +157,14 @@ func (c *Client) do(ctx context.Context, r oneshot.Request) (oneshot.Answer, err
 	if err != nil {
 		return a, err
 	}
-	var w struct {
+	var w *struct {
 		ErrorInfo *wireError `json:"error_info"`
 	}
 	empty := len(bytes.TrimSpace(a.Body)) == 0
-	if !empty && (!a.IsJSON() || json.Unmarshal(a.Body, &w) != nil || bytes.TrimSpace(a.Body)[0] != '{') {
+	if !empty && (a.Decode(&w) != nil || w == nil) {
 		return a, c.http.Unusable(r, a)
 	}
-	if w.ErrorInfo != nil {
+	if w != nil && w.ErrorInfo != nil {
 		e := c.http.Err(r, a)
 		e.TraceID = traceID(a.Header)
 		w.ErrorInfo.classify(e, r.Mutates)
@@ -177,7 +180,7 @@ func (c *Client) do(ctx context.Context, r oneshot.Request) (oneshot.Answer, err
 func (c *Client) meetings(ctx context.Context, r oneshot.Request) (wireMeetings, oneshot.Answer, error) {
 	var w wireMeetings
 	a, err := c.do(ctx, r)
-	if err == nil && json.Unmarshal(a.Body, &w) != nil {
+	if err == nil && a.Decode(&w) != nil {
 		err = c.http.Unusable(r, a)
 	}
 	return w, a, err
@@ -419,7 +422,7 @@ func (c *Client) Pushes(ctx context.Context, account, id string) ([]meeting.Push
 		return nil, err
 	}
 	var w wirePushes
-	if json.Unmarshal(a.Body, &w) != nil {
+	if a.Decode(&w) != nil {
 		return nil, c.http.Unusable(r, a)
 	}
 	out := make([]meeting.PushTarget, len(w.PushStreamInfo))

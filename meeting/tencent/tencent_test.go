@@ -438,14 +438,22 @@ func TestDocumentedErrors(t *testing.T) {
 		{[]int{400005, 9002, 9003}, meeting.ErrNotFound, meeting.ReasonMeeting},
 		{[]int{400006, 190315}, meeting.ErrNotPermitted, meeting.ReasonNotCreator},
 		{[]int{400007}, meeting.ErrNotPermitted, meeting.ReasonNotHost},
-		{[]int{190001, 20001, 190308}, meeting.ErrNotPermitted, meeting.ReasonAccount},
+		{[]int{190001, 20001, 20003, 190308}, meeting.ErrNotPermitted, meeting.ReasonAccount},
 		{[]int{500014, 9042, 9099, 9100, 9101, 9102, 10005, 190441}, meeting.ErrNotPermitted, meeting.ReasonAccountRight},
-		{[]int{190004, 200001, 200004, 200005, 200006}, meeting.ErrInvalid, meeting.ReasonNone},
+		{[]int{190004, 200001, 200005, 200006}, meeting.ErrInvalid, meeting.ReasonNone},
+		{[]int{200004}, meeting.ErrNotPermitted, meeting.ReasonAPI},
+		{[]int{202801}, meeting.ErrNotPermitted, meeting.ReasonApplication},
+		{[]int{50000, 50001}, meeting.ErrCredentials, meeting.ReasonEnterprise},
+		{[]int{190316, 190317}, meeting.ErrInvalid, meeting.ReasonNoLive},
+		{[]int{190318}, meeting.ErrInvalid, meeting.ReasonNotRetrieved},
+		{[]int{190319}, meeting.ErrInvalid, meeting.ReasonNotChanged},
+		{[]int{9098}, meeting.ErrLimit, meeting.ReasonConcurrent},
 		{[]int{9008, 500029, 500168}, meeting.ErrLimit, meeting.ReasonQuota},
 		{[]int{190311, 190312}, meeting.ErrLimit, meeting.ReasonDaily},
-		{[]int{9061, 9098, 190310, 190313}, meeting.ErrRateLimited, meeting.ReasonNone},
+		{[]int{9061, 190310, 190313}, meeting.ErrRateLimited, meeting.ReasonNone},
 		{[]int{9093}, meeting.ErrInvalid, meeting.ReasonSensitive},
-		{[]int{9007, 13602, 13603}, meeting.ErrInvalid, meeting.ReasonState},
+		{[]int{9007, 9103, 9104, 13602, 13603}, meeting.ErrInvalid, meeting.ReasonState},
+		{[]int{500125, 123456, 4051, -1}, meeting.ErrInvalid, meeting.ReasonUnlisted}, // the list is incomplete
 		{[]int{190300}, meeting.ErrCredentials, meeting.ReasonClock},
 		{[]int{190303}, meeting.ErrCredentials, meeting.ReasonUnknownSecretID},
 		{[]int{200003}, meeting.ErrCredentials, meeting.ReasonSignature},
@@ -472,8 +480,8 @@ func TestDocumentedErrors(t *testing.T) {
 
 func TestCodesThatDoNotSayThatNothingWasDone(t *testing.T) {
 	for _, body := range []string{
-		refusal(41), refusal(960000), refusal(190301), refusal(200002),
-		`{"error_info":{"error_code":123456}}`, `{"error_info":{}}`,
+		refusal(41), refusal(5108), refusal(960000), refusal(190301), refusal(200002),
+		`{"error_info":{}}`, `{"error_info":{"error_code":0}}`, `{"error_info":{"error_code":"x"}}`, `{"code":9003}`, `null`,
 	} {
 		c := newTestClient(t, clienttest.Answer(500, body))
 		require.ErrorIs(t, c.SetPush(t.Context(), "", meetingID, target), meeting.ErrOutcomeUnknown, body)
@@ -494,7 +502,6 @@ func TestErrorEnvelopeVariants(t *testing.T) {
 		assert.Equal(t, code, got.Code)
 		require.ErrorIs(t, err, meeting.ErrNotFound)
 	}
-	require.ErrorIs(t, newTestClient(t, clienttest.Answer(400, `{"error_info":{"error_code":123456}}`)).Dismiss(t.Context(), "", meetingID), meeting.ErrInvalid)
 }
 
 func TestEmptySuccess(t *testing.T) {

@@ -14,10 +14,10 @@ package oneshot
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -216,21 +216,21 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 func (*watchedBody) Close() error { return nil }
 
 // Unusable is the error for an answer that is not in the provider's documented form: a
-// proxy's page, a gateway's own error, a cut-off body. It goes by the HTTP status: a
-// client error means that the request was turned away before it reached the provider's
-// code; anything else may have come after the work was done.
+// proxy's page, a gateway's own error, a cut-off body. What stands between may answer with
+// any status after the provider has done its work, so that a call that changes something
+// is open. For one that only reads the HTTP status tells what to do about it.
 func (c *Client) Unusable(r Request, a Answer) *meeting.APIError {
 	e := c.Err(r, a)
 	e.Reason = meeting.ReasonAnswer
 	switch {
+	case r.Mutates:
+		e.Err = meeting.ErrOutcomeUnknown
 	case a.Status == http.StatusUnauthorized, a.Status == http.StatusForbidden:
 		e.Err, e.Reason = meeting.ErrCredentials, meeting.ReasonNone
 	case a.Status == http.StatusTooManyRequests:
 		e.Err, e.Reason = meeting.ErrRateLimited, meeting.ReasonNone
-	case a.Status >= 400 && a.Status < 500 && a.Status != http.StatusRequestTimeout, !r.Mutates:
-		e.Err = meeting.ErrUnavailable
 	default:
-		e.Err = meeting.ErrOutcomeUnknown
+		e.Err = meeting.ErrUnavailable
 	}
 	return e
 }
@@ -245,15 +245,18 @@ func (c *Client) Refuse(op string, reason meeting.Reason, field string) error {
 	return &meeting.APIError{Provider: c.provider, Op: op, Err: meeting.ErrInvalid, Reason: reason, Field: field}
 }
 
-// IsJSON reports whether a can be JSON, so that a page is not taken for an answer.
-func (a Answer) IsJSON() bool {
+// Decode reads a as JSON into v. It goes by what was sent, not by what it was called:
+// providers and proxies label JSON as text/plain and text/html. A body that was longer than
+// [MaxBody] is not read.
+func (a Answer) Decode(v any) error {
 	if len(a.Body) > MaxBody {
-		return false
+		return errors.New("answer: too long")
 	}
-	// Only HTML is excluded: providers and proxies mislabel JSON as text/plain.
-	mt, _, err := mime.ParseMediaType(a.Header.Get("Content-Type"))
-	return err != nil || mt != "text/html"
+	return json.Unmarshal(bytes.TrimPrefix(a.Body, byteOrderMark), v)
 }
+
+// byteOrderMark begins the texts of some servers, and is no JSON.
+var byteOrderMark = []byte("\xef\xbb\xbf")
 
 // maxRetryAfter bounds what is believed of a Retry-After.
 const maxRetryAfter = 24 * time.Hour
