@@ -50,7 +50,8 @@ var mayImport = map[string][]string{
 
 	"meeting":                  {"config/secret"},
 	"meeting/internal/lenient": {},
-	"meeting/internal/oneshot": {"meeting", "config/secret"},
+	"meeting/internal/oneshot": {"meeting", "meeting/internal/...", "config/secret"},
+	"meeting/internal/scrub":   {},
 	"meeting/systec":           {"meeting", "meeting/internal/...", "config/secret"},
 	"meeting/tencent":          {"meeting", "meeting/internal/...", "config/secret"},
 	// It checks the clients, so it shares no code with them.

@@ -59,13 +59,14 @@ const (
 )
 
 // APIError is what a provider's client returns. Its text names operation, status and
-// code; it never has a URL, a body, or a credential in it.
+// code, and what the provider said; it never has a URL, a body, or a credential in it.
 type APIError struct {
 	Provider   Provider
 	Op         string        // method and path template: "POST /v1/meetings/{id}/dismiss"
 	Status     int           // HTTP status; 0 if there was none
 	Code       int           // the provider's own error code; 0 if there was none
 	TraceID    string        // the provider's trace id, for its support; empty if it gave none
+	Message    string        // the provider's own words, without anything that was sent; one line of at most 200 characters, empty if it gave none
 	RetryAfter time.Duration // 0 if the provider did not say
 	Reason     Reason
 	Field      string // with ReasonField and ReasonUnsupported: a field of Instant or PushTarget, as in "duration"
@@ -92,6 +93,9 @@ func (e *APIError) Error() string {
 	}
 	if e.Cause != nil {
 		s += ": " + e.Cause.Error()
+	}
+	if e.Message != "" {
+		s += fmt.Sprintf(": %q", e.Message)
 	}
 	return s
 }

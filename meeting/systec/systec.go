@@ -114,6 +114,7 @@ func (c *Client) do(ctx context.Context, op string, form url.Values, mutates boo
 		e = c.http.Unusable(r, a)
 		e.Code = env.Status.Int()
 	}
+	e.Message = r.Explanation(string(env.Message), c.cfg.Key, c.cfg.Secret)
 	return nil, a, e
 }
 

@@ -428,10 +428,27 @@ func TestRefusals(t *testing.T) {
 				var got *meeting.APIError
 				require.ErrorAs(t, callNamed(t, op).Do(t, c), &got)
 				assert.Equal(t, &meeting.APIError{
-					Provider: meeting.Systec, Op: got.Op, Status: tt.status, Code: tt.code, RetryAfter: 7 * time.Second, Reason: got.Reason, Err: want,
+					Provider: meeting.Systec, Op: got.Op, Status: tt.status, Code: tt.code, RetryAfter: 7 * time.Second, Message: got.Message, Reason: got.Reason, Err: want,
 				}, got, op)
 			}
 		})
+	}
+}
+
+// Nobody publishes SYSTEC's codes: its sentence is the only explanation there is.
+func TestARefusalCarriesTheProvidersWords(t *testing.T) {
+	for said, want := range map[string]string{
+		"预约方数超过购买方数上限(25)":     "预约方数超过购买方数上限(25)",
+		"主题 周会 不合法":            "主题 … 不合法",
+		"unknown " + apiSecret: "unknown …",
+		"user meetbot:job1 ?":  "user … ?",
+	} {
+		c := newTestClient(t, clienttest.Answer(200, `{"status":50012,"message":`+strconv.Quote(said)+`}`))
+		_, err := c.Create(t.Context(), meeting.Instant{Topic: "周会", UserKey: "meetbot:job1"})
+		var got *meeting.APIError
+		require.ErrorAs(t, err, &got)
+		assert.Equal(t, want, got.Message)
+		assert.Contains(t, err.Error(), want, "the log has it")
 	}
 }
 

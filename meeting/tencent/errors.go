@@ -7,11 +7,11 @@ import (
 	"meetbot/meeting/internal/lenient"
 )
 
-// wireError is the error_info of an answer. The message may repeat what was sent, and is
-// kept out of errors.
+// wireError is the error_info of an answer.
 type wireError struct {
 	Code    lenient.Text `json:"error_code"`
 	NewCode lenient.Text `json:"new_error_code"` // 200190303: HTTP 200 and the code
+	Message lenient.Text `json:"message"`        // it may repeat what was sent
 }
 
 // kind is what an error code means to a caller.

@@ -167,6 +167,7 @@ func (c *Client) do(ctx context.Context, r oneshot.Request) (oneshot.Answer, err
 	if w != nil && w.ErrorInfo != nil {
 		e := c.http.Err(r, a)
 		e.TraceID = traceID(a.Header)
+		e.Message = r.Explanation(string(w.ErrorInfo.Message), c.cfg.SecretKey, secret.New(c.cfg.SecretID))
 		w.ErrorInfo.classify(e, r.Mutates)
 		return a, e
 	}

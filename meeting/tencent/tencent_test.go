@@ -470,11 +470,28 @@ func TestDocumentedErrors(t *testing.T) {
 					require.ErrorAs(t, err, &got)
 					assert.Equal(t, &meeting.APIError{
 						Provider: meeting.Tencent, Op: opSetPush, Status: status, Code: code, TraceID: "trace-1",
-						Reason: tt.reason, Field: got.Field, Err: tt.err,
+						Message: got.Message, Reason: tt.reason, Field: got.Field, Err: tt.err,
 					}, got)
 				})
 			}
 		}
+	}
+}
+
+func TestARefusalCarriesTheProvidersWords(t *testing.T) {
+	for said, want := range map[string]string{
+		"请检查推流地址是否正确":                                                   "请检查推流地址是否正确",
+		"duplicate " + target.URL + " of " + target.Name:                "duplicate … of …",
+		"password " + target.Key.Reveal() + " of testuser":              "password … of …",
+		"meeting " + meetingID + ": " + pushToWire(target).PlatformName: "meeting …: …",
+	} {
+		body, err := json.Marshal(map[string]any{"error_info": map[string]any{"error_code": 400004, "message": said}})
+		require.NoError(t, err)
+		err = newTestClient(t, clienttest.Answer(500, string(body))).SetPush(t.Context(), "testuser", meetingID, target)
+		var got *meeting.APIError
+		require.ErrorAs(t, err, &got)
+		assert.Equal(t, want, got.Message)
+		assert.Contains(t, err.Error(), want, "the log has it")
 	}
 }
 
