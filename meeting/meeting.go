@@ -46,18 +46,43 @@ type State string
 
 const (
 	StateUnknown   State = ""          // nobody has said; never shown as ended
-	StateReady     State = "ready"     // created, nobody has entered
-	StateRunning   State = "running"   //
-	StateEnded     State = "ended"     //
+	StateReady     State = "ready"     // nobody is in; as far as is known nobody was
+	StateRunning   State = "running"   // somebody is in
+	StateEmpty     State = "empty"     // somebody was in, and everybody has left; it can be entered until its end
+	StateExpired   State = "expired"   // past its planned end, and nobody is in
+	StateEnded     State = "ended"     // for everybody
 	StateCancelled State = "cancelled" //
-	StateDeleted   State = "deleted"   // SYSTEC deletes a meeting that nobody joins within 30 minutes
+	StateDeleted   State = "deleted"   // by the provider, since nobody joined in time: SYSTEC after 30 minutes
+	StateRecycled  State = "recycled"  // its number was taken back: Tencent 30 days after the planned start
 	StateUnlisted  State = "unlisted"  // the provider no longer lists it, which is not a word on how it ended
 )
 
-// Over reports whether the provider has said that the meeting will not take place
-// any more. [StateUnknown] and [StateUnlisted] are not over.
+// Over reports whether the provider has said that the meeting is over. [StateUnknown] and
+// [StateUnlisted] say nothing of that.
 func (s State) Over() bool {
-	return s == StateEnded || s == StateCancelled || s == StateDeleted
+	switch s {
+	case StateExpired, StateEnded, StateCancelled, StateDeleted, StateRecycled:
+		return true
+	}
+	return false
+}
+
+// Next returns the state of a meeting that was in s when its provider says that it is in
+// said. No provider says of an empty meeting whether anybody has been in it, so what is
+// known decides. What has ended stays so, but for a meeting past its planned end, which
+// may be entered once more; a meeting that was only lost from sight may be in any state.
+func (s State) Next(said State) State {
+	switch {
+	case said == StateUnknown:
+		return s
+	case s == StateExpired && (said == StateRunning || said == StateEnded):
+		return said
+	case s.Over():
+		return s
+	case said == StateReady && (s == StateRunning || s == StateEmpty):
+		return StateEmpty
+	}
+	return said
 }
 
 // Meeting is a meeting as a provider described it. A field that the provider has no

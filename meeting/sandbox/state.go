@@ -35,7 +35,7 @@ const (
 	unattendedLife = 30 * time.Minute
 	// startLinkLife is how long SYSTEC's start_url works.
 	startLinkLife = 2 * time.Hour
-	// overdueLife is how long after its planned end Tencent returns an unattended meeting.
+	// overdueLife is how long after its planned end Tencent returns a meeting that nobody is in.
 	overdueLife = time.Hour
 )
 
@@ -274,9 +274,13 @@ func (s *Server) leave(r *record, user string) error {
 	r.Inside = slices.Delete(r.Inside, i, i+1)
 	s.markLeft(r, user)
 	s.notify(r, "meeting.participant-left", user, nil)
-	if len(r.Inside) == 0 && r.Provider == Tencent && s.now().After(r.End) {
+	if len(r.Inside) > 0 || r.Provider != Tencent {
+		return nil
+	}
+	if s.now().After(r.End) {
 		return s.end(r, endedByLastLeaving)
 	}
+	s.notify(r, "meeting.end", user, map[string]any{"meeting_end_type": emptyEarly})
 	return nil
 }
 
@@ -310,6 +314,7 @@ func (s *Server) setLive(r *record, on bool) error {
 const (
 	endedByHost        = 0
 	endedByLastLeaving = 1
+	emptyEarly         = 3 // it can be entered again
 )
 
 func (s *Server) end(r *record, endType int) error {

@@ -169,7 +169,7 @@ func (s *Server) tencentMeeting(id string) *record {
 }
 
 func (s *Server) overdue(r *record) bool {
-	return r.State == Waiting && s.now().After(r.End.Add(overdueLife))
+	return !r.State.over() && len(r.Inside) == 0 && s.now().After(r.End.Add(overdueLife))
 }
 
 func errNotExist() *tencentError { return failf(codeNotExist, "MEETING NOT EXIST") }

@@ -368,9 +368,11 @@ func (s *Server) info(r *record, user User) object {
 	return info
 }
 
+// tencentStatus is what Tencent says of a meeting. Whether anybody was in it before makes
+// no difference while nobody is.
 func (s *Server) tencentStatus(r *record) string {
 	switch {
-	case r.State == Running:
+	case len(r.Inside) > 0:
 		return "MEETING_STATE_STARTED"
 	case r.State == Cancelled:
 		return "MEETING_STATE_CANCELLED"

@@ -405,6 +405,19 @@ func TestTencentMeetingsStopBeingReturned(t *testing.T) {
 	require.NoError(t, p.s.Leave(id, "operator"))
 	_, c = get()
 	assert.Equal(t, 9003, c, "over once the last has left")
+
+	id = p.create(nil)["meeting_id"].(string)
+	require.NoError(t, p.s.Join(id, "operator"))
+	require.NoError(t, p.s.Leave(id, "operator"))
+	status, _ = get()
+	assert.Equal(t, "MEETING_STATE_INIT", status, "before its end, and nobody is in: as if nobody ever was")
+	require.NoError(t, p.s.Join(id, "operator"))
+	status, _ = get()
+	assert.Equal(t, "MEETING_STATE_STARTED", status, "it was entered again")
+	require.NoError(t, p.s.Leave(id, "operator"))
+	p.clock.Advance(time.Hour + time.Second)
+	status, _ = get()
+	assert.Equal(t, "MEETING_STATE_NULL", status)
 }
 
 func TestEndedMeetingsMayStayVisible(t *testing.T) {

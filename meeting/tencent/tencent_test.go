@@ -324,8 +324,8 @@ func TestCreateFillsInWhatWasSent(t *testing.T) {
 func TestGetReadsStateAndLinks(t *testing.T) {
 	for status, want := range map[string]meeting.State{
 		"MEETING_STATE_INIT": meeting.StateReady, "MEETING_STATE_STARTED": meeting.StateRunning, "MEETING_STATE_ENDED": meeting.StateEnded,
-		"MEETING_STATE_CANCELLED": meeting.StateCancelled, "MEETING_STATE_RECYCLED": meeting.StateUnlisted,
-		"MEETING_STATE_NULL": meeting.StateUnknown, "MEETING_STATE_INVALID": meeting.StateUnknown, "new": meeting.StateUnknown, "": meeting.StateUnknown,
+		"MEETING_STATE_CANCELLED": meeting.StateCancelled, "MEETING_STATE_RECYCLED": meeting.StateRecycled,
+		"MEETING_STATE_NULL": meeting.StateExpired, "MEETING_STATE_INVALID": meeting.StateUnknown, "new": meeting.StateUnknown, "": meeting.StateUnknown,
 	} {
 		c := newTestClient(t, clienttest.Answer(200, fmt.Sprintf(`{"meeting_info_list":[{"meeting_id":%q,"status":%q,
 			"join_url":"javascript:alert(1)","live_config":{"live_addr":"https://meeting.tencent.com/l/xy"}}]}`, meetingID, status)))

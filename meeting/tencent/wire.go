@@ -193,13 +193,15 @@ func (w wireMeeting) meeting() (meeting.Meeting, bool) {
 	}, true
 }
 
-// states translates a status. MEETING_STATE_INVALID and MEETING_STATE_NULL say nothing.
+// states translates a status. MEETING_STATE_INIT says that nobody is in, also after people
+// were: see [meeting.State.Next]. MEETING_STATE_INVALID says nothing.
 var states = map[string]meeting.State{
 	"MEETING_STATE_INIT":      meeting.StateReady,
+	"MEETING_STATE_NULL":      meeting.StateExpired,
 	"MEETING_STATE_STARTED":   meeting.StateRunning,
 	"MEETING_STATE_ENDED":     meeting.StateEnded,
 	"MEETING_STATE_CANCELLED": meeting.StateCancelled,
-	"MEETING_STATE_RECYCLED":  meeting.StateUnlisted, // its number was taken back, for whatever reason
+	"MEETING_STATE_RECYCLED":  meeting.StateRecycled,
 }
 
 // unix returns the time for seconds, zero for zero and for what cannot be meant.
