@@ -233,6 +233,9 @@ func (s *Store) Enqueue(ctx context.Context, j Job) (Job, error) {
 	return stored, err
 }
 
+// enqueueRetry is the pause between two looks at a job that another replica is storing.
+const enqueueRetry = 10 * time.Millisecond
+
 func (s *Store) enqueue(ctx context.Context, j Job) (Job, error) {
 	key, err := jobKey(j.ID)
 	if err != nil {
@@ -251,15 +254,27 @@ func (s *Store) enqueue(ctx context.Context, j Job) (Job, error) {
 	j.Updated = now
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.EnqueueWindow)
 	defer cancel()
-	err = s.write(ctx, key, &j, 0)
-	switch {
-	case errors.Is(err, ErrConflict):
+	for {
+		err = s.write(ctx, key, &j, 0)
+		if !errors.Is(err, ErrConflict) {
+			break
+		}
 		there, err := s.Get(ctx, j.ID)
-		if err != nil {
+		switch {
+		case err == nil:
+			return there, ErrDuplicate
+		case !errors.Is(err, ErrNotFound):
 			return Job{}, fmt.Errorf("%w: %w", ErrNotConfirmed, err)
 		}
-		return there, ErrDuplicate
-	case err != nil:
+		// On a cluster another replica's write refuses ours before anybody can read it, and
+		// it may still fail: whichever of the two is stored in the end tells.
+		select {
+		case <-ctx.Done():
+			return Job{}, fmt.Errorf("%w: another write of the same job is under way", ErrNotConfirmed)
+		case <-time.After(enqueueRetry):
+		}
+	}
+	if err != nil {
 		return Job{}, err
 	}
 	s.health.enqueued(len(j.Data))

@@ -526,3 +526,50 @@ func TestAClusterThatElectsIsWaitedForAtTheStart(t *testing.T) {
 		require.ErrorIs(t, err, engine.ErrUnconfirmed)
 	})
 }
+
+// proposing is an engine on which another replica's write already refuses ours but cannot
+// be read yet, as a cluster's leader does until its followers agree.
+type proposing struct {
+	engine.Engine
+	refusals atomic.Int32
+	stored   func() // by the other replica, once its write is there; nil: it failed
+}
+
+func (e *proposing) Put(ctx context.Context, key string, body []byte, expect uint64, ttl time.Duration) (uint64, error) {
+	switch n := e.refusals.Add(-1); {
+	case n > 0:
+		return 0, ErrConflict
+	case n == 0 && e.stored != nil:
+		e.stored()
+	}
+	return e.Engine.Put(ctx, key, body, expect, ttl)
+}
+
+func TestTheReplicaThatComesSecondFindsTheJobOrStoresIt(t *testing.T) {
+	for name, agreed := range map[string]bool{"TheOtherIsStored": true, "TheOtherFailed": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cfg := withDefaults(Config{Keys: [][]byte{make([]byte, KeySize)}})
+				e := &proposing{Engine: engine.NewMemory()}
+				s, err := newStore(t.Context(), cfg, e)
+				require.NoError(t, err)
+				defer func() { require.NoError(t, s.Close()) }()
+				e.refusals.Store(5)
+				if agreed {
+					e.stored = func() {
+						_, err := s.Enqueue(t.Context(), Job{ID: "wish", Data: []byte("the first")})
+						require.NoError(t, err)
+					}
+				}
+				j, err := s.Enqueue(t.Context(), Job{ID: "wish", Data: []byte("the second")})
+				if agreed {
+					require.ErrorIs(t, err, ErrDuplicate)
+					assert.Equal(t, "the first", string(j.Data))
+					return
+				}
+				require.NoError(t, err)
+				assert.Equal(t, "the second", string(j.Data))
+			})
+		})
+	}
+}
