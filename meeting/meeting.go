@@ -104,20 +104,14 @@ type Meeting struct {
 	// HostKey lets a participant claim the host's role.
 	HostKey secret.String
 
-	Live     bool // live streaming was enabled when it was created
-	Start    time.Time
-	End      time.Time // planned
-	Creator  string    // the provider's account it belongs to; Tencent only (userid)
-	Hosts    []string  // Tencent only (userid)
-	Capacity int       // SYSTEC only
-	UserKey  string    // the correlation text given at creation; SYSTEC only
-}
-
-// Capabilities says what a provider's meetings can do.
-type Capabilities struct {
-	LivePush bool // RTMP push addresses can be set and read back
-	StartURL bool // has a start URL, which can be fetched anew
-	HostKey  bool // the host key can be chosen at creation
+	Live      bool      // live streaming was enabled when it was created
+	Scheduled bool      // it was made to begin later; false also where nothing was said of it
+	Start     time.Time // of a meeting that was made to begin at once: when it was made
+	End       time.Time // planned
+	Creator   string    // the provider's account it belongs to; Tencent only (userid)
+	Hosts     []string  // Tencent only (userid)
+	Capacity  int       // SYSTEC only
+	UserKey   string    // the correlation text given at creation; SYSTEC only
 }
 
 // Capabilities returns what meetings of p can do.
@@ -167,6 +161,71 @@ type Instant struct {
 	// Account is the provider's user who becomes the creator. Tencent only; empty for
 	// the account the client was configured with.
 	Account string
+	// Hosts are the provider's users who are to be hosts from the beginning. Tencent only,
+	// and of its paid editions; without them the creator is.
+	Hosts []string
 	// HostKey is the six-digit key with which the host's role can be claimed. Tencent only.
 	HostKey secret.String
+}
+
+// Given returns the names of the fields of in that ask for something, in the words of
+// [APIError.Field] and [Kind.Parameters].
+func (in Instant) Given() []string {
+	var given []string
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{
+		{"topic", in.Topic != ""},
+		{"capacity", in.Capacity != 0},
+		{"duration", in.Duration != 0},
+		{"join_before_host", in.JoinBeforeHost != nil},
+		{"mute", in.Mute != nil},
+		{"host_video", in.HostVideo != nil},
+		{"participants_video", in.ParticipantsVideo != nil},
+		{"pmi", in.PMI != nil},
+		{"waiting_room", in.WaitingRoom != nil},
+		{"live", in.Live != nil},
+		{"recording", in.Recording != RecordingDefault},
+		{"host_name", in.HostName != ""},
+		{"user_key", in.UserKey != ""},
+		{"start", !in.Start.IsZero()},
+		{"account", in.Account != ""},
+		{"hosts", len(in.Hosts) > 0},
+		{"host_key", !in.HostKey.IsZero()},
+	} {
+		if f.set {
+			given = append(given, f.name)
+		}
+	}
+	return given
+}
+
+// Unsupported returns the first field of in that parameters has no name for, empty if
+// there is none.
+func (in Instant) Unsupported(parameters map[string]string) string {
+	for _, f := range in.Given() {
+		if parameters[f] == "" {
+			return f
+		}
+	}
+	return ""
+}
+
+// Live is what a provider said of a live stream.
+type Live string
+
+const (
+	LiveUnsaid Live = ""
+	LiveOn     Live = "on"
+	LiveOff    Live = "off"
+)
+
+// Event is a provider's word on a meeting, as it reports it by itself.
+type Event struct {
+	ID    string // the same when it is sent again
+	At    time.Time
+	Ref   Ref
+	State State // [StateUnknown]: nothing was said of it
+	Live  Live
 }

@@ -30,14 +30,9 @@ type Client interface {
 
 // Provider is one of the providers.
 type Provider struct {
-	Name meeting.Provider
+	Kind meeting.Kind
 	// Open returns a client of s that uses hc and, if rightKey is false, a wrong secret.
 	Open func(t *testing.T, s *sandbox.Server, hc *http.Client, rightKey bool) Client
-	// Mark returns a wish that [Provider.Is] recognises.
-	Mark func(topic string) meeting.Instant
-	// Is reports whether m is the meeting that was made for the wish. It is all that a
-	// caller has after a lost answer.
-	Is func(m meeting.Meeting, wish meeting.Instant) bool
 	// Endpoints of the operations, in the sandbox's words.
 	Create, Get, List, End sandbox.Endpoint
 	// Quirks are the readings of the documents under which everything has to hold.
@@ -74,6 +69,19 @@ func Run(t *testing.T, p Provider) {
 	t.Run("SuccessUnderAnotherLabel", p.otherLabel)
 }
 
+// mark returns a wish that is prepared to be found again.
+func (p Provider) mark(topic string) meeting.Instant {
+	in := meeting.Instant{Topic: topic}
+	p.Kind.Prepare(&in, meeting.Origin{Mark: "meetbot:" + topic, Own: true, At: time.Now()})
+	return in
+}
+
+// is reports whether m is the meeting that was made for the wish just now, which is all that
+// a caller has after a lost answer.
+func (p Provider) is(m meeting.Meeting, wish meeting.Instant) bool {
+	return p.Kind.Same(wish, time.Now(), m)
+}
+
 func (p Provider) start(t *testing.T, q sandbox.Quirks) (*sandbox.Server, Client) {
 	t.Helper()
 	s, err := sandbox.Start(t.Context(), "127.0.0.1:0", sandbox.Config{Quirks: q})
@@ -97,10 +105,10 @@ func (p Provider) life(t *testing.T) {
 	for name, q := range quirks {
 		t.Run(name, func(t *testing.T) {
 			s, c := p.start(t, q)
-			wish := p.Mark("周会 & Q3 + “计划”")
+			wish := p.mark("周会 & Q3 + “计划”")
 			made, err := c.Create(t.Context(), wish)
 			require.NoError(t, err)
-			assert.Equal(t, p.Name, made.Ref.Provider)
+			assert.Equal(t, p.Kind.ID, made.Ref.Provider)
 			assert.Equal(t, wish.Topic, made.Topic)
 			assert.Equal(t, meeting.StateReady, made.State)
 			assert.Equal(t, p.CodeIsID, made.Code == made.Ref.ID)
@@ -126,7 +134,7 @@ func (p Provider) life(t *testing.T) {
 			list, err := c.List(t.Context())
 			require.NoError(t, err)
 			require.Len(t, list, 1)
-			assert.True(t, p.Is(list[0], wish))
+			assert.True(t, p.is(list[0], wish))
 
 			require.NoError(t, c.End(t.Context(), made.Ref.ID))
 			truth, _ = s.Meeting(made.Ref.ID)
@@ -143,7 +151,7 @@ func (p Provider) life(t *testing.T) {
 			}
 			require.Error(t, c.End(t.Context(), made.Ref.ID), "it is over")
 
-			unentered, err := c.Create(t.Context(), p.Mark("unentered"))
+			unentered, err := c.Create(t.Context(), p.mark("unentered"))
 			require.NoError(t, err)
 			require.ErrorIs(t, c.End(t.Context(), unentered.Ref.ID), p.EndUnentered)
 		})
@@ -194,7 +202,7 @@ func (p Provider) all(ctx context.Context, c Client) map[string]error {
 
 func (p Provider) writes(ctx context.Context, c Client) map[string]error {
 	errs := map[string]error{}
-	_, errs["Create"] = c.Create(ctx, p.Mark("all"))
+	_, errs["Create"] = c.Create(ctx, p.mark("all"))
 	errs["End"] = c.End(ctx, "1234567890")
 	return errs
 }
@@ -209,7 +217,7 @@ func (p Provider) reads(ctx context.Context, c Client) map[string]error {
 
 func (p Provider) live(t *testing.T) {
 	_, c := p.start(t, sandbox.Quirks{})
-	wish := p.Mark("with live")
+	wish := p.mark("with live")
 	yes := true
 	wish.Live = &yes
 	made, err := c.Create(t.Context(), wish)
@@ -222,7 +230,7 @@ func (p Provider) live(t *testing.T) {
 	assert.NotEmpty(t, found.WatchURL)
 	assert.Equal(t, p.PlayURL, found.PlayURL != "")
 
-	without, err := c.Create(t.Context(), p.Mark("without live"))
+	without, err := c.Create(t.Context(), p.mark("without live"))
 	require.NoError(t, err)
 	found, err = c.Get(t.Context(), without.Ref.ID)
 	require.NoError(t, err)
@@ -232,12 +240,12 @@ func (p Provider) live(t *testing.T) {
 
 func (p Provider) capabilities(t *testing.T) {
 	_, c := p.start(t, sandbox.Quirks{})
-	can := p.Name.Capabilities()
-	made, err := c.Create(t.Context(), p.Mark("plain"))
+	can := p.Kind.Can
+	made, err := c.Create(t.Context(), p.mark("plain"))
 	require.NoError(t, err)
 	assert.Equal(t, can.StartURL, !made.StartURL.IsZero())
 
-	wish := p.Mark("with a host key")
+	wish := p.mark("with a host key")
 	wish.HostKey = secret.New("918273")
 	made, err = c.Create(t.Context(), wish)
 	if can.HostKey {
@@ -294,7 +302,7 @@ func (p Provider) lostAnswer(t *testing.T) {
 				require.NoError(t, err)
 				fault.Endpoint, fault.After = p.Create, after
 				s.Fault(fault)
-				wish := p.Mark(name)
+				wish := p.mark(name)
 				_, err = c.Create(t.Context(), wish)
 				require.ErrorIs(t, err, meeting.ErrOutcomeUnknown)
 				require.NotErrorIs(t, err, meeting.ErrUnavailable)
@@ -305,7 +313,7 @@ func (p Provider) lostAnswer(t *testing.T) {
 				require.NoError(t, err)
 				found := 0
 				for _, m := range list {
-					if p.Is(m, wish) {
+					if p.is(m, wish) {
 						found++
 					}
 				}
@@ -324,7 +332,7 @@ func (p Provider) brokenReads(t *testing.T) {
 	for name, fault := range broken {
 		t.Run(name, func(t *testing.T) {
 			s, c := p.start(t, sandbox.Quirks{})
-			fault.Provider = sandbox.Provider(p.Name)
+			fault.Provider = sandbox.Provider(p.Kind.ID)
 			s.Fault(fault)
 			for name, err := range p.reads(t.Context(), c) {
 				require.ErrorIs(t, err, meeting.ErrUnavailable, name)
@@ -334,7 +342,7 @@ func (p Provider) brokenReads(t *testing.T) {
 	t.Run("Redirect", func(t *testing.T) {
 		s, c := p.start(t, sandbox.Quirks{})
 		elsewhere, _ := p.start(t, sandbox.Quirks{})
-		s.Fault(sandbox.Fault{Provider: sandbox.Provider(p.Name), Kind: sandbox.Redirect, Location: elsewhere.TencentURL()})
+		s.Fault(sandbox.Fault{Provider: sandbox.Provider(p.Kind.ID), Kind: sandbox.Redirect, Location: elsewhere.TencentURL()})
 		for name, err := range p.all(t.Context(), c) {
 			require.Error(t, err, name)
 		}
@@ -347,7 +355,7 @@ func (p Provider) brokenReads(t *testing.T) {
 func (p Provider) givingUp(t *testing.T) {
 	s, c := p.start(t, sandbox.Quirks{})
 	s.Fault(sandbox.Fault{Endpoint: p.Create, Kind: sandbox.Hang, After: true})
-	wish := p.Mark("hang")
+	wish := p.mark("hang")
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		for s.Created(wish.Topic) == 0 && ctx.Err() == nil {
@@ -359,7 +367,7 @@ func (p Provider) givingUp(t *testing.T) {
 	require.ErrorIs(t, err, meeting.ErrOutcomeUnknown)
 	require.ErrorIs(t, err, context.Canceled)
 
-	_, err = c.Create(ctx, p.Mark("never"))
+	_, err = c.Create(ctx, p.mark("never"))
 	require.ErrorIs(t, err, meeting.ErrUnavailable, "the context was done before")
 	assert.Equal(t, 0, s.Created("never"))
 }
@@ -375,7 +383,7 @@ func (p Provider) nobodyThere(t *testing.T) {
 
 func (p Provider) throttled(t *testing.T) {
 	s, c := p.start(t, sandbox.Quirks{})
-	s.Fault(sandbox.Fault{Provider: sandbox.Provider(p.Name), Kind: sandbox.Status, Status: http.StatusTooManyRequests})
+	s.Fault(sandbox.Fault{Provider: sandbox.Provider(p.Kind.ID), Kind: sandbox.Status, Status: http.StatusTooManyRequests})
 	for name, err := range p.reads(t.Context(), c) {
 		require.ErrorIs(t, err, meeting.ErrRateLimited, name)
 	}
@@ -388,7 +396,7 @@ func (p Provider) throttled(t *testing.T) {
 func (p Provider) otherLabel(t *testing.T) {
 	for _, label := range []string{"text/html", "text/html; charset=utf-8", "text/plain", "application/octet-stream", "no media type"} {
 		s, c := p.start(t, sandbox.Quirks{Label: label})
-		made, err := c.Create(t.Context(), p.Mark("labelled"))
+		made, err := c.Create(t.Context(), p.mark("labelled"))
 		require.NoError(t, err, label)
 		_, err = c.Get(t.Context(), made.Ref.ID)
 		require.NoError(t, err, label)

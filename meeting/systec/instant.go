@@ -16,6 +16,23 @@ const (
 	maxUserKey  = 200              // bytes
 )
 
+// parameters are what the API calls the fields of [meeting.Instant].
+var parameters = map[string]string{
+	"topic":              "topic",
+	"capacity":           "meeting_capacity",
+	"duration":           "duration",
+	"join_before_host":   "option_jbh",
+	"mute":               "mute_upon_entry",
+	"host_video":         "option_host_video",
+	"participants_video": "option_participants_video",
+	"pmi":                "use_pmi",
+	"waiting_room":       "waiting_room",
+	"live":               "allow_live_streaming",
+	"recording":          "recording",
+	"host_name":          "host_name",
+	"user_key":           "user_key",
+}
+
 // check returns the first field of in that cannot be sent, and why.
 func check(in meeting.Instant) (meeting.Reason, string) {
 	switch {
@@ -31,46 +48,41 @@ func check(in meeting.Instant) (meeting.Reason, string) {
 		return meeting.ReasonField, "user_key"
 	case !utf8.ValidString(in.HostName):
 		return meeting.ReasonField, "host_name"
-	case !in.Start.IsZero():
-		return meeting.ReasonUnsupported, "start"
-	case in.Account != "":
-		return meeting.ReasonUnsupported, "account"
-	case !in.HostKey.IsZero():
-		return meeting.ReasonUnsupported, "host_key"
+	}
+	if f := in.Unsupported(parameters); f != "" {
+		return meeting.ReasonUnsupported, f
 	}
 	return "", ""
 }
 
 // instantForm leaves out what was not wished: the provider's own defaults hold then.
 func instantForm(in meeting.Instant) url.Values {
-	form := url.Values{
-		"topic":            {in.Topic},
-		"meeting_capacity": {strconv.Itoa(in.Capacity)},
+	form := url.Values{}
+	set := func(field, value string) {
+		if value != "" {
+			form.Set(parameters[field], value)
+		}
 	}
+	set("topic", in.Topic)
+	set("capacity", strconv.Itoa(in.Capacity))
 	if in.Duration != 0 {
-		form.Set("duration", strconv.Itoa(int(in.Duration/time.Minute)))
+		set("duration", strconv.Itoa(int(in.Duration/time.Minute)))
 	}
-	for name, flag := range map[string]*bool{
-		"option_jbh":                in.JoinBeforeHost,
-		"mute_upon_entry":           in.Mute,
-		"use_pmi":                   in.PMI,
-		"option_host_video":         in.HostVideo,
-		"option_participants_video": in.ParticipantsVideo,
-		"allow_live_streaming":      in.Live,
-		"waiting_room":              in.WaitingRoom,
+	for field, flag := range map[string]*bool{
+		"join_before_host":   in.JoinBeforeHost,
+		"mute":               in.Mute,
+		"pmi":                in.PMI,
+		"host_video":         in.HostVideo,
+		"participants_video": in.ParticipantsVideo,
+		"live":               in.Live,
+		"waiting_room":       in.WaitingRoom,
 	} {
 		if flag != nil {
-			form.Set(name, strconv.FormatBool(*flag))
+			set(field, strconv.FormatBool(*flag))
 		}
 	}
-	for name, text := range map[string]string{
-		"recording": string(in.Recording),
-		"host_name": in.HostName,
-		"user_key":  in.UserKey,
-	} {
-		if text != "" {
-			form.Set(name, text)
-		}
-	}
+	set("recording", string(in.Recording))
+	set("host_name", in.HostName)
+	set("user_key", in.UserKey)
 	return form
 }

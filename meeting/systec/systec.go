@@ -52,7 +52,7 @@ func New(cfg Config) (*Client, error) {
 	if cfg.BaseURL == "" {
 		cfg.BaseURL = DefaultBaseURL
 	}
-	hc, err := oneshot.New(meeting.Systec, cfg.BaseURL, cfg.HTTPClient, cfg.Timeout)
+	hc, err := oneshot.New(Kind.ID, cfg.BaseURL, cfg.HTTPClient, cfg.Timeout)
 	switch {
 	case err != nil:
 	case cfg.Key.IsZero():
@@ -128,7 +128,7 @@ func (c *Client) answered(op string, a oneshot.Answer, mutates bool) error {
 //
 // It returns [meeting.ErrInvalid] with the field's name for what SYSTEC's documented
 // limits forbid, before anything is sent. After [meeting.ErrOutcomeUnknown] the meeting,
-// if there is one, can be found by [Client.List] with the UserKey of the wish.
+// if there is one, is among those of [Client.List] with the UserKey of the wish: see Kind.Same.
 //
 // API docs: https://github.com/SYSTECdev/Umeeting-Share-Rooms-API (即时会议接口)
 func (c *Client) Create(ctx context.Context, in meeting.Instant) (meeting.Meeting, error) {
@@ -193,7 +193,7 @@ func (c *Client) Get(ctx context.Context, id string) (meeting.Meeting, error) {
 
 // ListOptions says which meetings to list.
 type ListOptions struct {
-	UserKey string // only meetings created with it; empty for all
+	UserKey string // only meetings created with it, if the server heeds it; empty for all
 	Over    bool   // those that are over instead of those that are not
 }
 
@@ -240,9 +240,6 @@ func (c *Client) List(ctx context.Context, opt ListOptions) ([]meeting.Meeting, 
 				// Skipping it would let a caller conclude that it does not exist.
 				return nil, c.answered(op, a, false)
 			}
-			if m.UserKey == "" {
-				m.UserKey = opt.UserKey
-			}
 			if !seen[m.Ref.ID] {
 				seen[m.Ref.ID] = true
 				out = append(out, m)
@@ -252,7 +249,7 @@ func (c *Client) List(ctx context.Context, opt ListOptions) ([]meeting.Meeting, 
 			return out, nil
 		}
 	}
-	return out, &meeting.APIError{Provider: meeting.Systec, Op: op, Err: meeting.ErrLimit}
+	return out, &meeting.APIError{Provider: Kind.ID, Op: op, Err: meeting.ErrLimit}
 }
 
 // End ends a running meeting for everybody in it.

@@ -323,7 +323,7 @@ func TestListReadsAllPages(t *testing.T) {
 	assert.Equal(t, []string{"1", "2", "3"}, pages)
 	require.Len(t, got, 3)
 	assert.Equal(t, meeting.Meeting{
-		Ref: meeting.Ref{Provider: meeting.Systec, ID: "2"}, Code: "2", Topic: "t", State: meeting.StateReady, UserKey: "job-1",
+		Ref: meeting.Ref{Provider: meeting.Systec, ID: "2"}, Code: "2", Topic: "t", State: meeting.StateReady,
 	}, got[1])
 }
 

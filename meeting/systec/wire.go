@@ -13,6 +13,9 @@ import (
 	"meetbot/meeting/internal/oneshot"
 )
 
+// typeInstant is the type of a meeting that was made to begin at once.
+const typeInstant = "1"
+
 type wireAnswer struct {
 	Status  *lenient.Text   `json:"status"` // 200 or "200"
 	Message lenient.Text    `json:"message"`
@@ -118,6 +121,7 @@ type wireMeeting struct {
 	Duration  lenient.Text `json:"duration"` // minutes
 	Capacity  lenient.Text `json:"meeting_capacity"`
 	Live      lenient.Text `json:"allow_live_streaming"`
+	Type      lenient.Text `json:"type"`     // "1" instant, "2" scheduled; in lists
 	UserKey   lenient.Text `json:"user_key"` // get says user_Key; encoding/json does not mind
 }
 
@@ -131,7 +135,7 @@ func (w wireMeeting) meeting() (meeting.Meeting, bool) {
 		return meeting.Meeting{}, false
 	}
 	m := meeting.Meeting{
-		Ref:      meeting.Ref{Provider: meeting.Systec, ID: id},
+		Ref:      meeting.Ref{Provider: Kind.ID, ID: id},
 		Code:     id,
 		Topic:    string(w.Topic),
 		State:    w.state(),
@@ -143,8 +147,10 @@ func (w wireMeeting) meeting() (meeting.Meeting, bool) {
 		HostKey:  secret.New(string(w.HostKey)),
 		Live:     w.Live.Bool(),
 		Start:    parseTime(string(w.StartTime)),
-		Capacity: w.Capacity.Int(),
-		UserKey:  string(w.UserKey),
+
+		Scheduled: w.Type != "" && w.Type != typeInstant,
+		Capacity:  w.Capacity.Int(),
+		UserKey:   string(w.UserKey),
 	}
 	if d := w.Duration.Int64(); d > 0 && d < 1<<20 && !m.Start.IsZero() {
 		m.End = m.Start.Add(time.Duration(d) * time.Minute)

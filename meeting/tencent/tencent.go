@@ -72,7 +72,7 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Nonce == nil {
 		cfg.Nonce = randomNonce
 	}
-	hc, err := oneshot.New(meeting.Tencent, cfg.BaseURL, cfg.HTTPClient, cfg.Timeout)
+	hc, err := oneshot.New(Kind.ID, cfg.BaseURL, cfg.HTTPClient, cfg.Timeout)
 	switch {
 	case err != nil:
 	case !headerSafe(cfg.AppID) || cfg.AppID == "":
@@ -220,9 +220,8 @@ func (c *Client) refuseID(op, id string) error {
 //
 // It returns [meeting.ErrInvalid] with the field's name, before anything is sent, for
 // what Tencent's documented limits forbid or what it has no parameter for. After
-// [meeting.ErrOutcomeUnknown] the meeting, if there is one, is the one in [Client.List]
-// with the same topic, start and end: set in.Start, since without it the client's clock
-// is used.
+// [meeting.ErrOutcomeUnknown] the meeting, if there is one, is among those of [Client.List]:
+// see Kind.Same. Without in.Start the client's clock is used.
 //
 // API docs: https://cloud.tencent.com/document/product/1095/42417
 func (c *Client) Create(ctx context.Context, in meeting.Instant) (meeting.Meeting, error) {
@@ -359,7 +358,7 @@ func (c *Client) List(ctx context.Context, account string) ([]meeting.Meeting, e
 		}
 		pos, cursory = next, nextCursory
 	}
-	return out, &meeting.APIError{Provider: meeting.Tencent, Op: opList, Err: meeting.ErrLimit}
+	return out, &meeting.APIError{Provider: Kind.ID, Op: opList, Err: meeting.ErrLimit}
 }
 
 // Dismiss ends a running meeting for everybody in it. Its creator and its hosts may. A

@@ -3,6 +3,7 @@ package tencent
 import (
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +21,21 @@ const (
 	defaultDuration = time.Hour
 )
 
+// parameters are what the API calls the fields of [meeting.Instant].
+var parameters = map[string]string{
+	"topic":            "subject",
+	"duration":         "end_time",
+	"start":            "start_time",
+	"join_before_host": "allow_in_before_host",
+	"mute":             "mute_enable_type_join",
+	"waiting_room":     "auto_in_waiting_room",
+	"live":             "enable_live",
+	"recording":        "auto_record_type",
+	"account":          "userid",
+	"hosts":            "hosts",
+	"host_key":         "host_key",
+}
+
 // check returns the first field of in that cannot be sent, and why.
 func check(in meeting.Instant) (meeting.Reason, string) {
 	switch {
@@ -35,18 +51,11 @@ func check(in meeting.Instant) (meeting.Reason, string) {
 		return meeting.ReasonField, "host_key"
 	case !utf8.ValidString(in.Account):
 		return meeting.ReasonField, "account"
-	case in.Capacity != 0:
-		return meeting.ReasonUnsupported, "capacity"
-	case in.HostVideo != nil:
-		return meeting.ReasonUnsupported, "host_video"
-	case in.ParticipantsVideo != nil:
-		return meeting.ReasonUnsupported, "participants_video"
-	case in.PMI != nil:
-		return meeting.ReasonUnsupported, "pmi"
-	case in.HostName != "":
-		return meeting.ReasonUnsupported, "host_name"
-	case in.UserKey != "":
-		return meeting.ReasonUnsupported, "user_key"
+	case slices.ContainsFunc(in.Hosts, func(h string) bool { return h == "" || !utf8.ValidString(h) }):
+		return meeting.ReasonField, "hosts"
+	}
+	if f := in.Unsupported(parameters); f != "" {
+		return meeting.ReasonUnsupported, f
 	}
 	return "", ""
 }
@@ -64,6 +73,11 @@ type wireQuick struct {
 	EnableLive    *bool         `json:"enable_live,omitempty"`
 	EnableHostKey bool          `json:"enable_host_key,omitempty"`
 	HostKey       string        `json:"host_key,omitempty"`
+	Hosts         []wireHost    `json:"hosts,omitempty"`
+}
+
+type wireHost struct {
+	UserID string `json:"userid"`
 }
 
 type wireSettings struct {
@@ -86,6 +100,9 @@ func (c *Client) quick(in meeting.Instant) wireQuick {
 	}
 	if !in.HostKey.IsZero() {
 		w.EnableHostKey, w.HostKey = true, in.HostKey.Reveal()
+	}
+	for _, h := range in.Hosts {
+		w.Hosts = append(w.Hosts, wireHost{h})
 	}
 	s := wireSettings{
 		MuteEnableJoin:    in.Mute,
@@ -131,6 +148,7 @@ type wireMeeting struct {
 	MeetingCode lenient.Text `json:"meeting_code"`
 	Subject     lenient.Text `json:"subject"`
 	Status      lenient.Text `json:"status"`
+	Type        lenient.Text `json:"type"` // 0 scheduled, 1 quick
 	Password    lenient.Text `json:"password"`
 	JoinURL     lenient.Text `json:"join_url"`
 	StartTime   lenient.Text `json:"start_time"`
@@ -178,7 +196,7 @@ func (w wireMeeting) meeting() (meeting.Meeting, bool) {
 	}
 	_ = json.Unmarshal(w.LiveConfig, &live) // absent or odd: no watch URL
 	return meeting.Meeting{
-		Ref:      meeting.Ref{Provider: meeting.Tencent, ID: id},
+		Ref:      meeting.Ref{Provider: Kind.ID, ID: id},
 		Code:     w.MeetingCode.Digits(),
 		Topic:    string(w.Subject),
 		State:    states[string(w.Status)],
@@ -189,7 +207,9 @@ func (w wireMeeting) meeting() (meeting.Meeting, bool) {
 		Live:     w.EnableLive.Bool(),
 		Start:    unix(w.StartTime.Int64()),
 		End:      unix(w.EndTime.Int64()),
-		Hosts:    w.Hosts,
+
+		Scheduled: w.Type != "" && w.Type.Int() != quickMeeting,
+		Hosts:     w.Hosts,
 	}, true
 }
 
