@@ -62,6 +62,8 @@ func Run(t *testing.T, p Provider) {
 	t.Run("Live", p.live)
 	t.Run("Capabilities", p.capabilities)
 	t.Run("LostAnswerOfACreate", p.lostAnswer)
+	t.Run("LostAnswerAndOtherClocks", p.otherClocks)
+	t.Run("LostAnswerAmongOthers", p.amongOthers)
 	t.Run("BrokenReads", p.brokenReads)
 	t.Run("GivingUpWhileWaiting", p.givingUp)
 	t.Run("NobodyThere", p.nobodyThere)
@@ -326,6 +328,40 @@ func (p Provider) lostAnswer(t *testing.T) {
 			})
 		}
 	}
+}
+
+// The provider's clock decides when a meeting begins.
+func (p Provider) otherClocks(t *testing.T) {
+	for _, ahead := range []time.Duration{0, time.Second, -time.Second, 4 * time.Minute, -4 * time.Minute} {
+		s, err := sandbox.Start(t.Context(), "127.0.0.1:0", sandbox.Config{Now: func() time.Time { return time.Now().Add(ahead) }})
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = s.Close() })
+		c := p.Open(t, s, httpClient(t), true)
+		s.Fault(sandbox.Fault{Endpoint: p.Create, Kind: sandbox.Drop, After: true})
+		wish := p.mark("Board")
+		_, err = c.Create(t.Context(), wish)
+		require.ErrorIs(t, err, meeting.ErrOutcomeUnknown)
+		list, err := c.List(t.Context())
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+		assert.True(t, p.is(list[0], wish), "%v ahead", ahead)
+	}
+}
+
+// Another's meeting is not the lost one, though the list has nothing else.
+func (p Provider) amongOthers(t *testing.T) {
+	s, c := p.start(t, sandbox.Quirks{SystecListsAll: true})
+	other, err := c.Create(t.Context(), p.mark("Salary talks (other team)"))
+	require.NoError(t, err)
+	require.NoError(t, s.Join(other.Ref.ID, "somebody"))
+	s.Fault(sandbox.Fault{Endpoint: p.Create, Kind: sandbox.ProxyHTML})
+	wish := p.mark("Standup")
+	_, err = c.Create(t.Context(), wish)
+	require.ErrorIs(t, err, meeting.ErrOutcomeUnknown)
+	list, err := c.List(t.Context())
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	assert.False(t, p.is(list[0], wish))
 }
 
 func (p Provider) brokenReads(t *testing.T) {

@@ -28,6 +28,7 @@ const (
 	SystecGetStartURL Endpoint = "systec /share/getStartUrl"
 	SystecToken       Endpoint = "systec /share/token"
 	SystecLicensing   Endpoint = "systec /licensing"
+	SystecFreeRooms   Endpoint = "systec /share/freeRooms"
 	SystecUnknown     Endpoint = "systec unknown"
 )
 
@@ -68,6 +69,7 @@ var systecEndpoints = map[string]Endpoint{
 	"/share/getStartUrl": SystecGetStartURL,
 	"/share/token":       SystecToken,
 	"/licensing":         SystecLicensing,
+	"/share/freeRooms":   SystecFreeRooms,
 }
 
 func route(r *http.Request) Endpoint {

@@ -39,6 +39,9 @@ const (
 	Truncate
 	// Redirect answers 307 to Fault.Location.
 	Redirect
+	// Refusal answers with the provider's own refusal, of Fault.Code and Fault.Message: Tencent
+	// Meeting's with HTTP 500, SYSTEC's with HTTP 200.
+	Refusal
 )
 
 // Fault makes calls go wrong. It hits the calls that match Provider and Endpoint,
@@ -57,6 +60,8 @@ type Fault struct {
 	After bool
 
 	Delay    time.Duration
+	Code     int
+	Message  string
 	Status   int
 	Location string
 
@@ -92,7 +97,7 @@ func (s *Server) strike(e Endpoint) *Fault {
 }
 
 // withFault does work, and whatever f does to it.
-func (s *Server) withFault(f *Fault, w http.ResponseWriter, r *http.Request, work func(http.ResponseWriter)) {
+func (s *Server) withFault(f *Fault, w http.ResponseWriter, c call, work func(http.ResponseWriter)) {
 	if f == nil {
 		work(w)
 		return
@@ -117,7 +122,7 @@ func (s *Server) withFault(f *Fault, w http.ResponseWriter, r *http.Request, wor
 		answer.send(w)
 	case Hang:
 		select {
-		case <-r.Context().Done():
+		case <-c.request.Context().Done():
 		case <-s.ctx.Done():
 		}
 		hangUp(w, false)
@@ -149,6 +154,12 @@ func (s *Server) withFault(f *Fault, w http.ResponseWriter, r *http.Request, wor
 		_, _ = w.Write(body[:len(body)/2])
 		_ = http.NewResponseController(w).Flush()
 		hangUp(w, false)
+	case Refusal:
+		if c.endpoint.Provider() == Systec {
+			s.answerSystec(w, systecFail(f.Code, f.Message))
+		} else {
+			s.answerTencent(w, c.endpoint, nil, failf(f.Code, "%s", f.Message))
+		}
 	case Redirect:
 		w.Header().Set("Location", f.Location)
 		w.WriteHeader(http.StatusTemporaryRedirect)

@@ -140,7 +140,7 @@ func (s *Server) pushable(id string, user User) (*record, *tencentError) {
 func (s *Server) storePush(r *record, push Push) *tencentError {
 	channels, others := 0, 0
 	for i, set := range r.Pushes {
-		if set.URL == push.URL {
+		if set.URL == push.URL && (!s.cfg.Quirks.KeyTellsAddresses || set.Key.Equal(push.Key)) {
 			return s.repost(r, i, push)
 		}
 		if set.Platform == platformChannels {

@@ -52,6 +52,19 @@ func with(entry object, field string, value any) object {
 	return out
 }
 
+func TestTheKeyMayTellAddressesApart(t *testing.T) {
+	for tells, want := range map[bool]int{false: 400004, true: 0} {
+		p := start(t, sandbox.Config{Quirks: sandbox.Quirks{KeyTellsAddresses: tells}})
+		id := p.create(nil)["meeting_id"].(string)
+		_, c := p.setPush(id, "operator", push("one", "rtmp://h.example/app", "k1"))
+		require.Zero(t, c)
+		_, c = p.setPush(id, "operator", push("two", "rtmp://h.example/app", "k2"))
+		assert.Equal(t, want, c)
+		_, c = p.setPush(id, "operator", push("one", "rtmp://h.example/app", "k1"))
+		assert.Equal(t, 400004, c)
+	}
+}
+
 func TestSetPushIsReadBack(t *testing.T) {
 	for _, emptyObject := range []bool{false, true} {
 		p := start(t, sandbox.Config{Quirks: sandbox.Quirks{TencentEmptyObject: emptyObject}})

@@ -43,6 +43,9 @@ type Quirks struct {
 	// with del_flag 1.
 	SystecForgetsDeleted bool
 
+	// SystecListsAll: lists heed no user_key. Otherwise they are filtered by it.
+	SystecListsAll bool
+
 	// TencentEmptyObject: the answer of a success without data is {}. Otherwise it has
 	// no body.
 	TencentEmptyObject bool
@@ -88,8 +91,25 @@ type Quirks struct {
 	// SensitiveWord in a subject is error 9093. Empty: none is.
 	SensitiveWord string
 
-	// LiveEndedEvent is the webhook event of a live that ended. Empty: meeting.live-ended.
-	LiveEndedEvent string
+	// NoLiveAddr: create's answer lacks live_addr, as in the official SDK's model. Otherwise
+	// it has it, as in the document's example.
+	NoLiveAddr bool
+
+	// QuickKeepsStart: a quick meeting starts when it was asked to. Otherwise when it is made,
+	// as documented.
+	QuickKeepsStart bool
+
+	// KeyTellsAddresses: an address that is set may be set once more with another key.
+	// Otherwise the address alone must not repeat.
+	KeyTellsAddresses bool
+
+	// MostAtOnce is how many meetings of a user may run or wait at once: error 9098. Zero: any
+	// number.
+	MostAtOnce int
+
+	// WebhookSignedOnce: a repeated event has the signature, and so the time, of its first
+	// delivery. Otherwise each is signed anew.
+	WebhookSignedOnce bool
 
 	// WebhookPadded: unencrypted webhook data is base64 with padding. Otherwise
 	// without, as in the published example.
@@ -113,7 +133,4 @@ func (q *Quirks) setDefaults() {
 	or(&q.CreatesPerMonth, -1)
 	or(&q.SystecFailureStatus, 200)
 	or(&q.DismissNotRunning, codeNotExist)
-	if q.LiveEndedEvent == "" {
-		q.LiveEndedEvent = "meeting.live-ended"
-	}
 }

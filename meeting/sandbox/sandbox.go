@@ -66,6 +66,9 @@ type Config struct {
 	// documented sizes but 500, of which there are none.
 	Capacity map[int]int
 
+	// SystecExpires is when SYSTEC's licence ends. Zero: never.
+	SystecExpires time.Time
+
 	Quirks  Quirks
 	Webhook Webhook
 
@@ -102,6 +105,7 @@ type Server struct {
 	mu         sync.Mutex
 	byID       map[string]*record
 	byCode     map[string]*record // of meetings that are not over
+	pmi        string             // SYSTEC: the account's personal meeting number, once it was used
 	byLink     map[string]*record // by the slugs of the join and watch links
 	order      []*record          // by creation
 	unattended []*record          // of SYSTEC, by creation; may hold meetings that were entered since
@@ -246,7 +250,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.calls[c.endpoint]++
 	fault := s.strike(c.endpoint)
 	s.mu.Unlock()
-	s.withFault(fault, w, r, func(w http.ResponseWriter) { s.serve(w, c) })
+	s.withFault(fault, w, c, func(w http.ResponseWriter) { s.serve(w, c) })
 }
 
 // call is one request, its body read.

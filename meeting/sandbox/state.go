@@ -304,7 +304,7 @@ func (s *Server) setLive(r *record, on bool) error {
 	s.touch(r)
 	event := "meeting.live-started"
 	if !on {
-		event = s.cfg.Quirks.LiveEndedEvent
+		event = "meeting.live-stopped"
 	}
 	s.notify(r, event, r.host(), nil)
 	return nil

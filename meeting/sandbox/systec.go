@@ -45,9 +45,12 @@ type object = map[string]any
 func (s *Server) serveSystec(w http.ResponseWriter, c call) {
 	s.mu.Lock()
 	answer := s.systec(c)
-	q := s.cfg.Quirks
 	s.mu.Unlock()
+	s.answerSystec(w, answer)
+}
 
+func (s *Server) answerSystec(w http.ResponseWriter, answer systecAnswer) {
+	q := s.Config().Quirks
 	status := http.StatusOK
 	if answer.Status != http.StatusOK {
 		if status = q.SystecFailureStatus; status < 0 {
@@ -83,6 +86,7 @@ var systecForms = map[Endpoint]map[string]bool{
 	SystecList:        {"user_key": false, "page_size": false, "page_number": false},
 	SystecHistory:     {"user_key": false, "page_size": false, "page_number": false},
 	SystecLicensing:   {},
+	SystecFreeRooms:   {"meeting_capacity": true, "start_time": true, "duration": true},
 }
 
 var systecBooleans = []string{
@@ -154,6 +158,8 @@ func (s *Server) systec(c call) systecAnswer {
 		return s.systecList(params, func(st State) bool { return !st.over() })
 	case SystecHistory:
 		return s.systecList(params, State.over)
+	case SystecFreeRooms:
+		return s.systecFreeRooms(params)
 	default:
 		return s.systecLicensing()
 	}
@@ -188,7 +194,10 @@ func (s *Server) systecInstant(c call, params map[string]string) systecAnswer {
 	}
 
 	number := s.newNumber(1e9, 1e10)
-	if s.cfg.Quirks.Systec2018 {
+	switch {
+	case params["use_pmi"] == "true":
+		number = s.personal(number)
+	case s.cfg.Quirks.Systec2018:
 		number = s.newNumber(1e10, 1e11)
 	}
 	hostKey := s.newNumber(1e5, 1e6)
@@ -213,6 +222,18 @@ func (s *Server) systecInstant(c call, params map[string]string) systecAnswer {
 		data["play_addr"], data["watch_url"] = r.playURL(), r.watchURL()
 	}
 	return systecOK(data)
+}
+
+// personal returns the account's personal meeting number, which is the same every time;
+// the first time it is fresh. A meeting that has it still gives way.
+func (s *Server) personal(fresh string) string {
+	if s.pmi == "" {
+		s.pmi = fresh
+	}
+	if r := s.byID[s.pmi]; r != nil && !r.State.over() {
+		_ = s.end(r, endedByHost) // possible, since it is not over
+	}
+	return s.pmi
 }
 
 // systecMeeting finds one of SYSTEC's meetings.
@@ -309,7 +330,7 @@ func (s *Server) systecList(params map[string]string, in func(State) bool) syste
 	}
 	userKey, filtered := params["user_key"]
 	all := s.listed(Systec, func(r *record) bool {
-		return in(r.State) && (!filtered || r.UserKey == userKey)
+		return in(r.State) && (!filtered || s.cfg.Quirks.SystecListsAll || r.UserKey == userKey)
 	}, byStart)
 
 	pages := (len(all) + size - 1) / size
@@ -343,7 +364,28 @@ func (s *Server) systecLicensing() systecAnswer {
 	for size, n := range s.cfg.Capacity {
 		capacity[strconv.Itoa(size)] = n
 	}
-	return systecOK(object{"payType": "1", "expire_date": nil, "capacity": capacity})
+	var expires any // null where it does not
+	if !s.cfg.SystecExpires.IsZero() {
+		expires = s.cfg.SystecExpires.In(beijing).Format(systecTime)
+	}
+	return systecOK(object{"payType": "1", "expire_date": expires, "capacity": capacity})
+}
+
+// systecFreeRooms answers for now, whatever the time asked about: nothing is reserved here.
+func (s *Server) systecFreeRooms(params map[string]string) systecAnswer {
+	capacity, ok := decimal(params["meeting_capacity"])
+	if !ok {
+		return systecFail(http.StatusBadRequest, "meeting_capacity必须为整数")
+	}
+	if _, err := time.ParseInLocation(systecTime, params["start_time"], beijing); err != nil {
+		return systecFail(http.StatusBadRequest, "start_time格式错误")
+	}
+	if d, ok := decimal(params["duration"]); !ok || d <= 30 {
+		return systecFail(http.StatusBadRequest, "duration必须大于30")
+	}
+	s.sweep()
+	total := s.cfg.Capacity[capacity]
+	return systecOK(object{"total": total, "free": max(0, total-s.inUse[capacity])})
 }
 
 // decimal parses a number as a form carries it: nine digits at most, nothing else.

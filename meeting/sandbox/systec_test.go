@@ -310,3 +310,44 @@ func FuzzSystec(f *testing.F) {
 		}
 	})
 }
+
+func TestThePersonalNumberIsTheSameEveryTime(t *testing.T) {
+	p := start(t, sandbox.Config{})
+	first, other, second := p.instant("use_pmi", "true"), p.instant(), p.instant("use_pmi", "true", "topic", "second")
+	assert.Equal(t, first["meeting_id"], second["meeting_id"])
+	assert.NotEqual(t, first["meeting_id"], other["meeting_id"])
+	assert.NotEqual(t, first["host_key"], second["host_key"])
+	m, _ := p.s.Meeting(second["meeting_id"].(string))
+	assert.Equal(t, "second", m.Topic, "the number is the newest meeting's")
+	states := map[string]sandbox.State{}
+	for _, m := range p.s.Meetings() {
+		states[m.Topic+m.HostKey.Reveal()] = m.State
+	}
+	assert.Equal(t, sandbox.Ended, states["周会"+first["host_key"].(string)])
+	assert.Equal(t, sandbox.Waiting, states["second"+second["host_key"].(string)])
+}
+
+func TestListsMayHeedNoUserKey(t *testing.T) {
+	for all, want := range map[bool]float64{false: 1, true: 2} {
+		p := start(t, sandbox.Config{Quirks: sandbox.Quirks{SystecListsAll: all}})
+		p.instant("user_key", "job-1")
+		p.instant("user_key", "job-2")
+		assert.Equal(t, want, p.systec("/share/list", "user_key", "job-1")["data"].(object)["total_record"])
+	}
+}
+
+func TestFreeRooms(t *testing.T) {
+	p := start(t, sandbox.Config{Capacity: map[int]int{25: 2}})
+	p.instant()
+	ask := func(pairs ...string) object { return p.systec("/share/freeRooms", pairs...) }
+	assert.Equal(t, object{"total": 2., "free": 1.}, ask("meeting_capacity", "25", "start_time", "2026-08-01 12:00:00", "duration", "60")["data"])
+	assert.Equal(t, object{"total": 0., "free": 0.}, ask("meeting_capacity", "100", "start_time", "2026-08-01 12:00:00", "duration", "60")["data"])
+	for _, bad := range [][]string{
+		{"meeting_capacity", "25", "start_time", "2026-08-01T12:00:00Z", "duration", "60"},
+		{"meeting_capacity", "25", "start_time", "2026-08-01 12:00:00", "duration", "30"},
+		{"meeting_capacity", "x", "start_time", "2026-08-01 12:00:00", "duration", "60"},
+		{"meeting_capacity", "25", "start_time", "2026-08-01 12:00:00"},
+	} {
+		assert.NotEqual(t, 200., ask(bad...)["status"], "%v", bad)
+	}
+}

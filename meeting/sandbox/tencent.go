@@ -23,6 +23,7 @@ const (
 	codeCancelled     = 9007
 	codeForbidden     = 9042
 	codeSensitive     = 9093
+	codeAtOnce        = 9098
 	codeNoSchedule    = 9100
 	codeStarted       = 13602
 	codeEnded         = 13603
@@ -78,15 +79,18 @@ func (e *tencentError) status(endpoint Endpoint) int {
 func (s *Server) serveTencent(w http.ResponseWriter, c call) {
 	s.mu.Lock()
 	data, fail := s.tencent(c)
-	q := s.cfg.Quirks
 	s.mu.Unlock()
+	s.answerTencent(w, c.endpoint, data, fail)
+}
 
+func (s *Server) answerTencent(w http.ResponseWriter, endpoint Endpoint, data any, fail *tencentError) {
+	q := s.Config().Quirks
 	w.Header().Set("X-TC-Trace", randomHex(16))
 	w.Header().Set("Content-Type", cmp.Or(q.Label, "application/json; charset=utf-8"))
 	status := http.StatusOK
 	if fail != nil {
 		if status = q.TencentErrorStatus; status == 0 {
-			status = fail.status(c.endpoint)
+			status = fail.status(endpoint)
 		}
 		info := object{"error_code": fail.code, "message": fail.message}
 		if !q.NoNewErrorCode {

@@ -98,6 +98,9 @@ func (s *Server) createMeeting(c call) (any, *tencentError) {
 	if word := s.cfg.Quirks.SensitiveWord; word != "" && strings.Contains(*in.Subject, word) {
 		return nil, failf(codeSensitive, "会议主题包含敏感词")
 	}
+	if s.cfg.Quirks.MostAtOnce > 0 && s.atOnce(user.ID) >= s.cfg.Quirks.MostAtOnce {
+		return nil, failf(codeAtOnce, "会议并发数量超过限制")
+	}
 	if fail := s.rates.create(user.ID, s.now(), s.cfg.Quirks); fail != nil {
 		return nil, fail
 	}
@@ -113,6 +116,9 @@ func (s *Server) createMeeting(c call) (any, *tencentError) {
 			Creator: user.ID, LiveEnabled: in.EnableLive, Start: start, End: end,
 		},
 		base: c.base, quick: *in.Type == 1,
+	}
+	if r.quick && !s.cfg.Quirks.QuickKeepsStart {
+		r.Start = time.Unix(s.now().Unix(), 0)
 	}
 	if in.Password != nil {
 		r.Passcode = *in.Password
@@ -157,10 +163,21 @@ func (s *Server) createMeeting(c call) (any, *tencentError) {
 	s.notify(r, "meeting.created", user.ID, nil)
 	info := s.info(r, user)
 	delete(info, "status") // not in create's answer
-	if config, ok := info["live_config"].(object); ok {
-		delete(config, "live_addr") // neither
+	if config, ok := info["live_config"].(object); ok && s.cfg.Quirks.NoLiveAddr {
+		delete(config, "live_addr")
 	}
 	return object{"meeting_number": 1, "meeting_info_list": []object{info}}, nil
+}
+
+// atOnce counts a user's meetings that are not over.
+func (s *Server) atOnce(user string) int {
+	n := 0
+	for _, r := range s.order {
+		if r.Provider == Tencent && r.Creator == user && !r.State.over() && !s.overdue(r) {
+			n++
+		}
+	}
+	return n
 }
 
 // checkCreate checks what the document says of the parameters.

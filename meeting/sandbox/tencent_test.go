@@ -211,7 +211,7 @@ func TestCreateAnswersAsDocumented(t *testing.T) {
 	assert.Equal(t, []any{"nobody"}, info["user_non_registered"])
 	assert.Equal(t, "123456", info["host_key"])
 	assert.Equal(t, "1111", info["password"])
-	assert.NotContains(t, info["live_config"], "live_addr", "only a query tells it")
+	assert.Contains(t, info["live_config"], "live_addr")
 
 	get := func(user string) object {
 		_, answer := p.tencent(http.MethodGet, "/v1/meetings/"+id+"?operator_id="+user+"&operator_id_type=1&instanceid=1", nil)
@@ -370,7 +370,7 @@ func TestMeetingsAreListedInPages(t *testing.T) {
 func TestListBeginsAtBeijingsMidnight(t *testing.T) {
 	p := start(t, sandbox.Config{})
 	yesterday := strconv.FormatInt(epoch.Add(-13*time.Hour).Unix(), 10)
-	id := p.create(object{"start_time": yesterday})["meeting_id"]
+	id := p.create(object{"type": 0, "start_time": yesterday})["meeting_id"]
 	_, answer := p.tencent(http.MethodGet, "/v1/meetings?userid=operator&instanceid=1", nil)
 	assert.EqualValues(t, 0, answer["meeting_number"])
 	_, answer = p.tencent(http.MethodGet, "/v1/meetings?userid=operator&instanceid=1&pos="+yesterday, nil)
@@ -650,4 +650,40 @@ func FuzzTencent(f *testing.F) {
 			require.Equal(t, status == http.StatusOK, c == 0)
 		}
 	})
+}
+
+func TestAQuickMeetingStartsWhenItIsMade(t *testing.T) {
+	asked := strconv.FormatInt(epoch.Add(-3*time.Minute).Unix(), 10)
+	for keeps, want := range map[bool]string{false: strconv.FormatInt(epoch.Unix(), 10), true: asked} {
+		p := start(t, sandbox.Config{Quirks: sandbox.Quirks{QuickKeepsStart: keeps}})
+		assert.Equal(t, want, p.create(object{"start_time": asked})["start_time"])
+		assert.Equal(t, asked, p.create(object{"type": 0, "start_time": asked})["start_time"], "a scheduled one when it is to")
+	}
+}
+
+func TestCreateMayNotTellTheLiveAddress(t *testing.T) {
+	p := start(t, sandbox.Config{Quirks: sandbox.Quirks{NoLiveAddr: true}})
+	assert.NotContains(t, p.create(object{"enable_live": true})["live_config"], "live_addr")
+}
+
+func TestMeetingsAtOnceAreLimited(t *testing.T) {
+	p := start(t, sandbox.Config{Quirks: sandbox.Quirks{MostAtOnce: 1}})
+	id := p.create(nil)["meeting_id"].(string)
+	status, answer := p.tencent(http.MethodPost, "/v1/meetings", createBody(p))
+	assert.Equal(t, http.StatusInternalServerError, status)
+	assert.Equal(t, 9098, code(answer))
+	require.NoError(t, p.s.End(id))
+	p.create(nil)
+}
+
+func TestARefusalCanBeAskedFor(t *testing.T) {
+	p := start(t, sandbox.Config{})
+	p.s.Fault(sandbox.Fault{Endpoint: sandbox.TencentCreate, Kind: sandbox.Refusal, Code: 500125, Message: "no", After: true})
+	status, answer := p.tencent(http.MethodPost, "/v1/meetings", createBody(p))
+	assert.Equal(t, http.StatusInternalServerError, status)
+	assert.Equal(t, 500125, code(answer))
+	assert.Len(t, p.s.Meetings(), 1, "it was made all the same")
+
+	p.s.Fault(sandbox.Fault{Endpoint: sandbox.SystecInstant, Kind: sandbox.Refusal, Code: 50012, Message: "预约方数超过购买方数上限(25)"})
+	assert.Equal(t, object{"status": 50012., "message": "预约方数超过购买方数上限(25)"}, p.systec("/share/instant", "topic", "t", "meeting_capacity", "25"))
 }

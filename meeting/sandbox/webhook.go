@@ -28,8 +28,18 @@ import (
 // Tencent Meeting's webhooks, from https://cloud.tencent.com/document/product/1095/51608
 // (verification), /51612 (signature), /54658 (encryption) and the pages of the events.
 
-// webhookTimeout is how long the callback has to answer.
-const webhookTimeout = 3 * time.Second
+const (
+	// checkTimeout is how long the callback has to answer a check_str.
+	checkTimeout = 3 * time.Second
+	// eventTimeout is how long it has to answer an event.
+	eventTimeout = 5 * time.Second
+	// eventAnswer is the only answer that stops an event from being repeated.
+	eventAnswer = "successfully received callback"
+)
+
+// repeatAfter is when an event is repeated that was not answered as it has to be, each time
+// from the attempt before.
+var repeatAfter = []time.Duration{time.Minute, 3 * time.Minute, 6 * time.Minute}
 
 // Webhook is where Tencent Meeting's events are sent. An empty URL sends none.
 type Webhook struct {
@@ -37,6 +47,10 @@ type Webhook struct {
 	Token secret.String
 	// AESKey is the EncodingAESKey, 43 characters; empty sends events unencrypted.
 	AESKey secret.String
+	// RepeatAfter is when an event is repeated that was not answered with HTTP 200 and the
+	// documented words, on the real clock, each from the attempt before. Nil: after 1, 3 and
+	// 6 minutes, as documented; empty: never.
+	RepeatAfter []time.Duration
 }
 
 // Delivery is an event that was sent, and how that went.
@@ -44,8 +58,11 @@ type Delivery struct {
 	Event   string
 	TraceID string
 	Payload json.RawMessage // the event as JSON, before encryption
+	Attempt int             // 0 is the first
 	Status  int             // of the answer; zero if there was none
 	Err     error
+
+	timestamp, nonce string // of the signature
 }
 
 // webhookQueue sends events one after another, in the order they happened. The
@@ -87,11 +104,12 @@ func (s *Server) WaitWebhooks(ctx context.Context) error {
 	}
 }
 
-// Redeliver sends an event again as it was, under its trace_id, signed anew.
+// Redeliver sends an event again as it was, under its trace_id, signed as
+// [Quirks.WebhookSignedOnce] says.
 func (s *Server) Redeliver(d Delivery) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.enqueue(Delivery{Event: d.Event, TraceID: d.TraceID, Payload: d.Payload})
+	s.repeat(d)
 }
 
 // VerifyWebhook asks the callback to prove itself, as the provider does when the URL
@@ -117,7 +135,7 @@ func (s *Server) VerifyWebhook(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	status, body, err := s.sendWebhook(req, to, data)
+	status, body, err := s.sendWebhook(req, to, data, strconv.FormatInt(s.now().UnixMilli(), 10), newNonce(), checkTimeout)
 	if err != nil {
 		return err
 	}
@@ -162,6 +180,15 @@ func (s *Server) notify(r *record, event, operator string, extra object) {
 	s.enqueue(Delivery{Event: event, TraceID: trace, Payload: payload})
 }
 
+// repeat queues an event once more. It is called with s.mu held.
+func (s *Server) repeat(d Delivery) {
+	again := Delivery{Event: d.Event, TraceID: d.TraceID, Payload: d.Payload, Attempt: d.Attempt + 1}
+	if s.cfg.Quirks.WebhookSignedOnce {
+		again.timestamp, again.nonce = d.timestamp, d.nonce
+	}
+	s.enqueue(again)
+}
+
 func (s *Server) enqueue(d Delivery) {
 	if s.ctx.Err() != nil {
 		return
@@ -186,15 +213,38 @@ func (s *Server) sendPending() {
 		s.webhook.pending = s.webhook.pending[1:]
 		s.mu.Unlock()
 
-		d.Status, d.Err = s.post(to, d.Payload, padded)
+		if d.timestamp == "" {
+			d.timestamp, d.nonce = strconv.FormatInt(s.now().UnixMilli(), 10), newNonce()
+		}
+		d.Status, d.Err = s.post(to, d, padded)
 		s.mu.Lock()
 		s.webhook.done = append(s.webhook.done, d)
 		s.mu.Unlock()
+		if d.Err != nil {
+			s.repeatLater(to, d)
+		}
 	}
 }
 
-func (s *Server) post(to Webhook, payload []byte, padded bool) (int, error) {
-	data, err := to.seal(payload, padded)
+// repeatLater has a failed delivery repeated when its time comes, unless it was the last.
+func (s *Server) repeatLater(to Webhook, d Delivery) {
+	after := to.RepeatAfter
+	if after == nil {
+		after = repeatAfter
+	}
+	if d.Attempt >= len(after) {
+		return
+	}
+	timer := time.AfterFunc(after[d.Attempt], func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.repeat(d)
+	})
+	context.AfterFunc(s.ctx, func() { timer.Stop() })
+}
+
+func (s *Server) post(to Webhook, d Delivery, padded bool) (int, error) {
+	data, err := to.seal(d.Payload, padded)
 	if err != nil {
 		return 0, err
 	}
@@ -207,22 +257,21 @@ func (s *Server) post(to Webhook, payload []byte, padded bool) (int, error) {
 		return 0, err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	status, _, err := s.sendWebhook(req, to, data)
-	if err == nil && status != http.StatusOK {
-		err = fmt.Errorf("webhook answered %d", status)
+	status, answer, err := s.sendWebhook(req, to, data, d.timestamp, d.nonce, eventTimeout)
+	if err == nil && (status != http.StatusOK || string(answer) != eventAnswer) {
+		err = fmt.Errorf("webhook answered %d and %d bytes", status, len(answer))
 	}
 	return status, err
 }
 
 // sendWebhook signs and sends. The callback may not redirect.
-func (s *Server) sendWebhook(req *http.Request, to Webhook, data string) (int, []byte, error) {
-	timestamp, nonce := strconv.FormatInt(s.now().UnixMilli(), 10), newNonce()
+func (s *Server) sendWebhook(req *http.Request, to Webhook, data, timestamp, nonce string, timeout time.Duration) (int, []byte, error) {
 	// The names are lower case on the wire, as the document has them.
 	req.Header["timestamp"] = []string{timestamp}
 	req.Header["nonce"] = []string{nonce}
 	req.Header["signature"] = []string{signWebhook(to.Token.Reveal(), timestamp, nonce, data)}
 	client := &http.Client{
-		Timeout:       webhookTimeout,
+		Timeout:       timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	defer client.CloseIdleConnections()

@@ -12,9 +12,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -68,6 +70,9 @@ type callback struct {
 	events []hookEvent
 	data   []string
 	nonces map[string]bool
+	again  bool // nonces may return
+	fails  int  // how many events are answered with 500 first
+	stamps []string
 }
 
 func newCallback(t *testing.T, key string, status int) *callback {
@@ -94,11 +99,18 @@ func newCallback(t *testing.T, key string, status int) *callback {
 		assert.NoError(t, json.Unmarshal(plain, &e), "%s", plain)
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		assert.False(t, c.nonces[nonce], "a nonce returned")
+		assert.False(t, c.nonces[nonce] && !c.again, "a nonce returned")
+		c.stamps = append(c.stamps, timestamp)
 		c.nonces[nonce] = true
 		c.events = append(c.events, e)
 		c.data = append(c.data, data)
+		if c.fails > 0 {
+			c.fails--
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
 		w.WriteHeader(status)
+		_, _ = io.WriteString(w, "successfully received callback")
 	}))
 	t.Cleanup(c.Close)
 	return c
@@ -167,7 +179,7 @@ func TestEventsFollowAMeetingsLife(t *testing.T) {
 
 			assert.Equal(t, []string{
 				"meeting.created", "meeting.participant-joined", "meeting.started", "meeting.participant-joined", "meeting.live-started",
-				"meeting.participant-left", "meeting.live-ended", "meeting.live-started", "meeting.live-ended", "meeting.end",
+				"meeting.participant-left", "meeting.live-stopped", "meeting.live-started", "meeting.live-stopped", "meeting.end",
 			}, hook.names())
 			live := hook.events[4].Payload[0]
 			assert.EqualValues(t, epoch.UnixMilli(), live["operate_time"], "milliseconds")
@@ -199,7 +211,7 @@ func TestEventsFollowAMeetingsLife(t *testing.T) {
 func TestWebhookQuirks(t *testing.T) {
 	for _, padded := range []bool{false, true} {
 		hook := newCallback(t, "", http.StatusOK)
-		p := start(t, sandbox.Config{Quirks: sandbox.Quirks{WebhookPadded: padded, LiveEndedEvent: "meeting.live-stopped"}})
+		p := start(t, sandbox.Config{Quirks: sandbox.Quirks{WebhookPadded: padded}})
 		p.s.SetWebhook(sandbox.Webhook{URL: hook.URL, Token: secret.New(hookToken)})
 		for range 3 { // of three lengths in a row, two need padding
 			info := p.create(object{"enable_live": true, "subject": strings.Repeat("s", len(p.s.Meetings())+1)})
@@ -228,6 +240,33 @@ func TestWebhookFailuresAreRecorded(t *testing.T) {
 	require.Error(t, p.s.VerifyWebhook(t.Context()), "the callback may not redirect")
 	p.s.SetWebhook(sandbox.Webhook{URL: hook.URL, Token: secret.New(hookToken), AESKey: secret.New("short")})
 	require.Error(t, p.s.VerifyWebhook(t.Context()))
+}
+
+func TestAnUnansweredEventIsRepeated(t *testing.T) {
+	for once, stamps := range map[bool]int{false: 3, true: 1} {
+		hook := newCallback(t, "", http.StatusOK)
+		hook.fails, hook.again = 2, once
+		var now atomic.Int64
+		now.Store(epoch.UnixMilli())
+		p := start(t, sandbox.Config{
+			Now:    func() time.Time { return time.UnixMilli(now.Add(1)) },
+			Quirks: sandbox.Quirks{WebhookSignedOnce: once},
+			Webhook: sandbox.Webhook{
+				URL: hook.URL, Token: secret.New(hookToken), RepeatAfter: []time.Duration{time.Millisecond, time.Millisecond, time.Millisecond},
+			},
+		})
+		p.create(nil)
+		require.Eventually(t, func() bool { return len(p.s.Deliveries()) == 3 }, 20*time.Second, time.Millisecond)
+		waitHooks(t, p.s)
+		hook.mu.Lock()
+		assert.Equal(t, hook.events[0], hook.events[2], "the same event, under its trace_id")
+		assert.Len(t, slices.Compact(slices.Sorted(slices.Values(hook.stamps))), stamps)
+		hook.mu.Unlock()
+		for i, d := range p.s.Deliveries() {
+			assert.Equal(t, i, d.Attempt)
+			assert.Equal(t, i == 2, d.Err == nil)
+		}
+	}
 }
 
 func TestCancelledMeetingsAreAnnounced(t *testing.T) {

@@ -48,6 +48,7 @@ func TestConformance(t *testing.T) {
 			"FailuresAre500":           {SystecFailureStatus: 500},
 			"NumbersSwapped":           {SystecSwapNumbers: true},
 			"AnswersOf2018":            {Systec2018: true},
+			"ListsHeedNoUserKey":       {SystecListsAll: true},
 		},
 		Unclear:        map[string]bool{"FailuresAre500": true},
 		WatchURLAtOnce: true, PlayURL: true, CodeIsID: true,

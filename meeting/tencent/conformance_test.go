@@ -69,8 +69,9 @@ func TestConformance(t *testing.T) {
 			"ErrorsAre500":           {TencentErrorStatus: 500, NoNewErrorCode: true},
 			"PeopleAreStrings":       {PeopleAsStrings: true},
 			"EndedStaysVisible":      {EndedStaysVisible: true},
+			"QuickKeepsStart":        {QuickKeepsStart: true},
 		},
-		EndUnentered: meeting.ErrNotFound, EndedError: meeting.ErrNotFound,
+		WatchURLAtOnce: true, EndUnentered: meeting.ErrNotFound, EndedError: meeting.ErrNotFound,
 	})
 }
 

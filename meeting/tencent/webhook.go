@@ -65,10 +65,43 @@ type Event struct {
 	Account string  // who did it (userid); empty for people outside the enterprise
 }
 
+// Neutral returns what e says in the words of all providers, or false if it says nothing of
+// a meeting's state or live.
+func (e Event) Neutral() (meeting.Event, bool) {
+	id := e.TraceID
+	if id == "" { // as told apart as can be
+		id = strconv.FormatInt(e.At.UnixMilli(), 10)
+	}
+	out := meeting.Event{ID: id + ":" + e.Name + ":" + e.Ref.ID, At: e.At, Ref: e.Ref}
+	switch e.Kind {
+	case EventStarted:
+		out.State = meeting.StateRunning
+	case EventCancelled:
+		out.State = meeting.StateCancelled
+	case EventEnded:
+		out.State = meeting.StateEnded
+		if e.EndType == EndEmptyEarly { // it may be entered again
+			out.State = meeting.StateEmpty
+		}
+	case EventLiveStart:
+		out.Live = meeting.LiveOn
+	case EventLiveEnd:
+		out.Live = meeting.LiveOff
+	default:
+		return meeting.Event{}, false
+	}
+	return out, true
+}
+
 const (
 	maxCallback = 1 << 20
-	maxSkew     = 5 * time.Minute
-	received    = "successfully received callback"
+	// maxAge is how long ago a callback may have been signed. Tencent repeats one after 1, 3
+	// and 6 minutes, and whether it signs it anew is not documented; a repeat that is replayed
+	// is told by its TraceID.
+	maxAge = 15 * time.Minute
+	// maxAhead is how far ahead its clock may be.
+	maxAhead = 5 * time.Minute
+	received = "successfully received callback"
 )
 
 // webhook receives callbacks.
@@ -82,7 +115,7 @@ type webhook struct {
 
 // NewWebhook returns a handler for Tencent's event callbacks. A GET with a check_str
 // proves that the address is ours, a POST brings events. What is not signed with the
-// token, or was signed more than five minutes ago, is answered with a bare 401.
+// token, or was signed more than 15 minutes ago, is answered with a bare 401.
 //
 // handle is called for each event of a callback, in order; if it returns an error the
 // callback is answered with 500 and Tencent sends all of it again. Tencent also repeats a
@@ -192,7 +225,7 @@ func (h *webhook) signed(header http.Header, data string) bool {
 		return false
 	}
 	age := h.now().Sub(time.UnixMilli(ms))
-	fresh := -maxSkew <= age && age <= maxSkew
+	fresh := -maxAhead <= age && age <= maxAge
 	want := callbackSignature(h.token.Reveal(), timestamp, nonce, data)
 	same := subtle.ConstantTimeCompare([]byte(want), []byte(strings.ToLower(header.Get("signature")))) == 1
 	return same && fresh
@@ -279,7 +312,7 @@ func parseEvents(plain []byte) ([]Event, error) {
 		}
 		e := Event{
 			Kind: kind, Name: w.Event, TraceID: string(trace), At: eventTime(string(p.OperateTime)),
-			Ref:  meeting.Ref{Provider: meeting.Tencent, ID: id},
+			Ref:  meeting.Ref{Provider: Kind.ID, ID: id},
 			Code: p.Meeting.Code.Digits(), Topic: string(p.Meeting.Subject),
 			EndType: EndTypeNotGiven, Account: string(p.Operator),
 		}
@@ -297,16 +330,13 @@ func parseEvents(plain []byte) ([]Event, error) {
 	return out, nil
 }
 
-// livePrefix is common to the names of all events about a meeting's live.
-const livePrefix = "meeting.live-"
-
 func kindOf(name string) EventKind {
 	switch name {
 	case "meeting.created":
 		return EventCreated
 	case "meeting.updated":
 		return EventUpdated
-	case "meeting.canceled", "meeting.cancelled":
+	case "meeting.canceled":
 		return EventCancelled
 	case "meeting.started":
 		return EventStarted
@@ -316,15 +346,12 @@ func kindOf(name string) EventKind {
 		return EventJoined
 	case "meeting.participant-left":
 		return EventLeft
-	case livePrefix + "started":
+	case "meeting.live-started":
 		return EventLiveStart
-	case livePrefix + "config-update":
-		return EventLiveConfig
-	}
-	// The documentation lists an event for the end of a live without printing its name.
-	// These three are all that it lists, so a name that is neither of the others is it.
-	if strings.HasPrefix(name, livePrefix) {
+	case "meeting.live-stopped":
 		return EventLiveEnd
+	case "meeting.live-config-update":
+		return EventLiveConfig
 	}
 	return EventOther
 }

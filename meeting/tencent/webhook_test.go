@@ -161,7 +161,9 @@ func TestWebhookRefuses(t *testing.T) {
 		{"NoData", resigned(v.Timestamp, ""), "", 401},
 		{"TimestampNotANumber", resigned("now", v.Data), v.Data, 401},
 		{"FiveMinutesOld", resigned(at(-5*time.Minute), v.Data), v.Data, 200},
-		{"OlderThanFiveMinutes", resigned(at(-5*time.Minute-time.Millisecond), v.Data), v.Data, 401},
+		{"TheThirdRepeatOfAnOldSignature", resigned(at(-10*time.Minute-15*time.Second), v.Data), v.Data, 200},
+		{"FifteenMinutesOld", resigned(at(-15*time.Minute), v.Data), v.Data, 200},
+		{"OlderThanFifteenMinutes", resigned(at(-15*time.Minute-time.Millisecond), v.Data), v.Data, 401},
 		{"FromTheFuture", resigned(at(5*time.Minute+time.Millisecond), v.Data), v.Data, 401},
 		{"SignedButNotEncrypted", resigned(v.Timestamp, "e30="), "e30=", 401},
 		{"SignedButNotBase64", resigned(v.Timestamp, "***"), "***", 401},
@@ -206,7 +208,7 @@ func TestEvents(t *testing.T) {
 		{"meeting.created", EventCreated}, {"meeting.updated", EventUpdated}, {"meeting.canceled", EventCancelled}, {"meeting.started", EventStarted},
 		{"meeting.end", EventEnded}, {"meeting.participant-joined", EventJoined}, {"meeting.participant-left", EventLeft},
 		{"meeting.live-started", EventLiveStart}, {"meeting.live-config-update", EventLiveConfig},
-		{"meeting.live-end", EventLiveEnd}, {"meeting.live-ended", EventLiveEnd}, {"meeting.live-stopped", EventLiveEnd},
+		{"meeting.live-stopped", EventLiveEnd}, {"meeting.live-something", EventOther},
 		{"recording.completed", EventOther}, {"", EventOther},
 	} {
 		got, err := parseEvents([]byte(`{"event":"` + tt.name + `","trace_id":"t","payload":[{"meeting_info":{"meeting_id":"1"}}]}`))
