@@ -127,6 +127,45 @@ func TestNoFreeRoomIsALimit(t *testing.T) {
 	require.ErrorIs(t, err, meeting.ErrLimit)
 }
 
+func TestTheLicenceIsRead(t *testing.T) {
+	expires := time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, swapped := range []bool{false, true} {
+		s, err := sandbox.Start(t.Context(), "127.0.0.1:0", sandbox.Config{
+			Capacity: map[int]int{25: 5, 100: 0}, SystecExpires: expires, Quirks: sandbox.Quirks{SystecSwapNumbers: swapped},
+		})
+		require.NoError(t, err)
+		got, err := open(t, s, nil, true).Licence(t.Context())
+		require.NoError(t, err)
+		assert.True(t, expires.Equal(got.Expires), got.Expires)
+		assert.Equal(t, systec.BillingRooms, got.Billing)
+		assert.Equal(t, map[int]int{25: 5, 100: 0}, got.Rooms)
+	}
+	s, err := sandbox.Start(t.Context(), "127.0.0.1:0", sandbox.Config{})
+	require.NoError(t, err)
+	got, err := open(t, s, nil, true).Licence(t.Context())
+	require.NoError(t, err)
+	assert.True(t, got.Expires.IsZero())
+}
+
+func TestFreeRoomsAreAskedForBefore(t *testing.T) {
+	s, err := sandbox.Start(t.Context(), "127.0.0.1:0", sandbox.Config{Capacity: map[int]int{25: 1}})
+	require.NoError(t, err)
+	c := open(t, s, nil, true)
+	wish := meeting.Instant{Topic: "t"}
+	require.NoError(t, c.CanCreate(t.Context(), wish, time.Now()))
+	_, err = c.Create(t.Context(), wish)
+	require.NoError(t, err)
+	err = c.CanCreate(t.Context(), wish, time.Now())
+	require.ErrorIs(t, err, meeting.ErrLimit)
+	var apiErr *meeting.APIError
+	require.ErrorAs(t, err, &apiErr)
+	assert.Equal(t, meeting.ReasonRooms, apiErr.Reason)
+	wish.Capacity = 30
+	require.NoError(t, c.CanCreate(t.Context(), wish, time.Now()), "what a size in between means is not documented")
+	wish.Duration = 30 * time.Minute
+	require.ErrorIs(t, c.CanCreate(t.Context(), wish, time.Now()), meeting.ErrInvalid)
+}
+
 func TestManyMeetingsAreListedPageByPage(t *testing.T) {
 	s, err := sandbox.Start(t.Context(), "127.0.0.1:0", sandbox.Config{Capacity: map[int]int{25: 100}})
 	require.NoError(t, err)

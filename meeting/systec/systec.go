@@ -70,13 +70,14 @@ func New(cfg Config) (*Client, error) {
 
 // The operations, as errors name them.
 const (
-	opInstant  = "POST /share/instant"
-	opGet      = "POST /share/get"
-	opList     = "POST /share/list"
-	opHistory  = "POST /share/history"
-	opEnd      = "POST /share/end"
-	opStartURL = "POST /share/getStartUrl"
-	opPing     = "POST /licensing"
+	opInstant   = "POST /share/instant"
+	opGet       = "POST /share/get"
+	opList      = "POST /share/list"
+	opHistory   = "POST /share/history"
+	opEnd       = "POST /share/end"
+	opStartURL  = "POST /share/getStartUrl"
+	opLicence   = "POST /licensing"
+	opFreeRooms = "POST /share/freeRooms"
 )
 
 // do sends form to op and returns the answer's data, which may be empty.
@@ -290,7 +291,7 @@ func (c *Client) StartURL(ctx context.Context, id string) (secret.String, error)
 //
 // API docs: https://github.com/SYSTECdev/Umeeting-Share-Rooms-API (licensing)
 func (c *Client) Ping(ctx context.Context) (time.Time, error) {
-	_, a, err := c.do(ctx, opPing, nil, false)
+	_, a, err := c.do(ctx, opLicence, nil, false)
 	// The call has no parameters but the credentials, so a refusal is about them.
 	if e, ok := errors.AsType[*meeting.APIError](err); ok && errors.Is(err, meeting.ErrInvalid) {
 		e.Err = meeting.ErrCredentials

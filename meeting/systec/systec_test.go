@@ -57,6 +57,10 @@ func calls() []clienttest.Call[*Client] {
 		}},
 		{Name: "End", Mutates: true, Meeting: true, Do: func(t *testing.T, c *Client) error { return c.End(t.Context(), number) }},
 		{Name: "StartURL", Meeting: true, Do: func(t *testing.T, c *Client) error { _, err := c.StartURL(t.Context(), number); return err }},
+		{Name: "Licence", Do: func(t *testing.T, c *Client) error { _, err := c.Licence(t.Context()); return err }},
+		{Name: "CanCreate", Do: func(t *testing.T, c *Client) error {
+			return c.CanCreate(t.Context(), meeting.Instant{Topic: "周会"}, time.Unix(1_700_000_000, 0))
+		}},
 		{Name: "Ping", Do: func(t *testing.T, c *Client) error { _, err := c.Ping(t.Context()); return err }},
 	}
 }

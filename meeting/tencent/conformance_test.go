@@ -223,6 +223,19 @@ func TestPushAddresses(t *testing.T) {
 	}
 }
 
+// Tencent takes hosts at creation, who may then push during the meeting.
+func TestAHostNamedAtCreationMayPush(t *testing.T) {
+	s := start(t, sandbox.Config{})
+	c := newClient(t, config(s, nil))
+	m, err := c.Create(t.Context(), meeting.Instant{Topic: "直播", Hosts: []string{"alice"}})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"alice"}, m.Hosts)
+	require.NoError(t, s.Join(m.Ref.ID, "alice"))
+	p := push("B站", "rtmp://h.example/app/", "k")
+	require.ErrorIs(t, c.SetPush(t.Context(), "", m.Ref.ID, p), meeting.ErrNotPermitted, "the creator is no host any more")
+	require.NoError(t, c.SetPush(t.Context(), "alice", m.Ref.ID, p))
+}
+
 func TestALostPushIsReadBack(t *testing.T) {
 	s := start(t, sandbox.Config{})
 	c := newClient(t, config(s, nil))

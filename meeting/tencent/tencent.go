@@ -14,6 +14,7 @@ package tencent
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -42,7 +43,8 @@ type Config struct {
 	SecretID   string
 	SecretKey  secret.String
 	UserID     string        // acts where a call names no account
-	InstanceID int           // kind of terminal; zero for [DefaultInstanceID]
+	Users      []string      // the others that calls will name; only checked
+	InstanceID int           // kind of terminal, of the documented ones; zero for [DefaultInstanceID]
 	BaseURL    string        // https, or http to loopback; empty for [DefaultBaseURL]
 	Timeout    time.Duration // of one call; zero for 15 seconds
 	// HTTPClient is optional. Its redirect policy and cookies are not used.
@@ -83,15 +85,37 @@ func New(cfg Config) (*Client, error) {
 		err = errors.New("secret id: missing, or has characters that no header can carry")
 	case cfg.SecretKey.IsZero():
 		err = errors.New("secret key: missing")
-	case strings.TrimSpace(cfg.UserID) == "":
-		err = errors.New("user id: missing")
-	case cfg.InstanceID < 0:
-		err = errors.New("instance id: must not be negative")
+	case !instanceIDs[cfg.InstanceID]:
+		err = errors.New("instance id: not one of the documented kinds of terminal; 1 is a PC")
+	default:
+		for _, id := range append([]string{cfg.UserID}, cfg.Users...) {
+			err = cmp.Or(err, checkUserID(id))
+		}
 	}
 	if err != nil {
 		return nil, errors.New("tencent: " + err.Error())
 	}
 	return &Client{cfg: cfg, http: hc}, nil
+}
+
+// instanceIDs are the kinds of terminals, from
+// https://cloud.tencent.com/document/product/1095/42417.
+var instanceIDs = map[int]bool{
+	1: true, 2: true, 3: true, 4: true, 5: true, 6: true, 7: true, 8: true, 9: true, 10: true, 12: true,
+	20: true, 21: true, 22: true, 30: true, 32: true, 33: true, 81: true, 82: true, 83: true, 84: true, 86: true,
+}
+
+// checkUserID returns why a userid cannot work.
+func checkUserID(id string) error {
+	switch {
+	case strings.TrimSpace(id) == "":
+		return errors.New("user id: missing")
+	case id == "1":
+		return errors.New("user id: must not be 1, with which Tencent's calls fail at random")
+	case strings.TrimSpace(id) != id:
+		return errors.New("user id: begins or ends with a blank")
+	}
+	return nil
 }
 
 // headerSafe reports whether s is printable ASCII without blanks.

@@ -71,6 +71,12 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 	good := Config{AppID: "a", SecretID: "i", SecretKey: secret.New("k"), UserID: "u"}
 	_, err := New(good)
 	require.NoError(t, err)
+	for id := range instanceIDs {
+		cfg := good
+		cfg.InstanceID, cfg.Users = id, []string{"alice", "11"}
+		_, err := New(cfg)
+		require.NoError(t, err)
+	}
 	for name, change := range map[string]func(*Config){
 		"no app id":         func(c *Config) { c.AppID = "" },
 		"line in app id":    func(c *Config) { c.AppID = "a\r\nX: y" },
@@ -79,6 +85,11 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 		"no secret key":     func(c *Config) { c.SecretKey = secret.String{} },
 		"no user":           func(c *Config) { c.UserID = " " },
 		"negative terminal": func(c *Config) { c.InstanceID = -1 },
+		"unknown terminal":  func(c *Config) { c.InstanceID = 99999 },
+		"a gap's terminal":  func(c *Config) { c.InstanceID = 11 },
+		"user 1":            func(c *Config) { c.UserID = "1" },
+		"a mapped user 1":   func(c *Config) { c.Users = []string{"alice", "1"} },
+		"user with a blank": func(c *Config) { c.UserID = "alice " },
 		"plain http":        func(c *Config) { c.BaseURL = "http://api.meeting.qq.com" },
 		"user in URL":       func(c *Config) { c.BaseURL = "https://u:canary@api.meeting.qq.com" },
 		"query in URL":      func(c *Config) { c.BaseURL = "https://api.meeting.qq.com?x=canary" },
@@ -115,11 +126,12 @@ func TestRequestsOnTheWire(t *testing.T) {
 			name: "CreateSendsEveryField", method: "POST", path: "/v1/meetings",
 			body: `{"userid":"alice","instanceid":1,"subject":"A & B","type":1,"start_time":"1700000060","end_time":"1700005460",
 				"settings":{"mute_enable_join":true,"mute_enable_type_join":1,"allow_in_before_host":false,"auto_in_waiting_room":true,"auto_record_type":"cloud"},
-				"enable_live":true,"enable_host_key":true,"host_key":"918273"}`,
+				"enable_live":true,"enable_host_key":true,"host_key":"918273","hosts":[{"userid":"alice"},{"userid":"carol"}]}`,
 			do: func(c *Client) error {
 				_, err := c.Create(t.Context(), meeting.Instant{
 					Topic: "A & B", Account: "alice", Start: start, Duration: 90 * time.Minute, Mute: &yes, JoinBeforeHost: &no,
 					WaitingRoom: &yes, Live: &yes, Recording: meeting.RecordingCloud, HostKey: secret.New("918273"),
+					Hosts: []string{"alice", "carol"},
 				})
 				return err
 			},
