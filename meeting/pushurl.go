@@ -266,16 +266,15 @@ func (a PushAddress) Warnings(now time.Time) []PushWarning {
 	var w []PushWarning
 	p, key := takeApart(a.URL), a.Key.Reveal()
 	_, keyQuery, _ := strings.Cut(key, "?")
-	expired, test := false, false
+	test := false
 	for _, q := range []string{p.query, keyQuery} {
 		values, _ := url.ParseQuery(q) // what can be read of it
 		test = test || strings.EqualFold(values.Get("bandwidthtest"), "true")
-		expired = expired || isPast(values.Get("txTime"), 16, now) || isPast(values.Get("expire"), 10, now)
 	}
 	if test {
 		w = append(w, PushWarnBandwidthTest)
 	}
-	if expired {
+	if hasExpired(p.query, now) || hasExpired(key, now) {
 		w = append(w, PushWarnExpired)
 	}
 	if p.segments() == 0 && !p.inDomain("shareplay.tv") {
@@ -285,13 +284,6 @@ func (a PushAddress) Warnings(now time.Time) []PushWarning {
 		w = append(w, PushWarnKeyInAddress)
 	}
 	return w
-}
-
-// isPast reports whether s is a Unix time in seconds before now. Small numbers are no
-// times.
-func isPast(s string, base int, now time.Time) bool {
-	t, err := strconv.ParseInt(s, base, 64)
-	return err == nil && t > 1e9 && t < 1e11 && t < now.Unix()
 }
 
 // hasSecret reports whether the address has in it the key or a parameter that signs.
