@@ -223,3 +223,25 @@ func TestTheKeyOfAWithdrawnPushStaysUntilThePersonIsTold(t *testing.T) {
 		assert.NotContains(t, string(j.Data), "canary-key")
 	})
 }
+
+// A protected key is protected in every dress in which somebody may type it.
+func TestAProtectedKeyIsGuardedInEveryDress(t *testing.T) {
+	for _, line := range []string{
+		"--name x --url rtmp://ingest.example.com/live --key canary-key",
+		"--name x --url rtmp://ingest.example.com/live --key canary-key?x=1",
+		"--name x --url rtmp://ingest.example.com/live --key canary-key&x=1",
+		"--name x --url rtmp://INGEST.example.com:1935/live/ --key canary-key",
+		"--name x --url rtmp://INGEST.example.com:1935/live/canary-key?x=1",
+		"--name x --url rtmp://other.example.com/live --key canary-key/",
+	} {
+		t.Run(line, func(t *testing.T) {
+			inWorld(t, nil, func(w *world) {
+				w.say(ada, channel, "/meet 发布会 --provider tencent --live")
+				w.say(ada, channel, saveProtected)
+				asked := w.say(ada, channel, "/livepush "+line+" --override")
+				assert.Zero(t, w.tencent.sets)
+				assert.Equal(t, "Waiting for a second person", find(t, asked, chat.SlotPrivate).Reply.Title)
+			})
+		})
+	}
+}

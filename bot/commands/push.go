@@ -236,7 +236,7 @@ func (r *run) guarded(ctx context.Context, reg *registry.Registration) (bool, er
 	}
 	return slices.ContainsFunc(r.w.Steps, func(s step) bool {
 		return s.Outcome == stepPending && slices.ContainsFunc(all, func(d livepush.Destination) bool {
-			return d.Protected && !d.Key.IsZero() && d.Key.Equal(s.Target.Key)
+			return d.Protected && livepush.SameStream(d.Target(), s.Target)
 		})
 	}), nil
 }
