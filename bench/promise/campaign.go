@@ -117,9 +117,9 @@ func (c *campaign) run(ctx context.Context) (err error) {
 		c.share(p)
 		return c.strike(ctx, p)
 	})
-	if short := c.kills - c.result.kills; err == nil && short > 0 { // what was not passed
+	if missing := c.kills - c.result.kills; err == nil && missing > 0 { // what was not passed
 		c.last.targets = nil
-		c.last.budget += short
+		c.last.budget += missing
 		err = c.strike(ctx, c.last)
 	}
 	if c.lost >= 0 && err == nil {
@@ -163,6 +163,9 @@ func (c *campaign) rehearse(ctx context.Context, p *part) error {
 			c.mu.Lock()
 			_, _ = fmt.Fprintf(c.log, "%s: %s %s passes %d instants, %d private and %d public messages\n", c.engine, s.platform, s.name, len(points), s.private, s.public)
 			for _, at := range points {
+				if c.short && at.inCall() {
+					continue
+				}
 				p.targets = append(p.targets, target{s, at})
 			}
 			c.mu.Unlock()
@@ -189,7 +192,7 @@ func (c *campaign) share(p *part) {
 	if c.named || n >= len(p.targets) {
 		return
 	}
-	if p.random {
+	if p.random && !c.short {
 		n = n * 2 / 3
 	}
 	p.targets = p.targets[:n]
@@ -212,7 +215,7 @@ func (c *campaign) strike(ctx context.Context, p *part) error {
 				return err
 			}
 		}
-		for p.random && !c.named && !c.enough(p) {
+		for p.random && !c.named && !c.short && !c.enough(p) {
 			if err := w.volley(ctx, p.scenarios); err != nil {
 				return err
 			}

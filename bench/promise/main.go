@@ -63,6 +63,7 @@ type options struct {
 	only   string
 	named  bool
 	quick  bool // without what waits for silence
+	short  bool // named instants outside of a provider's call alone: after one in it, the outcome is looked up much later
 	keep   string
 }
 
