@@ -190,7 +190,7 @@ func TestAWithdrawnPushKeepsItsKeyForItsButtonAndNoLonger(t *testing.T) {
 			time.Sleep(keyOffered)
 			assert.NotContains(t, kept(w, r), "canary-key")
 
-			late := find(t, w.press(ada, channel, posts, grammar.VerbNow), chat.SlotPrivate).Reply
+			late := find(t, w.press(ada, channel, posts, grammar.VerbRunExpired), chat.SlotPrivate).Reply
 			if page == "" {
 				assert.Contains(t, late.Text, "is no longer kept")
 			} else {

@@ -149,7 +149,7 @@ type Bot struct {
 	now      func() time.Time
 	started  time.Time
 	polls    *pace
-	handlers map[grammar.Verb]handler
+	steps    map[grammar.Verb]steps
 }
 
 // NewBot returns a Bot. Every platform's [chat.Poster] is to be attached before its jobs run.
@@ -165,10 +165,9 @@ func New(cfg Config, store Store) *Bot {
 	}
 	b := &Bot{
 		parser: grammar.New(cfg.Parser), cfg: cfg, store: store, posters: map[chat.Platform]chat.Poster{},
-		log: cfg.Log, now: cfg.Now, started: cfg.Now(), polls: newPace(pollsPerMinute),
+		log: cfg.Log, now: cfg.Now, started: cfg.Now(), polls: newPace(pollsPerMinute), steps: declaredSteps(),
 	}
 	b.registry = registry.New(store, cfg.Retention, cfg.Log, cfg.Now)
-	b.handlers = b.verbs()
 	return b
 }
 
@@ -182,14 +181,9 @@ func (b *Bot) Parse(r chat.Request) chat.Decision {
 	if d.Reply != nil || d.Faults != nil {
 		return d
 	}
-	verb := grammar.VerbPushForm
-	if ask := grammar.AskOf(d); ask != nil {
-		verb = ask.Verb
-	} else if d.Form.ID == grammar.FormMeet {
-		verb = grammar.VerbMeet
-	}
-	if b.cfg.Policy.Judge(r.Place, r.User, rightFor(verb)) == policy.No && !b.mayBeAdmin(r) {
-		reply := b.refusal(texts.For(r.User.Locale, b.cfg.Parser.Locale), rightFor(verb))
+	v, _ := grammar.Asked(d)
+	if b.cfg.Policy.Judge(r.Place, r.User, v.Right) == policy.No && !b.mayBeAdmin(r) {
+		reply := b.refusal(texts.For(r.User.Locale, b.cfg.Parser.Locale), v.Right)
 		return chat.Decision{Reply: &reply}
 	}
 	return d
@@ -198,17 +192,6 @@ func (b *Bot) Parse(r chat.Request) chat.Decision {
 // mayBeAdmin reports whether only a look-up can tell that the person is no admin.
 func (b *Bot) mayBeAdmin(r chat.Request) bool {
 	return b.cfg.Policy.Admin(r.Place, r.User) == policy.LookUp
-}
-
-// rightFor says which allow-list guards a verb. What a button of a card asks is guarded
-// by the list of its card's command, and once more by whose meeting it is.
-func rightFor(v grammar.Verb) chat.Rights {
-	switch v {
-	case grammar.VerbPush, grammar.VerbPushTo, grammar.VerbPushOff, grammar.VerbPushStatus, grammar.VerbPushSave, grammar.VerbPushDestinations,
-		grammar.VerbPushForget, grammar.VerbPushLog, grammar.VerbPushForm, grammar.VerbApprove, grammar.VerbReject, grammar.VerbRevoke, grammar.VerbSameDest:
-		return chat.RightPush
-	}
-	return chat.RightMeet
 }
 
 // acceptWithin bounds the wait for the store; platforms want their answer in 3 s.
@@ -248,22 +231,24 @@ func (b *Bot) Accept(ctx context.Context, d chat.Decision) chat.Acceptance {
 }
 
 // Complete proposes values for the named option of the command in r: recent meetings
-// here, or names of saved destinations. It never proposes a key.
+// here, or names of saved destinations. It never proposes a key, and nothing to whom the
+// command would be refused.
 func (b *Bot) Complete(ctx context.Context, r chat.Request, option, typed string) []chat.Choice {
-	for _, v := range grammar.Declarations() {
-		for _, o := range v.Options {
-			if o.Name != option || v.Command != r.Command && v.Typed != r.Command {
-				continue
-			}
-			switch o.Kind {
-			case grammar.KindMeeting:
-				return b.completeMeetings(ctx, r, typed)
-			case grammar.KindDest:
-				return b.completeDestinations(ctx, r, typed)
-			}
-		}
+	v, o, ok := grammar.Completed(r, option)
+	if !ok {
+		return nil
 	}
-	return nil
+	allowed, err := b.cfg.Policy.Permits(ctx, b.directory(r.Place.Platform), r.Place, r.User, v.Right)
+	if err != nil {
+		b.log.WarnContext(ctx, "permission not looked up", "verb", v.Verb, "err", err)
+	}
+	switch {
+	case !allowed:
+		return nil
+	case o.Kind == grammar.KindMeeting:
+		return b.completeMeetings(ctx, r, typed)
+	}
+	return b.completeDestinations(ctx, r, typed)
 }
 
 func (b *Bot) directory(p chat.Platform) chat.Directory {

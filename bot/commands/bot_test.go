@@ -373,7 +373,7 @@ func TestTheSameWishIsOneMeeting(t *testing.T) {
 
 		w.say(ben, channel, "/meet sync")
 		assert.Equal(t, 2, w.systec.created, "somebody else's wish")
-		posts = w.press(ada, channel, posts, grammar.VerbAnother)
+		posts = w.press(ada, channel, posts, grammar.VerbCreateAnyway)
 		assert.Equal(t, 3, w.systec.created, "another one was wanted")
 		assert.Equal(t, chat.SlotRoot, posts[0].Slot)
 
@@ -442,10 +442,10 @@ func TestAnOutcomeThatCannotBeFoundIsSaidPlainly(t *testing.T) {
 		assert.Zero(t, w.systec.created)
 
 		w.systec.fail = nil
-		again := w.press(ben, channel, posts, grammar.VerbAgain)
+		again := w.press(ben, channel, posts, grammar.VerbRetry)
 		assert.Contains(t, find(t, again, chat.SlotPrivate).Reply.Text, "for the person who asked")
 		assert.Zero(t, w.systec.created)
-		w.press(ada, channel, posts, grammar.VerbAgain)
+		w.press(ada, channel, posts, grammar.VerbRetry)
 		assert.Equal(t, 1, w.systec.created)
 	})
 }
@@ -475,7 +475,7 @@ func TestACommandThatWaitedTooLongIsNotCarriedOut(t *testing.T) {
 		posts := w.do(w.bot.Parse(r), ada, channel)
 		assert.Equal(t, "Not done: too old", find(t, posts, chat.SlotPrivate).Reply.Title)
 		assert.Zero(t, w.systec.created)
-		w.press(ada, channel, posts, grammar.VerbNow)
+		w.press(ada, channel, posts, grammar.VerbRunExpired)
 		assert.Equal(t, 1, w.systec.created)
 	})
 }
@@ -834,7 +834,7 @@ func TestARefusalCanBeTriedAgain(t *testing.T) {
 		w.systec.fail = func(op string) error { return refusal(meeting.ErrLimit, meeting.ReasonQuota) }
 		posts := w.say(ada, channel, "/meet x")
 		w.systec.fail = nil
-		find(t, w.press(ada, channel, posts, grammar.VerbAgain), chat.SlotRoot)
+		find(t, w.press(ada, channel, posts, grammar.VerbRetry), chat.SlotRoot)
 		assert.Equal(t, 1, w.systec.created)
 	})
 }

@@ -19,15 +19,6 @@ import (
 	"meetbot/meeting"
 )
 
-// What only the bot asks of itself.
-const (
-	verbCards  grammar.Verb = "cards"  // Arg: a meeting.Ref; brings its cards up to date
-	verbEvent  grammar.Verb = "event"  // a provider's word on a meeting
-	verbRemind grammar.Verb = "remind" // Arg: a meeting.Ref; nobody has joined yet
-	// verbApproval asks for a second person. Arg: the job that waits.
-	verbApproval grammar.Verb = "approval"
-)
-
 // Event is a provider's word on a meeting, as a webhook brings it.
 type Event struct {
 	ID    string // the provider's, the same when it is sent again
@@ -56,7 +47,7 @@ func (b *Bot) Hear(ctx context.Context, e Event) error {
 		return err
 	}
 	req := chat.Request{ID: "event:" + string(e.Ref.Provider) + ":" + e.ID, At: e.At}
-	return b.enqueueOwn(ctx, work{Request: req, Ask: grammar.Ask{Verb: verbEvent, Arg: e.Ref.String()}, Event: &e})
+	return b.enqueueOwn(ctx, work{Request: req, Ask: grammar.Ask{Verb: grammar.VerbEvent, Arg: e.Ref.String()}, Event: &e})
 }
 
 func (b *Bot) enqueueOwn(ctx context.Context, w work) error {
@@ -102,7 +93,7 @@ func (r *run) eventNext(ctx context.Context) (jobs.Next, error) {
 			}
 		}
 	}
-	r.job.Outcome = "heard"
+	r.endAs(outcomeHeard)
 	r.putCards(reg)
 	return jobs.Deliver(), nil
 }
@@ -113,7 +104,7 @@ func (b *Bot) redraw(ctx context.Context, reg registry.Registration) error {
 		return nil
 	}
 	req := chat.Request{ID: fmt.Sprintf("cards:%s:%d", reg.Ref(), reg.Version()), At: b.now()}
-	return b.enqueueOwn(ctx, work{Request: req, Ask: grammar.Ask{Verb: verbCards, Arg: reg.Ref().String()}})
+	return b.enqueueOwn(ctx, work{Request: req, Ask: grammar.Ask{Verb: grammar.VerbCards, Arg: reg.Ref().String()}})
 }
 
 func (r *run) cardsNext(ctx context.Context) (jobs.Next, error) {
@@ -121,7 +112,7 @@ func (r *run) cardsNext(ctx context.Context) (jobs.Next, error) {
 	if err != nil {
 		return jobs.Next{}, err
 	}
-	r.job.Outcome = "drawn"
+	r.endAs(outcomeDrawn)
 	if f == nil {
 		r.putCards(reg)
 	}
@@ -171,7 +162,7 @@ func (b *Bot) Timer(ctx context.Context, t jobs.Timer) error {
 		return b.poll(ctx, ref)
 	case timerRemind:
 		req := chat.Request{ID: "remind:" + ref.String(), At: b.now()}
-		return b.enqueueOwn(ctx, work{Request: req, Ask: grammar.Ask{Verb: verbRemind, Arg: ref.String()}})
+		return b.enqueueOwn(ctx, work{Request: req, Ask: grammar.Ask{Verb: grammar.VerbRemind, Arg: ref.String()}})
 	}
 	return nil
 }
@@ -214,7 +205,7 @@ func (b *Bot) poll(ctx context.Context, ref meeting.Ref) error {
 	}
 	began, asked := time.Now(), b.now()
 	m, err := p.Get(ctx, reg.Account, ref.ID)
-	b.observe(ref.Provider, "poll", err, began)
+	b.observe(ref.Provider, opPoll, err, began)
 	state := m.State
 	switch {
 	case errors.Is(err, meeting.ErrNotFound):
@@ -262,7 +253,7 @@ func (r *run) remindNext(ctx context.Context) (jobs.Next, error) {
 	if err != nil {
 		return jobs.Next{}, err
 	}
-	r.job.Outcome = "not_needed"
+	r.endAs(outcomeNotNeeded)
 	if f != nil || reg.Meeting.State.Over() {
 		return jobs.Deliver(), nil
 	}
@@ -282,7 +273,7 @@ func (r *run) remindNext(ctx context.Context) (jobs.Next, error) {
 	}
 	r.w.Locale = locale
 	r.t = texts.For(locale, r.cfg.Parser.Locale)
-	r.job.Outcome = "reminded"
+	r.endAs(outcomeReminded)
 	r.put(delivery{Slot: chat.SlotDirect, Place: &reg.Place, User: &reg.Requester, Reply: chat.Reply{
 		Tone: chat.Warning, Title: r.t.T("remind.title", "Topic", reg.Meeting.Topic),
 		Text:  r.t.T("remind", "Time", r.clock(reg.JoinBy)),

@@ -44,29 +44,48 @@ func (r *run) faultOf(err error) *texts.Message {
 	return texts.NewMessage("fault.internal")
 }
 
+// errorKinds are the words for a provider's errors.
+var errorKinds = []struct {
+	err  error
+	kind string
+}{
+	{meeting.ErrNotFound, "not_found"},
+	{meeting.ErrNotPermitted, "not_permitted"},
+	{meeting.ErrInvalid, "invalid"},
+	{meeting.ErrLimit, "limit"},
+	{meeting.ErrRateLimited, "rate_limited"},
+	{meeting.ErrCredentials, "credentials"},
+	{meeting.ErrUnavailable, "unavailable"},
+	{meeting.ErrOutcomeUnknown, "outcome_unknown"},
+}
+
+const kindInternal = "internal" // what is in no list
+
 // ErrorKind names a provider's error in one word, for metrics and traces; empty for nil.
 func ErrorKind(err error) string {
-	for _, k := range []struct {
-		err  error
-		kind string
-	}{
-		{meeting.ErrNotFound, "not_found"}, {meeting.ErrNotPermitted, "not_permitted"}, {meeting.ErrInvalid, "invalid"},
-		{meeting.ErrLimit, "limit"}, {meeting.ErrRateLimited, "rate_limited"}, {meeting.ErrCredentials, "credentials"},
-		{meeting.ErrUnavailable, "unavailable"}, {meeting.ErrOutcomeUnknown, "outcome_unknown"},
-	} {
+	if err == nil {
+		return ""
+	}
+	for _, k := range errorKinds {
 		if errors.Is(err, k.err) {
 			return k.kind
 		}
 	}
-	if err != nil {
-		return "internal"
-	}
-	return ""
+	return kindInternal
 }
 
-func (b *Bot) observe(p meeting.Provider, op string, err error, began time.Time) {
+// ErrorKinds returns every word of [ErrorKind] but the empty one.
+func ErrorKinds() []string {
+	words := []string{kindInternal}
+	for _, k := range errorKinds {
+		words = append(words, k.kind)
+	}
+	return words
+}
+
+func (b *Bot) observe(p meeting.Provider, op Operation, err error, began time.Time) {
 	if f := b.cfg.Observe.Called; f != nil {
-		f(p, op, ErrorKind(err), time.Since(began))
+		f(p, op.String(), ErrorKind(err), time.Since(began))
 	}
 }
 

@@ -17,16 +17,6 @@ import (
 	"meetbot/meeting"
 )
 
-// handler is what one verb does, as steps of a job.
-type handler struct {
-	// next says how the job goes on, and fills the outbox when it is through.
-	next func(*run, context.Context) (jobs.Next, error)
-	// call and reconcile are set where the verb changes something that must not happen
-	// twice. See [jobs.Handler].
-	call      func(*run, context.Context) error
-	reconcile func(*run, context.Context) error
-}
-
 // run is one step of one job.
 type run struct {
 	*Bot
@@ -35,56 +25,20 @@ type run struct {
 	t   texts.Text
 }
 
-func (b *Bot) verbs() map[grammar.Verb]handler {
-	return map[grammar.Verb]handler{
-		grammar.VerbMeet:      {next: (*run).meetNext, call: (*run).meetCall, reconcile: (*run).meetReconcile},
-		grammar.VerbSameDest:  {next: (*run).meetNext, call: (*run).meetCall, reconcile: (*run).meetReconcile},
-		grammar.VerbMeetList:  {next: (*run).listNext},
-		grammar.VerbMeetEnd:   {next: (*run).endAsk},
-		grammar.VerbEndYes:    {next: (*run).endNext, call: (*run).endCall, reconcile: (*run).endReconcile},
-		grammar.VerbMeetShare: {next: (*run).shareNext},
-		grammar.VerbStartLink: {next: (*run).startLinkNext},
-		grammar.VerbQR:        {next: (*run).qrNext},
-		grammar.VerbCopy:      {next: (*run).copyNext},
-
-		grammar.VerbPush:             {next: (*run).pushNext, call: (*run).pushCall, reconcile: (*run).pushReconcile},
-		grammar.VerbPushTo:           {next: (*run).pushNext, call: (*run).pushCall, reconcile: (*run).pushReconcile},
-		grammar.VerbPushOff:          {next: (*run).pushNext, call: (*run).pushCall, reconcile: (*run).pushReconcile},
-		grammar.VerbPushStatus:       {next: (*run).statusNext},
-		grammar.VerbPushForm:         {next: (*run).pushFormNext},
-		grammar.VerbPushSave:         {next: (*run).saveNext},
-		grammar.VerbPushDestinations: {next: (*run).destinationsNext},
-		grammar.VerbPushForget:       {next: (*run).forgetNext},
-		grammar.VerbPushLog:          {next: (*run).logNext},
-		grammar.VerbRevoke:           {next: (*run).revokeNext},
-
-		grammar.VerbAnother: {next: (*run).repeatNext},
-		grammar.VerbNow:     {next: (*run).repeatNext},
-		grammar.VerbAgain:   {next: (*run).repeatNext},
-		grammar.VerbTencent: {next: (*run).repeatNext},
-		grammar.VerbApprove: {next: (*run).approveNext},
-		grammar.VerbReject:  {next: (*run).approveNext},
-		grammar.VerbAskHost: {next: (*run).askHostNext},
-
-		verbCards:  {next: (*run).cardsNext},
-		verbEvent:  {next: (*run).eventNext},
-		verbRemind: {next: (*run).remindNext},
-
-		verbApproval: {next: (*run).approvalNext},
-	}
-}
-
-func (b *Bot) open(j *jobs.Job) (*run, handler, error) {
+func (b *Bot) open(j *jobs.Job) (*run, steps, error) {
 	w, err := records.Decode[work](j.Data)
 	if err != nil {
-		return nil, handler{}, err
+		return nil, steps{}, err
 	}
-	h, ok := b.handlers[w.Ask.Verb]
+	h, ok := b.steps[w.Ask.Verb]
 	if !ok {
-		return nil, handler{}, fmt.Errorf("no handler for %q", w.Ask.Verb)
+		return nil, steps{}, fmt.Errorf("no handler for %q", w.Ask.Verb)
 	}
 	return &run{Bot: b, job: j, w: w, t: texts.For(w.Locale, w.Request.User.Locale, b.cfg.Parser.Locale)}, h, nil
 }
+
+// endAs says how the job ends, should it not be repeated.
+func (r *run) endAs(o Outcome) { r.job.Outcome = o.String() }
 
 func (r *run) close() error {
 	data, err := records.Encode(r.w)
@@ -103,7 +57,7 @@ func (b *Bot) Next(ctx context.Context, j *jobs.Job) (jobs.Next, error) {
 	r, h, err := b.open(j)
 	if err != nil { // written by another version: a repeat reads the same bytes
 		b.log.ErrorContext(ctx, "job cannot be read", "job", j.ID, "label", j.Label, "err", err)
-		j.Outcome = "unreadable"
+		j.Outcome = outcomeUnreadable.String()
 		return jobs.Deliver(), nil
 	}
 	said := len(j.Outbox)
@@ -126,7 +80,7 @@ const maxTries = 8
 // giveUp ends a job that cannot go on, and says so. A meeting that exists is handed over
 // all the same.
 func (r *run) giveUp() jobs.Next {
-	r.job.Outcome = "internal"
+	r.endAs(outcomeInternal)
 	switch {
 	case r.w.internal():
 	case r.w.Meeting != nil:
@@ -140,7 +94,7 @@ func (r *run) giveUp() jobs.Next {
 	return jobs.Deliver()
 }
 
-func (r *run) advance(ctx context.Context, h handler) (jobs.Next, error) {
+func (r *run) advance(ctx context.Context, h steps) (jobs.Next, error) {
 	if r.job.State == jobs.Accepted && !r.w.internal() {
 		if err := r.lookUpPerson(ctx); err != nil {
 			r.log.WarnContext(ctx, "person not looked up", "job", r.job.ID, "err", err)
@@ -148,15 +102,15 @@ func (r *run) advance(ctx context.Context, h handler) (jobs.Next, error) {
 		if r.now().Sub(r.w.Since) > staleAfter {
 			return r.withdraw(ctx)
 		}
-		allowed, err := r.cfg.Policy.Permits(ctx, r.directory(r.w.Request.Place.Platform), r.w.Request.Place, r.w.Request.User, rightFor(r.w.Ask.Verb))
+		allowed, err := r.cfg.Policy.Permits(ctx, r.directory(r.w.Request.Place.Platform), r.w.Request.Place, r.w.Request.User, grammar.Declared(r.w.Ask.Verb).Right)
 		switch {
 		case err != nil:
 			r.log.WarnContext(ctx, "permission not looked up", "job", r.job.ID, "err", err)
 			return r.refuse(texts.NewMessage("fault.directory")), nil
 		case !allowed:
-			r.job.Outcome = "refused"
+			r.endAs(outcomeRefused)
 			r.settle()
-			r.tell(r.refusal(r.t, rightFor(r.w.Ask.Verb)))
+			r.tell(r.refusal(r.t, grammar.Declared(r.w.Ask.Verb).Right))
 			return jobs.Deliver(), nil
 		}
 	}
@@ -164,13 +118,7 @@ func (r *run) advance(ctx context.Context, h handler) (jobs.Next, error) {
 }
 
 // internal reports whether the job is the bot's own, with nobody to ask or to refuse.
-func (w *work) internal() bool {
-	switch w.Ask.Verb {
-	case verbCards, verbEvent, verbRemind, verbApproval:
-		return true
-	}
-	return false
-}
+func (w *work) internal() bool { return grammar.Declared(w.Ask.Verb).Internal }
 
 // lookUpPerson completes what the event did not say of the person.
 func (r *run) lookUpPerson(ctx context.Context) error {
@@ -210,11 +158,11 @@ func (r *run) withdraw(ctx context.Context) (jobs.Next, error) {
 		}
 		text = texts.Paragraphs(text, r.t.T("stale.key", "Time", r.clock(until)))
 	}
-	r.job.Outcome = "withdrawn"
+	r.endAs(outcomeWithdrawn)
 	r.settle()
 	r.tell(chat.Reply{
 		Tone: chat.Warning, Title: r.t.T("stale.title"), Text: text,
-		Buttons: []chat.Button{{Label: r.t.T("button.now"), Action: chat.Action{Name: string(grammar.VerbNow), Arg: r.job.ID}}},
+		Buttons: []chat.Button{{Label: r.t.T("button.now"), Action: chat.Action{Name: string(grammar.VerbRunExpired), Arg: r.job.ID}}},
 	})
 	return jobs.Deliver(), nil
 }
@@ -243,7 +191,7 @@ func (r *run) refuse(f *texts.Message, buttons ...chat.Button) jobs.Next {
 	if f == nil { // an operator settled the job
 		f = texts.NewMessage("fault.internal")
 	}
-	r.job.Outcome = "refused"
+	r.endAs(outcomeRefused)
 	r.settle()
 	r.tell(chat.Reply{Tone: chat.Bad, Title: r.t.T("refused.title"), Text: f.In(r.t), Buttons: buttons})
 	return jobs.Deliver()

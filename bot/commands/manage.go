@@ -20,7 +20,7 @@ func (r *run) listNext(ctx context.Context) (jobs.Next, error) {
 	if err != nil {
 		return jobs.Next{}, err
 	}
-	r.job.Outcome = "listed"
+	r.endAs(outcomeListed)
 	reply := chat.Reply{Title: r.t.T("list.title"), Text: r.t.T("list.none")}
 	if len(regs) > 0 {
 		reply.Text = ""
@@ -52,7 +52,7 @@ func (r *run) endAsk(ctx context.Context) (jobs.Next, error) {
 	if t.reg != nil {
 		topic = t.reg.Meeting.Topic
 	}
-	r.job.Outcome = "asked"
+	r.endAs(outcomeAsked)
 	r.tell(chat.Reply{
 		Tone: chat.Warning, Title: r.t.T("end.ask.title"), Text: r.t.T("end.ask", "Topic", topic),
 		Buttons: []chat.Button{{Label: r.t.T("end.yes"), Danger: true, Action: chat.Action{Name: string(grammar.VerbEndYes), Arg: t.ref.String()}}},
@@ -93,7 +93,7 @@ func (r *run) endNext(ctx context.Context) (jobs.Next, error) {
 				return jobs.Next{}, err
 			}
 		}
-		r.job.Outcome = "ended"
+		r.endAs(outcomeEnded)
 		r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T("end.done")})
 		return jobs.Deliver(), nil
 	case jobs.Refused:
@@ -117,7 +117,7 @@ func (r *run) endNext(ctx context.Context) (jobs.Next, error) {
 func (r *run) endCall(ctx context.Context) error {
 	began := time.Now()
 	err := r.provider(r.w.Ref.Provider).End(ctx, r.w.Account, r.w.Ref.ID)
-	r.observe(r.w.Ref.Provider, "end", err, began)
+	r.observe(r.w.Ref.Provider, opEnd, err, began)
 	if err != nil {
 		r.w.Fault = r.faultOf(err)
 	}
@@ -146,7 +146,7 @@ func (r *run) shareNext(ctx context.Context) (jobs.Next, error) {
 	if f != nil || err != nil {
 		return r.refuseOr(f, err)
 	}
-	r.job.Outcome = "shared"
+	r.endAs(outcomeShared)
 	r.put(delivery{Slot: chat.SlotRoot, Reply: r.card(r.t, *t.reg, r.w.Request.Place.Platform), Card: t.ref})
 	r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T("share.done", "Topic", t.reg.Meeting.Topic)})
 	return jobs.Deliver(), nil
@@ -205,7 +205,7 @@ func (r *run) startLinkNext(ctx context.Context) (jobs.Next, error) {
 		began := time.Now()
 		reg.Meeting.StartURL, reg.StartUntil = noSecret, time.Time{}
 		url, err := p.StartURL(ctx, reg.Ref().ID)
-		r.observe(reg.Ref().Provider, "start_url", err, began)
+		r.observe(reg.Ref().Provider, opStartURL, err, began)
 		if n, ok := r.again(err); ok {
 			return n, nil
 		}
@@ -221,7 +221,7 @@ func (r *run) startLinkNext(ctx context.Context) (jobs.Next, error) {
 			r.log.WarnContext(ctx, "no fresh start link", "job", r.job.ID, "err", err)
 		}
 	}
-	r.job.Outcome = "shown"
+	r.endAs(outcomeShown)
 	r.tell(r.startReply(reg))
 	return jobs.Deliver(), nil
 }
@@ -238,7 +238,7 @@ func (r *run) qrNext(ctx context.Context) (jobs.Next, error) {
 	if url == "" {
 		url, caption = reg.Meeting.JoinURL, r.t.T("qr.join", "Topic", reg.Meeting.Topic)
 	}
-	r.job.Outcome = "shown"
+	r.endAs(outcomeShown)
 	d := delivery{Slot: chat.SlotThread, Reply: chat.Reply{QR: url, QRCaption: caption}, Root: reg.ThreadAt(r.w.Request.Place)}
 	r.put(d)
 	r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T("qr.done")}) // a platform may be waiting with a private placeholder
@@ -251,7 +251,7 @@ func (r *run) copyNext(ctx context.Context) (jobs.Next, error) {
 	if f != nil || err != nil {
 		return r.refuseOr(f, err)
 	}
-	r.job.Outcome = "shown"
+	r.endAs(outcomeShown)
 	r.tell(chat.Reply{Title: r.t.T("copy.title"), Copy: r.copyBlock(reg.Meeting)})
 	return jobs.Deliver(), nil
 }

@@ -43,7 +43,7 @@ func (r *run) meetNext(ctx context.Context) (jobs.Next, error) {
 			f = texts.NewMessage("fault.internal")
 		}
 		// The button that led here may be worn out: a platform takes one click of it.
-		return r.refuse(f, chat.Button{Label: r.t.T("button.retry"), Action: chat.Action{Name: string(grammar.VerbAgain), Arg: r.job.ID}}), nil
+		return r.refuse(f, chat.Button{Label: r.t.T("button.retry"), Action: chat.Action{Name: string(grammar.VerbRetry), Arg: r.job.ID}}), nil
 	case jobs.Unknown:
 		return r.meetUnknown(), nil
 	}
@@ -193,7 +193,7 @@ func (r *run) claim(ctx context.Context, within time.Duration, wishKey ...string
 			case errors.Is(err, jobs.ErrNotFound):
 			case err != nil:
 				return nil, err
-			case first.Outcome != "refused" && first.Outcome != "withdrawn":
+			case first.Outcome != outcomeRefused.String() && first.Outcome != outcomeWithdrawn.String():
 				return &first, nil
 			}
 		}
@@ -202,15 +202,15 @@ func (r *run) claim(ctx context.Context, within time.Duration, wishKey ...string
 }
 
 func (r *run) sameWishAnswer(ctx context.Context, first *jobs.Job) (jobs.Next, error) {
-	r.job.Outcome = "same_wish"
+	r.endAs(outcomeSameWish)
 	reply := chat.Reply{
 		Tone: chat.Warning, Title: r.t.T("same.title"), Text: r.t.T("same.pending"),
-		Buttons: []chat.Button{{Label: r.t.T("button.another"), Action: chat.Action{Name: string(grammar.VerbAnother), Arg: r.job.ID}}},
+		Buttons: []chat.Button{{Label: r.t.T("button.another"), Action: chat.Action{Name: string(grammar.VerbCreateAnyway), Arg: r.job.ID}}},
 	}
 	if w, err := records.Decode[work](first.Data); err == nil && w.Meeting != nil {
 		reply.Text = r.t.T("same", "Topic", w.Meeting.Topic)
 		reply.Links = r.links(*w.Meeting)
-	} else if first.Outcome == "unknown" {
+	} else if first.Outcome == outcomeUnknown.String() {
 		reply.Text = r.t.T("same.unknown")
 	}
 	r.settle()
@@ -222,7 +222,7 @@ func (r *run) meetCall(ctx context.Context) error {
 	p := r.provider(r.w.Ask.Provider)
 	began := time.Now()
 	m, err := p.Create(ctx, r.w.Instant)
-	r.observe(r.w.Ask.Provider, "create", err, began)
+	r.observe(r.w.Ask.Provider, opCreate, err, began)
 	if err != nil {
 		r.w.Fault = r.faultOf(err)
 		return outcome(err)
@@ -237,7 +237,7 @@ func (r *run) meetReconcile(ctx context.Context) error {
 	in := r.w.Instant
 	began := time.Now()
 	listed, err := r.provider(r.w.Ask.Provider).List(ctx, in.Account, in.UserKey)
-	r.observe(r.w.Ask.Provider, "list", err, began)
+	r.observe(r.w.Ask.Provider, opList, err, began)
 	if err != nil {
 		return err
 	}
@@ -308,7 +308,7 @@ func (r *run) meetMade(ctx context.Context) (jobs.Next, error) {
 		}
 	}
 
-	r.job.Outcome = "created"
+	r.endAs(outcomeCreated)
 	r.put(delivery{Slot: chat.SlotRoot, Reply: r.card(r.t, reg, reg.Place.Platform), Card: m.Ref})
 	r.put(delivery{Slot: chat.SlotThread, Reply: r.threadReply(reg)})
 	private := r.startReply(reg)
@@ -347,7 +347,7 @@ func (r *run) complete(ctx context.Context) {
 	}
 	began := time.Now()
 	got, err := r.provider(m.Ref.Provider).Get(ctx, m.Creator, m.Ref.ID)
-	r.observe(m.Ref.Provider, "get", err, began)
+	r.observe(m.Ref.Provider, opGet, err, began)
 	if err != nil {
 		r.log.WarnContext(ctx, "meeting's links not completed", "job", r.job.ID, "err", err)
 		return
@@ -360,12 +360,12 @@ func (r *run) complete(ctx context.Context) {
 }
 
 func (r *run) meetUnknown() jobs.Next {
-	r.job.Outcome = "unknown"
+	r.endAs(outcomeUnknown)
 	r.w.Reported = true
 	r.settle()
 	r.tell(chat.Reply{
 		Tone: chat.Warning, Title: r.t.T("unknown.title"), Text: r.t.T("unknown", "Topic", r.w.Instant.Topic, "Provider", r.providerName(r.w.Ask.Provider)),
-		Buttons: []chat.Button{{Label: r.t.T("button.again"), Action: chat.Action{Name: string(grammar.VerbAgain), Arg: r.job.ID}}},
+		Buttons: []chat.Button{{Label: r.t.T("button.again"), Action: chat.Action{Name: string(grammar.VerbRetry), Arg: r.job.ID}}},
 	})
 	return jobs.Deliver()
 }
@@ -416,13 +416,13 @@ func (r *run) repeatNext(ctx context.Context) (jobs.Next, error) {
 	case w.KeyGone && r.cfg.KeyPageURL == "": // else the page asks for it anew
 		return r.refuse(texts.NewMessage("repeat.key_gone")), nil
 	}
-	allowed, err := r.cfg.Policy.Permits(ctx, r.directory(r.w.Request.Place.Platform), r.w.Request.Place, r.w.Request.User, rightFor(w.Ask.Verb))
+	allowed, err := r.cfg.Policy.Permits(ctx, r.directory(r.w.Request.Place.Platform), r.w.Request.Place, r.w.Request.User, grammar.Declared(w.Ask.Verb).Right)
 	if err != nil {
 		return r.refuse(texts.NewMessage("fault.directory")), nil
 	}
 	if !allowed {
-		r.job.Outcome = "refused"
-		r.tell(r.refusal(r.t, rightFor(w.Ask.Verb)))
+		r.endAs(outcomeRefused)
+		r.tell(r.refusal(r.t, grammar.Declared(w.Ask.Verb).Right))
 		return jobs.Deliver(), nil
 	}
 	if w.Ask.Verb == grammar.VerbMeet { // however many copies of the button there are, and whoever presses them
@@ -436,7 +436,7 @@ func (r *run) repeatNext(ctx context.Context) (jobs.Next, error) {
 	}
 	r.job.Label = string(w.Ask.Verb)
 	r.w.Ask, r.w.Fresh = w.Ask, true
-	return r.handlers[w.Ask.Verb].next(r, ctx)
+	return r.steps[w.Ask.Verb].next(r, ctx)
 }
 
 // onlyRequester guards a button that is there for one person.

@@ -175,7 +175,7 @@ func (b *Bot) Ended(j *jobs.Job) {
 	if err != nil {
 		return // not to be read by this version
 	}
-	r.w.forget(r.job.Outcome == "withdrawn")
+	r.w.forget(r.job.Outcome == outcomeWithdrawn.String())
 	if err := r.close(); err != nil {
 		r.log.Error("job not closed", "job", r.job.ID, "err", err)
 	}

@@ -84,7 +84,7 @@ func (r *run) pushBegin(ctx context.Context) (n jobs.Next, done bool, err error)
 	}
 	began := time.Now()
 	has, err := r.pusher().Pushes(ctx, r.w.Account, r.w.Ref.ID)
-	r.observe(r.w.Ref.Provider, "pushes", err, began)
+	r.observe(r.w.Ref.Provider, opPushes, err, began)
 	if f := r.notPermitted(err); f != nil && t.reg != nil {
 		return r.refuse(f, chat.Button{Label: r.t.T("button.askhost"), Action: chat.Action{Name: string(grammar.VerbAskHost), Arg: r.job.ID}}), true, nil
 	}
@@ -407,7 +407,7 @@ func (r *run) pushCall(ctx context.Context) error {
 	s := r.current()
 	began := time.Now()
 	err := r.pusher().SetPush(ctx, r.w.Account, r.w.Ref.ID, s.Target)
-	r.observe(r.w.Ref.Provider, "set_push", err, began)
+	r.observe(r.w.Ref.Provider, opSetPush, err, began)
 	s.Fault = nil
 	if err != nil {
 		s.Fault = r.faultOf(err)
@@ -420,7 +420,7 @@ func (r *run) pushCall(ctx context.Context) error {
 func (r *run) pushReconcile(ctx context.Context) error {
 	began := time.Now()
 	has, err := r.pusher().Pushes(ctx, r.w.Account, r.w.Ref.ID)
-	r.observe(r.w.Ref.Provider, "pushes", err, began)
+	r.observe(r.w.Ref.Provider, opPushes, err, began)
 	if err != nil {
 		return err
 	}
@@ -456,7 +456,7 @@ func seen(has []meeting.PushTarget, want meeting.PushTarget) stepOutcome {
 func (r *run) pushReport(ctx context.Context) (jobs.Next, error) {
 	began := time.Now()
 	has, err := r.pusher().Pushes(ctx, r.w.Account, r.w.Ref.ID)
-	r.observe(r.w.Ref.Provider, "pushes", err, began)
+	r.observe(r.w.Ref.Provider, opPushes, err, began)
 	if err != nil {
 		if n, ok := r.again(err); ok {
 			return n, nil
@@ -494,16 +494,16 @@ func (r *run) pushReport(ctx context.Context) (jobs.Next, error) {
 	}
 	switch {
 	case good == len(r.w.Steps):
-		r.job.Outcome = "set"
+		r.endAs(outcomeSet)
 		if r.off() {
-			r.job.Outcome = "off"
+			r.endAs(outcomeOff)
 		}
 	case good > 0:
-		r.job.Outcome = "partly"
+		r.endAs(outcomePartly)
 	case open > 0:
-		r.job.Outcome = "unknown"
+		r.endAs(outcomeUnknown)
 	default:
-		r.job.Outcome = "refused"
+		r.endAs(outcomeRefused)
 	}
 	reply := r.pushReply(ctx, good)
 	if err := r.offerKeyLinks(ctx, &reply); err != nil {
@@ -699,14 +699,14 @@ func (r *run) statusNext(ctx context.Context) (jobs.Next, error) {
 	r.w.Ref, r.w.Account = t.ref, t.account
 	began := time.Now()
 	has, err := r.pusher().Pushes(ctx, r.w.Account, r.w.Ref.ID)
-	r.observe(r.w.Ref.Provider, "pushes", err, began)
+	r.observe(r.w.Ref.Provider, opPushes, err, began)
 	if err != nil {
 		return r.refuseOr(nil, err)
 	}
 	if _, err := r.noteSeen(ctx, has, true); err != nil && !errors.Is(err, jobs.ErrNotFound) {
 		return jobs.Next{}, err
 	}
-	r.job.Outcome = "shown"
+	r.endAs(outcomeShown)
 	reply := chat.Reply{Title: r.t.T("status.title", "Number", t.ref.ID), Text: r.t.T("status.none")}
 	if t.reg != nil {
 		reply.Title = r.t.T("status.title", "Number", t.reg.Meeting.Topic)

@@ -24,7 +24,7 @@ func TestWhatAnOperatorSettlesIsLoggedAndKeepsNoKey(t *testing.T) {
 		})
 		require.NoError(t, err)
 		assert.NotContains(t, string(j.Data), "canary-key")
-		assert.Contains(t, w.press(ada, channel, posts, grammar.VerbNow)[0].Reply.Text, "is no longer kept")
+		assert.Contains(t, w.press(ada, channel, posts, grammar.VerbRunExpired)[0].Reply.Text, "is no longer kept")
 
 		push := w.request(ada, channel, chat.Request{Command: "livepush", Text: "--name 主站 --url rtmp://ingest.example.com/live --key canary-key"})
 		w.do(w.bot.Parse(push), ada, channel)

@@ -42,7 +42,7 @@ func (r *run) giveKeyLink(ctx context.Context, t target) (jobs.Next, error) {
 	if err != nil {
 		return jobs.Next{}, err
 	}
-	r.job.Outcome = "asked"
+	r.endAs(outcomeAsked)
 	reply := chat.Reply{
 		Title: r.t.T("keylink.title"), Text: r.t.T("keylink.text"),
 		Secrets: []chat.SecretField{{Name: r.t.T("keylink.open"), Value: secret.New(r.cfg.KeyPageURL + token.Reveal()), Link: true}},
@@ -84,12 +84,6 @@ func (r *run) offerKeyLinks(ctx context.Context, reply *chat.Reply) error {
 		})
 	}
 	return nil
-}
-
-// pushFormNext is the card's button where there is a key-entry page.
-func (r *run) pushFormNext(ctx context.Context) (jobs.Next, error) {
-	r.w.Ask = grammar.Ask{Verb: grammar.VerbPush, Meeting: r.w.Ask.Arg}
-	return r.pushNext(ctx)
 }
 
 // LookKey returns what a key-entry link is for, without using it up.
@@ -203,7 +197,7 @@ func (r *run) saveNext(ctx context.Context) (jobs.Next, error) {
 	if err := r.audit(ctx, audit.Line{Action: audit.Save, Destination: saved.Name, Fingerprint: fp, Outcome: "saved", Step: "save"}); err != nil {
 		return jobs.Next{}, err
 	}
-	r.job.Outcome = "saved"
+	r.endAs(outcomeSaved)
 	reply := chat.Reply{Tone: chat.Good, Title: r.t.T("save.title", "Name", saved.Name), Fields: r.destinationFields(saved)}
 	if saved.IsSet() {
 		reply.Text = r.t.T("save.set", "Name", saved.Name)
@@ -280,7 +274,7 @@ func (r *run) destinationsNext(ctx context.Context) (jobs.Next, error) {
 	if err != nil {
 		return jobs.Next{}, err
 	}
-	r.job.Outcome = "listed"
+	r.endAs(outcomeListed)
 	reply := chat.Reply{Title: r.t.T("dest.title")}
 	if len(all) == 0 {
 		reply.Text = r.t.T("dest.none")
@@ -335,7 +329,7 @@ func (r *run) forgotten(ctx context.Context) (jobs.Next, error) {
 	if err := r.audit(ctx, audit.Line{Action: audit.Forget, Destination: name, Fingerprint: was.Fingerprint, Outcome: "forgotten", Step: "forget"}); err != nil {
 		return jobs.Next{}, err
 	}
-	r.job.Outcome = "forgotten"
+	r.endAs(outcomeForgotten)
 	r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T("forget.done", "Name", name), Text: r.t.T("forget.still_set")})
 	return jobs.Deliver(), nil
 }
@@ -360,7 +354,7 @@ func (r *run) revokeNext(ctx context.Context) (jobs.Next, error) {
 	if err := r.audit(ctx, audit.Line{Action: audit.Revoke, Destination: d.Name, Outcome: "revoked", Step: "revoke"}); err != nil {
 		return jobs.Next{}, err
 	}
-	r.job.Outcome = "revoked"
+	r.endAs(outcomeRevoked)
 	r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T("revoke.done", "Name", d.Name), Text: r.t.T("revoke.rotate")})
 	return jobs.Deliver(), nil
 }
@@ -378,7 +372,7 @@ func (r *run) logNext(ctx context.Context) (jobs.Next, error) {
 	if err != nil {
 		return jobs.Next{}, err
 	}
-	r.job.Outcome = "shown"
+	r.endAs(outcomeShown)
 	name := t.ref.ID
 	if t.reg != nil {
 		name = t.reg.Meeting.Topic
@@ -422,7 +416,7 @@ func (r *run) openCardOf(reg registry.Registration) *chat.Receipt {
 // askApproval posts, in the meeting's thread, what waits for a second person, and tells
 // the requester so: in a job of its own, since this one is to wait.
 func (r *run) askApproval(ctx context.Context, t target, until time.Time) error {
-	ask := grammar.Ask{Verb: verbApproval, Arg: r.job.ID, Meeting: t.ref.String(), Push: meeting.PushTarget{Enabled: !r.off()}}
+	ask := grammar.Ask{Verb: grammar.VerbApproval, Arg: r.job.ID, Meeting: t.ref.String(), Push: meeting.PushTarget{Enabled: !r.off()}}
 	for _, s := range r.w.Steps {
 		if s.Outcome == stepPending {
 			ask.Names = append(ask.Names, s.Target.Name)
@@ -473,7 +467,7 @@ func (r *run) approvalNext(ctx context.Context) (jobs.Next, error) {
 	if d.Root == nil {
 		d.Slot, waits = chat.SlotRoot, "approval.waits_here"
 	}
-	r.job.Outcome = "asked"
+	r.endAs(outcomeAsked)
 	// First, since whoever is asked may be quick: that it waits is not to follow how it ended.
 	r.tell(chat.Reply{Title: r.t.T("approval.waits.title"), Text: r.t.T(waits, words...)})
 	r.put(d)
@@ -533,10 +527,11 @@ func (r *run) approveNext(ctx context.Context) (jobs.Next, error) {
 	if err := r.audit(ctx, audit.Line{Action: action, Destination: strings.Join(was.targets(), ", "), Meeting: was.Ref.String(), Outcome: string(action), Step: "approve"}); err != nil {
 		return jobs.Next{}, err
 	}
-	r.job.Outcome = string(action)
 	if approve {
+		r.endAs(outcomeApprove)
 		r.closeApproval(ctx, r.w.Ask.Arg, was, "approval.given", chat.Good)
 	} else {
+		r.endAs(outcomeReject)
 		r.closeApproval(ctx, r.w.Ask.Arg, was, "approval.denied", chat.Bad)
 	}
 	r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T(title)})
@@ -586,7 +581,7 @@ func (r *run) askHostNext(ctx context.Context) (jobs.Next, error) {
 	if first, err := r.claim(ctx, wishForever, "askhost", r.w.Ask.Arg); err != nil {
 		return jobs.Next{}, err
 	} else if first != nil {
-		r.job.Outcome = "asked"
+		r.endAs(outcomeAsked)
 		r.tell(chat.Reply{Title: r.t.T("askhost.done"), Text: r.t.T("askhost.who", "Name", reg.Requester.Name)})
 		return jobs.Deliver(), nil
 	}
@@ -607,7 +602,7 @@ func (r *run) askHostNext(ctx context.Context) (jobs.Next, error) {
 	default:
 		return r.refuse(texts.NewMessage("power.meeting", "Name", reg.Requester.Name)), nil
 	}
-	r.job.Outcome = "asked"
+	r.endAs(outcomeAsked)
 	r.put(d)
 	r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T("askhost.done"), Text: r.t.T("askhost.who", "Name", reg.Requester.Name)})
 	return jobs.Deliver(), nil

@@ -186,7 +186,7 @@ func (r *run) holds(ctx context.Context, reg registry.Registration) (bool, error
 	if admin, err := r.cfg.Policy.IsAdmin(ctx, dir, place, user); admin || err != nil {
 		return admin, err
 	}
-	if rightFor(r.w.Ask.Verb) == chat.RightPush && place.Key() == reg.Place.Key() {
+	if grammar.Declared(r.w.Ask.Verb).Right == chat.RightPush && place.Key() == reg.Place.Key() {
 		return r.cfg.Policy.Named(ctx, dir, place, user, chat.RightPush)
 	}
 	return false, nil

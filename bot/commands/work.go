@@ -38,10 +38,10 @@ type work struct {
 	Absent   []string   // what was to be switched off and is not set
 	Approved *chat.User // who decided about it, once somebody had to
 	Decision string     // the job in which that was done
-	Until    time.Time  // with verbApproval: when it is too late to decide
+	Until    time.Time  // with grammar.VerbApproval: when it is too late to decide
 	KeyGone  bool       // Ask.Push had a key, which was dropped
 
-	Event *Event // with verbEvent
+	Event *Event // with grammar.VerbEvent
 }
 
 // step is one destination of a push, set or switched off in a call of its own.

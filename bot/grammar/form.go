@@ -14,8 +14,8 @@ import (
 // The forms.
 const (
 	FormMeet = "meet"
-	formPush = "push"
-	formSave = "save"
+	FormPush = "push"
+	FormSave = "save"
 )
 
 // platformOption is how the push form asks for --wechat.
@@ -62,7 +62,7 @@ func (p *Parser) Form(t texts.Text, id string, ask Ask) chat.Form {
 				field(o, instantValue(o.Name, ask), false, !slices.Contains(room, o.Name))
 			}
 		}
-	case formPush:
+	case FormPush:
 		f.Intro = t.T("form.key.intro")
 		v := Declared(VerbPush)
 		opt := func(name string) OptionDecl { return *(&reading{}).option(&v, name) }
@@ -82,7 +82,7 @@ func (p *Parser) Form(t texts.Text, id string, ask Ask) chat.Form {
 		if ask.Override {
 			field(opt("override"), "true", false, true)
 		}
-	case formSave:
+	case FormSave:
 		f.Intro = t.T("form.key.intro")
 		given := saveValues(ask)
 		// Some platforms have room for two more fields: what was asked for must not get lost there.
@@ -188,18 +188,8 @@ func (p *Parser) submission(r chat.Request) chat.Decision {
 	if !isArg(s.Arg) {
 		return p.tell(r, p.stale)
 	}
-	var v *VerbDecl
-	switch s.Form {
-	case FormMeet:
-		v = p.meet.verbs[""]
-	case formPush:
-		v = p.livepush.verbs[""]
-		if s.Fields["to"] != "" {
-			v = p.livepush.verbs["to"]
-		}
-	case formSave:
-		v = p.livepush.verbs["save"]
-	default:
+	v := meant(s.Fields, func(v *VerbDecl) bool { return v.Form == s.Form && s.Form != "" })
+	if v == nil {
 		return p.tell(r, p.stale)
 	}
 	x := p.reading(r, v.Verb)
@@ -220,7 +210,7 @@ func (p *Parser) submission(r chat.Request) chat.Decision {
 	case "other":
 		x.platform = meeting.PushThirdParty
 	}
-	if x.ask.Meeting == "" && s.Form == formPush {
+	if x.ask.Meeting == "" && s.Form == FormPush {
 		if _, ok := meeting.ParseRef(s.Arg); ok {
 			x.ask.Meeting = s.Arg
 		}

@@ -28,13 +28,13 @@ func (p *Parser) Help(t texts.Text, command string) chat.Reply {
 		return p.overview(t, chat.Neutral, t.T("help.title"), t.T("help.text"))
 	}
 	reply := chat.Reply{Title: t.T("help."+command+".title", p.names()...), Text: t.T("help."+command+".text", p.names()...)}
-	for _, v := range declarations {
+	for _, v := range commandDeclarations {
 		if v.Command == command {
 			reply.Fields = append(reply.Fields, chat.Field{Name: p.usage(t, v), Value: v.Describe(t)})
 		}
 	}
 	explained := map[string]bool{}
-	for _, v := range declarations {
+	for _, v := range commandDeclarations {
 		heading := chat.Field{Name: t.T("help.options"), Heading: true}
 		if v.Name != "" {
 			heading.Name = t.T("help.options.verb", "Command", p.typedAs(command)+" "+v.Name)
@@ -114,8 +114,8 @@ func flagUsage(t texts.Text, o OptionDecl) string {
 // overview lists the commands with their verbs.
 func (p *Parser) overview(t texts.Text, tone chat.Tone, title, text string) chat.Reply {
 	reply := chat.Reply{Tone: tone, Title: title, Text: text}
-	for _, v := range declarations {
-		if v.Verb != VerbHelp && v.Verb != VerbForm {
+	for _, v := range commandDeclarations {
+		if v.IsJob() {
 			reply.Fields = append(reply.Fields, chat.Field{Name: p.usage(t, v), Value: v.Describe(t)})
 		}
 	}

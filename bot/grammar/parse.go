@@ -64,8 +64,8 @@ func New(cfg Config) *Parser {
 	}
 	p := &Parser{cfg: cfg, flags: map[*VerbDecl]map[string]*OptionDecl{}}
 	p.meet.verbs, p.livepush.verbs = map[string]*VerbDecl{}, map[string]*VerbDecl{}
-	for i := range declarations {
-		v := &declarations[i]
+	for i := range commandDeclarations {
+		v := &commandDeclarations[i]
 		g := &p.meet
 		if v.Command == commandLivepush {
 			g = &p.livepush
@@ -179,23 +179,7 @@ func (g *grammar) verb(tokens []token) (*VerbDecl, []token) {
 }
 
 // find returns the verb of a word in whatever case.
-func (g *grammar) find(word string) *VerbDecl {
-	var lower [16]byte // on the stack, as most lines begin with a capital and no verb
-	if len(word) > len(lower) {
-		return g.verbs[strings.ToLower(word)]
-	}
-	for i := range len(word) {
-		c := word[i]
-		switch {
-		case c >= utf8.RuneSelf:
-			return g.verbs[strings.ToLower(word)]
-		case 'A' <= c && c <= 'Z':
-			c += 'a' - 'A'
-		}
-		lower[i] = c
-	}
-	return g.verbs[string(lower[:len(word)])]
-}
+func (g *grammar) find(word string) *VerbDecl { return g.verbs[strings.ToLower(word)] }
 
 // glued is a token that was written together with what stands before it.
 func glued(raw string) token {
@@ -211,23 +195,14 @@ func (p *Parser) reading(r chat.Request, v Verb) reading {
 func (p *Parser) meetLine(r chat.Request) chat.Decision {
 	tokens := tokenize(r.Text)
 	if v, rest := p.meet.verb(tokens); v != nil {
-		switch v.Verb {
-		case VerbHelp:
-			if len(rest) == 0 {
-				return p.tell(r, func(t texts.Text) chat.Reply { return p.Help(t, commandMeet) })
-			}
-		case VerbForm:
-			if len(rest) == 0 {
-				return p.open(r, FormMeet, Ask{Verb: VerbMeet, Meet: meeting.Instant{Topic: about(r.About)}})
-			}
-		case VerbMeetList:
-			if len(rest) == 0 {
-				return p.accept(r, Ask{Verb: v.Verb})
-			}
-		default:
-			if len(rest) == 0 {
-				return p.accept(r, Ask{Verb: v.Verb})
-			}
+		switch {
+		case v.Help && len(rest) == 0:
+			return p.tell(r, func(t texts.Text) chat.Reply { return p.Help(t, commandMeet) })
+		case v.Opens != "" && len(rest) == 0:
+			return p.open(r, v.Opens, Ask{Verb: VerbMeet, Meet: meeting.Instant{Topic: about(r.About)}})
+		case len(rest) == 0:
+			return p.accept(r, Ask{Verb: v.Verb})
+		case len(v.Options) > 0: // one, which is a meeting
 			w := phrase(rest)
 			_, isMeeting := MeetingArg(w.address())
 			digits, isNumber := number(w.address())
@@ -261,12 +236,7 @@ func phrase(tokens []token) word {
 
 // join joins tokens as they were typed, with their quotes.
 func join(tokens []token, separator byte) word {
-	size := len(tokens)
-	for _, t := range tokens {
-		size += len(t.raw)
-	}
 	var b strings.Builder
-	b.Grow(size)
 	w := word{}
 	for i, t := range tokens {
 		if i > 0 {
@@ -456,7 +426,7 @@ func (p *Parser) pushLine(r chat.Request) chat.Decision {
 	if v == nil {
 		v, rest = p.livepush.verbs[""], tokens
 	}
-	if v.Verb == VerbHelp && len(rest) == 0 {
+	if v.Help && len(rest) == 0 {
 		return p.tell(r, func(t texts.Text) chat.Reply { return p.Help(t, commandLivepush) })
 	}
 	x := p.reading(r, v.Verb)
@@ -546,8 +516,8 @@ func (p *Parser) nearVerb(s string) string {
 		return ""
 	}
 	s = strings.ToLower(s)
-	for i := range declarations {
-		v := &declarations[i]
+	for i := range commandDeclarations {
+		v := &commandDeclarations[i]
 		if v.Command == commandLivepush && len(v.Name) > 2 && distance(s, v.Name) <= len(v.Name)/3 {
 			return v.Name
 		}
@@ -657,9 +627,9 @@ func (p *Parser) finishPush(r chat.Request, x *reading, v *VerbDecl) chat.Decisi
 		return p.finish(r, x)
 	}
 	if v.Verb == VerbPushSave {
-		return p.open(r, formSave, x.ask)
+		return p.open(r, FormSave, x.ask)
 	}
-	return p.open(r, formPush, x.ask)
+	return p.open(r, FormPush, x.ask)
 }
 
 func (x *reading) failed(field string) bool {
@@ -719,17 +689,23 @@ func (p *Parser) typed(r chat.Request, command string) chat.Decision {
 
 // typedVerb finds the verb of a typed command; where several share it, by what was given.
 func (p *Parser) typedVerb(command string, r chat.Request) *VerbDecl {
+	return meant(r.Options, func(v *VerbDecl) bool { return v.Typed == command && v.TypedSub == r.Verb })
+}
+
+// meant returns the verb that candidates share an entry with: the first whose required
+// option was given, else the first.
+func meant(given map[string]string, candidate func(*VerbDecl) bool) *VerbDecl {
 	var found *VerbDecl
-	for i := range declarations {
-		v := &declarations[i]
-		if v.Typed != command || v.TypedSub != r.Verb {
+	for i := range commandDeclarations {
+		v := &commandDeclarations[i]
+		if !candidate(v) {
 			continue
 		}
 		if found == nil {
 			found = v
 		}
 		for _, o := range v.Options {
-			if o.Required && r.Options[o.Name] != "" {
+			if o.Required && given[o.Name] != "" {
 				return v
 			}
 		}
@@ -758,58 +734,39 @@ func (x *reading) setTyped(o *OptionDecl, value string) {
 
 // action reads the press of a button.
 func (p *Parser) action(r chat.Request) chat.Decision {
-	name, arg := r.Action.Name, r.Action.Arg
-	switch { // a form again, with what was typed in it, which the adapter has
-	case arg != "":
-	case name == FormMeet:
-		return p.open(r, FormMeet, Ask{Verb: VerbMeet})
-	case name == formSave && p.cfg.KeyPage:
-		return p.accept(r, Ask{Verb: VerbPushSave, Push: meeting.PushTarget{Enabled: true}})
-	case name == formSave:
-		return p.open(r, formSave, Ask{Verb: VerbPushSave})
-	}
-	verb, isRef, known := actionVerb(name)
-	_, ok := meeting.ParseRef(arg)
-	bare := verb == VerbPushForm || verb == VerbMeetList || verb == VerbPushDestinations // need no meeting
+	arg := r.Action.Arg
+	v, known := byButton(r.Action.Name)
+	_, isRef := meeting.ParseRef(arg)
 	switch {
-	case !known, !isArg(arg), arg == "" && !bare, arg != "" && isRef && !ok:
+	case !known, !isArg(arg):
 		return p.tell(r, p.stale)
-	case verb == VerbPushForm && p.cfg.KeyPage:
-		return p.accept(r, Ask{Verb: VerbPush, Meeting: arg, Push: meeting.PushTarget{Enabled: true}})
-	case verb == VerbPushForm:
-		return p.open(r, formPush, Ask{Verb: VerbPush, Meeting: arg})
+	case arg == "" && v.Takes != TakesNothing && v.Takes != TakesAnyMeeting,
+		arg != "" && v.Takes == TakesNothing,
+		arg != "" && v.takesMeeting() && !isRef:
+		return p.tell(r, p.stale)
 	}
-	ask := Ask{Verb: verb, Arg: arg}
-	if isRef {
+	if v.Opens != "" { // a form again, with what was typed in it, which the adapter has
+		asks, _ := byForm(v.Opens)
+		ask := Ask{Verb: asks.Verb, Meeting: arg}
+		if p.cfg.KeyPage && asks.hasKey() { // the page takes the form's place
+			ask.Push.Enabled = true
+			return p.accept(r, ask)
+		}
+		return p.open(r, v.Opens, ask)
+	}
+	ask := Ask{Verb: v.Verb, Arg: arg}
+	if v.takesMeeting() {
 		ask.Meeting = arg
 	}
 	return p.accept(r, ask)
 }
 
-// actionVerb returns the verb of a button, and whether its argument is a meeting.
-func actionVerb(name string) (v Verb, isRef, known bool) {
-	switch v := Verb(name); v {
-	case VerbStartLink, VerbQR, VerbCopy, VerbEndYes, VerbSameDest, VerbPushForm:
-		return v, true, true
-	case VerbAnother, VerbNow, VerbAgain, VerbTencent, VerbApprove, VerbReject, VerbRevoke, VerbAskHost:
-		return v, false, true
-	}
-	switch name {
-	case "list":
-		return VerbMeetList, true, true
-	case "end":
-		return VerbMeetEnd, true, true
-	case "share":
-		return VerbMeetShare, true, true
-	case "status":
-		return VerbPushStatus, true, true
-	case "log":
-		return VerbPushLog, true, true
-	case "destinations":
-		return VerbPushDestinations, true, true
-	}
-	return "", false, false
+// hasKey reports whether a stream key is given with the verb.
+func (d VerbDecl) hasKey() bool {
+	return slices.ContainsFunc(d.Options, func(o OptionDecl) bool { return o.Kind == KindSecret })
 }
+
+func (d VerbDecl) takesMeeting() bool { return d.Takes == TakesMeeting || d.Takes == TakesAnyMeeting }
 
 // isArg reports whether s can be the argument of a button of ours.
 func isArg(s string) bool {

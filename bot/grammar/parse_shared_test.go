@@ -29,16 +29,3 @@ func TestTheSameWishIsTheSameAskHoweverItIsWritten(t *testing.T) {
 		}
 	}
 }
-
-// What a line costs is mostly what is allocated for it, and that is the same everywhere.
-func TestALineTakesFewAllocations(t *testing.T) {
-	p := grammar.New(grammartest.Config())
-	for _, c := range grammartest.Cases(chat.Slack) {
-		if r, ok := c.Requests(chat.Request{Place: chat.Place{Platform: chat.Slack}})["line"]; ok {
-			if c.Want.Preset != "" {
-				continue // its names are looked up in every language
-			}
-			assert.LessOrEqual(t, testing.AllocsPerRun(100, func() { p.Parse(r) }), 12.0, c.Name)
-		}
-	}
-}

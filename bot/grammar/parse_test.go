@@ -295,8 +295,8 @@ func TestAKeyInTheOpenIsRefused(t *testing.T) {
 
 func TestWhatOpensAForm(t *testing.T) {
 	for text, form := range map[string]string{
-		"": formPush, "806146667": formPush, "--name bili": formPush, "--name bili --url rtmp://live.example.com/app": formPush, "--wechat": formPush,
-		"save": formSave, "save bili": formSave, "保存B站": formSave, "save bili --preset bilibili": formSave,
+		"": FormPush, "806146667": FormPush, "--name bili": FormPush, "--name bili --url rtmp://live.example.com/app": FormPush, "--wechat": FormPush,
+		"save": FormSave, "save bili": FormSave, "保存B站": FormSave, "save bili --preset bilibili": FormSave,
 	} {
 		t.Run(text, func(t *testing.T) {
 			d := both().Parse(line("livepush", text))
@@ -347,7 +347,7 @@ func TestButtons(t *testing.T) {
 		{chat.Action{Name: "end", Arg: "tencent:1"}, Ask{Verb: VerbMeetEnd, Arg: "tencent:1", Meeting: "tencent:1"}, false},
 		{chat.Action{Name: "endyes", Arg: "tencent:1"}, Ask{Verb: VerbEndYes, Arg: "tencent:1", Meeting: "tencent:1"}, false},
 		{chat.Action{Name: "samedest", Arg: "tencent:1"}, Ask{Verb: VerbSameDest, Arg: "tencent:1", Meeting: "tencent:1"}, true},
-		{chat.Action{Name: "another", Arg: "abc234"}, Ask{Verb: VerbAnother, Arg: "abc234"}, true},
+		{chat.Action{Name: "another", Arg: "abc234"}, Ask{Verb: VerbCreateAnyway, Arg: "abc234"}, true},
 		{chat.Action{Name: "approve", Arg: "abc234"}, Ask{Verb: VerbApprove, Arg: "abc234"}, false},
 		{chat.Action{Name: "revoke", Arg: "abc-def.k1"}, Ask{Verb: VerbRevoke, Arg: "abc-def.k1"}, false},
 	} {
@@ -373,7 +373,7 @@ func TestButtons(t *testing.T) {
 	require.NotNil(t, d.Ask)
 	assert.Equal(t, VerbPush, AskOf(d).Verb)
 	assert.Equal(t, "tencent:7567173273889276131", AskOf(d).Meeting)
-	for _, name := range []string{FormMeet, formSave} { // "open the form again"
+	for _, name := range []string{FormMeet, FormSave} { // "open the form again"
 		d = both().Parse(chat.Request{Action: &chat.Action{Name: name, Arg: ""}})
 		require.NotNil(t, d.Form)
 		assert.Equal(t, name, d.Form.ID)
@@ -391,19 +391,19 @@ func TestFaultsOfFormsAreOnTheirFields(t *testing.T) {
 		}
 		return names
 	}
-	assert.Equal(t, map[string]string{"url": "", "key": ""}, submit(formPush, nil))
-	assert.Equal(t, map[string]string{"meeting": "", "name": "", "url": ""}, submit(formPush, map[string]string{
+	assert.Equal(t, map[string]string{"url": "", "key": ""}, submit(FormPush, nil))
+	assert.Equal(t, map[string]string{"meeting": "", "name": "", "url": ""}, submit(FormPush, map[string]string{
 		"meeting": "nowhere", "name": "far too long a name", "url": "http://x/" + canary, "key": canary,
 	}))
-	assert.Equal(t, map[string]string{"key": ""}, submit(formPush, map[string]string{"url": "rtmp://live.example.com/app"}))
-	assert.Equal(t, map[string]string{"to": ""}, submit(formPush, map[string]string{"to": "bili", "url": "rtmp://live.example.com/app"}))
-	assert.Equal(t, map[string]string{"name": "", "url": "", "key": ""}, submit(formSave, nil))
-	assert.Equal(t, map[string]string{"name": ""}, submit(formSave, map[string]string{"name": "off", "preset": "youtube", "key": canary}))
+	assert.Equal(t, map[string]string{"key": ""}, submit(FormPush, map[string]string{"url": "rtmp://live.example.com/app"}))
+	assert.Equal(t, map[string]string{"to": ""}, submit(FormPush, map[string]string{"to": "bili", "url": "rtmp://live.example.com/app"}))
+	assert.Equal(t, map[string]string{"name": "", "url": "", "key": ""}, submit(FormSave, nil))
+	assert.Equal(t, map[string]string{"name": ""}, submit(FormSave, map[string]string{"name": "off", "preset": "youtube", "key": canary}))
 	assert.Equal(t, map[string]string{"duration": "", "pmi": "", "host": ""}, submit(FormMeet, map[string]string{
 		"provider": "tencent", "duration": "x", "pmi": "true", "host": "bob",
 	}))
 
-	d := both().Parse(chat.Request{Form: &chat.Submission{Form: formPush, Arg: "tencent:1", Fields: map[string]string{"url": "rtmp://live.example.com/app", "key": canary}}})
+	d := both().Parse(chat.Request{Form: &chat.Submission{Form: FormPush, Arg: "tencent:1", Fields: map[string]string{"url": "rtmp://live.example.com/app", "key": canary}}})
 	require.NotNil(t, d.Ask)
 	assert.Equal(t, "tencent:1", AskOf(d).Meeting)
 	assert.Empty(t, d.Request.Form.Fields)
@@ -473,7 +473,7 @@ func FuzzParse(f *testing.F) {
 				}
 			}
 		}
-		for _, name := range []string{FormMeet, formPush, formSave} {
+		for _, name := range []string{FormMeet, FormPush, FormSave} {
 			check(t, p.Parse(chat.Request{Form: &chat.Submission{Form: name, Fields: map[string]string{"name": text, "url": text, "key": text, "to": text, "host": text, "topic": text}}}))
 		}
 		if a, ok := chat.ParseAction(text); ok {

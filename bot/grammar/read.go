@@ -42,32 +42,11 @@ type reading struct {
 	place    chat.Place
 	form     bool // in a form
 	ask      Ask
-	given    optionSet
+	given    []*OptionDecl // in the order in which they were given
 	problems []problem
 	more     int    // problems that are not kept
 	url      string // as given: what is done with it depends on whether a key was given too
 	platform meeting.PushPlatform
-}
-
-const maxOptions = 16 // of a verb
-
-// optionSet has options of one verb, in the order in which they were given. A slice would
-// be allocated for every line.
-type optionSet struct {
-	list [maxOptions]*OptionDecl
-	n    int
-}
-
-func (g *optionSet) all() []*OptionDecl { return g.list[:g.n] }
-
-// add reports whether o was not yet among them.
-func (g *optionSet) add(o *OptionDecl) bool {
-	if slices.Contains(g.all(), o) {
-		return false
-	}
-	g.list[g.n] = o
-	g.n++
-	return true
 }
 
 func (x *reading) fail(o *OptionDecl, id string, pairs ...string) {
@@ -88,17 +67,14 @@ func (x *reading) add(p problem) {
 }
 
 func (x *reading) has(name string) bool {
-	for _, o := range x.given.all() {
-		if o.Name == name {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(x.given, func(o *OptionDecl) bool { return o.Name == name })
 }
 
 // set gives an option its value, which is not empty.
 func (x *reading) set(o *OptionDecl, w word) {
-	if !x.given.add(o) && !o.List {
+	if !slices.Contains(x.given, o) {
+		x.given = append(x.given, o)
+	} else if !o.List {
 		x.fail(o, "twice")
 		return
 	}
@@ -365,7 +341,6 @@ func split(s string) []string {
 
 func (x *reading) setNames(o *OptionDecl, w word) {
 	names := split(w.text)
-	x.ask.Names = slices.Grow(x.ask.Names, len(names))
 	for _, name := range names {
 		if len(livepush.CheckPushName(name)) > 0 {
 			x.fail(o, "name", "Max", strconv.Itoa(meeting.MaxPushName))
@@ -386,7 +361,7 @@ func (x *reading) setNames(o *OptionDecl, w word) {
 }
 
 func (x *reading) setUsers(o *OptionDecl, w word) {
-	ids := make([]string, 0, maxList)
+	var ids []string
 	for _, u := range w.mentions {
 		ids = append(ids, u.ID)
 	}
@@ -403,7 +378,6 @@ func (x *reading) setUsers(o *OptionDecl, w word) {
 		x.fail(o, "user")
 		return
 	}
-	*to = slices.Grow(*to, len(ids))
 	for _, id := range ids {
 		if !slices.Contains(*to, id) {
 			*to = append(*to, id)
@@ -464,7 +438,7 @@ func (x *reading) checkMeet() {
 	if provider == "" {
 		provider = x.p.cfg.Default
 	}
-	for _, o := range x.given.all() {
+	for _, o := range x.given {
 		if o.Provider != "" && provider != "" && o.Provider != provider {
 			x.fail(o, "provider.only", "Provider", string(o.Provider), "Other", string(provider), "ID", string(o.Provider))
 		}

@@ -127,12 +127,14 @@ func NewMetrics(version string) *Metrics {
 	for _, result := range []string{"ok", "error"} {
 		m.reopened.WithLabelValues(result)
 	}
-	for _, verb := range verbs {
-		m.lost.WithLabelValues(verb)
+	for _, d := range grammar.Verbs() {
+		if d.IsJob() {
+			m.lost.WithLabelValues(string(d.Verb))
+		}
 	}
 	for _, p := range platforms {
-		for _, verb := range callingVerbs {
-			m.commands.WithLabelValues(p, verb, "unknown")
+		for _, verb := range commands.CallingVerbs() {
+			m.commands.WithLabelValues(p, string(verb), commands.OutcomeUnknown.String())
 		}
 	}
 	return m
@@ -238,25 +240,12 @@ func enqueueResult(err error) string {
 var (
 	platforms     = []string{string(chat.Console), string(chat.Slack), string(chat.Discord)}
 	providerNames = []string{string(meeting.Systec), string(meeting.Tencent)}
-	providerCalls = []string{"create", "get", "list", "end", "poll", "by_code", "set_push", "pushes", "start_url"}
-	providerKinds = []string{
-		"not_found", "not_permitted", "invalid", "limit", "rate_limited", "credentials", "unavailable", "outcome_unknown", "internal",
-	}
-	// Verbs are what people do, and after them what the bot does by itself.
-	verbs = []string{
-		"meet", "meet list", "meet end", "meet share", "livepush", "livepush to", "livepush off", "livepush status", "livepush save",
-		"livepush destinations", "livepush forget", "livepush log", "push", "form", "help", "start", "qr", "copy", "endyes", "another",
-		"now", "again", "tencent", "approve", "reject", "revoke", "samedest", "askhost",
-		"cards", "event", "remind", "approval",
-	}
-	// Verbs that call a provider in a way that may end as unknown.
-	callingVerbs = []string{"meet", "samedest", "endyes", "livepush", "livepush to", "livepush off"}
-	outcomes     = []string{
-		"created", "same_wish", "unknown", "refused", "withdrawn", "unreadable", "internal", "listed", "asked", "ended", "shared", "shown",
-		"set", "off", "partly", "saved", "forgotten", "revoked", "approve", "reject", "heard", "drawn", "not_needed", "reminded",
-	}
-	ackKinds = []string{"command", "action", "button", "form", "mention", "shortcut", "complete", "ping"}
-	states   = []jobs.State{
+	providerCalls = words(commands.Operations(), commands.Operation.String)
+	providerKinds = commands.ErrorKinds()
+	verbs         = words(grammar.Verbs(), func(d grammar.VerbDecl) string { return string(d.Verb) })
+	outcomes      = words(commands.Outcomes(), commands.Outcome.String)
+	ackKinds      = []string{"command", "action", "button", "form", "mention", "shortcut", "complete", "ping"}
+	states        = []jobs.State{
 		jobs.Accepted, jobs.AwaitingApproval, jobs.Calling, jobs.Called, jobs.Refused, jobs.Unknown,
 		jobs.Delivering, jobs.Done, jobs.Undeliverable,
 	}
@@ -273,6 +262,15 @@ var (
 	}
 	httpKind = regexp.MustCompile(`^http_[1-5][0-9]{2}$`)
 )
+
+// words are the labels for all values that there are.
+func words[T any](all []T, word func(T) string) []string {
+	list := make([]string, len(all))
+	for i, v := range all {
+		list[i] = word(v)
+	}
+	return list
+}
 
 func one(list []string, s string) string {
 	if s == "" {

@@ -311,7 +311,8 @@ func (s stepping) Ended(j *jobs.Job) {
 }
 
 // failures are the outcomes that are the bot's or a provider's fault rather than an answer.
-var failures = []string{"unknown", "internal", "unreadable"}
+var failures = words(
+	slices.DeleteFunc(commands.Outcomes(), func(o commands.Outcome) bool { return !o.Failed() }), commands.Outcome.String)
 
 // ended returns the platform of the command, which only [commands.Observer] is told. One
 // job ends at a time, so that it is told of this one.

@@ -92,10 +92,13 @@ func (p Policy) Judge(place chat.Place, u chat.User, right chat.Rights) verdict 
 }
 
 func (p Policy) list(right chat.Rights) []Entry {
-	if right == chat.RightPush {
+	switch right {
+	case chat.RightMeet:
+		return p.Meet
+	case chat.RightPush:
 		return p.Push
 	}
-	return p.Meet
+	return []Entry{} // no right at all: nobody is named
 }
 
 // admin judges whether a person is one. Whoever sits at the console holds the

@@ -208,7 +208,7 @@ func TestTwoClicksThatCreateAreOne(t *testing.T) {
 	root, err := w.post(d, chat.SlotRoot)
 	require.NoError(t, err)
 
-	another := chat.Action{Name: string(grammar.VerbAnother), Arg: "job"}.String()
+	another := chat.Action{Name: string(grammar.VerbCreateAnyway), Arg: "job"}.String()
 	first := w.job(w.server.Click(alice, where, root.Message, another))
 	assert.True(t, first.Public)
 	ack := w.send(w.server.Click(alice, where, root.Message, another))

@@ -14,6 +14,7 @@ import (
 
 	"meetbot/bot/adapters/kit"
 	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 	"meetbot/bot/texts"
 )
 
@@ -221,7 +222,7 @@ func (a *Adapter) request(in *interaction) (r chat.Request, focused option, err 
 			return r, focused, errors.New("not one of our buttons")
 		}
 		r.Action = &action
-		if kit.Once(action) {
+		if grammar.Once(action) {
 			r.ID = strings.Join([]string{"discord", in.Message.ID, in.user().ID, in.Message.Edited, data.CustomID}, ":")
 		}
 	case discordgo.InteractionModalSubmit:
@@ -322,7 +323,7 @@ func (a *Adapter) decide(ctx context.Context, in *interaction, r chat.Request, t
 	}
 	if accepted.Duplicate {
 		a.cfg.Observe.duplicate()
-		if kit.Once(action(r)) {
+		if grammar.Once(action(r)) {
 			// A second click, or the first one delivered twice; then the other delivery
 			// acknowledges at once, and this one comes too late, as it should.
 			kit.Sleep(ctx, time.Second)

@@ -152,7 +152,7 @@ func TestARootOfAPrivateClickIsPublicWhereTheBotMayNotWrite(t *testing.T) {
 	first := w.job(meetIn(w, where))
 	card, err := w.post(first, chat.SlotRoot)
 	require.NoError(t, err)
-	click := w.server.Click(alice, where, card.Message, chat.Action{Name: string(grammar.VerbNow), Arg: "job"}.String())
+	click := w.server.Click(alice, where, card.Message, chat.Action{Name: string(grammar.VerbRunExpired), Arg: "job"}.String())
 	d := w.job(click)
 	require.NotZero(t, click.Ack.Flags()&discordtest.Ephemeral)
 	before := len(w.server.In(channel))

@@ -21,7 +21,6 @@ import (
 
 	"meetbot/bot/adapters/kit"
 	"meetbot/bot/chat"
-	"meetbot/bot/grammar"
 )
 
 const family = "👩‍👩‍👧‍👦"
@@ -156,13 +155,4 @@ func TestStoppedIsForGood(t *testing.T) {
 	p.Set(kit.Stopped)
 	p.Set(kit.Running)
 	assert.Equal(t, kit.Health{State: kit.Stopped, Since: now, LastError: "broken", ErrorAt: now}, p.Health())
-}
-
-func TestOnlyWhatMayCreateSomethingIsPressedOnce(t *testing.T) {
-	for verb, want := range map[grammar.Verb]bool{
-		grammar.VerbAnother: true, grammar.VerbNow: true, grammar.VerbAgain: true, grammar.VerbSameDest: true,
-		grammar.VerbEndYes: false, grammar.VerbStartLink: false, grammar.VerbQR: false,
-	} {
-		assert.Equal(t, want, kit.Once(chat.Action{Name: string(verb)}), verb)
-	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"meetbot/bot/adapters/kit"
 	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 )
 
 // event is one thing that Slack delivered and that a person asked.
@@ -177,7 +178,7 @@ func (a *Adapter) click(c slackapi.InteractionCallback, user chat.User, place ch
 			place.Thread = "" // the card is the thread's root, and was pressed in the channel
 		}
 		id := requestID(place.Team, c.TriggerID)
-		if kit.Once(action) {
+		if grammar.Once(action) {
 			revision := "0"
 			if c.Message.Edited != nil {
 				revision = c.Message.Edited.Timestamp

@@ -18,7 +18,7 @@ func (r *run) numberNext(ctx context.Context) (jobs.Next, error) {
 	if t.reg != nil {
 		number = t.reg.Meeting.Code
 	}
-	r.job.Outcome = "shown"
+	r.endAs(outcomeShown)
 	r.tell(chat.Reply{Title: r.t.T("number.title"), Text: showCode(number)})
 	return jobs.Deliver(), nil
 }

@@ -2,6 +2,7 @@ package grammar
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -74,29 +75,24 @@ func TestTypedCommandsKeepWithinDiscordsLimits(t *testing.T) {
 	}
 }
 
-func TestTypedCommandsAreTheGrammarsOwn(t *testing.T) {
-	got := map[string][]string{}
+func TestEveryVerbThatIsTypedHasOneTypedCommand(t *testing.T) {
+	typed := map[string]int{}
 	for _, d := range TypedDeclarations() {
-		got[d.Name] = nil
-		for _, sub := range d.Subs {
-			got[d.Name] = append(got[d.Name], sub.Name)
-		}
-	}
-	assert.Equal(t, map[string][]string{
-		"meet": nil, "livepush": nil,
-		"meetings":     {"list", "end", "share", "status", "log"},
-		"destinations": {"save", "list", "forget"},
-	}, got)
-	var options []string
-	for _, d := range TypedDeclarations() {
-		if d.Name == "livepush" {
+		if len(d.Subs) == 0 {
+			typed[d.Name]++
 			for _, o := range d.Options {
-				options = append(options, o.Name)
-				assert.False(t, o.Required, "the bare command opens a form")
+				assert.False(t, o.Required, "%s: the bare command opens a form", d.Name)
 			}
 		}
+		for _, sub := range d.Subs {
+			typed[d.Name+" "+sub.Name]++
+		}
 	}
-	assert.Equal(t, []string{"meeting", "name", "url", "key", "wechat", "override", "to", "off"}, options)
+	for _, d := range Declarations() {
+		if d.Typed != "" {
+			assert.Equal(t, 1, typed[strings.TrimSpace(d.Typed+" "+d.TypedSub)], d.Verb)
+		}
+	}
 }
 
 func TestEveryDeclarationHasItsTexts(t *testing.T) {
@@ -149,20 +145,66 @@ func TestNoTwoWordsOfACommandAreTheSame(t *testing.T) {
 }
 
 func TestOnlyMeetingsArePublic(t *testing.T) {
-	for _, d := range Declarations() {
-		assert.Equal(t, d.Verb == VerbMeet || d.Verb == VerbMeetShare, d.Public, d.Verb)
+	for _, d := range Verbs() {
+		switch d.Verb {
+		case VerbMeet, VerbMeetShare, VerbCreateAnyway, VerbTencent, VerbSameDest:
+			assert.True(t, d.Public, d.Verb)
+		default:
+			assert.False(t, d.Public, d.Verb)
+		}
+	}
+}
+
+// The declared right is the only guard, so who may is said a second time, by a rule: what a
+// button of a card asks has the right of the card's command.
+func TestEveryVerbHasTheRightOfItsCommand(t *testing.T) {
+	pushes := []Verb{VerbPushForm, VerbSaveForm, VerbApprove, VerbReject, VerbRevoke, VerbSameDest}
+	for _, d := range Verbs() {
 		want := chat.RightMeet
-		if d.Command == "livepush" {
+		switch {
+		case d.Help, d.Internal:
+			want = 0
+		case d.Command == commandLivepush, slices.Contains(pushes, d.Verb):
 			want = chat.RightPush
 		}
 		assert.Equal(t, want, d.Right, d.Verb)
 	}
+	assert.Zero(t, Declared("no such verb").Right)
+}
+
+func TestEveryVerbIsDeclaredOnce(t *testing.T) {
+	verbs, buttons := map[Verb]bool{}, map[string]bool{}
+	for _, d := range Verbs() {
+		assert.False(t, verbs[d.Verb], d.Verb)
+		verbs[d.Verb] = true
+		if d.Button != "" {
+			assert.False(t, buttons[d.Button], d.Button)
+			buttons[d.Button] = true
+		}
+		assert.Equal(t, d.Internal, d.Command == "" && d.Button == "", "%s: people have a way to what is theirs", d.Verb)
+		if d.Opens != "" {
+			_, ok := byForm(d.Opens)
+			assert.True(t, ok, d.Opens)
+		}
+	}
+}
+
+func TestOnlyWhatMayCreateSomethingIsPressedOnce(t *testing.T) {
+	for _, d := range Verbs() {
+		switch d.Verb {
+		case VerbCreateAnyway, VerbRunExpired, VerbRetry, VerbSameDest:
+			assert.True(t, Once(chat.Action{Name: d.Button}), d.Verb)
+		default:
+			assert.False(t, Once(chat.Action{Name: d.Button}), d.Verb)
+		}
+	}
+	assert.False(t, Once(chat.Action{Name: "no such button"}))
 }
 
 func TestFormsKeepWithinThePlatformsLimits(t *testing.T) {
 	for _, cfg := range []Config{{}, {Providers: []meeting.Provider{meeting.Tencent}, Default: meeting.Tencent}, {Providers: []meeting.Provider{meeting.Systec}}} {
 		for _, locale := range texts.Locales {
-			for _, id := range []string{FormMeet, formPush, formSave} {
+			for _, id := range []string{FormMeet, FormPush, FormSave} {
 				f := New(cfg).Form(texts.For(locale), id, Ask{})
 				assert.Equal(t, id, f.ID)
 				assert.LessOrEqual(t, utf8.RuneCountInString(f.Title), maxFormTitle)
@@ -236,11 +278,5 @@ func TestAFormHasWhatIsKnown(t *testing.T) {
 	onlyTencent := New(Config{Providers: []meeting.Provider{meeting.Tencent}})
 	for _, f := range onlyTencent.Form(texts.For("en"), FormMeet, Ask{}).Fields {
 		assert.NotContains(t, []string{"provider", "pmi", "capacity", "host-video"}, f.Name, "means nothing here")
-	}
-}
-
-func TestNoVerbHasMoreOptionsThanARequestHolds(t *testing.T) {
-	for _, v := range Declarations() {
-		assert.LessOrEqual(t, len(v.Options), maxOptions, v.Verb)
 	}
 }

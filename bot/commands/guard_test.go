@@ -1,0 +1,194 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
+	"meetbot/bot/policy"
+	"meetbot/bot/texts"
+	"meetbot/meeting"
+)
+
+// given is what is typed for an option that a verb cannot do without.
+func given(d grammar.VerbDecl) map[string]string {
+	values := map[string]string{}
+	for _, o := range d.Options {
+		if o.Required {
+			values[o.Name] = "主站"
+		}
+	}
+	if d.Verb == grammar.VerbPush || d.Verb == grammar.VerbPushSave {
+		maps.Copy(values, map[string]string{"name": "主站", "url": "rtmp://ingest.example.com/live", "key": "canary-key"})
+	}
+	return values
+}
+
+// waysTo returns every request that leads to a verb, from its declaration.
+func waysTo(d grammar.VerbDecl) map[string]chat.Request {
+	ways := map[string]chat.Request{}
+	values := given(d)
+	if d.Command != "" {
+		words := []string{d.Name}
+		for _, o := range d.Options {
+			if value := values[o.Name]; value != "" && o.Position > 0 {
+				words = append(words, value)
+			} else if value != "" {
+				words = append(words, "--"+o.Name, value)
+			}
+		}
+		line := strings.TrimSpace(strings.Join(words, " "))
+		ways["line"] = chat.Request{Command: d.Command, Text: line}
+		if _, keyed := values["key"]; !keyed { // else it is told that everybody has seen the key
+			ways["mention"] = chat.Request{Command: d.Command, Text: line, InTheOpen: true}
+		}
+		if d.Command == "livepush" && d.Name == "" {
+			ways["bare line"] = chat.Request{Command: d.Command}
+		}
+		if d.Verb == grammar.VerbMeet {
+			ways["shortcut"] = chat.Request{Command: d.Command, About: "The build is red"}
+		}
+	}
+	if d.Typed != "" {
+		ways["typed options"] = chat.Request{Command: d.Typed, Verb: d.TypedSub, Options: values}
+	}
+	if d.Form != "" {
+		ways["form"] = chat.Request{Form: &chat.Submission{Form: d.Form, Fields: values}}
+	}
+	if d.Button != "" {
+		arg := map[grammar.Takes]string{
+			grammar.TakesMeeting: "tencent:806146601", grammar.TakesAnyMeeting: "tencent:806146601",
+			grammar.TakesJob: "job", grammar.TakesDestination: "destination",
+		}[d.Takes]
+		ways["button"] = chat.Request{Action: &chat.Action{Name: d.Button, Arg: arg}}
+	}
+	return ways
+}
+
+// stranger is a directory that knows of no right.
+type stranger struct{ *room }
+
+func (stranger) Profile(context.Context, chat.Place, string) (chat.Profile, error) {
+	return chat.Profile{Name: "Somebody", Rights: chat.RightsKnown}, nil
+}
+func (stranger) InGroup(context.Context, chat.Place, string, string) (bool, error) { return false, nil }
+
+// TestNoWayLeadsPastTheGuard tries every verb on every platform in every way that leads to
+// it, as people who may not.
+func TestNoWayLeadsPastTheGuard(t *testing.T) {
+	denied := texts.For("en").T("denied.title")
+	places := map[chat.Platform]chat.Place{
+		chat.Slack:   channel,
+		chat.Discord: {Platform: chat.Discord, Team: "1", Channel: "20"},
+	}
+	lists := policy.Policy{
+		Meet: []policy.Entry{{Platform: chat.Slack, Kind: policy.UserEntry, ID: "UMEET"}, {Platform: chat.Discord, Kind: policy.UserEntry, ID: "UMEET"}},
+		Push: []policy.Entry{{Platform: chat.Slack, Kind: policy.UserEntry, ID: "UPUSH"}, {Platform: chat.Discord, Kind: policy.UserEntry, ID: "UPUSH"}},
+	}
+	// Whoever has only the other right may not either.
+	other := map[chat.Rights]chat.User{
+		chat.RightMeet: {ID: "UPUSH", Rights: chat.RightsKnown | chat.RightPush},
+		chat.RightPush: {ID: "UMEET", Rights: chat.RightsKnown | chat.RightMeet},
+	}
+	may := map[chat.Rights]chat.User{chat.RightMeet: other[chat.RightPush], chat.RightPush: other[chat.RightMeet]}
+	for _, listed := range []bool{false, true} {
+		inWorld(t, func(c *Config) {
+			if listed {
+				c.Policy = lists
+			}
+		}, func(w *world) {
+			for platform := range places {
+				w.bot.Attach(platform, stranger{w.room})
+			}
+			console := chat.Place{Platform: chat.Console, Channel: "terminal"}
+			for _, d := range grammar.Verbs() {
+				for way, r := range waysTo(d) {
+					for platform, place := range places {
+						name := fmt.Sprintf("%s, %s, %s, lists %t", platform, d.Verb, way, listed)
+						if d.Help {
+							require.NotEqual(t, denied, w.bot.Parse(w.request(mal, place, r)).Reply.Title, "%s: anybody may", name)
+							continue
+						}
+						require.False(t, d.Internal, "%s: nobody can ask what is the bot's own", name)
+						parsed := w.bot.Parse(w.request(may[d.Right], place, r))
+						require.True(t, parsed.Ask != nil || parsed.Form != nil || r.InTheOpen, "%s: whoever may is not refused: %+v", name, parsed)
+						if opens := parsed.Reply; opens != nil { // with the button that a mention is answered with
+							r = chat.Request{Action: &opens.Buttons[0].Action}
+						}
+						for _, u := range []chat.User{mal, other[d.Right]} {
+							refused := w.bot.Parse(w.request(u, place, r))
+							require.NotNil(t, refused.Reply, "%s as %s", name, u.ID)
+							require.Equal(t, denied, refused.Reply.Title, "%s as %s", name, u.ID)
+						}
+						if listed || parsed.Ask == nil {
+							continue
+						}
+						// What the event does not say is looked up in the job.
+						unknown := chat.User{ID: "U9"}
+						posts := w.do(w.bot.Parse(w.request(unknown, place, r)), unknown, place)
+						require.Equal(t, denied, find(t, posts, chat.SlotPrivate).Reply.Title, name)
+						for _, p := range posts {
+							require.Contains(t, []chat.Slot{chat.SlotPrivate, chat.SlotSettle}, p.Slot, "%s: nothing else comes of it", name)
+						}
+					}
+					if !d.Help {
+						local := w.bot.Parse(w.request(chat.User{ID: "root"}, console, r))
+						require.False(t, local.Reply != nil && local.Reply.Title == denied, "%s, %s: whoever sits there holds the credentials", d.Verb, way)
+					}
+				}
+			}
+			assert.Zero(t, w.systec.created+w.tencent.created)
+		})
+	}
+}
+
+// TestNothingIsCompletedForWhoMayNot does the same for what a platform completes.
+func TestNothingIsCompletedForWhoMayNot(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.bot.Attach(chat.Slack, stranger{w.room})
+		w.say(ada, channel, "/meet weekly --provider tencent")
+		w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key")
+		completed := 0
+		for _, d := range grammar.Declarations() {
+			for _, o := range d.Options {
+				if o.Kind != grammar.KindMeeting && o.Kind != grammar.KindDest {
+					continue
+				}
+				for _, r := range []chat.Request{{Command: d.Command}, {Command: d.Typed, Verb: d.TypedSub}} {
+					name := fmt.Sprintf("%s, %s, %+v", d.Verb, o.Name, r)
+					completed++
+					assert.NotEmpty(t, w.bot.Complete(t.Context(), w.request(ada, channel, r), o.Name, ""), name)
+					one := chat.User{ID: ada.ID, Rights: chat.RightsKnown | chat.RightMeet}
+					if d.Right == chat.RightMeet {
+						one.Rights = chat.RightsKnown | chat.RightPush
+					}
+					for _, u := range []chat.User{mal, one, {ID: "U9"}} {
+						assert.Empty(t, w.bot.Complete(t.Context(), w.request(u, channel, r), o.Name, ""), name)
+					}
+				}
+			}
+		}
+		assert.Greater(t, completed, 15)
+	})
+}
+
+func TestWhatIsTheBotsOwnHasNoWayIn(t *testing.T) {
+	bot := New(Config{Parser: grammar.Config{Providers: []meeting.Provider{meeting.Systec}}}, nil)
+	for _, d := range grammar.Verbs() {
+		if !d.Internal {
+			continue
+		}
+		assert.Empty(t, waysTo(d), d.Verb)
+		for _, arg := range []string{"", "job", "systec:1591620801"} {
+			parsed := bot.Parse(chat.Request{User: ada, Place: channel, Action: &chat.Action{Name: string(d.Verb), Arg: arg}})
+			assert.Nil(t, parsed.Ask, d.Verb)
+		}
+	}
+}

@@ -1,0 +1,352 @@
+package grammar
+
+import (
+	"slices"
+	"strings"
+
+	"meetbot/bot/chat"
+	"meetbot/bot/livepush"
+	"meetbot/bot/texts"
+	"meetbot/meeting"
+)
+
+// Verb names one thing that can be asked, on every platform alike. Jobs in the store have
+// it, so a name is not changed.
+type Verb string
+
+const (
+	VerbMeet      Verb = "meet"
+	VerbMeetForm  Verb = "form"
+	VerbMeetList  Verb = "meet list"
+	VerbMeetEnd   Verb = "meet end"
+	VerbMeetShare Verb = "meet share"
+	VerbMeetHelp  Verb = "help"
+
+	VerbPush             Verb = "livepush" // set one address, given with the command
+	VerbPushTo           Verb = "livepush to"
+	VerbPushOff          Verb = "livepush off"
+	VerbPushStatus       Verb = "livepush status"
+	VerbPushSave         Verb = "livepush save"
+	VerbPushDestinations Verb = "livepush destinations"
+	VerbPushForget       Verb = "livepush forget"
+	VerbPushLog          Verb = "livepush log"
+	VerbPushHelp         Verb = "livepush help"
+
+	// What only buttons ask. Ask.Arg is the button's.
+	VerbPushForm     Verb = "push"
+	VerbSaveForm     Verb = "save"
+	VerbStartLink    Verb = "start"
+	VerbQR           Verb = "qr"
+	VerbCopy         Verb = "copy"
+	VerbEndYes       Verb = "endyes"   // the answer to "really end it?"
+	VerbCreateAnyway Verb = "another"  // a command again that was taken for a repeat of an earlier one
+	VerbRunExpired   Verb = "now"      // a command that was too old to be run unasked
+	VerbRetry        Verb = "again"    // a command that was refused, or whose outcome is unknown
+	VerbTencent      Verb = "tencent"  // after a push to a meeting that takes none: a Tencent meeting instead
+	VerbApprove      Verb = "approve"  //
+	VerbReject       Verb = "reject"   //
+	VerbRevoke       Verb = "revoke"   //
+	VerbSameDest     Verb = "samedest" // a new meeting with the destinations of an earlier one
+	VerbAskHost      Verb = "askhost"  // asks who can to do it
+
+	// What only the bot asks of itself.
+	VerbCards    Verb = "cards"    // Arg: a [meeting.Ref], whose cards are brought up to date
+	VerbEvent    Verb = "event"    // a provider's word on a meeting
+	VerbRemind   Verb = "remind"   // Arg: a [meeting.Ref] that nobody has joined yet
+	VerbApproval Verb = "approval" // Arg: the job that waits for a second person
+)
+
+// Takes is what the argument of a verb's button names.
+type Takes int
+
+const (
+	TakesNothing     Takes = iota
+	TakesMeeting           // a [meeting.Ref]
+	TakesAnyMeeting        // a [meeting.Ref], or nothing
+	TakesJob               // a job's ID
+	TakesDestination       // a saved destination, and which of its keys
+)
+
+// VerbDecl declares one thing that can be asked: everything about it but what it does.
+type VerbDecl struct {
+	Verb Verb
+
+	// How people ask it. On text platforms by Command ("meet" or "livepush") and a word:
+	// Name, empty for the command itself, or one of Aliases (Chinese words and spellings).
+	// Where options are typed (Discord) by Typed and TypedSub; TypedSub empty: a flat
+	// command. By pressing a button whose action is called Button. By sending the form Form.
+	Command  string
+	Name     string
+	Aliases  []string
+	Typed    string
+	TypedSub string
+	Button   string
+	Form     string
+
+	Options []OptionDecl
+	Takes   Takes // of Button
+
+	// Right is who may: people with RightMeet or with RightPush. Without one nobody may,
+	// except what is Help or Internal.
+	Right  chat.Rights
+	Public bool // the answer begins with a message that everybody sees
+	// Once says that one person's clicks on the button are one wish as long as its message
+	// is unchanged: it may create something each time. Any other button shows something, or
+	// does what is harmless to do twice, so each click is a new wish: the first may have failed.
+	Once bool
+
+	Opens    string // the form that is the whole answer; such a verb is no job
+	Help     bool   // explains its command, at once and to anybody; no job either
+	Internal bool   // only the bot itself asks it
+}
+
+// IsJob reports whether what is asked becomes a job, with steps in package commands.
+func (d VerbDecl) IsJob() bool { return d.Opens == "" && !d.Help }
+
+// The commands' declared names, and what typed platforms call the rest.
+const (
+	commandMeet     = "meet"
+	commandLivepush = "livepush"
+
+	typedMeetings     = "meetings"
+	typedDestinations = "destinations"
+)
+
+// declarations is the one list of verbs.
+var declarations = func() []VerbDecl {
+	meetingAt := func(position int) OptionDecl {
+		return OptionDecl{Name: "meeting", Aliases: []string{"会议"}, Kind: KindMeeting, Position: position, Max: maxURL}
+	}
+	url := OptionDecl{Name: "url", Aliases: []string{"address", "server", "地址", "推流地址"}, Kind: KindText, Max: meeting.MaxPushURL}
+	key := OptionDecl{Name: "key", Aliases: []string{"stream-key", "密钥", "推流密钥", "推流码"}, Kind: KindSecret, Max: meeting.MaxPushKey}
+	override := OptionDecl{Name: "override", Aliases: []string{"force", "忽略警告"}, Kind: KindBool}
+	name := OptionDecl{Name: "name", Aliases: []string{"名称", "名字"}, Kind: KindText, Max: meeting.MaxPushName}
+	saved := name
+	saved.Required, saved.Position = true, 1
+	forget := saved
+	forget.Kind = KindDest
+	presetIDs := make([]string, 0, len(livepush.Presets()))
+	for _, p := range livepush.Presets() {
+		presetIDs = append(presetIDs, p.ID)
+	}
+
+	return []VerbDecl{
+		{
+			Verb: VerbMeet, Command: commandMeet, Typed: commandMeet, Form: FormMeet, Right: chat.RightMeet, Public: true,
+			Options: []OptionDecl{
+				{Name: "topic", Aliases: []string{"主题"}, Kind: KindText, Position: 1, Max: maxTopic},
+				{Name: "provider", Aliases: []string{"平台"}, Kind: KindChoice, Choices: choices(string(meeting.Systec), string(meeting.Tencent))},
+				{Name: "live", Aliases: []string{"直播"}, Kind: KindBool},
+				{Name: "duration", Aliases: []string{"时长"}, Kind: KindInt, Min: 1, Max: maxMinutes, Unit: "minutes"},
+				{Name: "record", Aliases: []string{"recording", "录制"}, Kind: KindChoice, Choices: choices(string(meeting.RecordingCloud), string(meeting.RecordingNone))},
+				{Name: "host", Aliases: []string{"主持人"}, Kind: KindUser, List: true},
+				{Name: "mute", Aliases: []string{"静音"}, Kind: KindBool},
+				{Name: "join-before-host", Aliases: []string{"jbh", "提前入会"}, Kind: KindBool},
+				{Name: "waiting-room", Aliases: []string{"等候室"}, Kind: KindBool},
+				{Name: "capacity", Aliases: []string{"人数", "方数"}, Kind: KindInt, Min: 1, Max: maxCapacity, Unit: "people", Provider: meeting.Systec},
+				{Name: "host-video", Aliases: []string{"主持人视频"}, Kind: KindBool, Provider: meeting.Systec},
+				{Name: "participants-video", Aliases: []string{"参会者视频"}, Kind: KindBool, Provider: meeting.Systec},
+				{Name: "pmi", Aliases: []string{"个人会议号"}, Kind: KindBool, Provider: meeting.Systec},
+				{Name: "host-name", Aliases: []string{"主持人名称"}, Kind: KindText, Max: maxName, Provider: meeting.Systec},
+			},
+		},
+		{
+			Verb: VerbMeetForm, Command: commandMeet, Name: "form", Aliases: []string{"表单"},
+			Button: "meet", Opens: FormMeet, Right: chat.RightMeet,
+		},
+		{
+			Verb: VerbMeetList, Command: commandMeet, Name: "list", Aliases: []string{"列表", "会议列表"},
+			Typed: typedMeetings, TypedSub: "list", Button: "list", Right: chat.RightMeet,
+		},
+		{
+			Verb: VerbMeetEnd, Command: commandMeet, Name: "end", Aliases: []string{"结束", "结束会议"},
+			Typed: typedMeetings, TypedSub: "end", Button: "end", Takes: TakesMeeting, Right: chat.RightMeet, Options: []OptionDecl{meetingAt(1)},
+		},
+		{
+			Verb: VerbMeetShare, Command: commandMeet, Name: "share", Aliases: []string{"分享", "分享会议"},
+			Typed: typedMeetings, TypedSub: "share", Button: "share", Takes: TakesMeeting,
+			Right: chat.RightMeet, Public: true, Options: []OptionDecl{meetingAt(1)},
+		},
+		{Verb: VerbMeetHelp, Command: commandMeet, Name: "help", Aliases: []string{"?", "？", "帮助", "--help"}, Help: true},
+
+		{
+			Verb: VerbPush, Command: commandLivepush, Typed: commandLivepush, Form: FormPush, Right: chat.RightPush,
+			Options: []OptionDecl{
+				meetingAt(1), name, url, key,
+				{Name: "wechat", Aliases: []string{"视频号", "微信视频号"}, Kind: KindBool},
+				override,
+			},
+		},
+		{
+			Verb: VerbPushTo, Command: commandLivepush, Name: "to", Aliases: []string{"推到", "推送到", "推流到", "到"},
+			Typed: commandLivepush, Form: FormPush, Right: chat.RightPush,
+			Options: []OptionDecl{
+				{Name: "to", Kind: KindDest, List: true, Required: true, Position: 1},
+				meetingAt(2), override,
+			},
+		},
+		{
+			Verb: VerbPushOff, Command: commandLivepush, Name: "off", Aliases: []string{"关闭", "停推", "停用"},
+			Typed: commandLivepush, Right: chat.RightPush,
+			Options: []OptionDecl{
+				{Name: "off", Kind: KindDest, List: true, Required: true, Position: 1},
+				meetingAt(2),
+			},
+		},
+		{
+			Verb: VerbPushStatus, Command: commandLivepush, Name: "status", Aliases: []string{"状态", "查看"},
+			Typed: typedMeetings, TypedSub: "status", Button: "status", Takes: TakesMeeting, Right: chat.RightPush, Options: []OptionDecl{meetingAt(1)},
+		},
+		{
+			Verb: VerbPushSave, Command: commandLivepush, Name: "save", Aliases: []string{"保存"},
+			Typed: typedDestinations, TypedSub: "save", Form: FormSave, Right: chat.RightPush,
+			Options: []OptionDecl{
+				saved,
+				{Name: "preset", Aliases: []string{"platform", "平台"}, Kind: KindChoice, Choices: choices(presetIDs...)},
+				url, key,
+				{Name: "page", Aliases: []string{"watch", "观看页"}, Kind: KindText, Max: maxURL},
+				{Name: "protected", Aliases: []string{"审批"}, Kind: KindBool},
+				{Name: "people", Aliases: []string{"成员"}, Kind: KindUser, List: true},
+				{Name: "channels", Aliases: []string{"频道"}, Kind: KindText, List: true},
+				{Name: "members", Aliases: []string{"包含"}, Kind: KindDest, List: true},
+				override,
+			},
+		},
+		{
+			Verb: VerbPushDestinations, Command: commandLivepush, Name: "destinations", Aliases: []string{"list", "目标", "推流目标", "列表"},
+			Typed: typedDestinations, TypedSub: "list", Button: "destinations", Right: chat.RightPush,
+		},
+		{
+			Verb: VerbPushForget, Command: commandLivepush, Name: "forget", Aliases: []string{"delete", "remove", "删除"},
+			Typed: typedDestinations, TypedSub: "forget", Right: chat.RightPush, Options: []OptionDecl{forget},
+		},
+		{
+			Verb: VerbPushLog, Command: commandLivepush, Name: "log", Aliases: []string{"记录", "日志"},
+			Typed: typedMeetings, TypedSub: "log", Button: "log", Takes: TakesMeeting, Right: chat.RightPush, Options: []OptionDecl{meetingAt(1)},
+		},
+		{Verb: VerbPushHelp, Command: commandLivepush, Name: "help", Aliases: []string{"?", "？", "帮助", "--help"}, Help: true},
+
+		{Verb: VerbPushForm, Button: "push", Takes: TakesAnyMeeting, Opens: FormPush, Right: chat.RightPush},
+		{Verb: VerbSaveForm, Button: "save", Opens: FormSave, Right: chat.RightPush},
+		{Verb: VerbStartLink, Button: "start", Takes: TakesMeeting, Right: chat.RightMeet},
+		{Verb: VerbQR, Button: "qr", Takes: TakesMeeting, Right: chat.RightMeet},
+		{Verb: VerbCopy, Button: "copy", Takes: TakesMeeting, Right: chat.RightMeet},
+		{Verb: VerbEndYes, Button: "endyes", Takes: TakesMeeting, Right: chat.RightMeet},
+		{Verb: VerbCreateAnyway, Button: "another", Takes: TakesJob, Right: chat.RightMeet, Public: true, Once: true},
+		{Verb: VerbRunExpired, Button: "now", Takes: TakesJob, Right: chat.RightMeet, Once: true},
+		{Verb: VerbRetry, Button: "again", Takes: TakesJob, Right: chat.RightMeet, Once: true},
+		{Verb: VerbTencent, Button: "tencent", Takes: TakesJob, Right: chat.RightMeet, Public: true},
+		{Verb: VerbApprove, Button: "approve", Takes: TakesJob, Right: chat.RightPush},
+		{Verb: VerbReject, Button: "reject", Takes: TakesJob, Right: chat.RightPush},
+		{Verb: VerbRevoke, Button: "revoke", Takes: TakesDestination, Right: chat.RightPush},
+		{Verb: VerbSameDest, Button: "samedest", Takes: TakesMeeting, Right: chat.RightPush, Public: true, Once: true},
+		{Verb: VerbAskHost, Button: "askhost", Takes: TakesJob, Right: chat.RightMeet},
+
+		{Verb: VerbCards, Internal: true},
+		{Verb: VerbEvent, Internal: true},
+		{Verb: VerbRemind, Internal: true},
+		{Verb: VerbApproval, Internal: true},
+	}
+}()
+
+// commandDeclarations are those that people ask by a command.
+var commandDeclarations = slices.DeleteFunc(slices.Clone(declarations), func(d VerbDecl) bool { return d.Command == "" })
+
+// Declarations returns everything that people can ask by a command: first the verbs of
+// "meet", then those of "livepush". Callers do not change what it refers to.
+//
+// Several verbs can share a flat typed command; [TypedDeclarations] has them merged.
+func Declarations() []VerbDecl { return slices.Clone(commandDeclarations) }
+
+// Verbs returns every verb: [Declarations], what only buttons ask, and what the bot asks
+// of itself. Callers do not change what it refers to.
+func Verbs() []VerbDecl { return slices.Clone(declarations) }
+
+// Declared returns the declaration of a verb. A verb that is not declared has no right, so
+// nobody may ask it.
+func Declared(v Verb) VerbDecl {
+	d, _ := find(func(d *VerbDecl) bool { return d.Verb == v })
+	return d
+}
+
+// find returns the first declaration that f accepts.
+func find(f func(*VerbDecl) bool) (VerbDecl, bool) {
+	for i := range declarations {
+		if f(&declarations[i]) {
+			return declarations[i], true
+		}
+	}
+	return VerbDecl{}, false
+}
+
+// byButton returns what the button with that name asks.
+func byButton(name string) (VerbDecl, bool) {
+	return find(func(d *VerbDecl) bool { return d.Button == name && name != "" })
+}
+
+// byForm returns what a form asks. Where several verbs share it, that is the first one.
+func byForm(id string) (VerbDecl, bool) {
+	return find(func(d *VerbDecl) bool { return d.Form == id && id != "" })
+}
+
+// Asked returns the declaration of what a decision asks for, also of what the form that
+// it opens will ask for. It has none if the decision is an answer.
+func Asked(d chat.Decision) (VerbDecl, bool) {
+	switch ask := AskOf(d); {
+	case ask != nil:
+		return Declared(ask.Verb), true
+	case d.Form != nil:
+		v, _ := byForm(d.Form.ID)
+		return v, true
+	}
+	return VerbDecl{}, false
+}
+
+// Completed returns the option of the command in r whose values are proposed while it is
+// typed, and the verb that has it.
+func Completed(r chat.Request, name string) (VerbDecl, OptionDecl, bool) {
+	for _, v := range commandDeclarations {
+		if v.Command != r.Command && (v.Typed != r.Command || v.TypedSub != r.Verb) {
+			continue
+		}
+		if i := slices.IndexFunc(v.Options, func(o OptionDecl) bool {
+			return o.Name == name && (o.Kind == KindMeeting || o.Kind == KindDest)
+		}); i >= 0 {
+			return v, v.Options[i], true
+		}
+	}
+	return VerbDecl{}, OptionDecl{}, false
+}
+
+// Once reports whether one person's clicks on a button are one wish: see [VerbDecl.Once].
+func Once(a chat.Action) bool {
+	d, _ := byButton(a.Name)
+	return d.Once
+}
+
+// isVerb reports whether people type s for a verb or for "in": no destination can be
+// called that.
+func isVerb(s string) bool {
+	if isIn(s) {
+		return true
+	}
+	for _, d := range commandDeclarations {
+		if d.called(s) {
+			return true
+		}
+	}
+	return false
+}
+
+// called reports whether s is the verb's word, in any of its spellings.
+func (d VerbDecl) called(s string) bool {
+	return d.Name != "" && (strings.EqualFold(s, d.Name) || slices.ContainsFunc(d.Aliases, func(a string) bool { return strings.EqualFold(a, s) }))
+}
+
+func isIn(s string) bool { return strings.EqualFold(s, "in") || s == "在" || s == "于" }
+
+// TextID is the verb as the IDs of texts have it.
+func (v Verb) TextID() string { return strings.ReplaceAll(string(v), " ", "_") }
+
+// Describe returns the one-line description of the verb.
+func (d VerbDecl) Describe(t texts.Text) string { return t.T("verb." + d.Verb.TextID()) }
