@@ -43,6 +43,7 @@ const (
 	TencentParticipants Endpoint = "tencent GET /v1/meetings/{id}/participants"
 	TencentSetPush      Endpoint = "tencent POST /v1/meetings/{id}/live_play/live-stream-address"
 	TencentQueryPush    Endpoint = "tencent GET /v1/meetings/{id}/live-play/push-stream-info"
+	TencentViewers      Endpoint = "tencent GET /v1/meetings/{id}/live_play/live-view-info"
 	TencentUnknown      Endpoint = "tencent unknown"
 )
 
@@ -114,6 +115,8 @@ func route(r *http.Request) Endpoint {
 		return TencentSetPush
 	case "GET live-play/push-stream-info":
 		return TencentQueryPush
+	case "GET live_play/live-view-info":
+		return TencentViewers
 	}
 	return TencentUnknown
 }

@@ -179,6 +179,31 @@ func (s *Server) repost(r *record, i int, push Push) *tencentError {
 	return nil
 }
 
+// liveViewers counts who watches, and once the live is over who watched:
+// https://cloud.tencent.com/document/product/1095/58215.
+func (s *Server) liveViewers(id string, query url.Values) (any, *tencentError) {
+	if fail := s.args(query, "userid", "instanceid"); fail != nil {
+		return nil, fail
+	}
+	if fail := terminal(query); fail != nil {
+		return nil, fail
+	}
+	user, fail := s.registered(query.Get("userid"))
+	if fail != nil {
+		return nil, fail
+	}
+	r := s.byID[id] // also of a meeting that is over
+	switch {
+	case r == nil || r.Provider != Tencent:
+		return nil, errNotExist()
+	case user.ID != r.Creator && !user.Admin:
+		return nil, failf(codeNoLiveRight, "没有权限查询直播观看数据")
+	case !r.wasLive:
+		return nil, failf(codeNoLive, "无开启直播")
+	}
+	return object{"meeting_id": r.ID, "subject": r.Topic, "live_viewers_num": r.viewers}, nil
+}
+
 func (s *Server) queryPush(id string, query url.Values) (any, *tencentError) {
 	if fail := s.args(query, "operator_id", "operator_id_type", "instanceid"); fail != nil {
 		return nil, fail

@@ -86,6 +86,8 @@ type record struct {
 	modified   int64       // ms, unique in the server: the list's cursor
 	unknown    []string    // Tencent: user_non_registered
 	quick      bool
+	wasLive    bool
+	viewers    int
 	hostPass   string // proves that a browser has given the host key; made at the first time
 }
 
@@ -171,6 +173,14 @@ func (s *Server) StartLive(id string) error {
 // StopLive takes a meeting off air.
 func (s *Server) StopLive(id string) error {
 	return s.control(id, func(r *record) error { return s.setLive(r, false) })
+}
+
+// Watch says how many people watch a meeting's live.
+func (s *Server) Watch(id string, viewers int) error {
+	return s.control(id, func(r *record) error {
+		r.viewers = viewers
+		return nil
+	})
 }
 
 // End ends a meeting, as its host does in the client.
@@ -301,6 +311,7 @@ func (s *Server) setLive(r *record, on bool) error {
 		return nil
 	}
 	r.Live = on
+	r.wasLive = true
 	s.touch(r)
 	event := "meeting.live-started"
 	if !on {

@@ -32,6 +32,8 @@ const (
 	codeSkew          = 190300
 	codeReplay        = 190301
 	codeUnknownKey    = 190303
+	codeNoLive        = 190317
+	codeNoLiveRight   = 190441
 	codePerMinute     = 190310
 	codePerDay        = 190311
 	codeHeaderMissing = 200001
@@ -145,6 +147,8 @@ func (s *Server) tencent(c call) (any, *tencentError) {
 		return nil, s.setPush(id, c.body)
 	case TencentQueryPush:
 		return s.queryPush(id, query)
+	case TencentViewers:
+		return s.liveViewers(id, query)
 	}
 	return nil, failf(codeUnknownAPI, "unsupported REST API")
 }

@@ -236,6 +236,33 @@ func TestAHostNamedAtCreationMayPush(t *testing.T) {
 	require.NoError(t, c.SetPush(t.Context(), "alice", m.Ref.ID, p))
 }
 
+func TestViewersAreCounted(t *testing.T) {
+	s := start(t, sandbox.Config{})
+	c := newClient(t, config(s, nil))
+	yes := true
+	m, err := c.Create(t.Context(), meeting.Instant{Topic: "直播", Live: &yes})
+	require.NoError(t, err)
+	without := func() {
+		_, err := c.Viewers(t.Context(), "", m.Ref.ID)
+		var apiErr *meeting.APIError
+		require.ErrorAs(t, err, &apiErr)
+		assert.Equal(t, meeting.ReasonNoLive, apiErr.Reason)
+	}
+	without()
+	require.NoError(t, s.Join(m.Ref.ID, sandbox.DefaultUser))
+	require.NoError(t, s.StartLive(m.Ref.ID))
+	require.NoError(t, s.Watch(m.Ref.ID, 412))
+	n, err := c.Viewers(t.Context(), "", m.Ref.ID)
+	require.NoError(t, err)
+	assert.Equal(t, 412, n)
+	_, err = c.Viewers(t.Context(), "bob", m.Ref.ID)
+	require.ErrorIs(t, err, meeting.ErrNotPermitted)
+	require.NoError(t, s.End(m.Ref.ID))
+	n, err = c.Viewers(t.Context(), "", m.Ref.ID)
+	require.NoError(t, err)
+	assert.Equal(t, 412, n, "all who watched")
+}
+
 func TestALostPushIsReadBack(t *testing.T) {
 	s := start(t, sandbox.Config{})
 	c := newClient(t, config(s, nil))

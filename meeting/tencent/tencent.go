@@ -133,6 +133,7 @@ const (
 	opCancel  = "POST /v1/meetings/{id}/cancel"
 	opSetPush = "POST /v1/meetings/{id}/live_play/live-stream-address"
 	opPushes  = "GET /v1/meetings/{id}/live-play/push-stream-info"
+	opViewers = "GET /v1/meetings/{id}/live_play/live-view-info"
 )
 
 // request prepares a call of op on the meeting id, which may be empty.
@@ -454,6 +455,30 @@ func (c *Client) Pushes(ctx context.Context, account, id string) ([]meeting.Push
 		out[i] = p.target()
 	}
 	return out, nil
+}
+
+// Viewers returns how many people watch the meeting's live now or, once it is over, how many
+// did. Its creator and the enterprise's administrators may ask.
+//
+// It returns [meeting.ErrInvalid] with [meeting.ReasonNoLive] if there was none.
+//
+// API docs: https://cloud.tencent.com/document/product/1095/58215
+func (c *Client) Viewers(ctx context.Context, account, id string) (int, error) {
+	if err := c.refuseID(opViewers, id); err != nil {
+		return 0, err
+	}
+	r := c.request(opViewers, id, url.Values{"userid": {c.account(account)}, "instanceid": {c.instance()}}, nil)
+	a, err := c.do(ctx, r)
+	if err != nil {
+		return 0, err
+	}
+	var w struct {
+		Viewers lenient.Text `json:"live_viewers_num"`
+	}
+	if a.Decode(&w) != nil || w.Viewers.Digits() == "" {
+		return 0, c.http.Unusable(r, a)
+	}
+	return w.Viewers.Int(), nil
 }
 
 // Ping checks that the API answers and accepts the credentials, by listing the meetings

@@ -63,6 +63,7 @@ func calls() []clienttest.Call[*Client] {
 		{Name: "Cancel", Mutates: true, Do: func(t *testing.T, c *Client) error { return c.Cancel(t.Context(), "", meetingID) }},
 		{Name: "SetPush", Mutates: true, Do: func(t *testing.T, c *Client) error { return c.SetPush(t.Context(), "", meetingID, target) }},
 		{Name: "Pushes", Do: func(t *testing.T, c *Client) error { _, err := c.Pushes(t.Context(), "", meetingID); return err }},
+		{Name: "Viewers", Do: func(t *testing.T, c *Client) error { _, err := c.Viewers(t.Context(), "", meetingID); return err }},
 		{Name: "Ping", Do: func(t *testing.T, c *Client) error { _, err := c.Ping(t.Context()); return err }},
 	}
 }
@@ -135,6 +136,10 @@ func TestRequestsOnTheWire(t *testing.T) {
 				})
 				return err
 			},
+		},
+		{
+			name: "Viewers", method: "GET", path: "/v1/meetings/" + meetingID + "/live_play/live-view-info", query: "userid=alice&instanceid=1",
+			do: func(c *Client) error { _, err := c.Viewers(t.Context(), "alice", meetingID); return err },
 		},
 		{
 			name: "Get", method: "GET", path: "/v1/meetings/" + meetingID, query: "operator_id=alice&operator_id_type=1&instanceid=1",
