@@ -62,6 +62,7 @@ func TestTheWorkedExamplesWork(t *testing.T) {
 	require.NoError(t, err)
 	for _, e := range examples {
 		t.Run(e.name, func(t *testing.T) {
+			t.Parallel()
 			replace := map[string]string{}
 			for path, file := range e.add {
 				source, err := filepath.Abs(filepath.Join("testdata", file))
@@ -87,7 +88,7 @@ func TestTheWorkedExamplesWork(t *testing.T) {
 			for _, pkg := range strings.Fields(e.pkg) {
 				// Built and run apart: `go test` would enter the package's directory, which need not exist.
 				program := filepath.Join(t.TempDir(), "example.test")
-				build := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-overlay", file, "-o", program, pkg)
+				build := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", file, "-o", program, pkg)
 				build.Dir = root
 				said, err := build.CombinedOutput()
 				require.NoError(t, err, string(said))
