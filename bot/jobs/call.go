@@ -319,7 +319,7 @@ func (r *runner) adopt(key string, given Job, late *Job) bool {
 	}
 	j.State, j.Attempt, j.Wait, j.Owner, j.Lease, j.progress = Called, 0, time.Time{}, "", time.Time{}, progress{}
 	j.settled, j.Updated = given.nonce, r.cfg.Now()
-	if err := r.write(ctx, key, &j, e.Rev); err != nil {
+	if err := r.write(ctx, key, &j, e.Rev, false); err != nil {
 		return false
 	}
 	r.observe(&j, from)

@@ -200,7 +200,7 @@ func TestAJobIsCarriedToItsEnd(t *testing.T) {
 func TestJobsThatAreOverTakeNoMemory(t *testing.T) {
 	t.Parallel()
 	for _, shared := range []bool{false, true} {
-		e := engine.NewMemory()
+		e := engine.NewMemory(kindJob, kindTimer)
 		e.Shared = shared
 		s, err := newStore(t.Context(), withDefaults(Config{Keys: [][]byte{make([]byte, KeySize)}}), e)
 		require.NoError(t, err)
@@ -230,7 +230,7 @@ func TestJobsThatAreOverTakeNoMemory(t *testing.T) {
 // handedOut is what a worker is handed of a job.
 func handedOut(s *Store, id string, rev uint64) engine.Message {
 	key, _ := jobKey(id)
-	return engine.Message{Entry: engine.Entry{Key: key, Rev: rev}, Receipt: s.engine.(*engine.Memory).Receipt(key, rev)}
+	return engine.Message{Entry: engine.Entry{Key: key, Rev: rev}, Receipt: s.engine.(*engine.Memory).Receipt(key)}
 }
 
 // A call that ends at the very moment when a worker leaves a job that waits for it does
@@ -392,7 +392,7 @@ func TestACrowdInTroubleEnds(t *testing.T) {
 }
 
 func crowdInTrouble(t *testing.T, shared bool) {
-	e := engine.NewMemory()
+	e := engine.NewMemory(kindJob, kindTimer)
 	e.Shared = shared
 	s, err := newStore(t.Context(), withDefaults(Config{Keys: [][]byte{make([]byte, KeySize)}, Workers: 5, Calls: 2}), e)
 	require.NoError(t, err)

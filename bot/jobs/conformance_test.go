@@ -28,7 +28,7 @@ var engines = []struct {
 	open func(t *testing.T) func(Config) *Store
 }{
 	{"Memory", func(t *testing.T) func(Config) *Store {
-		e := engine.NewMemory()
+		e := engine.NewMemory(kindJob, kindTimer)
 		return func(cfg Config) *Store {
 			cfg.Keys = [][]byte{make([]byte, KeySize)}
 			s, err := newStore(t.Context(), withDefaults(cfg), e)

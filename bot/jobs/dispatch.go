@@ -71,6 +71,9 @@ func (r *runner) accept(m engine.Message, do func(engine.Message)) *work {
 	known := w.next
 	if known == nil || known.Rev <= m.Rev {
 		w.next = &m
+		if w.busy {
+			w.aside = nil // it is not what would wait
+		}
 	}
 	if w.busy || w.aside != nil && known.Rev >= m.Rev {
 		return nil
@@ -108,10 +111,10 @@ func (r *runner) work(key string, w *work) {
 		m := *w.next
 		w.next = nil
 		r.mu.Unlock()
-		if r.fresh(m) {
+		if m, ok := r.fresh(m); ok {
 			w.do(m)
 		}
-		if !r.more(key, w, m.Rev) {
+		if !r.more(key, w) {
 			return
 		}
 	}
@@ -119,11 +122,11 @@ func (r *runner) work(key string, w *work) {
 
 // more reports whether something has come for w meanwhile, or it need not be set aside
 // any more. If not, the worker leaves it.
-func (r *runner) more(key string, w *work, rev uint64) bool {
+func (r *runner) more(key string, w *work) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.yield(w)
-	if to := w.aside; to != nil && w.next.Rev == rev && to.calls >= r.cfg.Calls {
+	if to := w.aside; to != nil && to.calls >= r.cfg.Calls {
 		w.busy = false
 		to.waiting = append(to.waiting, key)
 		r.aside.Add(1)
@@ -134,29 +137,27 @@ func (r *runner) more(key string, w *work, rev uint64) bool {
 		return true
 	}
 	w.busy = false
-	// What was saved here is still to come, and what it superseded may; if not elsewhere.
-	if coming := w.saved > rev && r.engine.Exclusive(); !coming {
-		delete(r.jobs, key)
-	}
+	delete(r.jobs, key)
 	return false
 }
 
-// fresh reports whether the message is still the newest record; else it is dealt with.
-// What a person would see twice must not be done for an old one.
-func (r *runner) fresh(m engine.Message) bool {
+// fresh reports whether the message is still the newest record, and returns it with that;
+// else it is dealt with. What a person would see twice must not be done for an old one.
+func (r *runner) fresh(m engine.Message) (engine.Message, bool) {
 	if !m.Doubtful {
-		return true
+		return m, true
 	}
 	e, err := r.engine.Get(r.ctx, m.Key)
 	switch {
 	case err == nil && e.Rev == m.Rev:
-		return true
+		m.Entry = e
+		return m, true
 	case err == nil && e.Rev > m.Rev:
 		m.Receipt.Ack()
 	default: // not known, or the replica that answers lags behind the one that delivered
 		m.Receipt.Later(firstBackoff / 4)
 	}
-	return false
+	return m, false
 }
 
 // superseded notes that the job's worker saved it anew.
@@ -195,7 +196,7 @@ func (r *runner) enter(m engine.Message, j *Job) *side {
 	case to.calls < r.cfg.Calls:
 		to.calls++
 		return to
-	case w.next == nil && m.Rev == j.Revision: // else the newer message will be
+	case w.next == nil && m.Rev == j.Revision: // else what is newer will be
 		m.Doubtful = true
 		w.next, w.aside = &m, to // as soon as its worker leaves it
 	}

@@ -211,7 +211,7 @@ func (s *Store) importLine(ctx context.Context, line exportLine) (bool, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.StepTimeout)
 	defer cancel()
-	_, err = s.put(ctx, key, body, 0, ttl, func(e engine.Entry) bool { return bytes.Equal(e.Body, body) })
+	_, err = s.put(ctx, key, body, 0, ttl, false, func(e engine.Entry) bool { return bytes.Equal(e.Body, body) })
 	if errors.Is(err, ErrConflict) {
 		return false, nil
 	}
@@ -291,7 +291,7 @@ func (s *Store) resealOne(ctx context.Context, e engine.Entry) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.put(ctx, e.Key, body, e.Rev, ttl, func(there engine.Entry) bool { return bytes.Equal(there.Body, body) })
+	_, err = s.put(ctx, e.Key, body, e.Rev, ttl, false, func(there engine.Entry) bool { return bytes.Equal(there.Body, body) })
 	return err
 }
 

@@ -20,9 +20,8 @@ const (
 )
 
 const (
-	watchEvery  = time.Second
-	manyFailed  = 3               // writes in a row are no accident
-	reopenAfter = 5 * time.Second // without one confirmed write; a slow disk is only slow
+	watchEvery = time.Second
+	manyFailed = 3 // writes in a row are no accident
 )
 
 type health struct {
@@ -33,15 +32,14 @@ type health struct {
 	unconfirmed atomic.Int64 // writes in a row
 	unreachable atomic.Bool  // the engine does not answer
 
-	mu      sync.Mutex
-	state   Health
-	since   time.Time
-	last    error
-	failing time.Time // since when no write was confirmed
+	mu    sync.Mutex
+	state Health
+	since time.Time
+	last  error
 }
 
 // wrote notes how a write ended.
-func (h *health) wrote(err error, now time.Time) {
+func (h *health) wrote(err error) {
 	switch {
 	case err == nil, errors.Is(err, ErrConflict):
 		if h.unconfirmed.Load() != 0 {
@@ -50,20 +48,10 @@ func (h *health) wrote(err error, now time.Time) {
 	case errors.Is(err, ErrFull), errors.Is(err, context.Canceled):
 	default:
 		h.mu.Lock()
-		if h.unconfirmed.Add(1) == 1 {
-			h.failing = now
-		}
+		h.unconfirmed.Add(1)
 		h.last = err
 		h.mu.Unlock()
 	}
-}
-
-// stuck says that the engine has not confirmed anything for so long that it has to be
-// opened again.
-func (h *health) stuck(now time.Time) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.unconfirmed.Load() >= manyFailed && now.Sub(h.failing) >= reopenAfter
 }
 
 // recordOverhead is about what a record takes beside its content.
@@ -114,7 +102,7 @@ func (s *Store) Healthy() (state Health, since time.Time, last error) {
 	return h.state, h.since, h.last
 }
 
-// watch looks every second whether new jobs can be taken, and opens a stuck engine again.
+// watch looks every second whether new jobs can be taken.
 func (s *Store) watch(ctx context.Context) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
@@ -136,16 +124,6 @@ func (s *Store) look(ctx context.Context) {
 	if known {
 		if n, err := free.Free(); err == nil {
 			diskFull = n < s.cfg.MinFree
-		}
-	}
-	if h.stuck(s.cfg.Now()) && !diskFull {
-		err := s.engine.Reopen(ctx)
-		s.log.WarnContext(ctx, "the store did not confirm writes and was opened again", "err", err)
-		if f := s.cfg.Observer.Reopened; f != nil {
-			f(err)
-		}
-		if err == nil {
-			h.unconfirmed.Store(0)
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, watchEvery)

@@ -17,10 +17,10 @@
 // lost answer the call is never repeated but looked up with [Handler.Reconcile]. What is
 // delivered to people is kept in the record's outbox and recorded one by one.
 //
-// Beside the jobs a [Store] keeps documents and timers, all in one NATS JetStream stream:
-// of a server inside this process that writes to one directory, or of a cluster that
-// several processes share ([Open]); or in memory, for tests ([OpenMemory]). Writes that
-// arrive together share one sync to disk.
+// Beside the jobs a [Store] keeps documents and timers: in one directory of this process,
+// or in a NATS JetStream stream of a cluster that several processes share ([Open]); or in
+// memory, for tests ([OpenMemory]). Every write is synced before it is confirmed, and
+// writes that arrive together share one sync.
 //
 // The package does not know what the promise is about: that is the [Handler]'s.
 package jobs
@@ -207,6 +207,7 @@ var (
 	ErrBusy         = errors.New("too many jobs are waiting")         //
 	ErrStopping     = errors.New("the process takes no new jobs now") // shutting down
 	ErrInUse        = engine.ErrInUse
+	ErrDamaged      = engine.ErrDamaged
 	ErrWrongKey     = errors.New("the store was written with another key")
 )
 

@@ -13,7 +13,7 @@ import (
 )
 
 // formatVersion is the version of the records' format.
-const formatVersion = 1
+const formatVersion = 2
 
 var metaKey = engine.JoinKey(kindMeta, "store")
 
@@ -45,12 +45,9 @@ func (s *Store) openMeta(ctx context.Context) error {
 		case err != nil:
 			return fmt.Errorf("read the store's own record: %w", err)
 		}
-		var m meta
-		if err := json.Unmarshal(e.Body, &m); err != nil {
-			return fmt.Errorf("the store's own record: %w", err)
-		}
-		if m.Version != formatVersion {
-			return fmt.Errorf("the store has format %d, this program reads format %d", m.Version, formatVersion)
+		m, err := readMeta(e)
+		if err != nil {
+			return err
 		}
 		subkey, err := s.seal.open(metaKey, m.Subkey)
 		if err != nil {
@@ -72,11 +69,56 @@ func (s *Store) openMeta(ctx context.Context) error {
 	}
 }
 
+// readMeta decodes the store's own record.
+func readMeta(e engine.Entry) (meta, error) {
+	var m meta
+	if err := json.Unmarshal(e.Body, &m); err != nil {
+		return m, fmt.Errorf("the store's own record: %w", err)
+	}
+	return m, checkVersion(m.Version)
+}
+
+// checkVersion refuses a store of another format.
+func checkVersion(version int) error {
+	switch version {
+	case formatVersion:
+		return nil
+	case 1:
+		return errFirstFormat
+	}
+	return fmt.Errorf("the store has format %d, this program reads format %d", version, formatVersion)
+}
+
+var errFirstFormat = errors.New("the store has the first format, which this program does not read: write it with `bot export` of the version that made it, and read that with `bot import --first-format` of this one into an empty store")
+
+// checkMeta looks whether the store can be opened, and changes nothing.
+func checkMeta(ctx context.Context, cfg Config, get func(context.Context, string) (engine.Entry, error)) error {
+	seal, err := newSealer(cfg.Keys)
+	if err != nil {
+		return err
+	}
+	e, err := get(ctx, metaKey)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("read the store's own record: %w", err)
+	}
+	m, err := readMeta(e)
+	if err != nil {
+		return err
+	}
+	if _, err := seal.open(metaKey, m.Subkey); err != nil {
+		return err
+	}
+	return seal.has(m.Needs)
+}
+
 func (s *Store) putMeta(ctx context.Context, subkey []byte, needs []string, expect uint64) error {
 	body, err := json.Marshal(meta{formatVersion, s.seal.seal(metaKey, subkey), needs})
 	if err != nil {
 		return err
 	}
-	_, err = s.put(ctx, metaKey, body, expect, 0, func(e engine.Entry) bool { return string(e.Body) == string(body) })
+	_, err = s.put(ctx, metaKey, body, expect, 0, false, func(e engine.Entry) bool { return string(e.Body) == string(body) })
 	return err
 }

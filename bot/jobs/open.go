@@ -30,105 +30,160 @@ type storeInfo struct {
 	Check string `json:"check"`
 }
 
+const firstFormatDir = "jetstream" // where the records of the first format are
+
 const checkText = "meetbot store"
 
 // Open opens the store: the embedded one in cfg.Dir, or with cfg.NATSURL that of a
 // cluster. ctx limits how long that may take.
 //
-// It returns [ErrInUse] if another process uses the directory, and [ErrWrongKey] if the
-// keys do not fit the store; then nothing on disk was changed.
+// It returns [ErrInUse] if another process uses the directory, [ErrWrongKey] if the keys
+// do not fit the store, and [ErrDamaged]; then nothing on disk was changed.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	cfg = withDefaults(cfg)
-	if cfg.NATSURL != "" {
-		if len(cfg.Keys) == 0 {
-			return nil, errors.New("a cluster's store needs an encryption key: every process must have the same")
-		}
-		e, err := engine.OpenCluster(ctx, cfg.engine())
-		if err != nil {
-			return nil, err
-		}
-		return newStore(ctx, cfg, e)
-	}
-	if cfg.Dir == "" {
-		return nil, errors.New("neither a directory nor a NATS URL is given")
-	}
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
-		return nil, err
-	}
-	lock, err := engine.LockDir(filepath.Join(cfg.Dir, lockFile))
-	if err != nil {
-		return nil, err
-	}
-	if cfg.Keys, err = checkDir(cfg.Dir, cfg.Keys, cfg.Log); err != nil {
-		_ = engine.Unlock(lock) // the other error says more
-		return nil, err
-	}
-	e, err := engine.OpenEmbedded(ctx, cfg.engine(), lock)
+	e, err := openEngine(ctx, &cfg)
 	if err != nil {
 		return nil, err
 	}
 	return newStore(ctx, cfg, e)
 }
 
+// openEngine opens the engine, and adds the key of the directory to cfg if it has none.
+func openEngine(ctx context.Context, cfg *Config) (engine.Engine, error) {
+	if cfg.NATSURL != "" {
+		if len(cfg.Keys) == 0 {
+			return nil, errors.New("a cluster's store needs an encryption key: every process must have the same")
+		}
+		return engine.OpenCluster(ctx, cfg.engine(), func(get func(context.Context, string) (engine.Entry, error)) error {
+			return checkMeta(ctx, *cfg, get)
+		})
+	}
+	if cfg.Dir == "" {
+		return nil, errors.New("neither a directory nor a NATS URL is given")
+	}
+	if !cfg.ReadOnly {
+		if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	lock, err := engine.LockDir(filepath.Join(cfg.Dir, lockFile))
+	if err != nil {
+		return nil, err
+	}
+	keys, fresh, err := checkDir(cfg.Dir, cfg.Keys)
+	if err == nil && fresh && cfg.ReadOnly {
+		err = fmt.Errorf("%s has no store", cfg.Dir)
+	}
+	if err == nil && keys == nil {
+		keys, err = makeKeyFile(filepath.Join(cfg.Dir, keyFile), cfg.Log)
+	}
+	if err != nil {
+		_ = engine.Unlock(lock) // the other error says more
+		return nil, err
+	}
+	cfg.Keys = keys
+	ec := cfg.engine()
+	ec.Mark = func() error { return markDir(cfg.Dir, keys) }
+	e, err := engine.OpenPebble(ctx, ec, lock, fresh, func(get func(context.Context, string) (engine.Entry, error)) error {
+		return checkMeta(ctx, *cfg, get)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !cfg.ReadOnly { // a new key
+		if err := markDir(cfg.Dir, keys); err != nil {
+			return nil, errors.Join(err, e.Close())
+		}
+	}
+	return e, nil
+}
+
 // engine returns what the engine needs of c.
 func (c Config) engine() engine.Config {
 	return engine.Config{
-		Queues: []string{kindJob, kindTimer}, MaxBytes: c.MaxBytes, Log: c.Log, Dir: c.Dir,
+		Queues: []string{kindJob, kindTimer}, MaxBytes: c.MaxBytes, Log: c.Log, Dir: c.Dir, ReadOnly: c.ReadOnly,
+		Damaged: c.Observer.Damaged, Reopened: c.Observer.Reopened,
 		URL: c.NATSURL, Creds: c.NATSCreds, Stream: c.Name, Replicas: c.Replicas,
 	}
 }
 
-// checkDir returns the keys for the store in dir, made if there is neither store nor key.
-// It writes nothing unless they fit.
-func checkDir(dir string, keys [][]byte, log *slog.Logger) ([][]byte, error) {
+// checkDir returns the keys for the store in dir, nil if one has to be made, and whether
+// there is no store yet. It changes nothing.
+func checkDir(dir string, keys [][]byte) (_ [][]byte, fresh bool, err error) {
 	raw, err := os.ReadFile(filepath.Join(dir, storeFile))
-	fresh := errors.Is(err, fs.ErrNotExist)
-	if err != nil && !fresh {
-		return nil, err
+	marked := err == nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, false, err
 	}
-	if fresh {
-		if _, err := os.Stat(filepath.Join(dir, engine.StreamsDir)); err == nil {
-			return nil, fmt.Errorf("%s has records but no %s: %w", dir, storeFile, ErrWrongKey)
+	if !marked && exists(dir, firstFormatDir) {
+		return nil, false, fmt.Errorf("%s: %w", dir, errFirstFormat)
+	}
+	switch fresh = !exists(dir, engine.RecordsDir) && (!marked || exists(dir, engine.MakingDir)); {
+	case fresh:
+	case !marked:
+		return nil, false, fmt.Errorf("%s has records but no %s: %w", dir, storeFile, ErrWrongKey)
+	}
+	var info storeInfo
+	if marked {
+		if err := json.Unmarshal(raw, &info); err != nil {
+			return nil, false, fmt.Errorf("%w: %s is not as it was written (%w); restore it from a backup", ErrDamaged, filepath.Join(dir, storeFile), err)
+		}
+		if err := checkVersion(info.Version); err != nil {
+			return nil, false, fmt.Errorf("%s: %w", dir, err)
 		}
 	}
 	if len(keys) == 0 {
-		if keys, err = readKeyFile(filepath.Join(dir, keyFile), fresh, log); err != nil {
-			return nil, err
+		if keys, err = readKeyFile(filepath.Join(dir, keyFile), fresh); err != nil || keys == nil {
+			return nil, fresh, err
 		}
 	}
 	seal, err := newSealer(keys)
-	if err != nil {
-		return nil, err
+	if err != nil || fresh {
+		return keys, fresh, err
 	}
-	var info storeInfo
-	if !fresh {
-		if err := json.Unmarshal(raw, &info); err != nil {
-			return nil, fmt.Errorf("%s: %w", storeFile, err)
+	check, err := base64.StdEncoding.DecodeString(info.Check)
+	if err != nil || sealedWith(check) == "" {
+		return nil, false, fmt.Errorf("%w: %s is not as it was written; restore it from a backup", ErrDamaged, filepath.Join(dir, storeFile))
+	}
+	if _, err := seal.open(storeFile, check); err != nil {
+		if !errors.Is(err, ErrWrongKey) {
+			return nil, false, fmt.Errorf("%w: %s is not as it was written; restore it from a backup", ErrDamaged, filepath.Join(dir, storeFile))
 		}
-		if info.Version != formatVersion {
-			return nil, fmt.Errorf("the store in %s has format %d, this program reads format %d", dir, info.Version, formatVersion)
-		}
-		check, err := base64.StdEncoding.DecodeString(info.Check)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", storeFile, err)
-		}
-		if plain, err := seal.open(storeFile, check); err != nil || string(plain) != checkText {
-			return nil, fmt.Errorf("the store in %s: %w", dir, ErrWrongKey)
-		}
-		if sealedWith(check) == seal.newest {
-			return keys, nil
+		return nil, false, fmt.Errorf("the store in %s: %w", dir, ErrWrongKey)
+	}
+	return keys, false, nil
+}
+
+func exists(dir, name string) bool {
+	_, err := os.Stat(filepath.Join(dir, name))
+	return err == nil
+}
+
+// markDir makes sure that the directory says that it has a store, and of which key.
+func markDir(dir string, keys [][]byte) error {
+	seal, err := newSealer(keys)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, storeFile)
+	if raw, err := os.ReadFile(path); err == nil {
+		var info storeInfo
+		if json.Unmarshal(raw, &info) == nil {
+			if check, err := base64.StdEncoding.DecodeString(info.Check); err == nil && sealedWith(check) == seal.newest {
+				return nil
+			}
 		}
 	}
 	check := seal.seal(storeFile, []byte(checkText))
-	raw, err = json.Marshal(storeInfo{formatVersion, base64.StdEncoding.EncodeToString(check)})
+	raw, err := json.Marshal(storeInfo{formatVersion, base64.StdEncoding.EncodeToString(check)})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return keys, writeFile(filepath.Join(dir, storeFile), raw)
+	return writeFile(path, raw)
 }
 
-// readKeyFile reads the key beside the store, or makes one for a fresh store.
-func readKeyFile(path string, fresh bool, log *slog.Logger) ([][]byte, error) {
+// readKeyFile reads the key beside the store; nil if there is neither yet.
+func readKeyFile(path string, fresh bool) ([][]byte, error) {
 	text, err := os.ReadFile(path)
 	switch {
 	case err == nil:
@@ -142,6 +197,10 @@ func readKeyFile(path string, fresh bool, log *slog.Logger) ([][]byte, error) {
 	case !fresh:
 		return nil, fmt.Errorf("no encryption key is configured and %s is missing: %w", path, ErrWrongKey)
 	}
+	return nil, nil
+}
+
+func makeKeyFile(path string, log *slog.Logger) ([][]byte, error) {
 	key := make([]byte, KeySize)
 	_, _ = rand.Read(key) // never fails
 	if err := writeFile(path, []byte(base64.StdEncoding.EncodeToString(key)+"\n")); err != nil {

@@ -2,9 +2,6 @@ package jobs
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 
 	"meetbot/bot/jobs/internal/engine"
 )
@@ -21,23 +18,7 @@ const MinAPILevel = engine.MinAPILevel
 func ProbeCluster(ctx context.Context, cfg Config) (Cluster, error) {
 	cfg = withDefaults(cfg)
 	return engine.ProbeCluster(ctx, cfg.engine(), func(get func(context.Context, string) (engine.Entry, error)) error {
-		seal, err := newSealer(cfg.Keys)
-		if err != nil {
-			return err
-		}
-		record, err := get(ctx, metaKey)
-		if errors.Is(err, ErrNotFound) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("read the store's own record: %w", err)
-		}
-		var m meta
-		if err := json.Unmarshal(record.Body, &m); err != nil {
-			return fmt.Errorf("the store's own record: %w", err)
-		}
-		_, err = seal.open(metaKey, m.Subkey)
-		return err
+		return checkMeta(ctx, cfg, get)
 	})
 }
 

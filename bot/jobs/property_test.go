@@ -170,7 +170,7 @@ type faultyEngine struct {
 	p *process
 }
 
-func (f *faultyEngine) Put(ctx context.Context, key string, body []byte, expect uint64, ttl time.Duration) (uint64, error) {
+func (f *faultyEngine) Put(ctx context.Context, key string, body []byte, expect uint64, ttl time.Duration, held bool) (uint64, error) {
 	w := f.p.w
 	fault := 0
 	if strings.HasPrefix(key, kindJob) {
@@ -193,7 +193,7 @@ func (f *faultyEngine) Put(ctx context.Context, key string, body []byte, expect 
 		return 0, errDead
 	}
 	w.storing.Lock()
-	rev, err := f.Memory.Put(ctx, key, body, expect, ttl)
+	rev, err := f.Memory.Put(ctx, key, body, expect, ttl, held)
 	if err == nil && strings.HasPrefix(key, kindJob) {
 		w.stored(f.p, engine.Entry{Key: key, Body: body, Rev: rev})
 	}
@@ -223,6 +223,7 @@ func (f *faultyEngine) Get(ctx context.Context, key string) (engine.Entry, error
 
 func (f *faultyEngine) Consume(ctx context.Context, prefix string, handle func(engine.Message)) (func(), error) {
 	stop, err := f.Memory.Consume(ctx, prefix, func(m engine.Message) {
+		m.Receipt = &mortal{m.Receipt, f.p}
 		fault := f.p.w.choose(8)
 		if fault == 2 { // handed out late, when the record may be another one
 			time.Sleep(time.Duration(f.p.w.choose(10)) * 100 * time.Millisecond)
@@ -254,6 +255,30 @@ func (f *faultyEngine) Consume(ctx context.Context, prefix string, handle func(e
 	f.p.stops = append(f.p.stops, once)
 	f.p.mu.Unlock()
 	return once, err
+}
+
+// mortal is the receipt of a process that may die.
+type mortal struct {
+	engine.Receipt
+	p *process
+}
+
+func (r *mortal) Ack() {
+	if !r.p.isDead() {
+		r.Receipt.Ack()
+	}
+}
+
+func (r *mortal) Later(d time.Duration) {
+	if !r.p.isDead() {
+		r.Receipt.Later(d)
+	}
+}
+
+func (r *mortal) Working() {
+	if !r.p.isDead() {
+		r.Receipt.Working()
+	}
 }
 
 func (w *world) start(t *testing.T, name string, skew time.Duration) *process {
@@ -425,7 +450,7 @@ func simulate(t *testing.T, two bool) {
 		plan := rapid.SliceOfN(rapid.IntRange(0, 9), 0, 60).Draw(rt, "faults")
 		count := rapid.IntRange(1, 3).Draw(rt, "jobs")
 		calls := rapid.IntRange(1, 3).Draw(rt, "calls")
-		w := &world{mem: engine.NewMemory(), plan: plan, calls: calls, jobs: make(map[string]*truth)}
+		w := &world{mem: engine.NewMemory(kindJob, kindTimer), plan: plan, calls: calls, jobs: make(map[string]*truth)}
 		w.mem.Shared = two
 		synctest.Test(t, func(t *testing.T) { w.run(t, two, count) })
 		if len(w.faults) > 0 {

@@ -313,7 +313,7 @@ func (s *step) saved(within time.Duration) error {
 	s.goOn = false
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), within)
 	defer cancel()
-	err := r.write(ctx, s.m.Key, j, j.Revision)
+	err := r.write(ctx, s.m.Key, j, j.Revision, true)
 	switch {
 	case err == nil:
 		if f := r.cfg.Observer.Started; f != nil && s.from == Accepted && j.State != Accepted {
@@ -325,9 +325,21 @@ func (s *step) saved(within time.Duration) error {
 			r.forget(j.ID)
 		}
 		r.superseded(s.m.Key, j)
-		s.m.Receipt.Ack()
-		_, wait := r.due(j, r.cfg.Now())
-		s.goOn = r.engine.Exclusive() && !j.State.Finished() && !wait && r.taking.Err() == nil
+		if !r.engine.Exclusive() {
+			s.m.Receipt.Ack() // whoever is handed what was saved goes on
+			break
+		}
+		s.m.Rev, s.m.Doubtful = j.Revision, true // what it was handed is older
+		now := r.cfg.Now()
+		at, wait := r.due(j, now)
+		switch {
+		case j.State.Finished():
+			s.m.Receipt.Ack()
+		case wait:
+			s.m.Receipt.Later(at.Sub(now))
+		default:
+			s.goOn = r.taking.Err() == nil
+		}
 	case errors.Is(err, ErrConflict):
 		s.m.Receipt.Ack() // somebody saved a newer one, which is delivered by itself
 	default:

@@ -22,6 +22,7 @@ import (
 // its default.
 type Config struct {
 	Dir       string // of the embedded engine; used when NATSURL is empty
+	ReadOnly  bool   // nothing in Dir is changed, and every write fails
 	NATSURL   string // of a cluster; comma-separated
 	NATSCreds string // path of a credentials file, or of an nkey's seed
 	Name      string // of the stream, and the first token of its subjects; default "meetbot"
@@ -74,7 +75,8 @@ type Observer struct {
 	Lost       func(label string)                       // a delivery that reached nobody
 	Late       func(label string)                       // a late success was adopted
 	Timer      func(late time.Duration)
-	Reopened   func(err error) // the embedded engine was stuck and was opened again
+	Damaged    func()          // a file of the store was found to be damaged
+	Reopened   func(err error) // the embedded engine's disk failed, and it was tried to open it again
 }
 
 func withDefaults(cfg Config) Config {
@@ -156,7 +158,7 @@ func OpenMemory(cfg Config) (*Store, error) {
 	if len(cfg.Keys) == 0 {
 		cfg.Keys = [][]byte{make([]byte, KeySize)}
 	}
-	return newStore(context.Background(), withDefaults(cfg), engine.NewMemory())
+	return newStore(context.Background(), withDefaults(cfg), engine.NewMemory(kindJob, kindTimer))
 }
 
 // newStore takes over the engine, and closes it if it fails.
@@ -233,9 +235,6 @@ func (s *Store) Enqueue(ctx context.Context, j Job) (Job, error) {
 	return stored, err
 }
 
-// enqueueRetry is the pause between two looks at a job that another replica is storing.
-const enqueueRetry = 10 * time.Millisecond
-
 func (s *Store) enqueue(ctx context.Context, j Job) (Job, error) {
 	key, err := jobKey(j.ID)
 	if err != nil {
@@ -255,36 +254,39 @@ func (s *Store) enqueue(ctx context.Context, j Job) (Job, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.EnqueueWindow)
 	defer cancel()
 	for {
-		err = s.write(ctx, key, &j, 0)
+		err := s.write(ctx, key, &j, 0, false)
+		if err == nil {
+			s.health.enqueued(len(j.Data))
+			return j, nil
+		}
 		if !errors.Is(err, ErrConflict) {
-			break
+			return Job{}, err
 		}
 		there, err := s.Get(ctx, j.ID)
-		switch {
-		case err == nil:
+		if err == nil {
 			return there, ErrDuplicate
-		case !errors.Is(err, ErrNotFound):
+		}
+		// A cluster refuses a second write while the first is not yet to be read.
+		if !errors.Is(err, ErrNotFound) || !pause(ctx) {
 			return Job{}, fmt.Errorf("%w: %w", ErrNotConfirmed, err)
 		}
-		// On a cluster another replica's write refuses ours before anybody can read it, and
-		// it may still fail: whichever of the two is stored in the end tells.
-		select {
-		case <-ctx.Done():
-			return Job{}, fmt.Errorf("%w: another write of the same job is under way", ErrNotConfirmed)
-		case <-time.After(enqueueRetry):
-		}
 	}
-	if err != nil {
-		return Job{}, err
-	}
-	s.health.enqueued(len(j.Data))
-	return j, nil
 }
 
-// write stores j at the revision that it gets. After a lost answer it tries again until
+// pause waits a moment before something is tried again, and reports false when ctx is done.
+func pause(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(25 * time.Millisecond):
+		return true
+	}
+}
+
+// write stores j at the revision that it gets; held as for [engine.Engine]. After a lost answer it tries again until
 // ctx is done, and knows its own write when it finds it. It returns [ErrConflict],
 // [ErrFull] or [ErrNotConfirmed].
-func (s *Store) write(ctx context.Context, key string, j *Job, expect uint64) error {
+func (s *Store) write(ctx context.Context, key string, j *Job, expect uint64, held bool) error {
 	j.nonce = newNonce()
 	if expect == 0 {
 		j.marks = marks{origin: j.nonce}
@@ -297,7 +299,7 @@ func (s *Store) write(ctx context.Context, key string, j *Job, expect uint64) er
 	if j.State.Finished() {
 		ttl = s.cfg.Retention
 	}
-	rev, err := s.put(ctx, key, body, expect, ttl, func(e engine.Entry) bool {
+	rev, err := s.put(ctx, key, body, expect, ttl, held, func(e engine.Entry) bool {
 		there, _, err := decodeClear(e)
 		return err == nil && (there.nonce == j.nonce || there.origin == j.nonce)
 	})
@@ -308,15 +310,14 @@ func (s *Store) write(ctx context.Context, key string, j *Job, expect uint64) er
 }
 
 // put is engine.put until ctx is done. mine knows an own write again.
-func (s *Store) put(ctx context.Context, key string, body []byte, expect uint64, ttl time.Duration, mine func(engine.Entry) bool) (uint64, error) {
-	const pause = 25 * time.Millisecond
+func (s *Store) put(ctx context.Context, key string, body []byte, expect uint64, ttl time.Duration, held bool, mine func(engine.Entry) bool) (uint64, error) {
 	if len(body) > maxRecord {
 		return 0, fmt.Errorf("record %s has %d bytes, more than %d", key, len(body), maxRecord)
 	}
 	unsure := false
 	for {
-		rev, err := s.engine.Put(ctx, key, body, expect, ttl)
-		s.health.wrote(err, s.cfg.Now())
+		rev, err := s.engine.Put(ctx, key, body, expect, ttl, held)
+		s.health.wrote(err)
 		switch {
 		case err == nil:
 			return rev, nil
@@ -328,6 +329,8 @@ func (s *Store) put(ctx context.Context, key string, body []byte, expect uint64,
 			switch {
 			case err == nil && mine(e):
 				return e.Rev, nil
+			case err == nil && e.Rev == expect, errors.Is(err, ErrNotFound) && expect == 0:
+				// What it collided with, perhaps itself, is not yet to be read.
 			case err == nil, errors.Is(err, ErrNotFound):
 				return 0, ErrConflict
 			}
@@ -336,10 +339,8 @@ func (s *Store) put(ctx context.Context, key string, body []byte, expect uint64,
 		default:
 			unsure = true
 		}
-		select {
-		case <-ctx.Done():
+		if !pause(ctx) {
 			return 0, fmt.Errorf("%w: %w", ErrNotConfirmed, err)
-		case <-time.After(pause):
 		}
 	}
 }
@@ -385,7 +386,7 @@ func (s *Store) Update(ctx context.Context, id string, change func(*Job) error) 
 			return j, err
 		}
 		j.ID, j.Updated = id, now
-		err = s.write(ctx, key, &j, j.Revision)
+		err = s.write(ctx, key, &j, j.Revision, false)
 		switch {
 		case err == nil:
 			s.observe(&j, from)
@@ -488,7 +489,7 @@ func (s *Store) PutDoc(ctx context.Context, d Doc) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.EnqueueWindow)
 	defer cancel()
 	mine := func(e engine.Entry) bool { return nonceOf(e) == nonce }
-	rev, err := s.put(ctx, key, body, d.Revision, ttl, mine)
+	rev, err := s.put(ctx, key, body, d.Revision, ttl, false, mine)
 	for d.Revision == 0 && errors.Is(err, ErrConflict) && ctx.Err() == nil {
 		// An expired document is as good as none, also before the engine removes it.
 		expect := uint64(0)
@@ -502,7 +503,7 @@ func (s *Store) PutDoc(ctx context.Context, d Doc) (uint64, error) {
 			}
 			expect = old.Rev
 		}
-		rev, err = s.put(ctx, key, body, expect, ttl, mine)
+		rev, err = s.put(ctx, key, body, expect, ttl, false, mine)
 	}
 	return rev, err
 }
@@ -560,7 +561,7 @@ func (s *Store) SetTimer(ctx context.Context, t Timer) error {
 	defer cancel()
 	var rev uint64
 	for {
-		_, err := s.put(ctx, key, body, rev, 0, func(e engine.Entry) bool { return nonceOf(e) == nonce })
+		_, err := s.put(ctx, key, body, rev, 0, false, func(e engine.Entry) bool { return nonceOf(e) == nonce })
 		if !errors.Is(err, ErrConflict) {
 			return err
 		}

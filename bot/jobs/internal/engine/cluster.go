@@ -11,11 +11,9 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// cluster is the engine on servers that others run.
-type cluster struct{ *natsEngine }
-
-// OpenCluster opens the engine on the cluster that cfg names.
-func OpenCluster(ctx context.Context, cfg Config) (Engine, error) {
+// OpenCluster opens the engine on the cluster that cfg names. Nothing there is changed if
+// check returns an error.
+func OpenCluster(ctx context.Context, cfg Config, check Check) (Engine, error) {
 	options := []nats.Option{
 		nats.Name("meetbot"), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond),
 		nats.ReconnectJitter(100*time.Millisecond, 250*time.Millisecond), nats.Timeout(3 * time.Second),
@@ -43,16 +41,13 @@ func OpenCluster(ctx context.Context, cfg Config) (Engine, error) {
 	}
 	e := &natsEngine{
 		log: cfg.Log, name: cfg.Stream, replicas: cfg.Replicas, maxBytes: cfg.MaxBytes, queues: cfg.Queues,
-		attempt: 600 * time.Millisecond, ackWait: 10 * time.Second,
+		attempt: 600 * time.Millisecond,
 	}
-	if err := e.start(ctx, nc); err != nil {
+	if err := e.start(ctx, nc, check); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
-	return cluster{e}, nil
+	return e, nil
 }
-
-// reopen has nothing to do: the client connects again by itself.
-func (cluster) Reopen(context.Context) error { return nil }
 
 // credentials reads a credentials file of an operator-mode account, or the seed of an
 // nkey.

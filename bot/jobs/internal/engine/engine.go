@@ -18,11 +18,16 @@ import (
 type Engine interface {
 	// Put stores body under key if the record's revision is still expect (0: there is
 	// none) and returns the new revision when the write is durable. A ttl above zero
-	// removes the record after it, in whole seconds.
+	// removes the record after it, in whole seconds; such a record need not be handed to
+	// a worker.
+	//
+	// held says that the caller is the worker that has the record, and goes on with it. An
+	// exclusive engine then does not hand it out, unless it hears nothing for a while, and
+	// the receipt that the worker has is from then on for what it wrote.
 	//
 	// It returns ErrConflict or ErrFull if the write certainly did not happen. Any other
 	// error leaves that open.
-	Put(ctx context.Context, key string, body []byte, expect uint64, ttl time.Duration) (uint64, error)
+	Put(ctx context.Context, key string, body []byte, expect uint64, ttl time.Duration, held bool) (uint64, error)
 	// Get returns the newest record or ErrNotFound.
 	Get(ctx context.Context, key string) (Entry, error)
 	// List calls yield with the records at prefix and below it. With sorted they come in
@@ -31,17 +36,15 @@ type Engine interface {
 	// Remove deletes the record if its revision is still expect, and returns ErrConflict
 	// if not.
 	Remove(ctx context.Context, key string, expect uint64) error
-	// Consume hands the records below prefix to handle, each until it is acked or
+	// Consume hands the records of a queue to handle, each until it is acked or
 	// superseded. It calls handle from one goroutine, and holds back while it blocks. The
 	// function that it returns ends that, and returns when handle runs no more.
-	Consume(ctx context.Context, prefix string, handle func(Message)) (stop func(), err error)
-	// Load returns how many records below prefix were not handed out yet, and how many
-	// bytes all records take.
-	Load(ctx context.Context, prefix string) (waiting, used uint64, err error)
+	Consume(ctx context.Context, kind string, handle func(Message)) (stop func(), err error)
+	// Load returns how many records of a queue were not handed out yet, and how many bytes
+	// all records take.
+	Load(ctx context.Context, kind string) (waiting, used uint64, err error)
 	// Exclusive reports that no other process can be using the records.
 	Exclusive() bool
-	// Reopen tries to bring a stuck engine back.
-	Reopen(ctx context.Context) error
 	Close() error
 }
 
@@ -74,7 +77,11 @@ type Config struct {
 	MaxBytes uint64   // of all records
 	Log      *slog.Logger
 
-	Dir string // of the embedded engine
+	Dir      string          // of the embedded engine
+	Mark     func() error    // writes down that the directory has records, before they are put there
+	ReadOnly bool            // nothing on disk is changed, and every write fails
+	Damaged  func()          // a file of the embedded engine was found to be damaged
+	Reopened func(err error) // the embedded engine failed and was opened again
 
 	URL      string // of a cluster; comma-separated
 	Creds    string // path of a credentials file, or of an nkey's seed

@@ -44,49 +44,45 @@ type natsEngine struct {
 	log      *slog.Logger
 	name     string // of the stream
 	prefix   string // of subjects
-	embedded bool
 	replicas int
 	queues   []string
 	maxBytes uint64
 	attempt  time.Duration // of one request
-	ackWait  time.Duration
 
-	written   atomic.Uint64 // the newest revision that this process wrote
-	nc        *nats.Conn
-	js        jetstream.JetStream
-	committer *committer
+	written atomic.Uint64 // the newest revision that this process wrote
+	nc      *nats.Conn
+	js      jetstream.JetStream
 }
 
 func (e *natsEngine) subject(key string) string { return e.prefix + "." + key }
 
 func (e *natsEngine) keyOf(subject string) string { return subject[len(e.prefix)+1:] }
 
-// start makes the stream and its consumers on a fresh connection.
-func (e *natsEngine) start(ctx context.Context, nc *nats.Conn) error {
+// start makes the stream and its consumers on a fresh connection, unless check refuses
+// what is there.
+func (e *natsEngine) start(ctx context.Context, nc *nats.Conn, check Check) error {
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return err
 	}
 	e.nc, e.js = nc, js
 	e.prefix = e.name
-	replicas := e.replicas
-	if e.embedded {
-		replicas = 1
-	}
 	if err := e.checkServer(ctx); err != nil {
 		return err
 	}
+	if err := e.checkRecords(ctx, check); err != nil {
+		return err
+	}
 	stream := jetstream.StreamConfig{
-		Name:               e.name,
-		Subjects:           []string{e.prefix + ".>"},
-		Storage:            jetstream.FileStorage,
-		Replicas:           replicas,
-		MaxMsgsPerSubject:  1,
-		MaxBytes:           int64(e.maxBytes),
-		Discard:            jetstream.DiscardNew,
-		AllowDirect:        true,
-		AllowMsgTTL:        true,
-		AllowAtomicPublish: true,
+		Name:              e.name,
+		Subjects:          []string{e.prefix + ".>"},
+		Storage:           jetstream.FileStorage,
+		Replicas:          e.replicas,
+		MaxMsgsPerSubject: 1,
+		MaxBytes:          int64(e.maxBytes),
+		Discard:           jetstream.DiscardNew,
+		AllowDirect:       true,
+		AllowMsgTTL:       true,
 	}
 	if err := e.untilReady(ctx, func(ctx context.Context) error {
 		_, err := js.CreateOrUpdateStream(ctx, stream)
@@ -99,10 +95,10 @@ func (e *natsEngine) start(ctx context.Context, nc *nats.Conn) error {
 			Durable:       kind,
 			FilterSubject: e.subject(kind) + ".>",
 			AckPolicy:     jetstream.AckExplicitPolicy,
-			AckWait:       e.ackWait,
+			AckWait:       ackWait,
 			MaxDeliver:    -1,
 			MaxAckPending: -1,
-			Replicas:      replicas,
+			Replicas:      e.replicas,
 		}
 		if err := e.untilReady(ctx, func(ctx context.Context) error {
 			_, err := js.CreateOrUpdateConsumer(ctx, e.name, consumer)
@@ -111,8 +107,35 @@ func (e *natsEngine) start(ctx context.Context, nc *nats.Conn) error {
 			return fmt.Errorf("consumer %s: %w", kind, err)
 		}
 	}
-	e.committer = newCommitter(e)
 	return nil
+}
+
+// Check looks at the records that are there before anything is changed.
+type Check func(get func(context.Context, string) (Entry, error)) error
+
+// checkRecords lets check look, if the stream is there.
+func (e *natsEngine) checkRecords(ctx context.Context, check Check) error {
+	there := false
+	if err := e.untilReady(ctx, func(ctx context.Context) error {
+		_, err := e.js.Stream(ctx, e.name)
+		there = err == nil
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			return nil
+		}
+		return err
+	}); err != nil || !there {
+		return err
+	}
+	for {
+		err := check(e.Get)
+		if !errors.Is(err, ErrUnconfirmed) || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 // checkServer refuses a server that is too old, by name.
@@ -156,7 +179,7 @@ func (e *natsEngine) untilReady(ctx context.Context, f func(context.Context) err
 // passes says that an error may be one of a cluster of which not every node is there yet.
 func (e *natsEngine) passes(err *jetstream.APIError) bool {
 	switch {
-	case e.embedded, err.ErrorCode == codeStorageExceeded, err.ErrorCode == codeNotClustered:
+	case err.ErrorCode == codeStorageExceeded, err.ErrorCode == codeNotClustered:
 		return false
 	case err.ErrorCode == codeNoPeers:
 		return true
@@ -164,7 +187,7 @@ func (e *natsEngine) passes(err *jetstream.APIError) bool {
 	return err.Code == 503 || err.Code == 500
 }
 
-func (e *natsEngine) Put(ctx context.Context, key string, body []byte, expect uint64, ttl time.Duration) (uint64, error) {
+func (e *natsEngine) Put(ctx context.Context, key string, body []byte, expect uint64, ttl time.Duration, _ bool) (uint64, error) {
 	m := nats.NewMsg(e.subject(key))
 	m.Data = body
 	m.Header[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(expect, 10)}
@@ -172,14 +195,14 @@ func (e *natsEngine) Put(ctx context.Context, key string, body []byte, expect ui
 		seconds := max((ttl+time.Second-1)/time.Second, 1)
 		m.Header[jetstream.MsgTTLHeader] = []string{strconv.FormatInt(int64(seconds), 10)}
 	}
-	rev, err := e.committer.publish(ctx, m)
+	ack, err := e.publish(ctx, m)
 	for err == nil {
 		seen := e.written.Load()
-		if rev <= seen || e.written.CompareAndSwap(seen, rev) {
+		if ack.Seq <= seen || e.written.CompareAndSwap(seen, ack.Seq) {
 			break
 		}
 	}
-	return rev, err
+	return ack.Seq, err
 }
 
 // pubAck is what the server answers to a publish.
@@ -189,8 +212,7 @@ type pubAck struct {
 		ErrCode     int    `json:"err_code"`
 		Description string `json:"description"`
 	} `json:"error"`
-	Seq   uint64 `json:"seq"`
-	Count int    `json:"count"`
+	Seq uint64 `json:"seq"`
 }
 
 // publish publishes one Message and waits for the answer.
@@ -220,9 +242,6 @@ func (e *natsEngine) publish(ctx context.Context, m *nats.Msg) (pubAck, error) {
 func (e *natsEngine) Get(ctx context.Context, key string) (Entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, max(e.attempt, time.Second))
 	defer cancel()
-	if e.embedded {
-		return e.getDirect(ctx, key)
-	}
 	// A direct get may be answered by a replica that lags behind; this one is the leader's.
 	request, err := json.Marshal(map[string]string{"last_by_subj": e.subject(key)})
 	if err != nil {
@@ -249,21 +268,6 @@ func (e *natsEngine) Get(ctx context.Context, key string) (Entry, error) {
 		return Entry{}, fmt.Errorf("%w: %s", ErrUnconfirmed, got.Error.Description)
 	}
 	return Entry{key, got.Message.Data, got.Message.Seq}, nil
-}
-
-func (e *natsEngine) getDirect(ctx context.Context, key string) (Entry, error) {
-	answer, err := e.nc.RequestWithContext(ctx, "$JS.API.DIRECT.GET."+e.name+"."+e.subject(key), nil)
-	if err != nil {
-		return Entry{}, fmt.Errorf("%w: %w", ErrUnconfirmed, err)
-	}
-	switch status := answer.Header.Get("Status"); status {
-	case "":
-	case "404":
-		return Entry{}, ErrNotFound
-	default:
-		return Entry{}, fmt.Errorf("%w: status %s", ErrUnconfirmed, status)
-	}
-	return e.entryOf(answer)
 }
 
 // entryOf makes an Entry of an answer to a direct get.
@@ -337,7 +341,7 @@ func (e *natsEngine) multiLast(ctx context.Context, subjects []string) ([]Entry,
 	for {
 		written := e.written.Load()
 		found, upTo, err := e.multiLastOnce(ctx, subjects)
-		if err != nil || e.embedded || upTo >= written {
+		if err != nil || upTo >= written {
 			return found, err
 		}
 		if upTo == 0 { // an answer with nothing does not say how old it is; the leader knows
@@ -467,11 +471,7 @@ func (e *natsEngine) Consume(ctx context.Context, kind string, handle func(Messa
 	if err != nil {
 		return nil, err
 	}
-	// A lost server is noticed after two missing heartbeats; the one in this process is not lost.
-	expiry, beat := 5*time.Second, time.Second
-	if e.embedded {
-		expiry, beat = 30*time.Second, 5*time.Second
-	}
+	const expiry, beat = 5 * time.Second, time.Second // a lost server is noticed after two missing heartbeats
 	var mu sync.Mutex
 	stopped := false
 	consuming, err := consumer.Consume(func(m jetstream.Msg) {
@@ -485,10 +485,9 @@ func (e *natsEngine) Consume(ctx context.Context, kind string, handle func(Messa
 			return
 		}
 		handle(Message{
-			Entry:   Entry{e.keyOf(m.Subject()), m.Data(), meta.Sequence.Stream},
-			Receipt: &natsReceipt{m},
-			// On a cluster the server's clock is another one, and a look is cheap.
-			Doubtful: !e.embedded || meta.NumDelivered > 1 || time.Since(meta.Timestamp) > e.ackWait/2,
+			Entry:    Entry{e.keyOf(m.Subject()), m.Data(), meta.Sequence.Stream},
+			Receipt:  &natsReceipt{m},
+			Doubtful: true, // somebody else may have it, and a look is cheap
 		})
 	}, jetstream.PullMaxMessages(128), jetstream.PullExpiry(expiry), jetstream.PullHeartbeat(beat),
 		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
@@ -505,22 +504,6 @@ func (e *natsEngine) Consume(ctx context.Context, kind string, handle func(Messa
 		stopped = true
 		mu.Unlock()
 	}, nil
-}
-
-// reset makes a consumer hand out again what is not acked.
-func (e *natsEngine) reset(ctx context.Context, kind string) error {
-	answer, err := e.nc.RequestWithContext(ctx, "$JS.API.CONSUMER.RESET."+e.name+"."+kind, nil)
-	if err != nil {
-		return fmt.Errorf("reset consumer %s: %w", kind, err)
-	}
-	var ack pubAck
-	if err := json.Unmarshal(answer.Data, &ack); err != nil {
-		return fmt.Errorf("reset consumer %s: %w", kind, err)
-	}
-	if ack.Error != nil {
-		return fmt.Errorf("reset consumer %s: %s", kind, ack.Error.Description)
-	}
-	return nil
 }
 
 type natsReceipt struct{ m jetstream.Msg }
@@ -542,12 +525,9 @@ func (e *natsEngine) Load(ctx context.Context, kind string) (waiting, used uint6
 	return consumer.CachedInfo().NumPending, stream.CachedInfo().State.Bytes, nil
 }
 
-func (e *natsEngine) Exclusive() bool { return e.embedded }
+func (e *natsEngine) Exclusive() bool { return false }
 
 func (e *natsEngine) Close() error {
-	if e.committer != nil {
-		e.committer.Close()
-	}
 	if e.nc != nil {
 		e.nc.Close()
 	}

@@ -28,7 +28,7 @@ const MinAPILevel = minAPILevel
 // ProbeCluster looks at the cluster that cfg names, and at the records there if there are
 // any, which check may read. It changes nothing. What was found before an error is
 // returned with it.
-func ProbeCluster(ctx context.Context, cfg Config, check func(get func(context.Context, string) (Entry, error)) error) (Cluster, error) {
+func ProbeCluster(ctx context.Context, cfg Config, check Check) (Cluster, error) {
 	var c Cluster
 	options := []nats.Option{nats.Name("meetbot-probe"), nats.NoReconnect(), nats.Timeout(3 * time.Second)}
 	if cfg.Creds != "" {

@@ -1,0 +1,910 @@
+package engine
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+)
+
+// RecordsDir is where the records are, below the store's directory.
+const RecordsDir = "records"
+
+// MakingDir is where they are made. It is there after a start that was interrupted before
+// the store could be used.
+const MakingDir = "records.new"
+
+const (
+	memTableSize = 4 << 20
+	cacheSize    = 4 << 20
+	openTimeout  = time.Minute     // a log has at most a few MiB
+	closeTimeout = 5 * time.Second // of a database whose disk does not answer
+	keepEvery    = time.Second
+	stripes      = 512
+)
+
+// Pebble keeps records in one directory of this process, every write synced.
+//
+// Beside each record it keeps what makes it cheap to find: `q` marks those that a worker
+// has to be handed, so that the queue is made again at the start without reading the
+// others; `x` orders by expiry. A write changes them in the same batch.
+//
+// When the disk fails, Pebble ends the process. Here the database fails alone: it is cut
+// off from its files, and opened again until that works. Writes that were under way are
+// then neither confirmed nor refused.
+type Pebble struct {
+	dir     string
+	cfg     Config
+	fs      vfs.FS
+	log     *slog.Logger
+	lock    *os.File
+	seed    maphash.Seed
+	queue   *queue
+	reserve *reserve
+
+	in   atomic.Pointer[instance] // nil while there is none
+	used atomic.Int64             // bytes of all records
+
+	retries int          // of opening it again, in a row
+	told    sync.Map     // files whose damage was told of
+	swept   atomic.Int64 // Unix second up to which expired records were removed
+
+	stop    context.CancelFunc
+	stopped chan struct{}
+	once    sync.Once
+	err     error
+}
+
+// instance is the database, from one opening to its end.
+type instance struct {
+	p        *Pebble
+	db       *pebble.DB
+	readOnly bool
+	log      *slog.Logger
+	rev      atomic.Uint64 // the newest; the upper bits count the openings
+	locks    [stripes]chan struct{}
+
+	files  sync.Map // that are open
+	once   sync.Once
+	cut    atomic.Bool
+	failed chan struct{}
+	why    error // once failed is closed
+}
+
+// errReadOnly is what a store that only looks answers to a write.
+var errReadOnly = errors.New("the store was opened for reading only")
+
+// OpenPebble opens the engine in cfg.Dir, and makes it if fresh says that it is not there
+// yet. It takes over the lock that its caller has on the directory, also when it fails.
+// Nothing on disk is changed if the records are damaged or check refuses them.
+func OpenPebble(ctx context.Context, cfg Config, lock *os.File, fresh bool, check Check) (*Pebble, error) {
+	return openPebble(ctx, cfg, lock, fresh, check, vfs.Default)
+}
+
+func openPebble(_ context.Context, cfg Config, lock *os.File, fresh bool, check Check, fs vfs.FS) (*Pebble, error) {
+	p := &Pebble{
+		dir: filepath.Join(cfg.Dir, RecordsDir), cfg: cfg, fs: fs, log: cfg.Log, lock: lock, seed: maphash.MakeSeed(),
+		stopped: make(chan struct{}),
+	}
+	p.queue = newQueue(cfg.Queues, p.Get)
+	p.reserve = &reserve{path: filepath.Join(cfg.Dir, reserveFile), log: cfg.Log}
+	if err := p.start(fresh, check); err != nil {
+		return nil, errors.Join(err, unlock(lock))
+	}
+	return p, nil
+}
+
+func (p *Pebble) start(fresh bool, check Check) error {
+	if fresh {
+		if err := p.create(); err != nil {
+			return err
+		}
+	}
+	in, err := p.open(p.dir, false, true)
+	if err != nil {
+		return err
+	}
+	p.in.Store(in)
+	if err := check(p.Get); err != nil {
+		return errors.Join(err, in.close())
+	}
+	if p.cfg.ReadOnly {
+		close(p.stopped)
+		p.stop = func() {}
+		return nil
+	}
+	p.in.Store(nil)
+	if err := in.close(); err != nil {
+		return err
+	}
+	if in, err = p.open(p.dir, false, false); err != nil {
+		return err
+	}
+	p.in.Store(in)
+	if err := p.restore(in); err != nil {
+		return errors.Join(err, in.close())
+	}
+	counting := in.db.NewSnapshot()
+	background, stop := context.WithCancel(context.Background())
+	p.stop = stop
+	go func() {
+		defer close(p.stopped)
+		p.count(background, in, counting)
+		p.keep(background)
+	}()
+	return nil
+}
+
+// create makes an empty database, which is there as a whole or not at all.
+func (p *Pebble) create() error {
+	making := filepath.Join(p.cfg.Dir, MakingDir)
+	if err := os.RemoveAll(making); err != nil {
+		return err
+	}
+	in, err := p.open(making, true, false)
+	if err == nil {
+		err = in.close()
+	}
+	if err == nil {
+		err = p.cfg.Mark()
+	}
+	if err == nil {
+		err = os.Rename(making, p.dir)
+	}
+	if err != nil {
+		return err
+	}
+	d, err := os.Open(filepath.Dir(p.dir))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func unlock(lock *os.File) error {
+	if lock == nil {
+		return nil
+	}
+	return Unlock(lock)
+}
+
+// open opens the database.
+func (p *Pebble) open(dir string, create, readOnly bool) (*instance, error) {
+	in := &instance{p: p, readOnly: readOnly, log: p.log, failed: make(chan struct{})}
+	for i := range in.locks {
+		in.locks[i] = make(chan struct{}, 1)
+	}
+	if !create {
+		if err := p.complete(); err != nil {
+			return nil, err
+		}
+	}
+	cache := pebble.NewCache(cacheSize)
+	defer cache.Unref()
+	options := &pebble.Options{
+		Cache:                      cache,
+		MemTableSize:               memTableSize,
+		FormatMajorVersion:         pebble.FormatNewest, // with it a damaged log is told from one that was cut off
+		FS:                         gated{in, errorfs.Wrap(vfs.OnDiskFull(p.fs, p.diskFull), errorfs.InjectorFunc(in.gate))},
+		Cleaner:                    pebble.ArchiveCleaner{}, // see gated
+		ErrorIfNotExists:           !create,
+		ReadOnly:                   readOnly,
+		Logger:                     logger{in},
+		EventListener:              in.listener(),
+		CompactionConcurrencyRange: func() (int, int) { return 1, 1 },
+	}
+	for i := range options.Levels {
+		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		options.Levels[i].BlockSize = 8 << 10
+	}
+	var err error
+	if in.db, err = openDB(dir, options); err != nil {
+		in.fail(err)
+		in.release()
+		return nil, damage(dir, err)
+	}
+	if readOnly {
+		return in, nil
+	}
+	if err := in.begin(); err != nil {
+		return nil, errors.Join(err, in.close())
+	}
+	return in, nil
+}
+
+// openDB is [pebble.Open], which panics or hangs at some faults of the disk.
+func openDB(dir string, options *pebble.Options) (*pebble.DB, error) {
+	type opened struct {
+		db  *pebble.DB
+		err error
+	}
+	done := make(chan opened, 1)
+	go func() { // a fatal error ends the goroutine
+		o := opened{err: errors.New("it failed while it was opened")}
+		defer func() {
+			if r := recover(); r != nil {
+				o.err = fmt.Errorf("%v", r)
+			}
+			done <- o
+		}()
+		o.db, o.err = pebble.Open(dir, options)
+	}()
+	select {
+	case o := <-done:
+		return o.db, o.err
+	case <-time.After(openTimeout):
+		return nil, fmt.Errorf("the disk did not answer for %v", openTimeout)
+	}
+}
+
+var openingsKey = []byte("m/openings")
+
+// begin makes the revisions of this opening higher than all before.
+func (in *instance) begin() error {
+	var n uint64
+	value, closer, err := in.db.Get(openingsKey)
+	switch {
+	case err == nil:
+		n = binary.BigEndian.Uint64(value)
+		err = closer.Close()
+	case errors.Is(err, pebble.ErrNotFound):
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	n++
+	in.rev.Store(n << 40)
+	b := in.db.NewBatch()
+	if err := b.Set(openingsKey, binary.BigEndian.AppendUint64(nil, n), nil); err != nil {
+		return err
+	}
+	return in.apply(b, pebble.Sync)
+}
+
+// restore puts into the queue what has to be worked on and nobody has.
+func (p *Pebble) restore(in *instance) error {
+	for _, kind := range p.cfg.Queues {
+		lower, upper := spanOf(kind)
+		lower[0], upper[0] = indexQueue, indexQueue
+		it, err := in.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+		if err != nil {
+			return damage(p.dir, err)
+		}
+		for ok := it.First(); ok; ok = it.Next() {
+			p.queue.restore(keyOf(it.Key()))
+		}
+		if err := it.Close(); err != nil {
+			return damage(p.dir, err)
+		}
+	}
+	return nil
+}
+
+// count adds up what the records take. It reads every one, so damage is found soon.
+func (p *Pebble) count(ctx context.Context, in *instance, snapshot *pebble.Snapshot) {
+	_ = in.safely(func() error { // damage was told by the listener
+		it, err := snapshot.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: []byte{indexRecord}, UpperBound: []byte{indexRecord + 1}})
+		if err != nil {
+			return err
+		}
+		for ok := it.First(); ok && ctx.Err() == nil; ok = it.Next() {
+			p.used.Add(int64(len(it.Key()) + len(it.Value())))
+		}
+		return it.Close()
+	})
+	_ = in.safely(snapshot.Close)
+}
+
+// lockOf serialises the writes of a key.
+func (in *instance) lockOf(key string) chan struct{} {
+	return in.locks[maphash.String(in.p.seed, key)%stripes]
+}
+
+type result struct {
+	rev uint64
+	err error
+}
+
+// Put is [Engine.Put].
+func (p *Pebble) Put(ctx context.Context, key string, body []byte, expect uint64, ttl time.Duration, held bool) (uint64, error) {
+	var expires int64
+	if ttl > 0 {
+		expires = time.Now().Add(ttl + time.Second - 1).Unix()
+	}
+	return p.write(ctx, key, func(in *instance, was record) (uint64, error) {
+		if was.rev != expect {
+			return 0, ErrConflict
+		}
+		rev := in.rev.Add(1)
+		if err := in.store(key, was, record{rev: rev, expires: expires, body: body}); err != nil {
+			return 0, err
+		}
+		if expires != 0 {
+			p.queue.drop(key, rev)
+		} else {
+			p.queue.add(key, rev, held)
+		}
+		return rev, nil
+	})
+}
+
+// Remove is [Engine.Remove].
+func (p *Pebble) Remove(ctx context.Context, key string, expect uint64) error {
+	_, err := p.write(ctx, key, func(in *instance, was record) (uint64, error) {
+		if was.rev == 0 || was.rev != expect {
+			return 0, ErrConflict
+		}
+		if err := in.store(key, was, record{}); err != nil {
+			return 0, err
+		}
+		p.queue.drop(key, expect)
+		return 0, nil
+	})
+	return err
+}
+
+// write calls change alone with the record at key, and returns when it is done, ctx is, or
+// the database has failed: in the last two cases it may yet be done.
+func (p *Pebble) write(ctx context.Context, key string, change func(*instance, record) (uint64, error)) (uint64, error) {
+	if p.cfg.ReadOnly {
+		return 0, errReadOnly
+	}
+	in := p.in.Load()
+	if in == nil {
+		return 0, fmt.Errorf("%w: it is being opened again", ErrUnconfirmed)
+	}
+	lock := in.lockOf(key)
+	select {
+	case lock <- struct{}{}:
+	case <-in.failed:
+		return 0, fmt.Errorf("%w: %w", ErrUnconfirmed, in.why)
+	case <-ctx.Done():
+		return 0, fmt.Errorf("%w: %w", ErrUnconfirmed, ctx.Err())
+	}
+	done := make(chan result, 1)
+	go func() {
+		r := result{err: ErrUnconfirmed} // a fatal error ends the goroutine
+		defer func() {
+			if v := recover(); v != nil {
+				in.fail(fmt.Errorf("%v", v))
+			}
+			<-lock
+			done <- r
+		}()
+		was, err := in.get(key)
+		if err != nil {
+			r.err = err
+			return
+		}
+		r.rev, r.err = change(in, was)
+	}()
+	select {
+	case r := <-done:
+		return r.rev, r.err
+	case <-in.failed:
+		return 0, fmt.Errorf("%w: %w", ErrUnconfirmed, in.why)
+	case <-ctx.Done():
+		return 0, fmt.Errorf("%w: %w", ErrUnconfirmed, ctx.Err())
+	}
+}
+
+// record is what is stored under a key: 8 bytes each of revision and Unix second of expiry
+// (0: none), and the body. The zero record is none.
+type record struct {
+	rev     uint64
+	expires int64
+	body    []byte
+}
+
+const recordHead = 16
+
+func (r record) encode() []byte {
+	b := make([]byte, 0, recordHead+len(r.body))
+	b = binary.BigEndian.AppendUint64(b, r.rev)
+	b = binary.BigEndian.AppendUint64(b, uint64(r.expires))
+	return append(b, r.body...)
+}
+
+func decode(value []byte) (record, error) {
+	if len(value) < recordHead {
+		return record{}, errors.New("a record is cut off")
+	}
+	return record{binary.BigEndian.Uint64(value), int64(binary.BigEndian.Uint64(value[8:])), value[recordHead:]}, nil
+}
+
+// safely calls f, which reads. The database may be closed meanwhile, and then panics.
+func (in *instance) safely(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			if !in.cut.Load() && in.p.in.Load() == in {
+				panic(v)
+			}
+			err = fmt.Errorf("%w: %v", ErrUnconfirmed, v)
+		}
+	}()
+	return f()
+}
+
+// get returns the record at key; the zero one if there is none.
+func (in *instance) get(key string) (r record, err error) {
+	return r, in.safely(func() error {
+		r, err = in.read(key)
+		return err
+	})
+}
+
+func (in *instance) read(key string) (record, error) {
+	value, closer, err := in.db.Get(diskKey(key))
+	switch {
+	case errors.Is(err, pebble.ErrNotFound):
+		return record{}, nil
+	case err != nil:
+		return record{}, damage(in.p.dir, err)
+	}
+	r, err := decode(append([]byte(nil), value...))
+	return r, errors.Join(err, closer.Close())
+}
+
+// store replaces a record; the zero one removes it. It returns when that is durable.
+func (in *instance) store(key string, was, now record) error {
+	b := in.db.NewBatchWithSize(len(now.body) + 2*len(key) + 96)
+	disk := diskKey(key)
+	queued := func(r record) bool { return r.rev != 0 && r.expires == 0 && in.p.queue.laneOf(key) != nil }
+	var err error
+	if now.rev == 0 {
+		err = b.Delete(disk, nil)
+	} else {
+		err = b.Set(disk, now.encode(), nil)
+	}
+	if was.expires != now.expires {
+		if was.expires != 0 {
+			err = errors.Join(err, b.Delete(expiryKey(disk, was.expires), nil))
+		}
+		if now.expires != 0 {
+			err = errors.Join(err, b.Set(expiryKey(disk, now.expires), nil, nil))
+		}
+	}
+	if queued(was) != queued(now) {
+		mark := append([]byte{indexQueue}, disk[1:]...)
+		if queued(now) {
+			err = errors.Join(err, b.Set(mark, nil, nil))
+		} else {
+			err = errors.Join(err, b.Delete(mark, nil))
+		}
+	}
+	if err != nil {
+		return errors.Join(err, b.Close())
+	}
+	if err := in.apply(b, pebble.Sync); err != nil {
+		return err
+	}
+	size := func(r record) int64 {
+		if r.rev == 0 {
+			return 0
+		}
+		return int64(len(disk) + recordHead + len(r.body))
+	}
+	in.p.used.Add(size(now) - size(was))
+	for now.expires != 0 {
+		swept := in.p.swept.Load()
+		if now.expires >= swept || in.p.swept.CompareAndSwap(swept, now.expires) {
+			break
+		}
+	}
+	return nil
+}
+
+func (in *instance) apply(b *pebble.Batch, o *pebble.WriteOptions) error {
+	if err := in.db.Apply(b, o); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnconfirmed, err)
+	}
+	return b.Close()
+}
+
+// Get is [Engine.Get].
+func (p *Pebble) Get(ctx context.Context, key string) (Entry, error) {
+	if err := ctx.Err(); err != nil {
+		return Entry{}, err
+	}
+	in := p.in.Load()
+	if in == nil {
+		return Entry{}, fmt.Errorf("%w: it is being opened again", ErrUnconfirmed)
+	}
+	r, err := in.get(key)
+	if err != nil {
+		return Entry{}, err
+	}
+	if r.rev == 0 {
+		return Entry{}, ErrNotFound
+	}
+	return Entry{key, r.body, r.rev}, nil
+}
+
+// What is read of a listing at once: no iterator is held while its reader works, since it
+// would keep what is removed meanwhile.
+const (
+	pageRecords = 256
+	pageBytes   = 1 << 20
+)
+
+// List is [Engine.List]. The records come in the order of their keys.
+func (p *Pebble) List(ctx context.Context, prefix string, _ bool, yield func(Entry) bool) error {
+	lower, upper := spanOf(prefix)
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		in := p.in.Load()
+		if in == nil {
+			return fmt.Errorf("%w: it is being opened again", ErrUnconfirmed)
+		}
+		page, err := in.page(lower, upper)
+		for _, e := range page {
+			if !yield(e) {
+				return nil
+			}
+		}
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		lower = append(diskKey(page[len(page)-1].Key), 0)
+	}
+}
+
+func (in *instance) page(lower, upper []byte) (page []Entry, err error) {
+	return page, in.safely(func() error {
+		page, err = in.readPage(lower, upper)
+		return err
+	})
+}
+
+func (in *instance) readPage(lower, upper []byte) (page []Entry, err error) {
+	it, err := in.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return nil, damage(in.p.dir, err)
+	}
+	size := 0
+	for ok := it.First(); ok && len(page) < pageRecords && size < pageBytes; ok = it.Next() {
+		r, err := decode(append([]byte(nil), it.Value()...))
+		if err != nil {
+			return page, errors.Join(err, it.Close())
+		}
+		size += len(r.body)
+		page = append(page, Entry{keyOf(it.Key()), r.body, r.rev})
+	}
+	if err := it.Close(); err != nil {
+		return page, damage(in.p.dir, err)
+	}
+	return page, nil
+}
+
+// Consume is [Engine.Consume].
+func (p *Pebble) Consume(_ context.Context, kind string, handle func(Message)) (func(), error) {
+	return p.queue.consume(kind, handle), nil
+}
+
+// Load is [Engine.Load].
+func (p *Pebble) Load(_ context.Context, kind string) (waiting, used uint64, err error) {
+	if p.in.Load() == nil {
+		return 0, 0, fmt.Errorf("%w: it is being opened again", ErrUnconfirmed)
+	}
+	return p.queue.waiting(kind), uint64(max(p.used.Load(), 0)), nil
+}
+
+func (p *Pebble) Exclusive() bool { return true }
+
+// Free returns how many bytes are free on the disk.
+func (p *Pebble) Free() (uint64, error) { return FreeBytes(p.cfg.Dir) }
+
+// keep opens a failed database again, removes what has expired, and keeps the reserve.
+func (p *Pebble) keep(ctx context.Context) {
+	tick := time.NewTicker(keepEvery)
+	defer tick.Stop()
+	for {
+		in := p.in.Load()
+		if in == nil {
+			in = p.reopen(ctx)
+		} else {
+			p.reserve.keep()
+			p.expire(ctx, in)
+		}
+		var failed <-chan struct{}
+		if in != nil {
+			failed = in.failed
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-failed:
+			p.log.Error("the store's disk fails: nothing is accepted until the store can be opened again", "err", in.why)
+			p.in.CompareAndSwap(in, nil)
+			go func() { _ = in.close() }() // frees what it can; its files are cut off
+		case <-tick.C:
+		}
+	}
+}
+
+// probe finds out whether the disk takes anything.
+func (p *Pebble) probe() error {
+	if free, err := p.Free(); err == nil && free < 3*memTableSize {
+		return fmt.Errorf("only %d MiB are free: %w", free>>20, syscall.ENOSPC)
+	}
+	path := filepath.Join(p.cfg.Dir, ".probe")
+	f, err := p.fs.Create(path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, 4<<10))
+	return errors.Join(err, f.Sync(), f.Close(), p.fs.Remove(path))
+}
+
+// reopen tries to open the database anew after it failed.
+func (p *Pebble) reopen(ctx context.Context) *instance {
+	var in *instance
+	err := p.probe() // opening would hang at some faults
+	if err == nil {
+		in, err = p.open(p.dir, false, false)
+	}
+	if err == nil {
+		if err = p.restore(in); err != nil {
+			err = errors.Join(err, in.close())
+		}
+	}
+	if p.cfg.Reopened != nil {
+		p.cfg.Reopened(err)
+	}
+	if err != nil {
+		if p.retries++; p.retries&(p.retries-1) == 0 { // ever more seldom
+			p.log.WarnContext(ctx, "the store cannot be opened again yet", "err", err)
+		}
+		return nil
+	}
+	p.retries = 0
+	p.in.Store(in)
+	p.log.InfoContext(ctx, "the store was opened again after its disk failed; what was under way goes on")
+	return in
+}
+
+// expire removes the records whose time is over.
+func (p *Pebble) expire(ctx context.Context, in *instance) {
+	now := time.Now().Unix()
+	for ctx.Err() == nil {
+		due, err := in.due(p.swept.Load(), now)
+		if err != nil {
+			return // told by the listener
+		}
+		for _, d := range due {
+			_, err := p.write(ctx, d.key, func(in *instance, was record) (uint64, error) {
+				if was.rev == 0 || was.expires != d.at {
+					return 0, nil // written anew meanwhile
+				}
+				return 0, in.store(d.key, was, record{})
+			})
+			if err != nil {
+				return
+			}
+		}
+		if len(due) < pageRecords {
+			p.swept.Store(now)
+			return
+		}
+	}
+}
+
+type expiry struct {
+	key string
+	at  int64
+}
+
+// due returns the first records that expire from the one second to the other.
+func (in *instance) due(from, to int64) (due []expiry, err error) {
+	return due, in.safely(func() error {
+		due, err = in.readDue(from, to)
+		return err
+	})
+}
+
+func (in *instance) readDue(from, to int64) (due []expiry, err error) {
+	lower := binary.BigEndian.AppendUint64([]byte{indexExpiry}, uint64(from))
+	upper := binary.BigEndian.AppendUint64([]byte{indexExpiry}, uint64(to+1))
+	it, err := in.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return nil, err
+	}
+	for ok := it.First(); ok && len(due) < pageRecords; ok = it.Next() {
+		k := it.Key()
+		due = append(due, expiry{keyOf(k[8:]), int64(binary.BigEndian.Uint64(k[1:]))})
+	}
+	return due, it.Close()
+}
+
+// Close is [Engine.Close]. It returns in any case, also when the disk hangs.
+func (p *Pebble) Close() error {
+	p.once.Do(func() {
+		p.stop()
+		select {
+		case <-p.stopped:
+		case <-time.After(closeTimeout):
+		}
+		p.queue.close()
+		if in := p.in.Swap(nil); in != nil {
+			p.err = in.close()
+		}
+		p.err = errors.Join(p.err, unlock(p.lock))
+	})
+	return p.err
+}
+
+func (in *instance) close() error {
+	if in.db == nil {
+		return nil
+	}
+	done := make(chan error, 1)
+	go func() {
+		err := errors.New("the database failed while it was closed")
+		defer func() {
+			if r := recover(); r != nil {
+				err = fmt.Errorf("%v", r)
+			}
+			done <- err
+		}()
+		err = in.db.Close()
+	}()
+	defer in.release()
+	select {
+	case err := <-done:
+		if in.cut.Load() {
+			return nil // why it failed was told
+		}
+		return err
+	case <-time.After(closeTimeout):
+		if in.cut.Load() {
+			return nil
+		}
+		in.fail(errors.New("closed"))
+		return fmt.Errorf("the store's disk did not answer for %v", closeTimeout)
+	}
+}
+
+// release closes the files that a failed database left open.
+func (in *instance) release() {
+	in.files.Range(func(f, _ any) bool {
+		_ = f.(*open).Close()
+		return true
+	})
+}
+
+// fail cuts the database off from its files: from then on it changes nothing any more.
+func (in *instance) fail(why error) {
+	in.once.Do(func() {
+		in.why = why
+		in.cut.Store(true)
+		close(in.failed)
+	})
+}
+
+var errCutOff = errors.New("the database has failed and was cut off from its files")
+
+// gate is asked before each operation on a file.
+func (in *instance) gate(errorfs.Op) error {
+	if in.cut.Load() {
+		return errCutOff
+	}
+	return nil
+}
+
+// listener is told by Pebble what happens in the background.
+func (in *instance) listener() *pebble.EventListener {
+	return &pebble.EventListener{
+		BackgroundError: func(err error) {
+			if !pebble.IsCorruptionError(err) && !errors.Is(err, pebble.ErrCancelledCompaction) && !in.readOnly {
+				in.fail(err) // it would be tried again at once, for ever
+			}
+		},
+		DataCorruption: func(info pebble.DataCorruptionInfo) {
+			in.p.damaged(info.Path, info.Details)
+		},
+	}
+}
+
+// logger is told by Pebble what is wrong.
+type logger struct{ in *instance }
+
+func (l logger) Infof(string, ...any) {}
+
+func (l logger) Errorf(format string, args ...any) {
+	if !l.in.cut.Load() {
+		l.in.log.Warn("the store's database says", "text", fmt.Sprintf(format, args...))
+	}
+}
+
+// Fatalf must not return, since nothing after it may happen.
+func (l logger) Fatalf(format string, args ...any) {
+	l.in.fail(fmt.Errorf(format, args...))
+	runtime.Goexit()
+}
+
+// gated is the file system of one instance.
+//
+// Pebble keeps obsolete logs to write over them, and with them what they hold, unless it
+// is to archive them. So it is told to archive, and what it archives is removed.
+type gated struct {
+	in *instance
+	*errorfs.FS
+}
+
+// open is a file that is closed at the latest with its instance.
+type open struct {
+	vfs.File
+	in *instance
+}
+
+func (f *open) Close() error {
+	f.in.files.Delete(f)
+	return f.File.Close()
+}
+
+func (g gated) track(f vfs.File, err error) (vfs.File, error) {
+	if err != nil {
+		return nil, err
+	}
+	o := &open{f, g.in}
+	g.in.files.Store(o, nil)
+	return o, nil
+}
+
+func (g gated) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	return g.track(g.FS.Create(name, c))
+}
+
+func (g gated) Open(name string, o ...vfs.OpenOption) (vfs.File, error) {
+	return g.track(g.FS.Open(name, o...))
+}
+
+func (g gated) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
+	return g.track(g.FS.OpenReadWrite(name, c, o...))
+}
+
+func (g gated) OpenDir(name string) (vfs.File, error) { return g.track(g.FS.OpenDir(name)) }
+
+const archive = "archive"
+
+func (g gated) MkdirAll(dir string, perm os.FileMode) error {
+	if filepath.Base(dir) == archive {
+		return nil
+	}
+	return g.FS.MkdirAll(dir, perm)
+}
+
+func (g gated) Rename(from, to string) error {
+	if filepath.Base(filepath.Dir(to)) == archive {
+		return g.Remove(from)
+	}
+	return g.FS.Rename(from, to)
+}
+
+// Lock takes none: the caller of [OpenPebble] has one, and a database that was cut off
+// keeps its own.
+func (gated) Lock(string) (io.Closer, error) { return closer{}, nil }
+
+func (g gated) Unwrap() vfs.FS { return g.FS }
+
+type closer struct{}
+
+func (closer) Close() error { return nil }

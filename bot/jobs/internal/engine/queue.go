@@ -1,0 +1,310 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+)
+
+// ackWait is after how long a worker that is not heard of is taken to have lost its record.
+const ackWait = 10 * time.Second
+
+// queue hands records of an engine in this process to workers. It knows keys and revisions;
+// the bodies stay where the engine has them.
+type queue struct {
+	read func(context.Context, string) (Entry, error) // the newest record
+
+	mu    sync.Mutex
+	items map[string]*item // by key: what is not acked
+	lanes map[string]*lane // by the first segment of the keys
+}
+
+// item is a record that somebody has to work on.
+type item struct {
+	key   string
+	lane  *lane
+	rev   uint64      // 0 until it is read
+	turn  uint64      // of whoever may answer for it
+	ready bool        // in lane.ready
+	taken uint64      // how often it was taken from there
+	out   bool        // handed out before, since it was written by another than who has it
+	again *time.Timer // makes it ready
+}
+
+type lane struct {
+	ready     []*item
+	wake      chan struct{}
+	consumers int
+}
+
+func newQueue(kinds []string, read func(context.Context, string) (Entry, error)) *queue {
+	q := &queue{read: read, items: make(map[string]*item), lanes: make(map[string]*lane)}
+	for _, kind := range kinds {
+		q.lanes[kind] = &lane{}
+	}
+	return q
+}
+
+func (q *queue) laneOf(key string) *lane {
+	kind, _, _ := strings.Cut(key, ".")
+	return q.lanes[kind]
+}
+
+// add notes that the record at key was written. Unless it is held by the worker that did
+// so, it is made ready.
+func (q *queue) add(key string, rev uint64, held bool) {
+	l := q.laneOf(key)
+	if l == nil {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	it := q.items[key]
+	switch {
+	case it == nil:
+		it = &item{key: key, lane: l}
+		q.items[key] = it
+	case it.rev >= rev:
+		return // it was read before its writer came to say so
+	}
+	it.rev = rev
+	if held && !it.ready {
+		it.out = true
+		q.wait(it, ackWait)
+		return
+	}
+	it.out = false
+	it.turn++
+	q.makeReady(it)
+}
+
+// restore makes the record at key ready, unless somebody has it.
+func (q *queue) restore(key string) {
+	l := q.laneOf(key)
+	if l == nil {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.items[key] == nil {
+		it := &item{key: key, lane: l, out: true} // perhaps, by a process that is gone
+		q.items[key] = it
+		q.makeReady(it)
+	}
+}
+
+// makeReady is called with mu held.
+func (q *queue) makeReady(it *item) {
+	if it.again != nil {
+		it.again.Stop()
+		it.again = nil
+	}
+	if it.ready {
+		return
+	}
+	it.ready = true
+	it.lane.ready = append(it.lane.ready, it)
+	wake(it.lane)
+}
+
+func wake(l *lane) {
+	select {
+	case l.wake <- struct{}{}:
+	default: // somebody will look, or nobody is there yet
+	}
+}
+
+// drop forgets the record at key, if its revision is not above rev.
+func (q *queue) drop(key string, rev uint64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if it := q.items[key]; it != nil && it.rev <= rev {
+		q.remove(it)
+	}
+}
+
+// remove is called with mu held.
+func (q *queue) remove(it *item) {
+	if it.again != nil {
+		it.again.Stop()
+	}
+	delete(q.items, it.key) // what is left of it in lane.ready is skipped
+}
+
+// after makes the record ready after d, unless it is written or acked before.
+func (r *queueReceipt) after(d time.Duration) {
+	r.q.mu.Lock()
+	defer r.q.mu.Unlock()
+	if it := r.q.items[r.item.key]; it == r.item && it.turn == r.turn && !it.ready {
+		r.q.wait(it, d)
+	}
+}
+
+// wait is called with mu held.
+func (q *queue) wait(it *item, d time.Duration) {
+	if it.again != nil && it.again.Stop() {
+		it.again.Reset(max(d, 0))
+		return
+	}
+	var t *time.Timer
+	t = time.AfterFunc(max(d, 0), func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if q.items[it.key] == it && it.again == t {
+			q.makeReady(it)
+		}
+	})
+	it.again = t
+}
+
+// next takes the first ready item, and reports whether there are more.
+func (q *queue) next(l *lane) (it *item, taken uint64, more bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(l.ready) > 0 {
+		it := l.ready[0]
+		l.ready[0] = nil
+		l.ready = l.ready[1:]
+		it.ready = false
+		if q.items[it.key] == it {
+			it.taken++
+			return it, it.taken, len(l.ready) > 0
+		}
+	}
+	l.ready = nil
+	return nil, 0, false
+}
+
+// take reads the item's record and makes it a message.
+func (q *queue) take(ctx context.Context, it *item, taken uint64) (Message, bool) {
+	e, err := q.read(ctx, it.key)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.items[it.key] != it || it.ready || it.taken != taken {
+		return Message{}, false // it was written meanwhile, and perhaps handed to another
+	}
+	switch {
+	case errors.Is(err, ErrNotFound):
+		q.remove(it)
+		return Message{}, false
+	case err != nil:
+		q.wait(it, time.Second)
+		return Message{}, false
+	}
+	doubtful := it.out
+	it.rev, it.out = e.Rev, true
+	q.wait(it, ackWait)
+	return Message{e, &queueReceipt{q, it, it.turn, e.Rev}, doubtful}, true
+}
+
+// consume is [Engine.Consume].
+func (q *queue) consume(kind string, handle func(Message)) (stop func()) {
+	l := q.lanes[kind]
+	q.mu.Lock()
+	if l.wake == nil {
+		l.wake = make(chan struct{}, 1)
+	}
+	l.consumers++
+	if l.consumers == 1 { // what a former consumer left is handed out again
+		for _, it := range q.items {
+			if it.lane == l {
+				q.makeReady(it)
+			}
+		}
+	}
+	q.mu.Unlock()
+
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			it, taken, more := q.next(l)
+			if ctx.Err() != nil {
+				if it != nil {
+					q.mu.Lock()
+					if q.items[it.key] == it {
+						q.makeReady(it)
+					}
+					q.mu.Unlock()
+				}
+				return
+			}
+			if it != nil {
+				if m, ok := q.take(ctx, it, taken); ok {
+					handle(m)
+				}
+			}
+			if more {
+				continue
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-l.wake:
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-ended
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		l.consumers--
+		if len(l.ready) > 0 {
+			wake(l)
+		}
+	}
+}
+
+// waiting returns how many records of the kind were not handed out yet.
+func (q *queue) waiting(kind string) uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if l := q.lanes[kind]; l != nil {
+		return uint64(len(l.ready))
+	}
+	return 0
+}
+
+// close stops every timer.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, it := range q.items {
+		if it.again != nil {
+			it.again.Stop()
+		}
+	}
+}
+
+type queueReceipt struct {
+	q    *queue
+	item *item
+	turn uint64
+	rev  uint64 // as handed out
+}
+
+// receipt answers for the record at key.
+func (q *queue) receipt(key string) Receipt {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	it := q.items[key]
+	if it == nil {
+		it = &item{key: key, lane: q.laneOf(key)}
+	}
+	return &queueReceipt{q, it, it.turn, it.rev}
+}
+
+func (r *queueReceipt) Ack() {
+	r.q.mu.Lock()
+	defer r.q.mu.Unlock()
+	if it := r.q.items[r.item.key]; it == r.item && it.rev == r.rev {
+		r.q.remove(it) // else it is of an old one
+	}
+}
+
+func (r *queueReceipt) Later(d time.Duration) { r.after(d) }
+func (r *queueReceipt) Working()              { r.after(ackWait) }
