@@ -108,12 +108,13 @@ func (b *Bot) redraw(ctx context.Context, reg registry.Registration) error {
 }
 
 func (r *run) cardsNext(ctx context.Context) (jobs.Next, error) {
-	reg, f, err := r.button(ctx)
-	if err != nil {
-		return jobs.Next{}, err
-	}
+	reg, err := r.button(ctx)
 	r.endAs(outcomeDrawn)
-	if f == nil {
+	switch {
+	case isRefusal(err): // forgotten since
+	case err != nil:
+		return jobs.Next{}, err
+	default:
 		r.putCards(reg)
 	}
 	return jobs.Deliver(), nil
@@ -249,12 +250,12 @@ func (b *Bot) poll(ctx context.Context, ref meeting.Ref) error {
 // remindNext tells the requester that a meeting is about to be deleted, if nobody has
 // joined it by the provider's own word.
 func (r *run) remindNext(ctx context.Context) (jobs.Next, error) {
-	reg, f, err := r.button(ctx)
-	if err != nil {
+	reg, err := r.button(ctx)
+	if err != nil && !isRefusal(err) {
 		return jobs.Next{}, err
 	}
 	r.endAs(outcomeNotNeeded)
-	if f != nil || reg.Meeting.State.Over() {
+	if err != nil || reg.Meeting.State.Over() {
 		return jobs.Deliver(), nil
 	}
 	if r.now().After(reg.JoinBy) { // somebody came, or it is too late

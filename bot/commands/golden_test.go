@@ -133,7 +133,7 @@ func TestEveryOutcomeHasItsWords(t *testing.T) {
 	for _, kind := range []string{"not_confirmed", "full", "busy", "stopping", "internal"} {
 		ids = append(ids, "accept."+kind, "accept."+kind+".title")
 	}
-	source := regexp.MustCompile(`(?:\.T|newFault|at)\("([a-z_.]+[a-z])"`)
+	source := regexp.MustCompile(`(?:\.T|NewMessage|at)\("([a-z_.]+[a-z])"`)
 	files, err := filepath.Glob("*.go")
 	require.NoError(t, err)
 	for _, f := range files {

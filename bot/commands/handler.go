@@ -102,19 +102,89 @@ func (r *run) advance(ctx context.Context, h steps) (jobs.Next, error) {
 		if r.now().Sub(r.w.Since) > staleAfter {
 			return r.withdraw(ctx)
 		}
-		allowed, err := r.cfg.Policy.Permits(ctx, r.directory(r.w.Request.Place.Platform), r.w.Request.Place, r.w.Request.User, grammar.Declared(r.w.Ask.Verb).Right)
-		switch {
-		case err != nil:
-			r.log.WarnContext(ctx, "permission not looked up", "job", r.job.ID, "err", err)
-			return r.refuse(texts.NewMessage("fault.directory")), nil
-		case !allowed:
-			r.endAs(outcomeRefused)
-			r.settle()
-			r.tell(r.refusal(r.t, grammar.Declared(r.w.Ask.Verb).Right))
-			return jobs.Deliver(), nil
+		if err := r.mustHave(ctx, grammar.Declared(r.w.Ask.Verb).Right); err != nil {
+			return r.refuse(err)
 		}
 	}
-	return h.next(r, ctx)
+	n, err := h.next(r, ctx)
+	if err != nil && !r.w.internal() { // of the bot's own there is nobody to be told
+		return r.refuse(err)
+	}
+	return n, err
+}
+
+// mustHave returns the refusal of a person who does not have a right.
+func (r *run) mustHave(ctx context.Context, right chat.Rights) error {
+	place := r.w.Request.Place
+	allowed, err := r.cfg.Policy.Permits(ctx, r.directory(place.Platform), place, r.w.Request.User, right)
+	switch {
+	case err != nil:
+		return r.notLookedUp(ctx, err)
+	case !allowed:
+		return denied{right}
+	}
+	return nil
+}
+
+// isAdmin reports whether the person is one. The error is what the person is told.
+func (r *run) isAdmin(ctx context.Context) (bool, error) {
+	place := r.w.Request.Place
+	admin, err := r.cfg.Policy.IsAdmin(ctx, r.directory(place.Platform), place, r.w.Request.User)
+	if err != nil {
+		return false, r.notLookedUp(ctx, err)
+	}
+	return admin, nil
+}
+
+// notLookedUp is the refusal where nobody knows what a person may.
+func (r *run) notLookedUp(ctx context.Context, err error) error {
+	r.log.WarnContext(ctx, "permission not looked up", "job", r.job.ID, "err", err)
+	return texts.NewMessage("fault.directory")
+}
+
+// denied is the refusal of a person who does not have a right.
+type denied struct{ right chat.Rights }
+
+func (denied) Error() string { return "refused: the person does not have the right" }
+
+// offering is a refusal with a way out.
+type offering struct {
+	error
+	button chat.Button
+}
+
+func (o offering) Unwrap() error { return o.error }
+
+// refuse tells the person why nothing was done: err is a *[texts.Message], a [denied], or
+// a provider's error. What may pass is tried again first, and what is none of these is
+// returned: the step failed inside.
+func (r *run) refuse(err error) (jobs.Next, error) {
+	reply := chat.Reply{Tone: chat.Bad, Title: r.t.T("refused.title")}
+	var told *texts.Message
+	var no denied
+	var api *meeting.APIError
+	switch {
+	case errors.As(err, &no):
+		reply = r.refusal(r.t, no.right)
+	case errors.As(err, &told):
+		reply.Text = told.In(r.t)
+	default:
+		if n, ok := r.again(err); ok {
+			return n, nil
+		}
+		if !errors.As(err, &api) {
+			return jobs.Next{}, err
+		}
+		reply.Text = r.faultOf(err).In(r.t)
+	}
+	var way offering
+	if errors.As(err, &way) {
+		reply.Buttons = []chat.Button{way.button}
+	}
+	r.endAs(outcomeRefused)
+	r.settle()
+	r.tell(reply)
+	return jobs.Deliver(), nil
 }
 
 // internal reports whether the job is the bot's own, with nobody to ask or to refuse.
@@ -186,15 +256,13 @@ func (b *Bot) dropKey(ctx context.Context, id string) error {
 
 var errUntold = errors.New("the person has not been told yet")
 
-// refuse ends a job with a fault that the requester is told.
-func (r *run) refuse(f *texts.Message, buttons ...chat.Button) jobs.Next {
-	if f == nil { // an operator settled the job
-		f = texts.NewMessage("fault.internal")
+// fault is why the provider did not carry the command out. It has none if an operator
+// settled the job.
+func (r *run) fault() error {
+	if r.w.Fault == nil {
+		return texts.NewMessage("fault.internal")
 	}
-	r.endAs(outcomeRefused)
-	r.settle()
-	r.tell(chat.Reply{Tone: chat.Bad, Title: r.t.T("refused.title"), Text: f.In(r.t), Buttons: buttons})
-	return jobs.Deliver()
+	return r.w.Fault
 }
 
 func (b *Bot) refusal(t texts.Text, right chat.Rights) chat.Reply {

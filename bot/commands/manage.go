@@ -41,12 +41,12 @@ func (r *run) listNext(ctx context.Context) (jobs.Next, error) {
 
 // endAsk asks before a meeting is ended: a typed command has no dialog of its own.
 func (r *run) endAsk(ctx context.Context) (jobs.Next, error) {
-	t, f, err := r.resolve(ctx, want{})
-	if f == nil && err == nil {
-		f, err = r.mayEnd(ctx, t)
+	t, err := r.resolve(ctx, want{})
+	if err == nil {
+		err = r.mayEnd(ctx, t)
 	}
-	if f != nil || err != nil {
-		return r.refuseOr(f, err)
+	if err != nil {
+		return jobs.Next{}, err
 	}
 	topic := t.ref.ID
 	if t.reg != nil {
@@ -62,22 +62,22 @@ func (r *run) endAsk(ctx context.Context) (jobs.Next, error) {
 
 // mayEnd guards ending a meeting: only its requester or an admin, and for a meeting that
 // the bot did not make, whoever acts as their own account.
-func (r *run) mayEnd(ctx context.Context, t target) (*texts.Message, error) {
+func (r *run) mayEnd(ctx context.Context, t target) error {
 	if t.reg == nil {
-		return nil, nil
+		return nil
 	}
 	req := r.w.Request
 	if req.User.ID == t.reg.Requester.ID && req.Place.Platform == t.reg.Place.Platform {
-		return nil, nil
+		return nil
 	}
-	admin, err := r.cfg.Policy.IsAdmin(ctx, r.directory(req.Place.Platform), req.Place, req.User)
+	admin, err := r.isAdmin(ctx)
 	if err != nil {
-		return texts.NewMessage("fault.directory"), nil
+		return err
 	}
 	if !admin {
-		return texts.NewMessage("power.end", "Name", t.reg.Requester.Name), nil
+		return texts.NewMessage("power.end", "Name", t.reg.Requester.Name)
 	}
-	return nil, nil
+	return nil
 }
 
 func (r *run) endNext(ctx context.Context) (jobs.Next, error) {
@@ -97,17 +97,17 @@ func (r *run) endNext(ctx context.Context) (jobs.Next, error) {
 		r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T("end.done")})
 		return jobs.Deliver(), nil
 	case jobs.Refused:
-		return r.refuse(r.w.Fault), nil
+		return jobs.Next{}, r.fault()
 	case jobs.Unknown:
-		return r.refuse(texts.NewMessage("end.unknown")), nil
+		return jobs.Next{}, texts.NewMessage("end.unknown")
 	}
 	r.w.Ask.Meeting = r.w.Ask.Arg
-	t, f, err := r.resolve(ctx, want{})
-	if f == nil && err == nil {
-		f, err = r.mayEnd(ctx, t)
+	t, err := r.resolve(ctx, want{})
+	if err == nil {
+		err = r.mayEnd(ctx, t)
 	}
-	if f != nil || err != nil {
-		return r.refuseOr(f, err)
+	if err != nil {
+		return jobs.Next{}, err
 	}
 	r.w.Ref, r.w.Account = t.ref, t.account
 	r.job.Call, r.job.Calls, r.job.To = 0, 1, string(t.ref.Provider)
@@ -139,12 +139,12 @@ func (r *run) endReconcile(ctx context.Context) error {
 
 // shareNext posts the meeting's card here as well. All its cards are edited together.
 func (r *run) shareNext(ctx context.Context) (jobs.Next, error) {
-	t, f, err := r.resolve(ctx, want{vouched: true})
-	if f == nil && err == nil && t.reg == nil {
-		f = texts.NewMessage("share.foreign")
+	t, err := r.resolve(ctx, want{vouched: true})
+	if err == nil && t.reg == nil {
+		err = texts.NewMessage("share.foreign")
 	}
-	if f != nil || err != nil {
-		return r.refuseOr(f, err)
+	if err != nil {
+		return jobs.Next{}, err
 	}
 	r.endAs(outcomeShared)
 	r.put(delivery{Slot: chat.SlotRoot, Reply: r.card(r.t, *t.reg, r.w.Request.Place.Platform), Card: t.ref})
@@ -153,53 +153,53 @@ func (r *run) shareNext(ctx context.Context) (jobs.Next, error) {
 }
 
 // button finds the meeting that a card's button is about, made by the bot.
-func (r *run) button(ctx context.Context) (registry.Registration, *texts.Message, error) {
+func (r *run) button(ctx context.Context) (registry.Registration, error) {
 	ref, ok := meeting.ParseRef(r.w.Ask.Arg)
 	if !ok {
-		return registry.Registration{}, texts.NewMessage("repeat.gone"), nil
+		return registry.Registration{}, texts.NewMessage("repeat.gone")
 	}
 	reg, err := r.registry.Get(ctx, ref)
 	if errors.Is(err, jobs.ErrNotFound) {
-		return reg, texts.NewMessage("repeat.gone"), nil
+		return reg, texts.NewMessage("repeat.gone")
 	}
-	return reg, nil, err
+	return reg, err
 }
 
 // seenHere is [run.button] for what shows a meeting's links: numbers can be guessed, so
 // the meeting has to be shown here already, or to be the person's own.
-func (r *run) seenHere(ctx context.Context) (registry.Registration, *texts.Message, error) {
-	reg, f, err := r.button(ctx)
-	if f != nil || err != nil {
-		return reg, f, err
+func (r *run) seenHere(ctx context.Context) (registry.Registration, error) {
+	reg, err := r.button(ctx)
+	if err != nil {
+		return reg, err
 	}
 	place := r.w.Request.Place
 	if reg.Place.Key() == place.Key() || reg.ThreadAt(place) != nil {
-		return reg, nil, nil
+		return reg, nil
 	}
 	ok, err := r.holds(ctx, reg)
 	switch {
 	case err != nil:
-		return reg, texts.NewMessage("fault.directory"), nil
+		return reg, err
 	case !ok:
-		return reg, texts.NewMessage("power.card"), nil
+		return reg, texts.NewMessage("power.card")
 	}
-	return reg, nil, nil
+	return reg, nil
 }
 
 // startLinkNext shows how to start a meeting to whoever has the right now, with a fresh
 // link where the old one is worn out.
 func (r *run) startLinkNext(ctx context.Context) (jobs.Next, error) {
-	reg, f, err := r.button(ctx)
-	if f != nil || err != nil {
-		return r.refuseOr(f, err)
+	reg, err := r.button(ctx)
+	if err != nil {
+		return jobs.Next{}, err
 	}
 	if ok, err := r.holds(ctx, reg); err != nil {
-		return r.refuse(texts.NewMessage("fault.directory")), nil
+		return jobs.Next{}, err
 	} else if !ok {
-		return r.refuse(texts.NewMessage("power.start", "Name", reg.Requester.Name)), nil
+		return jobs.Next{}, texts.NewMessage("power.start", "Name", reg.Requester.Name)
 	}
 	if reg.Meeting.State.Over() {
-		return r.refuse(texts.NewMessage("which.over", "Topic", reg.Meeting.Topic)), nil
+		return jobs.Next{}, texts.NewMessage("which.over", "Topic", reg.Meeting.Topic)
 	}
 	if p, ok := r.cfg.Providers[reg.Ref().Provider].(starter); ok && !r.now().Before(reg.StartUntil) {
 		began := time.Now()
@@ -227,12 +227,12 @@ func (r *run) startLinkNext(ctx context.Context) (jobs.Next, error) {
 }
 
 func (r *run) qrNext(ctx context.Context) (jobs.Next, error) {
-	reg, f, err := r.seenHere(ctx)
-	if f != nil || err != nil {
-		return r.refuseOr(f, err)
+	reg, err := r.seenHere(ctx)
+	if err != nil {
+		return jobs.Next{}, err
 	}
 	if reg.Meeting.WatchURL == "" && reg.Meeting.JoinURL == "" {
-		return r.refuse(texts.NewMessage("repeat.gone")), nil
+		return jobs.Next{}, texts.NewMessage("repeat.gone")
 	}
 	url, caption := reg.Meeting.WatchURL, r.t.T("qr.watch", "Topic", reg.Meeting.Topic)
 	if url == "" {
@@ -247,9 +247,9 @@ func (r *run) qrNext(ctx context.Context) (jobs.Next, error) {
 
 // copyNext gives a block of plain text to be pasted into another chat.
 func (r *run) copyNext(ctx context.Context) (jobs.Next, error) {
-	reg, f, err := r.seenHere(ctx)
-	if f != nil || err != nil {
-		return r.refuseOr(f, err)
+	reg, err := r.seenHere(ctx)
+	if err != nil {
+		return jobs.Next{}, err
 	}
 	r.endAs(outcomeShown)
 	r.tell(chat.Reply{Title: r.t.T("copy.title"), Copy: r.copyBlock(reg.Meeting)})

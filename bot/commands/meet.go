@@ -38,12 +38,8 @@ func (r *run) meetNext(ctx context.Context) (jobs.Next, error) {
 	case jobs.Called:
 		return r.meetMade(ctx)
 	case jobs.Refused:
-		f := r.w.Fault
-		if f == nil {
-			f = texts.NewMessage("fault.internal")
-		}
 		// The button that led here may be worn out: a platform takes one click of it.
-		return r.refuse(f, chat.Button{Label: r.t.T("button.retry"), Action: chat.Action{Name: string(grammar.VerbRetry), Arg: r.job.ID}}), nil
+		return jobs.Next{}, offering{r.fault(), chat.Button{Label: r.t.T("button.retry"), Action: chat.Action{Name: string(grammar.VerbRetry), Arg: r.job.ID}}}
 	case jobs.Unknown:
 		return r.meetUnknown(), nil
 	}
@@ -53,8 +49,8 @@ func (r *run) meetNext(ctx context.Context) (jobs.Next, error) {
 // meetBegin decides what is sent, so that it can be looked for when the answer is lost.
 func (r *run) meetBegin(ctx context.Context) (jobs.Next, error) {
 	if r.w.Ask.Verb == grammar.VerbSameDest {
-		if f, err := r.sameDestinations(ctx); f != nil || err != nil {
-			return r.refuseOr(f, err)
+		if err := r.sameDestinations(ctx); err != nil {
+			return jobs.Next{}, err
 		}
 	}
 	provider := r.w.Ask.Provider
@@ -62,7 +58,7 @@ func (r *run) meetBegin(ctx context.Context) (jobs.Next, error) {
 		provider = r.cfg.Parser.Default
 	}
 	if _, ok := r.cfg.Providers[provider]; !ok {
-		return r.refuse(texts.NewMessage("which.provider", "Provider", r.providerName(provider))), nil
+		return jobs.Next{}, texts.NewMessage("which.provider", "Provider", r.providerName(provider))
 	}
 	if first, err := r.firstWish(ctx); err != nil {
 		return jobs.Next{}, err
@@ -370,60 +366,38 @@ func (r *run) meetUnknown() jobs.Next {
 	return jobs.Deliver()
 }
 
-// refuseOr ends a job with a fault, or asks for another try of what failed to be read.
-func (r *run) refuseOr(f *texts.Message, err error) (jobs.Next, error) {
-	if f != nil {
-		return r.refuse(f), nil
-	}
-	if n, ok := r.again(err); ok {
-		return n, nil
-	}
-	var api *meeting.APIError
-	if errors.As(err, &api) {
-		return r.refuse(r.faultOf(err)), nil
-	}
-	return jobs.Next{}, err // the store's: tried again
-}
-
 // earlier returns what an earlier job was about, to the person who asked for it.
-func (r *run) earlier(ctx context.Context) (work, *texts.Message, error) {
+func (r *run) earlier(ctx context.Context) (work, error) {
 	j, err := r.store.Get(ctx, r.w.Ask.Arg)
 	if errors.Is(err, jobs.ErrNotFound) {
-		return work{}, texts.NewMessage("repeat.gone"), nil
+		return work{}, texts.NewMessage("repeat.gone")
 	}
 	if err != nil {
-		return work{}, nil, err
+		return work{}, err
 	}
 	w, err := records.Decode[work](j.Data)
 	if err != nil {
-		return work{}, texts.NewMessage("repeat.gone"), nil
+		return work{}, texts.NewMessage("repeat.gone")
 	}
-	f, err := r.onlyRequester(ctx, w.Request)
-	return w, f, err
+	return w, r.onlyRequester(ctx, w.Request)
 }
 
 // repeatNext carries out the command of an earlier job as a new wish: it was withdrawn,
 // its outcome is unknown, or it was taken for a retype.
 func (r *run) repeatNext(ctx context.Context) (jobs.Next, error) {
-	w, f, err := r.earlier(ctx)
-	if f != nil || err != nil {
-		return r.refuseOr(f, err)
+	w, err := r.earlier(ctx)
+	if err != nil {
+		return jobs.Next{}, err
 	}
 	switch {
 	case r.w.Ask.Verb == grammar.VerbTencent: // a push that its meeting could not take: a meeting first
 		live := true
 		w.Ask = grammar.Ask{Verb: grammar.VerbMeet, Provider: meeting.Tencent, Meet: meeting.Instant{Live: &live}}
 	case w.KeyGone && r.cfg.KeyPageURL == "": // else the page asks for it anew
-		return r.refuse(texts.NewMessage("repeat.key_gone")), nil
+		return jobs.Next{}, texts.NewMessage("repeat.key_gone")
 	}
-	allowed, err := r.cfg.Policy.Permits(ctx, r.directory(r.w.Request.Place.Platform), r.w.Request.Place, r.w.Request.User, grammar.Declared(w.Ask.Verb).Right)
-	if err != nil {
-		return r.refuse(texts.NewMessage("fault.directory")), nil
-	}
-	if !allowed {
-		r.endAs(outcomeRefused)
-		r.tell(r.refusal(r.t, grammar.Declared(w.Ask.Verb).Right))
-		return jobs.Deliver(), nil
+	if err := r.mustHave(ctx, grammar.Declared(w.Ask.Verb).Right); err != nil {
+		return jobs.Next{}, err
 	}
 	if w.Ask.Verb == grammar.VerbMeet { // however many copies of the button there are, and whoever presses them
 		first, err := r.claim(ctx, wishForever, string(r.w.Ask.Verb), r.w.Ask.Arg)
@@ -440,17 +414,17 @@ func (r *run) repeatNext(ctx context.Context) (jobs.Next, error) {
 }
 
 // onlyRequester guards a button that is there for one person.
-func (r *run) onlyRequester(ctx context.Context, of chat.Request) (*texts.Message, error) {
+func (r *run) onlyRequester(ctx context.Context, of chat.Request) error {
 	mine := r.w.Request
 	if mine.User.ID == of.User.ID && mine.Place.Platform == of.Place.Platform {
-		return nil, nil
+		return nil
 	}
-	admin, err := r.cfg.Policy.IsAdmin(ctx, r.directory(mine.Place.Platform), mine.Place, mine.User)
+	admin, err := r.isAdmin(ctx)
 	if err != nil {
-		return texts.NewMessage("fault.directory"), nil
+		return err
 	}
 	if !admin {
-		return texts.NewMessage("power.button"), nil
+		return texts.NewMessage("power.button")
 	}
-	return nil, nil
+	return nil
 }

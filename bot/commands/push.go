@@ -40,12 +40,15 @@ func (r *run) pushNext(ctx context.Context) (jobs.Next, error) {
 		r.current().Outcome = stepUnclear
 	case jobs.AwaitingApproval:
 		r.closeApproval(ctx, r.job.ID, r.w, "approval.lapsed", chat.Neutral)
-		return r.refuse(texts.NewMessage("approval.expired")), nil
+		return jobs.Next{}, texts.NewMessage("approval.expired")
 	default:
-		if n, done, err := r.pushBegin(ctx); done || err != nil {
-			return n, err
-		}
+		return r.pushBegin(ctx)
 	}
+	return r.pushOn(ctx)
+}
+
+// pushOn makes the call of the next step that is to be sent, and reports when none is left.
+func (r *run) pushOn(ctx context.Context) (jobs.Next, error) {
 	for i, s := range r.w.Steps {
 		if s.Outcome == stepPending {
 			r.job.Call, r.job.To = i, string(r.w.Ref.Provider)
@@ -60,89 +63,97 @@ func (r *run) current() *step { return &r.w.Steps[r.job.Call] }
 
 func (r *run) off() bool { return r.w.Ask.Verb == grammar.VerbPushOff }
 
-// pushBegin decides what is to be sent. It reports done when nothing is, and the answer
-// is in the outbox, or somebody has to be waited for.
-func (r *run) pushBegin(ctx context.Context) (n jobs.Next, done bool, err error) {
+// pushBegin decides what is to be sent, all of it before the first call: which meeting,
+// what is set there already, and whether a second person has to agree.
+func (r *run) pushBegin(ctx context.Context) (jobs.Next, error) {
 	if r.w.Fault != nil { // turned down by the second person
-		return r.refuse(r.w.Fault), true, nil
+		return jobs.Next{}, r.w.Fault
 	}
-	stop := func(f *texts.Message, err error) (jobs.Next, bool, error) {
-		n, err := r.refuseOr(f, err)
-		return n, true, err
-	}
-	t, f, err := r.resolve(ctx, want{push: true})
-	if f != nil || err != nil {
-		if f != nil && f.ID == "which.systec" { // the way out is a meeting that can
-			return r.refuse(f, chat.Button{Label: r.t.T("button.tencent"), Action: chat.Action{Name: string(grammar.VerbTencent), Arg: r.job.ID}}), true, nil
-		}
-		return stop(f, err)
+	t, err := r.resolve(ctx, want{push: true})
+	if err != nil {
+		return jobs.Next{}, r.offerTencent(err)
 	}
 	r.w.Ref, r.w.Account = t.ref, t.account
 	if r.w.Ask.Verb == grammar.VerbPush && r.w.Ask.Push.Key.IsZero() {
-		n, err := r.giveKeyLink(ctx, t)
-		return n, true, err
+		return r.giveKeyLink(ctx, t)
 	}
 	began := time.Now()
 	has, err := r.pusher().Pushes(ctx, r.w.Account, r.w.Ref.ID)
 	r.observe(r.w.Ref.Provider, opPushes, err, began)
-	if f := r.notPermitted(err); f != nil && t.reg != nil {
-		return r.refuse(f, chat.Button{Label: r.t.T("button.askhost"), Action: chat.Action{Name: string(grammar.VerbAskHost), Arg: r.job.ID}}), true, nil
-	}
 	if err != nil {
-		return stop(nil, err)
+		return jobs.Next{}, r.offerHost(err, t)
 	}
 	asked := r.w.Steps // what a second person has approved
-	var protected bool
-	switch r.w.Ask.Verb {
-	case grammar.VerbPush:
-		protected, f, err = r.pushOne(ctx)
-	case grammar.VerbPushTo:
-		protected, f, err = r.pushSaved(ctx)
-	case grammar.VerbPushOff:
-		protected, f, err = r.pushOff(ctx, has)
-	}
-	if f != nil || err != nil {
-		return stop(f, err)
-	}
-	if !r.off() {
-		r.lookBefore(has)
-		if f := r.together(has); f != nil {
-			return stop(f, nil)
-		}
+	protected, err := r.pushSteps(ctx, has)
+	if err != nil {
+		return jobs.Next{}, err
 	}
 	if r.w.Approved != nil && slices.ContainsFunc(r.w.Steps, func(s step) bool {
 		return s.Outcome == stepPending && !slices.ContainsFunc(asked, s.same)
 	}) {
-		return r.refuse(texts.NewMessage("approval.changed")), true, nil
+		return jobs.Next{}, texts.NewMessage("approval.changed")
 	}
 	if !protected {
 		if protected, err = r.guarded(ctx, t.reg); err != nil {
-			return stop(nil, err)
+			return jobs.Next{}, err
 		}
 	}
 	if protected && r.w.Approved == nil && slices.ContainsFunc(r.w.Steps, func(s step) bool { return s.Outcome == stepPending }) {
-		if r.alone(t) {
-			return stop(texts.NewMessage("approval.alone"), nil)
-		}
-		until := r.now().Add(approvalFor)
-		if err := r.askApproval(ctx, t, until); err != nil {
-			return jobs.Next{}, true, err
-		}
-		return jobs.Await(until), true, nil
+		return r.awaitApproval(ctx, t)
 	}
 	r.job.Calls = len(r.w.Steps)
-	return jobs.Next{}, false, nil
+	return r.pushOn(ctx)
 }
 
-// notPermitted returns the fault of a refusal that somebody else would not have met.
-func (r *run) notPermitted(err error) *texts.Message {
-	if !errors.Is(err, meeting.ErrNotPermitted) {
-		return nil
+// pushSteps makes the steps, and marks those that are not to be sent as things are. It
+// reports whether one of them is of a protected destination.
+func (r *run) pushSteps(ctx context.Context, has []meeting.PushTarget) (protected bool, err error) {
+	switch r.w.Ask.Verb {
+	case grammar.VerbPushOff:
+		return r.pushOff(ctx, has)
+	case grammar.VerbPushTo:
+		protected, err = r.pushSaved(ctx)
+	default:
+		protected, err = r.pushOne(ctx)
 	}
-	if f := r.faultOf(err); othersMay(f) {
+	if err != nil {
+		return false, err
+	}
+	r.lookBefore(has)
+	return protected, r.together(has)
+}
+
+// offerTencent adds the way out where a meeting takes no push address: one that does.
+func (r *run) offerTencent(err error) error {
+	var told *texts.Message
+	if errors.As(err, &told) && told.ID == "which.systec" {
+		return offering{err, chat.Button{Label: r.t.T("button.tencent"), Action: chat.Action{Name: string(grammar.VerbTencent), Arg: r.job.ID}}}
+	}
+	return err
+}
+
+// offerHost adds the way out of a refusal that somebody else would not have met: to ask.
+func (r *run) offerHost(err error, t target) error {
+	if t.reg == nil || !errors.Is(err, meeting.ErrNotPermitted) {
+		return err
+	}
+	f := r.faultOf(err)
+	if !othersMay(f) {
 		return f
 	}
-	return nil
+	return offering{f, chat.Button{Label: r.t.T("button.askhost"), Action: chat.Action{Name: string(grammar.VerbAskHost), Arg: r.job.ID}}}
+}
+
+// awaitApproval has the job wait for a second person.
+func (r *run) awaitApproval(ctx context.Context, t target) (jobs.Next, error) {
+	if r.alone(t) {
+		return jobs.Next{}, texts.NewMessage("approval.alone")
+	}
+	until := r.now().Add(approvalFor)
+	if err := r.askApproval(ctx, t, until); err != nil {
+		return jobs.Next{}, err
+	}
+	return jobs.Await(until), nil
 }
 
 // same reports whether both send the same key to the same place.
@@ -159,7 +170,7 @@ func (r *run) pusher() pusher {
 
 // pushOne makes the step for an address that came with the command. With a name in
 // Ask.Names it is the new key of that saved destination, which keeps it.
-func (r *run) pushOne(ctx context.Context) (protected bool, _ *texts.Message, _ error) {
+func (r *run) pushOne(ctx context.Context) (protected bool, _ error) {
 	target := r.w.Ask.Push
 	preset := livepush.PresetByID(r.w.Ask.Preset)
 	if r.w.Ask.Preset == "" {
@@ -173,34 +184,34 @@ func (r *run) pushOne(ctx context.Context) (protected bool, _ *texts.Message, _ 
 	}
 	target.Enabled = true
 	_, findings := preset.Check(target.URL, target.Key, r.now())
-	if f := r.findings(append(livepush.CheckPushName(target.Name), findings...)); f != nil {
-		return false, f, nil
+	if err := r.findings(append(livepush.CheckPushName(target.Name), findings...)); err != nil {
+		return false, err
 	}
 	s := step{Target: target, Fingerprint: livepush.Fingerprint(r.store, target.Key)}
 	if len(r.w.Ask.Names) == 1 {
-		d, f, err := r.usable(ctx, r.w.Ask.Names[0])
-		if f != nil || err != nil {
-			return false, f, err
+		d, err := r.usable(ctx, r.w.Ask.Names[0])
+		if err != nil {
+			return false, err
 		}
 		s.Destination, protected = d.ID, d.Protected
 		r.w.Steps = []step{s}
-		admin, err := r.cfg.Policy.IsAdmin(ctx, r.directory(r.w.Request.Place.Platform), r.w.Request.Place, r.w.Request.User)
+		admin, err := r.isAdmin(ctx)
 		if err != nil {
-			return false, texts.NewMessage("fault.directory"), nil
+			return false, err
 		}
 		if !d.MayChange(r.w.Request.User.ID, admin) { // who may only use it pushes with it this once
-			return protected, nil, nil
+			return protected, nil
 		}
 		if d, err = r.destinations().SetKey(ctx, d.ID, target.URL, target.Key); err != nil {
-			return false, nil, err
+			return false, err
 		}
 		line := audit.Line{Action: audit.Key, Destination: d.Name, Fingerprint: s.Fingerprint, Outcome: "saved", Meeting: r.w.Ref.String(), Step: "key"}
 		if err := r.audit(ctx, line); err != nil {
-			return false, nil, err
+			return false, err
 		}
 	}
 	r.w.Steps = []step{s}
-	return protected, nil, nil
+	return protected, nil
 }
 
 // guarded reports whether a step has the key of a protected destination, whatever it is
@@ -242,31 +253,36 @@ func (r *run) guarded(ctx context.Context, reg *registry.Registration) (bool, er
 }
 
 // usable returns the saved destination of that name, if the person may use it here.
-func (r *run) usable(ctx context.Context, name string) (livepush.Destination, *texts.Message, error) {
+func (r *run) usable(ctx context.Context, name string) (livepush.Destination, error) {
 	place, user := r.w.Request.Place, r.w.Request.User
 	d, err := r.destinations().ByName(ctx, livepush.Scope(place, user.ID), name)
 	if errors.Is(err, livepush.ErrNoDestination) {
-		return d, texts.NewMessage("dest.missing", "Names", name), nil
+		return d, texts.NewMessage("dest.missing", "Names", name)
 	}
 	if err != nil {
-		return d, nil, err
+		return d, err
 	}
-	admin, err := r.cfg.Policy.IsAdmin(ctx, r.directory(place.Platform), place, user)
+	admin, err := r.isAdmin(ctx)
 	if err != nil {
-		return d, texts.NewMessage("fault.directory"), nil
+		return d, err
 	}
 	if !d.MayUse(user.ID, place, admin) {
-		return d, texts.NewMessage("dest.not_yours", "Name", d.Name, "Owner", d.OwnerName), nil
+		return d, texts.NewMessage("dest.not_yours", "Name", d.Name, "Owner", d.OwnerName)
 	}
-	return d, nil, nil
+	return d, nil
 }
 
-// findings turns what is wrong with an address into a fault, unless it is all warnings
-// and those were overridden.
-func (r *run) findings(fs []livepush.Finding) *texts.Message {
+// findings refuses what is wrong with an address, unless it is all warnings and those were
+// overridden.
+func (r *run) findings(fs []livepush.Finding) error {
 	if len(fs) == 0 || r.w.Ask.Override && !livepush.Limits(fs) {
 		return nil
 	}
+	return r.found(fs)
+}
+
+// found says what is wrong with an address.
+func (r *run) found(fs []livepush.Finding) *texts.Message {
 	sentences := make([]string, len(fs))
 	for i, f := range fs {
 		sentences[i] = f.Text(r.t)
@@ -287,19 +303,19 @@ func cutRunes(s string, n int) string {
 
 // pushSaved makes a step for each named destination. One whose key is missing or worn
 // out becomes a step that is not sent.
-func (r *run) pushSaved(ctx context.Context) (protected bool, _ *texts.Message, _ error) {
+func (r *run) pushSaved(ctx context.Context) (protected bool, _ error) {
 	place, user := r.w.Request.Place, r.w.Request.User
 	found, missing, err := r.destinations().Resolve(ctx, livepush.Scope(place, user.ID), r.w.Ask.Names)
 	if err != nil {
-		return false, nil, err
+		return false, err
 	}
 	if len(missing) > 0 {
-		return false, texts.NewMessage("dest.missing", "Names", r.t.Join(missing)), nil
+		return false, texts.NewMessage("dest.missing", "Names", r.t.Join(missing))
 	}
 	r.w.Steps = nil
 	for _, d := range found {
-		if _, f, err := r.usable(ctx, d.Name); f != nil || err != nil {
-			return false, f, err
+		if _, err := r.usable(ctx, d.Name); err != nil {
+			return false, err
 		}
 		s := step{Target: d.Target(), Destination: d.ID, Fingerprint: livepush.Fingerprint(r.store, d.Key)}
 		preset := livepush.PresetByID(d.Preset)
@@ -313,19 +329,19 @@ func (r *run) pushSaved(ctx context.Context) (protected bool, _ *texts.Message, 
 				s.Fault.ID = "dest.no_key"
 			}
 		case livepush.Limits(findings), len(findings) > 0 && !r.w.Ask.Override:
-			s.Outcome, s.Fault = stepRefused, r.findings(findings)
+			s.Outcome, s.Fault = stepRefused, r.found(findings)
 		}
 		protected = protected || d.Protected
 		r.w.Steps = append(r.w.Steps, s)
 	}
-	return protected, nil, nil
+	return protected, nil
 }
 
 // pushOff makes the steps that switch addresses off: what was read back, with false.
-func (r *run) pushOff(ctx context.Context, has []meeting.PushTarget) (protected bool, _ *texts.Message, _ error) {
+func (r *run) pushOff(ctx context.Context, has []meeting.PushTarget) (protected bool, _ error) {
 	found, unsaved, err := r.destinations().Resolve(ctx, livepush.Scope(r.w.Request.Place, r.w.Request.User.ID), r.w.Ask.Names)
 	if err != nil {
-		return false, nil, err
+		return false, err
 	}
 	// A set stands for its members.
 	names := slices.Concat(unsaved, livepush.DestinationNames(found))
@@ -353,11 +369,11 @@ func (r *run) pushOff(ctx context.Context, has []meeting.PushTarget) (protected 
 	r.w.Absent = slices.DeleteFunc(names, func(n string) bool { return named(there, n) })
 	switch {
 	case len(r.w.Steps) > 0:
-		return protected, nil, nil
+		return protected, nil
 	case len(has) == 0:
-		return false, texts.NewMessage("off.nothing"), nil
+		return false, texts.NewMessage("off.nothing")
 	}
-	return false, texts.NewMessage("off.missing", "Names", r.t.Join(r.w.Ask.Names), "There", r.t.Join(there)), nil
+	return false, texts.NewMessage("off.missing", "Names", r.t.Join(r.w.Ask.Names), "There", r.t.Join(there))
 }
 
 // named reports whether a name is among others, as destinations compare them.
@@ -385,7 +401,7 @@ func (r *run) lookBefore(has []meeting.PushTarget) {
 }
 
 // together checks the documented numbers before anything is sent.
-func (r *run) together(has []meeting.PushTarget) *texts.Message {
+func (r *run) together(has []meeting.PushTarget) error {
 	var add []meeting.PushTarget
 	for _, s := range r.w.Steps {
 		if s.Outcome == stepPending {
@@ -396,11 +412,7 @@ func (r *run) together(has []meeting.PushTarget) *texts.Message {
 	if len(fs) == 0 {
 		return nil
 	}
-	sentences := make([]string, len(fs))
-	for i, f := range fs {
-		sentences[i] = f.Text(r.t)
-	}
-	return texts.NewMessage("finding.all", "Findings", texts.Paragraphs(sentences...))
+	return r.found(fs)
 }
 
 func (r *run) pushCall(ctx context.Context) error {
@@ -692,16 +704,16 @@ func (r *run) audit(ctx context.Context, l audit.Line) error {
 
 // statusNext shows what is set, as the provider says now.
 func (r *run) statusNext(ctx context.Context) (jobs.Next, error) {
-	t, f, err := r.resolve(ctx, want{push: true})
-	if f != nil || err != nil {
-		return r.refuseOr(f, err)
+	t, err := r.resolve(ctx, want{push: true})
+	if err != nil {
+		return jobs.Next{}, err
 	}
 	r.w.Ref, r.w.Account = t.ref, t.account
 	began := time.Now()
 	has, err := r.pusher().Pushes(ctx, r.w.Account, r.w.Ref.ID)
 	r.observe(r.w.Ref.Provider, opPushes, err, began)
 	if err != nil {
-		return r.refuseOr(nil, err)
+		return jobs.Next{}, err
 	}
 	if _, err := r.noteSeen(ctx, has, true); err != nil && !errors.Is(err, jobs.ErrNotFound) {
 		return jobs.Next{}, err

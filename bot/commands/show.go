@@ -28,7 +28,7 @@ func (b *Bot) keyLinks() keyLinks                  { return keyLinks{b.store, b.
 // giveKeyLink answers with a link to the key-entry page, where the command goes on.
 func (r *run) giveKeyLink(ctx context.Context, t target) (jobs.Next, error) {
 	if r.cfg.KeyPageURL == "" {
-		return r.refuse(texts.NewMessage("key.missing")), nil
+		return jobs.Next{}, texts.NewMessage("key.missing")
 	}
 	l := keyLink{Request: r.w.Request, Locale: r.t.Locale, Ask: r.w.Ask}
 	l.Request.Origin = nil // worn out by the time the key is there
@@ -154,7 +154,7 @@ func (r *run) saveNext(ctx context.Context) (jobs.Next, error) {
 			return jobs.Next{}, err
 		}
 		if len(missing) > 0 {
-			return r.refuse(texts.NewMessage("dest.missing", "Names", r.t.Join(missing))), nil
+			return jobs.Next{}, texts.NewMessage("dest.missing", "Names", r.t.Join(missing))
 		}
 		d.Members = nil
 		for _, m := range found {
@@ -173,23 +173,23 @@ func (r *run) saveNext(ctx context.Context) (jobs.Next, error) {
 			d.URL = preset.Ingest
 		}
 		if d.URL == "" {
-			return r.refuse(texts.NewMessage("save.no_url")), nil
+			return jobs.Next{}, texts.NewMessage("save.no_url")
 		}
 		address, found := preset.Check(d.URL, d.Key, r.now())
 		d.URL, d.Key = address.URL, address.Key
 		findings = append(findings, found...)
 	}
-	if f := r.findings(findings); f != nil {
-		return r.refuse(f), nil
+	if err := r.findings(findings); err != nil {
+		return jobs.Next{}, err
 	}
-	admin, err := r.cfg.Policy.IsAdmin(ctx, r.directory(place.Platform), place, user)
+	admin, err := r.isAdmin(ctx)
 	if err != nil {
-		return r.refuse(texts.NewMessage("fault.directory")), nil
+		return jobs.Next{}, err
 	}
 	saved, err := r.destinations().Save(ctx, scope, d, user, admin)
 	switch {
 	case errors.Is(err, livepush.ErrNotOwner):
-		return r.refuse(texts.NewMessage("dest.owned", "Name", saved.Name, "Owner", saved.OwnerName)), nil
+		return jobs.Next{}, texts.NewMessage("dest.owned", "Name", saved.Name, "Owner", saved.OwnerName)
 	case err != nil:
 		return jobs.Next{}, err
 	}
@@ -225,12 +225,12 @@ func (r *run) askForKey(ctx context.Context, scope string) (jobs.Next, error) {
 	case err != nil:
 		return jobs.Next{}, err
 	default:
-		admin, err := r.cfg.Policy.IsAdmin(ctx, r.directory(r.w.Request.Place.Platform), r.w.Request.Place, r.w.Request.User)
+		admin, err := r.isAdmin(ctx)
 		if err != nil {
-			return r.refuse(texts.NewMessage("fault.directory")), nil
+			return jobs.Next{}, err
 		}
 		if !old.MayChange(r.w.Request.User.ID, admin) {
-			return r.refuse(texts.NewMessage("dest.owned", "Name", old.Name, "Owner", old.OwnerName)), nil
+			return jobs.Next{}, texts.NewMessage("dest.owned", "Name", old.Name, "Owner", old.OwnerName)
 		}
 		if ask.Preset == "" && ask.Push.URL == "" {
 			ask.Preset, ask.Push.URL = old.Preset, old.URL
@@ -266,9 +266,9 @@ func (r *run) keyText(d livepush.Destination) string {
 
 func (r *run) destinationsNext(ctx context.Context) (jobs.Next, error) {
 	place, user := r.w.Request.Place, r.w.Request.User
-	admin, err := r.cfg.Policy.IsAdmin(ctx, r.directory(place.Platform), place, user)
+	admin, err := r.isAdmin(ctx)
 	if err != nil {
-		return r.refuse(texts.NewMessage("fault.directory")), nil
+		return jobs.Next{}, err
 	}
 	all, err := r.destinations().Usable(ctx, place, user.ID, admin)
 	if err != nil {
@@ -301,17 +301,17 @@ func (r *run) forgetNext(ctx context.Context) (jobs.Next, error) {
 		if len(r.w.Steps) > 0 { // by an earlier try of ours
 			return r.forgotten(ctx)
 		}
-		return r.refuse(texts.NewMessage("dest.missing", "Names", name)), nil
+		return jobs.Next{}, texts.NewMessage("dest.missing", "Names", name)
 	}
 	if err != nil {
 		return jobs.Next{}, err
 	}
-	admin, err := r.cfg.Policy.IsAdmin(ctx, r.directory(place.Platform), place, user)
+	admin, err := r.isAdmin(ctx)
 	if err != nil {
-		return r.refuse(texts.NewMessage("fault.directory")), nil
+		return jobs.Next{}, err
 	}
 	if !d.MayChange(user.ID, admin) {
-		return r.refuse(texts.NewMessage("dest.owned", "Name", d.Name, "Owner", d.OwnerName)), nil
+		return jobs.Next{}, texts.NewMessage("dest.owned", "Name", d.Name, "Owner", d.OwnerName)
 	}
 	if len(r.w.Steps) == 0 { // written down first: when it is gone, nothing tells what it was
 		r.w.Steps = []step{{Target: meeting.PushTarget{Name: d.Name}, Fingerprint: livepush.Fingerprint(r.store, d.Key)}}
@@ -335,19 +335,18 @@ func (r *run) forgotten(ctx context.Context) (jobs.Next, error) {
 }
 
 func (r *run) revokeNext(ctx context.Context) (jobs.Next, error) {
-	place, user := r.w.Request.Place, r.w.Request.User
-	admin, err := r.cfg.Policy.IsAdmin(ctx, r.directory(place.Platform), place, user)
+	admin, err := r.isAdmin(ctx)
 	if err != nil {
-		return r.refuse(texts.NewMessage("fault.directory")), nil
+		return jobs.Next{}, err
 	}
-	d, err := r.destinations().Revoke(ctx, r.w.Ask.Arg, user.ID, admin)
+	d, err := r.destinations().Revoke(ctx, r.w.Ask.Arg, r.w.Request.User.ID, admin)
 	switch {
 	case errors.Is(err, livepush.ErrNoDestination):
-		return r.refuse(texts.NewMessage("repeat.gone")), nil
+		return jobs.Next{}, texts.NewMessage("repeat.gone")
 	case errors.Is(err, livepush.ErrNotOwner):
-		return r.refuse(texts.NewMessage("dest.owned", "Name", d.Name, "Owner", d.OwnerName)), nil
+		return jobs.Next{}, texts.NewMessage("dest.owned", "Name", d.Name, "Owner", d.OwnerName)
 	case errors.Is(err, livepush.ErrKeyReplaced):
-		return r.refuse(texts.NewMessage("revoke.replaced", "Name", d.Name)), nil
+		return jobs.Next{}, texts.NewMessage("revoke.replaced", "Name", d.Name)
 	case err != nil:
 		return jobs.Next{}, err
 	}
@@ -364,9 +363,9 @@ const logShown = 15
 
 func (r *run) logNext(ctx context.Context) (jobs.Next, error) {
 	// Where no meeting is named it is one that can be pushed, as with the commands it tells of.
-	t, f, err := r.resolve(ctx, want{push: r.w.Ask.Meeting == "", vouched: true, over: true})
-	if f != nil || err != nil {
-		return r.refuseOr(f, err)
+	t, err := r.resolve(ctx, want{push: r.w.Ask.Meeting == "", vouched: true, over: true})
+	if err != nil {
+		return jobs.Next{}, err
 	}
 	lines, err := audit.New(r.store).Of(ctx, t.ref)
 	if err != nil {
@@ -481,25 +480,19 @@ func (r *run) approvalNext(ctx context.Context) (jobs.Next, error) {
 func (r *run) approveNext(ctx context.Context) (jobs.Next, error) {
 	approve := r.w.Ask.Verb == grammar.VerbApprove
 	me := r.w.Request.User
-	var f *texts.Message
 	var was work
 	_, err := r.store.Update(ctx, r.w.Ask.Arg, func(j *jobs.Job) error {
 		var err error
 		if was, err = records.Decode[work](j.Data); err != nil {
 			return err
 		}
-		f = nil
 		switch {
-		case j.State != jobs.AwaitingApproval:
-			if was.Decision == r.job.ID { // our own, before a crash
-				return errAlready
-			}
-			f = texts.NewMessage("approval.over")
-		case was.Request.User.ID == me.ID && was.Request.Place.Platform == r.w.Request.Place.Platform:
-			f = texts.NewMessage("approval.self")
-		}
-		if f != nil {
+		case j.State != jobs.AwaitingApproval && was.Decision == r.job.ID: // our own, before a crash
 			return errAlready
+		case j.State != jobs.AwaitingApproval:
+			return texts.NewMessage("approval.over")
+		case was.Request.User.ID == me.ID && was.Request.Place.Platform == r.w.Request.Place.Platform:
+			return texts.NewMessage("approval.self")
 		}
 		was.Approved, was.Decision, was.Since = &me, r.job.ID, r.now()
 		if !approve {
@@ -514,9 +507,7 @@ func (r *run) approveNext(ctx context.Context) (jobs.Next, error) {
 	})
 	switch {
 	case errors.Is(err, jobs.ErrNotFound):
-		return r.refuse(texts.NewMessage("repeat.gone")), nil
-	case f != nil:
-		return r.refuse(f), nil
+		return jobs.Next{}, texts.NewMessage("repeat.gone")
 	case err != nil && !errors.Is(err, errAlready):
 		return jobs.Next{}, err
 	}
@@ -567,13 +558,13 @@ var errAlready = errors.New("decided already")
 
 // askHostNext asks, in the meeting's thread, whoever can do what was not permitted.
 func (r *run) askHostNext(ctx context.Context) (jobs.Next, error) {
-	w, f, err := r.earlier(ctx)
-	if f != nil || err != nil {
-		return r.refuseOr(f, err)
+	w, err := r.earlier(ctx)
+	if err != nil {
+		return jobs.Next{}, err
 	}
 	reg, err := r.registry.Get(ctx, w.Ref)
 	if errors.Is(err, jobs.ErrNotFound) {
-		return r.refuse(texts.NewMessage("askhost.unknown")), nil
+		return jobs.Next{}, texts.NewMessage("askhost.unknown")
 	}
 	if err != nil {
 		return jobs.Next{}, err
@@ -600,7 +591,7 @@ func (r *run) askHostNext(ctx context.Context) (jobs.Next, error) {
 	case reg.Place.Platform == r.w.Request.Place.Platform: // no card to be seen from here
 		d.Slot, d.Place, d.User = chat.SlotDirect, &reg.Place, &reg.Requester
 	default:
-		return r.refuse(texts.NewMessage("power.meeting", "Name", reg.Requester.Name)), nil
+		return jobs.Next{}, texts.NewMessage("power.meeting", "Name", reg.Requester.Name)
 	}
 	r.endAs(outcomeAsked)
 	r.put(d)
@@ -609,23 +600,18 @@ func (r *run) askHostNext(ctx context.Context) (jobs.Next, error) {
 }
 
 // sameDestinations makes the wish for a new Tencent meeting like an earlier one.
-func (r *run) sameDestinations(ctx context.Context) (*texts.Message, error) {
-	reg, f, err := r.button(ctx)
-	if f != nil || err != nil {
-		return f, err
+func (r *run) sameDestinations(ctx context.Context) error {
+	reg, err := r.button(ctx)
+	if err != nil {
+		return err
 	}
 	if ok, err := r.holds(ctx, reg); err != nil {
-		return texts.NewMessage("fault.directory"), nil
+		return err
 	} else if !ok {
-		return texts.NewMessage("power.meeting", "Name", reg.Requester.Name), nil
+		return texts.NewMessage("power.meeting", "Name", reg.Requester.Name)
 	}
-	req := r.w.Request
-	allowed, err := r.cfg.Policy.Permits(ctx, r.directory(req.Place.Platform), req.Place, req.User, chat.RightMeet)
-	switch {
-	case err != nil:
-		return texts.NewMessage("fault.directory"), nil
-	case !allowed: // the button is guarded by the list for pushes
-		return texts.NewMessage("denied.meet"), nil
+	if err := r.mustHave(ctx, chat.RightMeet); err != nil { // the button has the right for pushes
+		return err
 	}
 	live := true
 	r.w.Ask.Provider = meeting.Tencent
@@ -636,7 +622,7 @@ func (r *run) sameDestinations(ctx context.Context) (*texts.Message, error) {
 			r.w.Ask.Names = append(r.w.Ask.Names, p.Name)
 		}
 	}
-	return nil, nil
+	return nil
 }
 
 // pushSameDestinations sets the destinations of the earlier meeting at the new one, in a

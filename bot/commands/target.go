@@ -55,14 +55,14 @@ type want struct {
 
 // resolve finds the meeting that a command means and checks that the person may have it
 // acted upon. It returns a fault to be told, or an error worth another try.
-func (r *run) resolve(ctx context.Context, need want) (target, *texts.Message, error) {
+func (r *run) resolve(ctx context.Context, need want) (target, error) {
 	arg := r.w.Ask.Meeting
 	if arg == "" {
 		return r.resolveHere(ctx, need)
 	}
 	m, ok := grammar.MeetingArg(arg)
 	if !ok {
-		return target{}, texts.NewMessage("which.unreadable"), nil
+		return target{}, texts.NewMessage("which.unreadable")
 	}
 	var refs []meeting.Ref
 	switch {
@@ -73,7 +73,7 @@ func (r *run) resolve(ctx context.Context, need want) (target, *texts.Message, e
 	case m.Code != "":
 		regs, err := r.registry.ByCode(ctx, m.Code)
 		if err != nil {
-			return target{}, nil, err
+			return target{}, err
 		}
 		for _, reg := range regs {
 			p := reg.Ref().Provider
@@ -84,7 +84,7 @@ func (r *run) resolve(ctx context.Context, need want) (target, *texts.Message, e
 	case m.URL != "":
 		regs, err := r.registry.ByJoinURL(ctx, m.URL)
 		if err != nil {
-			return target{}, nil, err
+			return target{}, err
 		}
 		for _, reg := range regs {
 			refs = append(refs, reg.Ref())
@@ -92,26 +92,26 @@ func (r *run) resolve(ctx context.Context, need want) (target, *texts.Message, e
 	}
 	switch {
 	case len(refs) > 1:
-		return target{}, texts.NewMessage("which.tie", "Number", m.Code), nil
+		return target{}, texts.NewMessage("which.tie", "Number", m.Code)
 	case len(refs) == 1:
 		reg, err := r.registry.Get(ctx, refs[0])
 		if err == nil {
 			return r.mayTouch(ctx, reg, need)
 		}
 		if !errors.Is(err, jobs.ErrNotFound) {
-			return target{}, nil, err
+			return target{}, err
 		}
 		return r.foreign(ctx, refs[0], need)
 	case m.Code != "":
 		return r.foreignCode(ctx, m, need)
 	}
-	return target{}, texts.NewMessage("which.url"), nil
+	return target{}, texts.NewMessage("which.url")
 }
 
-func (r *run) resolveHere(ctx context.Context, need want) (target, *texts.Message, error) {
+func (r *run) resolveHere(ctx context.Context, need want) (target, error) {
 	regs, err := r.registry.Here(ctx, r.w.Request.Place)
 	if err != nil {
-		return target{}, nil, err
+		return target{}, err
 	}
 	able := slices.DeleteFunc(slices.Clone(regs), func(reg registry.Registration) bool {
 		return need.push && !reg.Ref().Provider.Capabilities().LivePush
@@ -127,53 +127,53 @@ func (r *run) resolveHere(ctx context.Context, need want) (target, *texts.Messag
 		for _, reg := range able {
 			names = append(names, reg.Meeting.Topic+" "+showCode(reg.Meeting.Code))
 		}
-		return target{}, texts.NewMessage("which.several", "Meetings", strings.Join(names, r.t.T("list.apart"))), nil
+		return target{}, texts.NewMessage("which.several", "Meetings", strings.Join(names, r.t.T("list.apart")))
 	case len(regs) > 0:
-		return target{}, texts.NewMessage("which.systec"), nil
+		return target{}, texts.NewMessage("which.systec")
 	case need.push:
-		return target{}, texts.NewMessage("which.none_push"), nil
+		return target{}, texts.NewMessage("which.none_push")
 	}
-	return target{}, texts.NewMessage("which.none"), nil
+	return target{}, texts.NewMessage("which.none")
 }
 
 // mayTouch guards a meeting that the bot made: its requester, its hosts, whoever the
 // allow-list names in its channel, and admins may have the bot's account act on it.
-func (r *run) mayTouch(ctx context.Context, reg registry.Registration, need want) (target, *texts.Message, error) {
+func (r *run) mayTouch(ctx context.Context, reg registry.Registration, need want) (target, error) {
 	t := target{ref: reg.Ref(), reg: &reg, account: reg.Account}
 	if need.push && !t.ref.Provider.Capabilities().LivePush {
-		return t, texts.NewMessage("which.systec"), nil
+		return t, texts.NewMessage("which.systec")
 	}
 	ok, err := r.holds(ctx, reg)
 	if err != nil {
-		return t, texts.NewMessage("fault.directory"), nil
+		return t, err
 	}
 	if !ok {
 		own := r.ownAccount()
 		if own == "" || t.ref.Provider != meeting.Tencent {
-			return t, texts.NewMessage("power.meeting", "Name", reg.Requester.Name), nil
+			return t, texts.NewMessage("power.meeting", "Name", reg.Requester.Name)
 		}
 		t.account = own // the provider decides whether that account may
-		if f, err := r.vouch(ctx, t, need); f != nil || err != nil {
-			return t, f, err
+		if err := r.vouch(ctx, t, need); err != nil {
+			return t, err
 		}
 	}
 	if reg.Meeting.State.Over() && !need.over {
-		return t, texts.NewMessage("which.over", "Topic", reg.Meeting.Topic), nil
+		return t, texts.NewMessage("which.over", "Topic", reg.Meeting.Topic)
 	}
-	return t, nil, nil
+	return t, nil
 }
 
 // vouch asks the provider whether the person's own account knows the meeting, where no
 // call follows that would.
-func (r *run) vouch(ctx context.Context, t target, need want) (*texts.Message, error) {
+func (r *run) vouch(ctx context.Context, t target, need want) error {
 	if !need.vouched {
-		return nil, nil
+		return nil
 	}
 	_, err := r.provider(t.ref.Provider).Get(ctx, t.account, t.ref.ID)
 	if errors.Is(err, meeting.ErrNotFound) || errors.Is(err, meeting.ErrNotPermitted) {
-		return texts.NewMessage("power.foreign"), nil
+		return texts.NewMessage("power.foreign")
 	}
-	return nil, err
+	return err
 }
 
 // holds reports whether a person has the requester's power over a meeting.
@@ -182,14 +182,17 @@ func (r *run) holds(ctx context.Context, reg registry.Registration) (bool, error
 	if r.w.Request.Place.Platform == reg.Place.Platform && (user.ID == reg.Requester.ID || slices.Contains(reg.Hosts, user.ID)) {
 		return true, nil
 	}
-	dir := r.directory(place.Platform)
-	if admin, err := r.cfg.Policy.IsAdmin(ctx, dir, place, user); admin || err != nil {
+	if admin, err := r.isAdmin(ctx); admin || err != nil {
 		return admin, err
 	}
-	if grammar.Declared(r.w.Ask.Verb).Right == chat.RightPush && place.Key() == reg.Place.Key() {
-		return r.cfg.Policy.Named(ctx, dir, place, user, chat.RightPush)
+	if grammar.Declared(r.w.Ask.Verb).Right != chat.RightPush || place.Key() != reg.Place.Key() {
+		return false, nil
 	}
-	return false, nil
+	named, err := r.cfg.Policy.Named(ctx, r.directory(place.Platform), place, user, chat.RightPush)
+	if err != nil {
+		return false, r.notLookedUp(ctx, err)
+	}
+	return named, nil
 }
 
 // ownAccount is the provider's user that the person is mapped to; empty for none.
@@ -199,31 +202,30 @@ func (r *run) ownAccount() string {
 
 // foreign guards a meeting that the bot did not make: the person acts as their own
 // account, or is an admin.
-func (r *run) foreign(ctx context.Context, ref meeting.Ref, need want) (target, *texts.Message, error) {
+func (r *run) foreign(ctx context.Context, ref meeting.Ref, need want) (target, error) {
 	t := target{ref: ref, account: r.ownAccount()}
 	if need.push && !ref.Provider.Capabilities().LivePush {
-		return t, texts.NewMessage("which.systec"), nil
+		return t, texts.NewMessage("which.systec")
 	}
 	if _, ok := r.cfg.Providers[ref.Provider]; !ok {
-		return t, texts.NewMessage("which.provider", "Provider", r.providerName(ref.Provider)), nil
+		return t, texts.NewMessage("which.provider", "Provider", r.providerName(ref.Provider))
 	}
 	if t.account != "" && ref.Provider == meeting.Tencent {
-		f, err := r.vouch(ctx, t, need)
-		return t, f, err
+		return t, r.vouch(ctx, t, need)
 	}
-	admin, err := r.cfg.Policy.IsAdmin(ctx, r.directory(r.w.Request.Place.Platform), r.w.Request.Place, r.w.Request.User)
+	admin, err := r.isAdmin(ctx)
 	if err != nil {
-		return t, texts.NewMessage("fault.directory"), nil
+		return t, err
 	}
 	if !admin {
-		return t, texts.NewMessage("power.foreign"), nil
+		return t, texts.NewMessage("power.foreign")
 	}
-	return t, nil, nil
+	return t, nil
 }
 
 // foreignCode looks a number up that the registry does not have. The right is checked
 // before the provider is asked.
-func (r *run) foreignCode(ctx context.Context, m grammar.MeetingTarget, need want) (target, *texts.Message, error) {
+func (r *run) foreignCode(ctx context.Context, m grammar.MeetingTarget, need want) (target, error) {
 	p := m.Provider
 	if p == "" {
 		p = meeting.Tencent
@@ -231,18 +233,18 @@ func (r *run) foreignCode(ctx context.Context, m grammar.MeetingTarget, need wan
 			p = meeting.Systec
 		}
 	}
-	t, f, err := r.foreign(ctx, meeting.Ref{Provider: p, ID: m.Code}, need)
-	if f != nil || err != nil || p == meeting.Systec { // its number is its ID
-		return t, f, err
+	t, err := r.foreign(ctx, meeting.Ref{Provider: p, ID: m.Code}, need)
+	if err != nil || p == meeting.Systec { // its number is its ID
+		return t, err
 	}
 	lookup, ok := r.cfg.Providers[p].(pusher)
 	if !ok {
-		return t, texts.NewMessage("which.provider", "Provider", r.providerName(p)), nil
+		return t, texts.NewMessage("which.provider", "Provider", r.providerName(p))
 	}
 	got, err := lookup.ByCode(ctx, t.account, m.Code)
 	if err != nil {
-		return t, nil, err
+		return t, err
 	}
 	t.ref = got.Ref
-	return t, nil, nil
+	return t, nil
 }

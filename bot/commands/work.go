@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"errors"
 	"strconv"
 	"time"
 
@@ -74,6 +75,12 @@ func (w *work) targets() []string {
 		names[i] = s.Target.Name
 	}
 	return names
+}
+
+// isRefusal reports whether an error is for the person.
+func isRefusal(err error) bool {
+	var told *texts.Message
+	return errors.As(err, &told)
 }
 
 // othersMay reports whether somebody else could do what was refused.

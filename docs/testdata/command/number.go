@@ -10,9 +10,9 @@ import (
 // numberNext changes nothing, so there is no call: it answers and is done. It may be asked
 // twice, after a crash.
 func (r *run) numberNext(ctx context.Context) (jobs.Next, error) {
-	t, f, err := r.resolve(ctx, want{}) // finds the meeting, and checks whose it is
-	if f != nil || err != nil {
-		return r.refuseOr(f, err)
+	t, err := r.resolve(ctx, want{}) // finds the meeting, and checks whose it is
+	if err != nil {
+		return jobs.Next{}, err // what is wrong is said in one place, for all verbs
 	}
 	number := t.ref.ID
 	if t.reg != nil {
