@@ -27,76 +27,8 @@ import (
 	"meetbot/bot/records"
 	"meetbot/bot/registry"
 	"meetbot/bot/texts"
-	"meetbot/config/secret"
 	"meetbot/meeting"
 )
-
-// Provider is the part of a meeting provider that every command needs. account is the
-// provider's own user who acts; empty where the provider has none, or for its default.
-type Provider interface {
-	Create(ctx context.Context, want meeting.Instant) (meeting.Meeting, error)
-	Get(ctx context.Context, account, id string) (meeting.Meeting, error)
-	// List returns the account's running and coming meetings; with a userKey, where the
-	// provider has those, only the ones marked with it.
-	List(ctx context.Context, account, userKey string) ([]meeting.Meeting, error)
-	End(ctx context.Context, account, id string) error
-}
-
-// pusher is a [Provider] whose meetings take live push addresses.
-type pusher interface {
-	ByCode(ctx context.Context, account, code string) (meeting.Meeting, error)
-	SetPush(ctx context.Context, account, id string, target meeting.PushTarget) error
-	Pushes(ctx context.Context, account, id string) ([]meeting.PushTarget, error)
-}
-
-// starter is a [Provider] that gives a fresh start link for a meeting.
-type starter interface {
-	StartURL(ctx context.Context, id string) (secret.String, error)
-}
-
-// provider returns the client of p. Jobs and meetings outlive a change of configuration:
-// of one that is not set up any more every call is refused before it is sent.
-func (b *Bot) provider(p meeting.Provider) Provider {
-	if c, ok := b.cfg.Providers[p]; ok {
-		return c
-	}
-	return absent{p}
-}
-
-// absent stands for a provider that is not set up.
-type absent struct{ provider meeting.Provider }
-
-var errNotSetUp = errors.New("not set up in this bot")
-
-func (a absent) refuse(op string) error {
-	return &meeting.APIError{Provider: a.provider, Op: op, Err: errNotSetUp}
-}
-
-func (a absent) Create(context.Context, meeting.Instant) (meeting.Meeting, error) {
-	return meeting.Meeting{}, a.refuse("create")
-}
-
-func (a absent) Get(context.Context, string, string) (meeting.Meeting, error) {
-	return meeting.Meeting{}, a.refuse("get")
-}
-
-func (a absent) List(context.Context, string, string) ([]meeting.Meeting, error) {
-	return nil, a.refuse("list")
-}
-
-func (a absent) End(context.Context, string, string) error { return a.refuse("end") }
-
-func (a absent) ByCode(context.Context, string, string) (meeting.Meeting, error) {
-	return meeting.Meeting{}, a.refuse("get")
-}
-
-func (a absent) SetPush(context.Context, string, string, meeting.PushTarget) error {
-	return a.refuse("set_push")
-}
-
-func (a absent) Pushes(context.Context, string, string) ([]meeting.PushTarget, error) {
-	return nil, a.refuse("pushes")
-}
 
 // Store is the part of [jobs.Store] that a [Bot] needs.
 type Store interface {
@@ -148,11 +80,18 @@ type Bot struct {
 	log      *slog.Logger
 	now      func() time.Time
 	started  time.Time
-	polls    *pace
-	steps    map[grammar.Verb]steps
+
+	people  people
+	targets targets
+	cards   cards
+	saved   saved
+	keyPage keyPage
+	polling polling
+	queue   queue
+	steps   map[grammar.Verb]steps
 }
 
-// NewBot returns a Bot. Every platform's [chat.Poster] is to be attached before its jobs run.
+// New returns a Bot. Every platform's [chat.Poster] is to be attached before its jobs run.
 func New(cfg Config, store Store) *Bot {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -165,9 +104,12 @@ func New(cfg Config, store Store) *Bot {
 	}
 	b := &Bot{
 		parser: grammar.New(cfg.Parser), cfg: cfg, store: store, posters: map[chat.Platform]chat.Poster{},
-		log: cfg.Log, now: cfg.Now, started: cfg.Now(), polls: newPace(pollsPerMinute), steps: declaredSteps(),
+		log: cfg.Log, now: cfg.Now, started: cfg.Now(), registry: registry.New(store, cfg.Retention, cfg.Log, cfg.Now),
 	}
-	b.registry = registry.New(store, cfg.Retention, cfg.Log, cfg.Now)
+	p := newParts(b)
+	b.people, b.targets, b.cards, b.saved, b.keyPage = p.people, p.targets, p.cards, p.saved, p.keyPage
+	b.polling, b.queue = p.polling, p.queue
+	b.steps = declaredSteps(p)
 	return b
 }
 
@@ -183,7 +125,7 @@ func (b *Bot) Parse(r chat.Request) chat.Decision {
 	}
 	v, _ := grammar.Asked(d)
 	if b.cfg.Policy.Judge(r.Place, r.User, v.Right) == policy.No && !b.mayBeAdmin(r) {
-		reply := b.refusal(texts.For(r.User.Locale, b.cfg.Parser.Locale), v.Right)
+		reply := b.people.refusal(texts.For(r.User.Locale, b.cfg.Parser.Locale), v.Right)
 		return chat.Decision{Reply: &reply}
 	}
 	return d
@@ -238,20 +180,43 @@ func (b *Bot) Complete(ctx context.Context, r chat.Request, option, typed string
 	if !ok {
 		return nil
 	}
-	allowed, err := b.cfg.Policy.Permits(ctx, b.directory(r.Place.Platform), r.Place, r.User, v.Right)
+	allowed, err := b.cfg.Policy.Permits(ctx, b.people.directory(r.Place.Platform), r.Place, r.User, v.Right)
 	if err != nil {
 		b.log.WarnContext(ctx, "permission not looked up", "verb", v.Verb, "err", err)
 	}
-	switch {
-	case !allowed:
+	if !allowed {
 		return nil
-	case o.Kind == grammar.KindMeeting:
-		return b.completeMeetings(ctx, r, typed)
 	}
-	return b.completeDestinations(ctx, r, typed)
+	complete := b.saved.complete
+	if o.Kind == grammar.KindMeeting {
+		complete = b.targets.complete
+	}
+	choices, err := complete(ctx, r, typed)
+	if err != nil {
+		b.log.WarnContext(ctx, "option not completed", "option", option, "err", err)
+	}
+	return choices
 }
 
-func (b *Bot) directory(p chat.Platform) chat.Directory {
-	dir, _ := b.posters[p].(chat.Directory)
-	return dir
+// Hear writes down what a provider said. When it returns nil the cards will show it.
+func (b *Bot) Hear(ctx context.Context, e Event) error {
+	if _, err := b.registry.Get(ctx, e.Ref); err != nil {
+		if errors.Is(err, jobs.ErrNotFound) {
+			return nil // not one of ours
+		}
+		return err
+	}
+	req := chat.Request{ID: "event:" + string(e.Ref.Provider) + ":" + e.ID, At: e.At}
+	return b.queue.own(ctx, work{Request: req, Ask: grammar.Ask{Verb: grammar.VerbEvent, Arg: e.Ref.String()}, Event: &e})
+}
+
+// LookKey returns what a key-entry link is for, without using it up.
+func (b *Bot) LookKey(ctx context.Context, token string) (KeyForm, error) {
+	return b.keyPage.look(ctx, token)
+}
+
+// SubmitKey takes what was typed into the key-entry page, once, if the person may still
+// do what the link is for. The error is a *[KeyFaults] where the entry is not good enough.
+func (b *Bot) SubmitKey(ctx context.Context, token string, e KeyEntry) (KeyResult, error) {
+	return b.keyPage.submit(ctx, token, e)
 }

@@ -558,7 +558,7 @@ func TestACardSaysOnlyWhatTheProviderSaid(t *testing.T) {
 		state := func() string {
 			reg, err := w.bot.registry.Get(w.t.Context(), meeting.Ref{Provider: meeting.Systec, ID: id})
 			require.NoError(t, err)
-			return w.bot.stateText(texts.For("en"), reg)
+			return w.bot.cards.stateText(texts.For("en"), reg)
 		}
 		assert.Contains(t, state(), "nobody is in yet; deleted by the provider at")
 		w.systec.mu.Lock()

@@ -136,7 +136,7 @@ func TestNoWayLeadsPastTheGuard(t *testing.T) {
 						require.Equal(t, denied, find(t, posts, chat.SlotPrivate).Reply.Title, name)
 						for _, p := range posts {
 							require.Contains(t, []chat.Slot{chat.SlotPrivate, chat.SlotSettle}, p.Slot, "%s: nothing else comes of it", name)
-								require.NotContains(t, p.Reply.Text, "settled.", "%s: a text is missing", name)
+							require.NotContains(t, p.Reply.Text, "settled.", "%s: a text is missing", name)
 						}
 					}
 					if !d.Help {

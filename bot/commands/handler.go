@@ -5,25 +5,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"meetbot/bot/chat"
 	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
-	"meetbot/bot/policy"
 	"meetbot/bot/records"
 	"meetbot/bot/registry"
 	"meetbot/bot/texts"
 	"meetbot/meeting"
 )
-
-// run is one step of one job.
-type run struct {
-	*Bot
-	job *jobs.Job
-	w   work
-	t   texts.Text
-}
 
 func (b *Bot) open(j *jobs.Job) (*run, steps, error) {
 	w, err := records.Decode[work](j.Data)
@@ -34,18 +26,10 @@ func (b *Bot) open(j *jobs.Job) (*run, steps, error) {
 	if !ok {
 		return nil, steps{}, fmt.Errorf("no handler for %q", w.Ask.Verb)
 	}
-	return &run{Bot: b, job: j, w: w, t: texts.For(w.Locale, w.Request.User.Locale, b.cfg.Parser.Locale)}, h, nil
-}
-
-// endAs says how the job ends, should it not be repeated.
-func (r *run) endAs(o Outcome) { r.job.Outcome = o.String() }
-
-func (r *run) close() error {
-	data, err := records.Encode(r.w)
-	if err == nil {
-		r.job.Data = data
-	}
-	return err
+	return &run{
+		job: j, w: w, t: texts.For(w.Locale, w.Request.User.Locale, b.cfg.Parser.Locale),
+		now: b.now, log: b.log, sandbox: b.cfg.Parser.Sandbox,
+	}, h, nil
 }
 
 // staleAfter is how long a command may wait before it is begun. After that the person is
@@ -61,7 +45,7 @@ func (b *Bot) Next(ctx context.Context, j *jobs.Job) (jobs.Next, error) {
 		return jobs.Deliver(), nil
 	}
 	said := len(j.Outbox)
-	n, err := r.advance(ctx, h)
+	n, err := b.advance(ctx, r, h)
 	if err == nil {
 		return n, r.close()
 	}
@@ -70,7 +54,7 @@ func (b *Bot) Next(ctx context.Context, j *jobs.Job) (jobs.Next, error) {
 		return n, err
 	}
 	b.log.ErrorContext(ctx, "job given up", "job", j.ID, "label", j.Label, "state", j.State, "err", err)
-	return r.giveUp(), r.close()
+	return b.giveUp(r), r.close()
 }
 
 // maxTries is how often a step that fails inside is tried, in about a minute. What still
@@ -79,12 +63,12 @@ const maxTries = 8
 
 // giveUp ends a job that cannot go on, and says so. A meeting that exists is handed over
 // all the same.
-func (r *run) giveUp() jobs.Next {
+func (b *Bot) giveUp(r *run) jobs.Next {
 	r.endAs(outcomeInternal)
 	switch {
 	case r.w.internal():
 	case r.w.Meeting != nil:
-		reply := r.startReply(registry.Registration{Meeting: *r.w.Meeting, StartUntil: r.job.Created.Add(startURLLife)})
+		reply := startReply(r, registry.Registration{Meeting: *r.w.Meeting, StartUntil: r.job.Created.Add(startURLLife)})
 		reply.Tone, reply.Text = chat.Warning, texts.Paragraphs(r.t.T("fault.internal"), reply.Text)
 		r.tell(reply)
 	default:
@@ -94,136 +78,37 @@ func (r *run) giveUp() jobs.Next {
 	return jobs.Deliver()
 }
 
-func (r *run) advance(ctx context.Context, h steps) (jobs.Next, error) {
+func (b *Bot) advance(ctx context.Context, r *run, h steps) (jobs.Next, error) {
 	if r.job.State == jobs.Accepted && !r.w.internal() {
-		if err := r.lookUpPerson(ctx); err != nil {
+		if err := b.people.lookUp(ctx, r); err != nil {
 			r.log.WarnContext(ctx, "person not looked up", "job", r.job.ID, "err", err)
 		}
 		if r.now().Sub(r.w.Since) > staleAfter {
-			return r.withdraw(ctx)
+			return b.withdraw(ctx, r)
 		}
-		if err := r.mustHave(ctx, grammar.Declared(r.w.Ask.Verb).Right); err != nil {
-			return r.refuse(err)
+		if err := b.people.mustHave(ctx, r, grammar.Declared(r.w.Ask.Verb).Right); err != nil {
+			return b.refuse(r, err)
 		}
 	}
-	n, err := h.next(r, ctx)
+	n, err := h.next(ctx, r)
 	if err != nil && !r.w.internal() { // of the bot's own there is nobody to be told
-		return r.refuse(err)
+		return b.refuse(r, err)
 	}
 	return n, err
-}
-
-// mustHave returns the refusal of a person who does not have a right.
-func (r *run) mustHave(ctx context.Context, right chat.Rights) error {
-	place := r.w.Request.Place
-	allowed, err := r.cfg.Policy.Permits(ctx, r.directory(place.Platform), place, r.w.Request.User, right)
-	switch {
-	case err != nil:
-		return r.notLookedUp(ctx, err)
-	case !allowed:
-		return denied{right}
-	}
-	return nil
-}
-
-// isAdmin reports whether the person is one. The error is what the person is told.
-func (r *run) isAdmin(ctx context.Context) (bool, error) {
-	place := r.w.Request.Place
-	admin, err := r.cfg.Policy.IsAdmin(ctx, r.directory(place.Platform), place, r.w.Request.User)
-	if err != nil {
-		return false, r.notLookedUp(ctx, err)
-	}
-	return admin, nil
-}
-
-// notLookedUp is the refusal where nobody knows what a person may.
-func (r *run) notLookedUp(ctx context.Context, err error) error {
-	r.log.WarnContext(ctx, "permission not looked up", "job", r.job.ID, "err", err)
-	return texts.NewMessage("fault.directory")
-}
-
-// denied is the refusal of a person who does not have a right.
-type denied struct{ right chat.Rights }
-
-func (denied) Error() string { return "refused: the person does not have the right" }
-
-// offering is a refusal with a way out.
-type offering struct {
-	error
-	button chat.Button
-}
-
-func (o offering) Unwrap() error { return o.error }
-
-// refuse tells the person why nothing was done: err is a *[texts.Message], a [denied], or
-// a provider's error. What may pass is tried again first, and what is none of these is
-// returned: the step failed inside.
-func (r *run) refuse(err error) (jobs.Next, error) {
-	reply := chat.Reply{Tone: chat.Bad, Title: r.t.T("refused.title")}
-	var told *texts.Message
-	var no denied
-	var api *meeting.APIError
-	switch {
-	case errors.As(err, &no):
-		reply = r.refusal(r.t, no.right)
-	case errors.As(err, &told):
-		reply.Text = told.In(r.t)
-	default:
-		if n, ok := r.again(err); ok {
-			return n, nil
-		}
-		if !errors.As(err, &api) {
-			return jobs.Next{}, err
-		}
-		reply.Text = r.faultOf(err).In(r.t)
-	}
-	var way offering
-	if errors.As(err, &way) {
-		reply.Buttons = []chat.Button{way.button}
-	}
-	r.endAs(outcomeRefused)
-	r.settle()
-	r.tell(reply)
-	return jobs.Deliver(), nil
 }
 
 // internal reports whether the job is the bot's own, with nobody to ask or to refuse.
 func (w *work) internal() bool { return grammar.Declared(w.Ask.Verb).Internal }
 
-// lookUpPerson completes what the event did not say of the person.
-func (r *run) lookUpPerson(ctx context.Context) error {
-	u := &r.w.Request.User
-	if r.w.Locale != "" {
-		return nil
-	}
-	r.w.Locale = r.cfg.Parser.Locale
-	if u.Locale != "" {
-		r.w.Locale = u.Locale
-	} else if dir := r.directory(r.w.Request.Place.Platform); dir != nil {
-		profile, err := dir.Profile(ctx, r.w.Request.Place, u.ID)
-		if err != nil {
-			return err
-		}
-		if profile.Locale != "" {
-			r.w.Locale = profile.Locale
-		}
-		if u.Name == "" {
-			u.Name = profile.Name
-		}
-	}
-	r.t = texts.For(r.w.Locale)
-	return nil
-}
-
 // keyOffered is how long a withdrawn command keeps its stream key for its button.
 const keyOffered = 10 * time.Minute
 
 // withdraw ends a job that waited too long to be carried out behind people's backs.
-func (r *run) withdraw(ctx context.Context) (jobs.Next, error) {
+func (b *Bot) withdraw(ctx context.Context, r *run) (jobs.Next, error) {
 	text := r.t.T("stale", "Time", r.clock(r.w.Since))
 	if !r.w.Ask.Push.Key.IsZero() {
 		until := r.now().Add(keyOffered)
-		if err := r.store.SetTimer(ctx, jobs.Timer{Key: timerKey(timerDropKey, r.job.ID), At: until}); err != nil {
+		if err := b.store.SetTimer(ctx, jobs.Timer{Key: timerKey(timerDropKey, r.job.ID), At: until}); err != nil {
 			return jobs.Next{}, err
 		}
 		text = texts.Paragraphs(text, r.t.T("stale.key", "Time", r.clock(until)))
@@ -256,48 +141,6 @@ func (b *Bot) dropKey(ctx context.Context, id string) error {
 
 var errUntold = errors.New("the person has not been told yet")
 
-// fault is why the provider did not carry the command out. It has none if an operator
-// settled the job.
-func (r *run) fault() error {
-	if r.w.Fault == nil {
-		return texts.NewMessage("fault.internal")
-	}
-	return r.w.Fault
-}
-
-func (b *Bot) refusal(t texts.Text, right chat.Rights) chat.Reply {
-	id := "denied.meet"
-	if right == chat.RightPush {
-		id = "denied.push"
-	}
-	reply := chat.Reply{Tone: chat.Bad, Title: t.T("denied.title"), Text: t.T(id) + " " + t.T("denied.whom")}
-	for _, e := range b.cfg.Policy.Admins {
-		if e.Kind == policy.UserEntry {
-			reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.admin"), User: &chat.User{ID: e.ID}})
-		}
-	}
-	return reply
-}
-
-// patience is how long a look-up at a provider is repeated before the person is told
-// that it could not be done.
-const patience = 30 * time.Second
-
-// again reports whether a failed look-up is worth another try, and when. Nothing was
-// changed by it, so a repeat is harmless.
-func (r *run) again(err error) (jobs.Next, bool) {
-	if !errors.Is(err, meeting.ErrUnavailable) && !errors.Is(err, meeting.ErrRateLimited) {
-		return jobs.Next{}, false
-	}
-	wait := 2 * time.Second
-	var api *meeting.APIError
-	if errors.As(err, &api) && api.RetryAfter > wait {
-		wait = api.RetryAfter
-	}
-	at := r.now().Add(wait)
-	return jobs.RetryAt(at), at.Before(r.w.Since.Add(patience))
-}
-
 // Call implements [jobs.Handler].
 func (b *Bot) Call(ctx context.Context, j *jobs.Job) error { return b.within(ctx, j, false) }
 
@@ -311,9 +154,9 @@ func (b *Bot) within(ctx context.Context, j *jobs.Job, reconcile bool) error {
 	}
 	var result error
 	if reconcile {
-		result = lookedUp(h.reconcile(r, ctx))
+		result = lookedUp(h.reconcile(ctx, r))
 	} else {
-		result = h.call(r, ctx)
+		result = h.call(ctx, r)
 	}
 	if err := r.close(); err != nil {
 		return fmt.Errorf("%w: %w", jobs.ErrUnknown, err)
@@ -393,5 +236,23 @@ func (b *Bot) Notice(ctx context.Context, j *jobs.Job) {
 	}
 }
 
-// clock shows a time of day. Zones differ between readers, so it says which.
-func (r *run) clock(at time.Time) string { return at.Local().Format("15:04 MST") }
+// Timer implements [jobs.Handler].
+func (b *Bot) Timer(ctx context.Context, t jobs.Timer) error {
+	kind, rest, _ := strings.Cut(t.Key, "/")
+	if kind == timerDropKey {
+		return b.dropKey(ctx, rest)
+	}
+	ref, ok := meeting.ParseRef(rest)
+	if !ok {
+		b.log.ErrorContext(ctx, "dropping timer with unknown key", "key", t.Key)
+		return nil
+	}
+	switch kind {
+	case timerPoll:
+		return b.polling.poll(ctx, ref)
+	case timerRemind:
+		req := chat.Request{ID: "remind:" + ref.String(), At: b.now()}
+		return b.queue.own(ctx, work{Request: req, Ask: grammar.Ask{Verb: grammar.VerbRemind, Arg: ref.String()}})
+	}
+	return nil
+}

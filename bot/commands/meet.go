@@ -6,67 +6,67 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"strings"
 	"time"
 
 	"meetbot/bot/chat"
 	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
-	"meetbot/bot/records"
 	"meetbot/bot/registry"
 	"meetbot/bot/texts"
 	"meetbot/config/secret"
 	"meetbot/meeting"
 )
 
-const (
-	// sameWish is how long one person's same command in the same place is an impatient
-	// retype, whatever the platform's IDs say.
-	sameWish = 30 * time.Second
-	// defaultDuration is the planned length of a Tencent meeting, which needs an end. It is
-	// set here, not left to the client, so that a lost meeting can be found by it.
-	defaultDuration = time.Hour
-	// startURLLife is how long a SYSTEC start link works: its token says two hours.
-	startURLLife = 2 * time.Hour
-	// joinWithin is when SYSTEC deletes an instant meeting that nobody has joined.
-	joinWithin   = 30 * time.Minute
-	remindBefore = 5 * time.Minute
-)
+// meet creates a meeting.
+type meet struct {
+	clients  clients
+	accounts accounts
+	people   people
+	wishes   wishes
+	registry known
+	handover handover
+	provider meeting.Provider // where none was asked for
+}
 
-func (r *run) meetNext(ctx context.Context) (jobs.Next, error) {
+// known tells which meetings the bot has made.
+type known interface {
+	Get(ctx context.Context, ref meeting.Ref) (registry.Registration, error)
+}
+
+// defaultDuration is the planned length of a Tencent meeting, which needs an end. It is
+// set here, not left to the client, so that a lost meeting can be found by it.
+const defaultDuration = time.Hour
+
+func (h meet) next(ctx context.Context, r *run) (jobs.Next, error) {
 	switch r.job.State {
 	case jobs.Called:
-		return r.meetMade(ctx)
+		h.complete(ctx, r)
+		return h.handover.made(ctx, r)
 	case jobs.Refused:
 		// The button that led here may be worn out: a platform takes one click of it.
 		return jobs.Next{}, offering{r.fault(), chat.Button{Label: r.t.T("button.retry"), Action: chat.Action{Name: string(grammar.VerbRetry), Arg: r.job.ID}}}
 	case jobs.Unknown:
-		return r.meetUnknown(), nil
+		return h.unknown(r), nil
 	}
-	return r.meetBegin(ctx)
+	return h.begin(ctx, r)
 }
 
-// meetBegin decides what is sent, so that it can be looked for when the answer is lost.
-func (r *run) meetBegin(ctx context.Context) (jobs.Next, error) {
-	if r.w.Ask.Verb == grammar.VerbSameDest {
-		if err := r.sameDestinations(ctx); err != nil {
-			return jobs.Next{}, err
-		}
-	}
+// begin decides what is sent, so that it can be looked for when the answer is lost.
+func (h meet) begin(ctx context.Context, r *run) (jobs.Next, error) {
 	provider := r.w.Ask.Provider
 	if provider == "" {
-		provider = r.cfg.Parser.Default
+		provider = h.provider
 	}
-	if _, ok := r.cfg.Providers[provider]; !ok {
+	if !h.clients.has(provider) {
 		return jobs.Next{}, texts.NewMessage("which.provider", "Provider", r.providerName(provider))
 	}
-	if first, err := r.firstWish(ctx); err != nil {
+	if first, err := h.wishes.first(ctx, r); err != nil {
 		return jobs.Next{}, err
 	} else if first != nil {
-		return r.sameWishAnswer(ctx, first)
+		return h.wishes.answer(ctx, r, first)
 	}
 
-	r.nameMentions(ctx)
+	h.people.nameMentions(ctx, r)
 	in := r.w.Ask.Meet
 	if in.Topic == "" {
 		in.Topic = r.t.T("meet.topic", "Name", r.personName())
@@ -79,7 +79,7 @@ func (r *run) meetBegin(ctx context.Context) (jobs.Next, error) {
 		if in.Duration == 0 {
 			in.Duration = defaultDuration
 		}
-		in.Account = r.ownAccount()
+		in.Account = h.accounts.own(r)
 		if in.Account == "" {
 			in.HostKey = newHostKey() // nobody here is the creator: this is how to become host
 		}
@@ -87,25 +87,6 @@ func (r *run) meetBegin(ctx context.Context) (jobs.Next, error) {
 	r.w.Ask.Provider, r.w.Instant = provider, in
 	r.job.Call, r.job.Calls, r.job.To = 0, 1, string(provider)
 	return jobs.MakeCall(), nil
-}
-
-// nameMentions puts names where a topic has only IDs: a platform may not send both.
-func (r *run) nameMentions(ctx context.Context) {
-	place := r.w.Request.Place
-	dir := r.directory(place.Platform)
-	for i := range r.w.Ask.Mentions {
-		u := &r.w.Ask.Mentions[i]
-		if u.Name != "" || dir == nil {
-			continue
-		}
-		profile, err := dir.Profile(ctx, place, u.ID)
-		if err != nil || profile.Name == "" {
-			r.log.WarnContext(ctx, "mentioned person not looked up", "job", r.job.ID, "err", err)
-			continue
-		}
-		u.Name = profile.Name
-		r.w.Ask.Meet.Topic = strings.ReplaceAll(r.w.Ask.Meet.Topic, "@"+u.ID, "@"+u.Name)
-	}
 }
 
 func (r *run) personName() string {
@@ -124,101 +105,9 @@ func newHostKey() secret.String {
 	return secret.New(fmt.Sprintf("%06d", n))
 }
 
-// wish is the record of who asked what where, and the job that does it.
-type wish struct {
-	Job string
-	At  time.Time
-}
-
-// firstWish returns the job that already does the same for the same person here, or nil
-// when this one is the first.
-func (r *run) firstWish(ctx context.Context) (*jobs.Job, error) {
-	if r.w.Fresh {
-		return nil, nil
-	}
-	ask, err := records.Encode(r.w.Ask)
-	if err != nil {
-		return nil, err
-	}
-	place := r.w.Request.Place
-	return r.claim(ctx, sameWish, place.UserKey(r.w.Request.User), place.Key(), place.Thread, string(ask))
-}
-
-// docRecent is the key of wishes: person, place and command → the job that fulfils it.
-const docRecent = "recent"
-
-// wishForever is as long as jobs are remembered.
-const wishForever = 0
-
-// claim makes this job the one that fulfils a wish, or returns the one that did within
-// the given time, unless that was refused: a refusal is worth a retry.
-func (r *run) claim(ctx context.Context, within time.Duration, wishKey ...string) (*jobs.Job, error) {
-	key := []string{docRecent, records.ShortHash(wishKey...)}
-	expires := r.now().Add(2 * within)
-	if within == wishForever {
-		expires = r.now().Add(r.cfg.Retention)
-	}
-	body, err := records.Encode(wish{r.job.ID, r.w.Since})
-	if err != nil {
-		return nil, err
-	}
-	mine := jobs.Doc{Key: key, Value: body, Expires: expires}
-	for {
-		_, err := r.store.PutDoc(ctx, mine)
-		if !errors.Is(err, jobs.ErrConflict) {
-			return nil, err
-		}
-		doc, err := r.store.Doc(ctx, key...)
-		if errors.Is(err, jobs.ErrNotFound) {
-			mine.Revision = 0
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		was, err := records.Decode[wish](doc.Value)
-		if err != nil {
-			return nil, err
-		}
-		if was.Job == r.job.ID {
-			return nil, nil
-		}
-		if within == wishForever || r.w.Since.Sub(was.At) < within {
-			first, err := r.store.Get(ctx, was.Job)
-			switch {
-			case errors.Is(err, jobs.ErrNotFound):
-			case err != nil:
-				return nil, err
-			case first.Outcome != outcomeRefused.String() && first.Outcome != outcomeWithdrawn.String():
-				return &first, nil
-			}
-		}
-		mine.Revision = doc.Revision
-	}
-}
-
-func (r *run) sameWishAnswer(ctx context.Context, first *jobs.Job) (jobs.Next, error) {
-	r.endAs(outcomeSameWish)
-	reply := chat.Reply{
-		Tone: chat.Warning, Title: r.t.T("same.title"), Text: r.t.T("same.pending"),
-		Buttons: []chat.Button{{Label: r.t.T("button.another"), Action: chat.Action{Name: string(grammar.VerbCreateAnyway), Arg: r.job.ID}}},
-	}
-	if w, err := records.Decode[work](first.Data); err == nil && w.Meeting != nil {
-		reply.Text = r.t.T("same", "Topic", w.Meeting.Topic)
-		reply.Links = r.links(*w.Meeting)
-	} else if first.Outcome == outcomeUnknown.String() {
-		reply.Text = r.t.T("same.unknown")
-	}
-	r.settle()
-	r.tell(reply)
-	return jobs.Deliver(), nil
-}
-
-func (r *run) meetCall(ctx context.Context) error {
-	p := r.provider(r.w.Ask.Provider)
-	began := time.Now()
+func (h meet) call(ctx context.Context, r *run) error {
+	p := h.clients.of(r.w.Ask.Provider)
 	m, err := p.Create(ctx, r.w.Instant)
-	r.observe(r.w.Ask.Provider, opCreate, err, began)
 	if err != nil {
 		r.w.Fault = r.faultOf(err)
 		return outcome(err)
@@ -227,19 +116,17 @@ func (r *run) meetCall(ctx context.Context) error {
 	return nil
 }
 
-// meetReconcile looks for a meeting whose answer was lost. Not to find it proves
+// reconcile looks for a meeting whose answer was lost. Not to find it proves
 // nothing: how long a provider takes to list one is not known.
-func (r *run) meetReconcile(ctx context.Context) error {
+func (h meet) reconcile(ctx context.Context, r *run) error {
 	in := r.w.Instant
-	began := time.Now()
-	listed, err := r.provider(r.w.Ask.Provider).List(ctx, in.Account, in.UserKey)
-	r.observe(r.w.Ask.Provider, opList, err, began)
+	listed, err := h.clients.of(r.w.Ask.Provider).List(ctx, in.Account, in.UserKey)
 	if err != nil {
 		return err
 	}
 	var found []meeting.Meeting
 	for _, m := range listed {
-		if _, err := r.registry.Get(ctx, m.Ref); err == nil {
+		if _, err := h.registry.Get(ctx, m.Ref); err == nil {
 			continue // another command's
 		} else if !errors.Is(err, jobs.ErrNotFound) {
 			return err
@@ -265,66 +152,9 @@ func (r *run) meetReconcile(ctx context.Context) error {
 	return nil
 }
 
-// meetMade remembers the meeting and tells everybody. All of it may be done twice.
-func (r *run) meetMade(ctx context.Context) (jobs.Next, error) {
-	r.complete(ctx)
-	m := *r.w.Meeting
-	now := r.now()
-	made := r.job.Created // or soon after: a lost answer may be found minutes later
-	reg := registry.Registration{
-		Meeting: m, Requester: r.w.Request.User, Place: r.w.Request.Place, Hosts: r.w.Ask.Hosts,
-		Account: m.Creator, Created: now, StateAt: now,
-	}
-	reg.Requester.Roles = nil
-	if reg.Account == "" {
-		reg.Account = r.w.Instant.Account
-	}
-	if reg.Meeting.State == meeting.StateUnknown {
-		reg.Meeting.State = meeting.StateReady
-	}
-	if m.Ref.Provider == meeting.Systec {
-		reg.JoinBy = made.Add(joinWithin)
-	}
-	if !m.StartURL.IsZero() {
-		reg.StartUntil = made.Add(startURLLife)
-	}
-	others, err := r.registry.Here(ctx, reg.Place)
-	if err != nil {
-		return jobs.Next{}, err
-	}
-	if reg, err = r.registry.Add(ctx, reg); err != nil {
-		return jobs.Next{}, err
-	}
-	if err := r.watch(ctx, reg); err != nil {
-		return jobs.Next{}, err
-	}
-	if r.w.Ask.Verb == grammar.VerbSameDest {
-		if err := r.pushSameDestinations(ctx, reg); err != nil {
-			return jobs.Next{}, err
-		}
-	}
-
-	r.endAs(outcomeCreated)
-	r.put(delivery{Slot: chat.SlotRoot, Reply: r.card(r.t, reg, reg.Place.Platform), Card: m.Ref})
-	r.put(delivery{Slot: chat.SlotThread, Reply: r.threadReply(reg)})
-	private := r.startReply(reg)
-	r.put(delivery{Slot: chat.SlotThreadPrivate, Reply: private})
-	if r.w.Reported {
-		private.Text = texts.Paragraphs(r.t.T("meet.after_all"), private.Text)
-	}
-	for _, o := range others {
-		if o.Ref() != m.Ref && !o.Unlisted() && o.Requester.ID != reg.Requester.ID {
-			private.Text = texts.Paragraphs(private.Text, r.t.T("meet.other", "Name", o.Requester.Name, "Topic", o.Meeting.Topic, "Number", showCode(o.Meeting.Code)))
-			break
-		}
-	}
-	r.tell(private)
-	return jobs.Deliver(), nil
-}
-
 // complete asks for what the answer to the creation left out. What cannot be had is
 // explained to people, not waited for.
-func (r *run) complete(ctx context.Context) {
+func (h meet) complete(ctx context.Context, r *run) {
 	m := r.w.Meeting
 	if m.HostKey.IsZero() {
 		m.HostKey = r.w.Instant.HostKey
@@ -334,16 +164,14 @@ func (r *run) complete(ctx context.Context) {
 	}
 	if m.Creator == "" && m.Ref.Provider == meeting.Tencent {
 		if m.Creator = r.w.Instant.Account; m.Creator == "" {
-			m.Creator = r.cfg.Account
+			m.Creator = h.accounts.bot
 		}
 	}
 	m.Live = m.Live || r.w.Instant.Live != nil && *r.w.Instant.Live
 	if m.JoinURL != "" && (m.WatchURL != "" || !m.Live) {
 		return
 	}
-	began := time.Now()
-	got, err := r.provider(m.Ref.Provider).Get(ctx, m.Creator, m.Ref.ID)
-	r.observe(m.Ref.Provider, opGet, err, began)
+	got, err := h.clients.of(m.Ref.Provider).Get(ctx, m.Creator, m.Ref.ID)
 	if err != nil {
 		r.log.WarnContext(ctx, "meeting's links not completed", "job", r.job.ID, "err", err)
 		return
@@ -355,7 +183,7 @@ func (r *run) complete(ctx context.Context) {
 	}
 }
 
-func (r *run) meetUnknown() jobs.Next {
+func (h meet) unknown(r *run) jobs.Next {
 	r.endAs(outcomeUnknown)
 	r.w.Reported = true
 	r.settle()
@@ -364,67 +192,4 @@ func (r *run) meetUnknown() jobs.Next {
 		Buttons: []chat.Button{{Label: r.t.T("button.again"), Action: chat.Action{Name: string(grammar.VerbRetry), Arg: r.job.ID}}},
 	})
 	return jobs.Deliver()
-}
-
-// earlier returns what an earlier job was about, to the person who asked for it.
-func (r *run) earlier(ctx context.Context) (work, error) {
-	j, err := r.store.Get(ctx, r.w.Ask.Arg)
-	if errors.Is(err, jobs.ErrNotFound) {
-		return work{}, texts.NewMessage("repeat.gone")
-	}
-	if err != nil {
-		return work{}, err
-	}
-	w, err := records.Decode[work](j.Data)
-	if err != nil {
-		return work{}, texts.NewMessage("repeat.gone")
-	}
-	return w, r.onlyRequester(ctx, w.Request)
-}
-
-// repeatNext carries out the command of an earlier job as a new wish: it was withdrawn,
-// its outcome is unknown, or it was taken for a retype.
-func (r *run) repeatNext(ctx context.Context) (jobs.Next, error) {
-	w, err := r.earlier(ctx)
-	if err != nil {
-		return jobs.Next{}, err
-	}
-	switch {
-	case r.w.Ask.Verb == grammar.VerbTencent: // a push that its meeting could not take: a meeting first
-		live := true
-		w.Ask = grammar.Ask{Verb: grammar.VerbMeet, Provider: meeting.Tencent, Meet: meeting.Instant{Live: &live}}
-	case w.KeyGone && r.cfg.KeyPageURL == "": // else the page asks for it anew
-		return jobs.Next{}, texts.NewMessage("repeat.key_gone")
-	}
-	if err := r.mustHave(ctx, grammar.Declared(w.Ask.Verb).Right); err != nil {
-		return jobs.Next{}, err
-	}
-	if w.Ask.Verb == grammar.VerbMeet { // however many copies of the button there are, and whoever presses them
-		first, err := r.claim(ctx, wishForever, string(r.w.Ask.Verb), r.w.Ask.Arg)
-		if err != nil {
-			return jobs.Next{}, err
-		}
-		if first != nil {
-			return r.sameWishAnswer(ctx, first)
-		}
-	}
-	r.job.Label = string(w.Ask.Verb)
-	r.w.Ask, r.w.Fresh = w.Ask, true
-	return r.steps[w.Ask.Verb].next(r, ctx)
-}
-
-// onlyRequester guards a button that is there for one person.
-func (r *run) onlyRequester(ctx context.Context, of chat.Request) error {
-	mine := r.w.Request
-	if mine.User.ID == of.User.ID && mine.Place.Platform == of.Place.Platform {
-		return nil
-	}
-	admin, err := r.isAdmin(ctx)
-	if err != nil {
-		return err
-	}
-	if !admin {
-		return texts.NewMessage("power.button")
-	}
-	return nil
 }

@@ -7,74 +7,10 @@ import (
 	"time"
 
 	"meetbot/bot/chat"
-	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
 	"meetbot/bot/records"
 	"meetbot/bot/texts"
-	"meetbot/meeting"
 )
-
-// delivery is one post of a job, as its outbox keeps it. What is zero comes from the
-// request.
-type delivery struct {
-	Slot  chat.Slot
-	Reply chat.Reply
-	Place *chat.Place
-	User  *chat.User
-	Root  *chat.Receipt
-	Edit  *chat.Receipt
-	// Card is the meeting whose card the message is: its receipt is remembered, and an
-	// edit shows the meeting as it is when the edit is made.
-	Card meeting.Ref
-}
-
-// put adds a delivery to the outbox.
-func (r *run) put(d delivery) {
-	body, err := records.Encode(d)
-	if err != nil { // unreachable: every field of a delivery can be encoded
-		r.log.Error("delivery not encoded", "job", r.job.ID, "err", err)
-		return
-	}
-	r.job.Outbox = append(r.job.Outbox, jobs.Delivery{Body: body})
-}
-
-// tell adds a private answer to the requester, where the command ran.
-func (r *run) tell(reply chat.Reply) { r.put(delivery{Slot: chat.SlotPrivate, Reply: reply}) }
-
-// settle resolves a placeholder that everybody sees and that nothing will come of. The
-// reason is told privately.
-func (r *run) settle() {
-	if grammar.Declared(r.w.Ask.Verb).Public {
-		r.put(delivery{Slot: chat.SlotSettle, Reply: chat.Reply{Text: r.t.T("settled." + r.w.Ask.Verb.TextID())}})
-	}
-}
-
-func joinNotes(a, b string) string {
-	if a == "" || a == b {
-		return b
-	}
-	return a + " · " + b
-}
-
-// marked says, in the sandbox, that nothing is real.
-func (r *run) marked(reply chat.Reply) chat.Reply {
-	if r.cfg.Parser.Sandbox {
-		reply.Note = joinNotes(reply.Note, r.t.T("sandbox.note"))
-	}
-	return reply
-}
-
-func (r *run) post(d delivery) chat.Post {
-	req := r.w.Request
-	p := chat.Post{Slot: d.Slot, Place: req.Place, User: req.User, Origin: req.Origin, Asked: req.At, Reply: r.marked(d.Reply), Root: d.Root, Edit: d.Edit}
-	if d.Place != nil { // somewhere else than where the command ran: its token is of no use there
-		p.Place, p.Origin = *d.Place, nil
-	}
-	if d.User != nil {
-		p.User = *d.User
-	}
-	return p
-}
 
 // replicaGrace is how old a record is when another replica may have died delivering it.
 const replicaGrace = 20 * time.Second
@@ -101,7 +37,7 @@ func (b *Bot) Deliver(ctx context.Context, j *jobs.Job) error {
 		if err != nil {
 			return fmt.Errorf("%w: %w", jobs.ErrSkip, err)
 		}
-		p.Reply = r.marked(b.card(texts.For(reg.LocaleOf(*d.Edit)), reg, p.Place.Platform))
+		p.Reply = r.marked(b.cards.card(texts.For(reg.LocaleOf(*d.Edit)), reg, p.Place.Platform))
 	}
 	poster := b.posters[p.Place.Platform]
 	if poster == nil {
@@ -145,26 +81,6 @@ func delivered(err error) error {
 	return err
 }
 
-// posted is the receipt of a delivery, as the outbox keeps it.
-type posted struct {
-	Slot    chat.Slot
-	Receipt chat.Receipt
-}
-
-// root returns the message that this job posted for everybody.
-func (r *run) root() *chat.Receipt {
-	for i := range r.job.Delivery {
-		item := r.job.Outbox[i]
-		if item.State != jobs.Sent {
-			continue
-		}
-		if p, err := records.Decode[posted](item.Receipt); err == nil && p.Slot == chat.SlotRoot {
-			return &p.Receipt
-		}
-	}
-	return nil
-}
-
 // Ended implements [jobs.Handler]: it forgets what is secret and no longer needed, also of
 // deliveries that reached nobody, and says how the job ended.
 func (b *Bot) Ended(j *jobs.Job) {
@@ -183,7 +99,7 @@ func (b *Bot) Ended(j *jobs.Job) {
 		return
 	}
 	r.log.Info("command finished", "job", r.job.ID, "verb", r.w.Ask.Verb, "outcome", r.job.Outcome, "took", r.now().Sub(r.job.Created))
-	if f := r.cfg.Observe.Finished; f != nil {
+	if f := b.cfg.Observe.Finished; f != nil {
 		f(r.w.Request.Place.Platform, r.w.Ask.Verb, r.job.Outcome, r.job.Created)
 	}
 }

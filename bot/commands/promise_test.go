@@ -259,7 +259,7 @@ func TestAnOlderWordOnTheLiveStreamThatComesLateIsNotTaken(t *testing.T) {
 		}
 		reg, err := w.bot.registry.Get(w.t.Context(), ref)
 		require.NoError(t, err)
-		assert.NotContains(t, w.bot.stateText(texts.For("en"), reg), "Live since")
+		assert.NotContains(t, w.bot.cards.stateText(texts.For("en"), reg), "Live since")
 	})
 }
 
@@ -306,7 +306,7 @@ func TestWhoMayOnlyUseADestinationDoesNotChangeIt(t *testing.T) {
 		_, err := w.bot.SubmitKey(w.t.Context(), token, KeyEntry{URL: "rtmp://push-rtmp-l6.douyincdn.com/third", Key: secret.New("stream-9234567890123456789?expire=1900000000&sign=b"), Override: true})
 		require.NoError(t, err)
 		assert.Equal(t, "1 of 1 set", find(t, w.settle(), chat.SlotPrivate).Reply.Title)
-		d, err := w.bot.destinations().ByName(w.t.Context(), livepush.Scope(channel, ada.ID), "抖音")
+		d, err := w.bot.saved.dests.ByName(w.t.Context(), livepush.Scope(channel, ada.ID), "抖音")
 		require.NoError(t, err)
 		assert.Contains(t, d.Key.Reveal(), "canary-key", "the owner's stays")
 	})
@@ -321,9 +321,9 @@ func TestAForgottenDestinationIsToldAndLoggedThoughTheProcessEnded(t *testing.T)
 			Steps: []step{{Target: meeting.PushTarget{Name: "主站"}, Fingerprint: "f"}},
 		})
 		require.NoError(t, err)
-		d, err := w.bot.destinations().ByName(w.t.Context(), livepush.Scope(channel, ada.ID), "主站")
+		d, err := w.bot.saved.dests.ByName(w.t.Context(), livepush.Scope(channel, ada.ID), "主站")
 		require.NoError(t, err)
-		require.NoError(t, w.bot.destinations().Forget(w.t.Context(), d), "the process ended behind this")
+		require.NoError(t, w.bot.saved.dests.Forget(w.t.Context(), d), "the process ended behind this")
 		_, err = w.store.Enqueue(w.t.Context(), jobs.Job{ID: jobID(r), Label: "x", State: jobs.Accepted, Created: time.Now(), Data: data})
 		require.NoError(t, err)
 		assert.Equal(t, "主站 is forgotten", find(t, w.settle(), chat.SlotPrivate).Reply.Title)

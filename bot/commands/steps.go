@@ -5,63 +5,120 @@ import (
 	"fmt"
 	"slices"
 
+	"meetbot/bot/audit"
 	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
+	"meetbot/bot/livepush"
+	"meetbot/bot/registry"
+	"meetbot/meeting"
 )
 
 // steps is what one verb does, as steps of a job.
 type steps struct {
 	// next says how the job goes on, and fills the outbox when it is through.
-	next func(*run, context.Context) (jobs.Next, error)
+	next func(context.Context, *run) (jobs.Next, error)
 	// call and reconcile are set where the verb changes something that must not happen
 	// twice. See [jobs.Handler].
-	call      func(*run, context.Context) error
-	reconcile func(*run, context.Context) error
+	call      func(context.Context, *run) error
+	reconcile func(context.Context, *run) error
+}
+
+// parts are what verbs share. Each takes the few that it needs.
+type parts struct {
+	people     people
+	clients    clients
+	accounts   accounts
+	registry   *registry.Registry
+	targets    targets
+	cards      cards
+	wishes     wishes
+	queue      queue
+	polling    polling
+	dests      livepush.Destinations
+	audit      auditor
+	keyPage    keyPage
+	saved      saved
+	approvals  approvals
+	repeat     repeat
+	defaultsTo meeting.Provider
+	locale     string
+}
+
+func newParts(b *Bot) parts {
+	cfg := b.cfg
+	p := parts{registry: b.registry, defaultsTo: cfg.Parser.Default, locale: cfg.Parser.Locale}
+	p.people = people{policy: cfg.Policy, posters: b.posters, locale: p.locale}
+	p.clients = clients{cfg.Providers, cfg.Observe.Called}
+	p.accounts = accounts{bot: cfg.Account, persons: cfg.Accounts}
+	p.targets = targets{p.registry, p.people, p.clients, p.accounts}
+	p.cards = cards{webhooks: cfg.Webhooks, startInThread: cfg.StartLinkInThread}
+	p.wishes = wishes{b.store, cfg.Retention}
+	p.queue = queue{b.store, b.now}
+	p.polling = polling{
+		timers: b.store, registry: p.registry, clients: p.clients, queue: p.queue, pace: newPace(pollsPerMinute), now: b.now, log: b.log,
+	}
+	p.dests = livepush.NewDestinations(b.store, b.now)
+	p.audit = auditor{audit.New(b.store)}
+	p.keyPage = keyPage{cfg.KeyPageURL, keyLinks{b.store, b.now}, p.dests, p.people, p.queue}
+	p.saved = saved{p.dests, p.people, p.audit, p.keyPage}
+	p.approvals = approvals{b.store, p.registry, p.queue, p.audit}
+	p.repeat = repeat{b.store, p.people, p.wishes, cfg.KeyPageURL != "", func(v grammar.Verb) steps { return b.steps[v] }}
+	return p
 }
 
 // stepsOf says what every verb does that [grammar] declares as a job.
-func stepsOf() map[grammar.Verb]steps {
+func stepsOf(p parts) map[grammar.Verb]steps {
+	meet := meet{p.clients, p.accounts, p.people, p.wishes, p.registry, handover{p.registry, p.polling, p.cards}, p.defaultsTo}
+	same := sameDestinations{meet, p.targets, p.people, p.queue}
+	ending := ending{p.targets, p.clients, p.registry, p.queue}
+	sharing := sharing{p.targets, p.cards}
+	seen := pushSeen{p.registry, p.dests, p.queue}
+	push := push{
+		p.targets, p.clients, pushSteps{p.saved, p.dests, p.audit}, p.approvals, p.keyPage,
+		pushReport{p.clients, seen, p.dests, p.keyPage, p.audit},
+	}
+	events := events{p.registry, p.polling, p.targets}
+	repeated := steps{next: p.repeat.next}
 	return map[grammar.Verb]steps{
-		grammar.VerbMeet:      {next: (*run).meetNext, call: (*run).meetCall, reconcile: (*run).meetReconcile},
-		grammar.VerbSameDest:  {next: (*run).meetNext, call: (*run).meetCall, reconcile: (*run).meetReconcile},
-		grammar.VerbMeetList:  {next: (*run).listNext},
-		grammar.VerbMeetEnd:   {next: (*run).endAsk},
-		grammar.VerbEndYes:    {next: (*run).endNext, call: (*run).endCall, reconcile: (*run).endReconcile},
-		grammar.VerbMeetShare: {next: (*run).shareNext},
-		grammar.VerbStartLink: {next: (*run).startLinkNext},
-		grammar.VerbQR:        {next: (*run).qrNext},
-		grammar.VerbCopy:      {next: (*run).copyNext},
+		grammar.VerbMeet:      {next: meet.next, call: meet.call, reconcile: meet.reconcile},
+		grammar.VerbSameDest:  {next: same.next, call: meet.call, reconcile: meet.reconcile},
+		grammar.VerbMeetList:  {next: listing{p.registry, p.cards}.next},
+		grammar.VerbMeetEnd:   {next: ending.askFirst},
+		grammar.VerbEndYes:    {next: ending.next, call: ending.call, reconcile: ending.reconcile},
+		grammar.VerbMeetShare: {next: sharing.share},
+		grammar.VerbQR:        {next: sharing.qr},
+		grammar.VerbCopy:      {next: sharing.copy},
+		grammar.VerbStartLink: {next: startLinks{p.targets, p.clients, p.registry}.next},
 
-		grammar.VerbPush:             {next: (*run).pushNext, call: (*run).pushCall, reconcile: (*run).pushReconcile},
-		grammar.VerbPushTo:           {next: (*run).pushNext, call: (*run).pushCall, reconcile: (*run).pushReconcile},
-		grammar.VerbPushOff:          {next: (*run).pushNext, call: (*run).pushCall, reconcile: (*run).pushReconcile},
-		grammar.VerbPushStatus:       {next: (*run).statusNext},
-		grammar.VerbPushSave:         {next: (*run).saveNext},
-		grammar.VerbPushDestinations: {next: (*run).destinationsNext},
-		grammar.VerbPushForget:       {next: (*run).forgetNext},
-		grammar.VerbPushLog:          {next: (*run).logNext},
-		grammar.VerbRevoke:           {next: (*run).revokeNext},
+		grammar.VerbPush:             {next: push.next, call: push.call, reconcile: push.reconcile},
+		grammar.VerbPushTo:           {next: push.next, call: push.call, reconcile: push.reconcile},
+		grammar.VerbPushOff:          {next: push.next, call: push.call, reconcile: push.reconcile},
+		grammar.VerbPushStatus:       {next: pushStatus{p.targets, p.clients, seen, p.cards}.next},
+		grammar.VerbPushLog:          {next: changeLog{p.targets, p.audit.log}.next},
+		grammar.VerbPushSave:         {next: p.saved.save},
+		grammar.VerbPushDestinations: {next: p.saved.list},
+		grammar.VerbPushForget:       {next: p.saved.forget},
+		grammar.VerbRevoke:           {next: p.saved.revoke},
 
-		grammar.VerbCreateAnyway: {next: (*run).repeatNext},
-		grammar.VerbRunExpired:   {next: (*run).repeatNext},
-		grammar.VerbRetry:        {next: (*run).repeatNext},
-		grammar.VerbTencent:      {next: (*run).repeatNext},
-		grammar.VerbApprove:      {next: (*run).approveNext},
-		grammar.VerbReject:       {next: (*run).approveNext},
-		grammar.VerbAskHost:      {next: (*run).askHostNext},
+		grammar.VerbCreateAnyway: repeated,
+		grammar.VerbRunExpired:   repeated,
+		grammar.VerbRetry:        repeated,
+		grammar.VerbTencent:      repeated,
+		grammar.VerbAskHost:      {next: askHost{p.repeat, p.registry, p.wishes}.next},
+		grammar.VerbApprove:      {next: p.approvals.decide},
+		grammar.VerbReject:       {next: p.approvals.decide},
 
-		grammar.VerbCards:  {next: (*run).cardsNext},
-		grammar.VerbEvent:  {next: (*run).eventNext},
-		grammar.VerbRemind: {next: (*run).remindNext},
-
-		grammar.VerbApproval: {next: (*run).approvalNext},
+		grammar.VerbCards:    {next: events.cards},
+		grammar.VerbEvent:    {next: events.next},
+		grammar.VerbRemind:   {next: reminders{p.targets, p.clients, p.locale}.next},
+		grammar.VerbApproval: {next: p.approvals.question},
 	}
 }
 
 // CallingVerbs returns the verbs that call a provider in a way whose outcome may be unknown.
 func CallingVerbs() []grammar.Verb {
 	var calling []grammar.Verb
-	for v, s := range stepsOf() {
+	for v, s := range stepsOf(parts{}) {
 		if s.call != nil {
 			calling = append(calling, v)
 		}
@@ -72,8 +129,8 @@ func CallingVerbs() []grammar.Verb {
 
 // declaredSteps returns [stepsOf], after making sure that exactly the verbs that are
 // declared as jobs have steps.
-func declaredSteps() map[grammar.Verb]steps {
-	all := stepsOf()
+func declaredSteps(p parts) map[grammar.Verb]steps {
+	all := stepsOf(p)
 	jobs := 0
 	for _, d := range grammar.Verbs() {
 		if !d.IsJob() {

@@ -1,7 +1,6 @@
 package commands
 
 import (
-	"errors"
 	"strconv"
 	"time"
 
@@ -75,17 +74,6 @@ func (w *work) targets() []string {
 		names[i] = s.Target.Name
 	}
 	return names
-}
-
-// isRefusal reports whether an error is for the person.
-func isRefusal(err error) bool {
-	var told *texts.Message
-	return errors.As(err, &told)
-}
-
-// othersMay reports whether somebody else could do what was refused.
-func othersMay(f *texts.Message) bool {
-	return f != nil && (f.ID == "fault.not_host" || f.ID == "fault.not_creator" || f.ID == "fault.not_permitted")
 }
 
 // jobID names the job of a request.

@@ -317,13 +317,13 @@ func (s Destinations) change(ctx context.Context, id string, change func(*Destin
 	return Destination{}, errDestinationBusy
 }
 
-// fingerprint is a short text that is the same for the same key, by which two people can
+// Fingerprint is a short text that is the same for the same key, by which two people can
 // compare what they hold; empty for no key.
-func Fingerprint(store records.Store, key secret.String) string {
+func (s Destinations) Fingerprint(key secret.String) string {
 	if key.IsZero() {
 		return ""
 	}
-	return store.Fingerprint([]byte(key.Reveal()))
+	return s.store.Fingerprint([]byte(key.Reveal()))
 }
 
 // keyAge says how old the key of d is.

@@ -255,10 +255,10 @@ func TestConcurrentSavesLoseNothing(t *testing.T) {
 
 func TestAFingerprintIsTheSameForTheSameKey(t *testing.T) {
 	s, _ := testDestinations(t)
-	a := Fingerprint(s.store, secret.New(canaryKey))
-	assert.Equal(t, a, Fingerprint(s.store, secret.New(canaryKey)))
-	assert.NotEqual(t, a, Fingerprint(s.store, secret.New(canaryKey+"x")))
-	assert.Empty(t, Fingerprint(s.store, secret.String{}))
+	a := s.Fingerprint(secret.New(canaryKey))
+	assert.Equal(t, a, s.Fingerprint(secret.New(canaryKey)))
+	assert.NotEqual(t, a, s.Fingerprint(secret.New(canaryKey+"x")))
+	assert.Empty(t, s.Fingerprint(secret.String{}))
 	assert.NotContains(t, a, canaryKey)
 }
 

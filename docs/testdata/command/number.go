@@ -7,10 +7,13 @@ import (
 	"meetbot/bot/jobs"
 )
 
-// numberNext changes nothing, so there is no call: it answers and is done. It may be asked
-// twice, after a crash.
-func (r *run) numberNext(ctx context.Context) (jobs.Next, error) {
-	t, err := r.resolve(ctx, want{}) // finds the meeting, and checks whose it is
+// number tells a meeting's number.
+type number struct{ targets targets }
+
+// next changes nothing, so there is no call: it answers and is done. It may be asked twice,
+// after a crash.
+func (h number) next(ctx context.Context, r *run) (jobs.Next, error) {
+	t, err := h.targets.resolve(ctx, r, want{}) // finds the meeting, and checks whose it is
 	if err != nil {
 		return jobs.Next{}, err // what is wrong is said in one place, for all verbs
 	}

@@ -2,12 +2,13 @@ package commands
 
 import (
 	"context"
-	"meetbot/bot/audit"
-	"meetbot/bot/jobs"
-	"meetbot/bot/records"
 	"strconv"
 	"strings"
 	"time"
+
+	"meetbot/bot/audit"
+	"meetbot/bot/jobs"
+	"meetbot/bot/records"
 )
 
 // Settled is to be told of a job that an operator has settled, before it is saved: what

@@ -3,39 +3,32 @@ package commands
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
+
 	"meetbot/bot/chat"
 	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
 	"meetbot/bot/registry"
 	"meetbot/bot/texts"
 	"meetbot/meeting"
-	"slices"
-	"strings"
 )
 
-func (b *Bot) completeMeetings(ctx context.Context, r chat.Request, typed string) []chat.Choice {
-	regs, err := b.registry.Here(ctx, r.Place)
-	if err != nil {
-		b.log.WarnContext(ctx, "meetings not completed", "err", err)
-		return nil
-	}
-	typed = strings.ToLower(typed)
-	var choices []chat.Choice
-	for _, reg := range regs {
-		label := reg.Meeting.Topic + " · " + showCode(reg.Meeting.Code)
-		if strings.Contains(strings.ToLower(label), typed) || strings.Contains(reg.Meeting.Code, typed) {
-			choices = append(choices, chat.Choice{Label: label, Value: reg.Ref().String()})
-		}
-	}
-	return choices
+// targets finds the meetings that commands are about, and knows who may have them acted
+// upon.
+type targets struct {
+	registry meetings
+	people   people
+	clients  clients
+	accounts accounts
 }
 
-// showCode groups a meeting number as clients do: 806-146-667.
-func showCode(code string) string {
-	if len(code) < 9 {
-		return code
-	}
-	return code[:3] + "-" + code[3:6] + "-" + code[6:]
+// meetings is the part of [registry.Registry] that finds them.
+type meetings interface {
+	Get(ctx context.Context, ref meeting.Ref) (registry.Registration, error)
+	Here(ctx context.Context, p chat.Place) ([]registry.Registration, error)
+	ByCode(ctx context.Context, code string) ([]registry.Registration, error)
+	ByJoinURL(ctx context.Context, url string) ([]registry.Registration, error)
 }
 
 // target is a meeting that a command is about.
@@ -55,10 +48,10 @@ type want struct {
 
 // resolve finds the meeting that a command means and checks that the person may have it
 // acted upon. It returns a fault to be told, or an error worth another try.
-func (r *run) resolve(ctx context.Context, need want) (target, error) {
+func (h targets) resolve(ctx context.Context, r *run, need want) (target, error) {
 	arg := r.w.Ask.Meeting
 	if arg == "" {
-		return r.resolveHere(ctx, need)
+		return h.resolveHere(ctx, r, need)
 	}
 	m, ok := grammar.MeetingArg(arg)
 	if !ok {
@@ -71,7 +64,7 @@ func (r *run) resolve(ctx context.Context, need want) (target, error) {
 	case m.ID != "":
 		refs = append(refs, meeting.Ref{Provider: meeting.Tencent, ID: m.ID})
 	case m.Code != "":
-		regs, err := r.registry.ByCode(ctx, m.Code)
+		regs, err := h.registry.ByCode(ctx, m.Code)
 		if err != nil {
 			return target{}, err
 		}
@@ -82,7 +75,7 @@ func (r *run) resolve(ctx context.Context, need want) (target, error) {
 			}
 		}
 	case m.URL != "":
-		regs, err := r.registry.ByJoinURL(ctx, m.URL)
+		regs, err := h.registry.ByJoinURL(ctx, m.URL)
 		if err != nil {
 			return target{}, err
 		}
@@ -94,22 +87,22 @@ func (r *run) resolve(ctx context.Context, need want) (target, error) {
 	case len(refs) > 1:
 		return target{}, texts.NewMessage("which.tie", "Number", m.Code)
 	case len(refs) == 1:
-		reg, err := r.registry.Get(ctx, refs[0])
+		reg, err := h.registry.Get(ctx, refs[0])
 		if err == nil {
-			return r.mayTouch(ctx, reg, need)
+			return h.mayTouch(ctx, r, reg, need)
 		}
 		if !errors.Is(err, jobs.ErrNotFound) {
 			return target{}, err
 		}
-		return r.foreign(ctx, refs[0], need)
+		return h.foreign(ctx, r, refs[0], need)
 	case m.Code != "":
-		return r.foreignCode(ctx, m, need)
+		return h.foreignCode(ctx, r, m, need)
 	}
 	return target{}, texts.NewMessage("which.url")
 }
 
-func (r *run) resolveHere(ctx context.Context, need want) (target, error) {
-	regs, err := r.registry.Here(ctx, r.w.Request.Place)
+func (h targets) resolveHere(ctx context.Context, r *run, need want) (target, error) {
+	regs, err := h.registry.Here(ctx, r.w.Request.Place)
 	if err != nil {
 		return target{}, err
 	}
@@ -121,7 +114,7 @@ func (r *run) resolveHere(ctx context.Context, need want) (target, error) {
 	}
 	switch {
 	case len(able) == 1:
-		return r.mayTouch(ctx, able[0], need)
+		return h.mayTouch(ctx, r, able[0], need)
 	case len(able) > 1:
 		var names []string
 		for _, reg := range able {
@@ -138,22 +131,22 @@ func (r *run) resolveHere(ctx context.Context, need want) (target, error) {
 
 // mayTouch guards a meeting that the bot made: its requester, its hosts, whoever the
 // allow-list names in its channel, and admins may have the bot's account act on it.
-func (r *run) mayTouch(ctx context.Context, reg registry.Registration, need want) (target, error) {
+func (h targets) mayTouch(ctx context.Context, r *run, reg registry.Registration, need want) (target, error) {
 	t := target{ref: reg.Ref(), reg: &reg, account: reg.Account}
 	if need.push && !t.ref.Provider.Capabilities().LivePush {
 		return t, texts.NewMessage("which.systec")
 	}
-	ok, err := r.holds(ctx, reg)
+	ok, err := h.holds(ctx, r, reg)
 	if err != nil {
 		return t, err
 	}
 	if !ok {
-		own := r.ownAccount()
+		own := h.accounts.own(r)
 		if own == "" || t.ref.Provider != meeting.Tencent {
 			return t, texts.NewMessage("power.meeting", "Name", reg.Requester.Name)
 		}
 		t.account = own // the provider decides whether that account may
-		if err := r.vouch(ctx, t, need); err != nil {
+		if err := h.vouch(ctx, r, t, need); err != nil {
 			return t, err
 		}
 	}
@@ -165,11 +158,11 @@ func (r *run) mayTouch(ctx context.Context, reg registry.Registration, need want
 
 // vouch asks the provider whether the person's own account knows the meeting, where no
 // call follows that would.
-func (r *run) vouch(ctx context.Context, t target, need want) error {
+func (h targets) vouch(ctx context.Context, r *run, t target, need want) error {
 	if !need.vouched {
 		return nil
 	}
-	_, err := r.provider(t.ref.Provider).Get(ctx, t.account, t.ref.ID)
+	_, err := h.clients.of(t.ref.Provider).Get(ctx, t.account, t.ref.ID)
 	if errors.Is(err, meeting.ErrNotFound) || errors.Is(err, meeting.ErrNotPermitted) {
 		return texts.NewMessage("power.foreign")
 	}
@@ -177,43 +170,34 @@ func (r *run) vouch(ctx context.Context, t target, need want) error {
 }
 
 // holds reports whether a person has the requester's power over a meeting.
-func (r *run) holds(ctx context.Context, reg registry.Registration) (bool, error) {
+func (h targets) holds(ctx context.Context, r *run, reg registry.Registration) (bool, error) {
 	place, user := r.w.Request.Place, r.w.Request.User
 	if r.w.Request.Place.Platform == reg.Place.Platform && (user.ID == reg.Requester.ID || slices.Contains(reg.Hosts, user.ID)) {
 		return true, nil
 	}
-	if admin, err := r.isAdmin(ctx); admin || err != nil {
+	if admin, err := h.people.isAdmin(ctx, r); admin || err != nil {
 		return admin, err
 	}
 	if grammar.Declared(r.w.Ask.Verb).Right != chat.RightPush || place.Key() != reg.Place.Key() {
 		return false, nil
 	}
-	named, err := r.cfg.Policy.Named(ctx, r.directory(place.Platform), place, user, chat.RightPush)
-	if err != nil {
-		return false, r.notLookedUp(ctx, err)
-	}
-	return named, nil
-}
-
-// ownAccount is the provider's user that the person is mapped to; empty for none.
-func (r *run) ownAccount() string {
-	return r.cfg.Accounts[r.w.Request.Place.UserKey(r.w.Request.User)]
+	return h.people.named(ctx, r, chat.RightPush)
 }
 
 // foreign guards a meeting that the bot did not make: the person acts as their own
 // account, or is an admin.
-func (r *run) foreign(ctx context.Context, ref meeting.Ref, need want) (target, error) {
-	t := target{ref: ref, account: r.ownAccount()}
+func (h targets) foreign(ctx context.Context, r *run, ref meeting.Ref, need want) (target, error) {
+	t := target{ref: ref, account: h.accounts.own(r)}
 	if need.push && !ref.Provider.Capabilities().LivePush {
 		return t, texts.NewMessage("which.systec")
 	}
-	if _, ok := r.cfg.Providers[ref.Provider]; !ok {
+	if !h.clients.has(ref.Provider) {
 		return t, texts.NewMessage("which.provider", "Provider", r.providerName(ref.Provider))
 	}
 	if t.account != "" && ref.Provider == meeting.Tencent {
-		return t, r.vouch(ctx, t, need)
+		return t, h.vouch(ctx, r, t, need)
 	}
-	admin, err := r.isAdmin(ctx)
+	admin, err := h.people.isAdmin(ctx, r)
 	if err != nil {
 		return t, err
 	}
@@ -225,26 +209,95 @@ func (r *run) foreign(ctx context.Context, ref meeting.Ref, need want) (target, 
 
 // foreignCode looks a number up that the registry does not have. The right is checked
 // before the provider is asked.
-func (r *run) foreignCode(ctx context.Context, m grammar.MeetingTarget, need want) (target, error) {
+func (h targets) foreignCode(ctx context.Context, r *run, m grammar.MeetingTarget, need want) (target, error) {
 	p := m.Provider
 	if p == "" {
 		p = meeting.Tencent
-		if _, ok := r.cfg.Providers[p]; !ok {
+		if !h.clients.has(p) {
 			p = meeting.Systec
 		}
 	}
-	t, err := r.foreign(ctx, meeting.Ref{Provider: p, ID: m.Code}, need)
+	t, err := h.foreign(ctx, r, meeting.Ref{Provider: p, ID: m.Code}, need)
 	if err != nil || p == meeting.Systec { // its number is its ID
 		return t, err
 	}
-	lookup, ok := r.cfg.Providers[p].(pusher)
-	if !ok {
+	client := h.clients.of(p)
+	if !client.pushes() {
 		return t, texts.NewMessage("which.provider", "Provider", r.providerName(p))
 	}
-	got, err := lookup.ByCode(ctx, t.account, m.Code)
+	got, err := client.ByCode(ctx, t.account, m.Code)
 	if err != nil {
 		return t, err
 	}
 	t.ref = got.Ref
 	return t, nil
+}
+
+// button finds the meeting that a card's button is about, made by the bot.
+func (h targets) button(ctx context.Context, r *run) (registry.Registration, error) {
+	ref, ok := meeting.ParseRef(r.w.Ask.Arg)
+	if !ok {
+		return registry.Registration{}, texts.NewMessage("repeat.gone")
+	}
+	reg, err := h.registry.Get(ctx, ref)
+	if errors.Is(err, jobs.ErrNotFound) {
+		return reg, texts.NewMessage("repeat.gone")
+	}
+	return reg, err
+}
+
+// seenHere is [run.button] for what shows a meeting's links: numbers can be guessed, so
+// the meeting has to be shown here already, or to be the person's own.
+func (h targets) seenHere(ctx context.Context, r *run) (registry.Registration, error) {
+	reg, err := h.button(ctx, r)
+	if err != nil {
+		return reg, err
+	}
+	place := r.w.Request.Place
+	if reg.Place.Key() == place.Key() || reg.ThreadAt(place) != nil {
+		return reg, nil
+	}
+	ok, err := h.holds(ctx, r, reg)
+	switch {
+	case err != nil:
+		return reg, err
+	case !ok:
+		return reg, texts.NewMessage("power.card")
+	}
+	return reg, nil
+}
+
+func (h targets) complete(ctx context.Context, r chat.Request, typed string) ([]chat.Choice, error) {
+	regs, err := h.registry.Here(ctx, r.Place)
+	if err != nil {
+		return nil, err
+	}
+	typed = strings.ToLower(typed)
+	var choices []chat.Choice
+	for _, reg := range regs {
+		label := reg.Meeting.Topic + " · " + showCode(reg.Meeting.Code)
+		if strings.Contains(strings.ToLower(label), typed) || strings.Contains(reg.Meeting.Code, typed) {
+			choices = append(choices, chat.Choice{Label: label, Value: reg.Ref().String()})
+		}
+	}
+	return choices, nil
+}
+
+// accounts says as which of a provider's users a person acts.
+type accounts struct {
+	bot     string            // as whom the bot acts for everybody
+	persons map[string]string // who acts as their own, by [chat.Place.UserKey]
+}
+
+// own is the provider's user that the person is mapped to; empty for none.
+func (h accounts) own(r *run) string {
+	return h.persons[r.w.Request.Place.UserKey(r.w.Request.User)]
+}
+
+// showCode groups a meeting number as clients do: 806-146-667.
+func showCode(code string) string {
+	if len(code) < 9 {
+		return code
+	}
+	return code[:3] + "-" + code[3:6] + "-" + code[6:]
 }

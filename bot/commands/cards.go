@@ -8,8 +8,14 @@ import (
 	"meetbot/meeting"
 )
 
+// cards shows meetings.
+type cards struct {
+	webhooks      bool // the provider reports the live state
+	startInThread bool // start links are for everybody to see
+}
+
 // card is the message that everybody on a platform sees of a meeting, as it is now.
-func (b *Bot) card(t texts.Text, reg registry.Registration, on chat.Platform) chat.Reply {
+func (h cards) card(t texts.Text, reg registry.Registration, on chat.Platform) chat.Reply {
 	m := reg.Meeting
 	requester := chat.Field{Name: t.T("field.requester"), User: &reg.Requester}
 	if on != reg.Place.Platform { // cannot be mentioned there
@@ -19,7 +25,7 @@ func (b *Bot) card(t texts.Text, reg registry.Registration, on chat.Platform) ch
 		Title: m.Topic,
 		Fields: []chat.Field{
 			requester,
-			{Name: t.T("field.state"), Value: b.stateText(t, reg)},
+			{Name: t.T("field.state"), Value: h.stateText(t, reg)},
 		},
 	}
 	if m.Code != "" {
@@ -50,7 +56,7 @@ func (b *Bot) card(t texts.Text, reg registry.Registration, on chat.Platform) ch
 }
 
 // stateText says what is known of a meeting, and since when. It never says more.
-func (b *Bot) stateText(t texts.Text, reg registry.Registration) string {
+func (h cards) stateText(t texts.Text, reg registry.Registration) string {
 	at := func(id string) string { return t.T(id, "Time", reg.StateAt.Local().Format("15:04 MST")) }
 	switch reg.Meeting.State {
 	case meeting.StateReady:
@@ -62,7 +68,7 @@ func (b *Bot) stateText(t texts.Text, reg registry.Registration) string {
 		switch {
 		case !reg.LiveAt.IsZero():
 			return t.T("state.live", "Time", reg.LiveAt.Local().Format("15:04 MST"))
-		case pushNames(t, reg) != "" && reg.LiveHeard.IsZero() && !b.cfg.Webhooks:
+		case pushNames(t, reg) != "" && reg.LiveHeard.IsZero() && !h.webhooks:
 			return at("state.running_live_unknown")
 		}
 		return at("state.running")
@@ -88,8 +94,6 @@ func pushNames(t texts.Text, reg registry.Registration) string {
 	return t.Join(names)
 }
 
-func (r *run) links(m meeting.Meeting) []chat.Link { return linksOf(r.t, m) }
-
 func linksOf(t texts.Text, m meeting.Meeting) []chat.Link {
 	var links []chat.Link
 	if m.JoinURL != "" {
@@ -102,7 +106,7 @@ func linksOf(t texts.Text, m meeting.Meeting) []chat.Link {
 }
 
 // threadReply has all that everybody may know of a new meeting.
-func (r *run) threadReply(reg registry.Registration) chat.Reply {
+func (h cards) threadReply(r *run, reg registry.Registration) chat.Reply {
 	m, t := reg.Meeting, r.t
 	reply := chat.Reply{Links: r.links(m), Mentions: r.w.Ask.Mentions}
 	if m.PlayURL != "" {
@@ -124,8 +128,8 @@ func (r *run) threadReply(reg registry.Registration) chat.Reply {
 	if m.JoinURL == "" {
 		reply.Fields = append(reply.Fields, chat.Field{Name: t.T("link.join"), Value: t.T("join.by_number")})
 	}
-	if r.cfg.StartLinkInThread {
-		reply.Secrets = r.startSecrets(reg)
+	if h.startInThread {
+		reply.Secrets = startSecrets(r, reg)
 	}
 	reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.start"), User: &reg.Requester})
 	ref := m.Ref.String()
@@ -138,7 +142,7 @@ func (r *run) threadReply(reg registry.Registration) chat.Reply {
 	return reply
 }
 
-func (r *run) startSecrets(reg registry.Registration) []chat.SecretField {
+func startSecrets(r *run, reg registry.Registration) []chat.SecretField {
 	var s []chat.SecretField
 	if !reg.Meeting.StartURL.IsZero() {
 		s = append(s, chat.SecretField{Name: r.t.T("link.start"), Value: reg.Meeting.StartURL, Link: true})
@@ -150,9 +154,9 @@ func (r *run) startSecrets(reg registry.Registration) []chat.SecretField {
 }
 
 // startReply is how to start the meeting, for the eyes of whoever may.
-func (r *run) startReply(reg registry.Registration) chat.Reply {
+func startReply(r *run, reg registry.Registration) chat.Reply {
 	t := r.t
-	reply := chat.Reply{Tone: chat.Good, Title: t.T("start.title", "Topic", reg.Meeting.Topic), Secrets: r.startSecrets(reg), Links: r.links(reg.Meeting)}
+	reply := chat.Reply{Tone: chat.Good, Title: t.T("start.title", "Topic", reg.Meeting.Topic), Secrets: startSecrets(r, reg), Links: r.links(reg.Meeting)}
 	switch {
 	case !reg.Meeting.StartURL.IsZero():
 		reply.Text = t.T("start.link", "Time", r.clock(reg.StartUntil))

@@ -1,0 +1,123 @@
+package commands
+
+import (
+	"context"
+	"errors"
+
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
+	"meetbot/bot/jobs"
+	"meetbot/bot/registry"
+	"meetbot/bot/texts"
+	"meetbot/meeting"
+)
+
+// ending ends meetings.
+type ending struct {
+	targets  targets
+	clients  clients
+	registry states
+	queue    queue
+}
+
+// states is the part of [registry.Registry] that a meeting's state is changed with.
+type states interface {
+	Change(ctx context.Context, ref meeting.Ref, f func(*registry.Registration) bool) (registry.Registration, error)
+	Turn(reg *registry.Registration, to meeting.State) bool
+}
+
+// askFirst asks before a meeting is ended: a typed command has no dialog of its own.
+func (h ending) askFirst(ctx context.Context, r *run) (jobs.Next, error) {
+	t, err := h.targets.resolve(ctx, r, want{})
+	if err == nil {
+		err = h.may(ctx, r, t)
+	}
+	if err != nil {
+		return jobs.Next{}, err
+	}
+	topic := t.ref.ID
+	if t.reg != nil {
+		topic = t.reg.Meeting.Topic
+	}
+	r.endAs(outcomeAsked)
+	r.tell(chat.Reply{
+		Tone: chat.Warning, Title: r.t.T("end.ask.title"), Text: r.t.T("end.ask", "Topic", topic),
+		Buttons: []chat.Button{{Label: r.t.T("end.yes"), Danger: true, Action: chat.Action{Name: string(grammar.VerbEndYes), Arg: t.ref.String()}}},
+	})
+	return jobs.Deliver(), nil
+}
+
+// may guards ending a meeting: only its requester or an admin, and for a meeting that
+// the bot did not make, whoever acts as their own account.
+func (h ending) may(ctx context.Context, r *run, t target) error {
+	if t.reg == nil {
+		return nil
+	}
+	req := r.w.Request
+	if req.User.ID == t.reg.Requester.ID && req.Place.Platform == t.reg.Place.Platform {
+		return nil
+	}
+	admin, err := h.targets.people.isAdmin(ctx, r)
+	if err != nil {
+		return err
+	}
+	if !admin {
+		return texts.NewMessage("power.end", "Name", t.reg.Requester.Name)
+	}
+	return nil
+}
+
+func (h ending) next(ctx context.Context, r *run) (jobs.Next, error) {
+	switch r.job.State {
+	case jobs.Called:
+		reg, err := h.registry.Change(ctx, r.w.Ref, func(reg *registry.Registration) bool { return h.registry.Turn(reg, meeting.StateEnded) })
+		switch {
+		case errors.Is(err, jobs.ErrNotFound): // not one of the bot's
+		case err != nil:
+			return jobs.Next{}, err
+		default:
+			if err := h.queue.redraw(ctx, reg); err != nil {
+				return jobs.Next{}, err
+			}
+		}
+		r.endAs(outcomeEnded)
+		r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T("end.done")})
+		return jobs.Deliver(), nil
+	case jobs.Refused:
+		return jobs.Next{}, r.fault()
+	case jobs.Unknown:
+		return jobs.Next{}, texts.NewMessage("end.unknown")
+	}
+	r.w.Ask.Meeting = r.w.Ask.Arg
+	t, err := h.targets.resolve(ctx, r, want{})
+	if err == nil {
+		err = h.may(ctx, r, t)
+	}
+	if err != nil {
+		return jobs.Next{}, err
+	}
+	r.w.Ref, r.w.Account = t.ref, t.account
+	r.job.Call, r.job.Calls, r.job.To = 0, 1, string(t.ref.Provider)
+	return jobs.MakeCall(), nil
+}
+
+func (h ending) call(ctx context.Context, r *run) error {
+	err := h.clients.of(r.w.Ref.Provider).End(ctx, r.w.Account, r.w.Ref.ID)
+	if err != nil {
+		r.w.Fault = r.faultOf(err)
+	}
+	return outcome(err)
+}
+
+// reconcile looks whether the meeting is over. If it is not, ending it once more does
+// no harm.
+func (h ending) reconcile(ctx context.Context, r *run) error {
+	m, err := h.clients.of(r.w.Ref.Provider).Get(ctx, r.w.Account, r.w.Ref.ID)
+	switch {
+	case errors.Is(err, meeting.ErrNotFound), err == nil && m.State.Over():
+		return nil
+	case err == nil:
+		return jobs.ErrAbsent
+	}
+	return err
+}

@@ -1,0 +1,125 @@
+package commands
+
+import (
+	"context"
+	"strings"
+
+	"meetbot/bot/chat"
+	"meetbot/bot/policy"
+	"meetbot/bot/texts"
+)
+
+// people knows who may do what, and what the platforms know of them.
+type people struct {
+	policy  policy.Policy
+	posters map[chat.Platform]chat.Poster
+	locale  string // of whom nobody knows it
+}
+
+func (h people) directory(p chat.Platform) chat.Directory {
+	dir, _ := h.posters[p].(chat.Directory)
+	return dir
+}
+
+// lookUp completes what the event did not say of the person.
+func (h people) lookUp(ctx context.Context, r *run) error {
+	u := &r.w.Request.User
+	if r.w.Locale != "" {
+		return nil
+	}
+	r.w.Locale = h.locale
+	if u.Locale != "" {
+		r.w.Locale = u.Locale
+	} else if dir := h.directory(r.w.Request.Place.Platform); dir != nil {
+		profile, err := dir.Profile(ctx, r.w.Request.Place, u.ID)
+		if err != nil {
+			return err
+		}
+		if profile.Locale != "" {
+			r.w.Locale = profile.Locale
+		}
+		if u.Name == "" {
+			u.Name = profile.Name
+		}
+	}
+	r.t = texts.For(r.w.Locale)
+	return nil
+}
+
+// nameMentions puts names where a topic has only IDs: a platform may not send both.
+func (h people) nameMentions(ctx context.Context, r *run) {
+	place := r.w.Request.Place
+	dir := h.directory(place.Platform)
+	for i := range r.w.Ask.Mentions {
+		u := &r.w.Ask.Mentions[i]
+		if u.Name != "" || dir == nil {
+			continue
+		}
+		profile, err := dir.Profile(ctx, place, u.ID)
+		if err != nil || profile.Name == "" {
+			r.log.WarnContext(ctx, "mentioned person not looked up", "job", r.job.ID, "err", err)
+			continue
+		}
+		u.Name = profile.Name
+		r.w.Ask.Meet.Topic = strings.ReplaceAll(r.w.Ask.Meet.Topic, "@"+u.ID, "@"+u.Name)
+	}
+}
+
+// mustHave returns the refusal of a person who does not have a right.
+func (h people) mustHave(ctx context.Context, r *run, right chat.Rights) error {
+	place := r.w.Request.Place
+	allowed, err := h.policy.Permits(ctx, h.directory(place.Platform), place, r.w.Request.User, right)
+	switch {
+	case err != nil:
+		return h.notLookedUp(ctx, r, err)
+	case !allowed:
+		return denied{right}
+	}
+	return nil
+}
+
+// isAdmin reports whether the person is one. The error is what the person is told.
+func (h people) isAdmin(ctx context.Context, r *run) (bool, error) {
+	place := r.w.Request.Place
+	admin, err := h.policy.IsAdmin(ctx, h.directory(place.Platform), place, r.w.Request.User)
+	if err != nil {
+		return false, h.notLookedUp(ctx, r, err)
+	}
+	return admin, nil
+}
+
+// named reports whether the list for a right names the person, and not only the place. The
+// error is what the person is told.
+func (h people) named(ctx context.Context, r *run, right chat.Rights) (bool, error) {
+	place := r.w.Request.Place
+	named, err := h.policy.Named(ctx, h.directory(place.Platform), place, r.w.Request.User, right)
+	if err != nil {
+		return false, h.notLookedUp(ctx, r, err)
+	}
+	return named, nil
+}
+
+// notLookedUp is the refusal where nobody knows what a person may.
+func (h people) notLookedUp(ctx context.Context, r *run, err error) error {
+	r.log.WarnContext(ctx, "permission not looked up", "job", r.job.ID, "err", err)
+	return texts.NewMessage("fault.directory")
+}
+
+func (h people) refusal(t texts.Text, right chat.Rights) chat.Reply {
+	id := "denied.meet"
+	if right == chat.RightPush {
+		id = "denied.push"
+	}
+	reply := chat.Reply{Tone: chat.Bad, Title: t.T("denied.title"), Text: t.T(id) + " " + t.T("denied.whom")}
+	for _, e := range h.policy.Admins {
+		if e.Kind == policy.UserEntry {
+			reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.admin"), User: &chat.User{ID: e.ID}})
+		}
+	}
+	return reply
+}
+
+// denied is the refusal of a person who does not have a right.
+type denied struct{ right chat.Rights }
+
+func (denied) Error() string { return "refused: the person does not have the right" }

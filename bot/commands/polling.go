@@ -1,0 +1,158 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"meetbot/bot/jobs"
+	"meetbot/bot/registry"
+	"meetbot/meeting"
+)
+
+// polling asks the providers for the states of meetings, by timers that it sets itself.
+type polling struct {
+	timers   timers
+	registry polled
+	clients  clients
+	queue    queue
+	pace     *pace
+	now      func() time.Time
+	log      *slog.Logger
+}
+
+type timers interface {
+	SetTimer(ctx context.Context, t jobs.Timer) error
+}
+
+// polled is the part of [registry.Registry] that knows which meetings are to be asked for.
+type polled interface {
+	known
+	states
+	Unwatched(reg registry.Registration) bool
+	Unlist(ctx context.Context, reg registry.Registration)
+}
+
+// Timers, each of a meeting where nothing else is said.
+const (
+	timerPoll   = "poll"
+	timerRemind = "remind"
+
+	timerDropKey = "dropkey" // of a job
+)
+
+// remindBefore is how long before a meeting is deleted its requester is told.
+const remindBefore = 5 * time.Minute
+
+func timerKey(kind, of string) string { return kind + "/" + of }
+
+// watch arms the timers of a new meeting. It may be repeated.
+func (h polling) watch(ctx context.Context, reg registry.Registration) error {
+	ref := reg.Ref()
+	if !reg.JoinBy.IsZero() {
+		if err := h.timers.SetTimer(ctx, jobs.Timer{Key: timerKey(timerRemind, ref.String()), At: reg.JoinBy.Add(-remindBefore)}); err != nil {
+			return err
+		}
+	}
+	return h.timers.SetTimer(ctx, jobs.Timer{Key: timerKey(timerPoll, ref.String()), At: h.now().Add(pollAfter(0))})
+}
+
+// pollsPerMinute bounds what polling takes of Tencent's 300 calls a minute, so that
+// commands always find room.
+const pollsPerMinute = 100
+
+// pollAfter spaces the polls of a meeting by its age: closely while somebody waits for
+// it to begin, seldom when it has run for hours. A third of it is chance, so that
+// meetings of one minute do not stay together.
+func pollAfter(age time.Duration) time.Duration {
+	d := min(max(age/10, 30*time.Second), 5*time.Minute)
+	return d - time.Duration(rand.Int64N(int64(d/3)))
+}
+
+// listedWithin is how long a new meeting may take to be listed by its provider.
+const listedWithin = 5 * time.Minute
+
+// poll asks the provider for a meeting's state and shows what changed.
+func (h polling) poll(ctx context.Context, ref meeting.Ref) error {
+	reg, err := h.registry.Get(ctx, ref)
+	if errors.Is(err, jobs.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if h.registry.Unwatched(reg) {
+		h.registry.Unlist(ctx, reg)
+		return h.queue.redraw(ctx, reg)
+	}
+	if !h.clients.has(ref.Provider) {
+		return nil
+	}
+	next := jobs.Timer{Key: timerKey(timerPoll, ref.String()), At: h.now().Add(pollAfter(h.now().Sub(reg.Created)))}
+	if !h.pace.take(h.now()) {
+		return h.timers.SetTimer(ctx, next)
+	}
+	asked := h.now()
+	m, err := h.clients.of(ref.Provider).Poll(ctx, reg.Account, ref.ID)
+	state := m.State
+	switch {
+	case errors.Is(err, meeting.ErrNotFound):
+		state = meeting.StateUnlisted // not a word on how it ended
+	case err != nil:
+		h.log.WarnContext(ctx, "meeting not polled", "meeting_id", ref, "err", err)
+		return h.timers.SetTimer(ctx, next)
+	}
+	neverSeen := reg.Meeting.State == meeting.StateReady
+	if state == meeting.StateUnlisted && neverSeen && (h.now().Before(reg.JoinBy) || h.now().Sub(reg.Created) < listedWithin) {
+		state = meeting.StateUnknown // it may take a while to be listed
+	}
+	changed := false
+	reg, err = h.registry.Change(ctx, ref, func(reg *registry.Registration) bool {
+		changed = !asked.Before(reg.StateAt) && h.registry.Turn(reg, state) // else a webhook was faster
+		if err == nil && m.WatchURL != "" && reg.Meeting.WatchURL == "" {
+			reg.Meeting.WatchURL, changed = m.WatchURL, true
+		}
+		worn := !reg.Meeting.StartURL.IsZero() && (reg.Unlisted() || !h.now().Before(reg.StartUntil))
+		if worn {
+			reg.Meeting.StartURL, reg.StartUntil = noSecret, time.Time{}
+		}
+		return changed || worn
+	})
+	if err != nil {
+		return err
+	}
+	// Also when nothing changed just now: whoever changed it before may have died before
+	// the cards were drawn. What is drawn already is not drawn again.
+	if changed || !reg.StateAt.Equal(reg.Created) || len(reg.Pushes) > 0 {
+		if err := h.queue.redraw(ctx, reg); err != nil {
+			return err
+		}
+	}
+	if h.registry.Unwatched(reg) {
+		return nil
+	}
+	return h.timers.SetTimer(ctx, next)
+}
+
+// pace lets a bounded number of things happen in a minute.
+type pace struct {
+	mu    sync.Mutex
+	limit int
+	since time.Time
+	used  int
+}
+
+func newPace(perMinute int) *pace { return &pace{limit: perMinute} }
+
+func (p *pace) take(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now.Sub(p.since) >= time.Minute {
+		p.since, p.used = now, 0
+	}
+	p.used++
+	return p.used <= p.limit
+}

@@ -1,0 +1,157 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"meetbot/config/secret"
+	"meetbot/meeting"
+)
+
+// Provider is the part of a meeting provider that every command needs. account is the
+// provider's own user who acts; empty where the provider has none, or for its default.
+type Provider interface {
+	Create(ctx context.Context, want meeting.Instant) (meeting.Meeting, error)
+	Get(ctx context.Context, account, id string) (meeting.Meeting, error)
+	// List returns the account's running and coming meetings; with a userKey, where the
+	// provider has those, only the ones marked with it.
+	List(ctx context.Context, account, userKey string) ([]meeting.Meeting, error)
+	End(ctx context.Context, account, id string) error
+}
+
+// pusher is a [Provider] whose meetings take live push addresses.
+type pusher interface {
+	ByCode(ctx context.Context, account, code string) (meeting.Meeting, error)
+	SetPush(ctx context.Context, account, id string, target meeting.PushTarget) error
+	Pushes(ctx context.Context, account, id string) ([]meeting.PushTarget, error)
+}
+
+// starter is a [Provider] that gives a fresh start link for a meeting.
+type starter interface {
+	StartURL(ctx context.Context, id string) (secret.String, error)
+}
+
+var errNotSetUp = errors.New("not set up in this bot")
+
+// clients makes the calls to the providers. Jobs and meetings outlive a change of
+// configuration: of one that is not set up any more every call is refused before it is sent.
+type clients struct {
+	all     map[meeting.Provider]Provider
+	observe func(p meeting.Provider, op, kind string, took time.Duration) // nil: nobody
+}
+
+func (c clients) has(p meeting.Provider) bool { return c.all[p] != nil }
+
+func (c clients) of(p meeting.Provider) client { return client{c, p} }
+
+// client makes one provider's calls, and has each observed.
+type client struct {
+	clients  clients
+	provider meeting.Provider
+}
+
+// pushes reports whether its meetings take live push addresses.
+func (c client) pushes() bool {
+	_, ok := c.clients.all[c.provider].(pusher)
+	return ok
+}
+
+// startsAnew reports whether it gives a fresh start link.
+func (c client) startsAnew() bool {
+	_, ok := c.clients.all[c.provider].(starter)
+	return ok
+}
+
+// call makes a call that only an API can make.
+func call[API, T any](c client, op Operation, f func(API) (T, error)) (T, error) {
+	api, ok := c.clients.all[c.provider].(API)
+	if !ok {
+		var none T
+		return none, &meeting.APIError{Provider: c.provider, Op: op.String(), Err: errNotSetUp}
+	}
+	began := time.Now()
+	v, err := f(api)
+	if c.clients.observe != nil {
+		c.clients.observe(c.provider, op.String(), ErrorKind(err), time.Since(began))
+	}
+	return v, err
+}
+
+func (c client) Create(ctx context.Context, want meeting.Instant) (meeting.Meeting, error) {
+	return call(c, opCreate, func(p Provider) (meeting.Meeting, error) { return p.Create(ctx, want) })
+}
+
+func (c client) Get(ctx context.Context, account, id string) (meeting.Meeting, error) {
+	return call(c, opGet, func(p Provider) (meeting.Meeting, error) { return p.Get(ctx, account, id) })
+}
+
+// Poll is Get, counted apart.
+func (c client) Poll(ctx context.Context, account, id string) (meeting.Meeting, error) {
+	return call(c, opPoll, func(p Provider) (meeting.Meeting, error) { return p.Get(ctx, account, id) })
+}
+
+func (c client) List(ctx context.Context, account, userKey string) ([]meeting.Meeting, error) {
+	return call(c, opList, func(p Provider) ([]meeting.Meeting, error) { return p.List(ctx, account, userKey) })
+}
+
+func (c client) End(ctx context.Context, account, id string) error {
+	_, err := call(c, opEnd, func(p Provider) (struct{}, error) { return struct{}{}, p.End(ctx, account, id) })
+	return err
+}
+
+func (c client) ByCode(ctx context.Context, account, code string) (meeting.Meeting, error) {
+	return call(c, opByCode, func(p pusher) (meeting.Meeting, error) { return p.ByCode(ctx, account, code) })
+}
+
+func (c client) SetPush(ctx context.Context, account, id string, target meeting.PushTarget) error {
+	_, err := call(c, opSetPush, func(p pusher) (struct{}, error) { return struct{}{}, p.SetPush(ctx, account, id, target) })
+	return err
+}
+
+func (c client) Pushes(ctx context.Context, account, id string) ([]meeting.PushTarget, error) {
+	return call(c, opPushes, func(p pusher) ([]meeting.PushTarget, error) { return p.Pushes(ctx, account, id) })
+}
+
+func (c client) StartURL(ctx context.Context, id string) (secret.String, error) {
+	return call(c, opStartURL, func(p starter) (secret.String, error) { return p.StartURL(ctx, id) })
+}
+
+// errorKinds are the words for a provider's errors.
+var errorKinds = []struct {
+	err  error
+	kind string
+}{
+	{meeting.ErrNotFound, "not_found"},
+	{meeting.ErrNotPermitted, "not_permitted"},
+	{meeting.ErrInvalid, "invalid"},
+	{meeting.ErrLimit, "limit"},
+	{meeting.ErrRateLimited, "rate_limited"},
+	{meeting.ErrCredentials, "credentials"},
+	{meeting.ErrUnavailable, "unavailable"},
+	{meeting.ErrOutcomeUnknown, "outcome_unknown"},
+}
+
+const kindInternal = "internal" // what is in no list
+
+// ErrorKind names a provider's error in one word, for metrics and traces; empty for nil.
+func ErrorKind(err error) string {
+	if err == nil {
+		return ""
+	}
+	for _, k := range errorKinds {
+		if errors.Is(err, k.err) {
+			return k.kind
+		}
+	}
+	return kindInternal
+}
+
+// ErrorKinds returns every word of [ErrorKind] but the empty one.
+func ErrorKinds() []string {
+	words := []string{kindInternal}
+	for _, k := range errorKinds {
+		words = append(words, k.kind)
+	}
+	return words
+}

@@ -1,0 +1,205 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+
+	"meetbot/bot/audit"
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
+	"meetbot/bot/jobs"
+	"meetbot/bot/livepush"
+	"meetbot/bot/registry"
+	"meetbot/bot/texts"
+)
+
+// pushReport tells what became of a push, as it is read back.
+type pushReport struct {
+	clients clients
+	seen    pushSeen
+	dests   livepush.Destinations
+	keyPage keyPage
+	audit   auditor
+}
+
+// report reads everything back once more and says what is so.
+func (h pushReport) tell(ctx context.Context, r *run) (jobs.Next, error) {
+	has, err := h.clients.of(r.w.Ref.Provider).Pushes(ctx, r.w.Account, r.w.Ref.ID)
+	if err != nil {
+		if n, ok := r.again(err); ok {
+			return n, nil
+		}
+		r.log.WarnContext(ctx, "push not read back", "job", r.job.ID, "err", err)
+	}
+	good, open := 0, 0
+	for i := range r.w.Steps {
+		s := &r.w.Steps[i]
+		switch s.Outcome {
+		case stepSent, stepUnclear:
+			switch {
+			case err != nil && s.Outcome == stepSent:
+				s.Outcome = stepUnread
+			case err != nil:
+			case seen(has, s.Target) == stepSet:
+				s.Outcome = stepSet
+			case s.Outcome == stepSent:
+				s.Outcome = stepDiffers
+			}
+		}
+		switch s.Outcome {
+		case stepSet, stepAlready:
+			good++
+		case stepUnread, stepUnclear, stepDiffers:
+			open++
+		}
+		if err := h.logStep(ctx, r, i); err != nil {
+			return jobs.Next{}, err
+		}
+	}
+	reg, regErr := h.seen.note(ctx, r, has, err == nil)
+	if regErr != nil && !errors.Is(regErr, jobs.ErrNotFound) {
+		return jobs.Next{}, regErr
+	}
+	switch {
+	case good == len(r.w.Steps):
+		r.endAs(outcomeSet)
+		if r.off() {
+			r.endAs(outcomeOff)
+		}
+	case good > 0:
+		r.endAs(outcomePartly)
+	case open > 0:
+		r.endAs(outcomeUnknown)
+	default:
+		r.endAs(outcomeRefused)
+	}
+	reply := h.reply(ctx, r, good)
+	if err := h.keyPage.offer(ctx, r, &reply); err != nil {
+		return jobs.Next{}, err
+	}
+	r.tell(reply)
+	r.w.Reported = true
+	if regErr == nil {
+		announce(r, reg)
+	}
+	return jobs.Deliver(), nil
+}
+
+func (h pushReport) reply(ctx context.Context, r *run, good int) chat.Reply {
+	n := strconv.Itoa
+	wanted := len(r.w.Steps)
+	for _, name := range r.w.Absent {
+		if named(r.w.Ask.Names, name) { // of a set only what is there is meant
+			wanted++
+		}
+	}
+	reply := chat.Reply{Tone: chat.Good, Title: r.t.T("push.title", "Good", n(good), "All", n(wanted))}
+	if r.off() {
+		reply.Title = r.t.T("off.title", "Good", n(good), "All", n(wanted))
+	}
+	replaced, notPermitted := false, false
+	for _, s := range r.w.Steps {
+		reply.Fields = append(reply.Fields, chat.Field{Name: s.Target.Name, Value: h.stepText(ctx, r, s)})
+		replaced = replaced || s.Outcome == stepReplaced
+		notPermitted = notPermitted || othersMay(s.Fault)
+	}
+	for _, name := range r.w.Absent {
+		reply.Fields = append(reply.Fields, chat.Field{Name: name, Value: r.t.T("step.off.absent")})
+	}
+	var notes []string
+	switch {
+	case good == 0 && !slices.ContainsFunc(r.w.Steps, func(s step) bool { return s.Outcome == stepUnread }):
+		reply.Tone = chat.Bad
+	case good < wanted:
+		reply.Tone = chat.Warning
+	}
+	if good > 0 && !r.off() {
+		notes = append(notes, r.t.T("push.not_on_air"))
+	}
+	if r.w.Ask.Split {
+		notes = append(notes, r.t.T("push.split", "URL", r.w.Ask.Push.URL))
+	}
+	if r.keySeen() {
+		notes = append(notes, r.t.T("push.key_typed"))
+	}
+	if replaced {
+		reply.Buttons = append(reply.Buttons, chat.Button{Label: r.t.T("button.samedest"), Action: chat.Action{Name: string(grammar.VerbSameDest), Arg: r.w.Ref.String()}})
+	}
+	if notPermitted {
+		reply.Buttons = append(reply.Buttons, chat.Button{Label: r.t.T("button.askhost"), Action: chat.Action{Name: string(grammar.VerbAskHost), Arg: r.job.ID}})
+	}
+	if good > 0 && !r.off() {
+		reply.Buttons = append(reply.Buttons, chat.Button{Label: r.t.T("button.copy"), Action: chat.Action{Name: string(grammar.VerbCopy), Arg: r.w.Ref.String()}})
+	}
+	reply.Text = texts.Paragraphs(notes...)
+	return reply
+}
+
+func (h pushReport) stepText(ctx context.Context, r *run, s step) string {
+	verb := "step."
+	if r.off() {
+		verb = "step.off."
+	}
+	text := r.t.T(verb + string(s.Outcome))
+	if s.Fault != nil && s.Outcome == stepRefused {
+		text = s.Fault.In(r.t)
+	}
+	if s.Fingerprint != "" {
+		text += " · " + r.t.T("field.fingerprint", "Fingerprint", s.Fingerprint)
+	}
+	if s.Destination != "" && !r.off() {
+		if d, err := h.dests.ByID(ctx, s.Destination); err == nil && !d.Key.IsZero() {
+			text += " · " + d.KeyAge(r.t, r.now())
+		}
+	}
+	return text
+}
+
+// announce says in the meeting's thread who changed what. Nothing secret is in it.
+func announce(r *run, reg registry.Registration) {
+	card := r.cardOf(reg)
+	if card == nil {
+		return
+	}
+	var names []string
+	for _, s := range r.w.Steps {
+		switch s.Outcome {
+		case stepSet, stepUnread:
+			names = append(names, s.Target.Name)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	id := "announce.set"
+	if r.off() {
+		id = "announce.off"
+	}
+	t := texts.For(reg.LocaleOf(*card), r.t.Locale)
+	text := t.T(id, "Names", t.Join(names))
+	if !r.off() {
+		text = texts.Paragraphs(text, t.T("push.not_on_air"))
+	}
+	user := r.w.Request.User
+	r.put(delivery{Slot: chat.SlotThread, Place: &card.Place, Root: card, Reply: chat.Reply{
+		Text: text, Fields: []chat.Field{{Name: t.T("field.by"), User: &user}},
+	}})
+}
+
+func (h pushReport) logStep(ctx context.Context, r *run, i int) error {
+	s := r.w.Steps[i]
+	id := "push" + strconv.Itoa(i)
+	if r.w.Reported && i == r.job.Call { // found out after it was written down as something else
+		id += "late"
+	}
+	action := audit.Set
+	if r.off() {
+		action = audit.Off
+	}
+	return h.audit.add(ctx, r, audit.Line{
+		Action: action, Destination: s.Target.Name, Fingerprint: s.Fingerprint, Outcome: string(s.Outcome),
+		Meeting: r.w.Ref.String(), Step: id,
+	})
+}

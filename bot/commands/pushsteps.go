@@ -1,0 +1,276 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"meetbot/bot/audit"
+	"meetbot/bot/grammar"
+	"meetbot/bot/livepush"
+	"meetbot/bot/registry"
+	"meetbot/bot/texts"
+	"meetbot/meeting"
+)
+
+// pushSteps makes the steps of a push.
+type pushSteps struct {
+	saved saved
+	dests livepush.Destinations
+	audit auditor
+}
+
+// freshFor is how long a key is taken for new, where a platform gives a new one for every
+// session.
+const freshFor = time.Hour
+
+// make makes the steps, and marks those that are not to be sent as things are. It
+// reports whether one of them is of a protected destination.
+func (h pushSteps) make(ctx context.Context, r *run, has []meeting.PushTarget) (protected bool, err error) {
+	switch r.w.Ask.Verb {
+	case grammar.VerbPushOff:
+		return h.off(ctx, r, has)
+	case grammar.VerbPushTo:
+		protected, err = h.fromSaved(ctx, r)
+	default:
+		protected, err = h.one(ctx, r)
+	}
+	if err != nil {
+		return false, err
+	}
+	lookBefore(r, has)
+	return protected, together(r, has)
+}
+
+// one makes the step for an address that came with the command. With a name in
+// Ask.Names it is the new key of that saved destination, which keeps it.
+func (h pushSteps) one(ctx context.Context, r *run) (protected bool, _ error) {
+	target := r.w.Ask.Push
+	preset := livepush.PresetByID(r.w.Ask.Preset)
+	if r.w.Ask.Preset == "" {
+		preset = livepush.Detect(target.URL)
+	}
+	if target.Platform == 0 {
+		target.Platform = preset.Platform
+	}
+	if target.Name == "" {
+		target.Name = cutRunes(preset.Name(r.t), meeting.MaxPushName)
+	}
+	target.Enabled = true
+	_, findings := preset.Check(target.URL, target.Key, r.now())
+	if err := r.findings(append(livepush.CheckPushName(target.Name), findings...)); err != nil {
+		return false, err
+	}
+	s := step{Target: target, Fingerprint: h.dests.Fingerprint(target.Key)}
+	if len(r.w.Ask.Names) == 1 {
+		d, err := h.saved.usable(ctx, r, r.w.Ask.Names[0])
+		if err != nil {
+			return false, err
+		}
+		s.Destination, protected = d.ID, d.Protected
+		r.w.Steps = []step{s}
+		admin, err := h.saved.people.isAdmin(ctx, r)
+		if err != nil {
+			return false, err
+		}
+		if !d.MayChange(r.w.Request.User.ID, admin) { // who may only use it pushes with it this once
+			return protected, nil
+		}
+		if d, err = h.dests.SetKey(ctx, d.ID, target.URL, target.Key); err != nil {
+			return false, err
+		}
+		line := audit.Line{Action: audit.Key, Destination: d.Name, Fingerprint: s.Fingerprint, Outcome: "saved", Meeting: r.w.Ref.String(), Step: "key"}
+		if err := h.audit.add(ctx, r, line); err != nil {
+			return false, err
+		}
+	}
+	r.w.Steps = []step{s}
+	return protected, nil
+}
+
+// saved makes a step for each named destination. One whose key is missing or worn
+// out becomes a step that is not sent.
+func (h pushSteps) fromSaved(ctx context.Context, r *run) (protected bool, _ error) {
+	place, user := r.w.Request.Place, r.w.Request.User
+	found, missing, err := h.dests.Resolve(ctx, livepush.Scope(place, user.ID), r.w.Ask.Names)
+	if err != nil {
+		return false, err
+	}
+	if len(missing) > 0 {
+		return false, texts.NewMessage("dest.missing", "Names", r.t.Join(missing))
+	}
+	r.w.Steps = nil
+	for _, d := range found {
+		if _, err := h.saved.usable(ctx, r, d.Name); err != nil {
+			return false, err
+		}
+		s := step{Target: d.Target(), Destination: d.ID, Fingerprint: h.dests.Fingerprint(d.Key)}
+		preset := livepush.PresetByID(d.Preset)
+		_, findings := preset.Check(s.Target.URL, s.Target.Key, r.now())
+		// Other warnings were seen, and overridden, when it was saved.
+		findings = slices.DeleteFunc(findings, func(f livepush.Finding) bool { return !f.Limit && f.Message.ID != livepush.FindingExpired })
+		switch {
+		case d.Key.IsZero(), preset.FreshKey && r.now().Sub(d.KeySet) > freshFor:
+			s.Outcome, s.Fault = stepRefused, texts.NewMessage("dest.fresh_key", "Name", d.Name, "Platform", preset.Name(r.t))
+			if d.Key.IsZero() {
+				s.Fault.ID = "dest.no_key"
+			}
+		case livepush.Limits(findings), len(findings) > 0 && !r.w.Ask.Override:
+			s.Outcome, s.Fault = stepRefused, r.found(findings)
+		}
+		protected = protected || d.Protected
+		r.w.Steps = append(r.w.Steps, s)
+	}
+	return protected, nil
+}
+
+// off makes the steps that switch addresses off: what was read back, with false.
+func (h pushSteps) off(ctx context.Context, r *run, has []meeting.PushTarget) (protected bool, _ error) {
+	found, unsaved, err := h.dests.Resolve(ctx, livepush.Scope(r.w.Request.Place, r.w.Request.User.ID), r.w.Ask.Names)
+	if err != nil {
+		return false, err
+	}
+	// A set stands for its members.
+	names := slices.Concat(unsaved, livepush.DestinationNames(found))
+	saved := map[string]livepush.Destination{}
+	for _, d := range found {
+		saved[livepush.Fold(d.Name)] = d
+		protected = protected || d.Protected
+	}
+	r.w.Steps = nil
+	for _, set := range has {
+		if !named(names, set.Name) {
+			continue
+		}
+		s := step{Target: set, Destination: saved[livepush.Fold(set.Name)].ID, Fingerprint: h.dests.Fingerprint(set.Key)}
+		if !set.Enabled {
+			s.Outcome = stepAlready
+		}
+		s.Target.Enabled = false
+		r.w.Steps = append(r.w.Steps, s)
+	}
+	var there []string
+	for _, set := range has {
+		there = append(there, set.Name)
+	}
+	r.w.Absent = slices.DeleteFunc(names, func(n string) bool { return named(there, n) })
+	switch {
+	case len(r.w.Steps) > 0:
+		return protected, nil
+	case len(has) == 0:
+		return false, texts.NewMessage("off.nothing")
+	}
+	return false, texts.NewMessage("off.missing", "Names", r.t.Join(r.w.Ask.Names), "There", r.t.Join(there))
+}
+
+// named reports whether a name is among others, as destinations compare them.
+func named(names []string, name string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return livepush.Fold(n) == livepush.Fold(name) })
+}
+
+// lookBefore marks the steps that are not to be sent, from what is set already.
+func lookBefore(r *run, has []meeting.PushTarget) {
+	for i := range r.w.Steps {
+		s := &r.w.Steps[i]
+		if s.Outcome != stepPending {
+			continue
+		}
+		for _, set := range has {
+			switch {
+			case set.URL != s.Target.URL:
+			case !set.Key.Equal(s.Target.Key):
+				s.Outcome = stepReplaced
+			case set.Enabled:
+				s.Outcome = stepAlready
+			}
+		}
+	}
+}
+
+// together checks the documented numbers before anything is sent.
+func together(r *run, has []meeting.PushTarget) error {
+	var add []meeting.PushTarget
+	for _, s := range r.w.Steps {
+		if s.Outcome == stepPending {
+			add = append(add, s.Target)
+		}
+	}
+	fs := livepush.CheckTogether(has, add)
+	if len(fs) == 0 {
+		return nil
+	}
+	return r.found(fs)
+}
+
+// guarded reports whether a step has the key of a protected destination, whatever it is
+// called and whoever asks, its owner too: of one that is saved here or where the meeting
+// was asked for, or that was set before.
+func (h pushSteps) guarded(ctx context.Context, r *run, reg *registry.Registration) (bool, error) {
+	scopes := []string{livepush.Scope(r.w.Request.Place, r.w.Request.User.ID)}
+	if reg != nil {
+		scopes = append(scopes, livepush.Scope(reg.Place, reg.Requester.ID))
+	}
+	var all []livepush.Destination
+	for _, scope := range slices.Compact(scopes) {
+		saved, err := h.dests.All(ctx, scope)
+		if err != nil {
+			return false, err
+		}
+		all = append(all, saved...)
+	}
+	if reg != nil {
+		for _, p := range reg.Pushes {
+			if p.Destination == "" {
+				continue
+			}
+			d, err := h.dests.ByID(ctx, p.Destination)
+			switch {
+			case errors.Is(err, livepush.ErrNoDestination): // forgotten since
+			case err != nil:
+				return false, err
+			default:
+				all = append(all, d)
+			}
+		}
+	}
+	return slices.ContainsFunc(r.w.Steps, func(s step) bool {
+		return s.Outcome == stepPending && slices.ContainsFunc(all, func(d livepush.Destination) bool {
+			return d.Protected && livepush.SameStream(d.Target(), s.Target)
+		})
+	}), nil
+}
+
+// same reports whether both send the same key to the same place.
+func (s step) same(as step) bool {
+	return s.Target.Name == as.Target.Name && s.Target.URL == as.Target.URL && s.Target.Key.Equal(as.Target.Key) && s.Target.Enabled == as.Target.Enabled
+}
+
+// findings refuses what is wrong with an address, unless it is all warnings and those were
+// overridden.
+func (r *run) findings(fs []livepush.Finding) error {
+	if len(fs) == 0 || r.w.Ask.Override && !livepush.Limits(fs) {
+		return nil
+	}
+	return r.found(fs)
+}
+
+// found says what is wrong with an address.
+func (r *run) found(fs []livepush.Finding) *texts.Message {
+	sentences := make([]string, len(fs))
+	for i, f := range fs {
+		sentences[i] = f.Text(r.t)
+	}
+	id := "finding.all"
+	if !livepush.Limits(fs) {
+		id = "finding.warnings"
+	}
+	return texts.NewMessage(id, "Findings", texts.Paragraphs(sentences...))
+}
+
+func cutRunes(s string, n int) string {
+	if runes := []rune(s); len(runes) > n {
+		return string(runes[:n])
+	}
+	return s
+}

@@ -1,0 +1,128 @@
+package commands
+
+import (
+	"errors"
+	"time"
+
+	"meetbot/bot/chat"
+	"meetbot/bot/jobs"
+	"meetbot/bot/texts"
+	"meetbot/meeting"
+)
+
+// offering is a refusal with a way out.
+type offering struct {
+	error
+	button chat.Button
+}
+
+func (o offering) Unwrap() error { return o.error }
+
+// fault is why the provider did not carry the command out. It has none if an operator
+// settled the job.
+func (r *run) fault() error {
+	if r.w.Fault == nil {
+		return texts.NewMessage("fault.internal")
+	}
+	return r.w.Fault
+}
+
+// refuse tells the person why nothing was done: err is a *[texts.Message], a [denied], or
+// a provider's error. What may pass is tried again first, and what is none of these is
+// returned: the step failed inside.
+func (b *Bot) refuse(r *run, err error) (jobs.Next, error) {
+	reply := chat.Reply{Tone: chat.Bad, Title: r.t.T("refused.title")}
+	var told *texts.Message
+	var no denied
+	var api *meeting.APIError
+	switch {
+	case errors.As(err, &no):
+		reply = b.people.refusal(r.t, no.right)
+	case errors.As(err, &told):
+		reply.Text = told.In(r.t)
+	default:
+		if n, ok := r.again(err); ok {
+			return n, nil
+		}
+		if !errors.As(err, &api) {
+			return jobs.Next{}, err
+		}
+		reply.Text = r.faultOf(err).In(r.t)
+	}
+	var way offering
+	if errors.As(err, &way) {
+		reply.Buttons = []chat.Button{way.button}
+	}
+	r.endAs(outcomeRefused)
+	r.settle()
+	r.tell(reply)
+	return jobs.Deliver(), nil
+}
+
+// isRefusal reports whether an error is for the person.
+func isRefusal(err error) bool {
+	var told *texts.Message
+	return errors.As(err, &told)
+}
+
+// faultOf turns a provider's error into a sentence for people. What the provider wrote
+// is not shown; the log has the error, with the provider's trace id.
+func (r *run) faultOf(err error) *texts.Message {
+	r.log.Warn("provider refused", "job", r.job.ID, "verb", r.w.Ask.Verb, "err", err)
+	var api *meeting.APIError
+	if errors.As(err, &api) {
+		provider := r.providerName(api.Provider)
+		switch api.Reason {
+		case meeting.ReasonNone, meeting.ReasonAnswer:
+		case meeting.ReasonField, meeting.ReasonUnsupported:
+			return texts.NewMessage("fault."+string(api.Reason), "Provider", provider, "Field", api.Field)
+		default:
+			return texts.NewMessage("fault."+string(api.Reason), "Provider", provider)
+		}
+		switch {
+		case errors.Is(err, errNotSetUp):
+			return texts.NewMessage("which.provider", "Provider", provider)
+		case errors.Is(err, meeting.ErrNotFound):
+			return texts.NewMessage("fault.meeting", "Provider", provider)
+		case errors.Is(err, meeting.ErrNotPermitted):
+			return texts.NewMessage("fault.not_permitted", "Provider", provider)
+		case errors.Is(err, meeting.ErrInvalid):
+			return texts.NewMessage("fault.invalid", "Provider", provider)
+		case errors.Is(err, meeting.ErrLimit):
+			return texts.NewMessage("fault.limit", "Provider", provider)
+		case errors.Is(err, meeting.ErrRateLimited):
+			return texts.NewMessage("fault.rate", "Provider", provider)
+		case errors.Is(err, meeting.ErrCredentials):
+			return texts.NewMessage("fault.credentials", "Provider", provider)
+		case errors.Is(err, meeting.ErrUnavailable), errors.Is(err, meeting.ErrOutcomeUnknown):
+			return texts.NewMessage("fault.unavailable", "Provider", provider)
+		}
+	}
+	return texts.NewMessage("fault.internal")
+}
+
+// othersMay reports whether somebody else could do what was refused.
+func othersMay(f *texts.Message) bool {
+	return f != nil && (f.ID == "fault.not_host" || f.ID == "fault.not_creator" || f.ID == "fault.not_permitted")
+}
+
+// patience is how long a look-up at a provider is repeated before the person is told
+// that it could not be done.
+const patience = 30 * time.Second
+
+// again reports whether a failed look-up is worth another try, and when. Nothing was
+// changed by it, so a repeat is harmless.
+func (r *run) again(err error) (jobs.Next, bool) {
+	if !errors.Is(err, meeting.ErrUnavailable) && !errors.Is(err, meeting.ErrRateLimited) {
+		return jobs.Next{}, false
+	}
+	wait := 2 * time.Second
+	var api *meeting.APIError
+	if errors.As(err, &api) && api.RetryAfter > wait {
+		wait = api.RetryAfter
+	}
+	at := r.now().Add(wait)
+	return jobs.RetryAt(at), at.Before(r.w.Since.Add(patience))
+}
+
+func (r *run) providerName(p meeting.Provider) string { return r.t.T("provider." + string(p)) }

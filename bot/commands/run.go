@@ -1,0 +1,137 @@
+package commands
+
+import (
+	"log/slog"
+	"time"
+
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
+	"meetbot/bot/jobs"
+	"meetbot/bot/records"
+	"meetbot/bot/registry"
+	"meetbot/bot/texts"
+	"meetbot/meeting"
+)
+
+// run is one step of one job: what was asked, what is known by now, and what is to be said.
+type run struct {
+	job     *jobs.Job
+	w       work
+	t       texts.Text
+	now     func() time.Time
+	log     *slog.Logger
+	sandbox bool
+}
+
+// endAs says how the job ends, should it not be repeated.
+func (r *run) endAs(o Outcome) { r.job.Outcome = o.String() }
+
+func (r *run) close() error {
+	data, err := records.Encode(r.w)
+	if err == nil {
+		r.job.Data = data
+	}
+	return err
+}
+
+// clock shows a time of day. Zones differ between readers, so it says which.
+func (r *run) clock(at time.Time) string { return at.Local().Format("15:04 MST") }
+
+func (r *run) links(m meeting.Meeting) []chat.Link { return linksOf(r.t, m) }
+
+// delivery is one post of a job, as its outbox keeps it. What is zero comes from the
+// request.
+type delivery struct {
+	Slot  chat.Slot
+	Reply chat.Reply
+	Place *chat.Place
+	User  *chat.User
+	Root  *chat.Receipt
+	Edit  *chat.Receipt
+	// Card is the meeting whose card the message is: its receipt is remembered, and an
+	// edit shows the meeting as it is when the edit is made.
+	Card meeting.Ref
+}
+
+// put adds a delivery to the outbox.
+func (r *run) put(d delivery) {
+	body, err := records.Encode(d)
+	if err != nil { // unreachable: every field of a delivery can be encoded
+		r.log.Error("delivery not encoded", "job", r.job.ID, "err", err)
+		return
+	}
+	r.job.Outbox = append(r.job.Outbox, jobs.Delivery{Body: body})
+}
+
+// tell adds a private answer to the requester, where the command ran.
+func (r *run) tell(reply chat.Reply) { r.put(delivery{Slot: chat.SlotPrivate, Reply: reply}) }
+
+// settle resolves a placeholder that everybody sees and that nothing will come of. The
+// reason is told privately.
+func (r *run) settle() {
+	if grammar.Declared(r.w.Ask.Verb).Public {
+		r.put(delivery{Slot: chat.SlotSettle, Reply: chat.Reply{Text: r.t.T("settled." + r.w.Ask.Verb.TextID())}})
+	}
+}
+
+func joinNotes(a, b string) string {
+	if a == "" || a == b {
+		return b
+	}
+	return a + " · " + b
+}
+
+// marked says, in the sandbox, that nothing is real.
+func (r *run) marked(reply chat.Reply) chat.Reply {
+	if r.sandbox {
+		reply.Note = joinNotes(reply.Note, r.t.T("sandbox.note"))
+	}
+	return reply
+}
+
+func (r *run) post(d delivery) chat.Post {
+	req := r.w.Request
+	p := chat.Post{Slot: d.Slot, Place: req.Place, User: req.User, Origin: req.Origin, Asked: req.At, Reply: r.marked(d.Reply), Root: d.Root, Edit: d.Edit}
+	if d.Place != nil { // somewhere else than where the command ran: its token is of no use there
+		p.Place, p.Origin = *d.Place, nil
+	}
+	if d.User != nil {
+		p.User = *d.User
+	}
+	return p
+}
+
+// posted is the receipt of a delivery, as the outbox keeps it.
+type posted struct {
+	Slot    chat.Slot
+	Receipt chat.Receipt
+}
+
+// root returns the message that this job posted for everybody.
+func (r *run) root() *chat.Receipt {
+	for i := range r.job.Delivery {
+		item := r.job.Outbox[i]
+		if item.State != jobs.Sent {
+			continue
+		}
+		if p, err := records.Decode[posted](item.Receipt); err == nil && p.Slot == chat.SlotRoot {
+			return &p.Receipt
+		}
+	}
+	return nil
+}
+
+// cardOf returns the meeting's card that is nearest to where the command ran: people are
+// mentioned there, so it has to be on the same platform.
+func (r *run) cardOf(reg registry.Registration) *chat.Receipt {
+	place := r.w.Request.Place
+	if card := reg.ThreadAt(place); card != nil {
+		return card
+	}
+	for _, c := range reg.Cards {
+		if c.Receipt.Place.Platform == place.Platform && c.Receipt.Place.Team == place.Team {
+			return &c.Receipt
+		}
+	}
+	return nil
+}

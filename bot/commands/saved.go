@@ -1,0 +1,289 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"meetbot/bot/audit"
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
+	"meetbot/bot/jobs"
+	"meetbot/bot/livepush"
+	"meetbot/bot/policy"
+	"meetbot/bot/texts"
+	"meetbot/meeting"
+)
+
+// saved keeps destinations for the people who may use them.
+type saved struct {
+	dests   livepush.Destinations
+	people  people
+	audit   auditor
+	keyPage keyPage
+}
+
+// save stores a destination, or a named set of destinations.
+func (h saved) save(ctx context.Context, r *run) (jobs.Next, error) {
+	ask := r.w.Ask
+	place, user := r.w.Request.Place, r.w.Request.User
+	scope := livepush.Scope(place, user.ID)
+	if len(ask.Names) == 0 && ask.Push.Key.IsZero() && h.keyPage.url != "" {
+		return h.askForKey(ctx, r, scope)
+	}
+	d := livepush.Destination{
+		Name: ask.Push.Name, Preset: ask.Preset, Platform: ask.Push.Platform, URL: ask.Push.URL, Key: ask.Push.Key,
+		Page: ask.Page, People: ask.People, Channels: ask.Channels, Protected: ask.Protected, Members: ask.Names,
+	}
+	findings := livepush.CheckPushName(d.Name)
+	if d.IsSet() {
+		found, missing, err := h.dests.Resolve(ctx, scope, d.Members)
+		if err != nil {
+			return jobs.Next{}, err
+		}
+		if len(missing) > 0 {
+			return jobs.Next{}, texts.NewMessage("dest.missing", "Names", r.t.Join(missing))
+		}
+		d.Members = nil
+		for _, m := range found {
+			d.Members = append(d.Members, m.Name)
+		}
+	} else {
+		preset := livepush.PresetByID(d.Preset)
+		if d.Preset == "" {
+			preset = livepush.Detect(d.URL)
+		}
+		d.Preset, d.Platform = preset.ID, preset.Platform
+		if ask.Push.Platform == meeting.PushWeChat {
+			d.Platform = meeting.PushWeChat
+		}
+		if d.URL == "" {
+			d.URL = preset.Ingest
+		}
+		if d.URL == "" {
+			return jobs.Next{}, texts.NewMessage("save.no_url")
+		}
+		address, found := preset.Check(d.URL, d.Key, r.now())
+		d.URL, d.Key = address.URL, address.Key
+		findings = append(findings, found...)
+	}
+	if err := r.findings(findings); err != nil {
+		return jobs.Next{}, err
+	}
+	admin, err := h.people.isAdmin(ctx, r)
+	if err != nil {
+		return jobs.Next{}, err
+	}
+	saved, err := h.dests.Save(ctx, scope, d, user, admin)
+	switch {
+	case errors.Is(err, livepush.ErrNotOwner):
+		return jobs.Next{}, texts.NewMessage("dest.owned", "Name", saved.Name, "Owner", saved.OwnerName)
+	case err != nil:
+		return jobs.Next{}, err
+	}
+	fp := h.dests.Fingerprint(saved.Key)
+	if err := h.audit.add(ctx, r, audit.Line{Action: audit.Save, Destination: saved.Name, Fingerprint: fp, Outcome: "saved", Step: "save"}); err != nil {
+		return jobs.Next{}, err
+	}
+	r.endAs(outcomeSaved)
+	reply := chat.Reply{Tone: chat.Good, Title: r.t.T("save.title", "Name", saved.Name), Fields: h.fields(r, saved)}
+	if saved.IsSet() {
+		reply.Text = r.t.T("save.set", "Name", saved.Name)
+	} else {
+		reply.Text = r.t.T("save.next", "Name", saved.Name)
+		reply.Buttons = []chat.Button{{Label: r.t.T("button.revoke"), Danger: true, Action: chat.Action{Name: string(grammar.VerbRevoke), Arg: saved.RevokeArg()}}}
+	}
+	if ask.Split {
+		reply.Text = texts.Paragraphs(reply.Text, r.t.T("push.split", "URL", saved.URL))
+	}
+	if r.keySeen() {
+		reply.Text = texts.Paragraphs(reply.Text, r.t.T("push.key_typed"))
+	}
+	r.tell(reply)
+	return jobs.Deliver(), nil
+}
+
+// askForKey answers a save without a key. What is saved under the name already fills the
+// page, and somebody else's is refused before a key is typed in vain.
+func (h saved) askForKey(ctx context.Context, r *run, scope string) (jobs.Next, error) {
+	ask := &r.w.Ask
+	old, err := h.dests.ByName(ctx, scope, ask.Push.Name)
+	switch {
+	case errors.Is(err, livepush.ErrNoDestination):
+	case err != nil:
+		return jobs.Next{}, err
+	default:
+		admin, err := h.people.isAdmin(ctx, r)
+		if err != nil {
+			return jobs.Next{}, err
+		}
+		if !old.MayChange(r.w.Request.User.ID, admin) {
+			return jobs.Next{}, texts.NewMessage("dest.owned", "Name", old.Name, "Owner", old.OwnerName)
+		}
+		if ask.Preset == "" && ask.Push.URL == "" {
+			ask.Preset, ask.Push.URL = old.Preset, old.URL
+		}
+	}
+	return h.keyPage.give(ctx, r, target{})
+}
+
+// usable returns the saved destination of that name, if the person may use it here.
+func (h saved) usable(ctx context.Context, r *run, name string) (livepush.Destination, error) {
+	place, user := r.w.Request.Place, r.w.Request.User
+	d, err := h.dests.ByName(ctx, livepush.Scope(place, user.ID), name)
+	if errors.Is(err, livepush.ErrNoDestination) {
+		return d, texts.NewMessage("dest.missing", "Names", name)
+	}
+	if err != nil {
+		return d, err
+	}
+	admin, err := h.people.isAdmin(ctx, r)
+	if err != nil {
+		return d, err
+	}
+	if !d.MayUse(user.ID, place, admin) {
+		return d, texts.NewMessage("dest.not_yours", "Name", d.Name, "Owner", d.OwnerName)
+	}
+	return d, nil
+}
+
+func (h saved) fields(r *run, d livepush.Destination) []chat.Field {
+	if d.IsSet() {
+		return []chat.Field{{Name: r.t.T("field.members"), Value: r.t.Join(d.Members)}}
+	}
+	fields := []chat.Field{
+		{Name: r.t.T("field.platform"), Value: livepush.PresetByID(d.Preset).Name(r.t)},
+		{Name: r.t.T("field.server"), Value: livepush.Host(d.URL)},
+		{Name: r.t.T("field.key"), Value: h.keyText(r, d)},
+	}
+	if d.Page != "" {
+		fields = append(fields, chat.Field{Name: r.t.T("link.watch"), Value: d.Page})
+	}
+	if d.Protected {
+		fields = append(fields, chat.Field{Name: r.t.T("field.protected"), Value: r.t.T("dest.protected")})
+	}
+	return fields
+}
+
+func (h saved) keyText(r *run, d livepush.Destination) string {
+	if d.Key.IsZero() {
+		return d.KeyAge(r.t, r.now())
+	}
+	return h.dests.Fingerprint(d.Key) + " · " + d.KeyAge(r.t, r.now())
+}
+
+func (h saved) list(ctx context.Context, r *run) (jobs.Next, error) {
+	place, user := r.w.Request.Place, r.w.Request.User
+	admin, err := h.people.isAdmin(ctx, r)
+	if err != nil {
+		return jobs.Next{}, err
+	}
+	all, err := h.dests.Usable(ctx, place, user.ID, admin)
+	if err != nil {
+		return jobs.Next{}, err
+	}
+	r.endAs(outcomeListed)
+	reply := chat.Reply{Title: r.t.T("dest.title")}
+	if len(all) == 0 {
+		reply.Text = r.t.T("dest.none")
+	}
+	for _, d := range all {
+		var parts []string
+		for _, f := range h.fields(r, d) {
+			parts = append(parts, f.Value)
+		}
+		reply.Fields = append(reply.Fields, chat.Field{Name: d.Name, Value: strings.Join(parts, " · ")})
+	}
+	r.tell(reply)
+	return jobs.Deliver(), nil
+}
+
+func (h saved) forget(ctx context.Context, r *run) (jobs.Next, error) {
+	place, user := r.w.Request.Place, r.w.Request.User
+	name := r.w.Ask.Push.Name
+	if len(r.w.Ask.Names) > 0 {
+		name = r.w.Ask.Names[0]
+	}
+	d, err := h.dests.ByName(ctx, livepush.Scope(place, user.ID), name)
+	if errors.Is(err, livepush.ErrNoDestination) {
+		if len(r.w.Steps) > 0 { // by an earlier try of ours
+			return h.forgotten(ctx, r)
+		}
+		return jobs.Next{}, texts.NewMessage("dest.missing", "Names", name)
+	}
+	if err != nil {
+		return jobs.Next{}, err
+	}
+	admin, err := h.people.isAdmin(ctx, r)
+	if err != nil {
+		return jobs.Next{}, err
+	}
+	if !d.MayChange(user.ID, admin) {
+		return jobs.Next{}, texts.NewMessage("dest.owned", "Name", d.Name, "Owner", d.OwnerName)
+	}
+	if len(r.w.Steps) == 0 { // written down first: when it is gone, nothing tells what it was
+		r.w.Steps = []step{{Target: meeting.PushTarget{Name: d.Name}, Fingerprint: h.dests.Fingerprint(d.Key)}}
+		return jobs.RetryAt(r.now()), nil
+	}
+	if err := h.dests.Forget(ctx, d); err != nil {
+		return jobs.Next{}, err
+	}
+	return h.forgotten(ctx, r)
+}
+
+func (h saved) forgotten(ctx context.Context, r *run) (jobs.Next, error) {
+	was := r.w.Steps[0]
+	name := was.Target.Name
+	if err := h.audit.add(ctx, r, audit.Line{Action: audit.Forget, Destination: name, Fingerprint: was.Fingerprint, Outcome: "forgotten", Step: "forget"}); err != nil {
+		return jobs.Next{}, err
+	}
+	r.endAs(outcomeForgotten)
+	r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T("forget.done", "Name", name), Text: r.t.T("forget.still_set")})
+	return jobs.Deliver(), nil
+}
+
+func (h saved) revoke(ctx context.Context, r *run) (jobs.Next, error) {
+	admin, err := h.people.isAdmin(ctx, r)
+	if err != nil {
+		return jobs.Next{}, err
+	}
+	d, err := h.dests.Revoke(ctx, r.w.Ask.Arg, r.w.Request.User.ID, admin)
+	switch {
+	case errors.Is(err, livepush.ErrNoDestination):
+		return jobs.Next{}, texts.NewMessage("repeat.gone")
+	case errors.Is(err, livepush.ErrNotOwner):
+		return jobs.Next{}, texts.NewMessage("dest.owned", "Name", d.Name, "Owner", d.OwnerName)
+	case errors.Is(err, livepush.ErrKeyReplaced):
+		return jobs.Next{}, texts.NewMessage("revoke.replaced", "Name", d.Name)
+	case err != nil:
+		return jobs.Next{}, err
+	}
+	if err := h.audit.add(ctx, r, audit.Line{Action: audit.Revoke, Destination: d.Name, Outcome: "revoked", Step: "revoke"}); err != nil {
+		return jobs.Next{}, err
+	}
+	r.endAs(outcomeRevoked)
+	r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T("revoke.done", "Name", d.Name), Text: r.t.T("revoke.rotate")})
+	return jobs.Deliver(), nil
+}
+
+func (h saved) complete(ctx context.Context, r chat.Request, typed string) ([]chat.Choice, error) {
+	all, err := h.dests.Usable(ctx, r.Place, r.User.ID, h.people.policy.Admin(r.Place, r.User) == policy.Yes)
+	if err != nil {
+		return nil, err
+	}
+	// A list is completed at its last name.
+	before, last := "", typed
+	if i := strings.LastIndexAny(typed, ",，、"); i >= 0 {
+		_, size := utf8.DecodeRuneInString(typed[i:])
+		before, last = typed[:i+size], strings.TrimSpace(typed[i+size:])
+	}
+	var choices []chat.Choice
+	for _, d := range all {
+		if strings.Contains(livepush.Fold(d.Name), livepush.Fold(last)) && !slices.Contains(strings.Split(before, ","), d.Name) {
+			choices = append(choices, chat.Choice{Label: before + d.Name, Value: before + d.Name})
+		}
+	}
+	return choices, nil
+}
