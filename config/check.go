@@ -3,9 +3,12 @@ package config
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -95,37 +98,59 @@ func checkNATS(v string) error {
 	return nil
 }
 
-// combinations finds what is wrong although each value by itself is right.
+// checker finds what is wrong although each value by itself is right.
+type checker struct {
+	set   map[string]bool
+	fault func(variable, fix string)
+}
+
+// needs reports what is missing for something that is wanted.
+func (c checker) needs(because string, variables ...string) {
+	for _, v := range variables {
+		if !c.set[v] {
+			c.fault(v, "set it as well: "+because)
+		}
+	}
+}
+
+// only reports what is useless without the variable that turns its part on.
+func (c checker) only(on string, variables ...string) {
+	for _, v := range variables {
+		if c.set[v] && !c.set[on] {
+			c.fault(on, "set it as well, or remove "+v)
+			return
+		}
+	}
+}
+
+// names reports what is in a list and names nobody on any platform.
+func (c *Config) names(all AllNames, fault func(variable, fix string)) {
+	for _, l := range []struct {
+		variable string
+		list     Principals
+	}{{"MEET_ALLOW", c.MeetAllow}, {"LIVEPUSH_ALLOW", c.LivepushAllow}, {"ADMINS", c.Admins}} {
+		for i, p := range l.list {
+			if !all.entry(p) {
+				fault(l.variable, fmt.Sprintf("entry %d: use one of the kinds %s", i+1, all.examples()))
+				break
+			}
+		}
+	}
+	for _, who := range slices.Sorted(maps.Keys(c.Tencent.Users)) {
+		if !all.person(who) {
+			fault("TENCENT_USERS", "use "+all.people())
+			break
+		}
+	}
+}
+
 func (c *Config) combinations(fault func(variable, fix string)) {
-	// needs reports what is missing for something that is wanted.
-	needs := func(because string, variables ...string) {
-		for _, v := range variables {
-			if !c.set[v] {
-				fault(v, "set it as well: "+because)
-			}
-		}
-	}
-	// only reports what is useless without the variable that turns its part on.
-	only := func(on string, variables ...string) {
-		for _, v := range variables {
-			if c.set[v] && !c.set[on] {
-				fault(on, "set it as well, or remove "+v)
-				return
-			}
-		}
-	}
-
-	only("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET")
-	if c.set["SLACK_BOT_TOKEN"] && !c.set["SLACK_APP_TOKEN"] && !c.set["SLACK_SIGNING_SECRET"] {
-		fault("SLACK_APP_TOKEN", "set it (Socket Mode), or SLACK_SIGNING_SECRET (HTTP mode): Slack needs one of the two")
-	}
-	if c.Slack.MeetCommand == c.Slack.LivepushCommand {
-		fault("SLACK_LIVEPUSH_COMMAND", "use another name than SLACK_MEET_COMMAND's")
-	}
-
-	only("DISCORD_BOT_TOKEN", "DISCORD_APPLICATION_ID", "DISCORD_PUBLIC_KEY", "DISCORD_GUILD_ID")
-	if c.set["DISCORD_BOT_TOKEN"] {
-		needs("Discord needs it", "DISCORD_APPLICATION_ID")
+	check := checker{c.set, fault}
+	needs, only := check.needs, check.only
+	chat := false
+	for _, p := range c.Platforms.all() {
+		p.combinations(check)
+		chat = chat || c.set[p.Switch()]
 	}
 
 	if c.set["SYSTEC_API_KEY"] || c.set["SYSTEC_API_SECRET"] {
@@ -158,7 +183,7 @@ func (c *Config) combinations(fault func(variable, fix string)) {
 		if systec && tencent {
 			fault("MEET_PROVIDER", "set it to systec or tencent: both are configured, and /meet uses one")
 		}
-		if !systec && !wanted && !c.set["SYSTEC_API_SECRET"] && (c.set["SLACK_BOT_TOKEN"] || c.set["DISCORD_BOT_TOKEN"]) {
+		if !systec && !wanted && !c.set["SYSTEC_API_SECRET"] && chat {
 			fault("MEET_PROVIDER", "configure SYSTEC_API_KEY and SYSTEC_API_SECRET, or TENCENT_APP_ID, TENCENT_SECRET_ID and TENCENT_SECRET_KEY; to try the bot without either, set it to sandbox")
 		}
 	}

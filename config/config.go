@@ -8,6 +8,7 @@
 package config
 
 import (
+	"slices"
 	"time"
 
 	"meetbot/config/secret"
@@ -16,8 +17,7 @@ import (
 // Config is the bot's whole configuration. A secret may also be given as the path of a
 // file that has it, in the variable's name followed by _FILE.
 type Config struct {
-	Slack   Slack
-	Discord Discord
+	Platforms
 
 	HTTPAddr  string `split_words:"true" default:":8080" desc:"where people and platforms reach the bot; listens only when something needs it" check:"addr"`
 	OpsAddr   string `split_words:"true" default:"127.0.0.1:9090" desc:"/livez, /readyz and /metrics; keep it off the public network" check:"addr"`
@@ -27,8 +27,8 @@ type Config struct {
 	Systec       Systec
 	Tencent      Tencent
 
-	MeetAllow     Principals `split_words:"true" desc:"who may use /meet, comma-separated: slack:user:U1, slack:group:S1, slack:channel:C1, discord:user:1, discord:role:1, discord:channel:1, console; unset: Slack's full members, Discord's Manage Events"`
-	LivepushAllow Principals `split_words:"true" desc:"who may use /livepush, likewise; unset: Slack's full members, Discord's Manage Server"`
+	MeetAllow     Principals `split_words:"true" desc:"who may use /meet, comma-separated: {entries}; unset: {meet}"`
+	LivepushAllow Principals `split_words:"true" desc:"who may use /livepush, likewise; unset: {push}"`
 	Admins        Principals `split_words:"true" desc:"who may end and push others' meetings, and see the audit log, likewise; unset: nobody"`
 	StartLink     string     `split_words:"true" default:"requester" desc:"who is shown the start link: requester, or thread for everyone" oneof:"requester thread"`
 	Locale        string     `split_words:"true" default:"en" desc:"language where the person's own is not known: en or zh-CN" oneof:"en zh-CN"`
@@ -47,25 +47,6 @@ type Config struct {
 	set map[string]bool
 }
 
-// Slack is on when BotToken is set.
-type Slack struct {
-	BotToken        secret.String `split_words:"true" desc:"xoxb-…; turns Slack on" check:"xoxb"`
-	AppToken        secret.String `split_words:"true" desc:"xapp-…: Socket Mode, no public address needed" check:"xapp"`
-	SigningSecret   secret.String `split_words:"true" desc:"HTTP mode: Slack sends its requests to HTTP_ADDR"`
-	ApiURL          string        `split_words:"true" desc:"base of the Web API, for a proxy; unset: Slack's own" check:"url"`
-	MeetCommand     string        `split_words:"true" default:"/meet" desc:"name of the command, where another app owns it" check:"command"`
-	LivepushCommand string        `split_words:"true" default:"/livepush" desc:"likewise" check:"command"`
-}
-
-// Discord is on when BotToken is set.
-type Discord struct {
-	BotToken      secret.String `split_words:"true" desc:"turns Discord on"`
-	ApplicationID string        `split_words:"true" desc:"the application's ID" check:"snowflake"`
-	PublicKey     string        `split_words:"true" desc:"the application's public key: HTTP interactions instead of the gateway" check:"ed25519"`
-	GuildID       string        `split_words:"true" desc:"register the commands in this server only" check:"snowflake"`
-	ApiURL        string        `split_words:"true" desc:"base of the REST API up to and without /v9, for a proxy; unset: Discord's own" check:"url"`
-}
-
 // Systec is SYSTEC umeeting; on when ApiKey is set.
 type Systec struct {
 	ApiKey    secret.String `split_words:"true" desc:"turns SYSTEC umeeting on"`
@@ -81,7 +62,7 @@ type Tencent struct {
 	SecretID      secret.String `split_words:"true" desc:"SecretId"`
 	SecretKey     secret.String `split_words:"true" desc:"SecretKey"`
 	UserID        string        `split_words:"true" desc:"the account that the bot acts as"`
-	Users         Users         `split_words:"true" desc:"who acts as which account: slack:U123=alice,discord:42=bob"`
+	Users         Users         `split_words:"true" desc:"who acts as which account: {people}"`
 	InstanceID    int           `split_words:"true" default:"1" desc:"the terminal type that is named in calls" min:"1"`
 	BaseURL       string        `split_words:"true" default:"https://api.meeting.qq.com" desc:"base of the API" check:"url"`
 	WebhookToken  secret.String `split_words:"true" desc:"turns event subscription on, at /tencent/events"`
@@ -94,12 +75,6 @@ type NATS struct {
 	Creds string `split_words:"true" desc:"path of its credentials file"`
 }
 
-// On reports whether Slack is configured.
-func (s Slack) On() bool { return !s.BotToken.IsZero() }
-
-// On reports whether Discord is configured.
-func (d Discord) On() bool { return !d.BotToken.IsZero() }
-
 // On reports whether SYSTEC umeeting is configured.
 func (s Systec) On() bool { return !s.ApiKey.IsZero() }
 
@@ -108,7 +83,7 @@ func (t Tencent) On() bool { return !t.SecretID.IsZero() }
 
 // Chat reports whether any chat platform is configured; if none is, the bot runs in the
 // terminal.
-func (c Config) Chat() bool { return c.Slack.On() || c.Discord.On() }
+func (c Config) Chat() bool { return slices.ContainsFunc(c.Platforms.all(), Platform.On) }
 
 // Sandbox reports whether meetings are made in the sandbox: because it was asked for, or
 // because nothing is configured at all.
@@ -118,7 +93,7 @@ func (c Config) Sandbox() bool {
 
 // NeedsHTTP reports whether something has to be reachable at HTTPAddr.
 func (c Config) NeedsHTTP() bool {
-	return !c.Slack.SigningSecret.IsZero() || c.Discord.PublicKey != "" || !c.Tencent.WebhookToken.IsZero() || c.PublicURL != ""
+	return slices.ContainsFunc(c.Platforms.all(), Platform.HTTP) || !c.Tencent.WebhookToken.IsZero() || c.PublicURL != ""
 }
 
 // IsSet reports whether the variable was given a value, as opposed to its default.

@@ -28,19 +28,21 @@ type Variable struct {
 	Secret      bool // NAME_FILE is accepted as well
 }
 
-// Variables lists every variable, in the order of their declaration.
-func Variables() []Variable {
+// Variables lists every variable, in the order of their declaration. What depends on the
+// platforms' names is described with those given.
+func Variables(names ...Names) []Variable {
 	var list []Variable
 	for _, l := range leaves(&Config{}) {
+		l.Description = AllNames(names).describe(l.Description)
 		list = append(list, l.Variable)
 	}
 	return list
 }
 
 // Usage writes the variables for a person at a terminal.
-func Usage(w io.Writer) error {
+func Usage(w io.Writer, names ...Names) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, v := range Variables() {
+	for _, v := range Variables(names...) {
 		text := v.Description
 		if v.Default != "" {
 			text += " (default " + v.Default + ")"
@@ -59,10 +61,10 @@ func Usage(w io.Writer) error {
 }
 
 // Markdown returns the variables as the table in the README.
-func Markdown() string {
+func Markdown(names ...Names) string {
 	var b strings.Builder
 	b.WriteString("| variable | default | what |\n| --- | --- | --- |\n")
-	for _, v := range Variables() {
+	for _, v := range Variables(names...) {
 		def, name := v.Default, "`"+v.Name+"`"
 		if def != "" {
 			def = "`" + def + "`"
@@ -107,11 +109,12 @@ func (e *Error) Error() string {
 }
 
 // Load reads the variables with lookup, which is [os.LookupEnv] or stands in for it. An
-// empty variable counts as unset. The error is an *[Error] with every fault.
+// empty variable counts as unset. Lists of people may name what names have. The error is an
+// *[Error] with every fault.
 //
 // envconfig.Process is not used: it reads the process's environment only, stops at the
 // first fault, and prints the value. The declarations, their names and types are its own.
-func Load(lookup func(string) (string, bool)) (Config, error) {
+func Load(lookup func(string) (string, bool), names ...Names) (Config, error) {
 	c := Config{set: make(map[string]bool)}
 	var faults []Fault
 	fault := func(variable, fix string) {
@@ -135,6 +138,7 @@ func Load(lookup func(string) (string, bool)) (Config, error) {
 			fault(l.Name, err.Error())
 		}
 	}
+	c.names(names, fault)
 	c.combinations(fault)
 	if faults != nil {
 		return Config{}, &Error{faults}

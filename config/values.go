@@ -10,10 +10,10 @@ import (
 	"meetbot/config/secret"
 )
 
-// Principal is whom an allow-list lets in. Kind is user, group or channel on Slack; user,
-// role or channel on Discord; empty in the console.
+// Principal is whom an allow-list lets in. Its Kind is one of the platform's [Names]; empty,
+// it is everybody there.
 type Principal struct {
-	Platform string // slack, discord, console
+	Platform string
 	Kind     string
 	ID       string
 }
@@ -29,7 +29,7 @@ func (p Principal) String() string {
 // Principals is an allow-list.
 type Principals []Principal
 
-var principalPattern = regexp.MustCompile(`^(?:(slack):(user):([UW][A-Z0-9]+)|(slack):(group):(S[A-Z0-9]+)|(slack):(channel):([CGD][A-Z0-9]+)|(discord):(user|role|channel):([0-9]+)|(console))$`)
+var principalPattern = regexp.MustCompile(`^([a-z]+)(?::([a-z]+):([^\s:]+))?$`)
 
 // Set implements envconfig's Setter.
 func (p *Principals) Set(value string) error {
@@ -38,19 +38,12 @@ func (p *Principals) Set(value string) error {
 		return err
 	}
 	*p = nil
-	for i, e := range list {
+	for _, e := range list {
 		m := principalPattern.FindStringSubmatch(e)
 		if m == nil {
-			return fmt.Errorf("entry %d: use slack:user:U…, slack:group:S…, slack:channel:C…, discord:user:…, discord:role:…, discord:channel:… or console", i+1)
+			m = []string{"", "", "", ""} // that nobody has: told when the platforms are asked
 		}
-		var parts []string
-		for _, g := range m[1:] {
-			if g != "" {
-				parts = append(parts, g)
-			}
-		}
-		parts = append(parts, "", "")
-		*p = append(*p, Principal{parts[0], parts[1], parts[2]})
+		*p = append(*p, Principal{m[1], m[2], m[3]})
 	}
 	return nil
 }
@@ -58,7 +51,7 @@ func (p *Principals) Set(value string) error {
 // Users maps a person, as "slack:U123", to the provider's account that acts for them.
 type Users map[string]string
 
-var userPattern = regexp.MustCompile(`^(slack:[UW][A-Z0-9]+|discord:[0-9]+|console:[^\s:=]+)=(\S+)$`)
+var userPattern = regexp.MustCompile(`^([a-z]+:[^\s:=]+)=(\S+)$`)
 
 // Set implements envconfig's Setter.
 func (u *Users) Set(value string) error {
@@ -70,7 +63,7 @@ func (u *Users) Set(value string) error {
 	for i, e := range list {
 		m := userPattern.FindStringSubmatch(e)
 		if m == nil {
-			return fmt.Errorf("entry %d: use slack:U123=ACCOUNT or discord:42=ACCOUNT", i+1)
+			return fmt.Errorf("entry %d: use PLATFORM:PERSON=ACCOUNT", i+1)
 		}
 		if _, twice := (*u)[m[1]]; twice {
 			return fmt.Errorf("entry %d: this person is there already; keep one entry", i+1)

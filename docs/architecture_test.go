@@ -8,6 +8,7 @@ import (
 	"go/token"
 	"io/fs"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,7 +27,7 @@ var mayImport = map[string][]string{
 	"bot/adapters/kit":     {"bot/chat", "bot/grammar", "config/secret"},
 	"bot/adapters/slack":   {"bot/adapters/kit", "bot/chat", "bot/grammar", "bot/texts", "config/secret"},
 	"bot/adapters/discord": {"bot/adapters/kit", "bot/chat", "bot/grammar", "bot/texts", "config/secret"},
-	"bot/adapters/console": {"bot/chat", "bot/grammar", "bot/texts", "config/secret"},
+	"bot/adapters/console": {"bot/adapters/kit", "bot/chat", "bot/grammar", "bot/texts", "config/secret"},
 	"bot/adapters/keypage": {"bot/chat", "bot/commands", "bot/grammar", "bot/livepush", "bot/texts", "config/secret"},
 
 	"bot/chat":     {"config/secret"},
@@ -46,7 +47,7 @@ var mayImport = map[string][]string{
 	"bot/jobs/internal/engine": {},
 	// What an operator asks for looks at every part, so it knows them; nobody but cmd/bot
 	// knows it.
-	"bot/ops": {"bot/adapters/...", "bot/chat", "bot/commands", "bot/grammar", "bot/jobs", "config/...", "meeting/..."},
+	"bot/ops": {"bot/adapters/kit", "bot/chat", "bot/commands", "bot/grammar", "bot/jobs", "config/...", "meeting/..."},
 
 	"meeting":                  {"config/secret"},
 	"meeting/internal/lenient": {},
@@ -61,11 +62,12 @@ var mayImport = map[string][]string{
 	"config/secret": {},
 
 	// For tests alone.
-	"bot/adapters/adaptertest":         {"bot/chat", "bot/commands", "bot/grammar/...", "bot/jobs", "bot/policy", "bot/texts", "meeting/...", "config/secret"},
+	"bot/adapters/adaptertest":         {"bot/chat", "bot/chat/chattest", "bot/commands", "bot/grammar/...", "bot/jobs", "bot/policy", "bot/texts", "meeting/...", "config/secret"},
 	"bot/adapters/slack/slacktest":     {},
 	"bot/adapters/discord/discordtest": {},
 	"bot/jobs/jobstest":                {},
-	"bot/grammar/grammartest":          {"bot/chat", "bot/grammar", "config/secret", "meeting"},
+	"bot/chat/chattest":                {"bot/chat"},
+	"bot/grammar/grammartest":          {"bot/chat", "bot/chat/chattest", "bot/grammar", "config/secret", "meeting"},
 	"bot/records/recordstest":          {"bot/jobs"},
 	"meeting/clienttest":               {"meeting", "meeting/sandbox", "config/secret"},
 
@@ -151,6 +153,47 @@ func TestTheRulesTellForbiddenFromAllowed(t *testing.T) {
 		require.True(t, ok, tt.from)
 		assert.Equal(t, tt.want, permitted(allowed, tt.to), "%s → %s", tt.from, tt.to)
 	}
+}
+
+// namesPlatforms are the directories whose code may name a chat platform: the platform's
+// own, where they are gathered, their settings, and what is for tests and measurements.
+var namesPlatforms = []string{
+	"bot/adapters/slack/", "bot/adapters/discord/", "bot/adapters/console/", "cmd/bot/", "config/",
+	"bench/", "deploy/", "bot/chat/chattest/", "bot/grammar/grammartest/",
+}
+
+var platformWord = regexp.MustCompile(`(?i)slack|discord|console`)
+
+// TestOnlyAPlatformsOwnRoomsNameIt looks for platforms among the names and the strings of the
+// code: what others must know of one is its chat.Kind.
+func TestOnlyAPlatformsOwnRoomsNameIt(t *testing.T) {
+	looked, found := 0, 0
+	for path, file := range goFiles(t) {
+		slash := filepath.ToSlash(path)
+		if strings.HasSuffix(slash, "_test.go") {
+			continue
+		}
+		free := slices.ContainsFunc(namesPlatforms, func(dir string) bool { return strings.HasPrefix(slash, dir) })
+		looked++
+		ast.Inspect(file, func(n ast.Node) bool {
+			word := ""
+			switch n := n.(type) {
+			case *ast.ImportSpec:
+				return false // the imports have their own rules
+			case *ast.Ident:
+				word = n.Name
+			case *ast.BasicLit:
+				word = n.Value
+			}
+			if platformWord.MatchString(word) {
+				found++
+				assert.True(t, free, "%s names a platform: %s", path, word)
+			}
+			return true
+		})
+	}
+	assert.Greater(t, looked, 100)
+	assert.Greater(t, found, 100, "the platforms' own rooms name them")
 }
 
 // readsEnvironment lists who may touch the environment, and what for. Everything else

@@ -61,7 +61,7 @@ func commandsPage() string {
 	b.WriteString("\n[English](#english) · [简体中文](#简体中文)\n")
 	p := grammar.New(grammar.Config{Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec})
 	for _, locale := range texts.Locales {
-		t, words := texts.For(locale), pageWords[locale]
+		t, words := grammar.Text(chat.Kind{}, locale), pageWords[locale]
 		fmt.Fprintf(&b, "\n## %s\n\n### %s\n", words["title"], words["type"])
 		for _, command := range []string{"meet", "livepush"} {
 			typedSection(&b, p.Help(t, command), command, words)

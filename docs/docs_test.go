@@ -154,7 +154,7 @@ func TestEveryAlertSaysWhatToDo(t *testing.T) {
 // TestTheBinarysCommandsThatAreNamedExist looks for `bot …` in the documents.
 func TestTheBinarysCommandsThatAreNamedExist(t *testing.T) {
 	known := []string{"-h"}
-	for _, m := range regexp.MustCompile(`(?m)^\t\t\{"(\w+)", "`).FindAllStringSubmatch(read(t, "../cmd/bot/main.go"), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^\t\t\{"(\w+)", `).FindAllStringSubmatch(read(t, "../cmd/bot/main.go"), -1) {
 		known = append(known, m[1])
 	}
 	require.Greater(t, len(known), 5, "the sub-commands were not found")

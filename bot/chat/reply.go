@@ -241,3 +241,13 @@ type Acceptance struct {
 	// Duplicate says that this wish was accepted before: nothing more is to be done.
 	Duplicate bool
 }
+
+// Bot is what an adapter asks of the commands.
+type Bot interface {
+	// Parse decides what becomes of a request, without any input or output.
+	Parse(r Request) Decision
+	// Accept returns once the decision is durable, or with what to tell instead.
+	Accept(ctx context.Context, d Decision) Acceptance
+	// Complete proposes values for the named option of the command in r.
+	Complete(ctx context.Context, r Request, option, typed string) []Choice
+}

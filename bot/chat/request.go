@@ -8,7 +8,8 @@
 // [Poster], renders and delivers each [Post]. Where it can look people up it is a
 // [Directory] as well.
 //
-// The package knows no platform but by name, and no provider.
+// The package knows no platform and no provider. What others must know of a platform is its
+// [Kind], which its adapter declares.
 package chat
 
 import (
@@ -16,14 +17,8 @@ import (
 	"time"
 )
 
-// Platform names a chat platform.
+// Platform names a chat platform: see [Kind].
 type Platform string
-
-const (
-	Console Platform = "console"
-	Slack   Platform = "slack"
-	Discord Platform = "discord"
-)
 
 // PlaceKind says what kind of place a command was given in.
 type PlaceKind string

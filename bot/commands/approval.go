@@ -50,7 +50,7 @@ func (h approvals) await(ctx context.Context, r *run, t target) (jobs.Next, erro
 // hasNoApprover reports whether nobody else would see that somebody has to approve.
 func hasNoApprover(r *run, t target) bool {
 	place := r.w.Request.Place
-	return place.Platform == chat.Console || place.Kind == chat.InDirect && (t.reg == nil || r.openCardOf(*t.reg) == nil)
+	return r.local || place.Kind == chat.InDirect && (t.reg == nil || r.openCardOf(*t.reg) == nil)
 }
 
 // openCardOf is [run.cardOf] without the cards that only one person sees.
@@ -190,7 +190,7 @@ func (h approvals) close(ctx context.Context, r *run, id string, about work, dec
 	}) {
 		return
 	}
-	t := texts.For(about.Locale, r.t.Locale)
+	t := r.text(at.Receipt.Place.Platform, about.Locale, r.t.Locale)
 	reply := chat.Reply{
 		Tone: tone, Title: t.T(decided, "Names", t.Join(about.targets())),
 		Fields: []chat.Field{{Name: t.T("field.requester"), User: &about.Request.User}},

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/chat"
+	"meetbot/bot/chat/chattest"
 	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
 	"meetbot/meeting"
@@ -82,10 +83,10 @@ func TestTheWordThatItWaitsIsNotSaidWhenItIsOver(t *testing.T) {
 
 func TestNobodyWaitsForASecondPersonWhereThereIsNone(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		w.bot.Attach(chat.Console, w.room)
+		w.bot.Attach(chattest.Console, w.room)
 		for _, at := range []chat.Place{
-			{Platform: chat.Console, Channel: "console"},
-			{Platform: chat.Slack, Team: "T2", Channel: "D1", Kind: chat.InDirect},
+			{Platform: chattest.Console, Channel: "console"},
+			{Platform: chattest.Slack, Team: "T2", Channel: "D1", Kind: chat.InDirect},
 		} {
 			w.say(ada, at, "/meet x --provider tencent --live")
 			w.say(ada, at, saveProtected)
@@ -99,7 +100,7 @@ func TestNobodyWaitsForASecondPersonWhereThereIsNone(t *testing.T) {
 
 func TestTheSecondPersonIsAskedWhereOthersAre(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		direct := chat.Place{Platform: chat.Slack, Team: channel.Team, Channel: "D1", Kind: chat.InDirect}
+		direct := chat.Place{Platform: chattest.Slack, Team: channel.Team, Channel: "D1", Kind: chat.InDirect}
 		w.say(ada, direct, "/meet x --provider tencent --live")
 		w.say(ada, channel, saveProtected)
 		asked := w.say(ada, channel, "/livepush to 主站 in 806146601")
@@ -127,7 +128,7 @@ func TestNoOtherNameGetsRoundTheSecondPerson(t *testing.T) {
 			w.press(ben, channel, posts, grammar.VerbReject)
 		}
 		assert.Zero(t, w.tencent.sets)
-		elsewhere := chat.Place{Platform: chat.Slack, Team: "T2", Channel: "D1", Kind: chat.InDirect}
+		elsewhere := chat.Place{Platform: chattest.Slack, Team: "T2", Channel: "D1", Kind: chat.InDirect}
 		posts := w.say(ada, elsewhere, "/livepush 806146601 --name 另名 --url rtmp://ingest.example.com/live --key canary-key")
 		assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Text, "nobody else is here")
 		assert.Zero(t, w.tencent.sets)
@@ -142,7 +143,7 @@ func TestAProtectedDestinationIsSwitchedOffByTwoFromElsewhereToo(t *testing.T) {
 		w.say(ada, channel, saveProtected)
 		w.press(ben, channel, w.say(ada, channel, "/livepush to 主站"), grammar.VerbApprove)
 		require.Equal(t, 1, w.tencent.sets)
-		elsewhere := chat.Place{Platform: chat.Slack, Team: "T2", Channel: "C9"} // where nothing is saved
+		elsewhere := chat.Place{Platform: chattest.Slack, Team: "T2", Channel: "C9"} // where nothing is saved
 		posts := w.say(ada, elsewhere, "/livepush off 主站 in 806146601")
 		assert.Contains(t, describe(posts), "to 主站 is switched off")
 		assert.Equal(t, "Waiting for a second person", find(t, posts, chat.SlotPrivate).Reply.Title)

@@ -26,7 +26,6 @@ import (
 	"meetbot/bot/policy"
 	"meetbot/bot/records"
 	"meetbot/bot/registry"
-	"meetbot/bot/texts"
 	"meetbot/meeting"
 )
 
@@ -41,6 +40,8 @@ type Store interface {
 
 // Config is what a [Bot] is made of.
 type Config struct {
+	// Platforms are those that requests come from; Parser and Policy are told of them.
+	Platforms chat.Kinds
 	Parser    grammar.Config
 	Providers map[meeting.Provider]Provider
 	Policy    policy.Policy
@@ -102,6 +103,7 @@ func New(cfg Config, store Store) *Bot {
 	if cfg.Retention == 0 {
 		cfg.Retention = 7 * 24 * time.Hour
 	}
+	cfg.Parser.Platforms, cfg.Policy.Platforms = cfg.Platforms, cfg.Platforms
 	b := &Bot{
 		parser: grammar.New(cfg.Parser), cfg: cfg, store: store, posters: map[chat.Platform]chat.Poster{},
 		log: cfg.Log, now: cfg.Now, started: cfg.Now(), registry: registry.New(store, cfg.Retention, cfg.Log, cfg.Now),
@@ -125,7 +127,7 @@ func (b *Bot) Parse(r chat.Request) chat.Decision {
 	}
 	v, _ := grammar.Asked(d)
 	if b.cfg.Policy.Judge(r.Place, r.User, v.Right) == policy.No && !b.mayBeAdmin(r) {
-		reply := b.people.refusal(texts.For(r.User.Locale, b.cfg.Parser.Locale), v.Right)
+		reply := b.people.refusal(b.parser.Text(r.Place.Platform, r.User.Locale), v.Right)
 		return chat.Decision{Reply: &reply}
 	}
 	return d
@@ -168,7 +170,7 @@ func (b *Bot) Accept(ctx context.Context, d chat.Decision) chat.Acceptance {
 		id = "accept.stopping"
 	}
 	b.log.ErrorContext(ctx, "command not accepted", "job", j.ID, "verb", ask.Verb, "err", err)
-	t := texts.For(d.Request.User.Locale, b.cfg.Parser.Locale)
+	t := b.parser.Text(d.Request.Place.Platform, d.Request.User.Locale)
 	return chat.Acceptance{Reply: &chat.Reply{Tone: chat.Bad, Title: t.T(id + ".title"), Text: t.T(id)}}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/chat"
+	"meetbot/bot/chat/chattest"
 	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
 	"meetbot/bot/policy"
@@ -190,7 +191,7 @@ type world struct {
 }
 
 var (
-	channel = chat.Place{Platform: chat.Slack, Team: "T1", Channel: "C1"}
+	channel = chat.Place{Platform: chattest.Slack, Team: "T1", Channel: "C1"}
 	ada     = chat.User{ID: "U1", Name: "Ada", Rights: chat.RightsKnown | chat.RightMeet | chat.RightPush}
 	ben     = chat.User{ID: "U2", Name: "Ben", Rights: chat.RightsKnown | chat.RightMeet | chat.RightPush}
 	mal     = chat.User{ID: "U3", Name: "Mallory", Rights: chat.RightsKnown}
@@ -203,7 +204,8 @@ func inWorld(t *testing.T, configure func(*Config), f func(*world)) {
 		require.NoError(t, err)
 		w := &world{t: t, store: store, systec: newFake(meeting.Systec), tencent: newFake(meeting.Tencent), room: &room{}}
 		cfg := Config{
-			Parser: grammar.Config{Locale: "en", Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec},
+			Platforms: chattest.Kinds(),
+			Parser:    grammar.Config{Locale: "en", Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec},
 			Providers: map[meeting.Provider]Provider{
 				meeting.Systec: fakeSystec{w.systec}, meeting.Tencent: fakeTencent{w.tencent},
 			},
@@ -212,7 +214,7 @@ func inWorld(t *testing.T, configure func(*Config), f func(*world)) {
 			configure(&cfg)
 		}
 		w.bot = New(cfg, store)
-		w.bot.Attach(chat.Slack, w.room)
+		w.bot.Attach(chattest.Slack, w.room)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- store.Run(ctx, w.bot) }()
@@ -326,7 +328,7 @@ func TestMeetPostsRootThreadAndPrivateLinks(t *testing.T) {
 		root := posts[0]
 		assert.Equal(t, "周会", root.Reply.Title)
 		assert.Equal(t, []chat.Link{{Label: "Join", URL: "https://join.example/j/1591620801"}, {Label: "Watch", URL: "https://watch.example/l/1591620801"}}, root.Reply.Links)
-		assert.Equal(t, &chat.Receipt{Place: chat.Place{Platform: chat.Slack, Team: "T1", Channel: "C1", Thread: "t1"}, Message: "m1"}, posts[1].Root)
+		assert.Equal(t, &chat.Receipt{Place: chat.Place{Platform: chattest.Slack, Team: "T1", Channel: "C1", Thread: "t1"}, Message: "m1"}, posts[1].Root)
 		assert.Contains(t, revealed(posts[2]), canaryStart)
 		assert.Contains(t, revealed(posts[3]), canaryStart)
 		assert.Equal(t, 1, w.systec.created)
@@ -482,7 +484,7 @@ func TestACommandThatWaitedTooLongIsNotCarriedOut(t *testing.T) {
 
 func TestWhoMayNotIsRefusedBeforeAnythingIsStored(t *testing.T) {
 	inWorld(t, func(c *Config) {
-		c.Policy.Admins = []policy.Entry{{Platform: chat.Slack, Kind: policy.UserEntry, ID: "U9"}}
+		c.Policy.Admins = []policy.Entry{{Platform: chattest.Slack, Kind: chat.UserEntry, ID: "U9"}}
 	}, func(w *world) {
 		d := w.bot.Parse(w.request(mal, channel, chat.Request{Command: "meet", Text: "x"}))
 		require.NotNil(t, d.Reply)
@@ -539,7 +541,7 @@ func TestEndingAsksAndIsForTheRequester(t *testing.T) {
 func TestSharedCardsAreEditedTogether(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/meet x")
-		other := chat.Place{Platform: chat.Slack, Team: "T1", Channel: "C2"}
+		other := chat.Place{Platform: chattest.Slack, Team: "T1", Channel: "C2"}
 		posts := w.say(ada, other, "/meet share 1591620801")
 		assert.Equal(t, []chat.Slot{chat.SlotRoot, chat.SlotPrivate}, slots(posts))
 		require.NoError(t, w.bot.Hear(w.t.Context(), Event{ID: "e1", At: time.Now(), Ref: meeting.Ref{Provider: meeting.Systec, ID: "1591620801"}, State: meeting.StateRunning}))
@@ -810,9 +812,9 @@ func (l lobby) InGroup(_ context.Context, _ chat.Place, user, group string) (boo
 
 func TestWhatTheEventDoesNotSayOfPeopleIsLookedUp(t *testing.T) {
 	inWorld(t, func(c *Config) {
-		c.Policy.Push = []policy.Entry{{Platform: chat.Slack, Kind: policy.GroupEntry, ID: "S1"}}
+		c.Policy.Push = []policy.Entry{{Platform: chattest.Slack, Kind: chat.GroupEntry, ID: "S1"}}
 	}, func(w *world) {
-		w.bot.Attach(chat.Slack, lobby{w.room, map[string]chat.Profile{
+		w.bot.Attach(chattest.Slack, lobby{w.room, map[string]chat.Profile{
 			"U1": {Name: "Ada", Locale: "zh-CN", Rights: chat.RightsKnown | chat.RightMeet},
 			"U5": {Name: "Grace", Rights: chat.RightsKnown},
 		}})
@@ -853,5 +855,34 @@ func TestALookUpThatWillNeverAnswerEndsAtOnce(t *testing.T) {
 		w.say(ada, channel, "/meet x")
 		time.Sleep(time.Minute)
 		assert.Equal(t, "Perhaps created", find(t, w.room.take(), chat.SlotPrivate).Reply.Title)
+	})
+}
+
+// TestAnAnswerNamesWhatThePlatformHas: people are told to type what exists where they are.
+func TestAnAnswerNamesWhatThePlatformHas(t *testing.T) {
+	configure := func(c *Config) {
+		for i, k := range c.Platforms {
+			if k.Name == chattest.Slack {
+				c.Platforms[i].Commands = map[string]string{"meet": "/livemeet", "livepush": "/lp"}
+			}
+		}
+	}
+	inWorld(t, configure, func(w *world) {
+		w.bot.Attach(chattest.Discord, w.room)
+		for _, tt := range []struct {
+			at           chat.Place
+			line         string
+			want, absent string
+		}{
+			{channel, "/livepush destinations", "/lp save NAME", "/livepush"},
+			{channel, "/meet list", "/livemeet makes one", "/meet "},
+			{chat.Place{Platform: chattest.Discord, Team: "1", Channel: "2"}, "/livepush destinations", "/destinations save name:NAME", "/livepush"},
+			{chat.Place{Platform: chattest.Discord, Team: "1", Channel: "2"}, "/livepush to bili", "/meet provider:tencent live:True", "--"},
+		} {
+			said := describe(w.say(ada, tt.at, tt.line))
+			assert.Contains(t, said, tt.want, tt.line)
+			assert.NotContains(t, said, tt.absent, tt.line)
+			assert.NotContains(t, said, "`", tt.line)
+		}
 	})
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/chat"
+	"meetbot/bot/chat/chattest"
 	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
 	"meetbot/meeting"
@@ -116,7 +117,7 @@ func chaos(t *testing.T, seed uint64) {
 			require.NoError(t, from.Close())
 		}
 		w.store, w.bot = store, New(cfg, store)
-		w.bot.Attach(chat.Slack, r)
+		w.bot.Attach(chattest.Slack, r)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- store.Run(ctx, w.bot) }()

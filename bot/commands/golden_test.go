@@ -145,7 +145,7 @@ func TestEveryOutcomeHasItsWords(t *testing.T) {
 	}
 	require.Greater(t, len(ids), 150, "the pattern finds the IDs in the source")
 	for _, locale := range texts.Locales {
-		text := texts.For(locale)
+		text := grammar.Text(chat.Kind{}, locale)
 		for _, id := range ids {
 			assert.True(t, text.Has(id), id)
 		}

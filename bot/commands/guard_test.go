@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/chat"
+	"meetbot/bot/chat/chattest"
 	"meetbot/bot/grammar"
 	"meetbot/bot/policy"
 	"meetbot/bot/texts"
@@ -85,12 +86,12 @@ func (stranger) InGroup(context.Context, chat.Place, string, string) (bool, erro
 func TestNoWayLeadsPastTheGuard(t *testing.T) {
 	denied := texts.For("en").T("denied.title")
 	places := map[chat.Platform]chat.Place{
-		chat.Slack:   channel,
-		chat.Discord: {Platform: chat.Discord, Team: "1", Channel: "20"},
+		chattest.Slack:   channel,
+		chattest.Discord: {Platform: chattest.Discord, Team: "1", Channel: "20"},
 	}
 	lists := policy.Policy{
-		Meet: []policy.Entry{{Platform: chat.Slack, Kind: policy.UserEntry, ID: "UMEET"}, {Platform: chat.Discord, Kind: policy.UserEntry, ID: "UMEET"}},
-		Push: []policy.Entry{{Platform: chat.Slack, Kind: policy.UserEntry, ID: "UPUSH"}, {Platform: chat.Discord, Kind: policy.UserEntry, ID: "UPUSH"}},
+		Meet: []policy.Entry{{Platform: chattest.Slack, Kind: chat.UserEntry, ID: "UMEET"}, {Platform: chattest.Discord, Kind: chat.UserEntry, ID: "UMEET"}},
+		Push: []policy.Entry{{Platform: chattest.Slack, Kind: chat.UserEntry, ID: "UPUSH"}, {Platform: chattest.Discord, Kind: chat.UserEntry, ID: "UPUSH"}},
 	}
 	// Whoever has only the other right may not either.
 	other := map[chat.Rights]chat.User{
@@ -107,7 +108,7 @@ func TestNoWayLeadsPastTheGuard(t *testing.T) {
 			for platform := range places {
 				w.bot.Attach(platform, stranger{w.room})
 			}
-			console := chat.Place{Platform: chat.Console, Channel: "terminal"}
+			console := chat.Place{Platform: chattest.Console, Channel: "terminal"}
 			for _, d := range grammar.Verbs() {
 				for way, r := range waysTo(d) {
 					for platform, place := range places {
@@ -153,7 +154,7 @@ func TestNoWayLeadsPastTheGuard(t *testing.T) {
 // TestNothingIsCompletedForWhoMayNot does the same for what a platform completes.
 func TestNothingIsCompletedForWhoMayNot(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		w.bot.Attach(chat.Slack, stranger{w.room})
+		w.bot.Attach(chattest.Slack, stranger{w.room})
 		w.say(ada, channel, "/meet weekly --provider tencent")
 		w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key")
 		completed := 0

@@ -27,8 +27,9 @@ func (b *Bot) open(j *jobs.Job) (*run, steps, error) {
 		return nil, steps{}, fmt.Errorf("no handler for %q", w.Ask.Verb)
 	}
 	return &run{
-		job: j, w: w, t: texts.For(w.Locale, w.Request.User.Locale, b.cfg.Parser.Locale),
+		job: j, w: w, t: b.parser.Text(w.Request.Place.Platform, w.Locale, w.Request.User.Locale),
 		now: b.now, log: b.log, sandbox: b.cfg.Parser.Sandbox,
+		text: b.parser.Text, local: b.cfg.Platforms.Of(w.Request.Place.Platform).Local,
 	}, h, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"meetbot/bot/chat"
+	"meetbot/bot/chat/chattest"
 	"meetbot/bot/grammar"
 	"meetbot/bot/records/recordstest"
 	"strings"
@@ -52,7 +53,7 @@ func TestALinkWorksOnceAndIsNotUsedUpByLooking(t *testing.T) {
 		l, err := k.look(t.Context(), token.Reveal())
 		require.NoError(t, err)
 		assert.Equal(t, KeyForm{
-			Locale: "zh-CN", Platform: chat.Slack, Person: "Ada", Verb: grammar.VerbPushSave, Until: l.Until,
+			Locale: "zh-CN", Platform: chattest.Slack, Person: "Ada", Verb: grammar.VerbPushSave, Until: l.Until,
 			Preset: "bilibili", Name: "B站", NameFixed: true,
 		}, l.form())
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/chat"
+	"meetbot/bot/chat/chattest"
 	"meetbot/bot/grammar"
 	"meetbot/bot/registry"
 	"meetbot/meeting"
@@ -47,7 +48,7 @@ func (w *world) listed() int {
 func TestAMeetingThatIsOverLeavesTheListsOfItsPlaces(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/meet x")
-		other := chat.Place{Platform: chat.Slack, Team: "T1", Channel: "C2"}
+		other := chat.Place{Platform: chattest.Slack, Team: "T1", Channel: "C2"}
 		w.say(ada, other, "/meet share 1591620801")
 		require.Equal(t, 1, w.listed())
 		w.press(ada, channel, w.say(ada, channel, "/meet end"), grammar.VerbEndYes)

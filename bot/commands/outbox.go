@@ -9,7 +9,6 @@ import (
 	"meetbot/bot/chat"
 	"meetbot/bot/jobs"
 	"meetbot/bot/records"
-	"meetbot/bot/texts"
 )
 
 // replicaGrace is how old a record is when another replica may have died delivering it.
@@ -37,7 +36,7 @@ func (b *Bot) Deliver(ctx context.Context, j *jobs.Job) error {
 		if err != nil {
 			return fmt.Errorf("%w: %w", jobs.ErrSkip, err)
 		}
-		p.Reply = r.marked(b.cards.card(texts.For(reg.LocaleOf(*d.Edit)), reg, p.Place.Platform))
+		p.Reply = r.marked(b.cards.card(b.parser.Text(p.Place.Platform, reg.LocaleOf(*d.Edit)), reg, p.Place.Platform))
 	}
 	poster := b.posters[p.Place.Platform]
 	if poster == nil {

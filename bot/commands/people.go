@@ -42,7 +42,7 @@ func (h people) lookUp(ctx context.Context, r *run) error {
 			u.Name = profile.Name
 		}
 	}
-	r.t = texts.For(r.w.Locale)
+	r.t = r.text(r.w.Request.Place.Platform, r.w.Locale)
 	return nil
 }
 
@@ -112,7 +112,7 @@ func (h people) refusal(t texts.Text, right chat.Rights) chat.Reply {
 	}
 	reply := chat.Reply{Tone: chat.Bad, Title: t.T("denied.title"), Text: t.T(id) + " " + t.T("denied.whom")}
 	for _, e := range h.policy.Admins {
-		if e.Kind == policy.UserEntry {
+		if e.Kind == chat.UserEntry {
 			reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.admin"), User: &chat.User{ID: e.ID}})
 		}
 	}

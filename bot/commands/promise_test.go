@@ -11,6 +11,7 @@ import (
 
 	"meetbot/bot/audit"
 	"meetbot/bot/chat"
+	"meetbot/bot/chat/chattest"
 	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
 	"meetbot/bot/livepush"
@@ -156,7 +157,7 @@ func TestWhatWasApprovedIsWhatIsSent(t *testing.T) {
 }
 
 func TestLinksAreNotForWhoeverGuessesANumber(t *testing.T) {
-	elsewhere := chat.Place{Platform: chat.Slack, Team: "T1", Channel: "C9"}
+	elsewhere := chat.Place{Platform: chattest.Slack, Team: "T1", Channel: "C9"}
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/meet x --live")
 		for _, v := range []grammar.Verb{grammar.VerbCopy, grammar.VerbQR} {
@@ -178,7 +179,7 @@ func TestAnOwnAccountVouchesForNoMeetingItDoesNotKnow(t *testing.T) {
 			}
 			return nil
 		}
-		posts := w.say(ben, chat.Place{Platform: chat.Slack, Team: "T1", Channel: "C9"}, "/meet share 806146601")
+		posts := w.say(ben, chat.Place{Platform: chattest.Slack, Team: "T1", Channel: "C9"}, "/meet share 806146601")
 		assert.NotContains(t, describe(posts), "secret")
 		assert.NotContains(t, describe(posts), "join.example")
 	})
@@ -186,7 +187,7 @@ func TestAnOwnAccountVouchesForNoMeetingItDoesNotKnow(t *testing.T) {
 
 func TestANewMeetingWithTheSameDestinationsNeedsTheRightToMeet(t *testing.T) {
 	inWorld(t, func(c *Config) {
-		c.Policy.Push = []policy.Entry{{Platform: chat.Slack, Kind: policy.UserEntry, ID: "U4"}, {Platform: chat.Slack, Kind: policy.UserEntry, ID: "U1"}}
+		c.Policy.Push = []policy.Entry{{Platform: chattest.Slack, Kind: chat.UserEntry, ID: "U4"}, {Platform: chattest.Slack, Kind: chat.UserEntry, ID: "U1"}}
 	}, func(w *world) {
 		w.say(ada, channel, "/meet x --provider tencent --live")
 		pusher := chat.User{ID: "U4", Name: "Dora", Rights: chat.RightsKnown}
@@ -276,11 +277,11 @@ func TestEveryMessageOfTheSandboxSaysSo(t *testing.T) {
 
 func TestACardOnAnotherPlatformNamesTheRequesterWithoutAMention(t *testing.T) {
 	inWorld(t, func(c *Config) {
-		c.Policy.Admins = []policy.Entry{{Platform: chat.Discord, Kind: policy.UserEntry, ID: "7"}}
+		c.Policy.Admins = []policy.Entry{{Platform: chattest.Discord, Kind: chat.UserEntry, ID: "7"}}
 	}, func(w *world) {
-		w.bot.Attach(chat.Discord, w.room)
+		w.bot.Attach(chattest.Discord, w.room)
 		w.say(ada, channel, "/meet x")
-		posts := w.say(chat.User{ID: "7", Name: "Root"}, chat.Place{Platform: chat.Discord, Team: "G", Channel: "1"}, "/meet share 1591620801")
+		posts := w.say(chat.User{ID: "7", Name: "Root"}, chat.Place{Platform: chattest.Discord, Team: "G", Channel: "1"}, "/meet share 1591620801")
 		assert.Equal(t, chat.Field{Name: "Asked by", Value: "Ada"}, find(t, posts, chat.SlotRoot).Reply.Fields[0])
 	})
 }

@@ -177,7 +177,7 @@ func announce(r *run, reg registry.Registration) {
 	if r.off() {
 		id = "announce.off"
 	}
-	t := texts.For(reg.LocaleOf(*card), r.t.Locale)
+	t := r.text(card.Place.Platform, reg.LocaleOf(*card), r.t.Locale)
 	text := t.T(id, "Names", t.Join(names))
 	if !r.off() {
 		text = texts.Paragraphs(text, t.T("push.not_on_air"))

@@ -7,7 +7,6 @@ import (
 
 	"meetbot/bot/chat"
 	"meetbot/bot/jobs"
-	"meetbot/bot/texts"
 	"meetbot/meeting"
 )
 
@@ -15,7 +14,6 @@ import (
 type reminders struct {
 	targets targets
 	clients clients
-	locale  string
 }
 
 // next tells the requester that a meeting is about to be deleted, if nobody has
@@ -44,7 +42,7 @@ func (h reminders) next(ctx context.Context, r *run) (jobs.Next, error) {
 		locale = reg.Cards[0].Locale
 	}
 	r.w.Locale = locale
-	r.t = texts.For(locale, h.locale)
+	r.t = r.text(reg.Place.Platform, locale)
 	r.endAs(outcomeReminded)
 	r.put(delivery{Slot: chat.SlotDirect, Place: &reg.Place, User: &reg.Requester, Reply: chat.Reply{
 		Tone: chat.Warning, Title: r.t.T("remind.title", "Topic", reg.Meeting.Topic),

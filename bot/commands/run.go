@@ -21,6 +21,10 @@ type run struct {
 	now     func() time.Time
 	log     *slog.Logger
 	sandbox bool
+	// text speaks a language as a platform writes commands; local says that the requester
+	// sits at the bot's own terminal.
+	text  func(on chat.Platform, locales ...string) texts.Text
+	local bool
 }
 
 // endAs says how the job ends, should it not be repeated.

@@ -110,7 +110,7 @@ func stepsOf(p parts) map[grammar.Verb]steps {
 
 		grammar.VerbCards:    {next: events.cards},
 		grammar.VerbEvent:    {next: events.next},
-		grammar.VerbRemind:   {next: reminders{p.targets, p.clients, p.locale}.next},
+		grammar.VerbRemind:   {next: reminders{p.targets, p.clients}.next},
 		grammar.VerbApproval: {next: p.approvals.question},
 	}
 }

@@ -32,11 +32,11 @@ func (p *Parser) open(r chat.Request, id string, ask Ask) chat.Decision {
 		return chat.Decision{Reply: &reply, Request: bare(r)}
 	}
 	f := p.Form(t, id, ask)
-	if r.Place.Platform == chat.Console && id != FormMeet { // nobody sees what is typed into a terminal
+	if p.cfg.Platforms.Of(r.Place.Platform).Local && id != FormMeet { // no chat platform sees what is typed
 		f.Intro = ""
 		for i := range f.Fields {
 			if f.Fields[i].Kind == chat.MaskedField {
-				f.Fields[i].Hint = t.T("form.key.hint.console")
+				f.Fields[i].Hint = t.T("form.key.hint.local")
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package grammar
 import (
 	"meetbot/bot/chat"
 	"meetbot/bot/texts"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -14,20 +15,12 @@ func (p *Parser) mark(t texts.Text, r *chat.Reply) {
 	}
 }
 
-// typedAs returns what people type for a declared command.
-func (p *Parser) typedAs(command string) string {
-	if command == commandLivepush {
-		return p.cfg.LivepushCommand
-	}
-	return p.cfg.MeetCommand
-}
-
 // Help explains a command: "meet" or "livepush"; any other name gets a list of both.
 func (p *Parser) Help(t texts.Text, command string) chat.Reply {
 	if command != commandMeet && command != commandLivepush {
-		return p.overview(t, chat.Neutral, t.T("help.title"), t.T("help.text"))
+		return p.overview(t, false, chat.Neutral, t.T("help.title"), t.T("help.text"))
 	}
-	reply := chat.Reply{Title: t.T("help."+command+".title", p.names()...), Text: t.T("help."+command+".text", p.names()...)}
+	reply := chat.Reply{Title: t.T("help." + command + ".title"), Text: t.T("help." + command + ".text")}
 	for _, v := range commandDeclarations {
 		if v.Command == command {
 			reply.Fields = append(reply.Fields, chat.Field{Name: p.usage(t, v), Value: v.Describe(t)})
@@ -37,7 +30,7 @@ func (p *Parser) Help(t texts.Text, command string) chat.Reply {
 	for _, v := range commandDeclarations {
 		heading := chat.Field{Name: t.T("help.options"), Heading: true}
 		if v.Name != "" {
-			heading.Name = t.T("help.options.verb", "Command", p.typedAs(command)+" "+v.Name)
+			heading.Name = t.T("help.options.verb", "Command", t.Command(command+" "+v.Name))
 		}
 		for _, o := range v.Options {
 			if v.Command != command || o.Position != 0 || !p.offers(o) || explained[o.Name] {
@@ -51,13 +44,9 @@ func (p *Parser) Help(t texts.Text, command string) chat.Reply {
 			reply.Fields = append(reply.Fields, chat.Field{Name: flagUsage(t, o), Value: p.optionHelp(t, o)})
 		}
 	}
-	reply.Copy = t.T("help."+command+".examples", p.names()...)
+	reply.Copy = t.T("help." + command + ".examples")
 	p.mark(t, &reply)
 	return reply
-}
-
-func (p *Parser) names() []any {
-	return []any{"Meet", p.cfg.MeetCommand, "Livepush", p.cfg.LivepushCommand}
 }
 
 // optionHelp describes an option, and says which provider has it where there are both.
@@ -71,7 +60,7 @@ func (p *Parser) optionHelp(t texts.Text, o OptionDecl) string {
 
 // usage writes a verb's grammar: "/livepush to NAME… [in MEETING]".
 func (p *Parser) usage(t texts.Text, v VerbDecl) string {
-	words := []string{p.typedAs(v.Command)}
+	words := []string{t.Command(v.Command)}
 	if v.Name != "" {
 		words = append(words, v.Name)
 	}
@@ -111,23 +100,31 @@ func flagUsage(t texts.Text, o OptionDecl) string {
 	return "--" + o.Name + " " + t.T("usage."+o.Name)
 }
 
-// overview lists the commands with their verbs.
-func (p *Parser) overview(t texts.Text, tone chat.Tone, title, text string) chat.Reply {
+// overview lists the commands with their verbs. Where options are typed, the platform
+// itself shows what can follow a command.
+func (p *Parser) overview(t texts.Text, typed bool, tone chat.Tone, title, text string) chat.Reply {
 	reply := chat.Reply{Tone: tone, Title: title, Text: text}
 	for _, v := range commandDeclarations {
-		if v.IsJob() {
+		switch {
+		case typed && v.Typed != "" && !slices.ContainsFunc(reply.Fields, func(f chat.Field) bool { return f.Name == t.Command(v.line()) }):
+			reply.Fields = append(reply.Fields, chat.Field{Name: t.Command(v.line()), Value: v.Describe(t)})
+		case !typed && v.IsJob():
 			reply.Fields = append(reply.Fields, chat.Field{Name: p.usage(t, v), Value: v.Describe(t)})
 		}
 	}
-	reply.Note = t.T("help.more", p.names()...)
-	if p.cfg.Sandbox {
-		reply.Note += "\n" + t.T("sandbox.note")
+	var notes []string
+	if !typed {
+		notes = append(notes, t.T("help.more"))
 	}
+	if p.cfg.Sandbox {
+		notes = append(notes, t.T("sandbox.note"))
+	}
+	reply.Note = strings.Join(notes, "\n")
 	return reply
 }
 
-func (p *Parser) unknownCommand(t texts.Text) chat.Reply {
-	return p.overview(t, chat.Bad, t.T("parse.command.title"), t.T("parse.command"))
+func (p *Parser) unknownCommand(t texts.Text, typed bool) chat.Reply {
+	return p.overview(t, typed, chat.Bad, t.T("parse.command.title"), t.T("parse.command"))
 }
 
 func (p *Parser) tooLong(t texts.Text) chat.Reply {
@@ -136,12 +133,12 @@ func (p *Parser) tooLong(t texts.Text) chat.Reply {
 
 // stale answers a button or a form that is not ours, or not any more.
 func (p *Parser) stale(t texts.Text) chat.Reply {
-	return chat.Reply{Tone: chat.Bad, Title: t.T("parse.stale.title"), Text: t.T("parse.stale", p.names()...)}
+	return chat.Reply{Tone: chat.Bad, Title: t.T("parse.stale.title"), Text: t.T("parse.stale")}
 }
 
 // exposed answers a key that was typed where everybody could read it.
 func (p *Parser) exposed(t texts.Text) chat.Reply {
-	r := chat.Reply{Tone: chat.Bad, Title: t.T("parse.exposed.title"), Text: t.T("parse.exposed", p.names()...)}
+	r := chat.Reply{Tone: chat.Bad, Title: t.T("parse.exposed.title"), Text: t.T("parse.exposed")}
 	r.Buttons = []chat.Button{{Label: t.T("form.push.title"), Action: chat.Action{Name: string(VerbPushForm), Arg: ""}}}
 	p.mark(t, &r)
 	return r
@@ -157,7 +154,7 @@ func (p *Parser) faulty(t texts.Text, x *reading, line bool) chat.Reply {
 		r.Fields = append(r.Fields, chat.Field{Name: problem.called(t, line), Value: problem.text(t)})
 	}
 	if line {
-		r.Text = t.T("parse.nothing_done", "Command", p.typedAs(Declared(x.ask.Verb).Command))
+		r.Text = t.T("parse.nothing_done", "Command", t.Command(Declared(x.ask.Verb).Command))
 	}
 	p.mark(t, &r)
 	return r

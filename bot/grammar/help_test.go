@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/chat"
+	"meetbot/bot/chat/chattest"
 	"meetbot/bot/texts"
 	"meetbot/meeting"
 )
@@ -20,7 +21,7 @@ var update = goflag.Bool("update", false, "rewrite the golden files")
 // TestHelpReadsWell keeps what people are told by the parser as files to be read: help,
 // forms, and the answer to a line full of faults.
 func TestHelpReadsWell(t *testing.T) {
-	p := New(Config{Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec, Sandbox: true})
+	p := New(Config{Platforms: chattest.Kinds(), Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec, Sandbox: true})
 	for _, locale := range texts.Locales {
 		r := func(command, text string) chat.Request {
 			r := line(command, text)

@@ -23,9 +23,8 @@ const maxLine = 64 << 10
 
 // ParserConfig is what a [Parser] has to know.
 type Config struct {
-	// MeetCommand and LivepushCommand are what people type: "/meet" and "/livepush" if empty.
-	MeetCommand, LivepushCommand string
-	Locale                       string // where a person's own is not known
+	Platforms chat.Kinds // those that requests come from
+	Locale    string     // where a person's own is not known
 	// Providers are those that are configured, Default the one that /meet uses.
 	Providers []meeting.Provider
 	Default   meeting.Provider
@@ -56,12 +55,6 @@ type hanVerb struct {
 
 // NewParser returns a Parser.
 func New(cfg Config) *Parser {
-	if cfg.MeetCommand == "" {
-		cfg.MeetCommand = "/" + commandMeet
-	}
-	if cfg.LivepushCommand == "" {
-		cfg.LivepushCommand = "/" + commandLivepush
-	}
 	p := &Parser{cfg: cfg, flags: map[*VerbDecl]map[string]*OptionDecl{}}
 	p.meet.verbs, p.livepush.verbs = map[string]*VerbDecl{}, map[string]*VerbDecl{}
 	for i := range commandDeclarations {
@@ -112,7 +105,7 @@ func (p *Parser) Parse(r chat.Request) chat.Decision {
 	case r.Form != nil:
 		return p.submission(r)
 	}
-	command := p.command(r.Command)
+	command := p.command(r)
 	if r.Options != nil || command == typedMeetings || command == typedDestinations {
 		return p.typed(r, command)
 	}
@@ -122,29 +115,32 @@ func (p *Parser) Parse(r chat.Request) chat.Decision {
 	case commandLivepush:
 		return p.pushLine(r)
 	}
-	return p.tell(r, p.unknownCommand)
+	return p.unknown(r)
 }
 
 // command returns the declared name of a command that was typed in whatever way.
-func (p *Parser) command(s string) string {
-	switch s {
-	case commandMeet, p.cfg.MeetCommand:
-		return commandMeet
-	case commandLivepush, p.cfg.LivepushCommand:
-		return commandLivepush
+func (p *Parser) command(r chat.Request) string {
+	if r.Command == commandMeet || r.Command == commandLivepush { // as adapters have it
+		return r.Command
 	}
-	s = strings.ToLower(strings.TrimLeft(s, "/／"))
+	bare := func(s string) string { return strings.ToLower(strings.TrimLeft(s, "/／")) }
+	kind, s := p.cfg.Platforms.Of(r.Place.Platform), bare(r.Command)
 	switch s {
-	case strings.ToLower(strings.TrimLeft(p.cfg.MeetCommand, "/")), "会议", "开会":
+	case commandMeet, bare(kind.Called(commandMeet)), "会议", "开会":
 		return commandMeet
-	case strings.ToLower(strings.TrimLeft(p.cfg.LivepushCommand, "/")), "推流":
+	case commandLivepush, bare(kind.Called(commandLivepush)), "推流":
 		return commandLivepush
 	}
 	return s
 }
 
 // texts returns the language of the person who asked.
-func (p *Parser) texts(r chat.Request) texts.Text { return texts.For(r.User.Locale, p.cfg.Locale) }
+func (p *Parser) texts(r chat.Request) texts.Text { return p.Text(r.Place.Platform, r.User.Locale) }
+
+func (p *Parser) unknown(r chat.Request) chat.Decision {
+	typed := p.cfg.Platforms.Of(r.Place.Platform).Typed
+	return p.tell(r, func(t texts.Text) chat.Reply { return p.unknownCommand(t, typed) })
+}
 
 func (p *Parser) tell(r chat.Request, reply func(texts.Text) chat.Reply) chat.Decision {
 	v := reply(p.texts(r))
@@ -657,7 +653,7 @@ func (p *Parser) accept(r chat.Request, ask Ask) chat.Decision {
 func (p *Parser) typed(r chat.Request, command string) chat.Decision {
 	v := p.typedVerb(command, r)
 	if v == nil {
-		return p.tell(r, p.unknownCommand)
+		return p.unknown(r)
 	}
 	x := p.reading(r, v.Verb)
 	for i := range v.Options {

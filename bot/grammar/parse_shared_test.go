@@ -2,6 +2,7 @@ package grammar_test
 
 import (
 	"meetbot/bot/chat"
+	"meetbot/bot/chat/chattest"
 	"meetbot/bot/grammar"
 	"meetbot/bot/grammar/grammartest"
 	"testing"
@@ -12,7 +13,7 @@ import (
 
 func TestTheSameWishIsTheSameAskHoweverItIsWritten(t *testing.T) {
 	p := grammar.New(grammartest.Config())
-	for _, platform := range []chat.Platform{chat.Console, chat.Slack, chat.Discord} {
+	for _, platform := range []chat.Platform{chattest.Console, chattest.Slack, chattest.Discord} {
 		for _, c := range grammartest.Cases(platform) {
 			base := chat.Request{ID: "x", Place: chat.Place{Platform: platform}}
 			for way, r := range c.Requests(base) {

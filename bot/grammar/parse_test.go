@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/chat"
+	"meetbot/bot/chat/chattest"
 	"meetbot/bot/texts"
 	"meetbot/meeting"
 )
@@ -19,11 +20,11 @@ import (
 const canary = "canary-7c1e?sign=s3cr3t&x=1"
 
 func both() *Parser {
-	return New(Config{Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec})
+	return New(Config{Platforms: chattest.Kinds(), Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec})
 }
 
 func line(command, text string) chat.Request {
-	return chat.Request{Command: command, Text: text, Place: chat.Place{Platform: chat.Slack, Team: "T1", Channel: "C1"}, User: chat.User{ID: "U1"}}
+	return chat.Request{Command: command, Text: text, Place: chat.Place{Platform: chattest.Slack, Team: "T1", Channel: "C1"}, User: chat.User{ID: "U1"}}
 }
 
 func TestTopics(t *testing.T) {
@@ -327,7 +328,7 @@ func TestHelpAndUnknownCommands(t *testing.T) {
 }
 
 func TestCommandsAreKnownByTheirConfiguredNames(t *testing.T) {
-	p := New(Config{MeetCommand: "/livemeet", LivepushCommand: "/push2"})
+	p := New(Config{Platforms: chat.Kinds{{Name: chattest.Slack, Commands: map[string]string{"meet": "/livemeet", "livepush": "/push2"}}}})
 	for _, name := range []string{"meet", "/livemeet", "livemeet", "LiveMeet", "／livemeet", "会议"} {
 		assert.NotNil(t, p.Parse(line(name, "x")).Ask, name)
 	}
@@ -382,7 +383,7 @@ func TestButtons(t *testing.T) {
 
 func TestFaultsOfFormsAreOnTheirFields(t *testing.T) {
 	submit := func(form string, fields map[string]string) map[string]string {
-		d := both().Parse(chat.Request{Form: &chat.Submission{Form: form, Fields: fields}, Place: chat.Place{Platform: chat.Slack}})
+		d := both().Parse(chat.Request{Form: &chat.Submission{Form: form, Fields: fields}, Place: chat.Place{Platform: chattest.Slack}})
 		require.NotNil(t, d.Faults, "%+v", d)
 		assert.NotContains(t, fmt.Sprintf("%+v", d), "canary")
 		names := map[string]string{}
@@ -413,7 +414,7 @@ func TestFaultsOfFormsAreOnTheirFields(t *testing.T) {
 
 func TestTypedOptions(t *testing.T) {
 	typed := func(command, verb string, options map[string]string) chat.Decision {
-		return both().Parse(chat.Request{Command: command, Verb: verb, Options: options, Place: chat.Place{Platform: chat.Discord}})
+		return both().Parse(chat.Request{Command: command, Verb: verb, Options: options, Place: chat.Place{Platform: chattest.Discord}})
 	}
 	d := typed("livepush", "", map[string]string{})
 	require.NotNil(t, d.Form)

@@ -388,18 +388,7 @@ func (x *reading) setUsers(o *OptionDecl, w word) {
 // isID reports whether s can be the platform's ID of a person or a channel: a name that
 // the platform has not turned into one says nothing for sure.
 func (x *reading) isID(s string) bool {
-	if s == "" || len(s) > 64 {
-		return false
-	}
-	switch x.place.Platform {
-	case chat.Slack:
-		return strings.ContainsRune("UWCDG", rune(s[0])) && !strings.ContainsFunc(s, func(r rune) bool {
-			return (r < 'A' || r > 'Z') && (r < '0' || r > '9')
-		})
-	case chat.Discord:
-		return !strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' })
-	}
-	return !strings.ContainsFunc(s, unicode.IsSpace)
+	return x.p.cfg.Platforms.Of(x.place.Platform).HasID(s)
 }
 
 func (x *reading) setMeeting(o *OptionDecl, w word) {

@@ -324,6 +324,9 @@ func Once(a chat.Action) bool {
 	return d.Once
 }
 
+// line is the verb as people type it, without the slash: "livepush to".
+func (d VerbDecl) line() string { return strings.TrimSpace(d.Command + " " + d.Name) }
+
 // isVerb reports whether people type s for a verb or for "in": no destination can be
 // called that.
 func isVerb(s string) bool {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/chat"
+	"meetbot/bot/chat/chattest"
 	"meetbot/bot/texts"
 	"meetbot/meeting"
 )
@@ -31,7 +32,7 @@ var typedName = regexp.MustCompile(`^[-_'\p{L}\p{N}]{1,32}$`)
 
 func TestTypedCommandsKeepWithinDiscordsLimits(t *testing.T) {
 	for _, locale := range texts.Locales {
-		text := texts.For(locale)
+		text := Text(chat.Kind{}, locale)
 		var checkOptions func(d TypedDecl) int
 		checkOptions = func(d TypedDecl) int {
 			chars := 0
@@ -97,7 +98,7 @@ func TestEveryVerbThatIsTypedHasOneTypedCommand(t *testing.T) {
 
 func TestEveryDeclarationHasItsTexts(t *testing.T) {
 	for _, locale := range texts.Locales {
-		text := texts.For(locale)
+		text := Text(chat.Kind{}, locale)
 		for _, d := range Declarations() {
 			assert.True(t, text.Has("verb."+d.Verb.TextID()), d.Verb)
 			for _, o := range d.Options {
@@ -205,7 +206,7 @@ func TestFormsKeepWithinThePlatformsLimits(t *testing.T) {
 	for _, cfg := range []Config{{}, {Providers: []meeting.Provider{meeting.Tencent}, Default: meeting.Tencent}, {Providers: []meeting.Provider{meeting.Systec}}} {
 		for _, locale := range texts.Locales {
 			for _, id := range []string{FormMeet, FormPush, FormSave} {
-				f := New(cfg).Form(texts.For(locale), id, Ask{})
+				f := New(cfg).Form(Text(chat.Kind{}, locale), id, Ask{})
 				assert.Equal(t, id, f.ID)
 				assert.LessOrEqual(t, utf8.RuneCountInString(f.Title), maxFormTitle)
 				assert.LessOrEqual(t, utf8.RuneCountInString(f.Submit), maxFormTitle)
@@ -230,7 +231,7 @@ func TestTheFormOfADestinationLosesNothing(t *testing.T) {
 		"--preset bilibili --page https://live.example.com/1 --protected --people <@U1> --channels <#C1> --override",
 	} {
 		r := line("livepush", "save 主站 --url rtmp://ingest.example.com/live "+given)
-		r.Place.Platform = chat.Slack
+		r.Place.Platform = chattest.Slack
 		d := both().Parse(r)
 		require.NotNil(t, d.Form, given)
 		fields, room := map[string]string{}, 0
@@ -276,7 +277,7 @@ func TestAFormHasWhatIsKnown(t *testing.T) {
 	assert.Equal(t, "The build is red", both().Parse(r).Form.Fields[0].Value)
 
 	onlyTencent := New(Config{Providers: []meeting.Provider{meeting.Tencent}})
-	for _, f := range onlyTencent.Form(texts.For("en"), FormMeet, Ask{}).Fields {
+	for _, f := range onlyTencent.Form(Text(chat.Kind{}, "en"), FormMeet, Ask{}).Fields {
 		assert.NotContains(t, []string{"provider", "pmi", "capacity", "host-video"}, f.Name, "means nothing here")
 	}
 }

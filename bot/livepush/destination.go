@@ -90,10 +90,10 @@ func NewDestinations(store records.Store, now func() time.Time) Destinations {
 
 const destinationKey = "destination"
 
-// destinationScope is whom a destination belongs to: the team, or, where a conversation
-// is outside of every team, the person.
+// Scope is whom a destination belongs to: the team, or the person where a conversation of
+// few is outside of every team.
 func Scope(place chat.Place, userID string) string {
-	if place.Team == "" && place.Platform == chat.Discord {
+	if place.Team == "" && place.Kind != chat.InChannel {
 		return place.UserKey(chat.User{ID: userID})
 	}
 	return string(place.Platform) + ":" + place.Team

@@ -3,6 +3,7 @@ package livepush
 import (
 	"fmt"
 	"meetbot/bot/chat"
+	"meetbot/bot/chat/chattest"
 	"meetbot/bot/records/recordstest"
 	"meetbot/bot/texts"
 	"sync"
@@ -26,7 +27,7 @@ func testDestinations(t *testing.T) (Destinations, *recordstest.Clock) {
 var (
 	ann   = chat.User{ID: "U1", Name: "Ann"}
 	bob   = chat.User{ID: "U2", Name: "Bob"}
-	team  = chat.Place{Platform: chat.Slack, Team: "T1", Channel: "C1"}
+	team  = chat.Place{Platform: chattest.Slack, Team: "T1", Channel: "C1"}
 	scope = Scope(team, ann.ID)
 )
 
@@ -52,7 +53,7 @@ func TestADestinationIsFoundByItsNameInAnyCaseAndWidth(t *testing.T) {
 	}
 	_, err = s.ByName(t.Context(), scope, "bil")
 	require.ErrorIs(t, err, ErrNoDestination)
-	_, err = s.ByName(t.Context(), Scope(chat.Place{Platform: chat.Slack, Team: "T2"}, ann.ID), "Bili")
+	_, err = s.ByName(t.Context(), Scope(chat.Place{Platform: chattest.Slack, Team: "T2"}, ann.ID), "Bili")
 	require.ErrorIs(t, err, ErrNoDestination, "another team's")
 	for _, id := range []string{"", "-", "a", "a-", "-a", "nothing-there"} {
 		_, err = s.ByID(t.Context(), id)
@@ -63,14 +64,14 @@ func TestADestinationIsFoundByItsNameInAnyCaseAndWidth(t *testing.T) {
 func TestScopesKeepTeamsAndConversationsApart(t *testing.T) {
 	seen := map[string]bool{}
 	for _, p := range []chat.Place{
-		{Platform: chat.Slack, Team: "1"}, {Platform: chat.Discord, Team: "1"}, {Platform: chat.Console}, {Platform: chat.Discord},
+		{Platform: chattest.Slack, Team: "1"}, {Platform: chattest.Discord, Team: "1"}, {Platform: chattest.Console}, {Platform: chattest.Discord, Kind: chat.InDirect},
 	} {
 		s := Scope(p, "42")
 		assert.False(t, seen[s], s)
 		seen[s] = true
 	}
-	assert.NotEqual(t, Scope(chat.Place{Platform: chat.Discord}, "1"), Scope(chat.Place{Platform: chat.Discord}, "2"))
-	assert.Equal(t, scope, Scope(chat.Place{Platform: chat.Slack, Team: "T1", Channel: "D9", Kind: chat.InDirect}, bob.ID))
+	assert.NotEqual(t, Scope(chat.Place{Platform: chattest.Discord, Kind: chat.InDirect}, "1"), Scope(chat.Place{Platform: chattest.Discord, Kind: chat.InDirect}, "2"))
+	assert.Equal(t, scope, Scope(chat.Place{Platform: chattest.Slack, Team: "T1", Channel: "D9", Kind: chat.InDirect}, bob.ID))
 }
 
 func TestSavingAgainKeepsOwnerAndKey(t *testing.T) {
@@ -118,7 +119,7 @@ func TestSomebodyElsesNameIsNotOverwritten(t *testing.T) {
 func TestWhoMayUseADestination(t *testing.T) {
 	d := bili(canaryKey)
 	d.Owner, d.People, d.Channels = ann.ID, []string{"U7"}, []string{"C7"}
-	shared := chat.Place{Platform: chat.Slack, Team: "T1", Channel: "C7"}
+	shared := chat.Place{Platform: chattest.Slack, Team: "T1", Channel: "C7"}
 	for _, tt := range []struct {
 		name        string
 		user        string
@@ -130,7 +131,7 @@ func TestWhoMayUseADestination(t *testing.T) {
 		{"Stranger", bob.ID, team, false, false, false},
 		{"PersonItWasSharedWith", "U7", team, false, true, false},
 		{"AnybodyInTheChannelItWasSharedWith", bob.ID, shared, false, true, false},
-		{"AThreadOfThatChannel", bob.ID, chat.Place{Platform: chat.Slack, Team: "T1", Channel: "C7", Thread: "1.2"}, false, true, false},
+		{"AThreadOfThatChannel", bob.ID, chat.Place{Platform: chattest.Slack, Team: "T1", Channel: "C7", Thread: "1.2"}, false, true, false},
 		{"Admin", bob.ID, team, true, true, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

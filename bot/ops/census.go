@@ -107,7 +107,7 @@ type healthCollector struct{ h *Health }
 
 var (
 	readyDesc = prometheus.NewDesc(namespace+"_ready", "1 while /readyz says ready.", nil, nil)
-	partDesc  = prometheus.NewDesc(namespace+"_part_ready", "1 while the part is ready: the engine, an adapter, a provider.", []string{"part"}, nil)
+	partDesc  = prometheus.NewDesc(namespace+"_part_ready", "1 while the part is ready: the engine, an adapter, a provider.", []string{"part", "kind"}, nil)
 	storeDesc = prometheus.NewDesc(namespace+"_store_state", "1 for the state that the store is in.", []string{"state"}, nil)
 )
 
@@ -130,11 +130,22 @@ func (c healthCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(readyDesc, r.Ready)
 	for name, part := range r.Parts {
-		gauge(partDesc, part.Ready, name)
+		gauge(partDesc, part.Ready, name, c.h.kind(name))
 	}
 	for _, s := range []jobs.Health{jobs.Ready, jobs.Full, jobs.Busy, jobs.NotDurable, jobs.Stopping} {
 		gauge(storeDesc, r.Parts["jobs"].State == string(s), string(s))
 	}
+}
+
+// kind says what a part is.
+func (h *Health) kind(part string) string {
+	if part == "jobs" {
+		return "engine"
+	}
+	if _, platform := h.Adapters[part]; platform {
+		return "platform"
+	}
+	return "provider"
 }
 
 // Watch adds what is looked up when somebody asks: the jobs in the store, and the parts.

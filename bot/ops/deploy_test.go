@@ -15,7 +15,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"meetbot/bot/adapters/kit"
-	"meetbot/bot/chat"
+	"meetbot/bot/adapters/slack"
+	"meetbot/bot/chat/chattest"
 	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
 	"meetbot/bot/ops"
@@ -31,9 +32,9 @@ const (
 // known returns every metric with its labels, after everything was observed once.
 func known(t *testing.T) map[string][]string {
 	t.Helper()
-	m := ops.NewMetrics("test")
-	j, c, s, d := m.Jobs(), m.Commands(), m.Slack(), m.Discord()
-	c.Finished(chat.Slack, grammar.VerbMeet, "created", time.Now())
+	m := ops.NewMetrics("test", chattest.Slack, chattest.Discord, chattest.Console)
+	j, c, s, d := m.Jobs(), m.Commands(), m.Platform(chattest.Slack, slack.ErrorKinds()), m.Platform(chattest.Discord, nil)
+	c.Finished(chattest.Slack, grammar.VerbMeet, "created", time.Now())
 	c.Called(meeting.Systec, "create", "unavailable", 0)
 	s.Acked("command", 0)
 	s.Waited(0)

@@ -21,8 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"meetbot/bot/adapters/discord"
-	"meetbot/bot/adapters/slack"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/chat"
 	"meetbot/bot/commands"
 	"meetbot/bot/grammar"
@@ -72,12 +71,14 @@ type Metrics struct {
 	reopened     *prometheus.CounterVec
 
 	providers providers
+	platforms []string
 	methods   vocabulary // of platforms' calls, from the adapters' own code
 }
 
 // NewMetrics returns Metrics in a registry of their own, with those of the Go runtime and
-// of the process. Version goes into meetbot_build_info.
-func NewMetrics(version string) *Metrics {
+// of the process. Version goes into meetbot_build_info; every other platform than those
+// given is [Other].
+func NewMetrics(version string, platforms ...chat.Platform) *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
 	}
@@ -113,6 +114,7 @@ func NewMetrics(version string) *Metrics {
 		methods: vocabulary{max: 80},
 	}
 	m.providers.now = time.Now
+	m.platforms = words(platforms, platformName)
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info", Help: "Always 1; its labels say what runs.",
 		ConstLabels: prometheus.Labels{"version": version, "go_version": runtime.Version()},
@@ -132,7 +134,7 @@ func NewMetrics(version string) *Metrics {
 			m.lost.WithLabelValues(string(d.Verb))
 		}
 	}
-	for _, p := range platforms {
+	for _, p := range m.platforms {
 		for _, verb := range commands.CallingVerbs() {
 			m.commands.WithLabelValues(p, string(verb), commands.OutcomeUnknown.String())
 		}
@@ -171,7 +173,7 @@ func (m *Metrics) Jobs() jobs.Observer {
 func (m *Metrics) Commands() commands.Observer {
 	return commands.Observer{
 		Finished: func(p chat.Platform, v grammar.Verb, outcome string, since time.Time) {
-			platform, name := one(platforms, string(p)), command(string(v))
+			platform, name := one(m.platforms, string(p)), command(string(v))
 			m.commands.WithLabelValues(platform, name, one(outcomes, outcome)).Inc()
 			m.commandTime.WithLabelValues(platform, name).Observe(time.Since(since).Seconds())
 		},
@@ -187,35 +189,23 @@ func (m *Metrics) Commands() commands.Observer {
 	}
 }
 
-// Slack is the observer for [slack.Config].
-func (m *Metrics) Slack() slack.Observer {
-	const platform = string(chat.Slack)
-	return slack.Observer{
-		Acked:    func(kind string, took time.Duration) { m.acked(platform, kind, took) },
-		Rejected: func() { m.rejected.WithLabelValues(platform).Inc() },
-		Waited:   func(d time.Duration) { m.waits.WithLabelValues(platform).Observe(d.Seconds()) },
-		Failed:   func(method, kind string) { m.failed(platform, method, kind) },
-	}
-}
-
-// Discord is the observer for [discord.Config].
-func (m *Metrics) Discord() discord.Observer {
-	const platform = string(chat.Discord)
-	return discord.Observer{
+// Platform is the observer for an adapter. Of what a platform answers, the kinds that are
+// given become labels, and the status of HTTP.
+func (m *Metrics) Platform(p chat.Platform, kinds []string) kit.Observer {
+	platform := one(m.platforms, string(p))
+	return kit.Observer{
 		Acked:     func(kind string, took time.Duration) { m.acked(platform, kind, took) },
 		Duplicate: func() { m.duplicates.WithLabelValues(platform).Inc() },
 		Rejected:  func() { m.rejected.WithLabelValues(platform).Inc() },
 		Waited:    func(d time.Duration) { m.waits.WithLabelValues(platform).Observe(d.Seconds()) },
-		Failed:    func(route, kind string) { m.failed(platform, route, kind) },
+		Failed: func(call, kind string) {
+			m.platform.WithLabelValues(platform, m.methods.word(call), platformKind(kinds, kind)).Inc()
+		},
 	}
 }
 
 func (m *Metrics) acked(platform, kind string, took time.Duration) {
 	m.acks.WithLabelValues(platform, one(ackKinds, kind)).Observe(took.Seconds())
-}
-
-func (m *Metrics) failed(platform, call, kind string) {
-	m.platform.WithLabelValues(platform, m.methods.word(call), platformKind(kind)).Inc()
 }
 
 func enqueueResult(err error) string {
@@ -238,7 +228,6 @@ func enqueueResult(err error) string {
 
 // The closed lists that labels come from.
 var (
-	platforms     = []string{string(chat.Console), string(chat.Slack), string(chat.Discord)}
 	providerNames = []string{string(meeting.Systec), string(meeting.Tencent)}
 	providerCalls = words(commands.Operations(), commands.Operation.String)
 	providerKinds = commands.ErrorKinds()
@@ -249,19 +238,10 @@ var (
 		jobs.Accepted, jobs.AwaitingApproval, jobs.Calling, jobs.Called, jobs.Refused, jobs.Unknown,
 		jobs.Delivering, jobs.Done, jobs.Undeliverable,
 	}
-	// Answers of Slack that somebody can do something about; see the method pages of
-	// https://docs.slack.dev/reference/methods.
-	slackKinds = []string{
-		"transport", "stopped", "ratelimited", "rate_limited", "invalid_auth", "not_authed", "account_inactive", "token_revoked",
-		"token_expired", "not_allowed_token_type", "missing_scope", "not_in_channel", "channel_not_found", "is_archived",
-		"restricted_action", "msg_too_long", "invalid_blocks", "invalid_arguments", "no_text", "user_not_found", "user_not_in_channel",
-		"cannot_dm_bot", "user_disabled", "message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found",
-		"expired_trigger_id", "invalid_trigger_id", "exchanged_trigger_id", "no_such_subteam", "internal_error", "fatal_error",
-		"service_unavailable", "request_timeout", "accesslimited", "access_denied_temporarily", "expired_url", "used_url",
-		"messages_tab_disabled", "team_access_not_granted", "ekm_access_denied", "link_disabled",
-	}
 	httpKind = regexp.MustCompile(`^http_[1-5][0-9]{2}$`)
 )
+
+func platformName(p chat.Platform) string { return string(p) }
 
 // words are the labels for all values that there are.
 func words[T any](all []T, word func(T) string) []string {
@@ -291,11 +271,14 @@ func state(s jobs.State) string {
 
 func command(label string) string { return one(verbs, label) }
 
-func platformKind(kind string) string {
-	if httpKind.MatchString(kind) {
+// passing are the kinds of failure that every platform has.
+var passing = []string{"transport", "stopped"}
+
+func platformKind(kinds []string, kind string) string {
+	if httpKind.MatchString(kind) || slices.Contains(passing, kind) {
 		return kind
 	}
-	return one(slackKinds, kind)
+	return one(kinds, kind)
 }
 
 // vocabulary takes words of the program's own code as they come, up to a number.

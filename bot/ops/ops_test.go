@@ -20,7 +20,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/adapters/kit"
+	"meetbot/bot/adapters/slack"
 	"meetbot/bot/chat"
+	"meetbot/bot/chat/chattest"
 	"meetbot/bot/commands"
 	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
@@ -128,7 +130,7 @@ func TestReadinessIsAboutAcceptingCommands(t *testing.T) {
 }
 
 func TestAProviderIsAsItsLastCallEnded(t *testing.T) {
-	m := ops.NewMetrics("test")
+	m := ops.NewMetrics("test", chattest.Slack, chattest.Discord, chattest.Console)
 	m.Expect(string(meeting.Tencent))
 	h := &ops.Health{Store: &store{state: jobs.Ready}, Metrics: m}
 	called := m.Commands().Called
@@ -171,9 +173,9 @@ func TestShownErrorsAreScrubbed(t *testing.T) {
 }
 
 func TestEverythingObservedIsCounted(t *testing.T) {
-	m := ops.NewMetrics("v1.2.3")
-	j, c, s, d := m.Jobs(), m.Commands(), m.Slack(), m.Discord()
-	c.Finished(chat.Slack, grammar.VerbMeet, "created", time.Now().Add(-2*time.Second))
+	m := ops.NewMetrics("v1.2.3", chattest.Slack, chattest.Discord, chattest.Console)
+	j, c, s, d := m.Jobs(), m.Commands(), m.Platform(chattest.Slack, slack.ErrorKinds()), m.Platform(chattest.Discord, nil)
+	c.Finished(chattest.Slack, grammar.VerbMeet, "created", time.Now().Add(-2*time.Second))
 	c.Called(meeting.Systec, "create", "", 3*time.Second)
 	c.Called(meeting.Systec, "create", "unavailable", time.Second)
 	s.Acked("command", 80*time.Millisecond)
@@ -225,7 +227,7 @@ func TestEverythingObservedIsCounted(t *testing.T) {
 }
 
 func TestTextFromOutsideNeverBecomesALabel(t *testing.T) {
-	m := ops.NewMetrics("test")
+	m := ops.NewMetrics("test", chattest.Slack, chattest.Discord, chattest.Console)
 	series := func() int {
 		all, err := m.Gatherer().Gather()
 		require.NoError(t, err)
@@ -239,7 +241,7 @@ func TestTextFromOutsideNeverBecomesALabel(t *testing.T) {
 	}
 	flood := func(i int) {
 		x := canary + strconv.Itoa(i)
-		j, c, s, d := m.Jobs(), m.Commands(), m.Slack(), m.Discord()
+		j, c, s, d := m.Jobs(), m.Commands(), m.Platform(chattest.Slack, slack.ErrorKinds()), m.Platform(chattest.Discord, nil)
 		c.Finished(chat.Platform(x), grammar.Verb(x), x, time.Now())
 		c.Called(meeting.Provider(x), x, x, 0)
 		for _, failed := range []func(string, string){s.Failed, d.Failed} {
@@ -270,7 +272,7 @@ func TestTextFromOutsideNeverBecomesALabel(t *testing.T) {
 	assert.NotContains(t, body, canary)
 	assert.NotContains(t, body, "U12345678")
 	for i := range 26 * 26 { // words that look like the program's own are bounded in number
-		m.Slack().Failed("call."+string(rune('a'+i/26))+string(rune('a'+i%26)), "transport")
+		m.Platform(chattest.Slack, slack.ErrorKinds()).Failed("call."+string(rune('a'+i/26))+string(rune('a'+i%26)), "transport")
 	}
 	assert.LessOrEqual(t, series(), before+100)
 }
@@ -281,7 +283,7 @@ func TestJobsAreCountedByStep(t *testing.T) {
 		{State: jobs.Calling, Created: now.Add(-90 * time.Second)}, {State: jobs.Calling, Created: now.Add(-10 * time.Second)},
 		{State: jobs.AwaitingApproval, Created: now.Add(-time.Hour)},
 	}}
-	m := ops.NewMetrics("test")
+	m := ops.NewMetrics("test", chattest.Slack, chattest.Discord, chattest.Console)
 	h := &ops.Health{Store: s, Metrics: m}
 	m.Watch(s, h)
 	_, body := get(t, ops.Handler(h), "/metrics")
@@ -292,7 +294,7 @@ func TestJobsAreCountedByStep(t *testing.T) {
 	assert.Contains(t, body, `meetbot_oldest_job_age_seconds{state="delivering"} 0`)
 	assert.Contains(t, body, `meetbot_jobs_count_failed 0`)
 	assert.Contains(t, body, `meetbot_ready 1`)
-	assert.Contains(t, body, `meetbot_part_ready{part="jobs"} 1`)
+	assert.Contains(t, body, `meetbot_part_ready{kind="engine",part="jobs"} 1`)
 	assert.Contains(t, body, `meetbot_store_state{state="full"} 0`)
 	_, _ = get(t, ops.Handler(h), "/metrics")
 	assert.Equal(t, 1, s.listed, "a second look in between costs nothing")
@@ -303,7 +305,7 @@ func TestJobsAreCountedByStep(t *testing.T) {
 
 func TestJobsThatCannotBeCountedAreAMetric(t *testing.T) {
 	s := &store{state: jobs.Ready, failed: errors.New(canary)}
-	m := ops.NewMetrics("test")
+	m := ops.NewMetrics("test", chattest.Slack, chattest.Discord, chattest.Console)
 	h := &ops.Health{Store: s, Metrics: m}
 	m.Watch(s, h)
 	code, body := get(t, ops.Handler(h), "/metrics")
@@ -313,14 +315,14 @@ func TestJobsThatCannotBeCountedAreAMetric(t *testing.T) {
 }
 
 func TestWhatTheCommandsSayIsNeverOther(t *testing.T) {
-	m := ops.NewMetrics("test")
+	m := ops.NewMetrics("test", chattest.Slack, chattest.Discord, chattest.Console)
 	c := m.Commands()
 	for _, d := range grammar.Verbs() {
-		c.Finished(chat.Console, d.Verb, "shown", time.Now())
+		c.Finished(chattest.Console, d.Verb, "shown", time.Now())
 	}
 	for _, o := range commands.Outcomes() {
 		require.NotEmpty(t, o.String())
-		c.Finished(chat.Console, grammar.VerbMeet, o.String(), time.Now())
+		c.Finished(chattest.Console, grammar.VerbMeet, o.String(), time.Now())
 	}
 	for _, op := range commands.Operations() {
 		require.NotEmpty(t, op.String())
@@ -346,7 +348,7 @@ func (h handler) Call(context.Context, *jobs.Job) error      { return h.called }
 func (h handler) Reconcile(context.Context, *jobs.Job) error { return h.called }
 
 func TestTheWaitForAnAnswerIsCounted(t *testing.T) {
-	m := ops.NewMetrics("test")
+	m := ops.NewMetrics("test", chattest.Slack, chattest.Discord, chattest.Console)
 	j := &jobs.Job{ID: "j1", Label: "meet", Created: time.Now().Add(-4 * time.Second)}
 	for _, err := range []error{jobs.ErrNotSent, jobs.ErrUnknown} {
 		assert.ErrorIs(t, m.Handler(handler{called: err}).Call(t.Context(), j), err)
@@ -370,7 +372,7 @@ func TestEveryLineOfAStepNamesItsJob(t *testing.T) {
 	var out bytes.Buffer
 	log := slog.New(ops.LogHandler(slog.NewJSONHandler(&out, nil), false)).With("adapter", "slack")
 	ctx := context.WithValue(t.Context(), logKey{}, log)
-	require.NoError(t, ops.NewMetrics("test").Handler(handler{}).Deliver(ctx, &jobs.Job{ID: "j1"}))
+	require.NoError(t, ops.NewMetrics("test", chattest.Slack, chattest.Discord, chattest.Console).Handler(handler{}).Deliver(ctx, &jobs.Job{ID: "j1"}))
 	assert.Contains(t, out.String(), `"job":"j1"`)
 	out.Reset()
 	log.InfoContext(ops.WithJob(ctx, "j1"), "said already", "job", "j2")

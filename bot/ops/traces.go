@@ -45,17 +45,19 @@ type Traces struct {
 	provider  *sdktrace.TracerProvider
 	tracer    trace.Tracer
 	collector *collector
+	platforms []string
 
 	ending   sync.Mutex
 	platform chat.Platform // of the command that is ending
 }
 
-// NewTraces returns nil if no collector is configured. Version says what runs. It sends
-// nothing yet; [Traces.Close] sends what was not sent.
+// NewTraces returns nil if no collector is configured. Version says what runs; every other
+// platform than those given is [Other]. It sends nothing yet; [Traces.Close] sends what was
+// not sent.
 //
 // OpenTelemetry reads the rest of its variables itself: OTEL_RESOURCE_ATTRIBUTES,
 // OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER, OTEL_BSP_* and the limits of spans.
-func NewTraces(ctx context.Context, cfg config.OTEL, version string, log *slog.Logger) (*Traces, error) {
+func NewTraces(ctx context.Context, cfg config.OTEL, version string, log *slog.Logger, platforms ...chat.Platform) (*Traces, error) {
 	if cfg.TracesURL() == "" {
 		return nil, nil
 	}
@@ -83,7 +85,7 @@ func NewTraces(ctx context.Context, cfg config.OTEL, version string, log *slog.L
 	provider := sdktrace.NewTracerProvider(
 		sdktrace.WithIDGenerator(ids{}), sdktrace.WithResource(about), sdktrace.WithBatcher(exporter),
 	)
-	return &Traces{provider: provider, tracer: provider.Tracer("meetbot"), collector: c}, nil
+	return &Traces{provider: provider, tracer: provider.Tracer("meetbot"), collector: c, platforms: words(platforms, platformName)}, nil
 }
 
 // Close sends what was not sent, within the time.
@@ -303,7 +305,7 @@ func (s stepping) Ended(j *jobs.Job) {
 	root := s.t.root(j)
 	root.SetAttributes(outcomeAttr.String(one(outcomes, j.Outcome)), stateAttr.String(state(j.State)))
 	if platform != "" {
-		root.SetAttributes(platformAttr.String(one(platforms, string(platform))))
+		root.SetAttributes(platformAttr.String(one(s.t.platforms, string(platform))))
 	}
 	failed(root, string(jobs.Undeliverable), j.State == jobs.Undeliverable)
 	failed(root, one(outcomes, j.Outcome), slices.Contains(failures, j.Outcome))
@@ -339,22 +341,15 @@ func (t *Traces) Commands(o commands.Observer) commands.Observer {
 	return o
 }
 
-// Bot is the part of [commands.Bot] that adapters use.
-type Bot interface {
-	Parse(chat.Request) chat.Decision
-	Accept(context.Context, chat.Decision) chat.Acceptance
-	Complete(ctx context.Context, r chat.Request, option, typed string) []chat.Choice
-}
-
 // Bot returns b, remembering the platform for the span of [Traces.Store].
-func (t *Traces) Bot(b Bot) Bot {
+func (t *Traces) Bot(b chat.Bot) chat.Bot {
 	if t == nil {
 		return b
 	}
 	return accepting{b}
 }
 
-type accepting struct{ Bot }
+type accepting struct{ chat.Bot }
 
 type acceptKey struct{}
 
@@ -391,7 +386,7 @@ func (s receiving) Enqueue(ctx context.Context, j jobs.Job) (jobs.Job, error) {
 	}
 	ctx, span := s.t.start(ctx, &j, name, options...)
 	if asked {
-		span.SetAttributes(platformAttr.String(one(platforms, string(platform))))
+		span.SetAttributes(platformAttr.String(one(s.t.platforms, string(platform))))
 	}
 	stored, err := s.Store.Enqueue(ctx, j)
 	r := result{enqueueResult(err), err == nil || errors.Is(err, jobs.ErrDuplicate)}
@@ -413,16 +408,19 @@ func (t *Traces) Poster(p chat.Poster) chat.Poster {
 		return struct {
 			posting
 			chat.Directory
-		}{posting{p}, d}
+		}{posting{p, t.platforms}, d}
 	}
-	return posting{p}
+	return posting{p, t.platforms}
 }
 
-type posting struct{ chat.Poster }
+type posting struct {
+	chat.Poster
+	platforms []string
+}
 
 func (p posting) Post(ctx context.Context, post chat.Post) (chat.Receipt, error) {
 	trace.SpanFromContext(ctx).SetAttributes(
-		platformAttr.String(one(platforms, string(post.Place.Platform))), slotAttr.String(one(slots, string(post.Slot))))
+		platformAttr.String(one(p.platforms, string(post.Place.Platform))), slotAttr.String(one(slots, string(post.Slot))))
 	return p.Poster.Post(ctx, post)
 }
 

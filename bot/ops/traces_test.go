@@ -31,6 +31,7 @@ import (
 
 	"meetbot/bot/adapters/adaptertest"
 	"meetbot/bot/chat"
+	"meetbot/bot/chat/chattest"
 	"meetbot/bot/commands"
 	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
@@ -106,7 +107,7 @@ func (c *collector) config(t *testing.T, pairs ...string) config.OTEL {
 
 func (c *collector) traces(t *testing.T, log io.Writer, pairs ...string) *ops.Traces {
 	t.Helper()
-	traces, err := ops.NewTraces(t.Context(), c.config(t, pairs...), "v1.2.3", slog.New(slog.NewTextHandler(log, nil)))
+	traces, err := ops.NewTraces(t.Context(), c.config(t, pairs...), "v1.2.3", slog.New(slog.NewTextHandler(log, nil)), chattest.Slack, chattest.Discord, chattest.Console)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = traces.Close(time.Millisecond) })
 	return traces
@@ -241,18 +242,18 @@ func (p *promise) Deliver(ctx context.Context, j *jobs.Job) error {
 	if j.Delivery == 1 {
 		return jobs.ErrSkip
 	}
-	_, err := p.poster.Post(ctx, chat.Post{Slot: chat.SlotRoot, Place: chat.Place{Platform: chat.Slack, Channel: canary}, Reply: chat.Reply{Text: canary}})
+	_, err := p.poster.Post(ctx, chat.Post{Slot: chat.SlotRoot, Place: chat.Place{Platform: chattest.Slack, Channel: canary}, Reply: chat.Reply{Text: canary}})
 	return err
 }
 
 func (p *promise) Ended(j *jobs.Job) {
-	p.observe.Finished(chat.Slack, grammar.Verb(j.Label), j.Outcome, j.Created)
+	p.observe.Finished(chattest.Slack, grammar.Verb(j.Label), j.Outcome, j.Created)
 }
 func (p *promise) Notice(context.Context, *jobs.Job) {}
 
 // acceptor writes each request down as a job.
 type acceptor struct {
-	ops.Bot
+	chat.Bot
 	store commands.Store
 }
 
@@ -265,7 +266,7 @@ func (a acceptor) Accept(ctx context.Context, d chat.Decision) chat.Acceptance {
 type process struct {
 	*promise
 	store *jobs.Store
-	bot   ops.Bot
+	bot   chat.Bot
 	stop  func()
 }
 
@@ -284,7 +285,7 @@ func begin(t *testing.T, traces *ops.Traces, dir string, p *promise) process {
 	})
 	require.NoError(t, err)
 	p.provider = traces.Providers(map[meeting.Provider]commands.Provider{meeting.Systec: cloud{}})[meeting.Systec]
-	client := traces.HTTPClient(chat.Slack)
+	client := traces.HTTPClient(chattest.Slack)
 	if client == nil {
 		client = platform.Client()
 	}
@@ -305,7 +306,7 @@ func begin(t *testing.T, traces *ops.Traces, dir string, p *promise) process {
 func (p process) accept(t *testing.T, id string) chat.Acceptance {
 	t.Helper()
 	return p.bot.Accept(t.Context(), chat.Decision{
-		Request: chat.Request{ID: id, User: chat.User{ID: canary, Name: canary}, Place: chat.Place{Platform: chat.Slack}},
+		Request: chat.Request{ID: id, User: chat.User{ID: canary, Name: canary}, Place: chat.Place{Platform: chattest.Slack}},
 		Ask:     &grammar.Ask{Verb: grammar.VerbMeet},
 	})
 }
@@ -530,7 +531,7 @@ func TestWithoutACollectorNothingIsWrapped(t *testing.T) {
 	assert.Equal(t, jobs.Handler(h), traces.Handler(h))
 	assert.Equal(t, providers, traces.Providers(providers))
 	assert.Equal(t, chat.Poster(poster), traces.Poster(poster))
-	assert.Nil(t, traces.HTTPClient(chat.Slack))
+	assert.Nil(t, traces.HTTPClient(chattest.Slack))
 	assert.Nil(t, traces.Store(nil))
 	assert.Nil(t, traces.Bot(nil))
 	assert.Nil(t, traces.Commands(commands.Observer{}).Finished)

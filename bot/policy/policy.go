@@ -8,57 +8,26 @@ import (
 	"fmt"
 	"meetbot/bot/chat"
 	"slices"
-	"strings"
 )
 
 // Policy says who may do what. An unset list leaves it to what the platform itself lets
 // a person do ([chat.Rights]); a set one replaces that, and any match permits.
 type Policy struct {
-	Meet   []Entry // who may use /meet
-	Push   []Entry // who may use /livepush
-	Admins []Entry // who may do everything, for others too; unset is nobody
+	Platforms chat.Kinds
+	Meet      []Entry // who may use /meet
+	Push      []Entry // who may use /livepush
+	Admins    []Entry // who may do everything, for others too; unset is nobody
 }
 
 // Entry is one line of an allow-list.
 type Entry struct {
 	Platform chat.Platform
-	Kind     EntryKind
+	Kind     chat.EntryKind
 	ID       string
 }
 
-// EntryKind says what an [Entry] names.
-type EntryKind string
-
-const (
-	EveryEntry   EntryKind = ""        // everybody on the platform; the console only
-	UserEntry    EntryKind = "user"    //
-	GroupEntry   EntryKind = "group"   // a Slack user group, which has to be looked up
-	RoleEntry    EntryKind = "role"    // a Discord role, which mostly comes with the event
-	ChannelEntry EntryKind = "channel" // everybody in the channel
-)
-
-// ParseEntry reads "slack:user:U1", "slack:group:S1", "slack:channel:C1",
-// "discord:user:1", "discord:role:1", "discord:channel:1" or "console".
-func ParseEntry(s string) (Entry, error) {
-	if s == string(chat.Console) {
-		return Entry{Platform: chat.Console}, nil
-	}
-	parts := strings.Split(s, ":")
-	if len(parts) == 3 && parts[2] != "" {
-		e := Entry{chat.Platform(parts[0]), EntryKind(parts[1]), parts[2]}
-		kinds := map[chat.Platform][]EntryKind{
-			chat.Slack:   {UserEntry, GroupEntry, ChannelEntry},
-			chat.Discord: {UserEntry, RoleEntry, ChannelEntry},
-		}
-		if slices.Contains(kinds[e.Platform], e.Kind) {
-			return e, nil
-		}
-	}
-	return Entry{}, fmt.Errorf("%q is not an allow-list entry; write for example slack:user:U1, slack:group:S1, discord:role:1 or console", s)
-}
-
 func (e Entry) String() string {
-	if e.Kind == EveryEntry {
+	if e.Kind == chat.EveryEntry {
 		return string(e.Platform)
 	}
 	return string(e.Platform) + ":" + string(e.Kind) + ":" + e.ID
@@ -101,10 +70,10 @@ func (p Policy) list(right chat.Rights) []Entry {
 	return []Entry{} // no right at all: nobody is named
 }
 
-// admin judges whether a person is one. Whoever sits at the console holds the
-// credentials anyway.
+// Admin judges whether a person is one. Whoever sits at the operator's own terminal holds
+// the credentials anyway.
 func (p Policy) Admin(place chat.Place, u chat.User) verdict {
-	if place.Platform == chat.Console {
+	if p.Platforms.Of(place.Platform).Local {
 		return Yes
 	}
 	return match(p.Admins, place, u)
@@ -117,24 +86,24 @@ func match(list []Entry, place chat.Place, u chat.User) verdict {
 			continue
 		}
 		switch e.Kind {
-		case EveryEntry:
+		case chat.EveryEntry:
 			return Yes
-		case UserEntry:
+		case chat.UserEntry:
 			if e.ID == u.ID {
 				return Yes
 			}
-		case RoleEntry:
+		case chat.RoleEntry:
 			if slices.Contains(u.Roles, e.ID) {
 				return Yes
 			}
 			if u.Roles == nil && u.Rights&chat.RightsKnown == 0 { // not an event's word: not known
 				v = LookUp
 			}
-		case ChannelEntry:
+		case chat.ChannelEntry:
 			if e.ID == place.Channel {
 				return Yes
 			}
-		case GroupEntry:
+		case chat.GroupEntry:
 			v = LookUp
 		}
 	}
@@ -177,7 +146,7 @@ func (p Policy) IsAdmin(ctx context.Context, dir chat.Directory, place chat.Plac
 // named reports whether a person, not only the place or the platform's own rights, is on
 // the list for a right.
 func (p Policy) Named(ctx context.Context, dir chat.Directory, place chat.Place, u chat.User, right chat.Rights) (bool, error) {
-	people := slices.DeleteFunc(slices.Clone(p.list(right)), func(e Entry) bool { return e.Kind == ChannelEntry })
+	people := slices.DeleteFunc(slices.Clone(p.list(right)), func(e Entry) bool { return e.Kind == chat.ChannelEntry })
 	switch match(people, place, u) {
 	case Yes:
 		return true, nil
@@ -193,7 +162,7 @@ func inGroup(ctx context.Context, dir chat.Directory, list []Entry, place chat.P
 	}
 	var failed error
 	for _, e := range list {
-		if e.Kind != GroupEntry && e.Kind != RoleEntry || e.Platform != place.Platform {
+		if e.Kind != chat.GroupEntry && e.Kind != chat.RoleEntry || e.Platform != place.Platform {
 			continue
 		}
 		in, err := dir.InGroup(ctx, place, u.ID, e.ID)

@@ -14,8 +14,10 @@ import (
 	"golang.org/x/text/language"
 )
 
-// The texts are in *.en.json and *.zh-CN.json: message ID to text, with
-// {{.Name}} where a value goes. Every ID is in both languages (a test compares them).
+// The texts are in *.en.json and *.zh-CN.json: message ID to text, with {{.Name}} where a
+// value goes. Every ID is in both languages (a test compares them). None has a command or an
+// option as it is typed: {{.Here.Command `livepush to` .Name}} and {{.Here.Option `live`}}
+// write it as [Words] of the reader's platform do.
 //
 //go:embed *.json
 var textFiles embed.FS
@@ -38,10 +40,27 @@ var loadTexts = sync.OnceValue(func() *i18n.Bundle {
 	return bundle
 })
 
-// Text speaks one language.
+// Text speaks one language, and on a platform whose [Words] it was given.
 type Text struct {
 	Locale    string // one of [Locales]
 	localizer *i18n.Localizer
+	words     Words
+}
+
+// Words writes commands and options as people give them where the reader is.
+type Words interface {
+	// Command writes a declared command, as "livepush to", with what follows it: values by
+	// position, and what Option returned.
+	Command(verb string, args ...any) any
+	// Option writes a declared option, with its value where it has one; "no-" before the name
+	// turns a switch off.
+	Option(name string, value ...string) any
+}
+
+// On returns t with the words of a platform.
+func (t Text) On(w Words) Text {
+	t.words = w
+	return t
 }
 
 var localeMatcher = language.NewMatcher([]language.Tag{language.English, language.SimplifiedChinese, language.Chinese})
@@ -49,12 +68,12 @@ var localeMatcher = language.NewMatcher([]language.Tag{language.English, languag
 var languages = sync.OnceValue(func() map[string]Text {
 	m := make(map[string]Text, len(Locales))
 	for _, l := range Locales {
-		m[l] = Text{l, i18n.NewLocalizer(loadTexts(), l)}
+		m[l] = Text{Locale: l, localizer: i18n.NewLocalizer(loadTexts(), l)}
 	}
 	return m
 })
 
-// TextFor returns the language for the first of the given BCP 47 locales that is not
+// For returns the language for the first of the given BCP 47 locales that is not
 // empty; every Chinese one is answered in Simplified Chinese, every other in English.
 func For(locales ...string) Text {
 	for _, l := range locales {
@@ -71,6 +90,11 @@ func For(locales ...string) Text {
 		break
 	}
 	return languages()["en"]
+}
+
+// Command writes a declared command as the [Words] of the platform do.
+func (t Text) Command(verb string, args ...any) string {
+	return fmt.Sprint(t.words.Command(verb, args...))
 }
 
 // T returns the text of a message, its placeholders filled from pairs of name and value.
@@ -90,12 +114,10 @@ func (t Text) Has(id string) bool {
 }
 
 func (t Text) find(id string, pairs []any) (string, error) {
-	var data map[string]any
-	if len(pairs) > 0 {
-		data = make(map[string]any, len(pairs)/2)
-		for i := 0; i+1 < len(pairs); i += 2 {
-			data[fmt.Sprint(pairs[i])] = pairs[i+1]
-		}
+	data := make(map[string]any, len(pairs)/2+1)
+	data["Here"] = t.words // where it is nil, a text that needs it is an error
+	for i := 0; i+1 < len(pairs); i += 2 {
+		data[fmt.Sprint(pairs[i])] = pairs[i+1]
 	}
 	return t.localizer.Localize(&i18n.LocalizeConfig{MessageID: id, TemplateData: data})
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -35,7 +36,8 @@ func messages(t *testing.T, locale string) map[string]string {
 }
 
 func TestBothLanguagesSayTheSameThings(t *testing.T) {
-	placeholder := regexp.MustCompile(`{{\.\w+}}`)
+	// What is typed after a command may be in the reader's language.
+	placeholder := regexp.MustCompile("{{\\.\\w+}}|\\.Here\\.\\w+ `[^`]+`")
 	en, zh := messages(t, "en"), messages(t, "zh-CN")
 	for id, text := range en {
 		if !assert.Contains(t, zh, id, "not in zh-CN") {
@@ -45,13 +47,18 @@ func TestBothLanguagesSayTheSameThings(t *testing.T) {
 		slices.Sort(want)
 		slices.Sort(got)
 		assert.Equal(t, slices.Compact(want), slices.Compact(got), "placeholders of %s", id)
-		assert.NotEqual(t, id, For("en").T(id))
+		assert.NotEqual(t, id, For("en").On(someWords{}).T(id))
 		assert.NotEmpty(t, zh[id])
 	}
 	for id := range zh {
 		assert.Contains(t, en, id, "not in en")
 	}
 }
+
+type someWords struct{}
+
+func (someWords) Command(verb string, _ ...any) any   { return "/" + verb }
+func (someWords) Option(name string, _ ...string) any { return "--" + name }
 
 func TestLocalesAreMatched(t *testing.T) {
 	for locale, want := range map[string]string{
@@ -61,4 +68,28 @@ func TestLocalesAreMatched(t *testing.T) {
 		assert.Equal(t, want, For(locale).Locale, locale)
 	}
 	assert.Equal(t, "zh-CN", For("", "zh-CN").Locale)
+}
+
+// TestNoTextNamesACommandItself: what people type is not the same on every platform.
+func TestNoTextNamesACommandItself(t *testing.T) {
+	typed := regexp.MustCompile(`(?:^|[^\w.:/])/(?:meet|livepush|dest|会议|推流)|(?:^|[^\w-])--\p{L}|(?i)slack|discord`)
+	markup := regexp.MustCompile("`")
+	for _, locale := range Locales {
+		for id, text := range messages(t, locale) {
+			if id == "platform.slack" || id == "platform.discord" {
+				continue // their names
+			}
+			platform, _, _ := strings.Cut(id, ".")
+			rest := regexp.MustCompile(`{{[^}]*}}`).ReplaceAllString(text, "")
+			if platform == "slack" || platform == "discord" { // said there only
+				rest = regexp.MustCompile(`(?i)slack|discord`).ReplaceAllString(rest, "")
+			}
+			assert.Empty(t, typed.FindAllString(rest, -1), "%s in %s names what is typed on one platform", id, locale)
+			assert.Empty(t, markup.FindAllString(rest, -1), "%s in %s has markup, which platforms show as it is", id, locale)
+		}
+	}
+}
+
+func TestATextWithoutWordsNamesNoCommand(t *testing.T) {
+	assert.Equal(t, "list.none", For("en").T("list.none"), "better no sentence than a wrong one")
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/adapters/adaptertest"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/adapters/slack/slacktest"
 	"meetbot/bot/audit"
 	"meetbot/bot/jobs"
@@ -120,7 +121,7 @@ func TestOperatorsAskTheRunningBot(t *testing.T) {
 	code, body := fetch(w.env["OPS_ADDR"], "/metrics")
 	assert.Equal(t, http.StatusOK, code)
 	for _, line := range []string{
-		`meetbot_part_ready{part="slack"} 1`, `meetbot_part_ready{part="systec"} 1`, `meetbot_part_ready{part="jobs"} 1`,
+		`meetbot_part_ready{kind="platform",part="slack"} 1`, `meetbot_part_ready{kind="provider",part="systec"} 1`, `meetbot_part_ready{kind="engine",part="jobs"} 1`,
 		`meetbot_commands_total{command="meet",outcome="created",platform="slack"} 1`,
 		`meetbot_acknowledge_duration_seconds_count{kind="command",platform="slack"} 1`,
 		`meetbot_provider_call_duration_seconds_count{call="create",provider="systec"} 1`,
@@ -131,13 +132,13 @@ func TestOperatorsAskTheRunningBot(t *testing.T) {
 	assert.NotContains(t, body, "canary")
 
 	d := w.diagnose(t)
-	assert.Empty(t, d.of(faulty))
-	assert.Contains(t, strings.Join(d.of(fine), "\n"), "running bot: slack is running since")
-	assert.Contains(t, strings.Join(d.of(fine), "\n"), "the key-entry page answers under PUBLIC_URL")
+	assert.Empty(t, d.of(kit.Fault))
+	assert.Contains(t, strings.Join(d.of(kit.Fine), "\n"), "running bot: slack is running since")
+	assert.Contains(t, strings.Join(d.of(kit.Fine), "\n"), "the key-entry page answers under PUBLIC_URL")
 	w.set("PUBLIC_URL", "http://127.0.0.1:1")
-	match(t, "warning", []string{"PUBLIC_URL cannot be reached"}, w.diagnose(t).of(warning))
+	match(t, "warning", []string{"PUBLIC_URL cannot be reached"}, w.diagnose(t).of(kit.Warning))
 	w.slack.Revoke()
-	match(t, "fault", []string{"slack: SLACK_BOT_TOKEN is refused", "slack: SLACK_APP_TOKEN is refused"}, w.diagnose(t).of(faulty))
+	match(t, "fault", []string{"slack: SLACK_BOT_TOKEN is refused", "slack: SLACK_APP_TOKEN is refused"}, w.diagnose(t).of(kit.Fault))
 
 	require.NoError(t, stop())
 	_, err = os.Stat(filepath.Join(w.env["DATA_DIR"], adminSocket))
@@ -167,13 +168,13 @@ func TestOnePlatformDownLeavesTheOther(t *testing.T) {
 	_, body := fetch(w.env["OPS_ADDR"], "/readyz")
 	assert.NotContains(t, body, "canary")
 	_, body = fetch(w.env["OPS_ADDR"], "/metrics")
-	assert.Contains(t, body, `meetbot_part_ready{part="slack"} 0`)
+	assert.Contains(t, body, `meetbot_part_ready{kind="platform",part="slack"} 0`)
 	assert.Contains(t, body, `meetbot_ready 1`)
 	assert.NotContains(t, body, "canary")
 
 	// What is registered is looked at again, and now it should have been in order.
 	w.set("MEET_ALLOW", "discord:user:1,slack:user:U1")
-	assert.Contains(t, strings.Join(w.diagnose(t).of(faulty), "\n"), "although the bot runs")
+	assert.Contains(t, strings.Join(w.diagnose(t).of(kit.Fault), "\n"), "although the bot runs")
 }
 
 func TestOperatorsOpenTheStoreOfAStoppedBot(t *testing.T) {

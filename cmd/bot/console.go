@@ -15,11 +15,11 @@ func serveConsole(ctx context.Context, p process) error {
 	if err := noArgs(p); err != nil {
 		return err
 	}
-	cfg, err := config.Load(p.lookup)
+	cfg, err := load(p.lookup)
 	if err != nil {
 		return err
 	}
-	cfg.Slack, cfg.Discord = config.Slack{}, config.Discord{}
+	cfg.Platforms = config.Platforms{}
 	return runBot(ctx, p, cfg)
 }
 

@@ -5,8 +5,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"meetbot/config"
 )
 
 func TestTheTerminalSpeaksThePersonsLanguage(t *testing.T) {
@@ -24,7 +22,7 @@ func TestTheTerminalSpeaksThePersonsLanguage(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			lookup := func(name string) (string, bool) { v, ok := tt.env[name]; return v, ok }
-			cfg, err := config.Load(lookup)
+			cfg, err := load(lookup)
 			require.NoError(t, err)
 			assert.Equal(t, tt.want, consoleConfig(process{lookup: lookup}, cfg, true).Locale)
 		})

@@ -14,6 +14,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/ops"
 	"meetbot/config"
 	"meetbot/config/secret"
@@ -21,30 +22,18 @@ import (
 
 // finding is one thing that the doctor has to say.
 type finding struct {
-	Level level  `json:"level"`
-	Part  string `json:"part"`
-	Says  string `json:"says"`
-	Fix   string `json:"fix,omitempty"` // of a fault or a warning
+	Level kit.Level `json:"level"`
+	Part  string    `json:"part"`
+	Says  string    `json:"says"`
+	Fix   string    `json:"fix,omitempty"` // of a fault or a warning
 }
 
-type level string
+func ok(says string, args ...any) finding    { return said(kit.OK(says, args...)) }
+func noted(says string, args ...any) finding { return said(kit.Noted(says, args...)) }
+func warn(says, fix string) finding          { return said(kit.Warn(says, fix)) }
+func fault(says, fix string) finding         { return said(kit.Faulty(says, fix)) }
 
-const (
-	fine    level = "ok"
-	note    level = "note" // what cannot be checked, or is so by choice
-	warning level = "warning"
-	faulty  level = "fault"
-)
-
-func ok(says string, args ...any) finding {
-	return finding{Level: fine, Says: fmt.Sprintf(says, args...)}
-}
-func noted(says string, args ...any) finding {
-	return finding{Level: note, Says: fmt.Sprintf(says, args...)}
-}
-
-func warn(says, fix string) finding  { return finding{Level: warning, Says: says, Fix: fix} }
-func fault(says, fix string) finding { return finding{Level: faulty, Says: says, Fix: fix} }
+func said(f kit.Finding) finding { return finding{Level: f.Level, Says: f.Says, Fix: f.Fix} }
 
 // checkWithin is what one check gets. They run side by side.
 const checkWithin = 20 * time.Second
@@ -67,12 +56,12 @@ type doctor struct {
 func doctorCommand(ctx context.Context, p process) error {
 	f := flags(p, "doctor")
 	asJSON := f.Bool("json", false, "print one JSON object")
-	send := f.String("send", "", "post a message with a thread to this channel: slack:C123 or discord:123")
+	send := f.String("send", "", "post a message with a thread to this channel: "+channelExamples())
 	if err := parse(f, p); err != nil {
 		return err
 	}
 	findings, secrets := examine(ctx, p.lookup, *send)
-	faults, warnings := count(findings, faulty), count(findings, warning)
+	faults, warnings := count(findings, kit.Fault), count(findings, kit.Warning)
 	var text string
 	if *asJSON {
 		b, err := json.MarshalIndent(struct {
@@ -97,7 +86,7 @@ func doctorCommand(ctx context.Context, p process) error {
 	return nil
 }
 
-func count(all []finding, l level) int {
+func count(all []finding, l kit.Level) int {
 	n := 0
 	for _, f := range all {
 		if f.Level == l {
@@ -118,7 +107,7 @@ func several(n int, what string) string {
 func report(all []finding, faults, warnings int) string {
 	var b strings.Builder
 	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	for _, l := range []level{fine, note, warning, faulty} {
+	for _, l := range []kit.Level{kit.Fine, kit.Note, kit.Warning, kit.Fault} {
 		for _, f := range all {
 			if f.Level != l {
 				continue
@@ -139,17 +128,17 @@ func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // examine makes all checks.
 func examine(ctx context.Context, lookup func(string) (string, bool), send string) ([]finding, []secret.String) {
-	cfg, err := config.Load(lookup)
+	cfg, err := load(lookup)
 	var bad *config.Error
 	if errors.As(err, &bad) {
 		var all []finding
 		for _, f := range bad.Faults {
-			all = append(all, finding{faulty, "variables", f.Variable + " cannot be used", f.Fix})
+			all = append(all, finding{kit.Fault, "variables", f.Variable + " cannot be used", f.Fix})
 		}
-		return append(all, finding{Level: note, Part: "variables", Says: "nothing else was checked: correct these first"}), nil
+		return append(all, finding{Level: kit.Note, Part: "variables", Says: "nothing else was checked: correct these first"}), nil
 	}
 	if err != nil {
-		return []finding{{faulty, "variables", "the variables cannot be read", err.Error()}}, nil
+		return []finding{{kit.Fault, "variables", "the variables cannot be read", err.Error()}}, nil
 	}
 	d := &doctor{cfg: cfg, lookup: lookup, send: send, secrets: secretsOf(cfg), within: checkWithin}
 	return d.run(ctx), d.secrets
@@ -165,9 +154,11 @@ func (d *doctor) run(ctx context.Context) []finding {
 	checks := []check{
 		{"variables", d.variables}, {"running bot", d.runningBot}, {"store", d.store}, {"engine", d.engine},
 		{"addresses", d.addresses}, {"proxy", d.proxy},
-		{"slack", d.slack}, {"discord", d.discord}, {"systec", d.systec}, {"tencent", d.tencent},
-		{"traces", d.traces},
 	}
+	for _, p := range platforms() {
+		checks = append(checks, check{string(p.kind(d.cfg).Name), func(ctx context.Context) []finding { return d.platform(ctx, p) }})
+	}
+	checks = append(checks, check{"systec", d.systec}, check{"tencent", d.tencent}, check{"traces", d.traces})
 	found := make([][]finding, len(checks))
 	var wg sync.WaitGroup
 	for i, c := range checks {
@@ -261,13 +252,10 @@ func (d *doctor) variables(context.Context) []finding {
 		name string
 		list config.Principals
 	}{{"MEET_ALLOW", d.cfg.MeetAllow}, {"LIVEPUSH_ALLOW", d.cfg.LivepushAllow}} {
-		for _, on := range []struct {
-			platform string
-			on       bool
-		}{{"slack", d.cfg.Slack.On()}, {"discord", d.cfg.Discord.On()}} {
-			people, channels := named(v.list, on.platform)
-			if on.on && v.list != nil && len(people)+len(channels) == 0 {
-				all = append(all, warn(fmt.Sprintf("%s names nobody on %s, so only admins may use the command there", v.name, on.platform),
+		for _, k := range d.on() {
+			people, channels := named(v.list, k)
+			if v.list != nil && len(people)+len(channels) == 0 {
+				all = append(all, warn(fmt.Sprintf("%s names nobody on %s, so only admins may use the command there", v.name, k.Name),
 					"add entries for it, or unset it for the platform's own rights; bot policy shows the result"))
 			}
 		}
@@ -309,7 +297,7 @@ func (d *doctor) runningBot(context.Context) []finding {
 			says += ", last error: " + part.LastError
 		}
 		if part.Ready {
-			all = append(all, finding{Level: fine, Says: says})
+			all = append(all, finding{Level: kit.Fine, Says: says})
 		} else {
 			all = append(all, fault(says, "see the other lines about it, and the bot's log"))
 		}

@@ -10,8 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"meetbot/bot/adapters/discord"
-	"meetbot/bot/adapters/slack"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/chat"
 	"meetbot/bot/commands"
 	"meetbot/bot/ops"
@@ -20,153 +19,47 @@ import (
 	"meetbot/meeting/tencent"
 )
 
-const networkFix = "check the network, and HTTPS_PROXY if there is one"
+// on are the chat platforms that are configured.
+func (d *doctor) on() (all chat.Kinds) {
+	for _, p := range platforms() {
+		if k := p.kind(d.cfg); !k.Local && p.on(d.cfg) {
+			all = append(all, k)
+		}
+	}
+	return all
+}
 
-// slack asks Slack who the bot is and what it may do.
-func (d *doctor) slack(ctx context.Context) []finding {
-	if !d.cfg.Slack.On() {
+// platform looks at a chat platform's adapter, which is not run.
+func (d *doctor) platform(ctx context.Context, p platform) []finding {
+	k := p.kind(d.cfg)
+	if k.Local || !p.on(d.cfg) {
 		return nil
 	}
-	c := d.cfg.Slack
-	a, err := slack.New(slack.Config{
-		BotToken: c.BotToken, AppToken: c.AppToken, SigningSecret: c.SigningSecret, APIURL: c.ApiURL,
-		MeetCommand: c.MeetCommand, LivepushCommand: c.LivepushCommand, Locale: d.cfg.Locale, HTTPClient: d.client("Slack"),
-	}, nil, silentLog())
+	a, err := p.open(d.cfg, parts{log: silentLog(), http: d.client(k.Title)})
 	if err != nil {
-		return []finding{fault("the settings do not fit: "+d.text(err), "correct SLACK_*")}
+		return []finding{fault("the settings do not fit: "+d.text(err), "correct "+strings.ToUpper(string(k.Name))+"_*")}
 	}
 	var all []finding
-	switch err := a.Check(ctx); {
-	case errors.Is(err, slack.ErrTokenRefused):
-		all = append(all, fault("SLACK_BOT_TOKEN is refused: "+d.text(err), "copy the Bot User OAuth Token again, and reinstall the app if it was removed"))
-	case err != nil:
-		all = append(all, fault("Slack does not answer: "+d.text(err), networkFix))
-	default:
-		all = append(all, ok("SLACK_BOT_TOKEN is accepted"))
-		all = append(all, d.scopes(a.Scopes())...)
+	if e, examined := a.(kit.Examined); examined {
+		for _, f := range e.Examine(ctx, kit.Circumstances{Running: d.running, Named: d.named(k)}) {
+			if f.Err != nil {
+				f.Says += ": " + d.text(f.Err)
+			}
+			all = append(all, said(f))
+		}
 	}
-	switch err := a.CheckSocket(ctx); {
-	case c.AppToken.IsZero():
-		all = append(all, noted("HTTP mode: the signing secret and the request addresses cannot be asked for; bot manifest slack --url prints them"))
-	case errors.Is(err, slack.ErrTokenRefused):
-		all = append(all, fault("SLACK_APP_TOKEN is refused: "+d.text(err), "make an app-level token with the scope connections:write"))
-	case err != nil:
-		all = append(all, fault("no Socket Mode connection is given out: "+d.text(err), "turn Socket Mode on for the app; if it is, "+networkFix))
-	default:
-		all = append(all, ok("SLACK_APP_TOKEN is accepted: Socket Mode"))
-	}
-	all = append(all, noted("the commands are %s and %s; Slack cannot be asked which ones the app has: compare with bot manifest slack", c.MeetCommand, c.LivepushCommand))
-	if channel, ok := d.sendTo("slack"); ok && d.sendable() == nil {
-		all = append(all, d.roundTrip(ctx, a, chat.Slack, channel)...)
+	if channel, ok := d.sendTo(k.Name); ok && d.sendable() == nil {
+		all = append(all, d.roundTrip(ctx, a, k.Name, channel)...)
 	}
 	return all
 }
 
-func (d *doctor) scopes(granted []string) []finding {
-	const fix = "add it under OAuth & Permissions, and reinstall the app"
-	var all []finding
-	var optional []string
-	for _, s := range slack.AllScopes() {
-		switch {
-		case slices.Contains(granted, s.Name):
-		case s.Required:
-			all = append(all, fault(fmt.Sprintf("the scope %s is missing: %s", s.Name, s.Without), fix))
-		case s.Name == "usergroups:read" && d.namesGroups():
-			all = append(all, fault("the scope usergroups:read is missing, and an allow-list names a user group: nobody gets in by it", fix))
-		default:
-			optional = append(optional, s.Name)
+// named are the kinds of entries that the allow-lists have on a platform.
+func (d *doctor) named(k chat.Kind) (all []chat.EntryKind) {
+	for _, p := range slices.Concat(d.cfg.MeetAllow, d.cfg.LivepushAllow, d.cfg.Admins) {
+		if p.Platform == string(k.Name) {
+			all = append(all, chat.EntryKind(p.Kind))
 		}
-	}
-	if len(optional) > 0 {
-		all = append(all, noted("scopes that were not asked for: %s; bot manifest slack says what each is for", strings.Join(optional, ", ")))
-	}
-	return all
-}
-
-func (d *doctor) namesGroups() bool {
-	return slices.ContainsFunc(slices.Concat(d.cfg.MeetAllow, d.cfg.LivepushAllow, d.cfg.Admins), func(p config.Principal) bool {
-		return p.Platform == "slack" && p.Kind == "group"
-	})
-}
-
-// discord asks Discord who the bot is, how it may connect, and what is registered.
-func (d *doctor) discord(ctx context.Context) []finding {
-	if !d.cfg.Discord.On() {
-		return nil
-	}
-	c := d.cfg.Discord
-	a, err := discord.New(discord.Config{
-		BotToken: c.BotToken, ApplicationID: c.ApplicationID, PublicKey: c.PublicKey, GuildID: c.GuildID, APIURL: c.ApiURL,
-		Listed: listed(d.cfg), Locale: d.cfg.Locale, HTTPClient: d.client("Discord"),
-	}, nil, silentLog())
-	if err != nil {
-		return []finding{fault("the settings do not fit: "+d.text(err), "correct DISCORD_*")}
-	}
-	found, err := a.Check(ctx)
-	var all []finding
-	if errors.Is(err, discord.ErrTokenRefused) {
-		return []finding{fault("DISCORD_BOT_TOKEN is refused", "reset the token on the application's Bot page, and set the new one")}
-	}
-	if found.Name == "" {
-		return []finding{fault("Discord does not answer: "+d.text(err), networkFix)}
-	}
-	all = append(all, ok("DISCORD_BOT_TOKEN is accepted"))
-	if found.OtherApplication {
-		all = append(all, fault("DISCORD_APPLICATION_ID is not the application of the token", "copy both from the same application's pages"))
-	}
-	if found.OtherKey {
-		all = append(all, fault("DISCORD_PUBLIC_KEY is not the application's", "copy it from the General Information page: every request is refused with another one"))
-	}
-	switch http := c.PublicKey != ""; {
-	case http && !found.EndpointSet:
-		all = append(all, fault("DISCORD_PUBLIC_KEY is set, but the application has no interactions endpoint", "set it to PUBLIC_URL/discord/interactions on the General Information page, or unset DISCORD_PUBLIC_KEY to use the gateway"))
-	case !http && found.EndpointSet:
-		all = append(all, fault("the application has an interactions endpoint, so nothing comes over the gateway", "clear it on the General Information page, or set DISCORD_PUBLIC_KEY"))
-	case !http && found.Shards > 0 && found.Starts < 10*found.Shards:
-		all = append(all, warn(fmt.Sprintf("only %d sessions may still be started today", found.Starts), "find out what restarts so often: Discord resets the token at none"))
-	case !http && found.Shards > 0:
-		all = append(all, ok("the gateway takes the bot; no intent is needed"))
-	}
-	if err != nil {
-		return append(all, fault("not everything could be asked: "+d.text(err), "check DISCORD_APPLICATION_ID and DISCORD_GUILD_ID, and that the bot was added with the scope applications.commands"))
-	}
-	all = append(all, d.guilds(found)...)
-	switch {
-	case found.OtherApplication:
-	case found.Registered:
-		all = append(all, ok("the registered commands are the declared ones"))
-	case d.running:
-		all = append(all, fault("the registered commands are not the declared ones, although the bot runs", "restart the bot, which registers them, and look for \"commands not registered\" in its log"))
-	default:
-		all = append(all, warn("the registered commands are not the declared ones", "start the bot, which registers them"))
-	}
-	if channel, ok := d.sendTo("discord"); ok && d.sendable() == nil {
-		all = append(all, d.roundTrip(ctx, a, chat.Discord, channel)...)
-	}
-	return all
-}
-
-func (d *doctor) guilds(found discord.Checked) []finding {
-	const invite = "add it with the address that bot manifest discord --invite prints"
-	var all []finding
-	member := false
-	for _, g := range found.Guilds {
-		if d.cfg.Discord.GuildID != "" && g.ID != d.cfg.Discord.GuildID {
-			continue
-		}
-		member = true
-		if len(g.Missing) > 0 {
-			all = append(all, warn(fmt.Sprintf("in server %s the bot lacks %s", g.ID, strings.Join(g.Missing, ", ")),
-				"give them to the bot's role, or "+invite))
-		} else {
-			all = append(all, ok("in server %s the bot has its permissions; a channel may still take some away", g.ID))
-		}
-	}
-	switch {
-	case !member && d.cfg.Discord.GuildID != "":
-		all = append(all, fault("the bot is not in the server DISCORD_GUILD_ID", invite))
-	case !member:
-		all = append(all, fault("the bot is in no server", invite))
 	}
 	return all
 }
@@ -249,7 +142,7 @@ func (d *doctor) ping(ctx context.Context, cfg config.Config, which meeting.Prov
 	case errors.Is(err, meeting.ErrNotPermitted):
 		says, fix = "the account that acts may not list meetings", "give TENCENT_USER_ID the right, and the application the interface"
 	case errors.Is(err, meeting.ErrUnavailable):
-		says, fix = "it cannot be reached", networkFix
+		says, fix = "it cannot be reached", kit.NetworkFix
 	default:
 		says, fix = "it does not answer as expected", "check the base URL; its support can look the trace up"
 	}
@@ -258,28 +151,42 @@ func (d *doctor) ping(ctx context.Context, cfg config.Config, which meeting.Prov
 
 var _ pinger = (*tencent.Client)(nil)
 
+// channelExamples are channels as --send takes them, one of every platform that has them.
+func channelExamples() string {
+	var all []string
+	for _, k := range kinds(config.Config{}) {
+		for _, e := range k.Entries {
+			if e.Kind == chat.ChannelEntry {
+				all = append(all, string(k.Name)+":"+e.Example)
+			}
+		}
+	}
+	return strings.Join(all, " or ")
+}
+
 // sendTo returns the channel to post to on a platform.
-func (d *doctor) sendTo(platform string) (string, bool) {
+func (d *doctor) sendTo(platform chat.Platform) (string, bool) {
 	where, channel, found := strings.Cut(d.send, ":")
 	if !found { // then only one platform is on
 		return d.send, d.send != ""
 	}
-	return channel, where == platform
+	return channel, where == string(platform)
 }
 
 // sendable says what is wrong with --send.
 func (d *doctor) sendable() []finding {
-	on := map[string]bool{"slack": d.cfg.Slack.On(), "discord": d.cfg.Discord.On()}
+	on := d.on()
 	where, channel, found := strings.Cut(d.send, ":")
+	known := slices.ContainsFunc(on, func(k chat.Kind) bool { return string(k.Name) == where })
 	switch {
 	case d.send == "":
 		return nil
-	case !on["slack"] && !on["discord"]:
+	case len(on) == 0:
 		return []finding{fault("--send cannot post: no chat platform is configured", "leave it out, or configure one")}
-	case !found && on["slack"] && on["discord"]:
-		return []finding{fault("--send does not say on which platform the channel is", "write slack:C123 or discord:123")}
-	case found && (!on[where] || channel == ""):
-		return []finding{fault("--send cannot post: it names no channel of a platform that is configured", "write slack:C123 or discord:123")}
+	case !found && len(on) > 1:
+		return []finding{fault("--send does not say on which platform the channel is", "write "+channelExamples())}
+	case found && (!known || channel == ""):
+		return []finding{fault("--send cannot post: it names no channel of a platform that is configured", "write "+channelExamples())}
 	}
 	return nil
 }

@@ -23,6 +23,7 @@ import (
 
 	"meetbot/bot/adapters/discord"
 	"meetbot/bot/adapters/discord/discordtest"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/adapters/slack/slacktest"
 	"meetbot/bot/jobs"
 	"meetbot/config/secret"
@@ -123,7 +124,7 @@ type diagnosis struct {
 	Findings []finding
 }
 
-func (d diagnosis) of(l level) []string {
+func (d diagnosis) of(l kit.Level) []string {
 	var all []string
 	for _, f := range d.Findings {
 		if f.Level == l {
@@ -156,7 +157,7 @@ func (w *world) diagnose(t *testing.T) diagnosis {
 	// The text has the same, one line each.
 	assert.Equal(t, len(d.Findings)+1, strings.Count(text, "\n"), text)
 	for _, f := range d.Findings {
-		if f.Level == faulty || f.Level == warning {
+		if f.Level == kit.Fault || f.Level == kit.Warning {
 			assert.NotEmpty(t, f.Fix, f.Says)
 		}
 		assert.NotEmpty(t, f.Part)
@@ -171,9 +172,9 @@ func TestDoctorFindsNothingWrongWithWhatIsWhole(t *testing.T) {
 	_, collector := collect(t)
 	w.set("OTEL_EXPORTER_OTLP_ENDPOINT", collector)
 	d := w.diagnose(t)
-	assert.Empty(t, d.of(faulty))
-	assert.Empty(t, d.of(warning))
-	good := strings.Join(d.of(fine), "\n")
+	assert.Empty(t, d.of(kit.Fault))
+	assert.Empty(t, d.of(kit.Warning))
+	good := strings.Join(d.of(kit.Fine), "\n")
 	for _, want := range []string{
 		"slack: SLACK_BOT_TOKEN is accepted", "slack: SLACK_APP_TOKEN is accepted", "discord: DISCORD_BOT_TOKEN is accepted",
 		"discord: the registered commands are the declared ones", "discord: the gateway takes the bot", "discord: in server",
@@ -361,8 +362,8 @@ func TestDoctorFindsWhatIsBroken(t *testing.T) {
 			w := newWorld(t)
 			tt.broken(t, w)
 			d := w.diagnose(t)
-			match(t, "fault", tt.faults, d.of(faulty))
-			match(t, "warning", tt.warnings, d.of(warning))
+			match(t, "fault", tt.faults, d.of(kit.Fault))
+			match(t, "warning", tt.warnings, d.of(kit.Warning))
 		})
 	}
 }
@@ -423,15 +424,15 @@ func TestDoctorLooksAtACluster(t *testing.T) {
 	w := newWorld(t)
 	w.set("NATS_URL", natsServer(t, true))
 	d := w.diagnose(t)
-	assert.Empty(t, d.of(faulty))
-	assert.Contains(t, strings.Join(d.of(note), "\n"), "the cluster has no store yet")
+	assert.Empty(t, d.of(kit.Fault))
+	assert.Contains(t, strings.Join(d.of(kit.Note), "\n"), "the cluster has no store yet")
 	config := jobs.Config{NATSURL: w.env["NATS_URL"], Replicas: 1, Keys: [][]byte{[]byte("canary-canary-canary-canary-0123")}}
 	store, err := jobs.Open(t.Context(), config)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = store.Close() })
-	match(t, "warning", []string{`engine: the store has 1 replica`}, w.diagnose(t).of(warning))
+	match(t, "warning", []string{`engine: the store has 1 replica`}, w.diagnose(t).of(kit.Warning))
 	require.NoError(t, os.WriteFile(w.env["ENCRYPTION_KEY_FILE"], []byte(base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32)))), 0o600))
-	match(t, "fault", []string{`engine: the store on the cluster was written with another key`}, w.diagnose(t).of(faulty))
+	match(t, "fault", []string{`engine: the store on the cluster was written with another key`}, w.diagnose(t).of(kit.Fault))
 }
 
 func TestDoctorSendsOneRoundTrip(t *testing.T) {
@@ -469,7 +470,7 @@ func TestACheckThatNeverEndsIsGivenUp(t *testing.T) {
 	t.Cleanup(func() { hung.CloseClientConnections(); hung.Close() })
 	found := d.within1(t.Context(), check{"x", func(ctx context.Context) []finding { <-ctx.Done(); <-time.After(3 * time.Second); return nil }})
 	require.Len(t, found, 1)
-	assert.Equal(t, faulty, found[0].Level)
+	assert.Equal(t, kit.Fault, found[0].Level)
 	found = d.within1(t.Context(), check{"x", func(context.Context) []finding { panic("canary") }})
 	require.Len(t, found, 1)
 	assert.NotContains(t, fmt.Sprint(found), "canary")

@@ -8,7 +8,6 @@ import (
 	"os"
 
 	"meetbot/bot/jobs"
-	"meetbot/config"
 )
 
 // exportCommand is `bot export`: every record as a line of JSON, on standard output.
@@ -25,7 +24,7 @@ func importCommand(ctx context.Context, p process) error {
 	if err := noArgs(p); err != nil {
 		return err
 	}
-	cfg, err := config.Load(only(p.lookup, storeVariables...))
+	cfg, err := load(only(p.lookup, storeVariables...))
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ import (
 type group struct {
 	log      *slog.Logger
 	parts    []part
-	adapters map[string]adapter
+	adapters map[string]kit.Adapter
 	stopping atomic.Bool
 }
 
@@ -43,15 +43,15 @@ func (g *group) outlive() { g.parts[len(g.parts)-1].last = true }
 // other parts go on, and readiness tells of the one that does not.
 const refusedAtStart = 30 * time.Second
 
-func (g *group) addAdapter(name string, a adapter, refused error) {
+func (g *group) addAdapter(name string, a kit.Adapter) {
 	if g.adapters == nil {
-		g.adapters = make(map[string]adapter)
+		g.adapters = make(map[string]kit.Adapter)
 	}
 	g.adapters[name] = a
 	g.add(name, func(ctx context.Context) error {
 		began := time.Now()
 		err := a.Run(ctx)
-		if errors.Is(err, refused) && time.Since(began) > refusedAtStart {
+		if errors.Is(err, kit.ErrTokenRefused) && time.Since(began) > refusedAtStart {
 			g.log.Error("the platform refuses the token: the adapter stays stopped until the bot is restarted with another", "adapter", name)
 			<-ctx.Done()
 			return nil

@@ -7,8 +7,6 @@ import (
 	"net"
 	"net/http"
 	"time"
-
-	"meetbot/config"
 )
 
 // healthcheck is `bot healthcheck`, for a container's health check: the image has no
@@ -17,7 +15,7 @@ func healthcheck(ctx context.Context, p process) error {
 	if err := noArgs(p); err != nil {
 		return err
 	}
-	cfg, err := config.Load(only(p.lookup, "OPS_ADDR"))
+	cfg, err := load(only(p.lookup, "OPS_ADDR"))
 	if err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ func subcommands() []subcommand {
 	return []subcommand{
 		{"", "", "run what is configured; the console when no chat platform is", serve},
 		{"console", "", "chat in the terminal, also when chat platforms are configured", serveConsole},
-		{"manifest", "slack [--socket | --url URL] [--with SCOPES|all] | discord [--invite]", "print what is to be registered with the platform", manifest},
+		{"manifest", manifestUsage(), "print what is to be registered with the platform", manifest},
 		{"doctor", "[--json] [--send CHANNEL]", "check what can go wrong, one line a fault with its fix; exit 1 on any", doctorCommand},
 		{"policy", "[--json]", "print who may effectively do what, and why", policyCommand},
 		{"jobs", "[ID] [--all] [--json] [--settle done|failed|retry]", "list the jobs under way and those that need somebody; show or settle one", jobsCommand},
@@ -98,7 +98,7 @@ func help(w io.Writer) error {
 		b.WriteString(c.usage())
 	}
 	b.WriteString("\nEnvironment variables. With none set, the bot runs in the terminal against a sandbox.\n\n")
-	return errors.Join(config.Usage(&b), write(w, b.String()))
+	return errors.Join(config.Usage(&b, names()...), write(w, b.String()))
 }
 
 func write(w io.Writer, text string) error {

@@ -290,7 +290,7 @@ func TestReadmeIsTrue(t *testing.T) {
 	require.NoError(t, err)
 	table := regexp.MustCompile(`(?s)<!-- variables -->\n.*?<!-- /variables -->`)
 	require.True(t, table.Match(raw), "the README marks where the table of variables is")
-	want := table.ReplaceAllLiteralString(string(raw), "<!-- variables -->\n"+config.Markdown()+"<!-- /variables -->")
+	want := table.ReplaceAllLiteralString(string(raw), "<!-- variables -->\n"+config.Markdown(names()...)+"<!-- /variables -->")
 	if *update {
 		require.NoError(t, os.WriteFile(path, []byte(want), 0o644))
 		raw = []byte(want)

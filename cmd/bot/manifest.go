@@ -18,18 +18,18 @@ import (
 // manifest prints what is to be registered with a platform. It is run before there are
 // credentials, so only the variables that shape it are read.
 func manifest(_ context.Context, p process) error {
+	some, list := withManifest()
 	if len(p.args) == 0 {
-		return errors.New("name the platform: bot manifest slack, or bot manifest discord")
+		return fmt.Errorf("name the platform, as bot manifest %s; there is one for %s", some[0].kind(config.Config{}).Name, list)
 	}
-	platform := p.args[0]
+	name := p.args[0]
 	p.args = p.args[1:]
-	switch platform {
-	case "slack":
-		return slackManifest(p)
-	case "discord":
-		return discordManifest(p)
+	for _, row := range some {
+		if string(row.kind(config.Config{}).Name) == name {
+			return row.manifest(p)
+		}
 	}
-	return fmt.Errorf("there is no manifest for %q, only for slack and discord", platform)
+	return fmt.Errorf("there is no manifest for %q, only for %s", name, list)
 }
 
 // only reads some variables, so that others need not fit together yet.
@@ -57,7 +57,7 @@ func parse(f *flag.FlagSet, p process) error {
 }
 
 func slackManifest(p process) error {
-	cfg, err := config.Load(only(p.lookup, "SLACK_MEET_COMMAND", "SLACK_LIVEPUSH_COMMAND", "LOCALE"))
+	cfg, err := load(only(p.lookup, "SLACK_MEET_COMMAND", "SLACK_LIVEPUSH_COMMAND", "LOCALE"))
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func scopeNotes(w io.Writer, asked []string) error {
 }
 
 func discordManifest(p process) error {
-	cfg, err := config.Load(only(p.lookup, "MEET_ALLOW", "LIVEPUSH_ALLOW"))
+	cfg, err := load(only(p.lookup, "MEET_ALLOW", "LIVEPUSH_ALLOW"))
 	if err != nil {
 		return err
 	}

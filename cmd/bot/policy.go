@@ -9,6 +9,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"meetbot/bot/chat"
 	"meetbot/config"
 )
 
@@ -34,7 +35,7 @@ func policyCommand(_ context.Context, p process) error {
 	if err := parse(f, p); err != nil {
 		return err
 	}
-	cfg, err := config.Load(only(p.lookup, policyVariables...))
+	cfg, err := load(only(p.lookup, policyVariables...))
 	if err != nil {
 		return err
 	}
@@ -73,57 +74,50 @@ var policyTitles = map[string]string{
 	"start_link": "Sees the start link, which lets its holder act as host",
 }
 
-const fullMembers = "full members; no guests, no bots, nobody of another organisation"
-
-var policyPlaces = []string{"slack", "discord", "console"}
-
 // policyOf says what the configuration amounts to, as the command layer decides.
 func policyOf(cfg config.Config) []policyLine {
 	var lines []policyLine
 	add := func(what, where, who, why string) { lines = append(lines, policyLine{what, where, who, why}) }
 	const holdsAnyway = "holds the credentials anyway"
+	all := kinds(cfg)
 
-	list := func(what, variable string, list config.Principals, defaults map[string]string) {
-		for _, place := range policyPlaces {
-			names, channels := named(list, place)
+	list := func(what, variable string, list config.Principals, right chat.Rights) {
+		for _, k := range all {
+			place := string(k.Name)
+			people, channels := named(list, k)
 			switch {
-			case place == "console":
+			case k.Local:
 				add(what, place, "whoever sits at it", holdsAnyway)
 			case list == nil:
-				add(what, place, defaults[place], variable+" is not set")
-			case len(names)+len(channels) == 0:
+				add(what, place, k.Members[right], variable+" is not set")
+			case len(people)+len(channels) == 0:
 				add(what, place, "nobody but admins", variable+" replaces the default, and names nobody here")
 			default:
-				add(what, place, strings.Join(append(names, channels...), ", "), variable)
+				add(what, place, strings.Join(append(people, channels...), ", "), variable)
 			}
 		}
 	}
-	list("meet", "MEET_ALLOW", cfg.MeetAllow, map[string]string{
-		"slack":   fullMembers,
-		"discord": "every member with Manage Events",
-	})
-	list("livepush", "LIVEPUSH_ALLOW", cfg.LivepushAllow, map[string]string{
-		"slack":   fullMembers,
-		"discord": "every member with Manage Server",
-	})
-	for _, place := range policyPlaces[:2] {
-		names, _ := named(cfg.LivepushAllow, place)
+	list("meet", "MEET_ALLOW", cfg.MeetAllow, chat.RightMeet)
+	list("livepush", "LIVEPUSH_ALLOW", cfg.LivepushAllow, chat.RightPush)
+	for _, k := range all {
+		people, _ := named(cfg.LivepushAllow, k)
 		switch {
-		case len(names) > 0:
-			add("any_here", place, strings.Join(names, ", "), "LIVEPUSH_ALLOW names them, not only their channel")
+		case k.Local:
+		case len(people) > 0:
+			add("any_here", string(k.Name), strings.Join(people, ", "), "LIVEPUSH_ALLOW names them, not only their channel")
 		default:
-			add("any_here", place, "nobody but admins", "LIVEPUSH_ALLOW names no person or group here")
+			add("any_here", string(k.Name), "nobody but admins", "LIVEPUSH_ALLOW names no person or group here")
 		}
 	}
-	for _, place := range policyPlaces {
-		names, channels := named(cfg.Admins, place)
-		switch all := append(names, channels...); {
-		case place == "console":
-			add("admin", place, "whoever sits at it", holdsAnyway)
-		case len(all) > 0:
-			add("admin", place, strings.Join(all, ", "), "ADMINS")
+	for _, k := range all {
+		people, channels := named(cfg.Admins, k)
+		switch admins := append(people, channels...); {
+		case k.Local:
+			add("admin", string(k.Name), "whoever sits at it", holdsAnyway)
+		case len(admins) > 0:
+			add("admin", string(k.Name), strings.Join(admins, ", "), "ADMINS")
 		default:
-			add("admin", place, "nobody", "ADMINS names nobody here")
+			add("admin", string(k.Name), "nobody", "ADMINS names nobody here")
 		}
 	}
 	switch {
@@ -150,22 +144,19 @@ func policyOf(cfg config.Config) []policyLine {
 }
 
 // named returns the entries of a list for a platform, those for whole channels apart.
-func named(list config.Principals, platform string) (people, channels []string) {
-	for _, e := range list {
-		if e.Platform != platform {
+func named(list config.Principals, k chat.Kind) (people, channels []string) {
+	for _, p := range list {
+		if p.Platform != string(k.Name) {
 			continue
 		}
-		switch e.Kind {
-		case "channel":
-			channels = append(channels, "everybody in channel "+e.ID)
-		case "group":
-			people = append(people, "members of user group "+e.ID)
-		case "role":
-			people = append(people, "members with role "+e.ID)
-		case "user":
-			people = append(people, "person "+e.ID)
-		default:
-			people = append(people, "everybody")
+		for _, e := range k.Entries {
+			switch who := strings.TrimSpace(e.People + " " + p.ID); {
+			case string(e.Kind) != p.Kind:
+			case e.Kind == chat.ChannelEntry:
+				channels = append(channels, who)
+			default:
+				people = append(people, who)
+			}
 		}
 	}
 	return people, channels

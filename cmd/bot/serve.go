@@ -9,16 +9,14 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/term"
 
-	"meetbot/bot/adapters/console"
-	"meetbot/bot/adapters/discord"
 	"meetbot/bot/adapters/keypage"
 	"meetbot/bot/adapters/kit"
-	"meetbot/bot/adapters/slack"
 	"meetbot/bot/chat"
 	"meetbot/bot/commands"
 	"meetbot/bot/grammar"
@@ -35,7 +33,7 @@ func serve(ctx context.Context, p process) error {
 	if err := noArgs(p); err != nil {
 		return err
 	}
-	cfg, err := config.Load(p.lookup)
+	cfg, err := load(p.lookup)
 	if err != nil {
 		return err
 	}
@@ -51,157 +49,222 @@ const flushTraces = 2 * time.Second
 // runBot builds the bot from the bottom up and runs it until ctx is done, the person at
 // the console leaves, or a part cannot go on.
 func runBot(ctx context.Context, p process, cfg config.Config) (err error) {
-	if !cfg.Chat() {
-		remove, err := temporaryData(&cfg)
+	b := &building{process: p, cfg: cfg, web: http.NewServeMux()}
+	defer func() { err = errors.Join(err, b.close()) }()
+	for _, step := range []func(context.Context) error{
+		b.settle, b.providers, b.observe, b.openStore, b.keyPageAddress, b.commands,
+		b.platforms, b.webhooks, b.keyPage, b.listen,
+	} {
+		if err := step(ctx); err != nil {
+			if errors.Is(err, context.Canceled) {
+				return nil // told to stop before anything was begun
+			}
+			return err
+		}
+	}
+	b.log.Info("started", "version", buildVersion())
+	return b.group.run(ctx)
+}
+
+// building is a bot that is being built. Each step needs what those before it have made.
+type building struct {
+	process
+	cfg   config.Config
+	log   *slog.Logger
+	group *group
+	ends  []func() error // the last is called first
+
+	sandboxed bool
+	clients   map[meeting.Provider]commands.Provider
+	first     meeting.Provider // that /meet uses
+	traces    *ops.Traces
+	metrics   *ops.Metrics
+	store     *jobs.Store
+	pageURL   string       // of the key-entry page; empty: there is none
+	local     net.Listener // of the key-entry page of the person at this terminal
+	bot       *commands.Bot
+	finishers map[chat.Platform]kit.Finisher
+	web       *http.ServeMux // what HTTP_ADDR serves
+}
+
+func (b *building) ending(f func() error) { b.ends = append(b.ends, f) }
+
+func (b *building) close() (err error) {
+	for _, end := range slices.Backward(b.ends) {
+		err = errors.Join(err, end())
+	}
+	return err
+}
+
+// settle fills in what the settings leave to the console.
+func (b *building) settle(context.Context) error {
+	if !b.cfg.Chat() {
+		remove, err := temporaryData(&b.cfg)
 		if err != nil {
 			return err
 		}
-		defer remove()
-		cfg.ShutdownGrace = consoleGrace
-		if !cfg.IsSet("LOG_LEVEL") {
-			cfg.LogLevel = "error" // the person hears of the rest in the chat
+		b.ending(func() error { remove(); return nil })
+		b.cfg.ShutdownGrace = consoleGrace
+		if !b.cfg.IsSet("LOG_LEVEL") {
+			b.cfg.LogLevel = "error" // the person hears of the rest in the chat
 		}
 	}
-	log := logger(p.stderr, cfg)
-	sandboxed := cfg.Sandbox()
-	if sandboxed {
+	b.log = logger(b.stderr, b.cfg)
+	b.group = &group{log: b.log}
+	return nil
+}
+
+// providers makes the meeting providers' clients; in the sandbox, the providers too.
+func (b *building) providers(ctx context.Context) (err error) {
+	if b.sandboxed = b.cfg.Sandbox(); b.sandboxed {
 		// It outlives ctx: what is under way at shutdown may still need it.
-		s, err := inSandbox(context.WithoutCancel(ctx), &cfg)
+		s, err := inSandbox(context.WithoutCancel(ctx), &b.cfg)
 		if err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, s.Close()) }()
+		b.ending(s.Close)
 	}
-	clients, first, err := providers(cfg)
-	if err != nil {
-		return err
-	}
-	traces, err := ops.NewTraces(ctx, cfg.OTEL, buildVersion(), log.With("part", "traces"))
-	if err != nil {
-		return err
-	}
-	defer func() { // last, when everything else has ended
-		if err := traces.Close(flushTraces); err != nil {
-			log.Warn("traces", "err", err)
-		}
-	}()
-	metrics := ops.NewMetrics(buildVersion())
-	storeCfg := storeConfig(cfg, log.With("part", "jobs"))
-	storeCfg.Observer = metrics.Jobs()
-	store, err := openStore(ctx, storeCfg)
-	if errors.Is(err, context.Canceled) {
-		return nil // told to stop before anything was begun
-	}
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, store.Close()) }()
+	b.clients, b.first, err = providers(b.cfg)
+	return err
+}
 
-	var finished func(outcome string)
-	pageURL := cfg.PublicURL
-	var local net.Listener // the key-entry page of the person at this terminal
-	if !cfg.Chat() && pageURL == "" && isTerminal(p.stdin) {
-		if local, err = new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
-			return fmt.Errorf("the key-entry page: %w", err)
+// observe makes what the parts report to. Traces are sent last, when everything else has ended.
+func (b *building) observe(ctx context.Context) (err error) {
+	b.metrics = ops.NewMetrics(buildVersion(), platformNames()...)
+	b.traces, err = ops.NewTraces(ctx, b.cfg.OTEL, buildVersion(), b.log.With("part", "traces"), platformNames()...)
+	b.ending(func() error {
+		if err := b.traces.Close(flushTraces); err != nil {
+			b.log.Warn("traces", "err", err)
 		}
-		pageURL = "http://" + local.Addr().String()
+		return nil
+	})
+	return err
+}
+
+func (b *building) openStore(ctx context.Context) (err error) {
+	c := storeConfig(b.cfg, b.log.With("part", "jobs"))
+	c.Observer = b.metrics.Jobs()
+	if b.store, err = openStore(ctx, c); err == nil {
+		b.ending(b.store.Close)
 	}
-	botCfg, err := botConfig(cfg, pageURL, log, traces.Providers(clients), first, sandboxed)
-	if err != nil {
-		return err
+	return err
+}
+
+// keyPageAddress finds out where people reach the key-entry page. A person at a terminal
+// has one of their own.
+func (b *building) keyPageAddress(ctx context.Context) (err error) {
+	b.pageURL = b.cfg.PublicURL
+	if b.cfg.Chat() || b.pageURL != "" || !isTerminal(b.stdin) {
+		return nil
 	}
-	botCfg.Observe = traces.Commands(metrics.Commands())
-	count := botCfg.Observe.Finished
-	botCfg.Observe.Finished = func(platform chat.Platform, verb grammar.Verb, outcome string, since time.Time) {
+	if b.local, err = new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
+		return fmt.Errorf("the key-entry page: %w", err)
+	}
+	b.pageURL = "http://" + b.local.Addr().String()
+	return nil
+}
+
+// commands makes what acts on what people ask.
+func (b *building) commands(context.Context) error {
+	c := botConfig(b.cfg, b.pageURL, b.log, b.traces.Providers(b.clients), b.first, b.sandboxed)
+	c.Observe = b.traces.Commands(b.metrics.Commands())
+	count := c.Observe.Finished
+	b.finishers = make(map[chat.Platform]kit.Finisher)
+	c.Observe.Finished = func(platform chat.Platform, verb grammar.Verb, outcome string, since time.Time) {
 		count(platform, verb, outcome, since)
-		if platform == chat.Console && finished != nil {
-			finished(outcome)
+		if f := b.finishers[platform]; f != nil {
+			f.Finished(outcome)
 		}
 	}
-	bot := commands.New(botCfg, traces.Store(store))
-	accepts := traces.Bot(bot)
-	g := &group{log: log}
-	web := http.NewServeMux()
+	b.bot = commands.New(c, b.traces.Store(b.store))
+	return nil
+}
 
-	if cfg.Slack.On() {
-		a, err := slack.New(slack.Config{
-			BotToken: cfg.Slack.BotToken, AppToken: cfg.Slack.AppToken, SigningSecret: cfg.Slack.SigningSecret, APIURL: cfg.Slack.ApiURL,
-			MeetCommand: cfg.Slack.MeetCommand, LivepushCommand: cfg.Slack.LivepushCommand, Locale: cfg.Locale,
-			Observe: metrics.Slack(), HTTPClient: traces.HTTPClient(chat.Slack),
-		}, accepts, log.With("adapter", "slack"))
+// platforms connects the chat platforms that are on.
+func (b *building) platforms(context.Context) error {
+	accepts := b.traces.Bot(b.bot)
+	for _, p := range platforms() {
+		if !p.on(b.cfg) {
+			continue
+		}
+		name := p.kind(b.cfg).Name
+		a, err := p.open(b.cfg, parts{
+			process: b.process, bot: accepts, log: b.log.With("adapter", string(name)), sandboxed: b.sandboxed,
+			observe: b.metrics.Platform(name, p.errors), http: b.traces.HTTPClient(name),
+		})
 		if err != nil {
-			return fmt.Errorf("SLACK_*: %w", err)
+			return fmt.Errorf("%s_*: %w", strings.ToUpper(string(name)), err)
 		}
-		bot.Attach(chat.Slack, traces.Poster(a))
-		if !cfg.Slack.SigningSecret.IsZero() {
-			web.Handle("/slack/", a.Handler())
+		b.bot.Attach(name, b.traces.Poster(a))
+		if r, receives := a.(kit.Receiver); receives {
+			if path, h := r.Endpoint(); path != "" {
+				b.web.Handle(path, h)
+			}
 		}
-		g.addAdapter("slack", a, slack.ErrTokenRefused)
+		if f, hears := a.(kit.Finisher); hears {
+			b.finishers[name] = f
+		}
+		b.group.addAdapter(string(name), a)
 	}
-	if cfg.Discord.On() {
-		a, err := discord.New(discord.Config{
-			BotToken: cfg.Discord.BotToken, ApplicationID: cfg.Discord.ApplicationID, PublicKey: cfg.Discord.PublicKey,
-			GuildID: cfg.Discord.GuildID, APIURL: cfg.Discord.ApiURL, Listed: listed(cfg), Locale: cfg.Locale,
-			Observe: metrics.Discord(), HTTPClient: traces.HTTPClient(chat.Discord),
-		}, accepts, log.With("adapter", "discord"))
-		if err != nil {
-			return fmt.Errorf("DISCORD_*: %w", err)
-		}
-		bot.Attach(chat.Discord, traces.Poster(a))
-		if cfg.Discord.PublicKey != "" {
-			web.Handle("/discord/", a.Handler())
-		}
-		g.addAdapter("discord", a, discord.ErrTokenRefused)
+	return nil
+}
+
+// webhooks takes what a meeting provider reports by itself.
+func (b *building) webhooks(context.Context) error {
+	if b.cfg.Tencent.WebhookToken.IsZero() {
+		return nil
 	}
-	if !cfg.Chat() {
-		c := console.New(consoleConfig(p, cfg, sandboxed), accepts, p.stdin, p.stdout, log)
-		finished = c.Finished
-		bot.Attach(chat.Console, traces.Poster(c))
-		g.add("console", c.Run)
+	h, err := tencent.NewWebhook(b.cfg.Tencent.WebhookToken, b.cfg.Tencent.WebhookAESKey, nil, hear(b.bot))
+	if err != nil {
+		return fmt.Errorf("TENCENT_WEBHOOK_*: %w", err)
 	}
-	if !cfg.Tencent.WebhookToken.IsZero() {
-		h, err := tencent.NewWebhook(cfg.Tencent.WebhookToken, cfg.Tencent.WebhookAESKey, nil, hear(bot))
-		if err != nil {
-			return fmt.Errorf("TENCENT_WEBHOOK_*: %w", err)
-		}
-		web.Handle("/tencent/events", h)
+	b.web.Handle("/tencent/events", h)
+	return nil
+}
+
+func (b *building) keyPage(context.Context) error {
+	if b.pageURL == "" {
+		return nil
 	}
-	if pageURL != "" {
-		h, err := keypage.New(keypage.Config{Links: bot, PublicURL: pageURL, Locale: cfg.Locale, Log: log})
-		if err != nil {
-			return fmt.Errorf("PUBLIC_URL: %w", err)
-		}
-		if local != nil {
-			g.addListener("key-entry page", local, h)
-		} else {
-			web.Handle(keypage.Path, h)
-		}
+	h, err := keypage.New(keypage.Config{Links: b.bot, PublicURL: b.pageURL, Locale: b.cfg.Locale, Log: b.log})
+	if err != nil {
+		return fmt.Errorf("PUBLIC_URL: %w", err)
 	}
-	g.add("jobs", func(ctx context.Context) error { return store.Run(ctx, metrics.Handler(traces.Handler(bot))) })
-	if cfg.NeedsHTTP() {
-		if err := g.addServer(ctx, "HTTP_ADDR", cfg.HTTPAddr, web); err != nil {
+	if b.local != nil {
+		b.group.addListener("key-entry page", b.local, h)
+	} else {
+		b.web.Handle(keypage.Path, h)
+	}
+	return nil
+}
+
+// listen adds the jobs, and what people, platforms and operators reach.
+func (b *building) listen(ctx context.Context) error {
+	g := b.group
+	g.add("jobs", func(ctx context.Context) error { return b.store.Run(ctx, b.metrics.Handler(b.traces.Handler(b.bot))) })
+	if b.cfg.NeedsHTTP() {
+		if err := g.addServer(ctx, "HTTP_ADDR", b.cfg.HTTPAddr, b.web); err != nil {
 			return err
 		}
 	}
-	health := g.health(store, metrics, secretsOf(cfg))
-	for p := range clients {
-		metrics.Expect(string(p))
+	health := g.health(b.store, b.metrics, secretsOf(b.cfg))
+	for p := range b.clients {
+		b.metrics.Expect(string(p))
 	}
-	metrics.Watch(store, health)
-	if cfg.Chat() || cfg.IsSet("OPS_ADDR") {
-		if err := g.addServer(ctx, "OPS_ADDR", cfg.OpsAddr, ops.Handler(health)); err != nil {
+	b.metrics.Watch(b.store, health)
+	if b.cfg.Chat() || b.cfg.IsSet("OPS_ADDR") {
+		if err := g.addServer(ctx, "OPS_ADDR", b.cfg.OpsAddr, ops.Handler(health)); err != nil {
 			return err
 		}
 		g.outlive()
 	}
-	if cfg.NATS.URL == "" {
-		g.addAdmin(cfg.DataDir, admin{store, health.Readiness, log})
+	if b.cfg.NATS.URL == "" {
+		g.addAdmin(b.cfg.DataDir, admin{b.store, health.Readiness, b.log})
 	}
-	if sandboxed && cfg.Chat() {
-		log.Warn("meetings are made in the sandbox; nothing of them is real")
+	if b.sandboxed && b.cfg.Chat() {
+		b.log.Warn("meetings are made in the sandbox; nothing of them is real")
 	}
-	log.Info("started", "version", buildVersion())
-	return g.run(ctx)
+	return nil
 }
 
 func openStore(ctx context.Context, c jobs.Config) (*jobs.Store, error) {
@@ -223,7 +286,7 @@ func openStore(ctx context.Context, c jobs.Config) (*jobs.Store, error) {
 	return store, nil
 }
 
-func botConfig(cfg config.Config, pageURL string, log *slog.Logger, clients map[meeting.Provider]commands.Provider, first meeting.Provider, sandboxed bool) (commands.Config, error) {
+func botConfig(cfg config.Config, pageURL string, log *slog.Logger, clients map[meeting.Provider]commands.Provider, first meeting.Provider, sandboxed bool) commands.Config {
 	var names []meeting.Provider
 	for _, p := range []meeting.Provider{meeting.Systec, meeting.Tencent} {
 		if clients[p] != nil {
@@ -231,6 +294,7 @@ func botConfig(cfg config.Config, pageURL string, log *slog.Logger, clients map[
 		}
 	}
 	c := commands.Config{
+		Platforms: kinds(cfg),
 		Parser: grammar.Config{
 			Locale: cfg.Locale, Providers: names, Default: first, KeyPage: pageURL != "", Sandbox: sandboxed,
 		},
@@ -238,27 +302,19 @@ func botConfig(cfg config.Config, pageURL string, log *slog.Logger, clients map[
 		StartLinkInThread: cfg.StartLink == "thread", Webhooks: !cfg.Tencent.WebhookToken.IsZero(),
 		Retention: cfg.Retention, Log: log,
 	}
-	if cfg.Slack.On() && !cfg.Discord.On() {
-		c.Parser.MeetCommand, c.Parser.LivepushCommand = cfg.Slack.MeetCommand, cfg.Slack.LivepushCommand
-	}
 	if pageURL != "" {
 		c.KeyPageURL = strings.TrimRight(pageURL, "/") + keypage.Path
 	}
-	var err error
-	c.Policy.Meet, err = entries(cfg.MeetAllow, err)
-	c.Policy.Push, err = entries(cfg.LivepushAllow, err)
-	c.Policy.Admins, err = entries(cfg.Admins, err)
-	return c, err
+	c.Policy = policy.Policy{Meet: entries(cfg.MeetAllow), Push: entries(cfg.LivepushAllow), Admins: entries(cfg.Admins)}
+	return c
 }
 
-func entries(list config.Principals, err error) ([]policy.Entry, error) {
+func entries(list config.Principals) []policy.Entry {
 	var all []policy.Entry
 	for _, p := range list {
-		e, perr := policy.ParseEntry(p.String())
-		err = errors.Join(err, perr)
-		all = append(all, e)
+		all = append(all, policy.Entry{Platform: chat.Platform(p.Platform), Kind: chat.EntryKind(p.Kind), ID: p.ID})
 	}
-	return all, err
+	return all
 }
 
 func logger(w io.Writer, cfg config.Config) *slog.Logger {
@@ -275,10 +331,4 @@ func logger(w io.Writer, cfg config.Config) *slog.Logger {
 func isTerminal(v any) bool {
 	f, ok := v.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-// adapter is a chat platform's part.
-type adapter interface {
-	Run(ctx context.Context) error
-	Health() kit.Health
 }

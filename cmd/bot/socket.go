@@ -232,7 +232,7 @@ var storeVariables = []string{
 // ask answers a question about the configured store: the running bot does, or, if none
 // runs, this process opens the store.
 func ask(ctx context.Context, p process, q question, out io.Writer) error {
-	cfg, err := config.Load(only(p.lookup, storeVariables...))
+	cfg, err := load(only(p.lookup, storeVariables...))
 	if err != nil {
 		return err
 	}

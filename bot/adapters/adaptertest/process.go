@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/chat"
+	"meetbot/bot/chat/chattest"
 	"meetbot/bot/commands"
 	"meetbot/bot/grammar/grammartest"
 	"meetbot/bot/jobs"
@@ -89,6 +90,7 @@ func (p *Process) Start(platform chat.Platform, connect func(*commands.Bot, *slo
 	store, err := jobs.Open(p.t.Context(), jobs.Config{Dir: p.dir, Log: log, Grace: time.Millisecond, ReconcileAfter: 10 * time.Millisecond})
 	require.NoError(p.t, err)
 	bot := commands.New(commands.Config{
+		Platforms: chattest.Kinds(),
 		Parser:    grammartest.Config(),
 		Providers: map[meeting.Provider]commands.Provider{meeting.Systec: systecProvider{sys}, meeting.Tencent: tencentProvider{ten}},
 		Account:   sandbox.DefaultUser, Log: log,

@@ -17,7 +17,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 	"meetbot/bot/texts"
 	"os"
 	"strings"
@@ -29,13 +31,6 @@ import (
 
 // ErrFailed is returned by [Console.Run] when input was piped and a command failed.
 var ErrFailed = errors.New("not every command succeeded")
-
-// Bot is the part of [commands.Bot] that the console uses.
-type Bot interface {
-	Parse(r chat.Request) chat.Decision
-	Accept(ctx context.Context, d chat.Decision) chat.Acceptance
-	Complete(ctx context.Context, r chat.Request, option, typed string) []chat.Choice
-}
 
 // Config says who sits at the console.
 type Config struct {
@@ -60,7 +55,7 @@ const (
 // platform.
 type Console struct {
 	cfg     Config
-	bot     Bot
+	bot     chat.Bot
 	log     *slog.Logger
 	t       texts.Text
 	input   input
@@ -85,7 +80,7 @@ type Console struct {
 
 // New returns a console that reads in and writes out. It edits lines and uses colours if
 // both are terminals.
-func New(cfg Config, bot Bot, in io.Reader, out io.Writer, log *slog.Logger) *Console {
+func New(cfg Config, bot chat.Bot, in io.Reader, out io.Writer, log *slog.Logger) *Console {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -93,7 +88,7 @@ func New(cfg Config, bot Bot, in io.Reader, out io.Writer, log *slog.Logger) *Co
 		cfg.Patience = 2 * time.Minute
 	}
 	c := &Console{
-		cfg: cfg, bot: bot, log: log.With("adapter", "console"), t: texts.For(cfg.Locale), piped: true,
+		cfg: cfg, bot: bot, log: log, t: grammar.Text(Kind(), cfg.Locale), piped: true,
 		session: rand.Text(), out: out, width: func() int { return pipedWidth },
 		changed: make(chan struct{}), shown: make(map[string]string), titles: make(map[string]string),
 	}
@@ -164,6 +159,9 @@ func (c *Console) Run(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Health implements [kit.Adapter]: a terminal is always there.
+func (c *Console) Health() kit.Health { return kit.Health{State: kit.Running} }
 
 func (c *Console) result() error {
 	c.mu.Lock()

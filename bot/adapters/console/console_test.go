@@ -114,7 +114,7 @@ func TestPipedLinesPrintTheThread(t *testing.T) {
 			assert.Equal(t, "meet", first.Command)
 			assert.Equal(t, "周会", first.Text)
 			assert.Equal(t, chat.User{ID: "you", Name: "Ada", Locale: locale, Rights: chat.RightsKnown | chat.RightMeet | chat.RightPush}, first.User)
-			assert.Equal(t, chat.Place{Platform: chat.Console, Channel: "console"}, first.Place)
+			assert.Equal(t, chat.Place{Platform: Platform, Channel: "console"}, first.Place)
 			assert.True(t, strings.HasPrefix(first.ID, "console:"))
 			assert.Equal(t, chat.Action{Name: "qr", Arg: "systec:1"}, *bot.asked[1].Action)
 			assert.Equal(t, chat.Action{Name: "endyes", Arg: "systec:1"}, *bot.asked[2].Action)

@@ -37,10 +37,10 @@ func (c *Console) request() chat.Request {
 	defer c.mu.Unlock()
 	c.asked++
 	return chat.Request{
-		ID:    fmt.Sprintf("%s:%s:%d", chat.Console, c.session, c.asked),
+		ID:    fmt.Sprintf("%s:%s:%d", Platform, c.session, c.asked),
 		At:    c.cfg.Now(),
 		User:  chat.User{ID: userID, Name: c.cfg.User, Locale: c.cfg.Locale, Rights: rights},
-		Place: chat.Place{Platform: chat.Console, Channel: channel},
+		Place: chat.Place{Platform: Platform, Channel: channel},
 	}
 }
 

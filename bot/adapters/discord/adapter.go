@@ -51,64 +51,18 @@ type Config struct {
 	// their commands are shown to everybody, since the list decides.
 	Listed  chat.Rights
 	Locale  string // where a person's own is not known
-	Observe Observer
+	Observe kit.Observer
 
 	HTTPClient *http.Client // nil: one that takes its proxy from the environment
 	Now        func() time.Time
 }
 
-// Observer is told of what happens, for metrics. A nil function is not called.
-type Observer struct {
-	// Acked: an interaction was acknowledged. kind is "command", "button", "form" or "complete".
-	Acked func(kind string, took time.Duration)
-	// Duplicate: an interaction or a click had been accepted before.
-	Duplicate func()
-	// Rejected: a request to the HTTP endpoint was not Discord's.
-	Rejected func()
-	// Waited: a rate limit held a call back.
-	Waited func(d time.Duration)
-	// Failed: Discord refused a call, or could not be reached. The kind is "http_" and the
-	// status, or "transport".
-	Failed func(route, kind string)
-}
-
-func (o Observer) acked(kind string, took time.Duration) {
-	if o.Acked != nil {
-		o.Acked(kind, took)
-	}
-}
-
-func (o Observer) duplicate() {
-	if o.Duplicate != nil {
-		o.Duplicate()
-	}
-}
-
-func (o Observer) rejected() {
-	if o.Rejected != nil {
-		o.Rejected()
-	}
-}
-
-func (o Observer) failed(route, kind string) {
-	if o.Failed != nil {
-		o.Failed(route, kind)
-	}
-}
-
-// Bot is the part of [commands.Bot] that the adapter calls.
-type Bot interface {
-	Parse(chat.Request) chat.Decision
-	Accept(context.Context, chat.Decision) chat.Acceptance
-	Complete(ctx context.Context, r chat.Request, option, typed string) []chat.Choice
-}
-
-// Adapter connects a [Bot] to Discord. It is a [chat.Poster] and a
+// Adapter connects a [chat.Bot] to Discord. It is a [chat.Poster] and a
 // [chat.Directory].
 type Adapter struct {
 	cfg     Config
 	key     ed25519.PublicKey
-	bot     Bot
+	bot     chat.Bot
 	log     *slog.Logger
 	rest    *rest
 	pulse   *kit.Pulse
@@ -136,7 +90,7 @@ const (
 
 // New returns an adapter, or every fault of its configuration. It sends nothing. A nil
 // logger logs nothing.
-func New(cfg Config, bot Bot, log *slog.Logger) (*Adapter, error) {
+func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 	var faults []error
 	if cfg.BotToken.IsZero() {
 		faults = append(faults, errors.New("DISCORD_BOT_TOKEN is not set"))
@@ -163,6 +117,7 @@ func New(cfg Config, bot Bot, log *slog.Logger) (*Adapter, error) {
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
+	cfg.Observe = cfg.Observe.Complete()
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
@@ -271,7 +226,9 @@ func isID(s string) bool {
 	if len(s) < 1 || len(s) > 20 {
 		return false
 	}
-	return strings.Trim(s, "0123456789") == ""
+	return digits(s)
 }
+
+func digits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
 var errBusy = fmt.Errorf("more than %d interactions at once", maxConcurrent)

@@ -44,7 +44,7 @@ func TestACommandIsAcceptedThenDeferred(t *testing.T) {
 		assert.Zero(t, in.Ack.Flags(), "everybody sees the answer to /meet")
 		r := d.Request
 		assert.Equal(t, "discord:"+in.ID, r.ID)
-		assert.Equal(t, chat.Place{Platform: chat.Discord, Team: discordtest.GuildID, Channel: channel}, r.Place)
+		assert.Equal(t, chat.Place{Platform: Platform, Team: discordtest.GuildID, Channel: channel}, r.Place)
 		assert.Equal(t, chat.User{
 			ID: alice, Name: "Person 111", Locale: "en-US", Roles: []string{"77"},
 			Rights: chat.RightsKnown | chat.RightMeet | chat.RightPush,
@@ -330,7 +330,7 @@ func TestATokenRefusedAtStartEndsTheAdapter(t *testing.T) {
 func TestErrorsHaveNoSecret(t *testing.T) {
 	w := still(t, overHTTP)
 	d := chat.Decision{Request: chat.Request{
-		At: w.clock.now(), User: chat.User{ID: alice}, Place: chat.Place{Platform: chat.Discord, Channel: channel, Team: "1"},
+		At: w.clock.now(), User: chat.User{ID: alice}, Place: chat.Place{Platform: Platform, Channel: channel, Team: "1"},
 	}}
 	d.Request.Origin = origin{ID: snowflakeAt(w.clock.now().Add(-time.Minute)), Token: "canary-interaction-token", Public: true}.encode()
 	for name, fault := range map[string]discordtest.Fault{
@@ -465,7 +465,7 @@ func TestRateLimits(t *testing.T) {
 func TestDirectory(t *testing.T) {
 	w := still(t, overHTTP)
 	w.server.Join(alice, discordtest.Member{Nick: "Ally", Permissions: discordtest.ManageEvents})
-	direct := chat.Place{Platform: chat.Discord, Channel: dm, Kind: chat.InDirect}
+	direct := chat.Place{Platform: Platform, Channel: dm, Kind: chat.InDirect}
 	p, err := w.a.Profile(t.Context(), direct, alice)
 	require.NoError(t, err)
 	assert.Equal(t, chat.Profile{Name: "Ally", Rights: chat.RightsKnown | chat.RightMeet}, p)
@@ -614,16 +614,16 @@ func TestInviteURL(t *testing.T) {
 func TestCheck(t *testing.T) {
 	w := still(t, overGateway)
 	w.server.SetGuilds(discordtest.Guild{ID: discordtest.GuildID, Name: "Guild", Permissions: discordtest.Invited})
-	c, err := w.a.Check(t.Context())
+	c, err := w.a.check(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, Checked{Name: "meetbot", Shards: 1, Starts: 1000, Guilds: []GuildCheck{{ID: discordtest.GuildID, Name: "Guild"}}}, c)
+	assert.Equal(t, checked{Name: "meetbot", Shards: 1, Starts: 1000, Guilds: []guildCheck{{ID: discordtest.GuildID, Name: "Guild"}}}, c)
 
 	_, err = w.a.Register(t.Context())
 	require.NoError(t, err)
 	w.server.SetGuilds(discordtest.Guild{ID: discordtest.GuildID, Name: "Guild", Permissions: discordtest.Invited &^ (1 << 35)})
 	w.server.SetApplication(func(app *discordtest.Application) { app.Endpoint = "https://bot.example.com/discord/interactions" })
 	w.a.key = make([]byte, 32)
-	c, err = w.a.Check(t.Context())
+	c, err = w.a.check(t.Context())
 	require.NoError(t, err)
 	assert.True(t, c.Registered)
 	assert.True(t, c.EndpointSet)
@@ -632,7 +632,7 @@ func TestCheck(t *testing.T) {
 
 	w.server.SetGuilds(discordtest.Guild{ID: discordtest.GuildID, Permissions: 8})
 	w.a.cfg.ApplicationID = "700000000000000002"
-	c, err = w.a.Check(t.Context())
+	c, err = w.a.check(t.Context())
 	require.NoError(t, err)
 	assert.True(t, c.OtherApplication)
 	assert.Empty(t, c.Guilds[0].Missing, "administrators may everything")

@@ -3,16 +3,20 @@ package discord
 import (
 	"context"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 
 	"github.com/bwmarrin/discordgo"
+
+	"meetbot/bot/adapters/kit"
 )
 
-// Checked is what [Adapter.Check] found.
-type Checked struct {
+// checked is what [Adapter.check] found.
+type checked struct {
 	Name string // of the application
 	// OtherApplication says that the token belongs to another application than the
 	// configured one, OtherKey that its public key is another.
@@ -24,23 +28,23 @@ type Checked struct {
 	Shards     int
 	Starts     int // sessions that may still be started before ResetAfter
 	Registered bool
-	Guilds     []GuildCheck // the servers that the bot is in, at most 100
+	Guilds     []guildCheck // the servers that the bot is in, at most 100
 }
 
-// GuildCheck is a server, and which of the permissions that the bot asks for it lacks
+// guildCheck is a server, and which of the permissions that the bot asks for it lacks
 // there, as Discord's API names them. A channel's own settings may take more away.
-type GuildCheck struct {
+type guildCheck struct {
 	ID, Name string
 	Missing  []string
 }
 
 const maxGuildsChecked = 100
 
-// Check asks Discord who the bot is, how it may connect, which commands are registered and
+// check asks Discord who the bot is, how it may connect, which commands are registered and
 // what the bot may do in its servers. It changes nothing. The error is that of the first
 // call which failed; what was found before is returned with it.
-func (a *Adapter) Check(ctx context.Context) (Checked, error) {
-	var c Checked
+func (a *Adapter) check(ctx context.Context) (checked, error) {
+	var c checked
 	var app struct {
 		ID       string `json:"id"`
 		Name     string `json:"name"`
@@ -72,14 +76,14 @@ func (a *Adapter) Check(ctx context.Context) (Checked, error) {
 		return c, err
 	}
 	for _, g := range guilds {
-		checked := GuildCheck{ID: g.ID, Name: g.Name}
+		in := guildCheck{ID: g.ID, Name: g.Name}
 		bits, _ := strconv.ParseInt(g.Permissions, 10, 64) // unreadable: none
 		for _, p := range permissions {
 			if bits&(p.bit|discordgo.PermissionAdministrator) == 0 {
-				checked.Missing = append(checked.Missing, p.id)
+				in.Missing = append(in.Missing, p.id)
 			}
 		}
-		c.Guilds = append(c.Guilds, checked)
+		c.Guilds = append(c.Guilds, in)
 	}
 	if c.OtherApplication { // its commands are none of this token's business
 		return c, nil
@@ -87,4 +91,71 @@ func (a *Adapter) Check(ctx context.Context) (Checked, error) {
 	var err error
 	c.Registered, err = a.Registered(ctx)
 	return c, err
+}
+
+// Examine asks Discord who the bot is, how it may connect, and what is registered.
+func (a *Adapter) Examine(ctx context.Context, c kit.Circumstances) []kit.Finding {
+	found, err := a.check(ctx)
+	if errors.Is(err, ErrTokenRefused) {
+		return []kit.Finding{kit.Faulty("DISCORD_BOT_TOKEN is refused", "reset the token on the application's Bot page, and set the new one")}
+	}
+	if found.Name == "" {
+		return []kit.Finding{kit.Faulty("Discord does not answer", kit.NetworkFix).Because(err)}
+	}
+	all := []kit.Finding{kit.OK("DISCORD_BOT_TOKEN is accepted")}
+	if found.OtherApplication {
+		all = append(all, kit.Faulty("DISCORD_APPLICATION_ID is not the application of the token", "copy both from the same application's pages"))
+	}
+	if found.OtherKey {
+		all = append(all, kit.Faulty("DISCORD_PUBLIC_KEY is not the application's", "copy it from the General Information page: every request is refused with another one"))
+	}
+	switch http := a.key != nil; {
+	case http && !found.EndpointSet:
+		all = append(all, kit.Faulty("DISCORD_PUBLIC_KEY is set, but the application has no interactions endpoint", "set it to PUBLIC_URL/discord/interactions on the General Information page, or unset DISCORD_PUBLIC_KEY to use the gateway"))
+	case !http && found.EndpointSet:
+		all = append(all, kit.Faulty("the application has an interactions endpoint, so nothing comes over the gateway", "clear it on the General Information page, or set DISCORD_PUBLIC_KEY"))
+	case !http && found.Shards > 0 && found.Starts < 10*found.Shards:
+		all = append(all, kit.Warn(fmt.Sprintf("only %d sessions may still be started today", found.Starts), "find out what restarts so often: Discord resets the token at none"))
+	case !http && found.Shards > 0:
+		all = append(all, kit.OK("the gateway takes the bot; no intent is needed"))
+	}
+	if err != nil {
+		return append(all, kit.Faulty("not everything could be asked", "check DISCORD_APPLICATION_ID and DISCORD_GUILD_ID, and that the bot was added with the scope applications.commands").Because(err))
+	}
+	all = append(all, a.examineGuilds(found)...)
+	switch {
+	case found.OtherApplication:
+	case found.Registered:
+		all = append(all, kit.OK("the registered commands are the declared ones"))
+	case c.Running:
+		all = append(all, kit.Faulty("the registered commands are not the declared ones, although the bot runs", "restart the bot, which registers them, and look for \"commands not registered\" in its log"))
+	default:
+		all = append(all, kit.Warn("the registered commands are not the declared ones", "start the bot, which registers them"))
+	}
+	return all
+}
+
+func (a *Adapter) examineGuilds(found checked) []kit.Finding {
+	const invite = "add it with the address that bot manifest discord --invite prints"
+	var all []kit.Finding
+	member := false
+	for _, g := range found.Guilds {
+		if a.cfg.GuildID != "" && g.ID != a.cfg.GuildID {
+			continue
+		}
+		member = true
+		if len(g.Missing) > 0 {
+			all = append(all, kit.Warn(fmt.Sprintf("in server %s the bot lacks %s", g.ID, strings.Join(g.Missing, ", ")),
+				"give them to the bot's role, or "+invite))
+		} else {
+			all = append(all, kit.OK("in server %s the bot has its permissions; a channel may still take some away", g.ID))
+		}
+	}
+	switch {
+	case !member && a.cfg.GuildID != "":
+		all = append(all, kit.Faulty("the bot is not in the server DISCORD_GUILD_ID", invite))
+	case !member:
+		all = append(all, kit.Faulty("the bot is in no server", invite))
+	}
+	return all
 }

@@ -27,7 +27,7 @@ func TestEveryWishIsTheSameAsk(t *testing.T) {
 	t.Parallel()
 	w := start(t, overGateway)
 	where := discordtest.InGuild(channel)
-	for _, c := range grammartest.Cases(chat.Discord) {
+	for _, c := range grammartest.Cases(Platform) {
 		if c.Typed != nil {
 			t.Run(c.Name+"/typed", func(t *testing.T) {
 				name := strings.TrimSpace(c.Typed.Command + " " + c.Typed.Verb)
@@ -106,7 +106,7 @@ const startPath = "zak=" // of the sandbox's start links
 
 func (g *guild) start() {
 	g.Helper()
-	g.Start(chat.Discord, func(bot *commands.Bot, log *slog.Logger) adaptertest.Adapter {
+	g.Start(Platform, func(bot *commands.Bot, log *slog.Logger) adaptertest.Adapter {
 		a, err := New(Config{
 			BotToken: secret.New(discordtest.Token), ApplicationID: discordtest.ApplicationID, APIURL: g.server.URL, Now: g.clock.now,
 		}, bot, log)

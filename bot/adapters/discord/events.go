@@ -149,7 +149,7 @@ func isThread(t discordgo.ChannelType) bool {
 }
 
 func (in *interaction) place() chat.Place {
-	p := chat.Place{Platform: chat.Discord, Team: in.GuildID, Channel: in.ChannelID}
+	p := chat.Place{Platform: Platform, Team: in.GuildID, Channel: in.ChannelID}
 	switch {
 	case in.GuildID == "" && in.Context != nil && *in.Context == discordgo.InteractionContextPrivateChannel:
 		p.Kind = chat.InGroup
@@ -322,7 +322,7 @@ func (a *Adapter) decide(ctx context.Context, in *interaction, r chat.Request, t
 		return a.say(ctx, in, *accepted.Reply, "")
 	}
 	if accepted.Duplicate {
-		a.cfg.Observe.duplicate()
+		a.cfg.Observe.Duplicate()
 		if grammar.Once(action(r)) {
 			// A second click, or the first one delivered twice; then the other delivery
 			// acknowledges at once, and this one comes too late, as it should.

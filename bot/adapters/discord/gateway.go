@@ -444,12 +444,12 @@ func (a *Adapter) acknowledge(ctx context.Context, in *interaction, c *callback,
 		err := a.rest.createResponse(ctx, in.ID, in.Token, c)
 		switch {
 		case err == nil:
-			a.cfg.Observe.acked(c.kind, time.Since(received))
+			a.cfg.Observe.Acked(c.kind, time.Since(received))
 			return
 		case isCode(err, codeAcknowledged):
 			// By another process on this token, or by an earlier try.
 			a.log.DebugContext(ctx, "acknowledged already", "kind", c.kind)
-			a.cfg.Observe.duplicate()
+			a.cfg.Observe.Duplicate()
 			return
 		}
 		pause, again := 100*time.Millisecond, transient(err)

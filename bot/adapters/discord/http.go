@@ -51,6 +51,14 @@ func abs(n int64) int64 {
 	return n
 }
 
+// Endpoint implements [kit.Receiver].
+func (a *Adapter) Endpoint() (string, http.Handler) {
+	if a.key == nil {
+		return "", nil
+	}
+	return "/discord/", a.Handler()
+}
+
 // Handler takes interactions over HTTP, at [Path]. It answers 404 where no public key is
 // set, and a bare 401 to what Discord did not send or has sent before.
 func (a *Adapter) Handler() http.Handler {
@@ -65,7 +73,7 @@ func (a *Adapter) serve(w http.ResponseWriter, r *http.Request) {
 	received := time.Now()
 	body, err := kit.ReadBody(w, r)
 	if errors.Is(err, kit.ErrTooLarge) {
-		a.cfg.Observe.rejected()
+		a.cfg.Observe.Rejected()
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		return
 	}
@@ -73,7 +81,7 @@ func (a *Adapter) serve(w http.ResponseWriter, r *http.Request) {
 		err = verify(a.key, r.Header, body, a.cfg.Now())
 	}
 	if err != nil || !a.fresh(r.Header, body) {
-		a.cfg.Observe.rejected()
+		a.cfg.Observe.Rejected()
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
@@ -104,7 +112,7 @@ func (a *Adapter) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_ = http.NewResponseController(w).Flush()
-	a.cfg.Observe.acked(c.kind, time.Since(received))
+	a.cfg.Observe.Acked(c.kind, time.Since(received))
 }
 
 // fresh reports whether a signed request was not seen before.

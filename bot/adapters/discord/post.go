@@ -369,7 +369,7 @@ func (d delivery) direct(ctx context.Context) (chat.Receipt, error) {
 		var s sent
 		s, err = d.byBot(ctx, channel, d.message(ctx, false, ""))
 		if err == nil {
-			place := chat.Place{Platform: chat.Discord, Channel: channel, Kind: chat.InDirect}
+			place := chat.Place{Platform: Platform, Channel: channel, Kind: chat.InDirect}
 			return chat.Receipt{Place: place, Message: s.ID, InPlace: true}, nil
 		}
 	}

@@ -39,7 +39,7 @@ func TestTheDeferredReplyBecomesTheRootOfAThread(t *testing.T) {
 	require.Len(t, threads, 1)
 	assert.Len(t, []rune(threads[0].Name), 100)
 	assert.Equal(t, chat.Receipt{
-		Place:   chat.Place{Platform: chat.Discord, Team: discordtest.GuildID, Channel: channel, Thread: shown.ID},
+		Place:   chat.Place{Platform: Platform, Team: discordtest.GuildID, Channel: channel, Thread: shown.ID},
 		Message: shown.ID,
 	}, root)
 
@@ -302,7 +302,7 @@ func TestAnInteractionThatIsNotAcknowledgedYetIsWaitedFor(t *testing.T) {
 	w := still(t, overGateway)
 	in := meetIn(w, discordtest.InGuild(channel)) // another process is at it
 	d := chat.Decision{Request: chat.Request{
-		At: w.clock.now(), User: chat.User{ID: alice}, Place: chat.Place{Platform: chat.Discord, Team: "1", Channel: channel},
+		At: w.clock.now(), User: chat.User{ID: alice}, Place: chat.Place{Platform: Platform, Team: "1", Channel: channel},
 		Origin: []byte(`{"id":"` + in.ID + `","token":"` + in.Token + `","public":true,"app":8}`),
 	}}
 	for _, slot := range []chat.Slot{chat.SlotRoot, chat.SlotPrivate, chat.SlotSettle} {
@@ -440,7 +440,7 @@ func TestARootThatOnlyOnePersonWouldSeeIsPostedByTheBot(t *testing.T) {
 	in := meetIn(w, discordtest.InGuild(channel))
 	w.send(in)
 	d := chat.Decision{Request: chat.Request{
-		At: w.clock.now(), User: chat.User{ID: alice}, Place: chat.Place{Platform: chat.Discord, Team: "1", Channel: channel},
+		At: w.clock.now(), User: chat.User{ID: alice}, Place: chat.Place{Platform: Platform, Team: "1", Channel: channel},
 		Origin: origin{ID: in.ID, Token: in.Token, Public: true, App: 8}.encode(),
 	}}
 	_, err := w.post(d, chat.SlotRoot)

@@ -29,7 +29,7 @@ const (
 
 // ErrTokenRefused is returned when Discord has refused the bot's token. No further call is made
 // with it: every one would count towards a ban of the address.
-var ErrTokenRefused = errors.New("Discord refuses the bot token (DISCORD_BOT_TOKEN)") //nolint:staticcheck // a name
+var ErrTokenRefused = kit.Refused("Discord refuses the bot token (DISCORD_BOT_TOKEN)")
 
 // apiError is an answer of Discord that is no success. It has no URL in it: an
 // interaction's token is part of those.
@@ -77,7 +77,7 @@ type rest struct {
 	token   secret.String
 	http    *http.Client
 	limits  *limiter
-	observe Observer
+	observe kit.Observer
 }
 
 // call is one REST call.
@@ -141,13 +141,13 @@ func (r *rest) do(ctx context.Context, c call) error {
 	}
 	resp, err := r.http.Do(req)
 	if err != nil {
-		r.observe.failed(c.name(), "transport")
+		r.observe.Failed(c.name(), "transport")
 		return fmt.Errorf("%s: %w", c.name(), kit.Scrub(err))
 	}
 	defer func() { _ = resp.Body.Close() }()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if resp.StatusCode/100 != 2 {
-		r.observe.failed(c.name(), "http_"+strconv.Itoa(resp.StatusCode))
+		r.observe.Failed(c.name(), "http_"+strconv.Itoa(resp.StatusCode))
 	}
 	if err := r.limits.answered(c, resp, answer); err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/chat"
+	"meetbot/bot/chat/chattest"
 	"meetbot/bot/commands"
 	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
@@ -48,7 +49,7 @@ func newConversation(t *testing.T) *conversation {
 	handler, err = New(Config{Links: bot, PublicURL: srv.URL})
 	require.NoError(t, err)
 	c := &conversation{t: t, bot: bot, posts: make(posts, 16)}
-	bot.Attach(chat.Slack, c.posts)
+	bot.Attach(chattest.Slack, c.posts)
 	ctx, cancel := context.WithCancel(context.Background())
 	stopped := make(chan error, 1)
 	go func() { stopped <- store.Run(ctx, bot) }()
@@ -66,7 +67,7 @@ func (c *conversation) say(text string) chat.Reply {
 	c.n++
 	d := c.bot.Parse(chat.Request{
 		ID: fmt.Sprint("slack:test:", c.n), At: time.Now(), Command: "livepush", Text: text,
-		Place: chat.Place{Platform: chat.Slack, Team: "T1", Channel: "C1"},
+		Place: chat.Place{Platform: chattest.Slack, Team: "T1", Channel: "C1"},
 		User: chat.User{
 			ID: "U1", Name: "Ann", Locale: "en", Rights: chat.RightsKnown | chat.RightMeet | chat.RightPush,
 		},

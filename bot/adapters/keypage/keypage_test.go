@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/chat"
+	"meetbot/bot/chat/chattest"
 	"meetbot/bot/commands"
 	"meetbot/bot/grammar"
 	"meetbot/bot/livepush"
@@ -68,7 +69,7 @@ func (f *fakeLinks) SubmitKey(_ context.Context, _ string, e commands.KeyEntry) 
 
 func saveForm(locale string) commands.KeyForm {
 	return commands.KeyForm{
-		Locale: locale, Platform: chat.Slack, Person: "Ann <b>", Verb: grammar.VerbPushSave,
+		Locale: locale, Platform: chattest.Slack, Person: "Ann <b>", Verb: grammar.VerbPushSave,
 		Until: now.Add(9*time.Minute + 30*time.Second), Preset: "bilibili",
 	}
 }
@@ -365,7 +366,7 @@ func TestEveryTextOfThePageIsThere(t *testing.T) {
 	id := regexp.MustCompile(`keypage\.[a-z.]+`)
 	push := saveForm("")
 	push.Verb, push.Meeting, push.Fixed, push.Name, push.Preset = grammar.VerbPush, "周会", true, "抖音", "douyin"
-	push.Platform = chat.Console
+	push.Platform = chattest.Console
 	warnings := func(name string) []livepush.Finding {
 		_, fs := livepush.PresetByID("twitch").Check("rtmp://a.rtmp.youtube.com", secret.New("x y"), now)
 		return append(livepush.CheckPushName(name), fs...)
@@ -395,15 +396,15 @@ func TestEveryTextOfThePageIsThere(t *testing.T) {
 			v := noticeView(texts.For(locale), n)
 			assert.Empty(t, id.FindAllString(v.Title+v.Notice, -1), n.id)
 		}
-		for _, p := range []chat.Platform{chat.Slack, chat.Discord, chat.Console} {
-			assert.True(t, texts.For(locale).Has("keypage.chat."+string(p)))
+		for _, p := range []chat.Platform{chattest.Slack, chattest.Discord, chattest.Console} {
+			assert.True(t, texts.For(locale).Has("platform."+string(p)))
 		}
 	}
 }
 
 func TestASavedDestinationsNameAndPlatformAreShownAndNotAsked(t *testing.T) {
 	links := &fakeLinks{form: commands.KeyForm{
-		Locale: "zh-CN", Platform: chat.Discord, Verb: grammar.VerbPush, Meeting: "周五秀 · 806 146 667", Until: now,
+		Locale: "zh-CN", Platform: chattest.Discord, Verb: grammar.VerbPush, Meeting: "周五秀 · 806 146 667", Until: now,
 		Preset: "wechat", Name: "视频号", Fixed: true, NameFixed: true,
 	}}
 	srv, _ := newTestPage(t, links)

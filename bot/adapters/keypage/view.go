@@ -119,7 +119,7 @@ func verbID(f commands.KeyForm) string {
 
 func (p *page) formView(t texts.Text, token string, f commands.KeyForm, e commands.KeyEntry, findings []livepush.Finding) view {
 	verb := verbID(f)
-	chat := t.T("keypage.chat." + string(f.Platform))
+	chat := t.T("platform." + string(f.Platform))
 	v := newView(t, t.T("keypage.title."+verb))
 	if f.Person != "" {
 		v.Person = t.T("keypage.for", "Person", f.Person)
@@ -206,7 +206,7 @@ func doneView(t texts.Text, r commands.KeyResult) view {
 		v.Person = t.T("keypage.for", "Person", r.Form.Person)
 	}
 	done := &doneFields{
-		Text:         t.T("keypage.done."+verb, "Chat", t.T("keypage.chat."+string(r.Form.Platform))),
+		Text:         t.T("keypage.done."+verb, "Chat", t.T("platform."+string(r.Form.Platform))),
 		AddressLabel: t.T("keypage.url"), Address: r.URL,
 		PlatformLabel: t.T("keypage.preset"), PlatformValue: livepush.PresetByID(r.Preset).Name(t),
 		FingerprintLabel: t.T("keypage.done.fingerprint"), Close: t.T("keypage.done.close"),

@@ -2,7 +2,7 @@
 //
 // An event arrives over Socket Mode or over signed HTTP; behind the transport there is one
 // way. It is turned into a [chat.Request] and parsed without any call to Slack. What
-// is to be done is written down by [Bot.Accept] first and acknowledged after, with an
+// is to be done is written down by [chat.Bot] first and acknowledged after, with an
 // empty answer; a form is opened and an immediate private answer is given right after the
 // acknowledgement. Everything else is posted later, by the job, through [Adapter.Post].
 //
@@ -35,14 +35,6 @@ import (
 	"meetbot/config/secret"
 )
 
-// Bot is what the adapter asks of the command layer.
-type Bot interface {
-	// Parse decides what becomes of a request, without any input or output.
-	Parse(r chat.Request) chat.Decision
-	// Accept returns once the decision is durable, or with what to tell instead.
-	Accept(ctx context.Context, d chat.Decision) chat.Acceptance
-}
-
 // Config is what an [Adapter] needs to know.
 type Config struct {
 	BotToken secret.String // xoxb-…
@@ -63,31 +55,17 @@ type Config struct {
 
 	HTTPClient *http.Client // nil: one with the environment's proxy and a time limit
 	Now        func() time.Time
-	Observe    Observer
-}
-
-// Observer is told of what happens, for metrics. A nil function is not called.
-type Observer struct {
-	// Acked: an event of that kind ("command", "action", "form", "mention", "shortcut") was
-	// acknowledged that long after it arrived.
-	Acked func(kind string, took time.Duration)
-	// Rejected: a request to the HTTP endpoints was not Slack's.
-	Rejected func()
-	// Waited: a call was held back by a rate limit.
-	Waited func(d time.Duration)
-	// Failed: Slack refused a call, or could not be reached. The kind is Slack's error code,
-	// "http_5xx" or "transport".
-	Failed func(method, kind string)
+	Observe    kit.Observer
 }
 
 // ErrTokenRefused is returned by [Adapter.Run] when Slack does not accept a token.
-var ErrTokenRefused = errors.New("the token is refused by Slack")
+var ErrTokenRefused = kit.Refused("the token is refused by Slack")
 
 // Adapter is the bot in one Slack workspace. It implements [chat.Poster] and
 // [chat.Directory].
 type Adapter struct {
 	cfg Config
-	bot Bot
+	bot chat.Bot
 	log *slog.Logger
 	now func() time.Time
 
@@ -131,10 +109,11 @@ func (i *identity) has(scope string) bool { return i != nil && slices.Contains(i
 var commandName = regexp.MustCompile(`^/[^\s/A-Z]{1,31}$`)
 
 // New returns an adapter. It sends nothing.
-func New(cfg Config, bot Bot, log *slog.Logger) (*Adapter, error) {
+func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 	cfg.MeetCommand = cmp.Or(cfg.MeetCommand, "/meet")
 	cfg.LivepushCommand = cmp.Or(cfg.LivepushCommand, "/livepush")
 	cfg.APIURL = cmp.Or(cfg.APIURL, slackapi.APIURL)
+	cfg.Observe = cfg.Observe.Complete()
 	if cfg.Connections == 0 {
 		cfg.Connections = defaultConnections
 	}

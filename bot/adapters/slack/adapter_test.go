@@ -34,6 +34,8 @@ type fakeBot struct {
 	seen     map[string]bool
 }
 
+func (b *fakeBot) Complete(context.Context, chat.Request, string, string) []chat.Choice { return nil }
+
 func (b *fakeBot) Parse(r chat.Request) chat.Decision {
 	b.mu.Lock()
 	b.parsed = append(b.parsed, r)
@@ -116,7 +118,7 @@ func newWorld(t *testing.T, more ...string) *world {
 	return w
 }
 
-func newAdapter(t testing.TB, s *slacktest.Server, bot Bot, log *adaptertest.Log) *Adapter {
+func newAdapter(t testing.TB, s *slacktest.Server, bot chat.Bot, log *adaptertest.Log) *Adapter {
 	t.Helper()
 	a, err := New(Config{
 		BotToken: secret.New(slacktest.BotToken), AppToken: secret.New(slacktest.AppToken), SigningSecret: secret.New(slacktest.SigningSecret),
@@ -207,7 +209,7 @@ func TestCommandIsAcknowledgedEmptyAfterItIsDurable(t *testing.T) {
 			assert.Equal(t, "meet", r.Command)
 			assert.Equal(t, "周会 &amp; more", r.Text)
 			assert.Equal(t, "U1", r.User.ID)
-			assert.Equal(t, chat.Place{Platform: chat.Slack, Team: slacktest.Team, Channel: "C1"}, r.Place)
+			assert.Equal(t, chat.Place{Platform: Platform, Team: slacktest.Team, Channel: "C1"}, r.Place)
 			assert.Regexp(t, `^slack:T0TEAM:1337\.42\.`, r.ID)
 		})
 	}
@@ -261,7 +263,7 @@ func TestEveryWayInMakesItsRequest(t *testing.T) {
 		return act
 	}
 	place := func(channel, thread string, kind chat.PlaceKind) chat.Place {
-		return chat.Place{Platform: chat.Slack, Team: slacktest.Team, Channel: channel, Thread: thread, Kind: kind}
+		return chat.Place{Platform: Platform, Team: slacktest.Team, Channel: channel, Thread: thread, Kind: kind}
 	}
 	for _, tt := range []struct {
 		name string
@@ -420,7 +422,7 @@ func TestLinesAskTheSameAsEverywhere(t *testing.T) {
 		return chat.Decision{}
 	}
 	lines := 0
-	for _, c := range grammartest.Cases(chat.Slack) {
+	for _, c := range grammartest.Cases(Platform) {
 		if !c.HasLine {
 			continue
 		}

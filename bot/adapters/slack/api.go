@@ -81,9 +81,7 @@ func (a *Adapter) fault(method, scope string, err error) error {
 			failed.Err = kit.Scrub(err)
 		}
 	}
-	if f := a.cfg.Observe.Failed; f != nil {
-		f(method, failed.Kind)
-	}
+	a.cfg.Observe.Failed(method, failed.Kind)
 	switch {
 	case failed.Err == ErrTokenRefused:
 		// At the start it is Run that fails; the app-level token is connect's.

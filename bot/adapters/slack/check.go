@@ -2,15 +2,45 @@ package slack
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
+
+	"meetbot/bot/adapters/kit"
+	"meetbot/bot/chat"
 )
 
-// Check asks Slack once whether it takes the bot token, and fills [Adapter.Scopes].
-func (a *Adapter) Check(ctx context.Context) error { return a.whoAmI(ctx) }
+// Examine asks Slack once whether it takes the tokens, and what the app may do. It opens no
+// connection and changes nothing.
+func (a *Adapter) Examine(ctx context.Context, c kit.Circumstances) []kit.Finding {
+	var all []kit.Finding
+	switch err := a.whoAmI(ctx); {
+	case errors.Is(err, ErrTokenRefused):
+		all = append(all, kit.Faulty("SLACK_BOT_TOKEN is refused", "copy the Bot User OAuth Token again, and reinstall the app if it was removed").Because(err))
+	case err != nil:
+		all = append(all, kit.Faulty("Slack does not answer", kit.NetworkFix).Because(err))
+	default:
+		all = append(all, kit.OK("SLACK_BOT_TOKEN is accepted"))
+		all = append(all, a.examineScopes(c)...)
+	}
+	switch err := a.checkSocket(ctx); {
+	case a.cfg.AppToken.IsZero():
+		all = append(all, kit.Noted("HTTP mode: the signing secret and the request addresses cannot be asked for; bot manifest slack --url prints them"))
+	case errors.Is(err, ErrTokenRefused):
+		all = append(all, kit.Faulty("SLACK_APP_TOKEN is refused", "make an app-level token with the scope connections:write").Because(err))
+	case err != nil:
+		all = append(all, kit.Faulty("no Socket Mode connection is given out", "turn Socket Mode on for the app; if it is, "+kit.NetworkFix).Because(err))
+	default:
+		all = append(all, kit.OK("SLACK_APP_TOKEN is accepted: Socket Mode"))
+	}
+	return append(all, kit.Noted("the commands are %s and %s; Slack cannot be asked which ones the app has: compare with bot manifest slack",
+		a.cfg.MeetCommand, a.cfg.LivepushCommand))
+}
 
-// CheckSocket asks Slack once whether it takes the app-level token and lets the app
-// connect. It opens no connection. Without such a token there is nothing to check.
-func (a *Adapter) CheckSocket(ctx context.Context) error {
+// checkSocket asks Slack once whether it takes the app-level token and lets the app
+// connect. Without such a token there is nothing to check.
+func (a *Adapter) checkSocket(ctx context.Context) error {
 	if a.cfg.AppToken.IsZero() {
 		return nil
 	}
@@ -18,11 +48,23 @@ func (a *Adapter) CheckSocket(ctx context.Context) error {
 	return err
 }
 
-// Scopes returns what the app was granted, sorted; nil until Slack has been asked.
-func (a *Adapter) Scopes() []string {
-	id := a.self.Load()
-	if id == nil {
-		return nil
+func (a *Adapter) examineScopes(c kit.Circumstances) []kit.Finding {
+	const fix = "add it under OAuth & Permissions, and reinstall the app"
+	var all []kit.Finding
+	var optional []string
+	for _, s := range scopes {
+		switch {
+		case a.self.Load().has(s.Name):
+		case s.Required:
+			all = append(all, kit.Faulty(fmt.Sprintf("the scope %s is missing: %s", s.Name, s.Without), fix))
+		case s.Name == "usergroups:read" && slices.Contains(c.Named, chat.GroupEntry):
+			all = append(all, kit.Faulty("the scope usergroups:read is missing, and an allow-list names a user group: nobody gets in by it", fix))
+		default:
+			optional = append(optional, s.Name)
+		}
 	}
-	return slices.Sorted(slices.Values(id.scopes))
+	if len(optional) > 0 {
+		all = append(all, kit.Noted("scopes that were not asked for: %s; bot manifest slack says what each is for", strings.Join(optional, ", ")))
+	}
+	return all
 }

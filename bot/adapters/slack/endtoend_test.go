@@ -14,7 +14,6 @@ import (
 
 	"meetbot/bot/adapters/adaptertest"
 	"meetbot/bot/adapters/slack/slacktest"
-	"meetbot/bot/chat"
 	"meetbot/bot/commands"
 	"meetbot/meeting/sandbox"
 )
@@ -38,7 +37,7 @@ func newTeam(t *testing.T, more ...string) *team {
 
 func (x *team) start() {
 	x.Helper()
-	x.Start(chat.Slack, func(bot *commands.Bot, _ *slog.Logger) adaptertest.Adapter {
+	x.Start(Platform, func(bot *commands.Bot, _ *slog.Logger) adaptertest.Adapter {
 		a := newAdapter(x, x.slack, bot, x.Logged)
 		server := httptest.NewServer(a.Handler())
 		x.Cleanup(server.Close)

@@ -65,7 +65,7 @@ const (
 )
 
 func requestID(parts ...string) string {
-	id := string(chat.Slack) + ":" + strings.Join(parts, ":")
+	id := string(Platform) + ":" + strings.Join(parts, ":")
 	if len(id) > 200 {
 		id = id[:200]
 	}
@@ -102,7 +102,7 @@ func (a *Adapter) command(c slackapi.SlashCommand) (event, error) {
 	return a.stamp(event{kind: "command", trigger: c.TriggerID, hook: c.ResponseURL, req: chat.Request{
 		ID:      requestID(c.TeamID, c.TriggerID),
 		User:    chat.User{ID: c.UserID, Name: c.UserName},
-		Place:   chat.Place{Platform: chat.Slack, Team: c.TeamID, Channel: c.ChannelID, Kind: kindOf(c.ChannelID, c.ChannelName)},
+		Place:   chat.Place{Platform: Platform, Team: c.TeamID, Channel: c.ChannelID, Kind: kindOf(c.ChannelID, c.ChannelName)},
 		Command: name, Text: c.Text,
 	}}, a.now()), nil
 }
@@ -141,7 +141,7 @@ func (a *Adapter) interaction(c slackapi.InteractionCallback) (event, error) {
 		return event{}, errors.New("an interaction without a user")
 	}
 	channel := cmp.Or(c.Channel.ID, c.Container.ChannelID)
-	place := chat.Place{Platform: chat.Slack, Team: team, Channel: channel, Kind: kindOf(channel, c.Channel.Name)}
+	place := chat.Place{Platform: Platform, Team: team, Channel: channel, Kind: kindOf(channel, c.Channel.Name)}
 	switch c.Type {
 	case slackapi.InteractionTypeBlockActions:
 		return a.click(c, user, place)
@@ -214,7 +214,7 @@ func (a *Adapter) mention(team string, m slackevents.AppMentionEvent) (event, er
 	return a.stamp(event{kind: "mention", lone: m.ThreadTimeStamp == "", req: chat.Request{
 		ID:      requestID(team, m.Channel, m.TimeStamp),
 		User:    chat.User{ID: m.User},
-		Place:   chat.Place{Platform: chat.Slack, Team: team, Channel: m.Channel, Thread: cmp.Or(m.ThreadTimeStamp, m.TimeStamp), Kind: kindOf(m.Channel, "")},
+		Place:   chat.Place{Platform: Platform, Team: team, Channel: m.Channel, Thread: cmp.Or(m.ThreadTimeStamp, m.TimeStamp), Kind: kindOf(m.Channel, "")},
 		Command: name, Text: text, InTheOpen: true,
 	}}, at), nil
 }

@@ -143,7 +143,7 @@ func (a *Adapter) submission(c slackapi.InteractionCallback, user chat.User) (ev
 		At:   a.now(),
 		User: user,
 		Place: chat.Place{
-			Platform: chat.Slack, Team: meta.Team, Channel: meta.Channel, Thread: meta.Thread, Kind: meta.Kind,
+			Platform: Platform, Team: meta.Team, Channel: meta.Channel, Thread: meta.Thread, Kind: meta.Kind,
 		},
 		Form: &chat.Submission{Form: view.CallbackID, Arg: meta.Arg, Fields: fields},
 	}}

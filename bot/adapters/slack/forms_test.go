@@ -70,7 +70,7 @@ func TestFormIsOpenedFilledInAndSent(t *testing.T) {
 			assert.Equal(t, &chat.Submission{Form: "push", Arg: "tencent:123", Fields: map[string]string{
 				"meeting": "123 456 789", "preset": "bili", "url": "rtmp://a/b", "key": "canary?a=b&c=d", "wechat": "false", "minutes": "", "host": "U5",
 			}}, r.Form)
-			assert.Equal(t, chat.Place{Platform: chat.Slack, Team: slacktest.Team, Channel: "C1"}, r.Place)
+			assert.Equal(t, chat.Place{Platform: Platform, Team: slacktest.Team, Channel: "C1"}, r.Place)
 			assert.NotContains(t, w.log.String(), "canary?a")
 		})
 	}

@@ -96,7 +96,7 @@ func TestUnreachableSlackIsTriedAgain(t *testing.T) {
 func TestTokenRefusedLaterStopsTheAdapterWithoutSpinning(t *testing.T) {
 	w := newWorld(t)
 	w.slack.Revoke()
-	post := chat.Post{Slot: chat.SlotRoot, Place: chat.Place{Platform: chat.Slack, Team: slacktest.Team, Channel: "C1"}, Reply: chat.Reply{Title: "x"}}
+	post := chat.Post{Slot: chat.SlotRoot, Place: chat.Place{Platform: Platform, Team: slacktest.Team, Channel: "C1"}, Reply: chat.Reply{Title: "x"}}
 	_, err := w.a.Post(t.Context(), post)
 	require.ErrorIs(t, err, ErrTokenRefused)
 	require.NoError(t, w.slack.Wait(w.ctx(), func() bool { return w.slack.Connections() == 0 }), "the connections are closed")

@@ -66,6 +66,14 @@ func verify(key secret.String, h http.Header, body []byte, now time.Time) error 
 	return nil
 }
 
+// Endpoint implements [kit.Receiver].
+func (a *Adapter) Endpoint() (string, http.Handler) {
+	if a.cfg.SigningSecret.IsZero() {
+		return "", nil
+	}
+	return "/slack/", a.Handler()
+}
+
 // Handler serves Slack's requests under [PathCommands], [PathInteractions] and
 // [PathEvents]. Without a signing secret it rejects them all.
 func (a *Adapter) Handler() http.Handler {
@@ -91,9 +99,7 @@ func (a *Adapter) signed(f func(r *http.Request, body []byte, arrived time.Time)
 			return
 		}
 		if verify(a.cfg.SigningSecret, r.Header, body, a.now()) != nil {
-			if f := a.cfg.Observe.Rejected; f != nil {
-				f()
-			}
+			a.cfg.Observe.Rejected()
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
@@ -209,7 +215,5 @@ func (a *Adapter) answer(r *http.Request, e event, err error, arrived time.Time)
 }
 
 func (a *Adapter) acked(kind string, arrived time.Time) {
-	if f := a.cfg.Observe.Acked; f != nil {
-		f(kind, time.Since(arrived))
-	}
+	a.cfg.Observe.Acked(kind, time.Since(arrived))
 }

@@ -103,7 +103,7 @@ func FuzzSignature(f *testing.F) {
 	})
 }
 
-func httpAdapter(t testing.TB, bot Bot, log io.Writer) http.Handler {
+func httpAdapter(t testing.TB, bot chat.Bot, log io.Writer) http.Handler {
 	a, err := New(Config{BotToken: secret.New(slacktest.BotToken), SigningSecret: secret.New(slacktest.SigningSecret), APIURL: "http://127.0.0.1:1/"},
 		bot, slog.New(slog.NewTextHandler(log, nil)))
 	require.NoError(t, err)

@@ -14,7 +14,6 @@ import (
 
 	"meetbot/bot/adapters/kit"
 	"meetbot/bot/grammar"
-	"meetbot/bot/texts"
 )
 
 // Scope is a permission of the Slack app.
@@ -78,7 +77,7 @@ func Manifest(o ManifestOptions) ([]byte, error) {
 		}
 		return base + path
 	}
-	t := texts.For(o.Locale)
+	t := grammar.Text(Kind(names), o.Locale)
 	m := slackapi.Manifest{
 		Metadata: slackapi.ManifestMetadata{MajorVersion: 2, MinorVersion: 1},
 		Display:  slackapi.Display{Name: o.Name, Description: t.T("slack.app.description")},

@@ -464,7 +464,7 @@ func (a *Adapter) image(ctx context.Context, p chat.Post) (chat.Receipt, error) 
 		err := a.call(ctx, "conversations.open", "", func() error {
 			c, _, _, err := a.api.OpenConversationContext(ctx, &slackapi.OpenConversationParameters{Users: []string{p.User.ID}})
 			if err == nil && c != nil {
-				place = chat.Place{Platform: chat.Slack, Team: p.Place.Team, Channel: c.ID, Kind: chat.InDirect}
+				place = chat.Place{Platform: Platform, Team: p.Place.Team, Channel: c.ID, Kind: chat.InDirect}
 			}
 			return err
 		})

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"meetbot/bot/chat"
+	"meetbot/bot/chat/chattest"
 	"meetbot/bot/grammar"
 	"meetbot/config/secret"
 	"meetbot/meeting"
@@ -64,7 +65,7 @@ func (c Case) WantOf(way string) grammar.Ask {
 
 // Config is the parser's configuration that the cases are for.
 func Config() grammar.Config {
-	return grammar.Config{Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec}
+	return grammar.Config{Platforms: chattest.Kinds(), Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec}
 }
 
 // Canary is the stream key in the cases: it may appear nowhere but in an Ask.
@@ -73,9 +74,9 @@ const Canary = "canary-5f3a?a=b&c=d"
 // person is somebody's ID, and how a mention of them arrives in a line.
 func person(p chat.Platform) (id, mention string) {
 	switch p {
-	case chat.Slack:
+	case chattest.Slack:
 		return "U042ANN", "<@U042ANN|ann>"
-	case chat.Discord:
+	case chattest.Discord:
 		return "4200000000000042", "<@!4200000000000042>"
 	}
 	return "ann", "@ann"

@@ -1,0 +1,11 @@
+package console
+
+import "meetbot/bot/chat"
+
+// Platform is the console's name in lists and metrics.
+const Platform chat.Platform = "console"
+
+// Kind returns what the console is like.
+func Kind() chat.Kind {
+	return chat.Kind{Name: Platform, Title: "the console", Local: true, Entries: []chat.Entry{{Kind: chat.EveryEntry, People: "everybody"}}}
+}

@@ -1,0 +1,82 @@
+package chat
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// Kind is what a chat platform is like, as far as anybody but its adapter has to know. The
+// adapter declares it.
+type Kind struct {
+	Name  Platform
+	Title string // as an operator reads it: "Slack"
+	// Local says that it is the operator's own terminal: whoever sits there holds the
+	// credentials, and types where nobody else and no chat platform reads along.
+	Local bool
+	// Typed says that commands have typed options there, and not a line of text.
+	Typed bool
+	// Commands are the names that commands have there, with their slash, by the declared
+	// name. One that is left out is called what it is declared.
+	Commands map[string]string
+	// IsID reports whether s can be there the ID of a person or a channel; nil: anything
+	// without a blank can.
+	IsID func(s string) bool
+	// Entries are what an allow-list can name there.
+	Entries []Entry
+	// Members says for an operator who may use what a right guards where no allow-list is set.
+	Members map[Rights]string
+}
+
+// Entry is something that an allow-list can name.
+type Entry struct {
+	Kind    EntryKind
+	Example string // an ID
+	IsID    func(s string) bool
+	People  string // what "bot policy" calls those whom it lets in, before the ID: "members of user group"
+}
+
+// EntryKind says what an [Entry] names.
+type EntryKind string
+
+const (
+	EveryEntry   EntryKind = ""        // everybody on the platform
+	UserEntry    EntryKind = "user"    //
+	GroupEntry   EntryKind = "group"   // people whom the platform has to be asked for
+	RoleEntry    EntryKind = "role"    // likewise, but mostly they come with the event
+	ChannelEntry EntryKind = "channel" // everybody in the channel
+)
+
+// Kinds are the platforms that there are.
+type Kinds []Kind
+
+// Of returns the platform with that name. One that is not there is a platform of which
+// nothing is known.
+func (k Kinds) Of(name Platform) Kind {
+	if i := slices.IndexFunc(k, func(k Kind) bool { return k.Name == name }); i >= 0 {
+		return k[i]
+	}
+	return Kind{Name: name, Title: string(name)}
+}
+
+// Called returns the name that a declared command has on the platform, with its slash.
+func (k Kind) Called(command string) string {
+	if name := k.Commands[command]; name != "" {
+		return name
+	}
+	return "/" + command
+}
+
+// maxID bounds the ID of a person or a channel, in bytes.
+const maxID = 64
+
+// HasID reports whether s can be the platform's ID of a person or a channel.
+func (k Kind) HasID(s string) bool {
+	if s == "" || len(s) > maxID {
+		return false
+	}
+	if k.IsID != nil {
+		return k.IsID(s)
+	}
+	return !strings.ContainsFunc(s, unicode.IsSpace)
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+
+	"meetbot/bot/adapters/console"
+	"meetbot/bot/adapters/discord"
+	"meetbot/bot/adapters/kit"
+	"meetbot/bot/adapters/slack"
+	"meetbot/bot/chat"
+	"meetbot/config"
+)
+
+// platform is one chat platform: all that the sub-commands of the binary know of it.
+type platform struct {
+	kind func(config.Config) chat.Kind
+	on   func(config.Config) bool
+	open func(config.Config, parts) (kit.Adapter, error)
+	// errors are the kinds of failure, besides the statuses of HTTP, that metrics tell apart.
+	errors []string
+	// manifest prints what has to be registered with the platform; nil: nothing has. Usage is
+	// what can be given with it.
+	manifest func(process) error
+	usage    string
+}
+
+// parts are what an adapter is made of, besides its settings.
+type parts struct {
+	process   process
+	bot       chat.Bot // nil where the adapter is only to be looked at
+	log       *slog.Logger
+	observe   kit.Observer
+	http      *http.Client // nil: the adapter's own
+	sandboxed bool
+}
+
+// platforms are all that there are, one row each.
+func platforms() []platform {
+	return []platform{
+		{
+			kind: func(c config.Config) chat.Kind {
+				return slack.Kind(map[string]string{"meet": c.Slack.MeetCommand, "livepush": c.Slack.LivepushCommand})
+			},
+			on: func(c config.Config) bool { return c.Slack.On() },
+			open: func(c config.Config, p parts) (kit.Adapter, error) {
+				return adapter(slack.New(slack.Config{
+					BotToken: c.Slack.BotToken, AppToken: c.Slack.AppToken, SigningSecret: c.Slack.SigningSecret, APIURL: c.Slack.ApiURL,
+					MeetCommand: c.Slack.MeetCommand, LivepushCommand: c.Slack.LivepushCommand, Locale: c.Locale,
+					Observe: p.observe, HTTPClient: p.http,
+				}, p.bot, p.log))
+			},
+			errors: slack.ErrorKinds(), manifest: slackManifest, usage: "[--socket | --url URL] [--with SCOPES|all]",
+		},
+		{
+			kind: func(config.Config) chat.Kind { return discord.Kind() },
+			on:   func(c config.Config) bool { return c.Discord.On() },
+			open: func(c config.Config, p parts) (kit.Adapter, error) {
+				return adapter(discord.New(discord.Config{
+					BotToken: c.Discord.BotToken, ApplicationID: c.Discord.ApplicationID, PublicKey: c.Discord.PublicKey,
+					GuildID: c.Discord.GuildID, APIURL: c.Discord.ApiURL, Listed: listed(c), Locale: c.Locale,
+					Observe: p.observe, HTTPClient: p.http,
+				}, p.bot, p.log))
+			},
+			manifest: discordManifest, usage: "[--invite]",
+		},
+		{
+			kind: func(config.Config) chat.Kind { return console.Kind() },
+			on:   func(c config.Config) bool { return !c.Chat() },
+			open: func(c config.Config, p parts) (kit.Adapter, error) {
+				return console.New(consoleConfig(p.process, c, p.sandboxed), p.bot, p.process.stdin, p.process.stdout, p.log), nil
+			},
+		},
+	}
+}
+
+// adapter keeps a nil pointer from becoming an adapter that is not nil.
+func adapter[A kit.Adapter](a A, err error) (kit.Adapter, error) {
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// kinds are what the platforms are like, by the settings.
+func kinds(cfg config.Config) chat.Kinds {
+	var all chat.Kinds
+	for _, p := range platforms() {
+		all = append(all, p.kind(cfg))
+	}
+	return all
+}
+
+func platformNames() []chat.Platform {
+	var names []chat.Platform
+	for _, k := range kinds(config.Config{}) {
+		names = append(names, k.Name)
+	}
+	return names
+}
+
+// names are what lists of people can name, for config.
+func names() []config.Names {
+	var all []config.Names
+	for _, k := range kinds(config.Config{}) {
+		n := config.Names{Platform: string(k.Name), Person: k.HasID, Meet: k.Members[chat.RightMeet], Push: k.Members[chat.RightPush]}
+		for _, e := range k.Entries {
+			n.Entries = append(n.Entries, config.Name{Kind: string(e.Kind), Example: e.Example, Valid: e.IsID})
+			if e.Kind == chat.UserEntry {
+				n.Person = e.IsID
+			}
+		}
+		all = append(all, n)
+	}
+	return all
+}
+
+// load reads the settings.
+func load(lookup func(string) (string, bool)) (config.Config, error) {
+	return config.Load(lookup, names()...)
+}
+
+// withManifest are the platforms where something has to be registered, and their names as a
+// sentence has them.
+func withManifest() (some []platform, list string) {
+	some = slices.DeleteFunc(platforms(), func(p platform) bool { return p.manifest == nil })
+	var all []string
+	for _, p := range some {
+		all = append(all, string(p.kind(config.Config{}).Name))
+	}
+	return some, strings.Join(all, " and ")
+}
+
+// manifestUsage is what can be given to `bot manifest`.
+func manifestUsage() string {
+	some, _ := withManifest()
+	var all []string
+	for _, p := range some {
+		all = append(all, strings.TrimSpace(string(p.kind(config.Config{}).Name)+" "+p.usage))
+	}
+	return strings.Join(all, " | ")
+}

@@ -1,0 +1,175 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+
+	"meetbot/config/secret"
+)
+
+// Platforms are the settings of the chat platforms: each field is a [Platform].
+type Platforms struct {
+	Slack   Slack
+	Discord Discord
+}
+
+// Platform is what the settings of a chat platform tell of themselves.
+type Platform interface {
+	On() bool       // it is configured
+	HTTP() bool     // its requests arrive at HTTPAddr
+	Switch() string // the variable that turns it on
+
+	combinations(c checker)
+}
+
+// all returns the platforms, in the order of their declaration.
+func (p Platforms) all() []Platform {
+	v := reflect.ValueOf(p)
+	all := make([]Platform, v.NumField())
+	for i := range all {
+		all[i] = v.Field(i).Interface().(Platform)
+	}
+	return all
+}
+
+// Slack is on when BotToken is set.
+type Slack struct {
+	BotToken        secret.String `split_words:"true" desc:"xoxb-…; turns Slack on" check:"xoxb"`
+	AppToken        secret.String `split_words:"true" desc:"xapp-…: Socket Mode, no public address needed" check:"xapp"`
+	SigningSecret   secret.String `split_words:"true" desc:"HTTP mode: Slack sends its requests to HTTP_ADDR"`
+	ApiURL          string        `split_words:"true" desc:"base of the Web API, for a proxy; unset: Slack's own" check:"url"`
+	MeetCommand     string        `split_words:"true" default:"/meet" desc:"name of the command, where another app owns it" check:"command"`
+	LivepushCommand string        `split_words:"true" default:"/livepush" desc:"likewise" check:"command"`
+}
+
+// On implements [Platform].
+func (s Slack) On() bool { return !s.BotToken.IsZero() }
+
+// HTTP implements [Platform].
+func (s Slack) HTTP() bool { return !s.SigningSecret.IsZero() }
+
+// Switch implements [Platform].
+func (Slack) Switch() string { return "SLACK_BOT_TOKEN" }
+
+func (s Slack) combinations(c checker) {
+	c.only("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET")
+	if c.set["SLACK_BOT_TOKEN"] && !c.set["SLACK_APP_TOKEN"] && !c.set["SLACK_SIGNING_SECRET"] {
+		c.fault("SLACK_APP_TOKEN", "set it (Socket Mode), or SLACK_SIGNING_SECRET (HTTP mode): Slack needs one of the two")
+	}
+	if s.MeetCommand == s.LivepushCommand {
+		c.fault("SLACK_LIVEPUSH_COMMAND", "use another name than SLACK_MEET_COMMAND's")
+	}
+}
+
+// Discord is on when BotToken is set.
+type Discord struct {
+	BotToken      secret.String `split_words:"true" desc:"turns Discord on"`
+	ApplicationID string        `split_words:"true" desc:"the application's ID" check:"snowflake"`
+	PublicKey     string        `split_words:"true" desc:"the application's public key: HTTP interactions instead of the gateway" check:"ed25519"`
+	GuildID       string        `split_words:"true" desc:"register the commands in this server only" check:"snowflake"`
+	ApiURL        string        `split_words:"true" desc:"base of the REST API up to and without /v9, for a proxy; unset: Discord's own" check:"url"`
+}
+
+// On implements [Platform].
+func (d Discord) On() bool { return !d.BotToken.IsZero() }
+
+// HTTP implements [Platform].
+func (d Discord) HTTP() bool { return d.PublicKey != "" }
+
+// Switch implements [Platform].
+func (Discord) Switch() string { return "DISCORD_BOT_TOKEN" }
+
+func (d Discord) combinations(c checker) {
+	c.only("DISCORD_BOT_TOKEN", "DISCORD_APPLICATION_ID", "DISCORD_PUBLIC_KEY", "DISCORD_GUILD_ID")
+	if c.set["DISCORD_BOT_TOKEN"] {
+		c.needs("Discord needs it", "DISCORD_APPLICATION_ID")
+	}
+}
+
+// Names are the names that a chat platform gives to people and to what lets them in. They
+// are the adapters' business: [Load] is told of them.
+type Names struct {
+	Platform string
+	Entries  []Name               // what an allow-list can name
+	Person   func(id string) bool // can be the ID of one
+	Meet     string               // who may use /meet where no list is set
+	Push     string               // who may use /livepush
+}
+
+// Name is a kind of thing that an allow-list can name; with an empty Kind it is the platform.
+type Name struct {
+	Kind, Example string
+	Valid         func(id string) bool
+}
+
+// AllNames are the names on every platform that there is.
+type AllNames []Names
+
+func (all AllNames) of(platform string) Names {
+	for _, n := range all {
+		if n.Platform == platform {
+			return n
+		}
+	}
+	return Names{}
+}
+
+// entry reports whether an allow-list can have p.
+func (all AllNames) entry(p Principal) bool {
+	for _, n := range all.of(p.Platform).Entries {
+		if n.Kind == p.Kind {
+			return p.Kind == "" || n.Valid(p.ID)
+		}
+	}
+	return false
+}
+
+// person reports whether who is a person, as "slack:U123".
+func (all AllNames) person(who string) bool {
+	platform, id, _ := strings.Cut(who, ":")
+	valid := all.of(platform).Person
+	return valid != nil && valid(id)
+}
+
+// examples returns an entry of every kind, as an allow-list has it.
+func (all AllNames) examples() string {
+	var list []string
+	for _, n := range all {
+		for _, e := range n.Entries {
+			list = append(list, Principal{n.Platform, e.Kind, e.Example}.String())
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+// people returns a person of every platform that has them, with an account.
+func (all AllNames) people() string {
+	var list []string
+	for _, n := range all {
+		for _, e := range n.Entries {
+			if e.Kind == "user" {
+				list = append(list, n.Platform+":"+e.Example+"=ACCOUNT")
+			}
+		}
+	}
+	return strings.Join(list, ",")
+}
+
+// unset says who has a right where no list is set.
+func (all AllNames) unset(of func(Names) string) string {
+	var list []string
+	for _, n := range all {
+		if who := of(n); who != "" {
+			list = append(list, who+" ("+n.Platform+")")
+		}
+	}
+	return strings.Join(list, "; ")
+}
+
+// describe fills what depends on the platforms into a description.
+func (all AllNames) describe(text string) string {
+	return strings.NewReplacer(
+		"{entries}", all.examples(), "{people}", all.people(),
+		"{meet}", all.unset(func(n Names) string { return n.Meet }), "{push}", all.unset(func(n Names) string { return n.Push }),
+	).Replace(text)
+}
