@@ -176,8 +176,12 @@ func markup(s string) bool {
 	return false
 }
 
+// CleanName is a name that was typed outside of a line, as it would be read in one.
+func CleanName(s string) string { return strings.TrimSpace(clean(s)) }
+
 // clean removes what nobody sees: control characters, zero-width and private-use ones,
-// and those that turn the direction of the text around. Every blank becomes a space.
+// and those that turn the direction of the text around. What a script needs to be spelt
+// stays. Every blank becomes a space.
 func clean(s string) string {
 	i := 0
 	for i < len(s) && ' ' <= s[i] && s[i] < 0x7f {
@@ -196,11 +200,11 @@ func clean(s string) string {
 		case ' ' <= r && r < 0x7f, '一' <= r && r <= '鿿', '！' <= r && r <= '～', '‐' <= r && r <= '‧', '、' <= r && r <= '】': // the common ones first
 		case blank(r):
 			to = ' '
-		case r == zeroWidthJoiner:
-			// It makes one emoji of several, and nothing else.
-			if next, _ := utf8.DecodeRuneInString(s[i+size:]); !joinable(last) || !joinable(next) {
+		case r == zeroWidthJoiner || r == zeroWidthNonJoiner:
+			if next, _ := utf8.DecodeRuneInString(s[i+size:]); !joins(last, r, next) {
 				to = -1
 			}
+		case r == mongolianVowelSeparator, unicode.Is(unicode.Prepended_Concatenation_Mark, r): // seen, though of class Cf
 		case r == utf8.RuneError, unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs):
 			to = -1
 		}
@@ -222,7 +226,32 @@ func clean(s string) string {
 	return string(append(b, s[kept:]...))
 }
 
-const zeroWidthJoiner = '\u200d'
+const (
+	zeroWidthNonJoiner      = '\u200c'
+	zeroWidthJoiner         = '\u200d'
+	mongolianVowelSeparator = '\u180e'
+)
+
+// joining are the scripts whose spelling needs joiners: those that are written joined up,
+// and those of India and around it, where a joiner chooses the form of a conjunct.
+// https://www.unicode.org/reports/tr31/#Layout_and_Format_Control_Characters
+var joining = []*unicode.RangeTable{
+	unicode.Arabic, unicode.Syriac, unicode.Mongolian, unicode.Nko, unicode.Mandaic, unicode.Manichaean, unicode.Psalter_Pahlavi, unicode.Adlam,
+	unicode.Hanifi_Rohingya, unicode.Phags_Pa, unicode.Sogdian, unicode.Devanagari, unicode.Bengali, unicode.Gurmukhi, unicode.Gujarati,
+	unicode.Oriya, unicode.Tamil, unicode.Telugu, unicode.Kannada, unicode.Malayalam, unicode.Sinhala, unicode.Tibetan, unicode.Myanmar,
+	unicode.Khmer, unicode.Balinese, unicode.Javanese, unicode.Meetei_Mayek, unicode.Tirhuta, unicode.Newa, unicode.Grantha, unicode.Chakma,
+}
+
+// joins reports whether a joiner between two characters does something: it makes one emoji
+// of several, or tells how letters are written. One at the end of an Arabic word shows the
+// last letter as if more followed, as in the abbreviation of the Persian calendar's name.
+func joins(last, joiner, next rune) bool {
+	if joiner == zeroWidthJoiner && joinable(last) && joinable(next) {
+		return true
+	}
+	letter := func(r rune) bool { return unicode.In(r, unicode.L, unicode.M) && unicode.In(r, joining...) }
+	return letter(last) && (letter(next) || joiner == zeroWidthJoiner && unicode.Is(unicode.Arabic, last))
+}
 
 // blank reports whether r takes room and shows nothing.
 func blank(r rune) bool {

@@ -59,6 +59,18 @@ func TestLinesAreSplitAsPeopleMeanThem(t *testing.T) {
 		{"PrivateUse", "a\ue000\U000f0000b", []string{"ab"}},
 		{"Fillers", "a\u3164b", []string{"a", "b"}},
 		{"LoneJoiner", "a\u200db", []string{"ab"}},
+		{"LoneNonJoiner", "a\u200cb \u200c周\u200c会", []string{"ab", "周会"}},
+		{"Persian", "جلسهٔ می\u200cخواهم کتاب\u200cها", []string{"جلسهٔ", "می\u200cخواهم", "کتاب\u200cها"}},
+		{"PersianCalendar", "۱۴۰۵ ه\u200d.ش", []string{"۱۴۰۵", "ه\u200d.ش"}},
+		{"Devanagari", "क\u094d\u200dष क\u094d\u200cष", []string{"क\u094d\u200dष", "क\u094d\u200cष"}},
+		{"Bengali", "র\u200d\u09cdয\u09beম", []string{"র\u200d\u09cdয\u09beম"}},
+		{"Sinhala", "ශ\u0dca\u200dර\u0dd3", []string{"ශ\u0dca\u200dර\u0dd3"}},
+		{"Malayalam", "ന\u0d4d\u200dറ", []string{"ന\u0d4d\u200dറ"}},
+		{"Kannada", "ರ\u200d\u0ccdಕ", []string{"ರ\u200d\u0ccdಕ"}},
+		{"Mongolian", "ᠰᠠᠶᠢᠬᠠᠨ\u180eᠠ", []string{"ᠰᠠᠶᠢᠬᠠᠨ\u180eᠠ"}},
+		{"ArabicSigns", "\u06dd۱۲ \u0600۳", []string{"\u06dd۱۲", "\u0600۳"}},
+		{"JoinersInARow", "می\u200c\u200c\u200cخواهم", []string{"می\u200cخواهم"}},
+		{"JoinersAround", "\u200cمی\u200c \u200dمی", []string{"می", "می"}},
 		{"NoUTF8", "a\xffb \xf0\x9f", []string{"ab"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -128,7 +140,8 @@ func FuzzTokenize(f *testing.F) {
 			require.True(t, utf8.ValidString(text))
 			for _, r := range text {
 				require.False(t, unicode.IsControl(r) || unicode.In(r, unicode.Co, unicode.Cs), "%q", text)
-				require.False(t, unicode.Is(unicode.Cf, r) && r != zeroWidthJoiner, "%q", text)
+				require.False(t, unicode.Is(unicode.Cf, r) && r != zeroWidthJoiner && r != zeroWidthNonJoiner &&
+					r != mongolianVowelSeparator && !unicode.Is(unicode.Prepended_Concatenation_Mark, r), "%q", text)
 			}
 			if f, ok := tok.asFlag(); ok {
 				valueWord(f.value)
