@@ -32,11 +32,12 @@ var mayImport = map[string][]string{
 
 	"bot/chat":     {"config/secret"},
 	"bot/texts":    {},
-	"bot/grammar":  {"bot/chat", "bot/livepush", "bot/texts", "config/secret", "meeting"},
+	"bot/plain":    {},
+	"bot/grammar":  {"bot/chat", "bot/livepush", "bot/plain", "bot/texts", "config/secret", "meeting"},
 	"bot/policy":   {"bot/chat"},
 	"bot/records":  {"bot/jobs"},
 	"bot/audit":    {"bot/jobs", "bot/records", "meeting"},
-	"bot/livepush": {"bot/chat", "bot/jobs", "bot/records", "bot/texts", "config/secret", "meeting"},
+	"bot/livepush": {"bot/chat", "bot/jobs", "bot/plain", "bot/records", "bot/texts", "config/secret", "meeting"},
 	"bot/registry": {"bot/chat", "bot/jobs", "bot/records", "config/secret", "meeting"},
 	"bot/commands": {
 		"bot/audit", "bot/chat", "bot/grammar", "bot/jobs", "bot/livepush", "bot/policy", "bot/records", "bot/registry", "bot/texts",

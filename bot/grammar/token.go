@@ -2,6 +2,7 @@ package grammar
 
 import (
 	"meetbot/bot/chat"
+	"meetbot/bot/plain"
 	"slices"
 	"strings"
 	"unicode"
@@ -198,7 +199,7 @@ func clean(s string) string {
 		to := r
 		switch {
 		case ' ' <= r && r < 0x7f, '一' <= r && r <= '鿿', '！' <= r && r <= '～', '‐' <= r && r <= '‧', '、' <= r && r <= '】': // the common ones first
-		case blank(r):
+		case plain.Blank(r):
 			to = ' '
 		case r == zeroWidthJoiner || r == zeroWidthNonJoiner:
 			if next, _ := utf8.DecodeRuneInString(s[i+size:]); !joins(last, r, next) {
@@ -251,15 +252,6 @@ func joins(last, joiner, next rune) bool {
 	}
 	letter := func(r rune) bool { return unicode.In(r, unicode.L, unicode.M) && unicode.In(r, joining...) }
 	return letter(last) && (letter(next) || joiner == zeroWidthJoiner && unicode.Is(unicode.Arabic, last))
-}
-
-// blank reports whether r takes room and shows nothing.
-func blank(r rune) bool {
-	switch r {
-	case '\u115f', '\u1160', '\u2800', '\u3164', '\uffa0': // fillers, and Braille without dots
-		return true
-	}
-	return unicode.IsSpace(r)
 }
 
 // joinable reports whether r can be a part of an emoji sequence.

@@ -11,8 +11,10 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 
+	"meetbot/bot/plain"
 	"meetbot/bot/texts"
 	"meetbot/config/secret"
 	"meetbot/meeting"
@@ -181,15 +183,18 @@ func warning(field, id string, pairs ...string) Finding {
 // CheckPushName checks the name of a push target against the documented limits.
 func CheckPushName(name string) []Finding {
 	switch {
-	case strings.TrimSpace(name) == "":
+	case !strings.ContainsFunc(name, plain.Seen):
 		return []Finding{NewLimit("name", "name.blank")}
-	case strings.ContainsFunc(name, unicode.IsControl) || !utf8.ValidString(name):
+	case strings.ContainsFunc(name, turns) || !utf8.ValidString(name):
 		return []Finding{NewLimit("name", "name.control")}
 	case utf8.RuneCountInString(name) > meeting.MaxPushName:
 		return []Finding{NewLimit("name", "name.long", "Max", strconv.Itoa(meeting.MaxPushName), "Length", strconv.Itoa(utf8.RuneCountInString(name)))}
 	}
 	return nil
 }
+
+// turns reports whether r moves the text around it.
+func turns(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
 
 // Check checks an address and its key, against what can work at all and against what is
 // known of the service. A combined address is taken apart. now decides what has expired.
@@ -260,8 +265,16 @@ func CheckTogether(has, add []meeting.PushTarget) []Finding {
 	return fs
 }
 
-// foldName makes names equal that people take for the same: upper and lower case,
-// full-width and half-width, blanks at the ends.
+// Fold makes names equal that people take for the same: upper and lower case, full-width
+// and half-width, blanks, and whatever nobody sees. It is empty for a name of which nothing
+// is seen.
 func Fold(s string) string {
-	return strings.ToLower(norm.NFKC.String(strings.Join(strings.Fields(s), " ")))
+	// Compatibility characters may fold to blanks and to what is invisible, so these go last.
+	s = norm.NFKC.String(cases.Fold().String(norm.NFKC.String(s)))
+	return strings.Join(strings.FieldsFunc(strings.Map(func(r rune) rune {
+		if plain.Hidden(r) {
+			return -1
+		}
+		return r
+	}, s), plain.Blank), " ")
 }

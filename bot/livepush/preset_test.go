@@ -149,6 +149,8 @@ func TestPushNamesKeepTheDocumentedLimits(t *testing.T) {
 		"bili": "", "一二三四五六七八九十": "", "周五 秀": "", "🎬🎬": "",
 		"": "finding.name.blank", "  \u3000": "finding.name.blank",
 		"一二三四五六七八九十一": "finding.name.long", "12345678901": "finding.name.long",
+		"\u200b": "finding.name.blank", "\u3164": "finding.name.blank", "\u2060\u00ad": "finding.name.blank", "\ufe0f\U000e0041": "finding.name.blank", "\u2800": "finding.name.blank",
+		"\u202ednarb": "finding.name.control", "می\u200cخواهم": "",
 		"a\nb": "finding.name.control", "a\x00b": "finding.name.control", "a\xffb": "finding.name.control",
 	} {
 		fs := CheckPushName(name)
@@ -192,5 +194,25 @@ func TestTheLimitsOfAMeetingAreCountedBeforeAnythingIsSent(t *testing.T) {
 			}
 			assert.Equal(t, tt.want, got)
 		})
+	}
+}
+
+func TestNamesThatLookTheSameAreTheSame(t *testing.T) {
+	for _, same := range []string{
+		"BRAND", "ｂｒａｎｄ", " brand ", "brand\u3000", "brand\u200b", "brand\u2060", "br\u00adand", "\ufeffbrand", "\u202ebrand\u202c", "\u2066brand\u2069",
+		"bra\u200dnd", "bra\u200cnd", "brand\ufe0f", "brand\U000e0100", "brand\U000e0041\U000e007f", "brand\u3164", "brand\uffa0", "brand\u115f", "brand\u2800", "br\u034fand",
+		"brand\u180b", "brand\u17b4", "brand\u061c", "𝐛𝐫𝐚𝐧𝐝", "ⓑⓡⓐⓝⓓ", "brand\u200e", "brand\x00", "brand\ue000", "brand\u206a",
+	} {
+		assert.Equal(t, Fold("brand"), Fold(same), "%+q", same)
+	}
+	assert.Equal(t, Fold("STRASSE"), Fold("straße"))
+	assert.Equal(t, Fold("café"), Fold("cafe\u0301"))
+	assert.Equal(t, Fold("B站"), Fold("ｂ站"))
+	assert.Equal(t, Fold("main stage"), Fold("Main\u00a0 \u3000stage"))
+	for _, other := range []string{"brand2", "bränd", "br and", "brand-", "品牌"} {
+		assert.NotEqual(t, Fold("brand"), Fold(other))
+	}
+	for _, s := range []string{"Brand\ufe0f ", "ẞ\u200d", "\u3164a\u3164", "ŉ", "ǰ", "ﬀ"} {
+		assert.Equal(t, Fold(s), Fold(Fold(s)), "%+q", s)
 	}
 }
