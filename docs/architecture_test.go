@@ -28,7 +28,7 @@ var mayImport = map[string][]string{
 	"bot/adapters/slack":   {"bot/adapters/kit", "bot/chat", "bot/grammar", "bot/texts", "config/secret"},
 	"bot/adapters/discord": {"bot/adapters/kit", "bot/chat", "bot/grammar", "bot/texts", "config/secret"},
 	"bot/adapters/console": {"bot/adapters/kit", "bot/chat", "bot/grammar", "bot/texts", "config/secret"},
-	"bot/adapters/keypage": {"bot/chat", "bot/commands", "bot/grammar", "bot/livepush", "bot/texts", "config/secret"},
+	"bot/adapters/keypage": {"bot/chat", "bot/commands", "bot/grammar", "bot/livepush", "bot/texts", "config/secret", "meeting"},
 
 	"bot/chat":     {"config/secret"},
 	"bot/texts":    {},

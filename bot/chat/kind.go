@@ -24,6 +24,9 @@ type Kind struct {
 	IsID func(s string) bool
 	// Entries are what an allow-list can name there.
 	Entries []Entry
+	// Link returns the address of a place, by which a browser or the client opens it; empty
+	// for one that has none. nil: no place has.
+	Link func(Place) string
 	// Members says for an operator who may use what a right guards where no allow-list is set.
 	Members map[Rights]string
 }
@@ -65,6 +68,14 @@ func (k Kind) Called(command string) string {
 		return name
 	}
 	return "/" + command
+}
+
+// LinkTo returns the address of a place; empty for one that has none.
+func (k Kind) LinkTo(p Place) string {
+	if k.Link == nil || p.Channel == "" {
+		return ""
+	}
+	return k.Link(p)
 }
 
 // maxID bounds the ID of a person or a channel, in bytes.

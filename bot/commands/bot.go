@@ -214,11 +214,15 @@ func (b *Bot) Hear(ctx context.Context, e Event) error {
 
 // LookKey returns what a key-entry link is for, without using it up.
 func (b *Bot) LookKey(ctx context.Context, token string) (KeyForm, error) {
-	return b.keyPage.look(ctx, token)
+	f, err := b.keyPage.look(ctx, token)
+	f.Back = b.cfg.Platforms.Of(f.Place.Platform).LinkTo(f.Place)
+	return f, err
 }
 
 // SubmitKey takes what was typed into the key-entry page, once, if the person may still
 // do what the link is for. The error is a *[KeyFaults] where the entry is not good enough.
 func (b *Bot) SubmitKey(ctx context.Context, token string, e KeyEntry) (KeyResult, error) {
-	return b.keyPage.submit(ctx, token, e)
+	result, err := b.keyPage.submit(ctx, token, e)
+	result.Form.Back = b.cfg.Platforms.Of(result.Form.Place.Platform).LinkTo(result.Form.Place)
+	return result, err
 }

@@ -45,12 +45,13 @@ var (
 
 // KeyForm is what the key-entry page shows of a link.
 type KeyForm struct {
-	Locale   string
-	Platform chat.Platform // where the link was asked for, and where the answer goes
-	Person   string        // whom it was made for
-	Verb     grammar.Verb  // [grammar.VerbPushSave]: the key is stored; anything else: it is set at Meeting
-	Meeting  string        // what people call it; empty with VerbPushSave
-	Until    time.Time
+	Locale  string
+	Place   chat.Place   // where the link was asked for, and where the answer goes
+	Back    string       // the address of that place; empty where it has none
+	Person  string       // whom it was made for
+	Verb    grammar.Verb // [grammar.VerbPushSave]: the key is stored; anything else: it is set at Meeting
+	Meeting string       // what people call it; empty with VerbPushSave
+	Until   time.Time
 
 	Preset string // [livepush.Preset.ID]
 	Name   string
@@ -219,9 +220,11 @@ func (l keyLink) form() KeyForm {
 		p = livepush.PresetByID("wechat")
 	case l.Ask.Push.URL != "":
 		p = livepush.Detect(l.Ask.Push.URL)
+	default: // "save youtube"
+		p, _ = livepush.Find(l.Ask.Push.Name)
 	}
 	return KeyForm{
-		Locale: l.Locale, Platform: l.Request.Place.Platform, Person: l.Request.User.Name,
+		Locale: l.Locale, Place: l.Request.Place, Person: l.Request.User.Name,
 		Verb: l.Ask.Verb, Meeting: l.Meeting, Until: l.Until,
 		Preset: p.ID, Name: l.Ask.Push.Name, URL: l.Ask.Push.URL,
 		Fixed: l.Destination != "", NameFixed: l.Ask.Push.Name != "",
@@ -233,7 +236,8 @@ func (l keyLink) form() KeyForm {
 // apart, whichever field it is in. The error is a *[KeyFaults] if the entry is not good
 // enough. split says that the bot told address and key apart.
 func (f KeyForm) judge(e KeyEntry, now time.Time) (_ KeyEntry, split bool, _ error) {
-	e.Name, e.URL = strings.TrimSpace(e.Name), grammar.HalfWidth(strings.TrimSpace(e.URL))
+	e.Name, e.URL = grammar.CleanName(e.Name), grammar.HalfWidth(strings.TrimSpace(e.URL))
+	e.Key = secret.New(grammar.HalfWidth(e.Key.Reveal()))
 	if f.Fixed || f.NameFixed {
 		e.Name = f.Name
 	}
@@ -263,7 +267,7 @@ func (f KeyForm) judge(e KeyEntry, now time.Time) (_ KeyEntry, split bool, _ err
 	if misplaced != nil {
 		fs = slices.DeleteFunc(fs, func(f livepush.Finding) bool { return f.Field == "key" })
 	}
-	fs = slices.Concat(livepush.CheckPushName(e.Name), fs, misplaced)
+	fs = slices.Concat(grammar.CheckName(f.Verb, e.Name), fs, misplaced)
 	e.URL, e.Key, split = a.URL, a.Key, split || a.Split
 	if len(fs) == 0 || e.Override && !livepush.Limits(fs) {
 		return e, split, nil

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"meetbot/bot/chat"
-	"meetbot/bot/chat/chattest"
 	"meetbot/bot/grammar"
 	"meetbot/bot/records/recordstest"
 	"strings"
@@ -53,7 +52,7 @@ func TestALinkWorksOnceAndIsNotUsedUpByLooking(t *testing.T) {
 		l, err := k.look(t.Context(), token.Reveal())
 		require.NoError(t, err)
 		assert.Equal(t, KeyForm{
-			Locale: "zh-CN", Platform: chattest.Slack, Person: "Ada", Verb: grammar.VerbPushSave, Until: l.Until,
+			Locale: "zh-CN", Place: l.Request.Place, Person: "Ada", Verb: grammar.VerbPushSave, Until: l.Until,
 			Preset: "bilibili", Name: "B站", NameFixed: true,
 		}, l.form())
 	}
@@ -220,6 +219,21 @@ func TestWhatIsTypedIntoThePageIsCompletedAndJudged(t *testing.T) {
 			name: "ASavedDestinationKeepsNameAndPreset", form: fixed,
 			entry: KeyEntry{Preset: "twitch", Name: "other", URL: "rtmp：／／push-rtmp-b.douyincdn.com/third"}, key: "stream-1",
 			want: KeyEntry{Preset: "douyin", Name: "抖音", URL: "rtmp://push-rtmp-b.douyincdn.com/third"},
+		},
+		{
+			name: "WhatNobodySees", form: free, entry: KeyEntry{Preset: "twitch", Name: "\u202ebr\u00adand\u200b\u2060\u3164"}, key: "live_1_a",
+			want: KeyEntry{Preset: "twitch", Name: "brand", URL: "rtmp://live.twitch.tv/app"},
+		},
+		{
+			name: "AScriptThatNeedsItsJoiner", form: free, entry: KeyEntry{Preset: "twitch", Name: "می\u200cخواهم"}, key: "live_1_a",
+			want: KeyEntry{Preset: "twitch", Name: "می\u200cخواهم", URL: "rtmp://live.twitch.tv/app"},
+		},
+		{name: "ANameThatNobodySees", form: free, entry: KeyEntry{Preset: "twitch", Name: "\u3164\u200b\U000e0041"}, key: "live_1_a", faults: []string{"finding.name.blank"}, shown: "rtmp://live.twitch.tv/app"},
+		{name: "ACommand", form: KeyForm{Verb: grammar.VerbPushSave}, entry: KeyEntry{Preset: "twitch", Name: "ＯＦＦ"}, key: "live_1_a", faults: []string{"finding.name.verb"}, shown: "rtmp://live.twitch.tv/app"},
+		{name: "AList", form: free, entry: KeyEntry{Preset: "twitch", Name: "a、b"}, key: "live_1_a", faults: []string{"finding.name.list"}, shown: "rtmp://live.twitch.tv/app"},
+		{
+			name: "AKeyInFullWidth", form: free, entry: KeyEntry{Preset: "twitch", Name: "tw"}, key: "live_1_a？bandwidthtest=true",
+			faults: []string{"finding.push.bandwidth_test"}, shown: "rtmp://live.twitch.tv/app",
 		},
 		{
 			name: "AnAddressInsteadOfAKey", form: free, entry: KeyEntry{Name: "tw", URL: "rtmp://live.twitch.tv/app"}, key: "rtmp://live.twitch.tv/app",

@@ -312,16 +312,11 @@ func (x *reading) setTopic(o *OptionDecl, w word) {
 // setName sets the name of an address or of a destination.
 func (x *reading) setName(o *OptionDecl, name string) {
 	name = strings.TrimSpace(name)
-	switch {
-	case len(livepush.CheckPushName(name)) > 0:
-		x.fail(o, "name", "Max", strconv.Itoa(meeting.MaxPushName))
-	case x.ask.Verb == VerbPushSave && isVerb(name):
-		x.fail(o, "name.verb")
-	case strings.ContainsAny(name, listMarks):
-		x.fail(o, "name.list")
-	default:
-		x.ask.Push.Name = name
+	if fault := nameFault(x.ask.Verb, name); fault != "" {
+		x.fail(o, fault, "Max", strconv.Itoa(meeting.MaxPushName))
+		return
 	}
+	x.ask.Push.Name = name
 }
 
 const listMarks = ",，、"

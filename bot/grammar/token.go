@@ -177,9 +177,6 @@ func markup(s string) bool {
 	return false
 }
 
-// CleanName is a name that was typed outside of a line, as it would be read in one.
-func CleanName(s string) string { return strings.TrimSpace(clean(s)) }
-
 // clean removes what nobody sees: control characters, zero-width and private-use ones,
 // and those that turn the direction of the text around. What a script needs to be spelt
 // stays. Every blank becomes a space.

@@ -2,6 +2,7 @@ package discord
 
 import (
 	"meetbot/bot/chat"
+	"net/url"
 )
 
 // Platform is Discord's name in lists, metrics and addresses.
@@ -16,9 +17,23 @@ func Kind() chat.Kind {
 			{Kind: chat.RoleEntry, Example: "1", IsID: digits, People: "members with role"},
 			{Kind: chat.ChannelEntry, Example: "1", IsID: digits, People: "everybody in channel"},
 		},
+		Link: link,
 		Members: map[chat.Rights]string{
 			chat.RightMeet: "every member with Manage Events",
 			chat.RightPush: "every member with Manage Server",
 		},
 	}
+}
+
+// link is the address of a channel or thread.
+// https://discord.com/developers/docs/reference
+func link(p chat.Place) string {
+	guild, channel := p.Team, p.Channel
+	if guild == "" {
+		guild = "@me"
+	}
+	if p.Thread != "" { // which is a channel there
+		channel = p.Thread
+	}
+	return "https://discord.com/channels/" + url.PathEscape(guild) + "/" + url.PathEscape(channel)
 }

@@ -69,7 +69,7 @@ func (f *fakeLinks) SubmitKey(_ context.Context, _ string, e commands.KeyEntry) 
 
 func saveForm(locale string) commands.KeyForm {
 	return commands.KeyForm{
-		Locale: locale, Platform: chattest.Slack, Person: "Ann <b>", Verb: grammar.VerbPushSave,
+		Locale: locale, Place: chat.Place{Platform: chattest.Slack, Team: "T1", Channel: "C1"}, Person: "Ann <b>", Verb: grammar.VerbPushSave,
 		Until: now.Add(9*time.Minute + 30*time.Second), Preset: "bilibili",
 	}
 }
@@ -366,7 +366,7 @@ func TestEveryTextOfThePageIsThere(t *testing.T) {
 	id := regexp.MustCompile(`keypage\.[a-z.]+`)
 	push := saveForm("")
 	push.Verb, push.Meeting, push.Fixed, push.Name, push.Preset = grammar.VerbPush, "周会", true, "抖音", "douyin"
-	push.Platform = chattest.Console
+	push.Place.Platform = chattest.Console
 	warnings := func(name string) []livepush.Finding {
 		_, fs := livepush.PresetByID("twitch").Check("rtmp://a.rtmp.youtube.com", secret.New("x y"), now)
 		return append(livepush.CheckPushName(name), fs...)
@@ -404,7 +404,7 @@ func TestEveryTextOfThePageIsThere(t *testing.T) {
 
 func TestASavedDestinationsNameAndPlatformAreShownAndNotAsked(t *testing.T) {
 	links := &fakeLinks{form: commands.KeyForm{
-		Locale: "zh-CN", Platform: chattest.Discord, Verb: grammar.VerbPush, Meeting: "周五秀 · 806 146 667", Until: now,
+		Locale: "zh-CN", Place: chat.Place{Platform: chattest.Discord, Channel: "12"}, Verb: grammar.VerbPush, Meeting: "周五秀 · 806 146 667", Until: now,
 		Preset: "wechat", Name: "视频号", Fixed: true, NameFixed: true,
 	}}
 	srv, _ := newTestPage(t, links)
@@ -416,6 +416,47 @@ func TestASavedDestinationsNameAndPlatformAreShownAndNotAsked(t *testing.T) {
 	assert.Contains(t, res.body, "每场直播都会换新密钥")
 	assert.Contains(t, res.body, "设置地址不等于开播")
 	assert.Contains(t, res.body, "1 分钟内有效")
+}
+
+func TestThePageSaysWhatItIsForAndLeadsBack(t *testing.T) {
+	for _, tt := range []struct{ name, back, want string }{
+		{"ToAConversation", "https://chat.example/open?channel=C1&team=T1", "https://chat.example/open?channel=C1&amp;team=T1"},
+		{"WhereTheChatHasNoAddress", "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			form := saveForm("en")
+			form.Back, form.Name, form.NameFixed = tt.back, "youtube <1>", true
+			srv, _ := newTestPage(t, &fakeLinks{form: form})
+			for _, res := range []answer{do(t, http.MethodGet, srv.URL+Path+testToken, nil), do(t, http.MethodPost, srv.URL+Path+testToken, filled())} {
+				require.Equal(t, http.StatusOK, res.StatusCode)
+				if tt.want == "" {
+					assert.NotContains(t, res.body, "<a href")
+				} else {
+					assert.Contains(t, res.body, `<a href="`+tt.want+`">Back to `)
+				}
+			}
+			assert.Contains(t, do(t, http.MethodGet, srv.URL+Path+testToken, nil).body, "<h1>Save the destination youtube &lt;1&gt;</h1>")
+		})
+	}
+}
+
+func TestABrowserRefusesWhatTheBotWould(t *testing.T) {
+	whole := func(pattern string) *regexp.Regexp { return regexp.MustCompile("^(?:" + pattern + ")$") }
+	name, address, key := whole(namePattern), whole(urlPattern), whole(keyPattern)
+	for _, s := range []string{"bili", " 周五 秀 ", "b", "می\u200cخواهم", "🎬"} {
+		assert.Regexp(t, name, s)
+	}
+	for _, s := range []string{"", "  ", "a,b", "a、b", "，"} {
+		assert.NotRegexp(t, name, s)
+	}
+	for _, s := range []string{"rtmp://h/app", " RTMPS://h:443/rtmp/ ", "rtmp：／／h/app", "rtmp://a.rtmp.youtube.com/live2/abcd?x=1"} {
+		assert.Regexp(t, address, s)
+	}
+	for _, s := range []string{"http://h/app", "rtmp://", "h/app", "rtmp://h/a pp"} {
+		assert.NotRegexp(t, address, s)
+	}
+	assert.Regexp(t, key, " ?streamname=a&key=b\t")
+	assert.NotRegexp(t, key, "two words")
 }
 
 func TestEveryPresetHasItsHint(t *testing.T) {

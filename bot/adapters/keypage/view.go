@@ -13,6 +13,7 @@ import (
 	"meetbot/bot/grammar"
 	"meetbot/bot/livepush"
 	"meetbot/bot/texts"
+	"meetbot/meeting"
 )
 
 var (
@@ -59,15 +60,20 @@ type formView struct {
 	Points         []string
 	Until          string
 	Submit         string
+	Back           *link
 }
 
 type labelled struct{ Label, Value string }
+
+type link struct{ Label, URL string }
 
 // fault is a line of the summary above the form. Field is the ID of the field.
 type fault struct{ Field, Text string }
 
 type textField struct {
 	ID, Label, Hint, Value string
+	Max                    int    // UTF-16 units, as HTML counts them; the bot counts characters
+	Pattern                string // of the whole value; empty: any
 	Fixed                  bool
 	Faults                 []string
 	Focus                  bool
@@ -96,6 +102,7 @@ type doneFields struct {
 	FingerprintLabel             string
 	Fingerprint                  []string // in groups, to be read out
 	Close                        string
+	Back                         *link
 	PlatformLabel, PlatformValue string
 }
 
@@ -117,10 +124,30 @@ func verbID(f commands.KeyForm) string {
 	return "push"
 }
 
+// What a browser refuses before anything is sent, so that the key need not be typed again.
+// The letters may be full-width: the bot reads them.
+const (
+	namePattern = `\s*[^\s,，、](?:[^,，、]*[^\s,，、])?\s*`
+	urlPattern  = `\s*[Rr][Tt][Mm][Pp][Ss]?[:：][\/／]{2}\S+\s*`
+	keyPattern  = `\s*\S+\s*`
+)
+
+// back is the way to the conversation in which the link was asked for; nil where the
+// platform has none.
+func back(t texts.Text, f commands.KeyForm) *link {
+	if f.Back == "" {
+		return nil
+	}
+	return &link{Label: t.T("keypage.back", "Chat", t.T("platform."+string(f.Place.Platform))), URL: f.Back}
+}
+
 func (p *page) formView(t texts.Text, token string, f commands.KeyForm, e commands.KeyEntry, findings []livepush.Finding) view {
 	verb := verbID(f)
-	chat := t.T("platform." + string(f.Platform))
+	from := t.T("platform." + string(f.Place.Platform))
 	v := newView(t, t.T("keypage.title."+verb))
+	if f.Name != "" { // several links may be open
+		v = newView(t, t.T("keypage.title."+verb+".name", "Name", f.Name))
+	}
 	if f.Person != "" {
 		v.Person = t.T("keypage.for", "Person", f.Person)
 	}
@@ -128,9 +155,10 @@ func (p *page) formView(t texts.Text, token string, f commands.KeyForm, e comman
 		Token: formToken(token), Where: t.T("keypage.where"), UsualAddress: t.T("keypage.usual"),
 		What: t.T("keypage.what"), Submit: t.T("keypage.submit." + verb),
 		Until: t.T("keypage.until", "Minutes", max(1, int(f.Until.Sub(p.cfg.Now())/time.Minute))),
-		Name:  textField{ID: "name", Label: t.T("keypage.name"), Hint: t.T("keypage.name.hint"), Value: e.Name, Fixed: f.Fixed || f.NameFixed},
-		URL:   textField{ID: "url", Label: t.T("keypage.url"), Hint: t.T("keypage.url.hint"), Value: e.URL},
-		Key:   textField{ID: "key", Label: t.T("keypage.key"), Hint: t.T("keypage.key.hint")},
+		Name:  textField{ID: "name", Label: t.T("keypage.name"), Hint: t.T("keypage.name.hint"), Value: e.Name, Fixed: f.Fixed || f.NameFixed, Max: 2 * meeting.MaxPushName, Pattern: namePattern},
+		URL:   textField{ID: "url", Label: t.T("keypage.url"), Hint: t.T("keypage.url.hint"), Value: e.URL, Max: meeting.MaxPushURL + meeting.MaxPushKey, Pattern: urlPattern},
+		Key:   textField{ID: "key", Label: t.T("keypage.key"), Hint: t.T("keypage.key.hint"), Max: meeting.MaxPushURL + meeting.MaxPushKey, Pattern: keyPattern}, // or a whole address
+		Back:  back(t, f),
 	}
 	if form.Name.Fixed {
 		form.Name.Value = f.Name
@@ -140,9 +168,9 @@ func (p *page) formView(t texts.Text, token string, f commands.KeyForm, e comman
 	}
 	form.Preset, form.Hints = presets(t, f, e.Preset)
 
-	form.Points = []string{t.T("keypage.what.path." + verb), t.T("keypage.what.chat", "Chat", chat)}
+	form.Points = []string{t.T("keypage.what.path." + verb), t.T("keypage.what.chat", "Chat", from)}
 	if verb == "save" {
-		form.Points = append(form.Points, t.T("keypage.what.revoke", "Chat", chat))
+		form.Points = append(form.Points, t.T("keypage.what.revoke", "Chat", from))
 	} else {
 		form.Points = append(form.Points, t.T("keypage.what.air"))
 	}
@@ -206,10 +234,10 @@ func doneView(t texts.Text, r commands.KeyResult) view {
 		v.Person = t.T("keypage.for", "Person", r.Form.Person)
 	}
 	done := &doneFields{
-		Text:         t.T("keypage.done."+verb, "Chat", t.T("platform."+string(r.Form.Platform))),
+		Text:         t.T("keypage.done."+verb, "Chat", t.T("platform."+string(r.Form.Place.Platform))),
 		AddressLabel: t.T("keypage.url"), Address: r.URL,
 		PlatformLabel: t.T("keypage.preset"), PlatformValue: livepush.PresetByID(r.Preset).Name(t),
-		FingerprintLabel: t.T("keypage.done.fingerprint"), Close: t.T("keypage.done.close"),
+		FingerprintLabel: t.T("keypage.done.fingerprint"), Close: t.T("keypage.done.close"), Back: back(t, r.Form),
 	}
 	if r.Split {
 		done.AddressLabel = t.T("keypage.done.split")

@@ -1,6 +1,7 @@
 package slack
 
 import (
+	"net/url"
 	"regexp"
 
 	"meetbot/bot/chat"
@@ -30,6 +31,7 @@ func Kind(commands map[string]string) chat.Kind {
 			{Kind: chat.GroupEntry, Example: "S1", IsID: groupID.MatchString, People: "members of user group"},
 			{Kind: chat.ChannelEntry, Example: "C1", IsID: channelID.MatchString, People: "everybody in channel"},
 		},
+		Link:    link,
 		Members: map[chat.Rights]string{chat.RightMeet: fullMembers, chat.RightPush: fullMembers},
 	}
 }
@@ -46,4 +48,10 @@ func ErrorKinds() []string {
 		"service_unavailable", "request_timeout", "accesslimited", "access_denied_temporarily", "expired_url", "used_url",
 		"messages_tab_disabled", "team_access_not_granted", "ekm_access_denied", "link_disabled",
 	}
+}
+
+// link is the address of a channel.
+// https://docs.slack.dev/interactivity/deep-linking
+func link(p chat.Place) string {
+	return "https://slack.com/app_redirect?" + url.Values{"team": {p.Team}, "channel": {p.Channel}}.Encode()
 }
