@@ -25,7 +25,7 @@ import (
 )
 
 func main() {
-	full := flag.Bool("full", false, "the sizes that the README names")
+	full := flag.Bool("full", false, "the sizes that docs/performance.md names")
 	only := flag.String("only", "", "parts whose name has this in it")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -2,7 +2,7 @@
 // it is the only package that does.
 //
 // [Config] declares every variable once, with its default and its description. Reading,
-// the help text and the README's table all come from that declaration. [Load] checks
+// the help text and the table in docs/configuration.md all come from that declaration. [Load] checks
 // everything before it returns and names every fault at once; no message repeats a
 // value, since what was set may be a secret in the wrong place.
 package config

@@ -60,7 +60,7 @@ func Usage(w io.Writer, names ...Names) error {
 	return tw.Flush()
 }
 
-// Markdown returns the variables as the table in the README.
+// Markdown returns the variables as the table in docs/configuration.md.
 func Markdown(names ...Names) string {
 	var b strings.Builder
 	b.WriteString("| variable | default | what |\n| --- | --- | --- |\n")

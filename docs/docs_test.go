@@ -42,8 +42,66 @@ func anchor(title string) string {
 	return b.String()
 }
 
+// pages are all documents for people: those in docs, and the README.
+func pages(t *testing.T) []string {
+	t.Helper()
+	return append(markdown(t), "../README.md")
+}
+
+// linked returns the files that a page links to, from the root of the tree.
+func linked(t *testing.T, page string) []string {
+	t.Helper()
+	var to []string
+	for _, m := range link.FindAllStringSubmatch(read(t, page), -1) {
+		file, _, _ := strings.Cut(m[1], "#")
+		if file == "" || strings.Contains(file, "://") {
+			continue
+		}
+		if path := filepath.ToSlash(filepath.Join("docs", filepath.Dir(page), filepath.FromSlash(file))); !slices.Contains(to, path) {
+			to = append(to, path)
+		}
+	}
+	slices.Sort(to)
+	return to
+}
+
+func TestTheReadmesAreShortAndReachEveryPage(t *testing.T) {
+	for _, readme := range []string{"../README.md", "README.zh-CN.md"} {
+		t.Run(readme, func(t *testing.T) {
+			assert.LessOrEqual(t, strings.Count(read(t, readme), "\n"), 150)
+			reached := append(linked(t, readme), "README.md", "docs/README.zh-CN.md")
+			top, err := filepath.Glob("*.md")
+			require.NoError(t, err)
+			for _, page := range top {
+				assert.Contains(t, reached, "docs/"+page)
+			}
+		})
+	}
+}
+
+// TestTheReadmesAreEqual compares what can be compared of two languages: where the links
+// lead, how many sections and lines to type there are, and which variables are set.
+func TestTheReadmesAreEqual(t *testing.T) {
+	english, chinese := read(t, "../README.md"), read(t, "README.zh-CN.md")
+	toEach := []string{"README.md", "docs/README.zh-CN.md"} // to each other
+	without := func(all []string) []string {
+		return slices.DeleteFunc(all, func(s string) bool { return slices.Contains(toEach, s) })
+	}
+	assert.Equal(t, without(linked(t, "../README.md")), without(linked(t, "README.zh-CN.md")))
+	for name, what := range map[string]*regexp.Regexp{
+		"sections":      regexp.MustCompile(`(?m)^#+ `),
+		"lines to type": regexp.MustCompile(`(?m)^    +[^ \n]`),
+		"table rows":    regexp.MustCompile(`(?m)^\| `),
+		"steps":         regexp.MustCompile(`(?m)^\d\. `),
+	} {
+		assert.Equal(t, len(what.FindAllString(english, -1)), len(what.FindAllString(chinese, -1)), name)
+	}
+	variables := regexp.MustCompile(`\b[A-Z]+_[A-Z_]+\b`)
+	assert.Equal(t, variables.FindAllString(english, -1), slices.DeleteFunc(variables.FindAllString(chinese, -1), func(s string) bool { return s == "LOCALE" }))
+}
+
 func TestLinksLeadSomewhere(t *testing.T) {
-	for _, path := range append(markdown(t), "../README.md") {
+	for _, path := range pages(t) {
 		text := fenced.ReplaceAllString(read(t, path), "")
 		for _, m := range link.FindAllStringSubmatch(text, -1) {
 			if strings.Contains(m[1], "://") || strings.HasPrefix(m[1], "mailto:") {
@@ -92,7 +150,7 @@ func TestVariablesThatAreNamedExist(t *testing.T) {
 		assert.True(t, known[name], "%s names %s, which config does not know", path, name)
 	}
 	backticked := regexp.MustCompile("`([A-Z][A-Z0-9]*_[A-Z0-9_]+)(?:=[^`]*)?`")
-	for _, path := range append(markdown(t), "../README.md") {
+	for _, path := range pages(t) {
 		for _, m := range backticked.FindAllStringSubmatch(read(t, path), -1) {
 			if m[1] != "NAME_FILE" {
 				check(path, m[1])
@@ -159,7 +217,7 @@ func TestTheBinarysCommandsThatAreNamedExist(t *testing.T) {
 	}
 	require.Greater(t, len(known), 5, "the sub-commands were not found")
 	named := regexp.MustCompile("(?:`|(?m:^)    +(?:\\$ )?|/)bot ([a-z]+|-h)\\b")
-	for _, path := range append(markdown(t), "../README.md") {
+	for _, path := range pages(t) {
 		for _, m := range named.FindAllStringSubmatch(read(t, path), -1) {
 			assert.Contains(t, known, m[1], "%s names `bot %s`", path, m[1])
 		}

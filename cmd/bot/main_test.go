@@ -26,7 +26,7 @@ import (
 	"meetbot/config"
 )
 
-var update = flag.Bool("update", false, "rewrite what is generated in the README")
+var update = flag.Bool("update", false, "rewrite what is generated in the documents")
 
 // asBot makes the test's own binary behave as the bot.
 const asBot = "MEETBOT_TEST_RUN_AS_BOT"
@@ -282,14 +282,14 @@ func TestAServerEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// TestReadmeIsTrue compares the README's generated part with its source.
-func TestReadmeIsTrue(t *testing.T) {
+// TestTheConfigurationPageIsTrue compares the page's generated part with its source.
+func TestTheConfigurationPageIsTrue(t *testing.T) {
 	t.Parallel()
-	const path = "../../README.md"
+	const path = "../../docs/configuration.md"
 	raw, err := os.ReadFile(path)
 	require.NoError(t, err)
 	table := regexp.MustCompile(`(?s)<!-- variables -->\n.*?<!-- /variables -->`)
-	require.True(t, table.Match(raw), "the README marks where the table of variables is")
+	require.True(t, table.Match(raw), "the page marks where the table of variables is")
 	want := table.ReplaceAllLiteralString(string(raw), "<!-- variables -->\n"+config.Markdown(names()...)+"<!-- /variables -->")
 	if *update {
 		require.NoError(t, os.WriteFile(path, []byte(want), 0o644))
@@ -297,9 +297,6 @@ func TestReadmeIsTrue(t *testing.T) {
 	}
 	assert.Equal(t, want, string(raw), "go test ./cmd/bot -update")
 	for _, c := range subcommands() {
-		assert.Contains(t, string(raw), strings.TrimSpace("bot "+c.name))
-	}
-	for _, main := range []string{"go run ./cmd/bot", "go test ./..."} {
-		assert.Contains(t, string(raw), main)
+		assert.Contains(t, string(raw), "`"+strings.TrimSpace("bot "+c.name))
 	}
 }
