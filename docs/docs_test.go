@@ -124,6 +124,32 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
+var (
+	image    = regexp.MustCompile(`(?:src|srcset)="([^"]+)"`)
+	untitled = regexp.MustCompile(`<img (?:[^>]*alt=""|src)|!\[\]`)
+)
+
+// TestEveryPictureIsThereAndSaysWhatItShows looks at both modes, and for pictures that no
+// page shows.
+func TestEveryPictureIsThereAndSaysWhatItShows(t *testing.T) {
+	shown := map[string]bool{}
+	for _, path := range pages(t) {
+		text := read(t, path)
+		assert.NotRegexp(t, untitled, text, "%s has a picture without a text", path)
+		for _, m := range image.FindAllStringSubmatch(text, -1) {
+			file := filepath.Join(filepath.Dir(path), filepath.FromSlash(m[1]))
+			assert.FileExists(t, file, path)
+			shown[filepath.Base(file)] = true
+		}
+	}
+	made, err := filepath.Glob("pictures/*")
+	require.NoError(t, err)
+	require.NotEmpty(t, made)
+	for _, path := range made {
+		assert.True(t, shown[filepath.Base(path)], "no page shows %s", path)
+	}
+}
+
 // others are variables that are somebody else's, or a deploy file's own.
 var others = []string{
 	"SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "NO_COLOR",
