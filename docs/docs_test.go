@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
 	"meetbot/config"
 )
@@ -215,24 +216,60 @@ func TestEverySecretHasItsRotation(t *testing.T) {
 	}
 }
 
-// TestEveryAlertSaysWhatToDo compares the alert rules with the headings.
-func TestEveryAlertSaysWhatToDo(t *testing.T) {
+// alert is one rule of deploy/alerts.
+type alert struct {
+	Alert  string
+	Expr   string
+	For    string
+	Labels struct{ Severity string }
+}
+
+func alerts(t *testing.T) (all []alert) {
+	t.Helper()
 	files, err := filepath.Glob("../deploy/alerts/*.yaml")
 	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	var alerts, explained []string
 	for _, path := range files {
-		for _, m := range regexp.MustCompile(`(?m)^\s*- alert: (\w+)$`).FindAllStringSubmatch(read(t, path), -1) {
-			alerts = append(alerts, m[1])
+		var rules struct {
+			Groups []struct{ Rules []alert }
+		}
+		require.NoError(t, yaml.Unmarshal([]byte(read(t, path)), &rules))
+		for _, g := range rules.Groups {
+			all = append(all, g.Rules...)
 		}
 	}
-	for _, m := range regexp.MustCompile(`(?m)^### (\w+)$`).FindAllStringSubmatch(section(t, read(t, "operating.md"), "## Alerts"), -1) {
-		explained = append(explained, m[1])
+	require.NotEmpty(t, all)
+	return all
+}
+
+// TestEveryAlertHasItsPage compares the alert rules with the pages, and with the headings
+// that the rules' annotations point to. What a page says of its rule is generated.
+func TestEveryAlertHasItsPage(t *testing.T) {
+	operating := section(t, read(t, "operating.md"), "## Alerts")
+	rule := regexp.MustCompile(`(?s)<!-- rule -->\n.*?<!-- /rule -->`)
+	var named []string
+	for _, a := range alerts(t) {
+		named = append(named, a.Alert)
+		path := "alerts/" + a.Alert + ".md"
+		page := read(t, path)
+		when := "at once"
+		if a.For != "" {
+			when = "after " + a.For
+		}
+		want := rule.ReplaceAllLiteralString(page, "<!-- rule -->\n**Severity: "+a.Labels.Severity+"**, "+when+" of\n\n```promql\n"+strings.TrimSpace(a.Expr)+"\n```\n<!-- /rule -->")
+		if *update {
+			require.NoError(t, os.WriteFile(path, []byte(want), 0o644))
+			page = want
+		}
+		assert.Equal(t, want, page, "run: go test ./docs -update")
+		assert.True(t, strings.HasPrefix(page, "# "+a.Alert+"\n"), path)
+		assert.Less(t, len(strings.Fields(page)), 250, "%s is too long for 3 a.m.", path)
+		assert.Contains(t, operating, "### "+a.Alert+"\n\n[", "operating.md has no heading for it")
+		assert.Contains(t, operating, "]("+path+")")
 	}
-	slices.Sort(alerts)
-	slices.Sort(explained)
-	require.NotEmpty(t, alerts)
-	assert.Equal(t, alerts, explained)
+	there, err := filepath.Glob("alerts/*.md")
+	require.NoError(t, err)
+	assert.Len(t, there, len(named), "a page of no alert")
+	assert.Len(t, regexp.MustCompile(`(?m)^### `).FindAllString(operating, -1), len(named), "a heading of no alert")
 }
 
 // TestTheBinarysCommandsThatAreNamedExist looks for `bot …` in the documents.

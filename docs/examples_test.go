@@ -3,6 +3,7 @@ package docs_test
 import (
 	"cmp"
 	"encoding/json"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -142,10 +143,18 @@ func TestTheDocumentsShowTheExamplesAsTheyAre(t *testing.T) {
 	}
 }
 
-func markdown(t *testing.T) []string {
+// markdown returns every page in docs.
+func markdown(t *testing.T) (paths []string) {
 	t.Helper()
-	paths, err := filepath.Glob("*.md")
-	require.NoError(t, err)
+	require.NoError(t, filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Name() == "testdata" {
+			return fs.SkipDir
+		}
+		if strings.HasSuffix(path, ".md") {
+			paths = append(paths, path)
+		}
+		return err
+	}))
 	require.NotEmpty(t, paths)
 	return paths
 }
