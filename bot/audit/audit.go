@@ -20,7 +20,7 @@ import (
 	"meetbot/meeting"
 )
 
-// AuditLine is one change, as the append-only log keeps it. Nothing secret is in it, and
+// Line is one change, as the append-only log keeps it. Nothing secret is in it, and
 // it is never removed by age.
 type Line struct {
 	At          time.Time `json:"at"`    // when it was done
@@ -41,7 +41,7 @@ type Line struct {
 	Step string `json:"step"`
 }
 
-// AuditAction is what was done.
+// Action is what was done.
 type Action string
 
 const (
@@ -59,9 +59,10 @@ const (
 // Operator is who settles jobs: whoever may run the bot's own commands on its machine.
 const Operator = "operator"
 
-// audit is the log. It has no way to change or remove a line.
+// Log is the log. It has no way to change or remove a line.
 type Log struct{ store records.Store }
 
+// New returns the log in a store.
 func New(store records.Store) Log { return Log{store} }
 
 const (
@@ -79,7 +80,7 @@ func auditDocKey(l Line) []string {
 	return []string{auditKey, m, l.Asked.UTC().Format(auditTime), records.ShortHash("audit", l.Job, l.Step)}
 }
 
-// append writes a line. A line of the same step of the same job is written once: the
+// Append writes a line. A line of the same step of the same job is written once: the
 // first one stays.
 func (a Log) Append(ctx context.Context, l Line) error {
 	if l.Job == "" || l.Step == "" || l.Asked.IsZero() {
@@ -96,7 +97,7 @@ func (a Log) Append(ctx context.Context, l Line) error {
 	return nil
 }
 
-// of returns the lines of a meeting; the zero [meeting.Ref] has those of none. They come
+// Of returns the lines of a meeting; the zero [meeting.Ref] has those of none. They come
 // in the order in which they were asked for.
 func (a Log) Of(ctx context.Context, ref meeting.Ref) ([]Line, error) {
 	m := auditNoMeeting
@@ -125,7 +126,7 @@ func (a Log) read(ctx context.Context, prefix ...string) ([]Line, error) {
 	return lines, nil
 }
 
-// WriteAudit writes the whole audit log to w as JSON lines, in the order in which
+// Write writes the whole audit log to w as JSON lines, in the order in which
 // the changes were asked for.
 func Write(ctx context.Context, store records.Store, w io.Writer) error {
 	lines, err := Log{store}.read(ctx, auditKey)

@@ -24,7 +24,7 @@ type pushReport struct {
 	audit   auditor
 }
 
-// report reads everything back once more and says what is so.
+// tell reads everything back once more and says what is so.
 func (h pushReport) tell(ctx context.Context, r *run) (jobs.Next, error) {
 	has, err := h.clients.of(r.w.Ref.Provider).Pushes(ctx, r.w.Account, r.w.Ref.ID)
 	if err != nil {

@@ -89,7 +89,7 @@ func (h pushSteps) one(ctx context.Context, r *run) (protected bool, _ error) {
 	return protected, nil
 }
 
-// saved makes a step for each named destination. One whose key is missing or worn
+// fromSaved makes a step for each named destination. One whose key is missing or worn
 // out becomes a step that is not sent.
 func (h pushSteps) fromSaved(ctx context.Context, r *run) (protected bool, _ error) {
 	place, user := r.w.Request.Place, r.w.Request.User

@@ -246,7 +246,7 @@ func (h targets) button(ctx context.Context, r *run) (registry.Registration, err
 	return reg, err
 }
 
-// seenHere is [run.button] for what shows a meeting's links: numbers can be guessed, so
+// seenHere is [targets.button] for what shows a meeting's links: numbers can be guessed, so
 // the meeting has to be shown here already, or to be the person's own.
 func (h targets) seenHere(ctx context.Context, r *run) (registry.Registration, error) {
 	reg, err := h.button(ctx, r)

@@ -102,7 +102,7 @@ func number(s string) (string, bool) {
 // asciiURL has the marks of an address as input methods make them.
 var asciiURL = strings.NewReplacer("：", ":", "／", "/", "？", "?", "＝", "=", "＆", "&", "．", ".", "－", "-", "＿", "_", "＃", "#", "％", "%")
 
-// halfWidth undoes what input methods make of the marks in an address.
+// HalfWidth undoes what input methods make of the marks in an address.
 func HalfWidth(s string) string {
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf {

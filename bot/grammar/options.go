@@ -57,7 +57,7 @@ const minSystecMinutes = 31
 func choices(values ...string) []chat.Choice {
 	cs := make([]chat.Choice, len(values))
 	for i, v := range values {
-		cs[i] = chat.Choice{Value: v} // labelled by [texts.Text.ChoiceLabel]
+		cs[i] = chat.Choice{Value: v} // labelled by [OptionDecl.LabelOf]
 	}
 	return cs
 }

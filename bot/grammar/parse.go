@@ -21,7 +21,7 @@ import (
 // maxLine is the longest line that is read, in bytes.
 const maxLine = 64 << 10
 
-// ParserConfig is what a [Parser] has to know.
+// Config is what a [Parser] has to know.
 type Config struct {
 	Platforms chat.Kinds // those that requests come from
 	Locale    string     // where a person's own is not known
@@ -53,7 +53,7 @@ type hanVerb struct {
 	verb *VerbDecl
 }
 
-// NewParser returns a Parser.
+// New returns a Parser.
 func New(cfg Config) *Parser {
 	p := &Parser{cfg: cfg, flags: map[*VerbDecl]map[string]*OptionDecl{}}
 	p.meet.verbs, p.livepush.verbs = map[string]*VerbDecl{}, map[string]*VerbDecl{}

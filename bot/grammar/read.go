@@ -410,7 +410,7 @@ func (x *reading) setKey(o *OptionDecl, key string) {
 	}
 }
 
-// isPushURL reports whether s begins as an RTMP address does, in whatever width.
+// IsPushURL reports whether s begins as an RTMP address does, in whatever width.
 func IsPushURL(s string) bool {
 	s = strings.ToLower(HalfWidth(s[:min(len(s), len("rtmps：／／"))]))
 	return strings.HasPrefix(s, "rtmp://") || strings.HasPrefix(s, "rtmps://")

@@ -66,7 +66,7 @@ func (d Destination) MayUse(userID string, place chat.Place, admin bool) bool {
 // MayChange reports whether a person may replace, share or remove d.
 func (d Destination) MayChange(userID string, admin bool) bool { return admin || d.Owner == userID }
 
-// revokeArg is the argument of the button that revokes the key d has now, and no later one.
+// RevokeArg is the argument of the button that revokes the key d has now, and no later one.
 func (d Destination) RevokeArg() string {
 	return d.ID + "." + strconv.FormatInt(d.KeySet.Unix(), 36)
 }
@@ -78,12 +78,13 @@ var (
 	errDestinationBusy = errors.New("the destination is being changed by others") // a retry may help
 )
 
-// destinations keeps them. Names are unique in a scope; case and width do not count.
+// Destinations keeps them. Names are unique in a scope; case and width do not count.
 type Destinations struct {
 	store records.Store
 	now   func() time.Time
 }
 
+// NewDestinations returns the destinations in a store.
 func NewDestinations(store records.Store, now func() time.Time) Destinations {
 	return Destinations{store, now}
 }
@@ -104,11 +105,12 @@ func destinationID(scope, name string) string {
 	return records.ShortHash("scope", scope) + "-" + records.ShortHash("destination", Fold(name))
 }
 
-// byName returns errNoDestination for a name that is not saved.
+// ByName returns [ErrNoDestination] for a name that is not saved.
 func (s Destinations) ByName(ctx context.Context, scope, name string) (Destination, error) {
 	return s.ByID(ctx, destinationID(scope, name))
 }
 
+// ByID returns [ErrNoDestination] for an ID that nothing is saved under.
 func (s Destinations) ByID(ctx context.Context, id string) (Destination, error) {
 	group, name, ok := strings.Cut(id, "-")
 	if !ok || group == "" || name == "" {
@@ -130,7 +132,7 @@ func readDestination(doc jobs.Doc) (Destination, error) {
 	return d, err
 }
 
-// all returns the destinations of a scope, by name.
+// All returns the destinations of a scope, by name.
 func (s Destinations) All(ctx context.Context, scope string) ([]Destination, error) {
 	docs, err := s.store.Docs(ctx, 0, destinationKey, records.ShortHash("scope", scope))
 	if err != nil {
@@ -148,6 +150,7 @@ func (s Destinations) All(ctx context.Context, scope string) ([]Destination, err
 	return all, nil
 }
 
+// DestinationNames returns the names of destinations, in their order.
 func DestinationNames(all []Destination) []string {
 	names := make([]string, len(all))
 	for i, d := range all {
@@ -156,13 +159,13 @@ func DestinationNames(all []Destination) []string {
 	return names
 }
 
-// usable returns what a person may use from a place.
+// Usable returns what a person may use from a place.
 func (s Destinations) Usable(ctx context.Context, place chat.Place, userID string, admin bool) ([]Destination, error) {
 	all, err := s.All(ctx, Scope(place, userID))
 	return slices.DeleteFunc(all, func(d Destination) bool { return !d.MayUse(userID, place, admin) }), err
 }
 
-// resolve turns names into destinations, each once and in the order of the names; a set
+// Resolve turns names into destinations, each once and in the order of the names; a set
 // becomes its members. missing are the names that nothing is saved under.
 func (s Destinations) Resolve(ctx context.Context, scope string, names []string) (found []Destination, missing []string, err error) {
 	seen := map[string]bool{}
@@ -194,8 +197,8 @@ func (s Destinations) Resolve(ctx context.Context, scope string, names []string)
 	return found, missing, err
 }
 
-// save stores d for a person under d.Name. What is saved under that name already is
-// replaced if the person may change it, and errNotOwner is returned with it if not; it
+// Save stores d for a person under d.Name. What is saved under that name already is
+// replaced if the person may change it, and [ErrNotOwner] is returned with it if not; it
 // keeps its owner, and its key where d has none and the address is the same.
 func (s Destinations) Save(ctx context.Context, scope string, d Destination, by chat.User, admin bool) (Destination, error) {
 	d.ID = destinationID(scope, d.Name)
@@ -230,7 +233,7 @@ func (s Destinations) Save(ctx context.Context, scope string, d Destination, by 
 	})
 }
 
-// setKey gives a saved destination a new key, and a new address unless that is empty.
+// SetKey gives a saved destination a new key, and a new address unless that is empty.
 func (s Destinations) SetKey(ctx context.Context, id, address string, key secret.String) (Destination, error) {
 	return s.change(ctx, id, func(d *Destination) error {
 		if d.revision == 0 {
@@ -246,8 +249,8 @@ func (s Destinations) SetKey(ctx context.Context, id, address string, key secret
 	})
 }
 
-// revoke removes the key that a button was made for. The destination stays and asks for a
-// new key. It returns errKeyReplaced if there is another key by now, and errNotOwner.
+// Revoke removes the key that a button was made for. The destination stays and asks for a
+// new key. It returns [ErrKeyReplaced] if there is another key by now, and [ErrNotOwner].
 func (s Destinations) Revoke(ctx context.Context, arg, userID string, admin bool) (Destination, error) {
 	id, _, _ := strings.Cut(arg, ".")
 	return s.change(ctx, id, func(d *Destination) error {
@@ -266,7 +269,7 @@ func (s Destinations) Revoke(ctx context.Context, arg, userID string, admin bool
 	})
 }
 
-// forget removes a destination. One that is gone already is no error.
+// Forget removes a destination. One that is gone already is no error.
 func (s Destinations) Forget(ctx context.Context, d Destination) error {
 	group, name, _ := strings.Cut(d.ID, "-")
 	err := s.store.DeleteDoc(ctx, d.revision, destinationKey, group, name)
@@ -326,7 +329,7 @@ func (s Destinations) Fingerprint(key secret.String) string {
 	return s.store.Fingerprint([]byte(key.Reveal()))
 }
 
-// keyAge says how old the key of d is.
+// KeyAge says how old the key of d is.
 func (d Destination) KeyAge(t texts.Text, now time.Time) string {
 	if d.Key.IsZero() {
 		return t.T("key.none")
@@ -347,7 +350,7 @@ const (
 	FindingExpired      = "finding.push." + string(meeting.PushWarnExpired)
 )
 
-// hostOnly cuts an address behind its host, if it has one.
+// Host cuts an address behind its host, if it has one.
 func Host(address string) string {
 	scheme, rest, ok := strings.Cut(address, "://")
 	host, _, _ := strings.Cut(rest, "/")

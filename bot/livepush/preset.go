@@ -105,7 +105,7 @@ func PresetByID(id string) Preset {
 	return presets[len(presets)-1]
 }
 
-// FindPreset finds what a person calls a service: its ID, its name in either language,
+// Find finds what a person calls a service: its ID, its name in either language,
 // or an alias.
 func Find(word string) (Preset, bool) {
 	word = Fold(word)
@@ -121,7 +121,7 @@ func Find(word string) (Preset, bool) {
 	return PresetByID(GenericPreset), false
 }
 
-// DetectPreset tells the service from a push address; the generic preset where it cannot.
+// Detect tells the service from a push address; the generic preset where it cannot.
 func Detect(address string) Preset {
 	if u, err := url.Parse(address); err == nil {
 		for _, p := range presets {
@@ -172,6 +172,7 @@ func Limits(fs []Finding) bool {
 	return slices.ContainsFunc(fs, func(f Finding) bool { return f.Limit })
 }
 
+// NewLimit returns a finding that nothing overrides.
 func NewLimit(field, id string, pairs ...string) Finding {
 	return Finding{field, true, texts.Message{ID: "finding." + id, Args: pairs}}
 }

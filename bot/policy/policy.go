@@ -26,6 +26,7 @@ type Entry struct {
 	ID       string
 }
 
+// String is what [ParseEntry] reads.
 func (e Entry) String() string {
 	if e.Kind == chat.EveryEntry {
 		return string(e.Platform)
@@ -42,7 +43,7 @@ const (
 	LookUp // a group, or roles and rights that did not come with the event
 )
 
-// judge decides as far as the request itself tells.
+// Judge decides as far as the request itself tells.
 func (p Policy) Judge(place chat.Place, u chat.User, right chat.Rights) verdict {
 	if p.Admin(place, u) == Yes {
 		return Yes
@@ -110,7 +111,7 @@ func match(list []Entry, place chat.Place, u chat.User) verdict {
 	return v
 }
 
-// permits decides whether a person has a right, looking up what has to be. A look-up
+// Permits decides whether a person has a right, looking up what has to be. A look-up
 // that fails refuses, with its error.
 func (p Policy) Permits(ctx context.Context, dir chat.Directory, place chat.Place, u chat.User, right chat.Rights) (bool, error) {
 	switch p.Judge(place, u, right) {
@@ -133,6 +134,7 @@ func (p Policy) Permits(ctx context.Context, dir chat.Directory, place chat.Plac
 	return inGroup(ctx, dir, list, place, u)
 }
 
+// IsAdmin decides whether a person is one, looking up what has to be.
 func (p Policy) IsAdmin(ctx context.Context, dir chat.Directory, place chat.Place, u chat.User) (bool, error) {
 	switch p.Admin(place, u) {
 	case Yes:
@@ -143,7 +145,7 @@ func (p Policy) IsAdmin(ctx context.Context, dir chat.Directory, place chat.Plac
 	return false, nil
 }
 
-// named reports whether a person, not only the place or the platform's own rights, is on
+// Named reports whether a person, not only the place or the platform's own rights, is on
 // the list for a right.
 func (p Policy) Named(ctx context.Context, dir chat.Directory, place chat.Place, u chat.User, right chat.Rights) (bool, error) {
 	people := slices.DeleteFunc(slices.Clone(p.list(right)), func(e Entry) bool { return e.Kind == chat.ChannelEntry })

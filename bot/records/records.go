@@ -17,7 +17,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 )
 
-// docStore keeps documents: values under a key of segments, each with a revision that the
+// Store keeps documents: values under a key of segments, each with a revision that the
 // next write of it has to name, and removed at its time.
 type Store interface {
 	// Doc returns [jobs.ErrNotFound] for a key without a document.
@@ -37,6 +37,7 @@ var (
 	decoding, _ = cbor.DecOptions{}.DecMode()
 )
 
+// Encode returns the record of v.
 func Encode(v any) ([]byte, error) {
 	b, err := encoding.Marshal(v)
 	if err != nil {
@@ -48,6 +49,7 @@ func Encode(v any) ([]byte, error) {
 // errUnreadable: written by another version of the program. A repeat reads the same.
 var ErrUnreadable = errors.New("record cannot be read")
 
+// Decode returns what [Encode] has made a record of, or [ErrUnreadable].
 func Decode[T any](b []byte) (T, error) {
 	var v T
 	if err := decoding.Unmarshal(b, &v); err != nil {
@@ -56,7 +58,7 @@ func Decode[T any](b []byte) (T, error) {
 	return v, nil
 }
 
-// shortHash is a name for s that is short, safe in every wire format, and not to be
+// ShortHash is a name for s that is short, safe in every wire format, and not to be
 // guessed back: 24 characters, 120 bits.
 func ShortHash(parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))

@@ -23,7 +23,7 @@ import (
 	"meetbot/meeting"
 )
 
-// registration is what the bot remembers of a meeting that it made.
+// Registration is what the bot remembers of a meeting that it made.
 type Registration struct {
 	Meeting   meeting.Meeting
 	Requester chat.User
@@ -46,7 +46,7 @@ type Registration struct {
 	revision uint64
 }
 
-// pushSeen is a push address as it was last read back.
+// Push is a push address as it was last read back.
 type Push struct {
 	Name        string
 	Fingerprint string
@@ -54,7 +54,7 @@ type Push struct {
 	Enabled     bool
 }
 
-// cardAt is a card of the meeting, somewhere.
+// Card is a card of the meeting, somewhere.
 type Card struct {
 	Receipt chat.Receipt
 	Locale  string
@@ -63,11 +63,13 @@ type Card struct {
 // Version changes with every change of the registration.
 func (r Registration) Version() uint64 { return r.revision }
 
+// Unlisted reports whether the provider does not list the meeting any more.
 func (r Registration) Unlisted() bool { return r.Meeting.State == meeting.StateUnlisted }
 
+// Ref names the meeting.
 func (r *Registration) Ref() meeting.Ref { return r.Meeting.Ref }
 
-// localeOf returns the language of the card at a receipt.
+// LocaleOf returns the language of the card at a receipt.
 func (r *Registration) LocaleOf(at chat.Receipt) string {
 	for _, c := range r.Cards {
 		if c.Receipt == at {
@@ -77,7 +79,7 @@ func (r *Registration) LocaleOf(at chat.Receipt) string {
 	return ""
 }
 
-// threadAt returns the card of the meeting that is nearest to a place.
+// ThreadAt returns the card of the meeting that is nearest to a place.
 func (r *Registration) ThreadAt(p chat.Place) *chat.Receipt {
 	for _, c := range r.Cards {
 		if c.Receipt.Place.Key() == p.Key() {
@@ -95,7 +97,7 @@ const (
 	docJoin    = "join"    // hash of the join URL, ref
 )
 
-// registry is which meetings the bot knows, where they are listed and whose they are.
+// Registry is which meetings the bot knows, where they are listed and whose they are.
 type Registry struct {
 	store     records.Store
 	retention time.Duration // how long a meeting is remembered after its last change
@@ -103,11 +105,13 @@ type Registry struct {
 	now       func() time.Time
 }
 
+// New returns the registry in a store. Each meeting is remembered for the retention after
+// its last change.
 func New(store records.Store, retention time.Duration, log *slog.Logger, now func() time.Time) *Registry {
 	return &Registry{store, retention, log, now}
 }
 
-// register remembers a new meeting. It may be repeated.
+// Add remembers a new meeting. It may be repeated.
 func (g *Registry) Add(ctx context.Context, reg Registration) (Registration, error) {
 	ref := reg.Ref().String()
 	body, err := records.Encode(reg)
@@ -138,7 +142,7 @@ func (g *Registry) Add(ctx context.Context, reg Registration) (Registration, err
 	return reg, nil
 }
 
-// registration returns what is remembered of a meeting, or [jobs.ErrNotFound].
+// Get returns what is remembered of a meeting, or [jobs.ErrNotFound].
 func (g *Registry) Get(ctx context.Context, ref meeting.Ref) (Registration, error) {
 	doc, err := g.store.Doc(ctx, docMeeting, ref.String())
 	if err != nil {
@@ -149,7 +153,7 @@ func (g *Registry) Get(ctx context.Context, ref meeting.Ref) (Registration, erro
 	return reg, err
 }
 
-// change rewrites what is remembered of a meeting, as often as others get in between.
+// Change rewrites what is remembered of a meeting, as often as others get in between.
 // When f returns false nothing is written.
 func (g *Registry) Change(ctx context.Context, ref meeting.Ref, f func(*Registration) bool) (Registration, error) {
 	for {
@@ -176,7 +180,7 @@ func (g *Registry) Change(ctx context.Context, ref meeting.Ref, f func(*Registra
 	}
 }
 
-// places are where the meeting is listed: where it was asked for, and where it was shared.
+// Places are where the meeting is listed: where it was asked for, and where it was shared.
 func (r *Registration) Places() []string {
 	keys := []string{r.Place.Key()}
 	for _, c := range r.Cards {
@@ -186,16 +190,16 @@ func (r *Registration) Places() []string {
 	return slices.Compact(keys)
 }
 
-// leaveLists takes a meeting that is over, or of which nothing more is heard, from the
+// Unlist takes a meeting that is over, or of which nothing more is heard, from the
 // lists of its places, so that those stay short. What a crash leaves there goes when the
-// list is read: see [commands.Bot.here].
+// list is read: see [Registry.Here].
 func (g *Registry) Unlist(ctx context.Context, reg Registration) {
 	for _, place := range reg.Places() {
 		g.unlist(ctx, place, reg.Ref())
 	}
 }
 
-// list puts a meeting into the list of a place. It may be repeated.
+// List puts a meeting into the list of a place. It may be repeated.
 func (g *Registry) List(ctx context.Context, place string, ref meeting.Ref) error {
 	return g.index(ctx, ref.String(), []string{docHere, place, ref.String()}, g.now().Add(g.retention))
 }
@@ -226,7 +230,7 @@ func (g *Registry) unlist(ctx context.Context, place string, ref meeting.Ref) bo
 // indexed bounds how many meetings of one channel are looked at.
 const indexed = 200
 
-// found loads the meetings under an index key, newest first.
+// Find loads the meetings under an index key, newest first.
 func (g *Registry) Find(ctx context.Context, prefix ...string) ([]Registration, error) {
 	docs, err := g.store.Docs(ctx, indexed, prefix...)
 	if err != nil {
@@ -255,17 +259,17 @@ func (g *Registry) Find(ctx context.Context, prefix ...string) ([]Registration, 
 	return regs, nil
 }
 
-// byCode returns the meetings with a number, newest first.
+// ByCode returns the meetings with a number, newest first.
 func (g *Registry) ByCode(ctx context.Context, code string) ([]Registration, error) {
 	return g.Find(ctx, docCode, code)
 }
 
-// byJoinURL returns the meetings with a join link, newest first.
+// ByJoinURL returns the meetings with a join link, newest first.
 func (g *Registry) ByJoinURL(ctx context.Context, url string) ([]Registration, error) {
 	return g.Find(ctx, docJoin, records.ShortHash(url))
 }
 
-// here returns the meetings of a place that may go on, newest first; in a thread that
+// Here returns the meetings of a place that may go on, newest first; in a thread that
 // has some of its own, only those.
 func (g *Registry) Here(ctx context.Context, p chat.Place) ([]Registration, error) {
 	var regs []Registration
@@ -299,6 +303,7 @@ func (g *Registry) Here(ctx context.Context, p chat.Place) ([]Registration, erro
 	return regs, nil
 }
 
+// AddCard remembers a card of the meeting, and lists the meeting where it was posted.
 func (g *Registry) AddCard(ctx context.Context, ref meeting.Ref, at chat.Receipt, locale string) error {
 	reg, err := g.Change(ctx, ref, func(reg *Registration) bool {
 		if slices.ContainsFunc(reg.Cards, func(c Card) bool { return c.Receipt == at }) {
@@ -316,6 +321,7 @@ func (g *Registry) AddCard(ctx context.Context, ref meeting.Ref, at chat.Receipt
 	return err
 }
 
+// DropCard forgets a card that is not there any more.
 func (g *Registry) DropCard(ctx context.Context, ref meeting.Ref, at chat.Receipt) error {
 	_, err := g.Change(ctx, ref, func(reg *Registration) bool {
 		n := len(reg.Cards)
@@ -325,10 +331,12 @@ func (g *Registry) DropCard(ctx context.Context, ref meeting.Ref, at chat.Receip
 	return err
 }
 
-// turn changes a meeting's state on the provider's word, and reports whether it did. A
+// Turn changes a meeting's state on the provider's word, and reports whether it did. A
 // meeting that is over stays over, and nothing is not a state.
 func (g *Registry) Turn(reg *Registration, to meeting.State) bool { return g.TurnAt(reg, to, g.now()) }
 
+// TurnAt is [Registry.Turn] for a word that was spoken at the given time: one that comes
+// late says nothing, unless it says that the meeting is over.
 func (g *Registry) TurnAt(reg *Registration, to meeting.State, at time.Time) bool {
 	was := reg.Meeting.State
 	if to == meeting.StateUnknown || to == was || was.Over() || at.Before(reg.StateAt.Add(-time.Minute)) && !to.Over() {
@@ -344,7 +352,7 @@ func (g *Registry) TurnAt(reg *Registration, to meeting.State, at time.Time) boo
 	return true
 }
 
-// unwatched reports whether nothing more is to be learnt of a meeting by polling.
+// Unwatched reports whether nothing more is to be learnt of a meeting by polling.
 func (g *Registry) Unwatched(reg Registration) bool {
 	return reg.Meeting.State.Over() || reg.Unlisted() && g.now().Sub(reg.StateAt) > unlistedFor
 }
