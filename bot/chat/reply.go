@@ -22,29 +22,29 @@ const (
 // All texts are plain text in the reader's language; some of it was typed by people, so
 // the adapter escapes everything.
 type Reply struct {
-	Tone   Tone
-	Title  string
-	Text   string // paragraphs, separated by blank lines
-	Fields []Field
+	Tone   Tone    `json:",omitempty"`
+	Title  string  `json:",omitempty"`
+	Text   string  `json:",omitempty"` // paragraphs, separated by blank lines
+	Fields []Field `json:",omitempty"`
 	// Secrets are shown in clear. They are there only when the reply goes to the one
 	// person they are for, or the operator chose otherwise (START_LINK).
-	Secrets []SecretField
-	Links   []Link
-	Buttons []Button
+	Secrets []SecretField `json:",omitempty"`
+	Links   []Link        `json:",omitempty"`
+	Buttons []Button      `json:",omitempty"`
 	// Copy is a block of plain text made to be copied elsewhere.
-	Copy string
+	Copy string `json:",omitempty"`
 	// QR is a text to be shown as a QR code, with its caption.
-	QR, QRCaption string
+	QR, QRCaption string `json:",omitempty"`
 	// Mentions are people to be notified, where the platform can.
-	Mentions []User
-	Note     string // small print: "SANDBOX", "as of 14:02"
+	Mentions []User `json:",omitempty"`
+	Note     string `json:",omitempty"` // small print: "SANDBOX", "as of 14:02"
 }
 
 // Field is a labelled value. With User set, its value is that person, mentioned.
 type Field struct {
 	Name  string
-	Value string
-	User  *User
+	Value string `json:",omitempty"`
+	User  *User  `json:",omitempty"`
 	// Heading says that it has no value, and that the fields after it belong together.
 	Heading bool `json:",omitempty"`
 }
@@ -66,8 +66,8 @@ type Link struct {
 type Button struct {
 	Label   string
 	Action  Action
-	Danger  bool
-	Confirm *Confirm
+	Danger  bool     `json:",omitempty"`
+	Confirm *Confirm `json:",omitempty"`
 }
 
 // Confirm is what is asked before a button does anything. Where a platform cannot ask,

@@ -60,7 +60,7 @@ type User struct {
 	Rights Rights
 }
 
-// Key is the person in one word that no other person has: "slack:U123".
+// UserKey is the person in one word that no other person has: "slack:U123".
 func (p Place) UserKey(u User) string { return string(p.Platform) + ":" + u.ID }
 
 // Request is one thing a person did: typed a command, pressed a button, or sent a form.

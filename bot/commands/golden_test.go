@@ -3,7 +3,6 @@ package commands
 import (
 	"cmp"
 	"encoding/json"
-	goflag "flag"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,12 +15,11 @@ import (
 
 	"meetbot/bot/audit"
 	"meetbot/bot/chat"
+	"meetbot/bot/goldentest"
 	"meetbot/bot/grammar"
 	"meetbot/bot/texts"
 	"meetbot/meeting"
 )
-
-var update = goflag.Bool("update", false, "rewrite the golden files")
 
 // said is what people see of a post.
 type said struct {
@@ -84,13 +82,7 @@ func TestRepliesReadWell(t *testing.T) {
 				got = fingerprints.ReplaceAll(got, []byte("<fingerprint>"))
 				got = append(goldenClock.ReplaceAll(goldenDate.ReplaceAll(got, []byte("<time>")), []byte("<time>")), '\n')
 				golden := filepath.Join("testdata", "TestRepliesReadWell", locale+".golden.json")
-				if *update {
-					require.NoError(t, os.MkdirAll(filepath.Dir(golden), 0o755))
-					require.NoError(t, os.WriteFile(golden, got, 0o644))
-				}
-				want, err := os.ReadFile(golden)
-				require.NoError(t, err)
-				assert.Equal(t, string(want), string(got))
+				goldentest.Check(t, golden, string(got))
 				assert.NotContains(t, string(got), "canary")
 			})
 		})

@@ -2,21 +2,17 @@ package grammar
 
 import (
 	"encoding/json"
-	goflag "flag"
-	"os"
 	"path/filepath"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/chat"
 	"meetbot/bot/chat/chattest"
+	"meetbot/bot/goldentest"
 	"meetbot/bot/texts"
 	"meetbot/meeting"
 )
-
-var update = goflag.Bool("update", false, "rewrite the golden files")
 
 // TestHelpReadsWell keeps what people are told by the parser as files to be read: help,
 // forms, and the answer to a line full of faults.
@@ -51,13 +47,7 @@ func TestHelpReadsWell(t *testing.T) {
 				require.NoError(t, err)
 				got = append(got, '\n')
 				file := filepath.Join("testdata", "TestHelpReadsWell", locale, name+".golden.json")
-				if *update {
-					require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
-					require.NoError(t, os.WriteFile(file, got, 0o644))
-				}
-				want, err := os.ReadFile(file)
-				require.NoError(t, err, "go test -update writes it")
-				assert.Equal(t, string(want), string(got))
+				goldentest.Check(t, file, string(got))
 			})
 		}
 	}

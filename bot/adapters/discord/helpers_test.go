@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"flag"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -25,12 +24,11 @@ import (
 	"meetbot/bot/adapters/discord/discordtest"
 	"meetbot/bot/adapters/kit"
 	"meetbot/bot/chat"
+	"meetbot/bot/goldentest"
 	"meetbot/bot/grammar"
 	"meetbot/config/secret"
 	"meetbot/meeting"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // clock is the real one, moved.
 type clock struct{ offset atomic.Int64 }
@@ -249,13 +247,7 @@ func golden(t *testing.T, name string, v any) {
 	require.NoError(t, e.Encode(plain))
 	b = out.Bytes()
 	path := filepath.Join("testdata", strings.Split(t.Name(), "/")[0], name+".golden.json")
-	if *update {
-		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
-		require.NoError(t, os.WriteFile(path, b, 0o644))
-	}
-	want, err := os.ReadFile(path)
-	require.NoError(t, err)
-	assert.Equal(t, string(want), string(b))
+	goldentest.Check(t, path, string(b))
 }
 
 var schemas = sync.OnceValue(func() func(call discordtest.Call) (*jsonschema.Schema, error) {

@@ -3,8 +3,6 @@ package slack
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,12 +13,11 @@ import (
 
 	"meetbot/bot/adapters/slack/slacktest"
 	"meetbot/bot/chat"
+	"meetbot/bot/goldentest"
 	"meetbot/bot/grammar"
 	"meetbot/bot/texts"
 	"meetbot/config/secret"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 func encode(t testing.TB, v any) []byte {
 	t.Helper()
@@ -38,13 +35,7 @@ func golden(t *testing.T, name string, got []byte) {
 	require.NoError(t, json.Unmarshal(got, &plain))
 	got = encode(t, plain)
 	path := filepath.Join("testdata", strings.Split(t.Name(), "/")[0], name+".golden.json")
-	if *update {
-		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
-		require.NoError(t, os.WriteFile(path, got, 0o644))
-	}
-	want, err := os.ReadFile(path)
-	require.NoError(t, err)
-	assert.Equal(t, string(want), string(got))
+	goldentest.Check(t, path, string(got))
 }
 
 // words are one reply's texts in a language.
