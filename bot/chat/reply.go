@@ -91,7 +91,6 @@ const (
 	TextField   FieldKind = ""
 	MaskedField FieldKind = "secret" // masked where the platform can
 	ChoiceField FieldKind = "choice"
-	BoolField   FieldKind = "bool" // "true" or "false"
 	NumberField FieldKind = "number"
 	UserField   FieldKind = "user" // a person's ID, in a field where the platform lets people choose one
 )

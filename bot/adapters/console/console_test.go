@@ -312,7 +312,6 @@ func TestATerminalFailsNoRun(t *testing.T) {
 
 func TestValuesOfForms(t *testing.T) {
 	choice := chat.FormField{Kind: chat.ChoiceField, Choices: []chat.Choice{{Label: "Bilibili", Value: "bili"}, {Label: "抖音", Value: "douyin"}}}
-	yesno := chat.FormField{Kind: chat.BoolField}
 	open := chat.FormField{Kind: chat.ChoiceField, Choices: []chat.Choice{{Label: "Yes", Value: "true"}, {Label: "No", Value: "false"}}}
 	for _, tt := range []struct {
 		field chat.FormField
@@ -322,8 +321,7 @@ func TestValuesOfForms(t *testing.T) {
 	}{
 		{choice, "2", "douyin", true}, {choice, "BILI", "bili", true}, {choice, "抖音", "douyin", true}, {choice, "", "", true},
 		{choice, "3", "", false}, {choice, "0", "", false}, {choice, "x", "", false},
-		{yesno, "y", "true", true}, {yesno, "", "false", true}, {yesno, "否", "false", true}, {yesno, "maybe", "", false},
-		{open, "Y", "true", true}, {open, "n", "false", true}, {open, "1", "true", true}, {open, "2", "false", true}, {open, "", "", true}, {open, "maybe", "", false},
+		{open, "Y", "true", true}, {open, "n", "false", true}, {open, "否", "false", true}, {open, "1", "true", true}, {open, "2", "false", true}, {open, "", "", true}, {open, "maybe", "", false},
 		{chat.FormField{}, "as typed", "as typed", true},
 	} {
 		got, ok := valueOf(tt.field, tt.typed)
@@ -331,7 +329,6 @@ func TestValuesOfForms(t *testing.T) {
 		assert.Equal(t, tt.ok, ok, tt.typed)
 	}
 	assert.Equal(t, "2", shown(choice, "douyin"))
-	assert.Equal(t, "n", shown(yesno, ""))
 	assert.Equal(t, "y", shown(open, "true"))
 	assert.Empty(t, shown(open, ""))
 }

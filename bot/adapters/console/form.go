@@ -89,12 +89,12 @@ func (c *Console) fault(text string) { c.print(c.style.fault(c.t.T(text), c.widt
 // yesNo reports whether a field is answered with y or n. A choice of the two may also be
 // left open.
 func yesNo(f chat.FormField) bool {
-	return f.Kind == chat.BoolField || f.Kind == chat.ChoiceField && len(f.Choices) == 2 && f.Choices[0].Value == "true" && f.Choices[1].Value == "false"
+	return f.Kind == chat.ChoiceField && len(f.Choices) == 2 && f.Choices[0].Value == "true" && f.Choices[1].Value == "false"
 }
 
 // shown is how a value is typed and shown.
 func shown(f chat.FormField, value string) string {
-	if f.Kind == chat.ChoiceField && yesNo(f) {
+	if yesNo(f) {
 		return map[string]string{"true": "y", "false": "n"}[value]
 	}
 	if f.Kind == chat.ChoiceField {
@@ -102,44 +102,39 @@ func shown(f chat.FormField, value string) string {
 			return strconv.Itoa(i + 1)
 		}
 	}
-	if f.Kind == chat.BoolField {
-		if value == "true" {
-			return "y"
-		}
-		return "n"
-	}
 	return value
 }
 
 // valueOf is the value that was meant, and whether there is one.
 func valueOf(f chat.FormField, typed string) (string, bool) {
-	switch f.Kind {
-	case chat.ChoiceField:
-		if typed == "" {
-			return "", true
-		}
-		if n, err := strconv.Atoi(typed); err == nil && 0 < n && n <= len(f.Choices) {
-			return f.Choices[n-1].Value, true
-		}
-		if yesNo(f) {
-			return valueOf(chat.FormField{Kind: chat.BoolField}, typed)
-		}
-		for _, c := range f.Choices {
-			if strings.EqualFold(typed, c.Value) || strings.EqualFold(typed, c.Label) {
-				return c.Value, true
-			}
-		}
-		return "", false
-	case chat.BoolField:
-		switch strings.ToLower(typed) {
-		case "y", "yes", "true", "1", "是":
-			return "true", true
-		case "", "n", "no", "false", "2", "否":
-			return "false", true
-		}
-		return "", false
+	if f.Kind != chat.ChoiceField {
+		return typed, true
 	}
-	return typed, true
+	if typed == "" {
+		return "", true
+	}
+	if n, err := strconv.Atoi(typed); err == nil && 0 < n && n <= len(f.Choices) {
+		return f.Choices[n-1].Value, true
+	}
+	if yesNo(f) {
+		return yesOrNo(typed)
+	}
+	for _, c := range f.Choices {
+		if strings.EqualFold(typed, c.Value) || strings.EqualFold(typed, c.Label) {
+			return c.Value, true
+		}
+	}
+	return "", false
+}
+
+func yesOrNo(typed string) (string, bool) {
+	switch strings.ToLower(typed) {
+	case "y", "yes", "true", "是":
+		return "true", true
+	case "n", "no", "false", "否":
+		return "false", true
+	}
+	return "", false
 }
 
 func (c *Console) cancelled(err error) error {

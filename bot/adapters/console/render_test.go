@@ -138,7 +138,7 @@ func TestGreetingAndForms(t *testing.T) {
 		{Name: "name", Label: "Name", Hint: "1 to 10 characters", Required: true},
 		{Name: "url", Label: "Address", Placeholder: "rtmp://…", Required: true},
 		{Name: "key", Label: "Stream key", Kind: chat.MaskedField, Required: true},
-		{Name: "wechat", Label: "WeChat Channels", Kind: chat.BoolField},
+		{Name: "wechat", Label: "WeChat Channels", Kind: chat.ChoiceField, Choices: []chat.Choice{{Label: "Yes", Value: "true"}, {Label: "No", Value: "false"}}},
 	}}
 	for _, locale := range texts.Locales {
 		t.Run(locale, func(t *testing.T) {

@@ -139,7 +139,7 @@ func TestForms(t *testing.T) {
 	for _, locale := range texts.Locales {
 		text := texts.For(locale)
 		for _, id := range []string{"push", "save", "meet"} {
-			m, lost := renderForm(p.Form(text, id, grammar.Ask{}), text)
+			m, lost := renderForm(p.Form(text, id, grammar.Ask{}))
 			assert.Empty(t, lost, id)
 			golden(t, id+"."+locale, m)
 		}

@@ -63,7 +63,7 @@ const reopen = "reopen"
 
 // ask opens a form.
 func (a *Adapter) ask(ctx context.Context, in *interaction, r chat.Request, f chat.Form, t texts.Text) *callback {
-	m, lost := renderForm(f, t)
+	m, lost := renderForm(f)
 	if len(lost) > 0 {
 		a.log.WarnContext(ctx, "form shortened", "form", f.ID, "parts", lost)
 	}
@@ -170,7 +170,7 @@ func (d *drafts) complete(r chat.Request, now time.Time) {
 }
 
 // renderForm is pure. It also says which parts had no room.
-func renderForm(f chat.Form, t texts.Text) (modal, []string) {
+func renderForm(f chat.Form) (modal, []string) {
 	var lost []string
 	cut := func(what, s string, limit int) string {
 		s, shortened := kit.Cut(s, limit)
@@ -195,17 +195,13 @@ func renderForm(f chat.Form, t texts.Text) (modal, []string) {
 		}
 		m.Components = append(m.Components, label{
 			Type: labelComponent, Label: cut(field.Name, field.Label, maxLabel), Description: cut(field.Name, field.Hint, maxLabelHint),
-			Component: input(field, t, cut),
+			Component: input(field, cut),
 		})
 	}
 	return m, lost
 }
 
-func input(f chat.FormField, t texts.Text, cut func(what, s string, limit int) string) any {
-	choices := f.Choices
-	if f.Kind == chat.BoolField {
-		choices = []chat.Choice{{Label: t.T("discord.yes"), Value: "true"}, {Label: t.T("discord.no"), Value: "false"}}
-	}
+func input(f chat.FormField, cut func(what, s string, limit int) string) any {
 	choose := selectInput{CustomID: f.Name, Required: f.Required, MaxValues: 1}
 	if f.Required {
 		choose.MinValues = 1
@@ -214,9 +210,9 @@ func input(f chat.FormField, t texts.Text, cut func(what, s string, limit int) s
 	case f.Kind == chat.UserField:
 		choose.Type, choose.MaxValues = discordgo.UserSelectMenuComponent, maxSelectOptions
 		return choose
-	case (f.Kind == chat.ChoiceField || f.Kind == chat.BoolField) && len(choices) > 0 && len(choices) <= maxSelectOptions:
+	case f.Kind == chat.ChoiceField && len(f.Choices) > 0 && len(f.Choices) <= maxSelectOptions:
 		choose.Type = discordgo.SelectMenuComponent
-		for _, c := range choices {
+		for _, c := range f.Choices {
 			choose.Options = append(choose.Options, selectOption{
 				Label: cut(f.Name, c.Label, maxOptionLabel), Value: c.Value, Default: c.Value == f.Value && f.Value != "",
 			})

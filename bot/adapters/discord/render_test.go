@@ -160,12 +160,12 @@ func TestAFormKeepsWithinTheLimits(t *testing.T) {
 	for range 26 {
 		choices = append(choices, chat.Choice{Label: long(120), Value: "v"})
 	}
-	for i, kind := range []chat.FieldKind{chat.TextField, chat.ChoiceField, chat.BoolField, chat.UserField, chat.MaskedField, chat.NumberField, chat.TextField} {
+	for i, kind := range []chat.FieldKind{chat.TextField, chat.ChoiceField, chat.ChoiceField, chat.UserField, chat.MaskedField, chat.NumberField, chat.TextField} {
 		form.Fields = append(form.Fields, chat.FormField{
 			Name: "f" + string(rune('0'+i)), Label: long(60), Hint: long(120), Placeholder: long(120), Kind: kind, Choices: choices, Value: long(5000), Extra: i == 6,
 		})
 	}
-	m, lost := renderForm(form, texts.For("en"))
+	m, lost := renderForm(form)
 	assert.Len(t, m.Components, maxModalFields)
 	assert.Subset(t, lost, []string{"title", "f0", "f5"})
 	assert.NotContains(t, lost, "f6", "an extra field is left out silently")
@@ -174,7 +174,7 @@ func TestAFormKeepsWithinTheLimits(t *testing.T) {
 	assert.Contains(t, string(b), form.Intro, "who sees the key is said at the key")
 
 	form.Fields = form.Fields[:2]
-	m, _ = renderForm(form, texts.For("en"))
+	m, _ = renderForm(form)
 	assert.IsType(t, discordgo.TextDisplay{}, m.Components[0])
 }
 

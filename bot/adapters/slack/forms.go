@@ -28,8 +28,6 @@ type metadata struct {
 // valueID is the action_id of every input; its block_id is the field's name.
 const valueID = "value"
 
-const yes = "true"
-
 // modal renders a form.
 func (a *Adapter) modal(f chat.Form, r chat.Request) slackapi.ModalViewRequest {
 	meta, _ := json.Marshal(metadata{ // strings can always be encoded
@@ -96,13 +94,6 @@ func input(f chat.FormField) *slackapi.InputBlock {
 			}
 		}
 		b.Element = s
-	case f.Kind == chat.BoolField:
-		o := &slackapi.OptionBlockObject{Text: label(f.Label, maxOptionText), Value: yes}
-		c := &slackapi.CheckboxGroupsBlockElement{Type: slackapi.METCheckboxGroups, ActionID: valueID, Options: []*slackapi.OptionBlockObject{o}}
-		if f.Value == yes {
-			c.InitialOptions = c.Options
-		}
-		b.Element, b.Optional = c, true // "required" would mean "must be ticked"
 	case f.Kind == chat.UserField:
 		b.Element = &slackapi.SelectBlockElement{Type: slackapi.OptTypeUser, ActionID: valueID, Placeholder: placeholder, InitialUser: f.Value}
 	case f.Kind == chat.NumberField:
@@ -157,11 +148,6 @@ func value(v slackapi.BlockAction) string {
 		return v.SelectedOption.Value
 	case slackapi.OptTypeUser:
 		return v.SelectedUser
-	case string(slackapi.METCheckboxGroups):
-		if len(v.SelectedOptions) > 0 {
-			return yes
-		}
-		return "false"
 	}
 	return strings.TrimSpace(v.Value)
 }

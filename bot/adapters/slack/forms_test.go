@@ -21,7 +21,7 @@ var pushForm = chat.Form{
 		{Name: "preset", Label: "Platform", Kind: chat.ChoiceField, Value: "bili", Choices: []chat.Choice{{Label: "Douyin", Value: "douyin"}, {Label: "Bilibili", Value: "bili"}}},
 		{Name: "url", Label: "Address", Placeholder: "rtmp://…", Hint: "as the platform shows it", Required: true, Max: 1024},
 		{Name: "key", Label: "Key", Kind: chat.MaskedField, Required: true},
-		{Name: "wechat", Label: "WeChat Channels", Kind: chat.BoolField, Value: "true"},
+		{Name: "wechat", Label: "WeChat Channels", Kind: chat.ChoiceField, Choices: []chat.Choice{{Label: "Yes", Value: "true"}, {Label: "No", Value: "false"}}, Value: "true"},
 		{Name: "minutes", Label: "Minutes", Kind: chat.NumberField, Extra: true},
 		{Name: "host", Label: "Host", Kind: chat.UserField},
 	},

@@ -121,7 +121,7 @@ func TestFormsInBothLanguages(t *testing.T) {
 			{Name: "meeting", Label: w["number"], Value: "123 456 789", Required: true},
 			{Name: "preset", Label: w["state"], Kind: chat.ChoiceField, Choices: []chat.Choice{{Label: "Bilibili", Value: "bili"}}, Value: "bili"},
 			{Name: "key", Label: w["key"], Kind: chat.MaskedField, Hint: w["missing"], Max: 512},
-			{Name: "wechat", Label: w["watch"], Kind: chat.BoolField},
+			{Name: "wechat", Label: w["watch"], Kind: chat.ChoiceField, Choices: []chat.Choice{{Label: "Yes", Value: "true"}, {Label: "No", Value: "false"}}},
 			{Name: "minutes", Label: w["number"], Kind: chat.NumberField, Placeholder: "60"},
 			{Name: "host", Label: w["requester"], Kind: chat.UserField, Value: "U1"},
 		}}

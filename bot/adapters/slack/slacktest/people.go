@@ -276,15 +276,6 @@ func (s *Server) Submit(v View, user string, values map[string]string) (Act, err
 			if ok {
 				filled["selected_user"] = given
 			}
-		case "checkboxes":
-			chosen, _ := e["initial_options"].([]any)
-			if ok {
-				chosen = []any{}
-				if given == "true" {
-					chosen = []any{reply{"value": "true", "text": reply{"type": "plain_text", "text": name}}}
-				}
-			}
-			filled["selected_options"] = chosen
 		default:
 			filled["value"] = e["initial_value"]
 			if ok {
