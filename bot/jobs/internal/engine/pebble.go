@@ -10,7 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -213,7 +213,7 @@ func (p *Pebble) open(dir string, create, readOnly bool) (*instance, error) {
 		options.Levels[i].BlockSize = 8 << 10
 	}
 	var err error
-	if in.db, err = openDB(dir, options); err != nil {
+	if in.db, err = in.openDB(dir, options); err != nil {
 		in.fail(err)
 		in.release()
 		return nil, damage(dir, err)
@@ -228,14 +228,14 @@ func (p *Pebble) open(dir string, create, readOnly bool) (*instance, error) {
 }
 
 // openDB is [pebble.Open], which panics or hangs at some faults of the disk.
-func openDB(dir string, options *pebble.Options) (*pebble.DB, error) {
+func (in *instance) openDB(dir string, options *pebble.Options) (*pebble.DB, error) {
 	type opened struct {
 		db  *pebble.DB
 		err error
 	}
 	done := make(chan opened, 1)
-	go func() { // a fatal error ends the goroutine
-		o := opened{err: errors.New("it failed while it was opened")}
+	go func() {
+		var o opened
 		defer func() {
 			if r := recover(); r != nil {
 				o.err = fmt.Errorf("%v", r)
@@ -247,6 +247,8 @@ func openDB(dir string, options *pebble.Options) (*pebble.DB, error) {
 	select {
 	case o := <-done:
 		return o.db, o.err
+	case <-in.failed:
+		return nil, in.why
 	case <-time.After(openTimeout):
 		return nil, fmt.Errorf("the disk did not answer for %v", openTimeout)
 	}
@@ -379,10 +381,10 @@ func (p *Pebble) write(ctx context.Context, key string, change func(*instance, r
 	}
 	done := make(chan result, 1)
 	go func() {
-		r := result{err: ErrUnconfirmed} // a fatal error ends the goroutine
+		var r result
 		defer func() {
-			if v := recover(); v != nil {
-				in.fail(fmt.Errorf("%v", v))
+			if v := recover(); v != nil { // it was closed
+				r.err = fmt.Errorf("%w: %v", ErrUnconfirmed, v)
 			}
 			<-lock
 			done <- r
@@ -634,7 +636,7 @@ func (p *Pebble) keep(ctx context.Context) {
 		case <-failed:
 			p.log.Error("the store's disk fails: nothing is accepted until the store can be opened again", "err", in.why)
 			p.in.CompareAndSwap(in, nil)
-			go func() { _ = in.close() }() // frees what it can; its files are cut off
+			in.release() // it is not closed: what it was about may hold its locks for ever
 		case <-tick.C:
 		}
 	}
@@ -834,10 +836,14 @@ func (l logger) Errorf(format string, args ...any) {
 	}
 }
 
-// Fatalf must not return, since nothing after it may happen.
-func (l logger) Fatalf(format string, args ...any) {
-	l.in.fail(fmt.Errorf(format, args...))
-	runtime.Goexit()
+// Fatalf does not return, since nothing after it may happen.
+func (l logger) Fatalf(format string, args ...any) { l.in.halt(fmt.Errorf(format, args...)) }
+
+// halt fails the database and keeps the goroutine, with what it holds: Pebble's functions
+// are not made to be unwound there.
+func (in *instance) halt(why error) {
+	in.fail(why)
+	select {}
 }
 
 // gated is the file system of one instance.
@@ -852,7 +858,30 @@ type gated struct {
 // open is a file that is closed at the latest with its instance.
 type open struct {
 	vfs.File
-	in *instance
+	in  *instance
+	log bool
+}
+
+// check halts whoever could not write to the log: Pebble would panic, with a lock that it
+// does not have to be given back, and that cannot be recovered from.
+func (f *open) check(err error) error {
+	if err != nil && f.log {
+		f.in.halt(err)
+	}
+	return err
+}
+
+func (f *open) Write(b []byte) (int, error) {
+	n, err := f.File.Write(b)
+	return n, f.check(err)
+}
+
+func (f *open) Sync() error     { return f.check(f.File.Sync()) }
+func (f *open) SyncData() error { return f.check(f.File.SyncData()) }
+
+func (f *open) SyncTo(n int64) (bool, error) {
+	full, err := f.File.SyncTo(n)
+	return full, f.check(err)
 }
 
 func (f *open) Close() error {
@@ -864,13 +893,22 @@ func (g gated) track(f vfs.File, err error) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &open{f, g.in}
+	o := &open{File: f, in: g.in}
 	g.in.files.Store(o, nil)
 	return o, nil
 }
 
 func (g gated) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return g.track(g.FS.Create(name, c))
+	f, err := g.FS.Create(name, c)
+	if !strings.HasSuffix(name, ".log") {
+		return g.track(f, err)
+	}
+	if err != nil {
+		g.in.halt(err) // see open.check
+	}
+	o := &open{File: f, in: g.in, log: true}
+	g.in.files.Store(o, nil)
+	return o, nil
 }
 
 func (g gated) Open(name string, o ...vfs.OpenOption) (vfs.File, error) {
