@@ -20,11 +20,11 @@ import (
 // wait for something.
 type campaign struct {
 	options
-	binary, dir, engine string
-	kills               int
-	log                 io.Writer
-	began               time.Time
-	cluster             *jobstest.Cluster // nil with the embedded engine
+	dir, engine string
+	kills       int
+	log         io.Writer
+	began       time.Time
+	cluster     *jobstest.Cluster // nil with the embedded engine
 
 	last *part // the chats, if there are any
 

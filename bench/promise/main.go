@@ -65,6 +65,7 @@ type options struct {
 	quick  bool // without what waits for silence
 	short  bool // named instants outside of a provider's call alone: after one in it, the outcome is looked up much later
 	keep   string
+	binary string // of rig.BuildKillable; empty: built first
 }
 
 // result is what a campaign counted.
@@ -89,9 +90,11 @@ func run(ctx context.Context, o options, log io.Writer) (result, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return all, err
 	}
-	binary, err := rig.BuildKillable(ctx, dir)
-	if err != nil {
-		return all, err
+	if o.binary == "" {
+		var err error
+		if o.binary, err = rig.BuildKillable(ctx, dir); err != nil {
+			return all, err
+		}
 	}
 	engines := []string{embedded, clustered}
 	switch o.engine {
@@ -102,7 +105,7 @@ func run(ctx context.Context, o options, log io.Writer) (result, error) {
 	}
 	for _, engine := range engines {
 		c := &campaign{
-			options: o, binary: binary, dir: filepath.Join(dir, strings.ReplaceAll(engine, " ", "-")),
+			options: o, dir: filepath.Join(dir, strings.ReplaceAll(engine, " ", "-")),
 			engine: engine, kills: o.kills / len(engines), log: log, began: time.Now(), lost: -1,
 		}
 		err := c.run(ctx)

@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"meetbot/bench/internal/rig"
 )
 
 // The campaigns take minutes, of which the machine waits for most: go test alone runs a
@@ -20,7 +22,9 @@ func TestThePromise(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills the real bot")
 	}
-	o := options{kills: *kills / 2, quick: true}
+	binary, err := rig.BuildKillable(t.Context(), t.TempDir())
+	require.NoError(t, err)
+	o := options{kills: *kills / 2, quick: true, binary: binary}
 	if o.kills == 0 {
 		o.kills, o.short = 10, true
 	}

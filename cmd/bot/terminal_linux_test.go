@@ -212,7 +212,7 @@ func TestASecondSignalKills(t *testing.T) {
 func built(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "bot")
-	out, err := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, ".").CombinedOutput()
+	out, err := exec.Command("go", "build", "-ldflags", "-s -w", "-o", path, ".").CombinedOutput()
 	require.NoError(t, err, string(out))
 	return path
 }
