@@ -29,8 +29,8 @@ var checks = map[string]func(string) error{
 		_, err := parseHeaders(v)
 		return err
 	},
-	"xoxb":      prefixed("xoxb-", "use the Bot User OAuth Token, which begins with xoxb-"),
-	"xapp":      prefixed("xapp-", "use an app-level token, which begins with xapp-"),
+	"xoxb":      slackToken("xoxb-", "use the Bot User OAuth Token on the app's OAuth & Permissions page, which begins with xoxb-"),
+	"xapp":      slackToken("xapp-", "use an app-level token, which begins with xapp-"),
 	"command":   matching(`^/[a-z0-9_-]{1,31}$`, "use a slash and up to 31 small letters, digits, - or _"),
 	"snowflake": matching(`^[0-9]{15,20}$`, "use the numeric ID (Discord: Developer Mode, Copy ID)"),
 	"ed25519":   matching(`^[0-9a-fA-F]{64}$`, "use the 64 hexadecimal digits of the Public Key on the application's General Information page"),
@@ -41,15 +41,6 @@ var checks = map[string]func(string) error{
 		}
 		return nil
 	},
-}
-
-func prefixed(prefix, fix string) func(string) error {
-	return func(v string) error {
-		if !strings.HasPrefix(v, prefix) || len(v) == len(prefix) {
-			return errors.New(fix)
-		}
-		return nil
-	}
 }
 
 func matching(pattern, fix string) func(string) error {
@@ -144,6 +135,16 @@ func (c *Config) names(all AllNames, fault func(variable, fix string)) {
 	}
 }
 
+// inClear reports whether a server that is not on this machine is reached without TLS.
+func (n NATS) inClear() bool {
+	list, _ := entries(n.URL) // checked when it was loaded
+	return slices.ContainsFunc(list, func(e string) bool {
+		u, err := url.Parse(e)
+		return err == nil && u.Scheme == "nats" && !loopback(u.Hostname())
+	})
+}
+
+// combinations finds what is wrong although each value by itself is right.
 func (c *Config) combinations(fault func(variable, fix string)) {
 	check := checker{c.set, fault}
 	needs, only := check.needs, check.only
@@ -191,7 +192,13 @@ func (c *Config) combinations(fault func(variable, fix string)) {
 	only("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_KEY")
 	only("OTEL_EXPORTER_OTLP_CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE")
 
-	only("NATS_URL", "NATS_CREDS")
+	only("NATS_URL", "NATS_CREDS", "NATS_PLAINTEXT")
+	if c.NATS.Plaintext != "true" && c.NATS.inClear() {
+		fault("NATS_URL", "use tls:// (nats:// is accepted for localhost, and with NATS_PLAINTEXT=true: whoever is on the way could read and change what is sent)")
+	}
+	if u, err := url.Parse(c.OTEL.TracesURL()); err == nil && u.Scheme == "http" && !loopback(u.Hostname()) && !c.OTEL.ExporterOTLPHeaders.IsZero() {
+		fault("OTEL_EXPORTER_OTLP_ENDPOINT", "use https:// (http:// is accepted for localhost, and without OTEL_EXPORTER_OTLP_HEADERS: they would be sent in clear)")
+	}
 	if c.set["NATS_URL"] {
 		needs("every process that uses the cluster needs the same key", "ENCRYPTION_KEY")
 	}

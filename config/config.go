@@ -73,6 +73,8 @@ type Tencent struct {
 type NATS struct {
 	URL   string `split_words:"true" desc:"an external NATS cluster instead of the embedded store, several servers comma-separated" check:"nats"`
 	Creds string `split_words:"true" desc:"path of its credentials file"`
+	// Plaintext is a string, as everything else that is on or off.
+	Plaintext string `split_words:"true" default:"false" desc:"true accepts nats://, without TLS, to other machines: only where nobody else is on that network" oneof:"true false"`
 }
 
 // On reports whether SYSTEC umeeting is configured.

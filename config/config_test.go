@@ -66,7 +66,7 @@ var (
 		"TENCENT_USERS": "slack:U123=alice, discord:42=bob", "TENCENT_INSTANCE_ID": "5", "TENCENT_BASE_URL": "http://localhost:9",
 		"TENCENT_WEBHOOK_TOKEN": "canary-wt", "TENCENT_WEBHOOK_AES_KEY": "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG",
 		"MEET_ALLOW": "slack:user:U1,slack:group:S1,slack:channel:C1", "LIVEPUSH_ALLOW": "discord:user:1,discord:role:2,discord:channel:3", "ADMINS": "console",
-		"START_LINK": "thread", "LOCALE": "zh-CN", "DATA_DIR": "/var/lib/meetbot", "NATS_URL": "tls://a:4222,tls://b:4222", "NATS_CREDS": "/run/secrets/nats.creds",
+		"START_LINK": "thread", "LOCALE": "zh-CN", "DATA_DIR": "/var/lib/meetbot", "NATS_URL": "tls://a:4222,tls://b:4222", "NATS_CREDS": "/run/secrets/nats.creds", "NATS_PLAINTEXT": "true",
 		"ENCRYPTION_KEY": key1 + "," + key2, "RETENTION": "24h", "SHUTDOWN_GRACE": "10s", "LOG_LEVEL": "debug", "LOG_FORMAT": "json",
 		"OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel-collector:4318/base/", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "https://traces.example/v1/spans",
 		"OTEL_EXPORTER_OTLP_HEADERS": "api-key=canary%20otel, x-tenant=a", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
@@ -168,8 +168,13 @@ func TestFaultsNameTheVariable(t *testing.T) {
 		{"AllowWithAHole", env{"ADMINS": "slack:user:U1,,console"}, []string{"ADMINS"}},
 		{"KeyTooShort", env{"ENCRYPTION_KEY": "Y2FuYXJ5"}, []string{"ENCRYPTION_KEY"}},
 		{"KeyTwice", env{"ENCRYPTION_KEY": key1 + "," + key1}, []string{"ENCRYPTION_KEY"}},
-		{"ClusterWithoutKey", env{"NATS_URL": "nats://a:4222"}, []string{"ENCRYPTION_KEY"}},
+		{"ClusterWithoutKey", env{"NATS_URL": "tls://a:4222"}, []string{"ENCRYPTION_KEY"}},
 		{"ClusterWithPassword", env{"NATS_URL": "nats://u:canary@a:4222", "ENCRYPTION_KEY": key1}, []string{"NATS_URL"}},
+		{"ClusterInClear", env{"NATS_URL": "tls://a:4222,nats://b:4222", "ENCRYPTION_KEY": key1}, []string{"NATS_URL"}},
+		{"ClusterInClearSaidNo", env{"NATS_URL": "nats://10.0.0.1:4222", "NATS_PLAINTEXT": "false", "ENCRYPTION_KEY": key1}, []string{"NATS_URL"}},
+		{"CollectorHeadersInClear", env{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel:4318", "OTEL_EXPORTER_OTLP_HEADERS": "a=canary"}, []string{"OTEL_EXPORTER_OTLP_ENDPOINT"}},
+		{"KeyOfZeros", env{"ENCRYPTION_KEY": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}, []string{"ENCRYPTION_KEY"}},
+		{"KeyOfOnes", env{"ENCRYPTION_KEY": key1 + ",//////////////////////////////////////////8="}, []string{"ENCRYPTION_KEY"}},
 		{"CredentialsWithoutCluster", env{"NATS_CREDS": "canary"}, []string{"NATS_URL"}},
 		{"PlainHTTP", env{"PUBLIC_URL": "http://meet.example.com"}, []string{"PUBLIC_URL"}},
 		{"NotAURL", env{"SYSTEC_BASE_URL": "canary"}, []string{"SYSTEC_BASE_URL"}},
@@ -202,6 +207,77 @@ func TestFaultsNameTheVariable(t *testing.T) {
 	}
 }
 
+// A secret as shells, editors and other systems leave it is told by name, with what to do.
+func TestSecretsAsOtherSystemsLeaveThem(t *testing.T) {
+	base := systec.with("SLACK_BOT_TOKEN", "xoxb-1", "SLACK_APP_TOKEN", "xapp-1", "DISCORD_BOT_TOKEN", "d", "DISCORD_APPLICATION_ID", "123456789012345678")
+	for _, tt := range []struct {
+		name, variable, value string
+		want                  string // in the fix
+	}{
+		{"Quotes", "SLACK_BOT_TOKEN", `"xoxb-canary"`, "quotes"},
+		{"SingleQuotes", "DISCORD_BOT_TOKEN", `'canary'`, "quotes"},
+		{"SmartQuotes", "SYSTEC_API_KEY", "“canary”", "quotes"},
+		{"OneQuote", "SYSTEC_API_SECRET", `canary"`, "quotes"},
+		{"Backticks", "SLACK_APP_TOKEN", "`xapp-canary`", "quotes"},
+		{"ChineseQuotes", "SYSTEC_API_KEY", "「canary」", "quotes"},
+		{"KeyInQuotes", "ENCRYPTION_KEY", `"` + key1 + `"`, "quotes"},
+		{"BotBefore", "DISCORD_BOT_TOKEN", "Bot canary.a.b", "Bot"},
+		{"BotBeforeInSmallLetters", "DISCORD_BOT_TOKEN", "bot canary", "Bot"},
+		{"BearerBefore", "SLACK_BOT_TOKEN", "Bearer xoxb-canary", "Bearer"},
+		{"ByteOrderMark", "SLACK_BOT_TOKEN", "\ufeffxoxb-canary", "byte order mark"},
+		{"UTF16", "SYSTEC_API_KEY", "\xff\xfec\x00a\x00", "UTF-16"},
+		{"WrittenOutLineBreak", "SYSTEC_API_SECRET", `canary\n`, "line break"},
+		{"TwoLines", "SYSTEC_API_SECRET", "canary\ncanary", "line break"},
+		{"Blank", "DISCORD_BOT_TOKEN", "canary canary", "blank"},
+		{"NoBreakSpaceInside", "DISCORD_BOT_TOKEN", "canary\u00a0canary", "blank"},
+		{"ZeroWidth", "DISCORD_BOT_TOKEN", "canary\u200b", "cannot be seen"},
+		{"FullWidth", "SYSTEC_API_KEY", "ｃanary", "character"},
+		{"WholeLine", "SLACK_BOT_TOKEN", "SLACK_BOT_TOKEN=xoxb-canary", "name"},
+		{"ExportedLine", "SYSTEC_API_KEY", "export SYSTEC_API_KEY=canary", "name"},
+		{"Base64", "SLACK_BOT_TOKEN", "eG94Yi1jYW5hcnk=", "base64"},
+		{"Rotating", "SLACK_BOT_TOKEN", "xoxe.xoxb-1-canary", "rotates"},
+		{"Refresh", "SLACK_BOT_TOKEN", "xoxe-1-canary", "refresh token"},
+		{"UserToken", "SLACK_BOT_TOKEN", "xoxp-canary", "user token"},
+		{"AppTokenInTheWrongPlace", "SLACK_BOT_TOKEN", "xapp-canary", "SLACK_APP_TOKEN"},
+		{"BotTokenInTheWrongPlace", "SLACK_APP_TOKEN", "xoxb-canary", "SLACK_BOT_TOKEN"},
+		{"Placeholder", "SYSTEC_API_KEY", "replace-me", "placeholder"},
+		{"PlaceholderInAToken", "SLACK_BOT_TOKEN", "xoxb-replace-me", "placeholder"},
+		{"Ellipsis", "SLACK_BOT_TOKEN", "xoxb-…", "placeholder"},
+		{"AngleBrackets", "SYSTEC_API_SECRET", "<your secret>", "placeholder"},
+		{"NotExpanded", "SYSTEC_API_SECRET", "${SYSTEC_API_SECRET}", "placeholder"},
+		{"AnExamplesAdmin", "ADMINS", "slack:user:U0REPLACEME", "placeholder"},
+		{"AnExamplesList", "MEET_ALLOW", "slack:user:U1,slack:group:S0REPLACEME", "placeholder"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			check := func(e env) {
+				_, err := config.Load(e.lookup)
+				var faults *config.Error
+				require.ErrorAs(t, err, &faults)
+				require.Len(t, faults.Faults, 1, "%v", err)
+				assert.Equal(t, tt.variable, faults.Faults[0].Variable)
+				assert.Contains(t, faults.Faults[0].Fix, tt.want)
+				assert.NotContains(t, err.Error(), "canary")
+			}
+			check(base.with(tt.variable, tt.value))
+			if tt.variable == "ADMINS" || tt.variable == "MEET_ALLOW" {
+				return
+			}
+			path := filepath.Join(t.TempDir(), "secret")
+			require.NoError(t, os.WriteFile(path, []byte(tt.value+"\r\n"), 0o600))
+			e := base.with(tt.variable+"_FILE", path)
+			delete(e, tt.variable)
+			check(e)
+		})
+	}
+	for name, value := range map[string]string{"LineBreak": "xoxb-1\n", "Blanks": "  xoxb-1\t", "CarriageReturn": "xoxb-1\r\n"} {
+		t.Run(name, func(t *testing.T) {
+			c, err := config.Load(base.with("SLACK_BOT_TOKEN", value).lookup)
+			require.NoError(t, err)
+			assert.Equal(t, "xoxb-1", c.Slack.BotToken.Reveal())
+		})
+	}
+}
+
 func TestWhatFitsTogetherIsAccepted(t *testing.T) {
 	for name, e := range map[string]env{
 		"Systec":            systec,
@@ -210,7 +286,10 @@ func TestWhatFitsTogetherIsAccepted(t *testing.T) {
 		"SlackInTheSandbox": {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_SIGNING_SECRET": "s", "MEET_PROVIDER": "sandbox"},
 		"DiscordByGateway":  systec.with("DISCORD_BOT_TOKEN", "d", "DISCORD_APPLICATION_ID", "123456789012345678"),
 		"EmptyMeansUnset":   {"SLACK_BOT_TOKEN": "", "SLACK_APP_TOKEN": " ", "MEET_ALLOW": "", "RETENTION": ""},
-		"SystecOnACluster":  systec.with("NATS_URL", "nats://a:4222", "ENCRYPTION_KEY", key1),
+		"SystecOnACluster":  systec.with("NATS_URL", "tls://a:4222", "ENCRYPTION_KEY", key1),
+		"SystecOnACluster1": systec.with("NATS_URL", "nats://127.0.0.1:4222,nats://[::1]:4223,nats://localhost:4224", "ENCRYPTION_KEY", key1),
+		"SystecOnACluster2": systec.with("NATS_URL", "nats://a:4222", "NATS_PLAINTEXT", "true", "ENCRYPTION_KEY", key1),
+		"CollectorNearby":   {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel:4318"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := config.Load(e.lookup, names...)

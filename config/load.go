@@ -240,6 +240,14 @@ func cause(err error) error {
 
 // assign puts a value that is not empty into the field.
 func (l leaf) assign(value string) error {
+	if err := leftovers(value, l.Secret); err != nil {
+		return err
+	}
+	if _, isToken := l.field.Interface().(secret.String); isToken && l.tag.Get("check") != "headers" {
+		if err := oneWord(value); err != nil {
+			return err
+		}
+	}
 	if check := checks[l.tag.Get("check")]; check != nil {
 		if err := check(value); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -89,6 +90,9 @@ func (k *Keys) Set(value string) error {
 		b, err := base64.StdEncoding.DecodeString(e)
 		if err != nil || len(b) != 32 {
 			return fmt.Errorf("entry %d: use 32 bytes in base64, as `openssl rand -base64 32` prints them", i+1)
+		}
+		if bytes.Count(b, b[:1]) == len(b) {
+			return fmt.Errorf("entry %d: this key is one byte over and over, and nobody has to guess it: make one with `openssl rand -base64 32`", i+1)
 		}
 		if seen[string(b)] {
 			return fmt.Errorf("entry %d: this key is there already; remove it", i+1)

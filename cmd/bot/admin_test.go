@@ -215,7 +215,7 @@ func TestOperatorsOpenTheStoreOfAStoppedBot(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), "new")
 	assert.ErrorContains(t, intoNew(map[string]string{"DATA_DIR": dir}), "set ENCRYPTION_KEY")
-	wrong := base64.StdEncoding.EncodeToString(make([]byte, 32))
+	wrong := base64.StdEncoding.EncodeToString([]byte("another-key-another-key-another1"))
 	require.ErrorIs(t, intoNew(map[string]string{"DATA_DIR": dir, "ENCRYPTION_KEY": wrong}), jobs.ErrWrongKey)
 	require.NoError(t, intoNew(map[string]string{"DATA_DIR": dir, "ENCRYPTION_KEY_FILE": w.env["ENCRYPTION_KEY_FILE"]}), "a wrong key leaves nothing behind")
 

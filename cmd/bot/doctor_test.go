@@ -318,7 +318,7 @@ func TestDoctorFindsWhatIsBroken(t *testing.T) {
 		}, warnings: []string{`store: everybody on this machine may read the file that ENCRYPTION_KEY_FILE names`}},
 		{name: "AnotherKey", broken: func(t *testing.T, w *world) {
 			require.NoError(t, w.store(t).Close())
-			require.NoError(t, os.WriteFile(w.env["ENCRYPTION_KEY_FILE"], []byte(base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32)))), 0o600))
+			require.NoError(t, os.WriteFile(w.env["ENCRYPTION_KEY_FILE"], []byte(base64.StdEncoding.EncodeToString([]byte(strings.Repeat("kl", 16)))), 0o600))
 		}, faults: []string{`engine: the store was written with another key`}},
 		{name: "AnotherProcessHasTheStore", broken: func(t *testing.T, w *world) {
 			store := w.store(t)
@@ -431,7 +431,7 @@ func TestDoctorLooksAtACluster(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = store.Close() })
 	match(t, "warning", []string{`engine: the store has 1 replica`}, w.diagnose(t).of(kit.Warning))
-	require.NoError(t, os.WriteFile(w.env["ENCRYPTION_KEY_FILE"], []byte(base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32)))), 0o600))
+	require.NoError(t, os.WriteFile(w.env["ENCRYPTION_KEY_FILE"], []byte(base64.StdEncoding.EncodeToString([]byte(strings.Repeat("kl", 16)))), 0o600))
 	match(t, "fault", []string{`engine: the store on the cluster was written with another key`}, w.diagnose(t).of(kit.Fault))
 }
 

@@ -125,7 +125,7 @@ func TestAKeptStoreIsReadAgain(t *testing.T) {
 	assert.Zero(t, exit, errs)
 	assert.Contains(t, out, "kept")
 
-	other := strings.Repeat("A", 43) + "="
+	other := "AQ" + strings.Repeat("A", 41) + "="
 	_, errs, exit = pipe(t, "", "DATA_DIR="+dir, "ENCRYPTION_KEY="+other)
 	assert.Equal(t, 1, exit)
 	assert.Contains(t, errs, "bot: ENCRYPTION_KEY: ")

@@ -226,7 +226,7 @@ func askRunning(ctx context.Context, dir string, q question, out io.Writer) erro
 // storeVariables are all that an operator's commands read: they work while something
 // else is configured wrongly.
 var storeVariables = []string{
-	"DATA_DIR", "NATS_URL", "NATS_CREDS", "ENCRYPTION_KEY", "ENCRYPTION_KEY_FILE", "RETENTION",
+	"DATA_DIR", "NATS_URL", "NATS_CREDS", "NATS_PLAINTEXT", "ENCRYPTION_KEY", "ENCRYPTION_KEY_FILE", "RETENTION",
 }
 
 // ask answers a question about the configured store: the running bot does, or, if none

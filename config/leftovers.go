@@ -1,0 +1,92 @@
+package config
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode"
+)
+
+// What shells, editors, consoles and other systems leave around a value is told by name at
+// the start: a service that is sent it says only that it refuses the token. None of these
+// messages repeats the value.
+
+const quotes = "\"'`“”„‟‘’‚‛«»‹›「」『』＂＇"
+
+var (
+	assignment  = regexp.MustCompile(`^(?:export\s+|set\s+|\$env:)?[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\s*=`)
+	placeholder = regexp.MustCompile(`(?i)replace[-_ ]?me|change[-_ ]?me`)
+	notASecret  = regexp.MustCompile(`(?i)^(?:your|my)[-_]|^<[^<>]*>$|^\$\{?[A-Z_]+\}?$|\.\.\.$|…`)
+	scheme      = regexp.MustCompile(`(?i)^(?:bot|bearer|token)\s`)
+)
+
+// leftovers returns what is around or inside of a variable's value and does not belong
+// there; nil if there is nothing.
+func leftovers(value string, isSecret bool) error {
+	if placeholder.MatchString(value) || isSecret && notASecret.MatchString(value) {
+		return errors.New("this is the placeholder of an example: set your own value")
+	}
+	if !isSecret {
+		return nil
+	}
+	runes := []rune(value)
+	switch first, last := runes[0], runes[len(runes)-1]; {
+	case strings.IndexByte(value, 0) >= 0, strings.HasPrefix(value, "\xff\xfe"), strings.HasPrefix(value, "\xfe\xff"):
+		return errors.New("it is UTF-16, as some editors and PowerShell write it: save it as UTF-8 without a byte order mark")
+	case first == '\ufeff':
+		return errors.New("it begins with a byte order mark: save it as UTF-8 without one")
+	case strings.ContainsRune(quotes, first), strings.ContainsRune(quotes, last):
+		return errors.New("take the quotes off: in a file, and in docker's --env-file, they are part of the value")
+	case assignment.MatchString(value):
+		return errors.New("leave the variable's name and the = out of it: the value alone")
+	case strings.HasSuffix(value, `\n`), strings.HasSuffix(value, `\r`):
+		return errors.New(`it ends with a backslash and a letter, a line break that was written out: take it off`)
+	case scheme.MatchString(value):
+		return errors.New("leave the word in front of it out: the token alone, without “Bot ” or “Bearer ”")
+	}
+	return nil
+}
+
+// oneWord refuses what no token has: blanks, line breaks, and characters that are not ASCII.
+func oneWord(value string) error {
+	switch {
+	case strings.ContainsFunc(value, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }):
+		return errors.New("it has a blank or a line break in it: copy it once more, on one line")
+	case strings.ContainsFunc(value, func(r rune) bool { return r > unicode.MaxASCII }):
+		return errors.New("it has a character in it that no such value has, perhaps one that cannot be seen: copy it once more")
+	}
+	return nil
+}
+
+// slackTokens says of the tokens that Slack makes what each is.
+//
+// https://docs.slack.dev/authentication/tokens
+var slackTokens = []struct{ prefix, what string }{
+	{"xoxe.xox", "this token rotates: it runs out after twelve hours, and the bot does not renew it"},
+	{"xoxe-", "this is a refresh token, not one to call with"},
+	{"xoxp-", "this is a user token"},
+	{"xoxb-", "this is the bot token, which goes into SLACK_BOT_TOKEN"},
+	{"xapp-", "this is an app-level token, which goes into SLACK_APP_TOKEN"},
+	{"xoxc-", "this is a browser's token"},
+	{"xoxa-", "this is a legacy token"},
+}
+
+// slackToken accepts a token of one kind. fix says where the right one is found.
+func slackToken(prefix, fix string) func(string) error {
+	return func(v string) error {
+		if strings.HasPrefix(v, prefix) && len(v) > len(prefix) {
+			return nil
+		}
+		if plain, err := base64.StdEncoding.DecodeString(v); err == nil && strings.HasPrefix(string(plain), prefix) {
+			return errors.New("it is base64 of the token: decode it (Kubernetes encodes what is under data:, not what is under stringData:)")
+		}
+		for _, t := range slackTokens {
+			if strings.HasPrefix(v, t.prefix) {
+				return fmt.Errorf("%s; %s", t.what, fix)
+			}
+		}
+		return errors.New(fix)
+	}
+}
