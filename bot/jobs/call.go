@@ -289,7 +289,7 @@ func (r *runner) adopt(key string, given Job, late *Job) bool {
 	if err != nil {
 		return errors.Is(err, ErrNotFound)
 	}
-	j, err := r.seal.decodeJob(e)
+	j, err := r.decodeJob(e)
 	if err != nil {
 		return false
 	}

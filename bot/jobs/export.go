@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,19 +24,38 @@ const (
 	importersAtOnce = 128
 )
 
-// exportLine is one line of an export. What is private stays sealed.
+// exportLine is one line of an export. What is private stays sealed, and with it goes
+// what it is bound to: a line that was changed is refused.
 type exportLine struct {
-	Kind  string     `json:"kind"` // "store", "job", "doc", "timer"
-	Key   []string   `json:"key,omitempty"`
-	Store *meta      `json:"store,omitempty"` // always the first line
-	Job   *wireJob   `json:"job,omitempty"`
-	Doc   *wireDoc   `json:"doc,omitempty"`
-	Timer *wireTimer `json:"timer,omitempty"`
+	Kind  string    `json:"kind"` // "meta", "job", "doc", "timer"
+	Key   []string  `json:"key,omitempty"`
+	Store *meta     `json:"store,omitempty"` // always the first line
+	Job   *jobLine  `json:"job,omitempty"`
+	Doc   *docLine  `json:"doc,omitempty"`
+	Timer *timeLine `json:"timer,omitempty"`
+}
+
+type jobLine struct {
+	clearJob
+	Sealed []byte `json:"sealed"`
+}
+
+type docLine struct {
+	clearDoc
+	Sealed []byte `json:"sealed"`
+}
+
+// timeLine is a timer's; the first format called its time otherwise.
+type timeLine struct {
+	clearDoc
+	At     int64  `json:"at,omitempty"` // of the first format
+	Sealed []byte `json:"sealed"`
 }
 
 // Export writes every record as a line of JSON, secrets staying encrypted: a store that
 // imports them needs the same keys. What is written meanwhile may be in it or not; to
-// move a store, stop the process that works on it first.
+// move a store, stop the process that works on it first. Records that cannot be read are
+// left out, and named in the error that then comes at the end.
 func (s *Store) Export(ctx context.Context, w io.Writer) error {
 	out := bufio.NewWriter(w)
 	lines := json.NewEncoder(out)
@@ -43,61 +63,109 @@ func (s *Store) Export(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
-	var m meta
-	if err := json.Unmarshal(e.Body, &m); err != nil {
+	m, err := readMeta(e)
+	if err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
 	if err := lines.Encode(exportLine{Kind: kindMeta, Store: &m}); err != nil {
 		return err
 	}
+	var bad badRecords
 	for _, kind := range []string{kindJob, kindDoc, kindTimer} {
 		var failed error
 		err := s.engine.List(ctx, kind, true, func(e engine.Entry) bool {
-			var line exportLine
-			if line, failed = toLine(e); failed == nil {
-				failed = lines.Encode(line)
+			line, err := toLine(e)
+			if err == nil {
+				err = s.decode(e)
 			}
+			if err != nil {
+				bad.add(err)
+				return true
+			}
+			failed = lines.Encode(line)
 			return failed == nil
 		})
-		if err := errors.Join(err, failed); err != nil {
-			return fmt.Errorf("export: %w", err)
+		if failed != nil {
+			return fmt.Errorf("export: %w", failed)
+		}
+		if err != nil {
+			bad.add(err)
 		}
 	}
-	return out.Flush()
+	return errors.Join(out.Flush(), bad.err("export"))
+}
+
+// badRecords collects what was left out.
+type badRecords struct {
+	n     int
+	first []error
+}
+
+func (b *badRecords) add(err error) {
+	if b.n++; b.n <= 20 {
+		b.first = append(b.first, err)
+	}
+}
+
+func (b *badRecords) err(what string) error {
+	if b.n == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s: %d could not be read and are left out: %w", what, b.n, errors.Join(b.first...))
 }
 
 func toLine(e engine.Entry) (line exportLine, err error) {
 	if line.Kind, line.Key, err = engine.SplitKey(e.Key); err != nil {
 		return line, err
 	}
-	return line, cbor.Unmarshal(e.Body, line.record())
+	c, sealed, err := split(e)
+	if err != nil {
+		return line, err
+	}
+	return line, cbor.Unmarshal(c, line.record(sealed))
 }
 
-// record makes room for the line's record and returns it.
-func (l *exportLine) record() any {
+// record makes room for the line's record and returns its clear part.
+func (l *exportLine) record(sealed []byte) any {
 	switch l.Kind {
 	case kindJob:
-		l.Job = &wireJob{}
-		return l.Job
+		l.Job = &jobLine{Sealed: sealed}
+		return &l.Job.clearJob
 	case kindDoc:
-		l.Doc = &wireDoc{}
-		return l.Doc
+		l.Doc = &docLine{Sealed: sealed}
+		return &l.Doc.clearDoc
 	default:
-		l.Timer = &wireTimer{}
-		return l.Timer
+		l.Timer = &timeLine{Sealed: sealed}
+		return &l.Timer.clearDoc
 	}
 }
 
+// ImportOptions say how to import.
+type ImportOptions struct {
+	// FirstFormat takes an export of the first format. Nothing in it says whether what is
+	// in clear was changed since: it has to come from where only its owner can write.
+	FirstFormat bool
+}
+
 // Import stores the records of an [Store.Export], and returns how many. Records that are
-// there already are left as they are, so an import that broke off can be repeated.
+// there already are left as they are, so an import that broke off can be repeated. A line
+// that cannot be read, or that was changed, is left out; what is after it is imported, and
+// the error that comes at the end names the lines.
 //
 // It returns [ErrWrongKey] if the export was made with keys that this store does not
 // have, and [ErrConflict] if this store has records of another origin: then nothing was
 // changed.
-func (s *Store) Import(ctx context.Context, r io.Reader) (int, error) {
+func (s *Store) Import(ctx context.Context, r io.Reader, o ImportOptions) (int, error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 0, 64<<10), maxExportLine)
-	group, ctx := errgroup.WithContext(ctx)
+	var mu sync.Mutex
+	var bad badRecords
+	leftOut := func(n int, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		bad.add(fmt.Errorf("line %d: %w", n, err))
+	}
+	var group errgroup.Group
 	group.SetLimit(importersAtOnce)
 	var stored atomic.Int64
 	n := 0
@@ -106,27 +174,35 @@ func (s *Store) Import(ctx context.Context, r io.Reader) (int, error) {
 		var line exportLine
 		decoder := json.NewDecoder(bytes.NewReader(lines.Bytes()))
 		decoder.DisallowUnknownFields()
-		if err := decoder.Decode(&line); err != nil {
-			return int(stored.Load()), errors.Join(fmt.Errorf("import, line %d: %w", n, err), group.Wait())
-		}
+		err := decoder.Decode(&line)
 		if n == 1 {
-			if err := s.importMeta(ctx, line); err != nil {
-				return 0, fmt.Errorf("import: %w", err)
+			if err == nil {
+				err = s.importMeta(ctx, line, o)
+			}
+			if err != nil {
+				return 0, fmt.Errorf("import, line 1: %w", err)
 			}
 			continue
 		}
+		if err != nil {
+			leftOut(n, err)
+			continue
+		}
+		at := n
 		group.Go(func() error {
-			done, err := s.importLine(ctx, line)
-			if err != nil {
-				return fmt.Errorf("import, line %d: %w", n, err)
-			}
-			if done {
+			done, err := s.importLine(ctx, line, o)
+			switch {
+			case ctx.Err() != nil:
+				return ctx.Err()
+			case err != nil:
+				leftOut(at, err)
+			case done:
 				stored.Add(1)
 			}
 			return nil
 		})
 	}
-	err := errors.Join(lines.Err(), group.Wait())
+	err := errors.Join(lines.Err(), group.Wait(), bad.err("import"))
 	if err == nil && n == 0 {
 		err = errors.New("import: there is nothing in it")
 	}
@@ -134,17 +210,26 @@ func (s *Store) Import(ctx context.Context, r io.Reader) (int, error) {
 }
 
 // importMeta takes over the other store's fingerprints.
-func (s *Store) importMeta(ctx context.Context, line exportLine) error {
+func (s *Store) importMeta(ctx context.Context, line exportLine, o ImportOptions) error {
 	if line.Kind != kindMeta || line.Store == nil {
 		return errors.New("this is no export of a store")
 	}
-	if line.Store.Version != formatVersion {
-		return fmt.Errorf("the export has format %d, this program reads format %d", line.Store.Version, formatVersion)
+	version := formatVersion
+	open := func(sealed []byte) ([]byte, error) { return s.seal.open(metaKey, nil, sealed) }
+	if o.FirstFormat {
+		version = 1
+		open = func(sealed []byte) ([]byte, error) { return s.seal.openFirst(metaKey, sealed) }
+	}
+	if line.Store.Version != version {
+		if line.Store.Version == 1 {
+			return errors.New("the export has the first format: import it with --first-format, if you made it yourself and nobody else could change it since")
+		}
+		return fmt.Errorf("the export has format %d, this reads format %d", line.Store.Version, version)
 	}
 	if err := s.seal.has(line.Store.Needs); err != nil {
 		return err
 	}
-	subkey, err := s.seal.open(metaKey, line.Store.Subkey)
+	subkey, err := open(line.Store.Subkey)
 	if err != nil || bytes.Equal(subkey, *s.subkey.Load()) {
 		return err
 	}
@@ -169,45 +254,55 @@ func (s *Store) importMeta(ctx context.Context, line exportLine) error {
 }
 
 // importLine stores one record, and reports whether it was not there yet.
-func (s *Store) importLine(ctx context.Context, line exportLine) (bool, error) {
-	now := s.cfg.Now()
-	var ttl time.Duration
-	var sealed []byte
-	var record any
+func (s *Store) importLine(ctx context.Context, line exportLine, o ImportOptions) (bool, error) {
 	var key string
 	var err error
+	var clear any
+	var sealed []byte
+	var over time.Time // when the record expires
 	switch {
 	case line.Kind == kindJob && line.Job != nil && len(line.Key) == 1:
-		record, sealed = line.Job, line.Job.Sealed
 		key, err = jobKey(line.Key[0])
+		clear, sealed = line.Job.clearJob, line.Job.Sealed
 		if line.Job.State.Finished() {
-			if ttl = fromUnix(line.Job.Updated).Add(s.cfg.Retention).Sub(now); ttl <= 0 {
-				return false, nil
-			}
+			over = fromUnix(line.Job.Updated).Add(s.cfg.Retention)
 		}
 	case line.Kind == kindDoc && line.Doc != nil:
-		record, sealed = line.Doc, line.Doc.Sealed
 		key, err = docKey(line.Key)
-		if line.Doc.Expires != 0 {
-			if ttl = fromUnix(line.Doc.Expires).Sub(now); ttl <= 0 {
-				return false, nil
-			}
-		}
+		clear, sealed, over = line.Doc.clearDoc, line.Doc.Sealed, fromUnix(line.Doc.Expires)
 	case line.Kind == kindTimer && line.Timer != nil && len(line.Key) == 1:
-		record, sealed = line.Timer, line.Timer.Sealed
 		key, err = timerKey(line.Key[0])
+		if o.FirstFormat {
+			line.Timer.Expires = line.Timer.At
+		}
+		clear, sealed = line.Timer.clearDoc, line.Timer.Sealed
 	default:
 		return false, fmt.Errorf("unknown kind of record %q", line.Kind)
 	}
 	if err != nil {
 		return false, err
 	}
-	if _, err := s.seal.open(key, sealed); err != nil {
-		return false, err
+	var plain []byte
+	if o.FirstFormat {
+		plain, err = s.seal.openFirst(key, sealed)
+	} else {
+		var c []byte
+		if c, err = cbor.Marshal(clear); err == nil {
+			plain, err = s.seal.open(key, c, sealed)
+		}
 	}
-	body, err := cbor.Marshal(record)
 	if err != nil {
 		return false, err
+	}
+	body, err := s.seal.join(key, unlinked(clear), plain)
+	if err != nil {
+		return false, err
+	}
+	var ttl time.Duration
+	if !over.IsZero() {
+		if ttl = over.Sub(s.cfg.Now()); ttl <= 0 {
+			return false, nil
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.StepTimeout)
 	defer cancel()
@@ -218,6 +313,22 @@ func (s *Store) importLine(ctx context.Context, line exportLine) (bool, error) {
 	return err == nil, err
 }
 
+// unlinked is the clear part of a record that replaces none.
+func unlinked(clear any) any { return linked(clear, 0) }
+
+// linked is the clear part of a record that replaces that of revision prev.
+func linked(clear any, prev uint64) any {
+	switch c := clear.(type) {
+	case clearJob:
+		c.Prev = prev
+		return c
+	case clearDoc:
+		c.Prev = prev
+		return c
+	}
+	return clear
+}
+
 // reseal seals every record that an older key sealed with the newest one, so that the
 // older keys can be taken away. A job that is under way is left for the next time.
 func (s *Store) reseal(ctx context.Context) error {
@@ -225,8 +336,8 @@ func (s *Store) reseal(ctx context.Context) error {
 	for _, kind := range []string{kindJob, kindDoc, kindTimer} {
 		var old []engine.Entry
 		err := s.engine.List(ctx, kind, false, func(e engine.Entry) bool {
-			line, err := toLine(e)
-			if err != nil || sealedWith(line.sealed()) != s.seal.newest {
+			_, sealed, err := split(e)
+			if err == nil && sealedWith(sealed) != s.seal.newest && s.decode(e) == nil { // else no key opens it
 				old = append(old, e)
 			}
 			return true
@@ -265,46 +376,36 @@ func (s *Store) resealOne(ctx context.Context, e engine.Entry) error {
 	if err != nil {
 		return err
 	}
-	plain, err := s.seal.open(e.Key, line.sealed())
-	if err != nil {
-		return err
-	}
-	again := s.seal.seal(e.Key, plain)
-	var ttl time.Duration
-	var record any
+	var over time.Time
+	var clear any
+	var plain []byte
 	switch line.Kind {
 	case kindJob:
 		if !line.Job.State.Finished() {
 			return errUnderWay
 		}
-		ttl = max(fromUnix(line.Job.Updated).Add(s.cfg.Retention).Sub(s.cfg.Now()), time.Second)
-		line.Job.Sealed, record = again, line.Job
+		over, clear = fromUnix(line.Job.Updated).Add(s.cfg.Retention), line.Job.clearJob
+		plain, err = s.seal.read(e, &clearJob{})
 	case kindDoc:
-		if line.Doc.Expires != 0 {
-			ttl = max(fromUnix(line.Doc.Expires).Sub(s.cfg.Now()), time.Second)
-		}
-		line.Doc.Sealed, record = again, line.Doc
+		over, clear = fromUnix(line.Doc.Expires), line.Doc.clearDoc
+		plain, err = s.seal.read(e, &clearDoc{})
 	default:
-		line.Timer.Sealed, record = again, line.Timer
+		clear = line.Timer.clearDoc
+		plain, err = s.seal.read(e, &clearDoc{})
 	}
-	body, err := cbor.Marshal(record)
+	if err != nil {
+		return err
+	}
+	var ttl time.Duration
+	if !over.IsZero() {
+		ttl = max(over.Sub(s.cfg.Now()), time.Second)
+	}
+	body, err := s.seal.join(e.Key, linked(clear, e.Rev), plain)
 	if err != nil {
 		return err
 	}
 	_, err = s.put(ctx, e.Key, body, e.Rev, ttl, false, func(there engine.Entry) bool { return bytes.Equal(there.Body, body) })
 	return err
-}
-
-func (l *exportLine) sealed() []byte {
-	switch {
-	case l.Job != nil:
-		return l.Job.Sealed
-	case l.Doc != nil:
-		return l.Doc.Sealed
-	case l.Timer != nil:
-		return l.Timer.Sealed
-	}
-	return nil
 }
 
 // has returns ErrWrongKey unless every named key is there.

@@ -52,7 +52,7 @@ const (
 func (s State) Finished() bool { return s == Done || s == Undeliverable }
 
 // Job is one promise. Data and Outbox are encrypted at rest, everything else is in
-// clear: no text of a person, no name and no secret belongs there.
+// clear, and authenticated: no text of a person, no name and no secret belongs there.
 type Job struct {
 	// ID is the same for the same wish, so that a wish that arrives twice is one job.
 	// Any text of 1 to 200 bytes.
@@ -208,6 +208,7 @@ var (
 	ErrStopping     = errors.New("the process takes no new jobs now") // shutting down
 	ErrInUse        = engine.ErrInUse
 	ErrDamaged      = engine.ErrDamaged
+	ErrUnreadable   = errors.New("a record cannot be read") // it is refused, and stops nothing else
 	ErrWrongKey     = errors.New("the store was written with another key")
 )
 

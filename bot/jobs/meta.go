@@ -49,7 +49,7 @@ func (s *Store) openMeta(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		subkey, err := s.seal.open(metaKey, m.Subkey)
+		subkey, err := s.seal.open(metaKey, nil, m.Subkey)
 		if err != nil {
 			return err
 		}
@@ -108,14 +108,14 @@ func checkMeta(ctx context.Context, cfg Config, get func(context.Context, string
 	if err != nil {
 		return err
 	}
-	if _, err := seal.open(metaKey, m.Subkey); err != nil {
+	if _, err := seal.open(metaKey, nil, m.Subkey); err != nil {
 		return err
 	}
 	return seal.has(m.Needs)
 }
 
 func (s *Store) putMeta(ctx context.Context, subkey []byte, needs []string, expect uint64) error {
-	body, err := json.Marshal(meta{formatVersion, s.seal.seal(metaKey, subkey), needs})
+	body, err := json.Marshal(meta{formatVersion, s.seal.seal(metaKey, nil, subkey), needs})
 	if err != nil {
 		return err
 	}

@@ -145,7 +145,7 @@ func checkDir(dir string, keys [][]byte) (_ [][]byte, fresh bool, err error) {
 	if err != nil || sealedWith(check) == "" {
 		return nil, false, fmt.Errorf("%w: %s is not as it was written; restore it from a backup", ErrDamaged, filepath.Join(dir, storeFile))
 	}
-	if _, err := seal.open(storeFile, check); err != nil {
+	if _, err := seal.open(storeFile, nil, check); err != nil {
 		if !errors.Is(err, ErrWrongKey) {
 			return nil, false, fmt.Errorf("%w: %s is not as it was written; restore it from a backup", ErrDamaged, filepath.Join(dir, storeFile))
 		}
@@ -174,7 +174,7 @@ func markDir(dir string, keys [][]byte) error {
 			}
 		}
 	}
-	check := seal.seal(storeFile, []byte(checkText))
+	check := seal.seal(storeFile, nil, []byte(checkText))
 	raw, err := json.Marshal(storeInfo{formatVersion, base64.StdEncoding.EncodeToString(check)})
 	if err != nil {
 		return err

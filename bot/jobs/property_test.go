@@ -105,7 +105,7 @@ var legal = map[State][]State{
 
 // stored checks every record against the one before it.
 func (w *world) stored(p *process, e engine.Entry) {
-	j, _, err := decodeClear(e)
+	j, _, err := p.store.seal.decodeJob(e)
 	if err != nil {
 		w.wrong("%v", err)
 		return

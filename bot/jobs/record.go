@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -32,9 +33,11 @@ type marks struct {
 	settled uint64 // nonce of the `calling` whose success was saved last
 }
 
-// wireJob is a job as it is stored. What is private is sealed, so that waiting and
-// finished records are dealt with undecrypted.
-type wireJob struct {
+// A stored record is the length of its clear part as a varint, the clear part in CBOR, and
+// the sealed part, which is bound to the former. Both are written anew with each change.
+
+// clearJob is what of a job is in clear.
+type clearJob struct {
 	Label    string `cbor:"1,keyasint,omitempty" json:"label,omitempty"`
 	Outcome  string `cbor:"2,keyasint,omitempty" json:"outcome,omitempty"`
 	State    State  `cbor:"3,keyasint" json:"state"`
@@ -54,8 +57,8 @@ type wireJob struct {
 	LookedUp int64  `cbor:"17,keyasint,omitempty" json:"lookedUp,omitempty"`
 	Origin   uint64 `cbor:"18,keyasint,omitempty" json:"origin,omitempty"`
 	Settled  uint64 `cbor:"19,keyasint,omitempty" json:"settled,omitempty"`
+	Prev     uint64 `cbor:"22,keyasint,omitempty" json:"prev,omitempty"`
 	To       string `cbor:"21,keyasint,omitempty" json:"to,omitempty"`
-	Sealed   []byte `cbor:"20,keyasint" json:"sealed"`
 }
 
 type wirePrivate struct {
@@ -71,16 +74,11 @@ type wireDelivery struct {
 	Attempt int           `cbor:"5,keyasint,omitempty"`
 }
 
-type wireDoc struct {
-	Expires int64  `cbor:"1,keyasint,omitempty" json:"expires,omitempty"`
+// clearDoc is what of a document or of a timer is in clear.
+type clearDoc struct {
+	Expires int64  `cbor:"1,keyasint,omitempty" json:"expires,omitempty"` // or is due
 	Nonce   uint64 `cbor:"2,keyasint,omitempty" json:"nonce,omitempty"`
-	Sealed  []byte `cbor:"20,keyasint" json:"sealed"`
-}
-
-type wireTimer struct {
-	At     int64  `cbor:"1,keyasint" json:"at"`
-	Nonce  uint64 `cbor:"2,keyasint,omitempty" json:"nonce,omitempty"`
-	Sealed []byte `cbor:"20,keyasint" json:"sealed"`
+	Prev    uint64 `cbor:"3,keyasint,omitempty" json:"prev,omitempty"`
 }
 
 func toUnix(t time.Time) int64 {
@@ -97,7 +95,44 @@ func fromUnix(n int64) time.Time {
 	return time.Unix(0, n).UTC()
 }
 
-func (s *sealer) encodeJob(key string, j *Job) ([]byte, error) {
+// join makes a record of its parts.
+func (s *sealer) join(key string, clear any, plain []byte) ([]byte, error) {
+	c, err := cbor.Marshal(clear)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", key, err)
+	}
+	sealed := s.seal(key, c, plain)
+	body := make([]byte, 0, binary.MaxVarintLen32+len(c)+len(sealed))
+	body = binary.AppendUvarint(body, uint64(len(c)))
+	return append(append(body, c...), sealed...), nil
+}
+
+// split returns the parts of a record.
+func split(e engine.Entry) (clear, sealed []byte, err error) {
+	n, used := binary.Uvarint(e.Body)
+	if used <= 0 || n > uint64(len(e.Body)-used) {
+		return nil, nil, fmt.Errorf("%w: %s is cut off", ErrUnreadable, e.Key)
+	}
+	return e.Body[used : used+int(n)], e.Body[used+int(n):], nil
+}
+
+// read opens a record, and decodes its clear part only when that is known to be as it was
+// written.
+func (s *sealer) read(e engine.Entry, clear any) (plain []byte, err error) {
+	c, sealed, err := split(e)
+	if err != nil {
+		return nil, err
+	}
+	if plain, err = s.open(e.Key, c, sealed); err != nil {
+		return nil, err
+	}
+	if err := cbor.Unmarshal(c, clear); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrUnreadable, e.Key, err)
+	}
+	return plain, nil
+}
+
+func (s *sealer) encodeJob(key string, j *Job, prev uint64) ([]byte, error) {
 	private := wirePrivate{Data: j.Data}
 	for _, d := range j.Outbox {
 		private.Outbox = append(private.Outbox, wireDelivery{d.Body, toUnix(d.Until), d.Receipt, d.State, d.Attempt})
@@ -106,105 +141,87 @@ func (s *sealer) encodeJob(key string, j *Job) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode job: %w", err)
 	}
-	return cbor.Marshal(wireJob{
+	return s.join(key, clearJob{
 		Label: j.Label, Outcome: j.Outcome, To: j.To, State: j.State,
 		Call: j.Call, Calls: j.Calls, Delivery: j.Delivery, Attempt: j.Attempt,
 		Wait: toUnix(j.Wait), Noticed: j.Noticed, Owner: j.Owner, Lease: toUnix(j.Lease),
 		Created: toUnix(j.Created), Updated: toUnix(j.Updated),
 		Nonce: j.nonce, Phase: j.phase, Began: toUnix(j.began), LookedUp: toUnix(j.lookedUp),
-		Origin: j.origin, Settled: j.settled,
-		Sealed: s.seal(key, plain),
-	})
+		Origin: j.origin, Settled: j.settled, Prev: prev,
+	}, plain)
 }
 
-// decodeClear decodes what is stored in clear, and returns what is sealed.
-func decodeClear(e engine.Entry) (Job, []byte, error) {
-	var w wireJob
-	if err := cbor.Unmarshal(e.Body, &w); err != nil {
-		return Job{}, nil, fmt.Errorf("record %s: %w", e.Key, err)
+func (s *sealer) decodeJob(e engine.Entry) (Job, mark, error) {
+	var w clearJob
+	plain, err := s.read(e, &w)
+	_, segments, keyErr := engine.SplitKey(e.Key)
+	if err == nil && (keyErr != nil || len(segments) != 1) {
+		err = fmt.Errorf("%w: %s is no job", ErrUnreadable, e.Key)
 	}
-	_, segments, err := engine.SplitKey(e.Key)
-	if err != nil || len(segments) != 1 {
-		return Job{}, nil, fmt.Errorf("record %s is no job", e.Key)
+	if err != nil {
+		return Job{}, mark{}, err
 	}
-	return Job{
+	var private wirePrivate
+	if err := cbor.Unmarshal(plain, &private); err != nil {
+		return Job{}, mark{}, fmt.Errorf("%w: %s: %w", ErrUnreadable, e.Key, err)
+	}
+	j := Job{
 		ID: segments[0], Label: w.Label, Outcome: w.Outcome, To: w.To, State: w.State,
 		Call: w.Call, Calls: w.Calls, Delivery: w.Delivery, Attempt: w.Attempt,
 		Wait: fromUnix(w.Wait), Noticed: w.Noticed, Owner: w.Owner, Lease: fromUnix(w.Lease),
 		Created: fromUnix(w.Created), Updated: fromUnix(w.Updated), Revision: e.Rev,
 		progress: progress{w.Nonce, w.Phase, fromUnix(w.Began), fromUnix(w.LookedUp)},
-		marks:    marks{w.Origin, w.Settled},
-	}, w.Sealed, nil
-}
-
-// openJob adds to j what is sealed.
-func (s *sealer) openJob(key string, j *Job, sealed []byte) error {
-	plain, err := s.open(key, sealed)
-	if err != nil {
-		return err
+		marks:    marks{w.Origin, w.Settled}, Data: private.Data,
 	}
-	var private wirePrivate
-	if err := cbor.Unmarshal(plain, &private); err != nil {
-		return fmt.Errorf("record %s: %w", key, err)
-	}
-	j.Data = private.Data
 	for _, d := range private.Outbox {
 		j.Outbox = append(j.Outbox, Delivery{d.Body, fromUnix(d.Until), d.Receipt, d.State, d.Attempt})
 	}
-	return nil
+	return j, mark{rev: e.Rev, prev: w.Prev, first: w.Origin}, nil
 }
 
-func (s *sealer) decodeJob(e engine.Entry) (Job, error) {
-	j, sealed, err := decodeClear(e)
+func (s *sealer) encodeDoc(key string, d Doc, nonce, prev uint64) ([]byte, error) {
+	return s.join(key, clearDoc{Expires: toUnix(d.Expires), Nonce: nonce, Prev: prev}, d.Value)
+}
+
+func (s *sealer) decodeDoc(e engine.Entry) (Doc, mark, error) {
+	w, value, m, err := s.decodeMarked(e)
 	if err != nil {
-		return Job{}, err
-	}
-	return j, s.openJob(e.Key, &j, sealed)
-}
-
-func (s *sealer) encodeDoc(key string, d Doc, nonce uint64) ([]byte, error) {
-	return cbor.Marshal(wireDoc{Expires: toUnix(d.Expires), Nonce: nonce, Sealed: s.seal(key, d.Value)})
-}
-
-func (s *sealer) decodeDoc(e engine.Entry) (Doc, error) {
-	var w wireDoc
-	if err := cbor.Unmarshal(e.Body, &w); err != nil {
-		return Doc{}, fmt.Errorf("record %s: %w", e.Key, err)
+		return Doc{}, mark{}, err
 	}
 	_, segments, err := engine.SplitKey(e.Key)
-	if err != nil {
-		return Doc{}, err
-	}
-	value, err := s.open(e.Key, w.Sealed)
-	if err != nil {
-		return Doc{}, err
-	}
-	return Doc{Key: segments, Value: value, Revision: e.Rev, Expires: fromUnix(w.Expires)}, nil
+	return Doc{Key: segments, Value: value, Revision: e.Rev, Expires: fromUnix(w.Expires)}, m, err
 }
 
-func (s *sealer) encodeTimer(key string, t Timer, nonce uint64) ([]byte, error) {
-	return cbor.Marshal(wireTimer{At: toUnix(t.At), Nonce: nonce, Sealed: s.seal(key, nil)})
+func (s *sealer) encodeTimer(key string, t Timer, nonce, prev uint64) ([]byte, error) {
+	return s.join(key, clearDoc{Expires: toUnix(t.At), Nonce: nonce, Prev: prev}, nil)
 }
 
-func (s *sealer) decodeTimer(e engine.Entry) (Timer, error) {
-	var w wireTimer
-	if err := cbor.Unmarshal(e.Body, &w); err != nil {
-		return Timer{}, fmt.Errorf("record %s: %w", e.Key, err)
+func (s *sealer) decodeTimer(e engine.Entry) (Timer, mark, error) {
+	w, _, m, err := s.decodeMarked(e)
+	if err != nil {
+		return Timer{}, mark{}, err
 	}
 	_, segments, err := engine.SplitKey(e.Key)
 	if err != nil || len(segments) != 1 {
-		return Timer{}, fmt.Errorf("record %s is no timer", e.Key)
+		return Timer{}, mark{}, fmt.Errorf("%w: %s is no timer", ErrUnreadable, e.Key)
 	}
-	if _, err := s.open(e.Key, w.Sealed); err != nil {
-		return Timer{}, err
+	return Timer{Key: segments[0], At: fromUnix(w.Expires)}, m, nil
+}
+
+func (s *sealer) decodeMarked(e engine.Entry) (clearDoc, []byte, mark, error) {
+	var w clearDoc
+	plain, err := s.read(e, &w)
+	m := mark{rev: e.Rev, prev: w.Prev}
+	if w.Prev == 0 {
+		m.first = w.Nonce
 	}
-	return Timer{Key: segments[0], At: fromUnix(w.At)}, nil
+	return w, plain, m, err
 }
 
 // nonceOf returns the nonce of the write that stored a document or a timer.
-func nonceOf(e engine.Entry) uint64 {
-	var w wireDoc // both have it in the same place
-	if err := cbor.Unmarshal(e.Body, &w); err != nil {
+func (s *sealer) nonceOf(e engine.Entry) uint64 {
+	w, _, _, err := s.decodeMarked(e)
+	if err != nil {
 		return 0
 	}
 	return w.Nonce

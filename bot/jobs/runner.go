@@ -89,10 +89,9 @@ func (r *runner) beat(m engine.Message) (stop func()) {
 // job carries out the step that is due, and those that follow from it as far as this
 // worker may go.
 func (r *runner) job(m engine.Message) {
-	j, sealed, err := decodeClear(m.Entry)
+	j, err := r.decodeJob(m.Entry)
 	if err != nil {
-		r.log.Error("a job cannot be read", "err", err)
-		m.Receipt.Ack()
+		m.Receipt.Later(maxBackoff) // it was told of; its key may come, or it be dropped
 		return
 	}
 	if j.State.Finished() {
@@ -102,11 +101,6 @@ func (r *runner) job(m engine.Message) {
 	now := r.cfg.Now()
 	if at, wait := r.due(&j, now); wait {
 		m.Receipt.Later(at.Sub(now))
-		return
-	}
-	if err := r.seal.openJob(m.Key, &j, sealed); err != nil {
-		r.log.Error("a job cannot be read", "job", j.ID, "err", err)
-		m.Receipt.Later(maxBackoff)
 		return
 	}
 	stop := r.beat(m)
@@ -367,9 +361,8 @@ func guarded(ctx context.Context, f func(context.Context) error) (err error) {
 
 // timer handles a timer that may be due.
 func (r *runner) timer(m engine.Message) {
-	t, err := r.seal.decodeTimer(m.Entry)
+	t, err := r.decodeTimer(m.Entry)
 	if err != nil {
-		r.log.Error("a timer cannot be read", "err", err)
 		m.Receipt.Later(maxBackoff)
 		return
 	}

@@ -19,7 +19,9 @@ const KeySize = chacha20poly1305.KeySize
 const keyIDLen = 8
 
 // sealer encrypts what is private in a record with XChaCha20-Poly1305, bound to the
-// record's key. A sealed value starts with "v1:", the ID of the encryption key and ":".
+// record's key and to what of it is in clear: whoever has no encryption key can neither
+// read nor change a record, nor move it. A sealed value starts with "v2:", the ID of the
+// encryption key and ":".
 type sealer struct {
 	newest string
 	aeads  map[string]cipher.AEAD
@@ -48,10 +50,21 @@ func keyID(key []byte) string {
 	return hex.EncodeToString(m.Sum(nil)[:keyIDLen/2])
 }
 
-const sealPrefix = "v1:"
+const (
+	sealPrefix  = "v2:"
+	firstPrefix = "v1:" // of the first format, which did not bind what is in clear
+)
 
-// seal encrypts plain for the record at key.
-func (s *sealer) seal(key string, plain []byte) []byte {
+// bound is what a sealed value is bound to. A key holds no zero byte.
+func bound(key string, clear []byte) []byte {
+	b := make([]byte, 0, len(key)+1+len(clear))
+	b = append(b, key...)
+	b = append(b, 0)
+	return append(b, clear...)
+}
+
+// seal encrypts plain for the record at key, of which clear is not encrypted.
+func (s *sealer) seal(key string, clear, plain []byte) []byte {
 	aead := s.aeads[s.newest]
 	head := len(sealPrefix) + keyIDLen + 1
 	out := make([]byte, head+aead.NonceSize(), head+aead.NonceSize()+len(plain)+aead.Overhead())
@@ -60,30 +73,45 @@ func (s *sealer) seal(key string, plain []byte) []byte {
 	out[head-1] = ':'
 	nonce := out[head:]
 	_, _ = rand.Read(nonce) // never fails
-	return aead.Seal(out, nonce, plain, []byte(key))
+	return aead.Seal(out, nonce, plain, bound(key, clear))
 }
 
-// open is the inverse of seal. It returns ErrWrongKey if no key opens the value.
-func (s *sealer) open(key string, sealed []byte) ([]byte, error) {
-	id := sealedWith(sealed)
+// open is the inverse of seal. It returns ErrWrongKey if no key opens the value, and
+// ErrUnreadable if it is not what was sealed for this record.
+func (s *sealer) open(key string, clear, sealed []byte) ([]byte, error) {
+	return s.openAs(sealPrefix, key, sealed, bound(key, clear))
+}
+
+// openFirst opens a value of the first format.
+func (s *sealer) openFirst(key string, sealed []byte) ([]byte, error) {
+	return s.openAs(firstPrefix, key, sealed, []byte(key))
+}
+
+func (s *sealer) openAs(prefix, key string, sealed, bound []byte) ([]byte, error) {
+	id := sealedAs(prefix, sealed)
+	if id == "" {
+		return nil, fmt.Errorf("%w: %s is not sealed", ErrUnreadable, key)
+	}
 	aead := s.aeads[id]
 	if aead == nil {
-		return nil, fmt.Errorf("record %s needs key %q: %w", key, id, ErrWrongKey)
+		return nil, fmt.Errorf("%w: %s needs key %q: %w", ErrUnreadable, key, id, ErrWrongKey)
 	}
-	rest := sealed[len(sealPrefix)+keyIDLen+1:]
+	rest := sealed[len(prefix)+keyIDLen+1:]
 	if len(rest) < aead.NonceSize() {
-		return nil, fmt.Errorf("record %s is cut off", key)
+		return nil, fmt.Errorf("%w: %s is cut off", ErrUnreadable, key)
 	}
-	plain, err := aead.Open(nil, rest[:aead.NonceSize()], rest[aead.NonceSize():], []byte(key))
+	plain, err := aead.Open(nil, rest[:aead.NonceSize()], rest[aead.NonceSize():], bound)
 	if err != nil {
-		return nil, fmt.Errorf("record %s was damaged or belongs elsewhere: %w", key, err)
+		return nil, fmt.Errorf("%w: %s was changed, damaged or moved: %w", ErrUnreadable, key, err)
 	}
 	return plain, nil
 }
 
 // sealedWith returns the ID of the key that sealed a value, or "".
-func sealedWith(sealed []byte) string {
-	rest, ok := bytes.CutPrefix(sealed, []byte(sealPrefix))
+func sealedWith(sealed []byte) string { return sealedAs(sealPrefix, sealed) }
+
+func sealedAs(prefix string, sealed []byte) string {
+	rest, ok := bytes.CutPrefix(sealed, []byte(prefix))
 	if !ok || len(rest) <= keyIDLen || rest[keyIDLen] != ':' {
 		return ""
 	}

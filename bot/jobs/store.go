@@ -75,8 +75,9 @@ type Observer struct {
 	Lost       func(label string)                       // a delivery that reached nobody
 	Late       func(label string)                       // a late success was adopted
 	Timer      func(late time.Duration)
-	Damaged    func()          // a file of the store was found to be damaged
-	Reopened   func(err error) // the embedded engine's disk failed, and it was tried to open it again
+	Unreadable func(kind string) // a record was found to be unreadable; kind is job, doc or timer
+	Damaged    func()            // a file of the store was found to be damaged
+	Reopened   func(err error)   // the embedded engine's disk failed, and it was tried to open it again
 }
 
 func withDefaults(cfg Config) Config {
@@ -144,8 +145,10 @@ type Store struct {
 	stopping atomic.Bool
 	health   health
 
-	mu    sync.Mutex
-	begun map[string]uint64 // jobs whose call was begun here, and the revision that it was begun at
+	seen       seen
+	mu         sync.Mutex
+	unreadable map[string]uint64 // records that were told of, and their revision
+	begun      map[string]uint64 // jobs whose call was begun here, and the revision that it was begun at
 
 	closing    context.CancelFunc // ends what runs in the background
 	background sync.WaitGroup
@@ -170,7 +173,7 @@ func newStore(ctx context.Context, cfg Config, e engine.Engine) (*Store, error) 
 	cfg.Keys = nil // nothing that is printed may hold them
 	s := &Store{
 		cfg: cfg, log: cfg.Log, engine: e, seal: seal,
-		owner: rand.Text(), opened: cfg.Now(), begun: make(map[string]uint64),
+		owner: rand.Text(), opened: cfg.Now(), begun: make(map[string]uint64), unreadable: make(map[string]uint64),
 	}
 	if err := s.openMeta(ctx); err != nil {
 		return nil, errors.Join(err, e.Close())
@@ -291,7 +294,7 @@ func (s *Store) write(ctx context.Context, key string, j *Job, expect uint64, he
 	if expect == 0 {
 		j.marks = marks{origin: j.nonce}
 	}
-	body, err := s.seal.encodeJob(key, j)
+	body, err := s.seal.encodeJob(key, j, expect)
 	if err != nil {
 		return err
 	}
@@ -300,7 +303,7 @@ func (s *Store) write(ctx context.Context, key string, j *Job, expect uint64, he
 		ttl = s.cfg.Retention
 	}
 	rev, err := s.put(ctx, key, body, expect, ttl, held, func(e engine.Entry) bool {
-		there, _, err := decodeClear(e)
+		there, err := s.decodeJob(e)
 		return err == nil && (there.nonce == j.nonce || there.origin == j.nonce)
 	})
 	if err == nil {
@@ -355,7 +358,7 @@ func (s *Store) Get(ctx context.Context, id string) (Job, error) {
 	if err != nil {
 		return Job{}, err
 	}
-	return s.seal.decodeJob(e)
+	return s.decodeJob(e)
 }
 
 // Update changes a job. The change is saved only if nobody else changed the job
@@ -429,16 +432,18 @@ func (s *Store) observe(j *Job, from State) {
 }
 
 // List returns the jobs, in no order. With unfinished it leaves out those that are over.
-// A record that cannot be read is an error, and the listing goes on after it.
+// A record that cannot be read is an error that matches [ErrUnreadable], and the listing
+// goes on after it.
 func (s *Store) List(ctx context.Context, unfinished bool) iter.Seq2[Job, error] {
 	return func(yield func(Job, error) bool) {
-		err := s.engine.List(ctx, kindJob, false, func(e engine.Entry) bool {
-			j, sealed, err := decodeClear(e)
+		list := s.engine.List
+		if unfinished {
+			list = s.engine.Queued
+		}
+		err := list(ctx, kindJob, false, func(e engine.Entry) bool {
+			j, err := s.decodeJob(e)
 			if err == nil && unfinished && j.State.Finished() {
 				return true
-			}
-			if err == nil {
-				err = s.seal.openJob(e.Key, &j, sealed)
 			}
 			return yield(j, err)
 		})
@@ -458,7 +463,7 @@ func (s *Store) Doc(ctx context.Context, key ...string) (Doc, error) {
 	if err != nil {
 		return Doc{}, err
 	}
-	d, err := s.seal.decodeDoc(e)
+	d, err := s.decodeDoc(e)
 	if err == nil && s.expired(d) {
 		return Doc{}, ErrNotFound
 	}
@@ -482,14 +487,16 @@ func (s *Store) PutDoc(ctx context.Context, d Doc) (uint64, error) {
 		ttl = max(d.Expires.Sub(s.cfg.Now()), time.Second)
 	}
 	nonce := newNonce()
-	body, err := s.seal.encodeDoc(key, d, nonce)
-	if err != nil {
-		return 0, err
+	put := func(expect uint64) (uint64, error) {
+		body, err := s.seal.encodeDoc(key, d, nonce, expect)
+		if err != nil {
+			return 0, err
+		}
+		return s.put(ctx, key, body, expect, ttl, false, func(e engine.Entry) bool { return s.seal.nonceOf(e) == nonce })
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.EnqueueWindow)
 	defer cancel()
-	mine := func(e engine.Entry) bool { return nonceOf(e) == nonce }
-	rev, err := s.put(ctx, key, body, d.Revision, ttl, false, mine)
+	rev, err := put(d.Revision)
 	for d.Revision == 0 && errors.Is(err, ErrConflict) && ctx.Err() == nil {
 		// An expired document is as good as none, also before the engine removes it.
 		expect := uint64(0)
@@ -498,12 +505,12 @@ func (s *Store) PutDoc(ctx context.Context, d Doc) (uint64, error) {
 		case getErr != nil:
 			return 0, fmt.Errorf("%w: %w", ErrNotConfirmed, getErr)
 		default:
-			if there, openErr := s.seal.decodeDoc(old); openErr != nil || !s.expired(there) {
+			if there, openErr := s.decodeDoc(old); openErr != nil || !s.expired(there) {
 				return 0, ErrConflict
 			}
 			expect = old.Rev
 		}
-		rev, err = s.put(ctx, key, body, expect, ttl, false, mine)
+		rev, err = put(expect)
 	}
 	return rev, err
 }
@@ -519,7 +526,8 @@ func (s *Store) DeleteDoc(ctx context.Context, rev uint64, key ...string) error 
 }
 
 // Docs returns the documents whose keys begin with the given segments, in the order of
-// their keys, at most limit of them if limit is above zero. On a cluster it may miss what
+// their keys, at most limit of them if limit is above zero. One that cannot be read is
+// left out, and told of in the log. On a cluster it may miss what
 // another process wrote within the last moments, never what this one did.
 func (s *Store) Docs(ctx context.Context, limit int, prefix ...string) ([]Doc, error) {
 	k := kindDoc
@@ -530,19 +538,13 @@ func (s *Store) Docs(ctx context.Context, limit int, prefix ...string) ([]Doc, e
 		}
 	}
 	var docs []Doc
-	var failed error
 	err := s.engine.List(ctx, k, true, func(e engine.Entry) bool {
-		d, err := s.seal.decodeDoc(e)
-		if err != nil {
-			failed = err
-			return false
-		}
-		if !s.expired(d) {
+		if d, err := s.decodeDoc(e); err == nil && !s.expired(d) {
 			docs = append(docs, d)
 		}
 		return limit <= 0 || len(docs) < limit
 	})
-	return docs, errors.Join(err, failed)
+	return docs, err
 }
 
 // SetTimer stores a timer, also in place of one with the same key. It goes off at t.At or
@@ -553,15 +555,15 @@ func (s *Store) SetTimer(ctx context.Context, t Timer) error {
 		return err
 	}
 	nonce := newNonce()
-	body, err := s.seal.encodeTimer(key, t, nonce)
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.EnqueueWindow)
 	defer cancel()
 	var rev uint64
 	for {
-		_, err := s.put(ctx, key, body, rev, 0, false, func(e engine.Entry) bool { return nonceOf(e) == nonce })
+		body, err := s.seal.encodeTimer(key, t, nonce, rev)
+		if err != nil {
+			return err
+		}
+		_, err = s.put(ctx, key, body, rev, 0, false, func(e engine.Entry) bool { return s.seal.nonceOf(e) == nonce })
 		if !errors.Is(err, ErrConflict) {
 			return err
 		}

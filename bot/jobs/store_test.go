@@ -190,9 +190,9 @@ func TestKeysRotate(t *testing.T) {
 	assert.Equal(t, print1, s.Fingerprint([]byte("x")))
 	sealedBy := func(kind string) (ids []string) {
 		require.NoError(t, s.engine.List(t.Context(), kind, true, func(e engine.Entry) bool {
-			line, err := toLine(e)
+			_, sealed, err := split(e)
 			require.NoError(t, err)
-			ids = append(ids, sealedWith(line.sealed()))
+			ids = append(ids, sealedWith(sealed))
 			return true
 		}))
 		return ids
@@ -234,19 +234,21 @@ func TestSealedValueIsBoundToItsRecord(t *testing.T) {
 	t.Parallel()
 	s, err := newSealer([][]byte{testKey(1)})
 	require.NoError(t, err)
-	sealed := s.seal("doc.a", []byte("value"))
-	assert.True(t, bytes.HasPrefix(sealed, []byte("v1:"+keyID(testKey(1))+":")))
-	plain, err := s.open("doc.a", sealed)
+	sealed := s.seal("doc.a", []byte("clear"), []byte("value"))
+	assert.True(t, bytes.HasPrefix(sealed, []byte("v2:"+keyID(testKey(1))+":")))
+	plain, err := s.open("doc.a", []byte("clear"), sealed)
 	require.NoError(t, err)
 	assert.Equal(t, "value", string(plain))
-	_, err = s.open("doc.b", sealed)
-	require.Error(t, err)
+	_, err = s.open("doc.b", []byte("clear"), sealed)
+	require.ErrorIs(t, err, ErrUnreadable)
+	_, err = s.open("doc.a", []byte("cleaR"), sealed)
+	require.ErrorIs(t, err, ErrUnreadable)
 	for i := range sealed {
 		spoilt := bytes.Clone(sealed)
 		spoilt[i] ^= 1
-		_, err = s.open("doc.a", spoilt)
+		_, err = s.open("doc.a", []byte("clear"), spoilt)
 		require.Error(t, err)
-		_, err = s.open("doc.a", sealed[:i])
+		_, err = s.open("doc.a", []byte("clear"), sealed[:i])
 		require.Error(t, err)
 	}
 	_, err = newSealer([][]byte{[]byte("short")})
@@ -296,10 +298,10 @@ func TestExportAndImport(t *testing.T) {
 
 				var export bytes.Buffer
 				require.NoError(t, a.Export(t.Context(), &export))
-				n, err := b.Import(t.Context(), bytes.NewReader(export.Bytes()))
+				n, err := b.Import(t.Context(), bytes.NewReader(export.Bytes()), ImportOptions{})
 				require.NoError(t, err)
 				assert.Equal(t, 23, n)
-				n, err = b.Import(t.Context(), bytes.NewReader(export.Bytes()))
+				n, err = b.Import(t.Context(), bytes.NewReader(export.Bytes()), ImportOptions{})
 				require.NoError(t, err)
 				assert.Zero(t, n)
 
@@ -342,7 +344,7 @@ func TestImportRefusesWhatDoesNotFit(t *testing.T) {
 	b, err := OpenMemory(Config{Keys: [][]byte{testKey(2)}})
 	require.NoError(t, err)
 	closing(t, b)
-	_, err = b.Import(t.Context(), bytes.NewReader(export.Bytes()))
+	_, err = b.Import(t.Context(), bytes.NewReader(export.Bytes()), ImportOptions{})
 	require.ErrorIs(t, err, ErrWrongKey)
 
 	c, err := OpenMemory(Config{Keys: [][]byte{testKey(1)}})
@@ -350,7 +352,7 @@ func TestImportRefusesWhatDoesNotFit(t *testing.T) {
 	closing(t, c)
 	_, err = c.PutDoc(t.Context(), Doc{Key: []string{"own"}})
 	require.NoError(t, err)
-	_, err = c.Import(t.Context(), bytes.NewReader(export.Bytes()))
+	_, err = c.Import(t.Context(), bytes.NewReader(export.Bytes()), ImportOptions{})
 	require.ErrorIs(t, err, ErrConflict)
 
 	d, err := OpenMemory(Config{Keys: [][]byte{testKey(1)}})
@@ -358,7 +360,7 @@ func TestImportRefusesWhatDoesNotFit(t *testing.T) {
 	closing(t, d)
 	moved := strings.Replace(export.String(), `"key":["a"]`, `"key":["b"]`, 1)
 	for _, text := range []string{"", "x", "{}", `{"kind":"job","key":["a"]}`, moved, export.String() + "garbage"} {
-		_, err = d.Import(t.Context(), strings.NewReader(text))
+		_, err = d.Import(t.Context(), strings.NewReader(text), ImportOptions{})
 		assert.Error(t, err, text)
 	}
 }

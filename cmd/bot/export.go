@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -18,11 +19,29 @@ func exportCommand(ctx context.Context, p process) error {
 	return ask(ctx, p, question{Op: "export"}, p.stdout)
 }
 
+const importHelp = `Usage: bot import [--first-format] < EXPORT
+
+Stores the records of a bot export. The bot must not be running. Lines that cannot be
+read are left out and named at the end; then the exit status is 1.
+
+  --first-format  The export was made by a version before the store had its present
+                  format. Nothing in it shows whether somebody has changed it since: take
+                  one only from where nobody else could write.
+`
+
 // importCommand is `bot import`: an export, from standard input, into a store that no bot
 // is running on. The store is made if there is none.
 func importCommand(ctx context.Context, p process) error {
-	if err := noArgs(p); err != nil {
+	f := flags(p, "import")
+	f.Usage = func() { _ = write(p.stderr, importHelp) } // its reader has gone
+	first := f.Bool("first-format", false, "")
+	switch rest, err := parseAround(f, p.args); {
+	case errors.Is(err, flag.ErrHelp):
+		return nil
+	case err != nil:
 		return err
+	case len(rest) > 0:
+		return fmt.Errorf("unexpected %q; the export is read from standard input", rest[0])
 	}
 	cfg, err := load(only(p.lookup, storeVariables...))
 	if err != nil {
@@ -43,9 +62,9 @@ func importCommand(ctx context.Context, p process) error {
 	if err != nil {
 		return err
 	}
-	n, err := store.Import(ctx, p.stdin)
+	n, err := store.Import(ctx, p.stdin, jobs.ImportOptions{FirstFormat: *first})
 	err = errors.Join(err, store.Close())
-	if errors.Is(err, jobs.ErrWrongKey) {
+	if n == 0 && errors.Is(err, jobs.ErrWrongKey) {
 		if fresh { // it was made just now, with the wrong key, and would refuse the right one
 			err = errors.Join(err, os.RemoveAll(cfg.DataDir))
 		}

@@ -20,11 +20,15 @@ import (
 
 const jobsHelp = `Usage: bot jobs [--all] [--json]
        bot jobs ID [--json] [--settle done|failed|retry]
+       bot jobs RECORD [--json] [--drop]
 
 Lists the jobs that are not over, and those that somebody has to look at:
   stuck          not over ten minutes after it was asked for
   unknown        over, and whether the meeting was made could not be found out
   undeliverable  over, and somebody could not be told
+Below them come the records that cannot be read, of jobs (job. …), of what is kept beside
+them (doc. …) and of timers (timer. …). The bot leaves them alone. --drop removes such a
+record; one that can be read is not dropped.
 
 With an ID, shows one. The ID is the "job" of log lines and of the audit log. With
 --settle, closes what the bot cannot close by itself. It never repeats a call to a
@@ -46,6 +50,7 @@ func jobsCommand(ctx context.Context, p process) error {
 	all := f.Bool("all", false, "")
 	asJSON := f.Bool("json", false, "")
 	as := f.String("settle", "", "")
+	drop := f.Bool("drop", false, "")
 	id, err := parseAround(f, p.args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -56,6 +61,8 @@ func jobsCommand(ctx context.Context, p process) error {
 		return fmt.Errorf("unexpected %q; bot jobs -h shows what can be given", id[1])
 	case *as != "" && len(id) == 0:
 		return errors.New("--settle needs the job's ID")
+	case *drop && (len(id) == 0 || *as != ""):
+		return errors.New("--drop needs the name of a record that cannot be read, and nothing else")
 	case *as != "" && !slices.Contains(settlements, *as):
 		return fmt.Errorf("--settle: use one of %s", strings.Join(settlements, ", "))
 	}
@@ -64,6 +71,9 @@ func jobsCommand(ctx context.Context, p process) error {
 		q = question{Op: "job", Job: id[0]}
 		if *as != "" {
 			q = question{Op: "settle", Job: id[0], As: *as}
+		}
+		if *drop {
+			q.Op = "drop"
 		}
 	}
 	if *asJSON {
@@ -97,9 +107,10 @@ type jobLine struct {
 	Step       string     `json:"step,omitempty"` // "2/3": call or delivery
 	Outcome    string     `json:"outcome,omitempty"`
 	Look       string     `json:"look,omitempty"` // why somebody has to look at it
+	Why        string     `json:"why,omitempty"`  // it cannot be read; then ID is the record's name
 	Attempt    int        `json:"attempt,omitempty"`
-	Asked      time.Time  `json:"asked"`
-	Updated    time.Time  `json:"updated"`
+	Asked      time.Time  `json:"asked,omitzero"`
+	Updated    time.Time  `json:"updated,omitzero"`
 	Until      time.Time  `json:"waits_until,omitzero"`
 	Deliveries []string   `json:"deliveries,omitempty"` // the state of each
 	Was        jobs.State `json:"was,omitempty"`        // before it was settled
@@ -146,14 +157,12 @@ func lineOf(j jobs.Job, now time.Time) jobLine {
 
 func (a admin) listJobs(ctx context.Context, all bool, w io.Writer) error {
 	var lines []jobLine
-	unreadable := 0
 	for j, err := range a.store.List(ctx, false) {
+		if errors.Is(err, jobs.ErrUnreadable) {
+			continue // see below
+		}
 		if err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			unreadable++
-			continue
+			return err
 		}
 		if l := lineOf(j, time.Now()); all || !l.State.Finished() || l.Look != "" {
 			lines = append(lines, l)
@@ -171,15 +180,54 @@ func (a admin) listJobs(ctx context.Context, all bool, w io.Writer) error {
 			return err
 		}
 	}
-	if unreadable > 0 {
-		return fmt.Errorf("%d records could not be read: the log of the bot says why", unreadable)
+	unreadable, err := a.store.Unreadable(ctx, maxUnreadable)
+	for _, u := range unreadable {
+		err = errors.Join(err, enc.Encode(lineOfUnreadable(u)))
 	}
-	return nil
+	return err
+}
+
+// maxUnreadable is how many records that cannot be read are listed.
+const maxUnreadable = 1000
+
+func lineOfUnreadable(u jobs.Unreadable) jobLine {
+	return jobLine{ID: u.Key, Look: "unreadable", Why: u.Err.Error()}
+}
+
+// unreadable finds a record that cannot be read, by its name.
+func (a admin) unreadable(ctx context.Context, key string) (jobLine, bool, error) {
+	all, err := a.store.Unreadable(ctx, 0)
+	for _, u := range all {
+		if u.Key == key {
+			return lineOfUnreadable(u), true, nil
+		}
+	}
+	return jobLine{}, false, err
+}
+
+// dropRecord removes a record that cannot be read.
+func (a admin) dropRecord(ctx context.Context, key string, w io.Writer) error {
+	l, ok, err := a.unreadable(ctx, key)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return fmt.Errorf("there is no record %q that cannot be read; bot jobs lists them", key)
+	}
+	if err := a.store.Drop(ctx, key); err != nil {
+		return fmt.Errorf("drop %s: %w", key, err)
+	}
+	a.log.WarnContext(ctx, "record dropped by an operator", "record", key)
+	l.Look = "dropped"
+	return json.NewEncoder(w).Encode(l)
 }
 
 func (a admin) showJob(ctx context.Context, id string, w io.Writer) error {
 	j, err := a.store.Get(ctx, id)
 	if err != nil {
+		if l, ok, _ := a.unreadable(ctx, id); ok {
+			return json.NewEncoder(w).Encode(l)
+		}
 		return noJob(id, err)
 	}
 	return json.NewEncoder(w).Encode(lineOf(j, time.Now()))
@@ -293,11 +341,18 @@ func printJobs(w io.Writer, lines io.Reader, q question) error {
 		if l.Was != "" && l.Was != l.State {
 			state = string(l.Was) + " → " + state
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\n", l.ID, l.Command, l.Asked.Local().Format("2006-01-02 15:04:05"), state, l.Outcome, l.Look)
+		asked := ""
+		if !l.Asked.IsZero() {
+			asked = l.Asked.Local().Format("2006-01-02 15:04:05")
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\n", l.ID, l.Command, asked, state, l.Outcome, l.Look)
 	}
 	_ = tw.Flush() // a strings.Builder takes everything
 	if q.Op != "jobs" {
 		l := all[0]
+		if l.Why != "" {
+			fmt.Fprintf(&b, "why: %s\n", l.Why)
+		}
 		if l.Attempt > 0 {
 			fmt.Fprintf(&b, "failed tries of this step: %d\n", l.Attempt)
 		}

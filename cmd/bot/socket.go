@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,14 +28,16 @@ const (
 	adminPath    = "/admin"
 	maxAdminBody = 4 << 10
 	adminSlots   = 4 // questions answered at once
+	// errorTrailer says at the end of an answer what was wrong with it.
+	errorTrailer = "Bot-Error"
 	// maxSocketPath is how long a socket's path may be: 104 bytes on some systems.
 	maxSocketPath = 100
 )
 
 // question is what an operator asks of a store.
 type question struct {
-	Op  string `json:"op"`            // health, jobs, job, settle, audit, export
-	Job string `json:"job,omitempty"` // of job and settle
+	Op  string `json:"op"`            // health, jobs, job, settle, drop, audit, export, backup
+	Job string `json:"job,omitempty"` // of job and settle; of drop, the record's name
 	As  string `json:"as,omitempty"`  // of settle
 	All bool   `json:"all,omitempty"` // of jobs: also those that nobody has to look at
 }
@@ -59,6 +62,8 @@ func (a admin) answer(ctx context.Context, q question, w io.Writer) error {
 		return a.showJob(ctx, q.Job, w)
 	case "settle":
 		return a.settleJob(ctx, q.Job, q.As, w)
+	case "drop":
+		return a.dropRecord(ctx, q.Job, w)
 	case "audit":
 		return writeAudit(ctx, a.store, w)
 	case "export":
@@ -92,10 +97,13 @@ func (g *group) addAdmin(dir string, a admin) {
 			return
 		}
 		out := &started{ResponseWriter: w}
+		w.Header().Set("Trailer", errorTrailer)
 		if err := a.answer(r.Context(), q, out); err != nil {
-			if out.yes { // the client sees an answer that breaks off
-				panic(http.ErrAbortHandler)
+			if out.yes {
+				w.Header().Set(errorTrailer, url.QueryEscape(err.Error()))
+				return
 			}
+			w.Header().Del("Trailer")
 			http.Error(w, err.Error(), http.StatusUnprocessableEntity)
 		}
 	})
@@ -219,6 +227,9 @@ func askRunning(ctx context.Context, dir string, q question, out io.Writer) erro
 	}
 	if _, err := io.Copy(out, resp.Body); err != nil {
 		return fmt.Errorf("the running bot's answer broke off: %w", err)
+	}
+	if text, err := url.QueryUnescape(resp.Trailer.Get(errorTrailer)); err == nil && text != "" {
+		return errors.New(text)
 	}
 	return nil
 }

@@ -33,6 +33,9 @@ type Engine interface {
 	// List calls yield with the records at prefix and below it. With sorted they come in
 	// the order of their keys, else in any.
 	List(ctx context.Context, prefix string, sorted bool, yield func(Entry) bool) error
+	// Queued is List of the records of a queue that somebody may still have to work on; an
+	// engine that cannot tell lists all.
+	Queued(ctx context.Context, kind string, sorted bool, yield func(Entry) bool) error
 	// Remove deletes the record if its revision is still expect, and returns ErrConflict
 	// if not.
 	Remove(ctx context.Context, key string, expect uint64) error

@@ -72,6 +72,10 @@ func (m *Memory) List(ctx context.Context, prefix string, _ bool, yield func(Ent
 	return nil
 }
 
+func (m *Memory) Queued(ctx context.Context, kind string, sorted bool, yield func(Entry) bool) error {
+	return m.List(ctx, kind, sorted, yield)
+}
+
 func (m *Memory) below(prefix string) []Entry {
 	m.mu.Lock()
 	defer m.mu.Unlock()

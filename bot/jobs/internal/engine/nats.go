@@ -302,6 +302,10 @@ func (e *natsEngine) List(ctx context.Context, prefix string, sorted bool, yield
 	return nil
 }
 
+func (e *natsEngine) Queued(ctx context.Context, kind string, sorted bool, yield func(Entry) bool) error {
+	return e.List(ctx, kind, sorted, yield)
+}
+
 // listLong lists what one request cannot carry: first the subjects, then the records.
 func (e *natsEngine) listLong(ctx context.Context, filter string, sorted bool, yield func(Entry) bool) error {
 	stream, err := e.js.Stream(ctx, e.name)

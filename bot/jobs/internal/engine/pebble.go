@@ -282,17 +282,12 @@ func (in *instance) begin() error {
 // restore puts into the queue what has to be worked on and nobody has.
 func (p *Pebble) restore(in *instance) error {
 	for _, kind := range p.cfg.Queues {
-		lower, upper := spanOf(kind)
-		lower[0], upper[0] = indexQueue, indexQueue
-		it, err := in.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+		keys, err := in.queued(kind)
 		if err != nil {
-			return damage(p.dir, err)
+			return err
 		}
-		for ok := it.First(); ok; ok = it.Next() {
-			p.queue.restore(keyOf(it.Key()))
-		}
-		if err := it.Close(); err != nil {
-			return damage(p.dir, err)
+		for _, key := range keys {
+			p.queue.restore(key)
 		}
 	}
 	return nil
@@ -435,7 +430,7 @@ func (in *instance) safely(f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			if !in.cut.Load() && in.p.in.Load() == in {
-				panic(v)
+				panic(v) // it is no database that was closed
 			}
 			err = fmt.Errorf("%w: %v", ErrUnconfirmed, v)
 		}
@@ -594,6 +589,47 @@ func (in *instance) readPage(lower, upper []byte) (page []Entry, err error) {
 		return page, damage(in.p.dir, err)
 	}
 	return page, nil
+}
+
+// Queued is [Engine.Queued].
+func (p *Pebble) Queued(ctx context.Context, kind string, _ bool, yield func(Entry) bool) error {
+	in := p.in.Load()
+	if in == nil {
+		return fmt.Errorf("%w: it is being opened again", ErrUnconfirmed)
+	}
+	keys, err := in.queued(kind)
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		e, err := p.Get(ctx, key)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			continue
+		case err != nil:
+			return err
+		}
+		if !yield(e) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// queued returns the keys of the records of a queue.
+func (in *instance) queued(kind string) (keys []string, err error) {
+	return keys, in.safely(func() error {
+		lower, upper := spanOf(kind)
+		lower[0], upper[0] = indexQueue, indexQueue
+		it, err := in.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+		if err != nil {
+			return damage(in.p.dir, err)
+		}
+		for ok := it.First(); ok; ok = it.Next() {
+			keys = append(keys, keyOf(it.Key()))
+		}
+		return damage(in.p.dir, it.Close())
+	})
 }
 
 // Consume is [Engine.Consume].
