@@ -13,6 +13,7 @@ import (
 	"meetbot/bot/livepush"
 	"meetbot/bot/registry"
 	"meetbot/bot/texts"
+	"meetbot/meeting"
 )
 
 // pushReport tells what became of a push, as it is read back.
@@ -33,21 +34,11 @@ func (h pushReport) tell(ctx context.Context, r *run) (jobs.Next, error) {
 		}
 		r.log.WarnContext(ctx, "push not read back", "job", r.job.ID, "err", err)
 	}
+	read := err == nil
 	good, open := 0, 0
 	for i := range r.w.Steps {
 		s := &r.w.Steps[i]
-		switch s.Outcome {
-		case stepSent, stepUnclear:
-			switch {
-			case err != nil && s.Outcome == stepSent:
-				s.Outcome = stepUnread
-			case err != nil:
-			case seen(has, s.Target) == stepSet:
-				s.Outcome = stepSet
-			case s.Outcome == stepSent:
-				s.Outcome = stepDiffers
-			}
-		}
+		s.Outcome = s.readBack(has, read)
 		switch s.Outcome {
 		case stepSet, stepAlready:
 			good++
@@ -58,16 +49,15 @@ func (h pushReport) tell(ctx context.Context, r *run) (jobs.Next, error) {
 			return jobs.Next{}, err
 		}
 	}
-	reg, regErr := h.seen.note(ctx, r, has, err == nil)
+	reg, regErr := h.seen.note(ctx, r, has, read)
 	if regErr != nil && !errors.Is(regErr, jobs.ErrNotFound) {
 		return jobs.Next{}, regErr
 	}
 	switch {
+	case good == len(r.w.Steps) && r.off():
+		r.endAs(outcomeOff)
 	case good == len(r.w.Steps):
 		r.endAs(outcomeSet)
-		if r.off() {
-			r.endAs(outcomeOff)
-		}
 	case good > 0:
 		r.endAs(outcomePartly)
 	case open > 0:
@@ -85,6 +75,21 @@ func (h pushReport) tell(ctx context.Context, r *run) (jobs.Next, error) {
 		announce(r, reg)
 	}
 	return jobs.Deliver(), nil
+}
+
+// readBack is how the step has ended, by what is set now; without read that is not known.
+func (s step) readBack(has []meeting.PushTarget, read bool) stepOutcome {
+	switch {
+	case s.Outcome != stepSent && s.Outcome != stepUnclear:
+		return s.Outcome // it was not sent
+	case !read && s.Outcome == stepSent:
+		return stepUnread
+	case read && seen(has, s.Target) == stepSet:
+		return stepSet
+	case read && s.Outcome == stepSent:
+		return stepDiffers
+	}
+	return s.Outcome
 }
 
 func (h pushReport) reply(ctx context.Context, r *run, good int) chat.Reply {

@@ -27,76 +27,39 @@ type saved struct {
 
 // save stores a destination, or a named set of destinations.
 func (h saved) save(ctx context.Context, r *run) (jobs.Next, error) {
-	ask := r.w.Ask
-	place, user := r.w.Request.Place, r.w.Request.User
-	scope := livepush.Scope(place, user.ID)
+	ask, user := r.w.Ask, r.w.Request.User
+	scope := livepush.Scope(r.w.Request.Place, user.ID)
 	if len(ask.Names) == 0 && ask.Push.Key.IsZero() && h.keyPage.url != "" {
 		return h.askForKey(ctx, r, scope)
 	}
-	d := livepush.Destination{
-		Name: ask.Push.Name, Preset: ask.Preset, Platform: ask.Push.Platform, URL: ask.Push.URL, Key: ask.Push.Key,
-		Page: ask.Page, People: ask.People, Channels: ask.Channels, Protected: ask.Protected, Members: ask.Names,
-	}
-	findings := livepush.CheckPushName(d.Name)
-	if d.IsSet() {
-		found, missing, err := h.dests.Resolve(ctx, scope, d.Members)
-		if err != nil {
-			return jobs.Next{}, err
-		}
-		if len(missing) > 0 {
-			return jobs.Next{}, texts.NewMessage("dest.missing", "Names", r.t.Join(missing))
-		}
-		d.Members = nil
-		for _, m := range found {
-			d.Members = append(d.Members, m.Name)
-		}
-	} else {
-		preset := livepush.PresetByID(d.Preset)
-		if d.Preset == "" {
-			preset = livepush.Detect(d.URL)
-		}
-		d.Preset, d.Platform = preset.ID, preset.Platform
-		if ask.Push.Platform == meeting.PushWeChat {
-			d.Platform = meeting.PushWeChat
-		}
-		if d.URL == "" {
-			d.URL = preset.Ingest
-		}
-		if d.URL == "" {
-			return jobs.Next{}, texts.NewMessage("save.no_url")
-		}
-		address, found := preset.Check(d.URL, d.Key, r.now())
-		d.URL, d.Key = address.URL, address.Key
-		findings = append(findings, found...)
-	}
-	if err := r.findings(findings); err != nil {
+	wanted, err := h.wanted(ctx, r, scope)
+	if err != nil {
 		return jobs.Next{}, err
 	}
 	admin, err := h.people.isAdmin(ctx, r)
 	if err != nil {
 		return jobs.Next{}, err
 	}
-	saved, err := h.dests.Save(ctx, scope, d, user, admin)
+	d, err := h.dests.Save(ctx, scope, wanted, user, admin)
 	switch {
 	case errors.Is(err, livepush.ErrNotOwner):
-		return jobs.Next{}, texts.NewMessage("dest.owned", "Name", saved.Name, "Owner", saved.OwnerName)
+		return jobs.Next{}, owned(d)
 	case err != nil:
 		return jobs.Next{}, err
 	}
-	fp := h.dests.Fingerprint(saved.Key)
-	if err := h.audit.add(ctx, r, audit.Line{Action: audit.Save, Destination: saved.Name, Fingerprint: fp, Outcome: "saved", Step: "save"}); err != nil {
+	if err := h.audit.add(ctx, r, audit.Line{Action: audit.Save, Destination: d.Name, Fingerprint: h.dests.Fingerprint(d.Key), Outcome: "saved", Step: "save"}); err != nil {
 		return jobs.Next{}, err
 	}
 	r.endAs(outcomeSaved)
-	reply := chat.Reply{Tone: chat.Good, Title: r.t.T("save.title", "Name", saved.Name), Fields: h.fields(r, saved)}
-	if saved.IsSet() {
-		reply.Text = r.t.T("save.set", "Name", saved.Name)
+	reply := chat.Reply{Tone: chat.Good, Title: r.t.T("save.title", "Name", d.Name), Fields: h.fields(r, d)}
+	if d.IsSet() {
+		reply.Text = r.t.T("save.set", "Name", d.Name)
 	} else {
-		reply.Text = r.t.T("save.next", "Name", saved.Name)
-		reply.Buttons = []chat.Button{{Label: r.t.T("button.revoke"), Danger: true, Action: chat.Action{Name: string(grammar.VerbRevoke), Arg: saved.RevokeArg()}}}
+		reply.Text = r.t.T("save.next", "Name", d.Name)
+		reply.Buttons = []chat.Button{{Label: r.t.T("button.revoke"), Danger: true, Action: chat.Action{Name: string(grammar.VerbRevoke), Arg: d.RevokeArg()}}}
 	}
 	if ask.Split {
-		reply.Text = texts.Paragraphs(reply.Text, r.t.T("push.split", "URL", saved.URL))
+		reply.Text = texts.Paragraphs(reply.Text, r.t.T("push.split", "URL", d.URL))
 	}
 	if r.keySeen() {
 		reply.Text = texts.Paragraphs(reply.Text, r.t.T("push.key_typed"))
@@ -105,28 +68,74 @@ func (h saved) save(ctx context.Context, r *run) (jobs.Next, error) {
 	return jobs.Deliver(), nil
 }
 
+// wanted is the destination that is to be saved, complete with what its preset knows; of a
+// set the members are there.
+func (h saved) wanted(ctx context.Context, r *run, scope string) (livepush.Destination, error) {
+	ask := r.w.Ask
+	d := livepush.Destination{
+		Name: ask.Push.Name, Preset: ask.Preset, Platform: ask.Push.Platform, URL: ask.Push.URL, Key: ask.Push.Key,
+		Page: ask.Page, People: ask.People, Channels: ask.Channels, Protected: ask.Protected,
+	}
+	findings := livepush.CheckPushName(d.Name)
+	if len(ask.Names) > 0 {
+		members, missing, err := h.dests.Resolve(ctx, scope, ask.Names)
+		if err == nil && len(missing) > 0 {
+			err = texts.NewMessage("dest.missing", "Names", r.t.Join(missing))
+		}
+		if err != nil {
+			return d, err
+		}
+		d.Members = livepush.DestinationNames(members)
+		return d, r.findings(findings)
+	}
+	preset := livepush.PresetByID(d.Preset)
+	if d.Preset == "" {
+		preset = livepush.Detect(d.URL)
+	}
+	d.Preset, d.Platform = preset.ID, preset.Platform
+	if ask.Push.Platform == meeting.PushWeChat {
+		d.Platform = meeting.PushWeChat
+	}
+	if d.URL == "" {
+		d.URL = preset.Ingest
+	}
+	if d.URL == "" {
+		return d, texts.NewMessage("save.no_url")
+	}
+	address, found := preset.Check(d.URL, d.Key, r.now())
+	d.URL, d.Key = address.URL, address.Key
+	return d, r.findings(append(findings, found...))
+}
+
 // askForKey answers a save without a key. What is saved under the name already fills the
 // page, and somebody else's is refused before a key is typed in vain.
 func (h saved) askForKey(ctx context.Context, r *run, scope string) (jobs.Next, error) {
 	ask := &r.w.Ask
 	old, err := h.dests.ByName(ctx, scope, ask.Push.Name)
-	switch {
-	case errors.Is(err, livepush.ErrNoDestination):
-	case err != nil:
-		return jobs.Next{}, err
-	default:
-		admin, err := h.people.isAdmin(ctx, r)
-		if err != nil {
-			return jobs.Next{}, err
-		}
-		if !old.MayChange(r.w.Request.User.ID, admin) {
-			return jobs.Next{}, texts.NewMessage("dest.owned", "Name", old.Name, "Owner", old.OwnerName)
-		}
+	if err == nil {
+		err = h.mayChange(ctx, r, old)
 		if ask.Preset == "" && ask.Push.URL == "" {
 			ask.Preset, ask.Push.URL = old.Preset, old.URL
 		}
 	}
+	if err != nil && !errors.Is(err, livepush.ErrNoDestination) {
+		return jobs.Next{}, err
+	}
 	return h.keyPage.give(ctx, r, target{})
+}
+
+// mayChange refuses a person who may not change a destination.
+func (h saved) mayChange(ctx context.Context, r *run, d livepush.Destination) error {
+	admin, err := h.people.isAdmin(ctx, r)
+	if err == nil && !d.MayChange(r.w.Request.User.ID, admin) {
+		return owned(d)
+	}
+	return err
+}
+
+// owned is the refusal of a change of somebody else's destination.
+func owned(d livepush.Destination) error {
+	return texts.NewMessage("dest.owned", "Name", d.Name, "Owner", d.OwnerName)
 }
 
 // usable returns the saved destination of that name, if the person may use it here.
@@ -216,12 +225,8 @@ func (h saved) forget(ctx context.Context, r *run) (jobs.Next, error) {
 	if err != nil {
 		return jobs.Next{}, err
 	}
-	admin, err := h.people.isAdmin(ctx, r)
-	if err != nil {
+	if err := h.mayChange(ctx, r, d); err != nil {
 		return jobs.Next{}, err
-	}
-	if !d.MayChange(user.ID, admin) {
-		return jobs.Next{}, texts.NewMessage("dest.owned", "Name", d.Name, "Owner", d.OwnerName)
 	}
 	if len(r.w.Steps) == 0 { // written down first: when it is gone, nothing tells what it was
 		r.w.Steps = []step{{Target: meeting.PushTarget{Name: d.Name}, Fingerprint: h.dests.Fingerprint(d.Key)}}
@@ -254,7 +259,7 @@ func (h saved) revoke(ctx context.Context, r *run) (jobs.Next, error) {
 	case errors.Is(err, livepush.ErrNoDestination):
 		return jobs.Next{}, texts.NewMessage("repeat.gone")
 	case errors.Is(err, livepush.ErrNotOwner):
-		return jobs.Next{}, texts.NewMessage("dest.owned", "Name", d.Name, "Owner", d.OwnerName)
+		return jobs.Next{}, owned(d)
 	case errors.Is(err, livepush.ErrKeyReplaced):
 		return jobs.Next{}, texts.NewMessage("revoke.replaced", "Name", d.Name)
 	case err != nil:
