@@ -2,6 +2,7 @@ package grammar
 
 import (
 	"slices"
+	"strings"
 
 	"meetbot/bot/chat"
 	"meetbot/bot/texts"
@@ -78,4 +79,83 @@ func (d TypedDecl) Describe(t texts.Text) string {
 		return t.T("typed." + d.Name + ".about")
 	}
 	return t.T("verb." + d.Verb.TextID())
+}
+
+// typed reads options that the platform has typed.
+func (p *Parser) typed(r chat.Request, command string) chat.Decision {
+	v := p.typedVerb(command, r)
+	if v == nil {
+		return p.unknown(r)
+	}
+	x := p.reading(r, v.Verb)
+	for i := range v.Options {
+		o := &v.Options[i]
+		value := r.Options[o.Name]
+		if strings.TrimSpace(value) == "" {
+			continue
+		}
+		x.setTyped(o, value)
+	}
+	for i := range v.Options {
+		o := &v.Options[i]
+		if o.Required && !x.has(o.Name) && (v.Verb != VerbPushSave || o.Name != "name") {
+			x.fail(o, "value", "Option", o.Name)
+		}
+	}
+	if v.Verb == VerbMeet {
+		x.checkMeet()
+		return p.finish(r, &x)
+	}
+	for name, value := range r.Options {
+		if value != "" && !slices.ContainsFunc(v.Options, func(o OptionDecl) bool { return o.Name == name }) {
+			x.failLine(name, name, "together", "Other", v.Options[0].Name)
+			break
+		}
+	}
+	return p.finishPush(r, &x, v)
+}
+
+// typedVerb finds the verb of a typed command; where several share it, by what was given.
+func (p *Parser) typedVerb(command string, r chat.Request) *VerbDecl {
+	return meant(r.Options, func(v *VerbDecl) bool { return v.Typed == command && v.TypedSub == r.Verb })
+}
+
+// meant returns the verb that candidates share an entry with: the first whose required
+// option was given, else the first.
+func meant(given map[string]string, candidate func(*VerbDecl) bool) *VerbDecl {
+	var found *VerbDecl
+	for i := range commandDeclarations {
+		v := &commandDeclarations[i]
+		if !candidate(v) {
+			continue
+		}
+		if found == nil {
+			found = v
+		}
+		for _, o := range v.Options {
+			if o.Required && given[o.Name] != "" {
+				return v
+			}
+		}
+	}
+	return found
+}
+
+// setTyped gives an option the value that stands in a field of its own.
+func (x *reading) setTyped(o *OptionDecl, value string) {
+	value = strings.TrimSpace(clean(value))
+	if value == "" {
+		return
+	}
+	t := glued(value)
+	switch {
+	case o.Kind == KindSecret:
+		x.set(o, word{text: unquote(t.raw, t.quoted)}) // as it is: no entities, no markup
+	case t.quoted:
+		x.set(o, t.word())
+	case o.Kind == KindMeeting || o.Name == "url" || o.Name == "page":
+		x.set(o, read(value))
+	default:
+		x.set(o, phrase(tokenize(value)))
+	}
 }

@@ -1,0 +1,57 @@
+package grammar
+
+import (
+	"slices"
+
+	"meetbot/bot/chat"
+	"meetbot/meeting"
+)
+
+// action reads the press of a button.
+func (p *Parser) action(r chat.Request) chat.Decision {
+	arg := r.Action.Arg
+	v, known := byButton(r.Action.Name)
+	_, isRef := meeting.ParseRef(arg)
+	switch {
+	case !known, !isArg(arg):
+		return p.tell(r, p.stale)
+	case arg == "" && v.Takes != TakesNothing && v.Takes != TakesAnyMeeting,
+		arg != "" && v.Takes == TakesNothing,
+		arg != "" && v.takesMeeting() && !isRef:
+		return p.tell(r, p.stale)
+	}
+	if v.Opens != "" { // a form again, with what was typed in it, which the adapter has
+		asks, _ := byForm(v.Opens)
+		ask := Ask{Verb: asks.Verb, Meeting: arg}
+		if p.cfg.KeyPage && asks.hasKey() { // the page takes the form's place
+			ask.Push.Enabled = true
+			return p.accept(r, ask)
+		}
+		return p.open(r, v.Opens, ask)
+	}
+	ask := Ask{Verb: v.Verb, Arg: arg}
+	if v.takesMeeting() {
+		ask.Meeting = arg
+	}
+	return p.accept(r, ask)
+}
+
+// hasKey reports whether a stream key is given with the verb.
+func (d VerbDecl) hasKey() bool {
+	return slices.ContainsFunc(d.Options, func(o OptionDecl) bool { return o.Kind == KindSecret })
+}
+
+func (d VerbDecl) takesMeeting() bool { return d.Takes == TakesMeeting || d.Takes == TakesAnyMeeting }
+
+// isArg reports whether s can be the argument of a button of ours.
+func isArg(s string) bool {
+	if len(s) > chat.MaxAction {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
