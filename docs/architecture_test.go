@@ -68,7 +68,7 @@ var mayImport = map[string][]string{
 	"bot/adapters/discord/discordtest": {},
 	"bot/jobs/jobstest":                {},
 	"bot/chat/chattest":                {"bot/chat"},
-	"bot/grammar/grammartest":          {"bot/chat", "bot/chat/chattest", "bot/grammar", "config/secret", "meeting"},
+	"bot/grammar/grammartest":          {"bot/chat", "bot/chat/chattest", "bot/grammar", "config/secret", "meeting/..."},
 	"bot/goldentest":                   {},
 	"bot/records/recordstest":          {"bot/jobs"},
 	"meeting/clienttest":               {"meeting", "meeting/sandbox", "config/secret"},

@@ -35,7 +35,9 @@ type PushRules struct {
 // that nothing else names it.
 type Kind struct {
 	ID   Provider // in [Ref], options and metrics; stored, and therefore never changed
-	Name Words    // as its client calls itself
+	Name Words    // in a sentence
+	// Product is what a list of providers calls it.
+	Product Words
 	// Aliases are what else people call it, in lower case. ID and Name need not be repeated.
 	Aliases []string
 

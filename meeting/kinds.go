@@ -21,7 +21,7 @@ func (ks Kinds) Check() error {
 		switch {
 		case k.ID == "" || strings.ContainsAny(string(k.ID), ": "):
 			return fmt.Errorf("provider %q: not a name", k.ID)
-		case k.Name.EN == "" || k.Name.ZH == "" || k.IsCode == nil || k.IsID == nil || k.Link == nil || k.Prepare == nil || k.Same == nil:
+		case k.Name.EN == "" || k.Name.ZH == "" || k.Product.EN == "" || k.Product.ZH == "" || k.IsCode == nil || k.IsID == nil || k.Link == nil || k.Prepare == nil || k.Same == nil:
 			return fmt.Errorf("provider %s: incomplete", k.ID)
 		case len(k.Parameters) == 0:
 			return fmt.Errorf("provider %s: takes no fields", k.ID)
@@ -41,7 +41,11 @@ func (ks Kinds) Check() error {
 
 // words are what people may call it, in lower case.
 func (k Kind) words() []string {
-	return append([]string{string(k.ID), strings.ToLower(k.Name.EN), strings.ToLower(k.Name.ZH)}, k.Aliases...)
+	words := []string{string(k.ID)}
+	for _, w := range []string{k.Name.EN, k.Name.ZH, k.Product.EN, k.Product.ZH} {
+		words = append(words, strings.ToLower(w))
+	}
+	return append(words, k.Aliases...)
 }
 
 // Kind returns the provider with that ID.

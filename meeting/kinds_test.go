@@ -21,7 +21,7 @@ var kinds = meeting.Kinds{systec.Kind, tencent.Kind}
 // third is a provider as a newcomer would write it: the number is the ID, links are below
 // its own host in the shape that another provider's may have on any host.
 var third = meeting.Kind{
-	ID: "acme", Name: meeting.Words{EN: "Acme Meet", ZH: "艾克米"}, Parameters: map[string]string{"topic": "title"},
+	ID: "acme", Name: meeting.Words{EN: "Acme", ZH: "艾克米"}, Product: meeting.Words{EN: "Acme Meet", ZH: "艾克米会议"}, Parameters: map[string]string{"topic": "title"},
 	IsCode:   func(d string) bool { return len(d) == 10 || len(d) == 12 },
 	IsID:     func(d string) bool { return len(d) == 10 || len(d) == 12 },
 	CodeIsID: true, Hosts: []string{"acme.example"}, Schemes: []string{"acme"},
@@ -135,7 +135,7 @@ func TestARefIsWhatItSays(t *testing.T) {
 
 func TestTheWordsForAProvider(t *testing.T) {
 	for word, want := range map[string]meeting.Provider{
-		"systec": "systec", "UMeet": "systec", "SYSTEC umeeting": "systec", "SYSTEC 云会议": "systec",
+		"systec": "systec", "UMeet": "systec", "SYSTEC umeeting": "systec",
 		" Tencent ": "tencent", "腾讯会议": "tencent", "腾讯": "tencent", "wemeet": "tencent", "VooV": "tencent",
 	} {
 		got, ok := kinds.Word(word)

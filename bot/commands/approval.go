@@ -85,7 +85,7 @@ func (h approvals) meetingName(ctx context.Context, r *run, ref meeting.Ref) str
 }
 
 func (h approvals) question(ctx context.Context, r *run) (jobs.Next, error) {
-	ref, _ := meeting.ParseRef(r.w.Ask.Meeting)
+	ref, _ := r.kinds.ParseRef(r.w.Ask.Meeting)
 	user := r.w.Request.User
 	words := []any{"Names", r.t.Join(r.w.Ask.Names), "Number", h.meetingName(ctx, r, ref), "Time", r.clock(r.w.Until)}
 	question := "approval"

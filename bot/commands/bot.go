@@ -46,7 +46,7 @@ type Config struct {
 	Providers map[meeting.Provider]Provider
 	Policy    policy.Policy
 	// Account is the provider's user as whom the bot acts for everybody; Accounts says who
-	// acts as their own, by [chat.Place.UserKey]. Tencent only.
+	// acts as their own, by [chat.Place.UserKey]. Only providers with accounts heed them.
 	Account  string
 	Accounts map[string]string
 	// StartLinkInThread posts start links for everybody to see.
@@ -106,7 +106,7 @@ func New(cfg Config, store Store) *Bot {
 	cfg.Parser.Platforms, cfg.Policy.Platforms = cfg.Platforms, cfg.Platforms
 	b := &Bot{
 		parser: grammar.New(cfg.Parser), cfg: cfg, store: store, posters: map[chat.Platform]chat.Poster{},
-		log: cfg.Log, now: cfg.Now, started: cfg.Now(), registry: registry.New(store, cfg.Retention, cfg.Log, cfg.Now),
+		log: cfg.Log, now: cfg.Now, started: cfg.Now(), registry: registry.New(store, cfg.Parser.Kinds, cfg.Retention, cfg.Log, cfg.Now),
 	}
 	p := newParts(b)
 	b.people, b.targets, b.cards, b.saved, b.keyPage = p.people, p.targets, p.cards, p.saved, p.keyPage
@@ -201,7 +201,7 @@ func (b *Bot) Complete(ctx context.Context, r chat.Request, option, typed string
 }
 
 // Hear writes down what a provider said. When it returns nil the cards will show it.
-func (b *Bot) Hear(ctx context.Context, e Event) error {
+func (b *Bot) Hear(ctx context.Context, e meeting.Event) error {
 	if _, err := b.registry.Get(ctx, e.Ref); err != nil {
 		if errors.Is(err, jobs.ErrNotFound) {
 			return nil // not one of ours

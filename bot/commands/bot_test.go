@@ -21,6 +21,8 @@ import (
 	"meetbot/bot/texts"
 	"meetbot/config/secret"
 	"meetbot/meeting"
+	"meetbot/meeting/systec"
+	"meetbot/meeting/tencent"
 )
 
 const (
@@ -38,6 +40,7 @@ type fakeProvider struct {
 	sets     int
 	fail     func(op string) error // before anything is done
 	after    func(op string) error // after it is done: a lost answer
+	listsAll bool                  // whatever the user key
 }
 
 func newFake(p meeting.Provider) *fakeProvider {
@@ -61,6 +64,8 @@ func (f *fakeProvider) do(op string, act func() error) error {
 	return nil
 }
 
+var kinds = meeting.Kinds{systec.Kind, tencent.Kind}
+
 func refusal(kind error, reason meeting.Reason) error {
 	return &meeting.APIError{Provider: meeting.Tencent, Op: "test", Err: kind, Reason: reason}
 }
@@ -72,16 +77,25 @@ func (f *fakeProvider) Create(_ context.Context, in meeting.Instant) (m meeting.
 		if f.provider == meeting.Tencent {
 			id = fmt.Sprintf("8061466%02d", f.created)
 		}
+		personal := in.PMI != nil && *in.PMI
+		if personal {
+			id = "1591620888"
+		}
 		m = meeting.Meeting{
 			Ref: meeting.Ref{Provider: f.provider, ID: id}, Code: id, Topic: in.Topic, State: meeting.StateReady,
-			JoinURL: "https://join.example/j/" + id, UserKey: in.UserKey, Start: in.Start, End: in.Start.Add(in.Duration),
+			JoinURL: "https://join.example/j/" + id, UserKey: in.UserKey,
+			Start: time.Now().Truncate(time.Second), // when it is made, whatever was asked for
 		}
+		m.End = m.Start.Add(in.Duration)
 		if in.Live != nil && *in.Live {
 			m.Live, m.WatchURL = true, "https://watch.example/l/"+id
 		}
 		switch f.provider {
 		case meeting.Systec:
 			m.StartURL, m.HostKey = secret.New(canaryStart), secret.New(canaryHost)
+			if personal {
+				m.StartURL, m.HostKey = secret.New(fmt.Sprint(canaryStart, "-", f.created)), secret.New(fmt.Sprint(canaryHost, "-", f.created))
+			}
 		case meeting.Tencent:
 			m.Creator, m.HostKey = in.Account, in.HostKey
 		}
@@ -106,7 +120,7 @@ func (f *fakeProvider) Get(_ context.Context, _, id string) (m meeting.Meeting, 
 func (f *fakeProvider) List(_ context.Context, _, userKey string) (ms []meeting.Meeting, err error) {
 	err = f.do("list", func() error {
 		for _, m := range f.meetings {
-			if userKey == "" || m.UserKey == userKey {
+			if userKey == "" || m.UserKey == userKey || f.listsAll {
 				ms = append(ms, *m)
 			}
 		}
@@ -205,7 +219,7 @@ func inWorld(t *testing.T, configure func(*Config), f func(*world)) {
 		w := &world{t: t, store: store, systec: newFake(meeting.Systec), tencent: newFake(meeting.Tencent), room: &room{}}
 		cfg := Config{
 			Platforms: chattest.Kinds(),
-			Parser:    grammar.Config{Locale: "en", Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec},
+			Parser:    grammar.Config{Locale: "en", Kinds: kinds, Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec},
 			Providers: map[meeting.Provider]Provider{
 				meeting.Systec: fakeSystec{w.systec}, meeting.Tencent: fakeTencent{w.tencent},
 			},
@@ -503,7 +517,7 @@ func TestTheStartLinkIsForWhoeverHasTheRight(t *testing.T) {
 		assert.NotContains(t, revealed(refused[0]), "canary")
 		assert.Contains(t, refused[0].Reply.Text, "Ada")
 
-		time.Sleep(startURLLife)
+		time.Sleep(systec.Kind.StartLinkLife)
 		w.room.take()
 		assert.Contains(t, revealed(find(t, w.press(ada, channel, posts, grammar.VerbStartLink), chat.SlotPrivate)), canaryStart+"-fresh")
 	})
@@ -544,8 +558,8 @@ func TestSharedCardsAreEditedTogether(t *testing.T) {
 		other := chat.Place{Platform: chattest.Slack, Team: "T1", Channel: "C2"}
 		posts := w.say(ada, other, "/meet share 1591620801")
 		assert.Equal(t, []chat.Slot{chat.SlotRoot, chat.SlotPrivate}, slots(posts))
-		require.NoError(t, w.bot.Hear(w.t.Context(), Event{ID: "e1", At: time.Now(), Ref: meeting.Ref{Provider: meeting.Systec, ID: "1591620801"}, State: meeting.StateRunning}))
-		require.NoError(t, w.bot.Hear(w.t.Context(), Event{ID: "e1", At: time.Now(), Ref: meeting.Ref{Provider: meeting.Systec, ID: "1591620801"}, State: meeting.StateRunning}))
+		require.NoError(t, w.bot.Hear(w.t.Context(), meeting.Event{ID: "e1", At: time.Now(), Ref: meeting.Ref{Provider: meeting.Systec, ID: "1591620801"}, State: meeting.StateRunning}))
+		require.NoError(t, w.bot.Hear(w.t.Context(), meeting.Event{ID: "e1", At: time.Now(), Ref: meeting.Ref{Provider: meeting.Systec, ID: "1591620801"}, State: meeting.StateRunning}))
 		edits := w.settle()
 		require.Equal(t, []chat.Slot{chat.SlotEdit, chat.SlotEdit}, slots(edits), "an event is taken once")
 		assert.ElementsMatch(t, []string{"C1", "C2"}, []string{edits[0].Place.Channel, edits[1].Place.Channel})

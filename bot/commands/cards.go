@@ -11,6 +11,7 @@ import (
 // cards shows meetings.
 type cards struct {
 	webhooks      bool // the provider reports the live state
+	kinds         meeting.Kinds
 	startInThread bool // start links are for everybody to see
 }
 
@@ -42,7 +43,7 @@ func (h cards) card(t texts.Text, reg registry.Registration, on chat.Platform) c
 	}
 	reply.Links = linksOf(t, m)
 	ref := m.Ref.String()
-	if m.Ref.Provider.Capabilities().LivePush {
+	if kindOf(h.kinds, m.Ref.Provider).Can.LivePush {
 		reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.push"), Action: chat.Action{Name: string(grammar.VerbPushForm), Arg: ref}})
 	}
 	if m.WatchURL != "" || m.JoinURL != "" {
@@ -72,6 +73,15 @@ func (h cards) stateText(t texts.Text, reg registry.Registration) string {
 			return at("state.running_live_unknown")
 		}
 		return at("state.running")
+	case meeting.StateEmpty:
+		if reg.Meeting.End.IsZero() {
+			return at("state.empty")
+		}
+		return t.T("state.empty_until", "Time", reg.StateAt.Local().Format("15:04 MST"), "End", reg.Meeting.End.Local().Format("15:04 MST"))
+	case meeting.StateExpired:
+		return at("state.expired")
+	case meeting.StateRecycled:
+		return at("state.recycled")
 	case meeting.StateEnded:
 		return at("state.ended")
 	case meeting.StateCancelled:
@@ -134,7 +144,7 @@ func (h cards) threadReply(r *run, reg registry.Registration) chat.Reply {
 	reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.start"), User: &reg.Requester})
 	ref := m.Ref.String()
 	reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.start"), Action: chat.Action{Name: string(grammar.VerbStartLink), Arg: ref}})
-	if m.Ref.Provider.Capabilities().LivePush {
+	if kindOf(h.kinds, m.Ref.Provider).Can.LivePush {
 		reply.Text = t.T("push.before")
 		reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.push"), Action: chat.Action{Name: string(grammar.VerbPushForm), Arg: ref}})
 	}
@@ -162,7 +172,7 @@ func startReply(r *run, reg registry.Registration) chat.Reply {
 		reply.Text = t.T("start.link", "Time", r.clock(reg.StartUntil))
 	case !reg.Meeting.HostKey.IsZero():
 		reply.Text = t.T("start.host_key", "Provider", r.providerName(reg.Ref().Provider))
-	case reg.Ref().Provider == meeting.Tencent:
+	case r.kind(reg.Ref().Provider).Can.Accounts:
 		reply.Text = t.T("start.creator")
 	default:
 		reply.Text = t.T("start.none")

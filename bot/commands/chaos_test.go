@@ -101,7 +101,7 @@ func chaos(t *testing.T, seed uint64) {
 		return nil
 	}
 	cfg := Config{
-		Parser:    grammar.Config{Locale: "en", Providers: []meeting.Provider{meeting.Systec}, Default: meeting.Systec},
+		Parser:    grammar.Config{Locale: "en", Kinds: kinds, Providers: []meeting.Provider{meeting.Systec}, Default: meeting.Systec},
 		Providers: map[meeting.Provider]Provider{meeting.Systec: provider},
 	}
 	w := &world{t: t, room: r}
@@ -179,7 +179,7 @@ func chaos(t *testing.T, seed uint64) {
 		j, err := w.store.Get(t.Context(), jobID(req))
 		require.NoError(t, err)
 		assert.True(t, j.State.Finished(), "%s: %s", req.Text, j.State)
-		made := provider.calls["meetbot:"+j.ID]
+		made := provider.calls["meetbot:"+j.ID+":"+channel.UserKey(req.User)]
 		assert.LessOrEqual(t, made, 1, "%s was made once", req.Text)
 		if j.Outcome == "created" {
 			assert.Equal(t, 1, made)

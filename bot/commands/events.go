@@ -14,25 +14,6 @@ import (
 	"meetbot/meeting"
 )
 
-// Event is a provider's word on a meeting, as a webhook brings it.
-type Event struct {
-	ID    string // the provider's, the same when it is sent again
-	At    time.Time
-	Ref   meeting.Ref
-	State meeting.State // StateUnknown: nothing was said of it
-	// Live is what was said of the live stream: LiveOn, LiveOff, or nothing.
-	Live Live
-}
-
-// Live is what an [Event] says of the live stream.
-type Live string
-
-const (
-	LiveNothing Live = ""
-	LiveOn      Live = "on"
-	LiveOff     Live = "off"
-)
-
 // events shows what a provider says of a meeting.
 type events struct {
 	registry heard
@@ -54,12 +35,12 @@ func (h events) next(ctx context.Context, r *run) (jobs.Next, error) {
 	reg, err := h.registry.Change(ctx, e.Ref, func(reg *registry.Registration) bool {
 		forgotten = h.registry.Unwatched(*reg)
 		changed := h.registry.TurnAt(reg, e.State, e.At)
-		if e.Live == LiveNothing || e.At.Before(reg.LiveHeard) { // an older word that comes late
+		if e.Live == meeting.LiveUnsaid || e.At.Before(reg.LiveHeard) { // an older word that comes late
 			return changed
 		}
 		reg.LiveHeard = e.At
 		switch {
-		case e.Live == LiveOff:
+		case e.Live == meeting.LiveOff:
 			reg.LiveAt = time.Time{}
 		case reg.LiveAt.IsZero():
 			reg.LiveAt = e.At

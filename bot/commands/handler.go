@@ -28,7 +28,7 @@ func (b *Bot) open(j *jobs.Job) (*run, steps, error) {
 	}
 	return &run{
 		job: j, w: w, t: b.parser.Text(w.Request.Place.Platform, w.Locale, w.Request.User.Locale),
-		now: b.now, log: b.log, sandbox: b.cfg.Parser.Sandbox,
+		now: b.now, log: b.log, sandbox: b.cfg.Parser.Sandbox, kinds: b.cfg.Parser.Kinds,
 		text: b.parser.Text, local: b.cfg.Platforms.Of(w.Request.Place.Platform).Local,
 	}, h, nil
 }
@@ -69,7 +69,7 @@ func (b *Bot) giveUp(r *run) jobs.Next {
 	switch {
 	case r.w.internal():
 	case r.w.Meeting != nil:
-		reply := startReply(r, registry.Registration{Meeting: *r.w.Meeting, StartUntil: r.job.Created.Add(startURLLife)})
+		reply := startReply(r, registry.Registration{Meeting: *r.w.Meeting, StartUntil: r.job.Created.Add(r.kind(r.w.Meeting.Ref.Provider).StartLinkLife)})
 		reply.Tone, reply.Text = chat.Warning, texts.Paragraphs(r.t.T("fault.internal"), reply.Text)
 		r.tell(reply)
 	default:
@@ -243,7 +243,7 @@ func (b *Bot) Timer(ctx context.Context, t jobs.Timer) error {
 	if kind == timerDropKey {
 		return b.dropKey(ctx, rest)
 	}
-	ref, ok := meeting.ParseRef(rest)
+	ref, ok := b.cfg.Parser.Kinds.ParseRef(rest)
 	if !ok {
 		b.log.ErrorContext(ctx, "dropping timer with unknown key", "key", t.Key)
 		return nil

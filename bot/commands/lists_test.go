@@ -71,7 +71,7 @@ func TestAMeetingOfWhichNothingIsHeardLeavesTheListAndComesBack(t *testing.T) {
 		require.Equal(t, 1, w.listed(), "it may have been a passing fault")
 		time.Sleep(2 * time.Hour)
 		assert.Zero(t, w.listed())
-		require.NoError(t, w.bot.Hear(w.t.Context(), Event{ID: "e", At: time.Now(), Ref: ref, State: meeting.StateRunning}))
+		require.NoError(t, w.bot.Hear(w.t.Context(), meeting.Event{ID: "e", At: time.Now(), Ref: ref, State: meeting.StateRunning}))
 		w.settle()
 		assert.Equal(t, 1, w.listed())
 		time.Sleep(time.Minute)

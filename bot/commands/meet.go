@@ -2,18 +2,14 @@ package commands
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"math/big"
-	"time"
 
 	"meetbot/bot/chat"
 	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
 	"meetbot/bot/registry"
 	"meetbot/bot/texts"
-	"meetbot/config/secret"
 	"meetbot/meeting"
 )
 
@@ -32,10 +28,6 @@ type meet struct {
 type known interface {
 	Get(ctx context.Context, ref meeting.Ref) (registry.Registration, error)
 }
-
-// defaultDuration is the planned length of a Tencent meeting, which needs an end. It is
-// set here, not left to the client, so that a lost meeting can be found by it.
-const defaultDuration = time.Hour
 
 func (h meet) next(ctx context.Context, r *run) (jobs.Next, error) {
 	switch r.job.State {
@@ -71,20 +63,9 @@ func (h meet) begin(ctx context.Context, r *run) (jobs.Next, error) {
 	if in.Topic == "" {
 		in.Topic = r.t.T("meet.topic", "Name", r.personName())
 	}
-	switch provider {
-	case meeting.Systec:
-		in.UserKey = "meetbot:" + r.job.ID
-	case meeting.Tencent:
-		in.Start = r.now().Truncate(time.Second)
-		if in.Duration == 0 {
-			in.Duration = defaultDuration
-		}
-		in.Account = h.accounts.own(r)
-		if in.Account == "" {
-			in.HostKey = newHostKey() // nobody here is the creator: this is how to become host
-		}
-	}
-	r.w.Ask.Provider, r.w.Instant = provider, in
+	own := h.accounts.own(r)
+	r.kind(provider).Prepare(&in, meeting.Origin{Mark: r.mark(), Account: own, Own: own != "", At: r.now()})
+	r.w.Ask.Provider, r.w.Instant, r.w.Sent = provider, in, r.now()
 	r.job.Call, r.job.Calls, r.job.To = 0, 1, string(provider)
 	return jobs.MakeCall(), nil
 }
@@ -96,17 +77,15 @@ func (r *run) personName() string {
 	return r.t.T("meet.somebody")
 }
 
-// newHostKey returns six random digits, as Tencent Meeting asks for.
-func newHostKey() secret.String {
-	n, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
-	if err != nil {
-		panic(err) // unreachable: crypto/rand does not fail
-	}
-	return secret.New(fmt.Sprintf("%06d", n))
+// mark is the text that a meeting is made with where the provider takes one: no other has
+// it, and the provider's reports say by it who asked.
+func (r *run) mark() string {
+	return "meetbot:" + r.job.ID + ":" + r.w.Request.Place.UserKey(r.w.Request.User)
 }
 
 func (h meet) call(ctx context.Context, r *run) error {
 	p := h.clients.of(r.w.Ask.Provider)
+	r.w.Sent = r.now()
 	m, err := p.Create(ctx, r.w.Instant)
 	if err != nil {
 		r.w.Fault = r.faultOf(err)
@@ -116,8 +95,9 @@ func (h meet) call(ctx context.Context, r *run) error {
 	return nil
 }
 
-// reconcile looks for a meeting whose answer was lost. Not to find it proves
-// nothing: how long a provider takes to list one is not known.
+// reconcile looks for a meeting whose answer was lost. It is adopted only if it is certainly
+// the one, and the only one. Not to find it proves nothing: how long a provider takes to
+// list one is not known.
 func (h meet) reconcile(ctx context.Context, r *run) error {
 	in := r.w.Instant
 	listed, err := h.clients.of(r.w.Ask.Provider).List(ctx, in.Account, in.UserKey)
@@ -126,24 +106,30 @@ func (h meet) reconcile(ctx context.Context, r *run) error {
 	}
 	var found []meeting.Meeting
 	for _, m := range listed {
-		if _, err := h.registry.Get(ctx, m.Ref); err == nil {
-			continue // another command's
-		} else if !errors.Is(err, jobs.ErrNotFound) {
+		if !r.kind(m.Ref.Provider).Same(in, r.w.Sent, m) {
+			continue
+		}
+		known, err := h.registry.Get(ctx, m.Ref)
+		switch {
+		case errors.Is(err, jobs.ErrNotFound):
+		case err != nil:
 			return err
+		case known.Job != r.job.ID && meeting.SameTime(known.Asked, m.Start):
+			continue // another command's; a number that was used before is not
 		}
-		switch r.w.Ask.Provider {
-		case meeting.Systec:
-			if m.UserKey == "" || m.UserKey == in.UserKey { // its list is by user_key
-				found = append(found, m)
-			}
-		case meeting.Tencent:
-			if m.Topic == in.Topic && m.Start.Equal(in.Start) && m.End.Equal(in.Start.Add(in.Duration)) {
-				found = append(found, m)
-			}
-		}
+		found = append(found, m)
 	}
 	if len(found) != 1 {
 		return fmt.Errorf("%w: %d meetings match", jobs.ErrUnknown, len(found))
+	}
+	if in.UserKey != "" && found[0].UserKey == "" { // lists may leave out what the meeting itself tells
+		got, err := h.clients.of(r.w.Ask.Provider).Get(ctx, in.Account, found[0].Ref.ID)
+		switch {
+		case err != nil:
+			return err
+		case got.UserKey != "" && got.UserKey != in.UserKey:
+			return fmt.Errorf("%w: the meeting that matches is another's", jobs.ErrUnknown)
+		}
 	}
 	r.w.Fault, r.w.Meeting = nil, &found[0]
 	if r.w.Meeting.HostKey.IsZero() {
@@ -162,7 +148,7 @@ func (h meet) complete(ctx context.Context, r *run) {
 	if m.Topic == "" {
 		m.Topic = r.w.Instant.Topic
 	}
-	if m.Creator == "" && m.Ref.Provider == meeting.Tencent {
+	if m.Creator == "" && r.kind(m.Ref.Provider).Can.Accounts {
 		if m.Creator = r.w.Instant.Account; m.Creator == "" {
 			m.Creator = h.accounts.bot
 		}

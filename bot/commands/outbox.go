@@ -36,6 +36,9 @@ func (b *Bot) Deliver(ctx context.Context, j *jobs.Job) error {
 		if err != nil {
 			return fmt.Errorf("%w: %w", jobs.ErrSkip, err)
 		}
+		if !reg.HasCard(*d.Edit) { // the number is another meeting's by now
+			return fmt.Errorf("%w: the card is of an earlier meeting", jobs.ErrSkip)
+		}
 		p.Reply = r.marked(b.cards.card(b.parser.Text(p.Place.Platform, reg.LocaleOf(*d.Edit)), reg, p.Place.Platform))
 	}
 	poster := b.posters[p.Place.Platform]
@@ -50,7 +53,7 @@ func (b *Bot) Deliver(ctx context.Context, j *jobs.Job) error {
 			err = errors.Join(err, b.registry.DropCard(ctx, d.Card, *d.Edit))
 		}
 	case err == nil && d.Slot == chat.SlotRoot && !d.Card.IsZero():
-		if err := b.registry.AddCard(ctx, d.Card, receipt, r.t.Locale); err != nil {
+		if err := b.registry.AddCard(ctx, d.Card, d.Of, receipt, r.t.Locale); err != nil {
 			b.log.WarnContext(ctx, "card not remembered", "job", j.ID, "err", err)
 		}
 	}

@@ -60,7 +60,7 @@ func (h polling) watch(ctx context.Context, reg registry.Registration) error {
 	return h.timers.SetTimer(ctx, jobs.Timer{Key: timerKey(timerPoll, ref.String()), At: h.now().Add(pollAfter(0))})
 }
 
-// pollsPerMinute bounds what polling takes of Tencent's 300 calls a minute, so that
+// pollsPerMinute bounds what polling takes of a provider's calls a minute, so that
 // commands always find room.
 const pollsPerMinute = 100
 

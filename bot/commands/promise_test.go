@@ -20,6 +20,7 @@ import (
 	"meetbot/bot/texts"
 	"meetbot/config/secret"
 	"meetbot/meeting"
+	"meetbot/meeting/systec"
 )
 
 func (w *world) button(u chat.User, at chat.Place, v grammar.Verb, arg string) []chat.Post {
@@ -215,7 +216,7 @@ func TestAWornOutStartLinkIsNotKept(t *testing.T) {
 		w.systec.mu.Lock()
 		w.systec.meetings["1591620801"].State = meeting.StateRunning
 		w.systec.mu.Unlock()
-		time.Sleep(startURLLife + 10*time.Minute)
+		time.Sleep(systec.Kind.StartLinkLife + 10*time.Minute)
 		reg, err := w.bot.registry.Get(w.t.Context(), meeting.Ref{Provider: meeting.Systec, ID: "1591620801"})
 		require.NoError(t, err)
 		assert.True(t, reg.Meeting.StartURL.IsZero())
@@ -253,7 +254,7 @@ func TestAnOlderWordOnTheLiveStreamThatComesLateIsNotTaken(t *testing.T) {
 		w.say(ada, channel, "/meet x --provider tencent --live")
 		ref := meeting.Ref{Provider: meeting.Tencent, ID: "806146601"}
 		at := time.Now()
-		for i, e := range []Event{{At: at, State: meeting.StateRunning}, {At: at.Add(2 * time.Second), Live: LiveOff}, {At: at.Add(time.Second), Live: LiveOn}} {
+		for i, e := range []meeting.Event{{At: at, State: meeting.StateRunning}, {At: at.Add(2 * time.Second), Live: meeting.LiveOff}, {At: at.Add(time.Second), Live: meeting.LiveOn}} {
 			e.ID, e.Ref = fmt.Sprint(i), ref
 			require.NoError(t, w.bot.Hear(w.t.Context(), e))
 			w.settle()

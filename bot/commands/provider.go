@@ -43,6 +43,32 @@ type clients struct {
 
 func (c clients) has(p meeting.Provider) bool { return c.all[p] != nil }
 
+// pushable returns a provider that is set up and whose meetings can be pushed.
+func (c clients) pushable(all meeting.Kinds) (meeting.Provider, bool) {
+	for _, k := range all {
+		if c.has(k.ID) && k.Can.LivePush {
+			return k.ID, true
+		}
+	}
+	return "", false
+}
+
+// ownerOf returns the provider whose a number is taken for, of those that are set up: one
+// that can be asked, before one whose numbers are its IDs.
+func (c clients) ownerOf(code string, all meeting.Kinds) meeting.Provider {
+	var owner meeting.Provider
+	for _, k := range all {
+		if !c.has(k.ID) || !k.IsCode(code) {
+			continue
+		}
+		if k.Can.ByCode {
+			return k.ID
+		}
+		owner = k.ID
+	}
+	return owner
+}
+
 func (c clients) of(p meeting.Provider) client { return client{c, p} }
 
 // client makes one provider's calls, and has each observed.

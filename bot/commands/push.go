@@ -70,7 +70,7 @@ func (h push) begin(ctx context.Context, r *run) (jobs.Next, error) {
 	}
 	t, err := h.targets.resolve(ctx, r, want{push: true})
 	if err != nil {
-		return jobs.Next{}, offerTencent(r, err)
+		return jobs.Next{}, h.offerElsewhere(r, err)
 	}
 	r.w.Ref, r.w.Account = t.ref, t.account
 	if r.w.Ask.Verb == grammar.VerbPush && r.w.Ask.Push.Key.IsZero() {
@@ -102,11 +102,12 @@ func (h push) begin(ctx context.Context, r *run) (jobs.Next, error) {
 	return h.goOn(ctx, r)
 }
 
-// offerTencent adds the way out where a meeting takes no push address: one that does.
-func offerTencent(r *run, err error) error {
+// offerElsewhere adds the way out where a meeting takes no push address: one that does.
+func (h push) offerElsewhere(r *run, err error) error {
 	var told *texts.Message
-	if errors.As(err, &told) && told.ID == "which.systec" {
-		return offering{err, chat.Button{Label: r.t.T("button.tencent"), Action: chat.Action{Name: string(grammar.VerbTencent), Arg: r.job.ID}}}
+	if errors.As(err, &told) && told.ID == "which.no_push" {
+		other, _ := h.clients.pushable(r.kinds)
+		return offering{err, chat.Button{Label: r.t.T("button.elsewhere", "Provider", r.providerName(other)), Action: chat.Action{Name: string(grammar.VerbTencent), Arg: r.job.ID}}}
 	}
 	return err
 }

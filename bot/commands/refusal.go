@@ -125,4 +125,12 @@ func (r *run) again(err error) (jobs.Next, bool) {
 	return jobs.RetryAt(at), at.Before(r.w.Since.Add(patience))
 }
 
-func (r *run) providerName(p meeting.Provider) string { return r.t.T("provider." + string(p)) }
+func (r *run) providerName(p meeting.Provider) string { return nameOf(r.t, r.kinds, p) }
+
+func nameOf(t texts.Text, all meeting.Kinds, p meeting.Provider) string {
+	k, ok := all.Kind(p)
+	if !ok {
+		return string(p)
+	}
+	return t.Either(k.Name.EN, k.Name.ZH)
+}

@@ -17,6 +17,7 @@ type repeat struct {
 	store   earlierJobs
 	people  people
 	wishes  wishes
+	clients clients
 	keyPage bool // a key that was dropped can be asked for anew
 	of      func(grammar.Verb) steps
 }
@@ -50,8 +51,12 @@ func (h repeat) next(ctx context.Context, r *run) (jobs.Next, error) {
 	}
 	switch {
 	case r.w.Ask.Verb == grammar.VerbTencent: // a push that its meeting could not take: a meeting first
+		other, ok := h.clients.pushable(r.kinds)
+		if !ok {
+			return jobs.Next{}, texts.NewMessage("repeat.gone")
+		}
 		live := true
-		w.Ask = grammar.Ask{Verb: grammar.VerbMeet, Provider: meeting.Tencent, Meet: meeting.Instant{Live: &live}}
+		w.Ask = grammar.Ask{Verb: grammar.VerbMeet, Provider: other, Meet: meeting.Instant{Live: &live}}
 	case w.KeyGone && !h.keyPage: // else the page asks for it anew
 		return jobs.Next{}, texts.NewMessage("repeat.key_gone")
 	}

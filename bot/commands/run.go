@@ -21,10 +21,19 @@ type run struct {
 	now     func() time.Time
 	log     *slog.Logger
 	sandbox bool
+	kinds   meeting.Kinds
 	// text speaks a language as a platform writes commands; local says that the requester
 	// sits at the bot's own terminal.
 	text  func(on chat.Platform, locales ...string) texts.Text
 	local bool
+}
+
+// kind is what is true of a provider; of one that nobody knows any more, nothing.
+func (r *run) kind(p meeting.Provider) meeting.Kind { return kindOf(r.kinds, p) }
+
+func kindOf(all meeting.Kinds, p meeting.Provider) meeting.Kind {
+	k, _ := all.Kind(p)
+	return k
 }
 
 // endAs says how the job ends, should it not be repeated.
@@ -55,6 +64,8 @@ type delivery struct {
 	// Card is the meeting whose card the message is: its receipt is remembered, and an
 	// edit shows the meeting as it is when the edit is made.
 	Card meeting.Ref
+	// Of is the job that made the meeting, where the number may be another's by now.
+	Of string
 }
 
 // put adds a delivery to the outbox.

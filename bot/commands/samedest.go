@@ -31,7 +31,7 @@ func (h sameDestinations) next(ctx context.Context, r *run) (jobs.Next, error) {
 	return n, err
 }
 
-// ask makes the wish for a new Tencent meeting like an earlier one.
+// ask makes the wish for a new meeting like an earlier one.
 func (h sameDestinations) ask(ctx context.Context, r *run) error {
 	reg, err := h.targets.button(ctx, r)
 	if err != nil {
@@ -46,7 +46,7 @@ func (h sameDestinations) ask(ctx context.Context, r *run) error {
 		return err
 	}
 	live := true
-	r.w.Ask.Provider = meeting.Tencent
+	r.w.Ask.Provider = reg.Ref().Provider
 	r.w.Ask.Meet = meeting.Instant{Topic: reg.Meeting.Topic, Live: &live}
 	r.w.Ask.Names = nil
 	for _, p := range reg.Pushes {

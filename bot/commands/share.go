@@ -27,7 +27,7 @@ func (h sharing) share(ctx context.Context, r *run) (jobs.Next, error) {
 		return jobs.Next{}, err
 	}
 	r.endAs(outcomeShared)
-	r.put(delivery{Slot: chat.SlotRoot, Reply: h.cards.card(r.t, *t.reg, r.w.Request.Place.Platform), Card: t.ref})
+	r.put(delivery{Slot: chat.SlotRoot, Reply: h.cards.card(r.t, *t.reg, r.w.Request.Place.Platform), Card: t.ref, Of: t.reg.Job})
 	r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T("share.done", "Topic", t.reg.Meeting.Topic)})
 	return jobs.Deliver(), nil
 }

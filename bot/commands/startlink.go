@@ -45,7 +45,7 @@ func (h startLinks) next(ctx context.Context, r *run) (jobs.Next, error) {
 		}
 		if err == nil {
 			reg, err = h.registry.Change(ctx, reg.Ref(), func(reg *registry.Registration) bool {
-				reg.Meeting.StartURL, reg.StartUntil = url, r.now().Add(startURLLife)
+				reg.Meeting.StartURL, reg.StartUntil = url, r.now().Add(r.kind(reg.Ref().Provider).StartLinkLife)
 				return true
 			})
 			if err != nil {

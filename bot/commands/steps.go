@@ -51,7 +51,7 @@ func newParts(b *Bot) parts {
 	p.clients = clients{cfg.Providers, cfg.Observe.Called}
 	p.accounts = accounts{bot: cfg.Account, persons: cfg.Accounts}
 	p.targets = targets{p.registry, p.people, p.clients, p.accounts}
-	p.cards = cards{webhooks: cfg.Webhooks, startInThread: cfg.StartLinkInThread}
+	p.cards = cards{webhooks: cfg.Webhooks, kinds: cfg.Parser.Kinds, startInThread: cfg.StartLinkInThread}
 	p.wishes = wishes{b.store, cfg.Retention}
 	p.queue = queue{b.store, b.now}
 	p.polling = polling{
@@ -62,7 +62,7 @@ func newParts(b *Bot) parts {
 	p.keyPage = keyPage{cfg.KeyPageURL, keyLinks{b.store, b.now}, p.dests, p.people, p.queue}
 	p.saved = saved{p.dests, p.people, p.audit, p.keyPage}
 	p.approvals = approvals{b.store, p.registry, p.queue, p.audit}
-	p.repeat = repeat{b.store, p.people, p.wishes, cfg.KeyPageURL != "", func(v grammar.Verb) steps { return b.steps[v] }}
+	p.repeat = repeat{b.store, p.people, p.wishes, p.clients, cfg.KeyPageURL != "", func(v grammar.Verb) steps { return b.steps[v] }}
 	return p
 }
 

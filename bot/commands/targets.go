@@ -53,16 +53,14 @@ func (h targets) resolve(ctx context.Context, r *run, need want) (target, error)
 	if arg == "" {
 		return h.resolveHere(ctx, r, need)
 	}
-	m, ok := grammar.MeetingArg(arg)
+	m, ok := r.kinds.Read(arg)
 	if !ok {
 		return target{}, texts.NewMessage("which.unreadable")
 	}
 	var refs []meeting.Ref
 	switch {
-	case m.ID != "" && m.Provider != "":
-		refs = append(refs, meeting.Ref{Provider: m.Provider, ID: m.ID})
 	case m.ID != "":
-		refs = append(refs, meeting.Ref{Provider: meeting.Tencent, ID: m.ID})
+		refs = append(refs, meeting.Ref{Provider: m.Provider, ID: m.ID})
 	case m.Code != "":
 		regs, err := h.registry.ByCode(ctx, m.Code)
 		if err != nil {
@@ -70,12 +68,12 @@ func (h targets) resolve(ctx context.Context, r *run, need want) (target, error)
 		}
 		for _, reg := range regs {
 			p := reg.Ref().Provider
-			if m.Provider == p || m.Provider == "" && (!need.push || p.Capabilities().LivePush || len(regs) == 1) {
+			if m.Provider == p || m.Provider == "" && (!need.push || r.kind(p).Can.LivePush || len(regs) == 1) {
 				refs = append(refs, reg.Ref())
 			}
 		}
-	case m.URL != "":
-		regs, err := h.registry.ByJoinURL(ctx, m.URL)
+	case m.Link != "":
+		regs, err := h.registry.ByJoinURL(ctx, m.Link)
 		if err != nil {
 			return target{}, err
 		}
@@ -107,7 +105,7 @@ func (h targets) resolveHere(ctx context.Context, r *run, need want) (target, er
 		return target{}, err
 	}
 	able := slices.DeleteFunc(slices.Clone(regs), func(reg registry.Registration) bool {
-		return need.push && !reg.Ref().Provider.Capabilities().LivePush
+		return need.push && !r.kind(reg.Ref().Provider).Can.LivePush
 	})
 	if listed := slices.DeleteFunc(slices.Clone(able), registry.Registration.Unlisted); len(listed) > 0 {
 		able = listed // what the provider has forgotten is hardly meant
@@ -122,19 +120,27 @@ func (h targets) resolveHere(ctx context.Context, r *run, need want) (target, er
 		}
 		return target{}, texts.NewMessage("which.several", "Meetings", strings.Join(names, r.t.T("list.apart")))
 	case len(regs) > 0:
-		return target{}, texts.NewMessage("which.systec")
+		return target{}, h.noPush(r, regs[0].Ref().Provider)
 	case need.push:
 		return target{}, texts.NewMessage("which.none_push")
 	}
 	return target{}, texts.NewMessage("which.none")
 }
 
+// noPush says that a provider's meetings take no push addresses, and whose do.
+func (h targets) noPush(r *run, p meeting.Provider) *texts.Message {
+	if other, ok := h.clients.pushable(r.kinds); ok {
+		return texts.NewMessage("which.no_push", "Provider", r.providerName(p), "Other", r.providerName(other))
+	}
+	return texts.NewMessage("which.no_push_anywhere", "Provider", r.providerName(p))
+}
+
 // mayTouch guards a meeting that the bot made: its requester, its hosts, whoever the
 // allow-list names in its channel, and admins may have the bot's account act on it.
 func (h targets) mayTouch(ctx context.Context, r *run, reg registry.Registration, need want) (target, error) {
 	t := target{ref: reg.Ref(), reg: &reg, account: reg.Account}
-	if need.push && !t.ref.Provider.Capabilities().LivePush {
-		return t, texts.NewMessage("which.systec")
+	if need.push && !r.kind(t.ref.Provider).Can.LivePush {
+		return t, h.noPush(r, t.ref.Provider)
 	}
 	ok, err := h.holds(ctx, r, reg)
 	if err != nil {
@@ -142,7 +148,7 @@ func (h targets) mayTouch(ctx context.Context, r *run, reg registry.Registration
 	}
 	if !ok {
 		own := h.accounts.own(r)
-		if own == "" || t.ref.Provider != meeting.Tencent {
+		if own == "" || !r.kind(t.ref.Provider).Can.Accounts {
 			return t, texts.NewMessage("power.meeting", "Name", reg.Requester.Name)
 		}
 		t.account = own // the provider decides whether that account may
@@ -188,13 +194,17 @@ func (h targets) holds(ctx context.Context, r *run, reg registry.Registration) (
 // account, or is an admin.
 func (h targets) foreign(ctx context.Context, r *run, ref meeting.Ref, need want) (target, error) {
 	t := target{ref: ref, account: h.accounts.own(r)}
-	if need.push && !ref.Provider.Capabilities().LivePush {
-		return t, texts.NewMessage("which.systec")
+	can := r.kind(ref.Provider).Can
+	if need.push && !can.LivePush {
+		return t, h.noPush(r, ref.Provider)
 	}
 	if !h.clients.has(ref.Provider) {
 		return t, texts.NewMessage("which.provider", "Provider", r.providerName(ref.Provider))
 	}
-	if t.account != "" && ref.Provider == meeting.Tencent {
+	if !can.Foreign {
+		return t, texts.NewMessage("which.none")
+	}
+	if t.account != "" && can.Accounts {
 		return t, h.vouch(ctx, r, t, need)
 	}
 	admin, err := h.people.isAdmin(ctx, r)
@@ -209,16 +219,13 @@ func (h targets) foreign(ctx context.Context, r *run, ref meeting.Ref, need want
 
 // foreignCode looks a number up that the registry does not have. The right is checked
 // before the provider is asked.
-func (h targets) foreignCode(ctx context.Context, r *run, m grammar.MeetingTarget, need want) (target, error) {
+func (h targets) foreignCode(ctx context.Context, r *run, m meeting.Target, need want) (target, error) {
 	p := m.Provider
 	if p == "" {
-		p = meeting.Tencent
-		if !h.clients.has(p) {
-			p = meeting.Systec
-		}
+		p = h.clients.ownerOf(m.Code, r.kinds)
 	}
 	t, err := h.foreign(ctx, r, meeting.Ref{Provider: p, ID: m.Code}, need)
-	if err != nil || p == meeting.Systec { // its number is its ID
+	if err != nil || r.kind(p).CodeIsID {
 		return t, err
 	}
 	client := h.clients.of(p)
@@ -235,7 +242,7 @@ func (h targets) foreignCode(ctx context.Context, r *run, m grammar.MeetingTarge
 
 // button finds the meeting that a card's button is about, made by the bot.
 func (h targets) button(ctx context.Context, r *run) (registry.Registration, error) {
-	ref, ok := meeting.ParseRef(r.w.Ask.Arg)
+	ref, ok := r.kinds.ParseRef(r.w.Ask.Arg)
 	if !ok {
 		return registry.Registration{}, texts.NewMessage("repeat.gone")
 	}

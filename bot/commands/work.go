@@ -29,6 +29,7 @@ type work struct {
 
 	// Creating a meeting.
 	Instant meeting.Instant // as sent, also to find it again
+	Sent    time.Time       // about when
 	Meeting *meeting.Meeting
 
 	// Live push.
@@ -41,7 +42,7 @@ type work struct {
 	Until    time.Time  // with grammar.VerbApproval: when it is too late to decide
 	KeyGone  bool       // Ask.Push had a key, which was dropped
 
-	Event *Event // with grammar.VerbEvent
+	Event *meeting.Event // with grammar.VerbEvent
 }
 
 // step is one destination of a push, set or switched off in a call of its own.

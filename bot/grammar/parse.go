@@ -23,6 +23,9 @@ const maxLine = 64 << 10
 type Config struct {
 	Platforms chat.Kinds // those that requests come from
 	Locale    string     // where a person's own is not known
+	// Kinds are the providers that there are: whatever refers to a meeting may be of one that
+	// is not configured any more.
+	Kinds meeting.Kinds
 	// Providers are those that are configured, Default the one that /meet uses.
 	Providers []meeting.Provider
 	Default   meeting.Provider

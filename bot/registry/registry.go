@@ -25,6 +25,10 @@ import (
 
 // Registration is what the bot remembers of a meeting that it made.
 type Registration struct {
+	// Job made it, for a wish of the time Asked: a provider may give a number once more.
+	Job   string
+	Asked time.Time
+
 	Meeting   meeting.Meeting
 	Requester chat.User
 	Place     chat.Place // where it was asked for
@@ -36,12 +40,14 @@ type Registration struct {
 	// newest one was spoken.
 	LiveAt    time.Time
 	LiveHeard time.Time
-	// JoinBy is when the provider deletes the meeting if nobody has joined; SYSTEC only.
+	// JoinBy is when the provider deletes the meeting if nobody has joined; zero: it does not.
 	JoinBy time.Time
 	// StartUntil is when Meeting.StartURL stops working.
 	StartUntil time.Time
 	Pushes     []Push
 	Cards      []Card
+	// Before is the meeting that had the number before, without its secrets; nil: none had.
+	Before *Registration
 
 	revision uint64
 }
@@ -79,6 +85,11 @@ func (r *Registration) LocaleOf(at chat.Receipt) string {
 	return ""
 }
 
+// HasCard reports whether the message at a receipt is a card of the meeting.
+func (r *Registration) HasCard(at chat.Receipt) bool {
+	return slices.ContainsFunc(r.Cards, func(c Card) bool { return c.Receipt == at })
+}
+
 // ThreadAt returns the card of the meeting that is nearest to a place.
 func (r *Registration) ThreadAt(p chat.Place) *chat.Receipt {
 	for _, c := range r.Cards {
@@ -100,6 +111,7 @@ const (
 // Registry is which meetings the bot knows, where they are listed and whose they are.
 type Registry struct {
 	store     records.Store
+	kinds     meeting.Kinds
 	retention time.Duration // how long a meeting is remembered after its last change
 	log       *slog.Logger
 	now       func() time.Time
@@ -107,25 +119,52 @@ type Registry struct {
 
 // New returns the registry in a store. Each meeting is remembered for the retention after
 // its last change.
-func New(store records.Store, retention time.Duration, log *slog.Logger, now func() time.Time) *Registry {
-	return &Registry{store, retention, log, now}
+func New(store records.Store, kinds meeting.Kinds, retention time.Duration, log *slog.Logger, now func() time.Time) *Registry {
+	return &Registry{store, kinds, retention, log, now}
 }
 
-// Add remembers a new meeting. It may be repeated.
+// ErrSuperseded is returned by [Registry.Add] if the number went to a later meeting.
+var ErrSuperseded = errors.New("the number is a later meeting's")
+
+// Add remembers a new meeting. It may be repeated by its job, which gets back what is
+// remembered. A provider may give the number of an earlier meeting once more, as with a
+// personal one: the later wish has it then, the earlier meeting is in Before and in no list
+// any more.
 func (g *Registry) Add(ctx context.Context, reg Registration) (Registration, error) {
 	ref := reg.Ref().String()
-	body, err := records.Encode(reg)
-	if err != nil {
-		return reg, err
-	}
 	expires := g.now().Add(g.retention)
-	reg.revision, err = g.store.PutDoc(ctx, jobs.Doc{Key: []string{docMeeting, ref}, Value: body, Expires: expires})
-	if errors.Is(err, jobs.ErrConflict) {
-		if reg, err = g.Get(ctx, reg.Ref()); err != nil {
+	put := jobs.Doc{Key: []string{docMeeting, ref}, Expires: expires}
+	for {
+		var err error
+		if put.Value, err = records.Encode(reg); err != nil {
 			return reg, err
 		}
-	} else if err != nil {
-		return reg, fmt.Errorf("register %s: %w", ref, err)
+		reg.revision, err = g.store.PutDoc(ctx, put)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, jobs.ErrConflict) {
+			return reg, fmt.Errorf("register %s: %w", ref, err)
+		}
+		has, err := g.Get(ctx, reg.Ref())
+		switch {
+		case errors.Is(err, jobs.ErrNotFound): // expired since
+			put.Revision, reg.Before = 0, nil
+			continue
+		case err != nil:
+			return reg, err
+		case has.Job != reg.Job && has.Asked.After(reg.Asked):
+			return reg, ErrSuperseded
+		}
+		if has.Job == reg.Job {
+			reg = has
+			break
+		}
+		put.Revision, reg.Before = has.revision, &has
+		has.Meeting.StartURL, has.Meeting.HostKey, has.Before = secret.String{}, secret.String{}, nil
+	}
+	if reg.Before != nil {
+		g.Unlist(ctx, *reg.Before)
 	}
 	keys := [][]string{{docHere, reg.Place.Key(), ref}}
 	if reg.Meeting.Code != "" {
@@ -238,7 +277,7 @@ func (g *Registry) Find(ctx context.Context, prefix ...string) ([]Registration, 
 	}
 	var regs []Registration
 	for _, d := range docs {
-		ref, ok := meeting.ParseRef(d.Key[len(d.Key)-1])
+		ref, ok := g.kinds.ParseRef(d.Key[len(d.Key)-1])
 		if !ok {
 			continue
 		}
@@ -281,8 +320,8 @@ func (g *Registry) Here(ctx context.Context, p chat.Place) ([]Registration, erro
 		full := len(regs) == indexed
 		again = false
 		regs = slices.DeleteFunc(regs, func(r Registration) bool {
-			if !g.Unwatched(r) {
-				return false
+			if !g.Unwatched(r) && slices.Contains(r.Places(), p.Key()) {
+				return false // else it is over, or its number was used again elsewhere
 			}
 			again = g.unlist(ctx, p.Key(), r.Ref()) && full || again
 			return true
@@ -303,10 +342,11 @@ func (g *Registry) Here(ctx context.Context, p chat.Place) ([]Registration, erro
 	return regs, nil
 }
 
-// AddCard remembers a card of the meeting, and lists the meeting where it was posted.
-func (g *Registry) AddCard(ctx context.Context, ref meeting.Ref, at chat.Receipt, locale string) error {
+// AddCard remembers a card of the meeting that a job made; of another with that number it is
+// none. The meeting is listed where the card was posted.
+func (g *Registry) AddCard(ctx context.Context, ref meeting.Ref, job string, at chat.Receipt, locale string) error {
 	reg, err := g.Change(ctx, ref, func(reg *Registration) bool {
-		if slices.ContainsFunc(reg.Cards, func(c Card) bool { return c.Receipt == at }) {
+		if reg.Job != job || reg.HasCard(at) {
 			return false
 		}
 		reg.Cards = append(reg.Cards, Card{at, locale})
@@ -315,7 +355,7 @@ func (g *Registry) AddCard(ctx context.Context, ref meeting.Ref, at chat.Receipt
 	if err != nil {
 		return err
 	}
-	if at.Place.Key() != reg.Place.Key() { // shared into another room
+	if reg.Job == job && at.Place.Key() != reg.Place.Key() { // shared into another room
 		err = g.List(ctx, at.Place.Key(), ref)
 	}
 	return err
@@ -339,7 +379,8 @@ func (g *Registry) Turn(reg *Registration, to meeting.State) bool { return g.Tur
 // late says nothing, unless it says that the meeting is over.
 func (g *Registry) TurnAt(reg *Registration, to meeting.State, at time.Time) bool {
 	was := reg.Meeting.State
-	if to == meeting.StateUnknown || to == was || was.Over() || at.Before(reg.StateAt.Add(-time.Minute)) && !to.Over() {
+	to = was.Next(to)
+	if to == was || at.Before(reg.StateAt.Add(-time.Minute)) && !to.Over() {
 		return false
 	}
 	reg.Meeting.State, reg.StateAt = to, at

@@ -122,5 +122,14 @@ func (t Text) find(id string, pairs []any) (string, error) {
 	return t.localizer.Localize(&i18n.LocalizeConfig{MessageID: id, TemplateData: data})
 }
 
+// Either returns which of the two is in the language: for words that are no text of ours, as
+// a product's name.
+func (t Text) Either(en, zh string) string {
+	if t.Locale == "zh-CN" {
+		return zh
+	}
+	return en
+}
+
 // Join joins names as a list is written.
 func (t Text) Join(names []string) string { return strings.Join(names, t.T("list.separator")) }

@@ -39,27 +39,64 @@ func inSandbox(ctx context.Context, cfg *config.Config) (*sandbox.Server, error)
 	return s, nil
 }
 
+// A providerRow is all that the rest of the program has to be told of a meeting provider.
+type providerRow struct {
+	kind      meeting.Kind
+	variables string // what to set for it
+	on        func(config.Config) bool
+	open      func(config.Config) (commands.Provider, error)
+}
+
+// providerRows returns the providers that there are, in the order of lists. The first
+// that is configured is the one that /meet uses, if nothing else is said.
+func providerRows() []providerRow {
+	return []providerRow{
+		{
+			kind: systec.Kind, variables: "SYSTEC_*",
+			on: func(c config.Config) bool { return c.Systec.On() },
+			open: func(c config.Config) (commands.Provider, error) {
+				client, err := systec.New(systec.Config{
+					Key: c.Systec.ApiKey, Secret: c.Systec.ApiSecret, BaseURL: c.Systec.BaseURL, Capacity: c.Systec.Capacity,
+				})
+				return systec.Provider{Client: client}, err
+			},
+		},
+		{
+			kind: tencent.Kind, variables: "TENCENT_*",
+			on: func(c config.Config) bool { return c.Tencent.On() },
+			open: func(c config.Config) (commands.Provider, error) {
+				client, err := tencent.New(tencent.Config{
+					AppID: c.Tencent.AppID, SDKID: c.Tencent.SdkID, SecretID: c.Tencent.SecretID.Reveal(), SecretKey: c.Tencent.SecretKey,
+					UserID: c.Tencent.UserID, Users: slices.Sorted(maps.Values(c.Tencent.Users)), InstanceID: c.Tencent.InstanceID, BaseURL: c.Tencent.BaseURL,
+				})
+				return tencent.Provider{Client: client}, err
+			},
+		},
+	}
+}
+
+// providerKinds are the providers that there are.
+func providerKinds() meeting.Kinds {
+	var all meeting.Kinds
+	for _, row := range providerRows() {
+		all = append(all, row.kind)
+	}
+	return all
+}
+
 // providers makes the clients of what is configured, and says which one /meet uses.
 func providers(cfg config.Config) (all map[meeting.Provider]commands.Provider, first meeting.Provider, err error) {
 	all = make(map[meeting.Provider]commands.Provider)
-	if cfg.Tencent.On() {
-		c, err := tencent.New(tencent.Config{
-			AppID: cfg.Tencent.AppID, SDKID: cfg.Tencent.SdkID, SecretID: cfg.Tencent.SecretID.Reveal(), SecretKey: cfg.Tencent.SecretKey,
-			UserID: cfg.Tencent.UserID, InstanceID: cfg.Tencent.InstanceID, BaseURL: cfg.Tencent.BaseURL,
-		})
-		if err != nil {
-			return nil, "", fmt.Errorf("TENCENT_*: %w", err)
+	for _, row := range providerRows() {
+		if !row.on(cfg) {
+			continue
 		}
-		all[meeting.Tencent], first = tencentProvider{c}, meeting.Tencent
-	}
-	if cfg.Systec.On() {
-		c, err := systec.New(systec.Config{
-			Key: cfg.Systec.ApiKey, Secret: cfg.Systec.ApiSecret, BaseURL: cfg.Systec.BaseURL, Capacity: cfg.Systec.Capacity,
-		})
+		client, err := row.open(cfg)
 		if err != nil {
-			return nil, "", fmt.Errorf("SYSTEC_*: %w", err)
+			return nil, "", fmt.Errorf("%s: %w", row.variables, err)
 		}
-		all[meeting.Systec], first = systecProvider{c}, meeting.Systec
+		all[row.kind.ID] = client
+		first = cmp.Or(first, row.kind.ID)
 	}
 	if len(all) == 0 {
 		return nil, "", errors.New("no meeting provider is configured")
@@ -67,47 +104,14 @@ func providers(cfg config.Config) (all map[meeting.Provider]commands.Provider, f
 	return all, cmp.Or(meeting.Provider(cfg.MeetProvider), first), nil
 }
 
-// hear turns Tencent Meeting's events into what the cards show.
+// hear has a bot hear what Tencent Meeting reports.
 func hear(bot *commands.Bot) func(context.Context, tencent.Event) error {
 	return func(ctx context.Context, e tencent.Event) error {
-		heard := commands.Event{ID: e.TraceID + ":" + e.Name, At: cmp.Or(e.At, time.Now()), Ref: e.Ref}
-		switch e.Kind {
-		case tencent.EventStarted:
-			heard.State = meeting.StateRunning
-		case tencent.EventCancelled:
-			heard.State = meeting.StateCancelled
-		case tencent.EventEnded:
-			heard.State = meeting.StateEnded
-			if e.EndType == tencent.EndEmptyEarly { // it may be entered again
-				heard.State = meeting.StateReady
-			}
-		case tencent.EventLiveStart:
-			heard.Live = commands.LiveOn
-		case tencent.EventLiveEnd:
-			heard.Live = commands.LiveOff
-		default:
+		said, ok := e.Neutral()
+		if !ok {
 			return nil
 		}
-		return bot.Hear(ctx, heard)
+		said.At = cmp.Or(said.At, time.Now())
+		return bot.Hear(ctx, said)
 	}
-}
-
-// systecProvider is SYSTEC, which has no accounts to act as.
-type systecProvider struct{ *systec.Client }
-
-func (p systecProvider) Get(ctx context.Context, _, id string) (meeting.Meeting, error) {
-	return p.Client.Get(ctx, id)
-}
-
-func (p systecProvider) List(ctx context.Context, _, userKey string) ([]meeting.Meeting, error) {
-	return p.Client.List(ctx, systec.ListOptions{UserKey: userKey})
-}
-
-func (p systecProvider) End(ctx context.Context, _, id string) error { return p.Client.End(ctx, id) }
-
-// tencentProvider is Tencent Meeting, which does not mark meetings with a text of ours.
-type tencentProvider struct{ *tencent.Client }
-
-func (p tencentProvider) List(ctx context.Context, account, _ string) ([]meeting.Meeting, error) {
-	return p.Client.List(ctx, account)
 }

@@ -288,15 +288,15 @@ func openStore(ctx context.Context, c jobs.Config) (*jobs.Store, error) {
 
 func botConfig(cfg config.Config, pageURL string, log *slog.Logger, clients map[meeting.Provider]commands.Provider, first meeting.Provider, sandboxed bool) commands.Config {
 	var names []meeting.Provider
-	for _, p := range []meeting.Provider{meeting.Systec, meeting.Tencent} {
-		if clients[p] != nil {
-			names = append(names, p)
+	for _, k := range providerKinds() {
+		if clients[k.ID] != nil {
+			names = append(names, k.ID)
 		}
 	}
 	c := commands.Config{
 		Platforms: kinds(cfg),
 		Parser: grammar.Config{
-			Locale: cfg.Locale, Providers: names, Default: first, KeyPage: pageURL != "", Sandbox: sandboxed,
+			Locale: cfg.Locale, Kinds: providerKinds(), Providers: names, Default: first, KeyPage: pageURL != "", Sandbox: sandboxed,
 		},
 		Providers: clients, Account: cfg.Tencent.UserID, Accounts: cfg.Tencent.Users,
 		StartLinkInThread: cfg.StartLink == "thread", Webhooks: !cfg.Tencent.WebhookToken.IsZero(),

@@ -13,7 +13,8 @@ import (
 // Kind is what is true of SYSTEC umeeting.
 var Kind = meeting.Kind{
 	ID:      meeting.Systec,
-	Name:    meeting.Words{EN: "SYSTEC umeeting", ZH: "SYSTEC 云会议"},
+	Name:    meeting.Words{EN: "SYSTEC", ZH: "SYSTEC"},
+	Product: meeting.Words{EN: "SYSTEC umeeting", ZH: "SYSTEC umeeting"},
 	Aliases: []string{"umeeting", "umeet"},
 
 	Can:         meeting.Capabilities{StartURL: true, Foreign: true},

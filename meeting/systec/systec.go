@@ -298,3 +298,19 @@ func (c *Client) Ping(ctx context.Context) (time.Time, error) {
 	}
 	return a.Date(), err
 }
+
+// Provider is a [Client] with the calls as all providers have them, here without accounts.
+type Provider struct{ *Client }
+
+// Get is [Client.Get].
+func (p Provider) Get(ctx context.Context, _, id string) (meeting.Meeting, error) {
+	return p.Client.Get(ctx, id)
+}
+
+// List is [Client.List] of the meetings that are not over.
+func (p Provider) List(ctx context.Context, _, userKey string) ([]meeting.Meeting, error) {
+	return p.Client.List(ctx, ListOptions{UserKey: userKey})
+}
+
+// End is [Client.End].
+func (p Provider) End(ctx context.Context, _, id string) error { return p.Client.End(ctx, id) }

@@ -18,6 +18,7 @@ import (
 var Kind = meeting.Kind{
 	ID:      meeting.Tencent,
 	Name:    meeting.Words{EN: "Tencent Meeting", ZH: "腾讯会议"},
+	Product: meeting.Words{EN: "Tencent Meeting", ZH: "腾讯会议"},
 	Aliases: []string{"wemeet", "voov", "voov meeting", "腾讯"},
 
 	Can: meeting.Capabilities{

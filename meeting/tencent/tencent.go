@@ -489,3 +489,12 @@ func (c *Client) Ping(ctx context.Context) (time.Time, error) {
 	a, err := c.do(ctx, c.request(opList, "", q, nil))
 	return a.Date(), err
 }
+
+// Provider is a [Client] with the calls as all providers have them, here without texts that
+// mark meetings.
+type Provider struct{ *Client }
+
+// List is [Client.List].
+func (p Provider) List(ctx context.Context, account, _ string) ([]meeting.Meeting, error) {
+	return p.Client.List(ctx, account)
+}

@@ -92,7 +92,7 @@ func (p *Process) Start(platform chat.Platform, connect func(*commands.Bot, *slo
 	bot := commands.New(commands.Config{
 		Platforms: chattest.Kinds(),
 		Parser:    grammartest.Config(),
-		Providers: map[meeting.Provider]commands.Provider{meeting.Systec: systecProvider{sys}, meeting.Tencent: tencentProvider{ten}},
+		Providers: map[meeting.Provider]commands.Provider{systec.Kind.ID: systec.Provider{Client: sys}, tencent.Kind.ID: tencent.Provider{Client: ten}},
 		Account:   sandbox.DefaultUser, Log: log,
 	}, store)
 	a := connect(bot, log)
@@ -116,24 +116,4 @@ func (p *Process) Start(platform chat.Platform, connect func(*commands.Bot, *slo
 func (p *Process) Stop() {
 	p.stop()
 	p.stop = func() {}
-}
-
-// The providers' clients, as the bot knows them.
-type (
-	systecProvider  struct{ *systec.Client }
-	tencentProvider struct{ *tencent.Client }
-)
-
-func (p systecProvider) Get(ctx context.Context, _, id string) (meeting.Meeting, error) {
-	return p.Client.Get(ctx, id)
-}
-
-func (p systecProvider) List(ctx context.Context, _, userKey string) ([]meeting.Meeting, error) {
-	return p.Client.List(ctx, systec.ListOptions{UserKey: userKey})
-}
-
-func (p systecProvider) End(ctx context.Context, _, id string) error { return p.Client.End(ctx, id) }
-
-func (p tencentProvider) List(ctx context.Context, account, _ string) ([]meeting.Meeting, error) {
-	return p.Client.List(ctx, account)
 }

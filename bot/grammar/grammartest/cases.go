@@ -11,6 +11,8 @@ import (
 	"meetbot/bot/grammar"
 	"meetbot/config/secret"
 	"meetbot/meeting"
+	"meetbot/meeting/systec"
+	"meetbot/meeting/tencent"
 )
 
 // Case is one wish. A way of writing that cannot say it is empty.
@@ -65,7 +67,7 @@ func (c Case) WantOf(way string) grammar.Ask {
 
 // Config is the parser's configuration that the cases are for.
 func Config() grammar.Config {
-	return grammar.Config{Platforms: chattest.Kinds(), Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec}
+	return grammar.Config{Platforms: chattest.Kinds(), Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec}
 }
 
 // Canary is the stream key in the cases: it may appear nowhere but in an Ask.

@@ -24,6 +24,7 @@ import (
 	"meetbot/bot/jobs"
 	"meetbot/config/secret"
 	"meetbot/meeting"
+	"meetbot/meeting/systec"
 )
 
 var _ chat.Poster = (*acme.Adapter)(nil)
@@ -54,7 +55,7 @@ func TestACommandIsAcknowledgedAndHeardOf(t *testing.T) {
 	require.NoError(t, err)
 	defer store.Close() //nolint:errcheck // in memory
 	bot := commands.New(commands.Config{
-		Parser:    grammar.Config{Locale: "en", Providers: []meeting.Provider{meeting.Systec}, Default: meeting.Systec},
+		Parser:    grammar.Config{Locale: "en", Kinds: meeting.Kinds{systec.Kind}, Providers: []meeting.Provider{meeting.Systec}, Default: meeting.Systec},
 		Providers: map[meeting.Provider]commands.Provider{meeting.Systec: oneMeeting{}},
 	}, store)
 	key := secret.New("key")
