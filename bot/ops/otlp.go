@@ -11,7 +11,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"os"
 	"strconv"
@@ -24,6 +23,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"meetbot/bot/adapters/kit"
+	"meetbot/bot/chat"
 	"meetbot/config"
 )
 
@@ -127,14 +127,15 @@ func (c *collector) UploadTraces(ctx context.Context, spans []*tracepb.ResourceS
 		_ = w.Close()
 		body = b.Bytes()
 	}
-	pause := firstPause
-	for try := 1; ; try++ {
+	try := 0
+	return kit.Retry(ctx, kit.Pauses{First: firstPause, Longest: firstPause << uploadTries, Jitter: true}, func(ctx context.Context) (kit.Verdict, error) {
+		try++
 		after, err := c.post(ctx, body)
-		if err == nil || after < 0 || try == uploadTries || !kit.Sleep(ctx, max(after, pause/2+rand.N(pause))) {
-			return err
+		if err == nil || after < 0 || try == uploadTries {
+			return kit.Stop, err
 		}
-		pause *= 2
-	}
+		return kit.Again, &chat.RetryAfter{After: after, Err: err}
+	}, nil)
 }
 
 // post makes one request. If it failed, after says how long to wait at least before it is

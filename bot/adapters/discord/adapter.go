@@ -68,10 +68,10 @@ type Adapter struct {
 	pulse   *kit.Pulse
 	seen    *kit.Seen // bodies of signed requests
 	acks    acks
-	drafts  drafts
-	members memberCache
-	edits   *kit.Pace
-	pending kit.Newest // edits by message
+	drafts  *kit.Cache[chat.Form] // that a person has open, in this process only
+	members *kit.Cache[membership]
+	edits   *kit.Edits
+	signed  *kit.Signed
 
 	refused chan struct{} // closed when Discord has refused the bot's token
 	busy    sync.WaitGroup
@@ -127,9 +127,11 @@ func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 	a := &Adapter{
 		cfg: cfg, key: key, bot: bot, log: log,
 		pulse: kit.NewPulse(cfg.Now), seen: kit.NewSeen(2*maxAge, maxReplays),
-		edits:   kit.NewPace(editInterval, maxRateWait, cfg.Observe.Waited),
+		edits:  kit.NewEdits(editInterval, maxRateWait, cfg.Observe.Waited),
+		drafts: kit.NewCache[chat.Form](draftLife, maxDrafts, cfg.Now), members: kit.NewCache[membership](memberLife, maxMembers, cfg.Now),
 		refused: make(chan struct{}), slots: make(chan struct{}, maxConcurrent),
 	}
+	a.signed = kit.NewSigned(a.head, a.whole, cfg.Observe.Rejected)
 	a.rest = &rest{
 		base: strings.TrimSuffix(cfg.APIURL, "/") + "/" + apiVersion, token: cfg.BotToken, http: kit.HTTPClient(cfg.HTTPClient), observe: cfg.Observe,
 		limits: newLimiter(cfg.Now, cfg.Observe.Waited, func() {
@@ -193,33 +195,26 @@ func (a *Adapter) run(ctx context.Context) error {
 // keepRegistering registers the commands, again and again while Discord cannot be
 // reached. An error is for good.
 func (a *Adapter) keepRegistering(ctx context.Context) error {
-	pause := time.Second
-	for {
+	err := kit.Retry(ctx, kit.Pauses{First: time.Second, Longest: 5 * time.Minute}, func(ctx context.Context) (kit.Verdict, error) {
 		changed, err := a.Register(ctx)
-		switch {
-		case err == nil:
+		if err == nil {
 			a.log.InfoContext(ctx, "commands registered", "changed", changed, "guild_id", a.cfg.GuildID)
-			return nil
-		case errors.Is(err, ErrTokenRefused):
-			return err
-		case ctx.Err() != nil:
-			return nil
+			return kit.Stop, nil
+		}
+		if errors.Is(err, ErrTokenRefused) || ctx.Err() != nil {
+			return kit.Stop, err
 		}
 		a.pulse.Failed(err)
 		a.log.WarnContext(ctx, "commands not registered", "err", err)
-		limited, ok := errors.AsType[*chat.RetryAfter](err)
-		if !ok && !transient(err) {
-			return nil // the rest works; doctor and this line tell
+		if !isRetry(err) && !transient(err) {
+			return kit.Stop, nil // the rest works; doctor and this line tell
 		}
-		wait := pause
-		if ok {
-			wait = max(wait, limited.After)
-		}
-		if !kit.Sleep(ctx, wait) {
-			return nil
-		}
-		pause = min(2*pause, 5*time.Minute)
+		return kit.Again, err
+	}, nil)
+	if errors.Is(err, ErrTokenRefused) {
+		return err
 	}
+	return nil // registered, or told to stop
 }
 
 func isID(s string) bool {

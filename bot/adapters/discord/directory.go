@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/bwmarrin/discordgo"
@@ -96,12 +95,6 @@ type membership struct {
 	name        string
 	roles       []string
 	permissions int64
-	at          time.Time
-}
-
-type memberCache struct {
-	mu  sync.Mutex
-	all map[string]membership
 }
 
 const (
@@ -110,54 +103,44 @@ const (
 )
 
 // membership asks Discord, at most once a minute for the same person.
-//
-// https://docs.discord.com/developers/resources/guild#get-guild-member
 func (a *Adapter) membership(ctx context.Context, guild, user string) (membership, error) {
-	key, now := guild+":"+user, a.cfg.Now()
-	a.members.mu.Lock()
-	m, ok := a.members.all[key]
-	a.members.mu.Unlock()
-	if ok && now.Sub(m.at) < memberLife {
-		return m, nil
-	}
-	m = membership{at: now}
+	return a.members.Fetch(ctx, guild+":"+user, func(ctx context.Context) (membership, error) {
+		return a.askMembership(ctx, guild, user)
+	})
+}
+
+// https://docs.discord.com/developers/resources/guild#get-guild-member
+func (a *Adapter) askMembership(ctx context.Context, guild, user string) (m membership, err error) {
 	var who member
-	err := a.rest.do(ctx, call{
+	err = a.rest.do(ctx, call{
 		Method: http.MethodGet, Route: "/guilds/{guild_id}/members/{user_id}", Args: []string{guild, user}, Major: guild, Out: &who,
 	})
-	switch {
-	case isStatus(err, http.StatusNotFound):
-	case err != nil:
+	if isStatus(err, http.StatusNotFound) {
+		return m, nil
+	}
+	if err != nil {
 		return m, err
-	default:
-		var g struct {
-			OwnerID string `json:"owner_id"`
-			Roles   []struct {
-				ID          string `json:"id"`
-				Permissions string `json:"permissions"`
-			} `json:"roles"`
-		}
-		err := a.rest.do(ctx, call{Method: http.MethodGet, Route: "/guilds/{guild_id}", Args: []string{guild}, Major: guild, Out: &g})
-		if err != nil {
-			return m, err
-		}
-		m.member, m.name, m.roles = true, who.User.name(who.Nick), who.Roles
-		if g.OwnerID == user {
-			m.permissions = discordgo.PermissionAdministrator
-		}
-		for _, r := range g.Roles {
-			// The role of everybody has the server's own ID.
-			if r.ID == guild || slices.Contains(who.Roles, r.ID) {
-				bits, _ := strconv.ParseInt(r.Permissions, 10, 64) // unreadable: none
-				m.permissions |= bits
-			}
+	}
+	var g struct {
+		OwnerID string `json:"owner_id"`
+		Roles   []struct {
+			ID          string `json:"id"`
+			Permissions string `json:"permissions"`
+		} `json:"roles"`
+	}
+	if err := a.rest.do(ctx, call{Method: http.MethodGet, Route: "/guilds/{guild_id}", Args: []string{guild}, Major: guild, Out: &g}); err != nil {
+		return m, err
+	}
+	m.member, m.name, m.roles = true, who.User.name(who.Nick), who.Roles
+	if g.OwnerID == user {
+		m.permissions = discordgo.PermissionAdministrator
+	}
+	for _, r := range g.Roles {
+		// The role of everybody has the server's own ID.
+		if r.ID == guild || slices.Contains(who.Roles, r.ID) {
+			bits, _ := strconv.ParseInt(r.Permissions, 10, 64) // unreadable: none
+			m.permissions |= bits
 		}
 	}
-	a.members.mu.Lock()
-	defer a.members.mu.Unlock()
-	if a.members.all == nil || len(a.members.all) >= maxMembers {
-		a.members.all = map[string]membership{}
-	}
-	a.members.all[key] = m
 	return m, nil
 }

@@ -297,7 +297,7 @@ func (a *Adapter) decide(ctx context.Context, in *interaction, r chat.Request, t
 		return a.reopen(ctx, in, r, t)
 	}
 	if r.Form != nil {
-		a.drafts.complete(r, a.cfg.Now())
+		a.completeForm(r)
 	}
 	d := a.bot.Parse(r)
 	switch {

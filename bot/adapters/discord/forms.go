@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/bwmarrin/discordgo"
@@ -71,7 +70,7 @@ func (a *Adapter) ask(ctx context.Context, in *interaction, r chat.Request, f ch
 		a.log.ErrorContext(ctx, "form's argument is too long", "form", f.ID)
 		return a.say(ctx, in, chat.Reply{Tone: chat.Bad, Text: t.T("discord.outdated")}, "")
 	}
-	a.drafts.keep(draftKey(r, f.ID), f, a.cfg.Now())
+	a.drafts.Put(draftKey(r, f.ID), f)
 	if in.Type == discordgo.InteractionModalSubmit {
 		return a.say(ctx, in, chat.Reply{Title: f.Title, Text: f.Intro, Buttons: reopenButton(f.ID, t)}, "")
 	}
@@ -83,7 +82,7 @@ func (a *Adapter) ask(ctx context.Context, in *interaction, r chat.Request, f ch
 func (a *Adapter) faults(ctx context.Context, in *interaction, r chat.Request, faults map[string]string, t texts.Text) *callback {
 	reply := chat.Reply{Tone: chat.Bad, Title: t.T("discord.faults")}
 	key := draftKey(r, r.Form.Form)
-	f, ok := a.drafts.get(key, a.cfg.Now())
+	f, ok := a.drafts.Get(key)
 	for _, name := range slices.Sorted(maps.Keys(faults)) {
 		label := name
 		if i := slices.IndexFunc(f.Fields, func(f chat.FormField) bool { return f.Name == name }); i >= 0 {
@@ -98,7 +97,7 @@ func (a *Adapter) faults(ctx context.Context, in *interaction, r chat.Request, f
 				f.Fields[i].Value = typed
 			}
 		}
-		a.drafts.keep(key, f, a.cfg.Now())
+		a.drafts.Put(key, f)
 		reply.Buttons = reopenButton(f.ID, t)
 	}
 	return a.say(ctx, in, reply, "")
@@ -110,7 +109,7 @@ func reopenButton(form string, t texts.Text) []chat.Button {
 
 // reopen opens a form that had faults. The right is checked when it is sent.
 func (a *Adapter) reopen(ctx context.Context, in *interaction, r chat.Request, t texts.Text) *callback {
-	f, ok := a.drafts.get(draftKey(r, r.Action.Arg), a.cfg.Now())
+	f, ok := a.drafts.Get(draftKey(r, r.Action.Arg))
 	if !ok {
 		return a.say(ctx, in, chat.Reply{Tone: chat.Bad, Text: t.T("discord.outdated")}, "")
 	}
@@ -121,47 +120,14 @@ func draftKey(r chat.Request, form string) string {
 	return r.User.ID + ":" + r.Place.Key() + ":" + form
 }
 
-// drafts keeps the form that a person has open, for some minutes and in this process only.
-type drafts struct {
-	mu  sync.Mutex
-	all map[string]draft
-}
-
-type draft struct {
-	form chat.Form
-	at   time.Time
-}
-
 const (
 	draftLife = 15 * time.Minute
 	maxDrafts = 1000
 )
 
-func (d *drafts) keep(key string, f chat.Form, now time.Time) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.all) >= maxDrafts {
-		maps.DeleteFunc(d.all, func(_ string, v draft) bool { return now.Sub(v.at) > draftLife })
-	}
-	if d.all == nil || len(d.all) >= maxDrafts {
-		d.all = map[string]draft{}
-	}
-	d.all[key] = draft{f, now}
-}
-
-func (d *drafts) get(key string, now time.Time) (chat.Form, bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	v, ok := d.all[key]
-	return v.form, ok && now.Sub(v.at) <= draftLife
-}
-
-// complete adds to a form that was sent what was known before and had no room in it.
-func (d *drafts) complete(r chat.Request, now time.Time) {
-	f, ok := d.get(draftKey(r, r.Form.Form), now)
-	if !ok {
-		return
-	}
+// completeForm adds to a form that was sent what was known before and had no room in it.
+func (a *Adapter) completeForm(r chat.Request) {
+	f, _ := a.drafts.Get(draftKey(r, r.Form.Form))
 	for _, field := range f.Fields {
 		if _, sent := r.Form.Fields[field.Name]; !sent && field.Value != "" {
 			r.Form.Fields[field.Name] = field.Value

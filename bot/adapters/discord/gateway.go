@@ -87,29 +87,25 @@ func (a *Adapter) runGateway(ctx context.Context) error {
 
 // gateway asks how to connect, until Discord answers.
 func (a *Adapter) gateway(ctx context.Context) (gatewayInfo, error) {
-	pause := time.Second
-	for {
-		var info gatewayInfo
+	var info gatewayInfo
+	err := kit.Retry(ctx, kit.Pauses{First: time.Second, Longest: time.Minute, Jitter: true}, func(ctx context.Context) (kit.Verdict, error) {
+		info = gatewayInfo{}
 		err := a.rest.do(ctx, call{Method: http.MethodGet, Route: "/gateway/bot", Out: &info})
 		if err == nil {
 			if u, parseErr := url.Parse(info.URL); parseErr != nil || u.Scheme != "wss" && u.Scheme != "ws" {
 				err = errors.New("GET /gateway/bot: no address of a gateway in the answer")
 			}
 		}
-		switch {
-		case err == nil:
-			info.Shards = max(1, info.Shards)
-			return info, nil
-		case errors.Is(err, ErrTokenRefused) || ctx.Err() != nil:
-			return info, err
+		if errors.Is(err, ErrTokenRefused) {
+			return kit.Stop, err
 		}
+		return kit.Again, err
+	}, func(err error, _ time.Duration) {
 		a.pulse.Failed(err)
 		a.log.WarnContext(ctx, "gateway not found", "err", err)
-		if !kit.Sleep(ctx, jitter(pause)) {
-			return info, ctx.Err()
-		}
-		pause = min(2*pause, time.Minute)
-	}
+	})
+	info.Shards = max(1, info.Shards)
+	return info, err
 }
 
 // identifyGate lets shards start sessions no faster than Discord allows: a few each five
@@ -166,54 +162,56 @@ type shard struct {
 
 const maxMisses = 3 // then a new session is started
 
+// run keeps the session until ctx is done, or with the error that ends it for good.
 func (s *shard) run(ctx context.Context) error {
-	pause := firstPause
-	for {
+	err := kit.Retry(ctx, kit.Pauses{First: firstPause, Longest: time.Minute, Jitter: true}, func(ctx context.Context) (kit.Verdict, error) {
 		began := time.Now()
 		err := s.connect(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return kit.Stop, ctx.Err()
 		}
-		var closed *websocket.CloseError
-		code := 0
-		if errors.As(err, &closed) {
-			code = closed.Code
-		}
-		switch code {
-		case closeAuthentication:
-			s.a.rest.limits.refuse()
-			return ErrTokenRefused
-		case closeSharding:
-			return errReshard
-		case closeInvalidShard, closeVersion, closeIntents, closeIntentsDenied:
-			return fmt.Errorf("the gateway is closed for good, code %d", code)
-		case closeInvalidSeq, closeTimedOut, websocket.CloseNormalClosure, websocket.CloseGoingAway:
-			s.session = ""
-		}
-		if errors.Is(err, errReshard) || errors.Is(err, ErrTokenRefused) {
-			return err
-		}
-		s.a.pulse.Failed(err)
-		s.a.log.InfoContext(ctx, "gateway connection ended", "shard", s.index, "code", code, "err", err, "resumable", s.session != "")
-		if time.Since(began) > time.Minute || errors.Is(err, errReconnect) {
-			pause = firstPause
-		}
-		if errors.Is(err, errReconnect) && s.session != "" {
-			continue // asked for: no fault, no pause
-		}
-		if errors.Is(err, errInvalid) {
-			pause = max(pause, time.Second)
-		}
-		if !kit.Sleep(ctx, jitter(pause)) {
-			return nil
-		}
-		pause = min(2*pause, time.Minute)
+		return s.ended(ctx, err, time.Since(began))
+	}, nil)
+	if ctx.Err() != nil {
+		return nil
 	}
+	return err
+}
+
+// ended says what follows from the end of a connection.
+func (s *shard) ended(ctx context.Context, err error, lasted time.Duration) (kit.Verdict, error) {
+	code := 0
+	if closed, ok := errors.AsType[*websocket.CloseError](err); ok {
+		code = closed.Code
+	}
+	switch code {
+	case closeAuthentication:
+		s.a.rest.limits.refuse()
+		return kit.Stop, ErrTokenRefused
+	case closeSharding:
+		return kit.Stop, errReshard
+	case closeInvalidShard, closeVersion, closeIntents, closeIntentsDenied:
+		return kit.Stop, fmt.Errorf("the gateway is closed for good, code %d", code)
+	case closeInvalidSeq, closeTimedOut, websocket.CloseNormalClosure, websocket.CloseGoingAway:
+		s.session = ""
+	}
+	if errors.Is(err, errReshard) || errors.Is(err, ErrTokenRefused) {
+		return kit.Stop, err
+	}
+	s.a.pulse.Failed(err)
+	s.a.log.InfoContext(ctx, "gateway connection ended", "shard", s.index, "code", code, "err", err, "resumable", s.session != "")
+	switch {
+	case errors.Is(err, errReconnect) && s.session != "":
+		return kit.AtOnce, err // asked for: no fault
+	case errors.Is(err, errInvalid):
+		return kit.Again, &chat.RetryAfter{After: time.Second, Err: err}
+	case errors.Is(err, errReconnect), lasted > time.Minute:
+		return kit.Anew, err
+	}
+	return kit.Again, err
 }
 
 const firstPause = 200 * time.Millisecond // after a connection that ended by itself
-
-func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d) }
 
 type event struct {
 	Op   int             `json:"op"`
@@ -440,26 +438,23 @@ func (c *gatewayConn) close(code int) {
 func (a *Adapter) acknowledge(ctx context.Context, in *interaction, c *callback, received time.Time) {
 	ctx, cancel := context.WithDeadline(ctx, received.Add(ackBefore))
 	defer cancel()
-	for {
+	const pause = 100 * time.Millisecond
+	err := kit.Retry(ctx, kit.Pauses{First: pause, Longest: pause}, func(ctx context.Context) (kit.Verdict, error) {
 		err := a.rest.createResponse(ctx, in.ID, in.Token, c)
-		switch {
-		case err == nil:
-			a.cfg.Observe.Acked(c.kind, time.Since(received))
-			return
-		case isCode(err, codeAcknowledged):
-			// By another process on this token, or by an earlier try.
-			a.log.DebugContext(ctx, "acknowledged already", "kind", c.kind)
-			a.cfg.Observe.Duplicate()
-			return
+		if isCode(err, codeAcknowledged) || !isRetry(err) && !transient(err) {
+			return kit.Stop, err
 		}
-		pause, again := 100*time.Millisecond, transient(err)
-		if limited, ok := errors.AsType[*chat.RetryAfter](err); ok {
-			pause, again = limited.After, true
-		}
-		if !again || !kit.Sleep(ctx, pause) {
-			// If there is a job, its answer goes by the bot's token.
-			a.log.WarnContext(ctx, "interaction not acknowledged", "kind", c.kind, "err", err)
-			return
-		}
+		return kit.Again, err
+	}, nil)
+	switch {
+	case err == nil:
+		a.cfg.Observe.Acked(c.kind, time.Since(received))
+	case isCode(err, codeAcknowledged):
+		// By another process on this token, or by an earlier try.
+		a.log.DebugContext(ctx, "acknowledged already", "kind", c.kind)
+		a.cfg.Observe.Duplicate()
+	default:
+		// If there is a job, its answer goes by the bot's token.
+		a.log.WarnContext(ctx, "interaction not acknowledged", "kind", c.kind, "err", err)
 	}
 }

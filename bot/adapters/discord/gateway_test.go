@@ -101,7 +101,7 @@ func TestHealthTellsOfALostConnection(t *testing.T) {
 	w.server.InvalidateSessions()
 	w.server.Disconnect(4009)
 	w.server.Until("it is degraded", func() bool { return w.a.Health().State == kit.Degraded })
-	assert.NotEmpty(t, w.a.Health().LastError)
+	w.server.Until("and says why", func() bool { return w.a.Health().LastError != "" })
 	w.server.Fail(nil)
 	w.server.Until("it runs again", func() bool { return w.a.Health().State == kit.Running })
 }

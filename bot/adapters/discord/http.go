@@ -27,21 +27,26 @@ var errRejected = errors.New("rejected")
 //
 // https://docs.discord.com/developers/interactions/overview#setting-up-an-endpoint-validating-security-request-headers
 func verify(key ed25519.PublicKey, h http.Header, body []byte, now time.Time) error {
-	timestamp := h.Get(headerTimestamp)
-	signature, err := hex.DecodeString(h.Get(headerSignature))
-	if err != nil || len(key) != ed25519.PublicKeySize || len(signature) != ed25519.SignatureSize {
-		return errRejected
-	}
-	sent, err := strconv.ParseInt(timestamp, 10, 64)
-	if err != nil || abs(now.Unix()-sent) > int64(maxAge/time.Second) {
-		return errRejected
-	}
-	signed := make([]byte, 0, len(timestamp)+len(body))
-	signed = append(append(signed, timestamp...), body...)
-	if !ed25519.Verify(key, signed, signature) {
+	if !fresh(h, now) || !signedBy(key, h, body) {
 		return errRejected
 	}
 	return nil
+}
+
+// fresh reports whether the headers have a signature of the last five minutes.
+func fresh(h http.Header, now time.Time) bool {
+	sent, err := strconv.ParseInt(h.Get(headerTimestamp), 10, 64)
+	return err == nil && abs(now.Unix()-sent) <= int64(maxAge/time.Second) && len(h.Get(headerSignature)) == 2*ed25519.SignatureSize
+}
+
+func signedBy(key ed25519.PublicKey, h http.Header, body []byte) bool {
+	timestamp := h.Get(headerTimestamp)
+	signature, err := hex.DecodeString(h.Get(headerSignature))
+	if err != nil || len(key) != ed25519.PublicKeySize || len(signature) != ed25519.SignatureSize {
+		return false
+	}
+	signed := make([]byte, 0, len(timestamp)+len(body))
+	return ed25519.Verify(key, append(append(signed, timestamp...), body...), signature)
 }
 
 func abs(n int64) int64 {
@@ -64,27 +69,19 @@ func (a *Adapter) Endpoint() (string, http.Handler) {
 func (a *Adapter) Handler() http.Handler {
 	mux := http.NewServeMux()
 	if a.key != nil {
-		mux.HandleFunc("POST "+Path, a.serve)
+		mux.HandleFunc("POST "+Path, a.signed.Handler(a.serve))
 	}
 	return mux
 }
 
-func (a *Adapter) serve(w http.ResponseWriter, r *http.Request) {
-	received := time.Now()
-	body, err := kit.ReadBody(w, r)
-	if errors.Is(err, kit.ErrTooLarge) {
-		a.cfg.Observe.Rejected()
-		w.WriteHeader(http.StatusRequestEntityTooLarge)
-		return
-	}
-	if err == nil {
-		err = verify(a.key, r.Header, body, a.cfg.Now())
-	}
-	if err != nil || !a.fresh(r.Header, body) {
-		a.cfg.Observe.Rejected()
-		w.WriteHeader(http.StatusUnauthorized)
-		return
-	}
+func (a *Adapter) head(h http.Header) bool { return fresh(h, a.cfg.Now()) }
+
+// whole reports whether a request is Discord's and was not seen before.
+func (a *Adapter) whole(h http.Header, body []byte) bool {
+	return verify(a.key, h, body, a.cfg.Now()) == nil && a.unseen(h, body)
+}
+
+func (a *Adapter) serve(w http.ResponseWriter, r *http.Request, body []byte, received time.Time) {
 	in, err := parseInteraction(body)
 	if err != nil {
 		a.log.WarnContext(r.Context(), "interaction not understood", "err", err)
@@ -115,8 +112,8 @@ func (a *Adapter) serve(w http.ResponseWriter, r *http.Request) {
 	a.cfg.Observe.Acked(c.kind, time.Since(received))
 }
 
-// fresh reports whether a signed request was not seen before.
-func (a *Adapter) fresh(h http.Header, body []byte) bool {
+// unseen reports whether a signed request was not seen before.
+func (a *Adapter) unseen(h http.Header, body []byte) bool {
 	sum := sha256.New()
 	sum.Write([]byte(h.Get(headerTimestamp) + "\n"))
 	sum.Write(body)

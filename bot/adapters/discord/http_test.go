@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"encoding/hex"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -198,4 +199,29 @@ func TestWithoutAPublicKeyThereIsNoEndpoint(t *testing.T) {
 	r := httptest.NewRecorder()
 	w.a.Handler().ServeHTTP(r, w.server.Sign(Path, []byte(vectorBody), time.Now()))
 	assert.Equal(t, http.StatusNotFound, r.Code)
+}
+
+// unread fails the test if a body is looked at.
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("the body of a request that cannot be Discord's is read")
+	return 0, io.EOF
+}
+
+func TestWhatCannotBeDiscordsIsNotRead(t *testing.T) {
+	t.Parallel()
+	w := still(t, overHTTP)
+	now := strconv.FormatInt(time.Now().Unix(), 10)
+	for name, header := range map[string][2]string{
+		"nothing": {"", ""}, "an old time": {"1", strings.Repeat("0", 128)}, "no time": {"now", strings.Repeat("0", 128)}, "a short signature": {now, "00"},
+	} {
+		r := httptest.NewRequest(http.MethodPost, Path, unread{t})
+		r.Header.Set(headerTimestamp, header[0])
+		r.Header.Set(headerSignature, header[1])
+		rec := httptest.NewRecorder()
+		w.a.Handler().ServeHTTP(rec, r)
+		assert.Equal(t, http.StatusUnauthorized, rec.Code, name)
+		assert.Empty(t, rec.Body.String(), name)
+	}
 }

@@ -188,41 +188,58 @@ func (d delivery) may(bits int64) bool {
 // if original is set, else with the bot's token, else, where the bot may not write, as a
 // follow-up.
 func (d delivery) public(ctx context.Context, channel string, m message, original bool) (sent, error) {
+	var ways []kit.Way[sent]
 	if original && d.alive() {
-		s, err := d.a.editOriginal(ctx, d.o, m)
-		err = d.early(err)
-		switch {
-		case err == nil && s.Flags&discordgo.MessageFlagsEphemeral != 0:
-			// Another process answered a second delivery privately; only one person sees it.
-		case err == nil, !tokenGone(err), isRetry(err):
-			return s, err
+		ways = append(ways, func() (sent, error) { return d.replaceOriginal(ctx, m) })
+	}
+	ways = append(ways, func() (sent, error) {
+		s, err := d.byBot(ctx, channel, m)
+		if d.p.Reply.QR != "" && isCode(err, codeMissingPermits) { // perhaps only to attach files
+			m = d.withoutImage().message(ctx, false, "")
+			s, err = d.byBot(ctx, channel, m)
 		}
-	}
-	s, err := d.byBot(ctx, channel, m)
-	if d.p.Reply.QR != "" && isCode(err, codeMissingPermits) { // perhaps only to attach files
-		m = d.withoutImage().message(ctx, false, "")
-		s, err = d.byBot(ctx, channel, m)
-	}
-	if !isCode(err, codeMissingAccess, codeMissingPermits, codeUnknownChannel, codeThreadArchived) {
+		if isCode(err, codeMissingAccess, codeMissingPermits, codeUnknownChannel, codeThreadArchived) {
+			err = kit.Closed(err)
+		}
 		return s, err
+	})
+	if d.alive() && channel == where(d.p.Place) { // a follow-up is shown where the command ran, and only there
+		ways = append(ways, func() (sent, error) { return d.followUp(ctx, m) })
 	}
-	// A follow-up is shown where the command ran, and only there. The first one after an
-	// ephemeral placeholder would replace it, for one person to see.
-	if d.alive() && channel == where(d.p.Place) {
-		if !d.o.Public {
-			first, err := d.a.getOriginal(ctx, d.o)
-			if err == nil && first.Flags&discordgo.MessageFlagsLoading != 0 {
-				err = d.answered(ctx)
-			}
-			if err != nil && !tokenGone(err) {
-				return sent{}, err
-			}
+	return kit.Deliver(false, ways...)
+}
+
+// replaceOriginal shows a message in place of the deferred response.
+func (d delivery) replaceOriginal(ctx context.Context, m message) (sent, error) {
+	s, err := d.a.editOriginal(ctx, d.o, m)
+	err = d.early(err)
+	switch {
+	case err == nil && s.Flags&discordgo.MessageFlagsEphemeral != 0:
+		// Another process answered a second delivery privately; only one person sees it.
+		return s, kit.ErrClosed
+	case tokenGone(err) && !isRetry(err):
+		return s, kit.Closed(err)
+	}
+	return s, err
+}
+
+// followUp shows a message to everybody by the interaction's token. The first one after an
+// ephemeral placeholder would replace it, for one person to see.
+func (d delivery) followUp(ctx context.Context, m message) (sent, error) {
+	if !d.o.Public {
+		first, err := d.a.getOriginal(ctx, d.o)
+		if err == nil && first.Flags&discordgo.MessageFlagsLoading != 0 {
+			err = d.answered(ctx)
 		}
-		if s, err := d.a.followUp(ctx, d.o, m); !tokenGone(err) {
-			return s, err
+		if err != nil && !tokenGone(err) {
+			return sent{}, err
 		}
 	}
-	return s, fmt.Errorf("%w: %w", chat.ErrLost, err)
+	s, err := d.a.followUp(ctx, d.o, m)
+	if tokenGone(err) {
+		err = kit.Closed(err)
+	}
+	return s, err
 }
 
 func isRetry(err error) bool {
@@ -302,13 +319,17 @@ func (d delivery) inThread(ctx context.Context) (chat.Receipt, error) {
 // private tells the requester alone: where the command ran as long as the interaction's
 // token lives, by direct message after that. It is never shown in the channel.
 func (d delivery) private(ctx context.Context) (chat.Receipt, error) {
+	ways := []kit.Way[chat.Receipt]{func() (chat.Receipt, error) { return d.direct(ctx) }}
 	if d.alive() {
-		s, err := d.ephemeral(ctx, d.message(ctx, true, ""))
-		if err = d.early(err); err == nil || isRetry(err) || !tokenGone(err) && !refused(err) {
+		ways = slices.Insert(ways, 0, func() (chat.Receipt, error) {
+			s, err := d.ephemeral(ctx, d.message(ctx, true, ""))
+			if err = d.early(err); !isRetry(err) && (tokenGone(err) || refused(err)) {
+				err = kit.Closed(err)
+			}
 			return chat.Receipt{Place: d.p.Place, Message: s.ID, InPlace: true}, err
-		}
+		})
 	}
-	return d.direct(ctx)
+	return kit.Deliver(false, ways...)
 }
 
 // ephemeral answers by the interaction's token. The first answer to an ephemeral
@@ -379,8 +400,7 @@ func (d delivery) direct(ctx context.Context) (chat.Receipt, error) {
 	return chat.Receipt{}, err
 }
 
-// edit replaces a message of ours. Of several edits of one message that wait for their
-// turn, only the newest is made: it shows the newest state.
+// edit replaces a message of ours.
 func (d delivery) edit(ctx context.Context) (chat.Receipt, error) {
 	r := d.p.Edit
 	if r == nil {
@@ -390,17 +410,10 @@ func (d delivery) edit(ctx context.Context) (chat.Receipt, error) {
 	if r.Place.Thread == r.Message { // the thread was opened from the message, which is above it
 		channel = r.Place.Channel
 	}
-	newest, leave := d.a.pending.Enter(r.Message)
-	defer leave()
-	if err := d.a.edits.Wait(ctx, r.Message); err != nil {
-		return chat.Receipt{}, err
-	}
-	if !newest() {
-		return *r, nil
-	}
-	err := d.a.editMessage(ctx, channel, r.Message, d.message(ctx, false, ""))
-	switch {
-	case isCode(err, codeUnknownMessage, codeUnknownChannel):
+	err := d.a.edits.Do(ctx, r.Message, func() error {
+		return d.a.editMessage(ctx, channel, r.Message, d.message(ctx, false, ""))
+	})
+	if isCode(err, codeUnknownMessage, codeUnknownChannel) {
 		return chat.Receipt{}, fmt.Errorf("%w: %w", chat.ErrGone, err)
 	}
 	return *r, err

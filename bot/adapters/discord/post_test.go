@@ -417,7 +417,7 @@ func TestEditsThatWaitAreMadeOnceWithTheNewestState(t *testing.T) {
 	root, err := w.post(d, chat.SlotRoot)
 	require.NoError(t, err)
 	var waiting atomic.Int32
-	w.a.edits = kit.NewPace(300*time.Millisecond, time.Minute, func(time.Duration) { waiting.Add(1) })
+	w.a.edits = kit.NewEdits(300*time.Millisecond, time.Minute, func(time.Duration) { waiting.Add(1) })
 	var wg sync.WaitGroup
 	for i := range 5 {
 		wg.Go(func() {

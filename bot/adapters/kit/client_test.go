@@ -35,18 +35,3 @@ func TestAPanicIsContainedAndItsValueNotLogged(t *testing.T) {
 	assert.Contains(t, log.String(), "client_test.go")
 	assert.NotContains(t, log.String(), "canary")
 }
-
-func TestOnlyTheNewestIsNewest(t *testing.T) {
-	var n Newest
-	first, leaveFirst := n.Enter("a")
-	other, leaveOther := n.Enter("b")
-	assert.True(t, first())
-	second, leaveSecond := n.Enter("a")
-	assert.False(t, first())
-	assert.True(t, second())
-	assert.True(t, other())
-	leaveFirst()
-	leaveSecond()
-	leaveOther()
-	assert.Empty(t, n.m, "nothing is kept")
-}

@@ -1,15 +1,14 @@
-// Package kit has what the Slack and the Discord adapter do alike: cutting text where a
-// reader would, pacing and holding calls by key, remembering what was seen, reading a
-// signed body, telling how an adapter is. It knows neither platform.
+// Package kit has what adapters do alike: reading signed requests ([Signed]), remembering for
+// a while ([Cache]), trying again ([Retry]), walking the ways to a person ([Deliver]), pacing
+// calls and edits ([Pace], [Edits]), cutting text where a reader would, and telling how an
+// adapter is. It knows no platform. Its [Adapter] is what the binary runs.
 package kit
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"runtime/debug"
 	"time"
@@ -22,9 +21,6 @@ import (
 // AckTimeout bounds accepting a request: both platforms give up after 3 s, and the
 // acknowledgement has to travel back.
 const AckTimeout = 2400 * time.Millisecond
-
-// MaxBody is how much of a request's body is read.
-const MaxBody = 1 << 20
 
 // Len is the length of s as the platforms count it at their strictest: in UTF-16 units.
 func Len(s string) int {
@@ -65,22 +61,6 @@ func QR(text string) ([]byte, error) {
 		return nil, fmt.Errorf("make a QR code of %d bytes: %w", len(text), err)
 	}
 	return png, nil
-}
-
-// ErrTooLarge is returned by [ReadBody].
-var ErrTooLarge = errors.New("the body is too large")
-
-// ReadBody returns the whole raw body of r, for its signature to be checked before
-// anything in it is looked at. It returns [ErrTooLarge] beyond [MaxBody], and gives up on
-// a body that does not arrive within five seconds.
-func ReadBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	// Not every ResponseWriter has deadlines (tests); the server has its own as well.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(5 * time.Second))
-	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
-	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok && tooLarge != nil {
-		return nil, ErrTooLarge
-	}
-	return b, err
 }
 
 // Contain runs f, and logs a panic in it instead of letting it end the process: an event

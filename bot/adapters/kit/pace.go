@@ -85,42 +85,6 @@ func (p *Pace) forget(now time.Time) {
 	}
 }
 
-// Newest knows which of several calls with one key is the newest: of edits of one message
-// that wait for their turn, the others show what is no longer so. Its zero value is ready.
-type Newest struct {
-	mu sync.Mutex
-	m  map[string]*struct{ last, waiting int }
-}
-
-// Enter counts a call, which reports later whether it is still the newest, and leaves.
-func (n *Newest) Enter(key string) (newest func() bool, leave func()) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.m == nil {
-		n.m = map[string]*struct{ last, waiting int }{}
-	}
-	if n.m[key] == nil {
-		n.m[key] = new(struct{ last, waiting int })
-	}
-	k := n.m[key]
-	k.last++
-	k.waiting++
-	mine := k.last
-	newest = func() bool {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		return k.last == mine
-	}
-	leave = func() {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		if k.waiting--; k.waiting == 0 {
-			delete(n.m, key)
-		}
-	}
-	return newest, leave
-}
-
 type pacedError struct{}
 
 func (pacedError) Error() string { return "rate limited" }
@@ -128,37 +92,12 @@ func (pacedError) Error() string { return "rate limited" }
 var errPaced = pacedError{}
 
 // Seen remembers keys for a while.
-type Seen struct {
-	keep time.Duration
-	max  int
-
-	mu   sync.Mutex
-	at   map[string]time.Time
-	tidy time.Time
-}
+type Seen struct{ keys *Cache[struct{}] }
 
 // NewSeen returns a Seen that remembers up to max keys for the given time each.
 func NewSeen(keep time.Duration, max int) *Seen {
-	return &Seen{keep: keep, max: max, at: map[string]time.Time{}}
+	return &Seen{NewCache[struct{}](keep, max, time.Now)}
 }
 
 // First reports whether key was not seen lately, and remembers it.
-func (s *Seen) First(key string) bool {
-	now := time.Now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.at) >= s.max || now.Sub(s.tidy) > s.keep {
-		s.tidy = now
-		for k, at := range s.at {
-			if now.Sub(at) > s.keep {
-				delete(s.at, k)
-			}
-		}
-		if len(s.at) >= s.max {
-			clear(s.at) // a flood; forgetting is the harmless way to stay bounded
-		}
-	}
-	at, ok := s.at[key]
-	s.at[key] = now
-	return !ok || now.Sub(at) > s.keep
-}
+func (s *Seen) First(key string) bool { return s.keys.First(key, struct{}{}) }

@@ -20,14 +20,11 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	slackapi "github.com/slack-go/slack"
-	"golang.org/x/sync/singleflight"
 
 	"meetbot/bot/adapters/kit"
 	"meetbot/bot/chat"
@@ -64,47 +61,30 @@ var ErrTokenRefused = kit.Refused("the token is refused by Slack")
 // Adapter is the bot in one Slack workspace. It implements [chat.Poster] and
 // [chat.Directory].
 type Adapter struct {
-	cfg Config
-	bot chat.Bot
-	log *slog.Logger
-	now func() time.Time
+	cfg    Config
+	bot    chat.Bot
+	log    *slog.Logger
+	now    func() time.Time
+	pulse  *kit.Pulse
+	signed *kit.Signed
+	seen   *kit.Seen
 
-	api    *slackapi.Client
-	client *http.Client
+	web     *web     // calls to Slack
+	people  *people  // who they are and what they may
+	poster  *poster  // messages
+	sockets *sockets // Socket Mode
 
-	pulse    *kit.Pulse
-	channels *kit.Pace // one post a second and channel
-	methods  *kit.Pace // held as Retry-After says
-	edits    *kit.Pace
-	seen     *kit.Seen
-	hooks    hooks
-	users    cache[slackapi.User]
-	groups   cache[[]string]
-	flights  singleflight.Group
-	pending  kit.Newest // edits by message
-	backoff  time.Duration
-
-	self  atomic.Pointer[identity] // nil until auth.test has answered
-	known chan struct{}            // closed then
-
-	stopOnce sync.Once
-	stopped  chan struct{} // closed when a token is refused
-	busy     busy
-	over     context.Context // ends when the adapter no longer waits for what is under way
-	end      context.CancelFunc
-	leaving  sync.WaitGroup // connections that are replaced
+	busy busy
+	over context.Context // ends when the adapter no longer waits for what is under way
+	end  context.CancelFunc
 }
 
-// identity is what auth.test says about the bot.
-type identity struct {
-	userID, userName string
-	mention          *regexp.Regexp
-	team, teamName   string
-	enterprise       string
-	scopes           []string
-}
-
-func (i *identity) has(scope string) bool { return i != nil && slices.Contains(i.scopes, scope) }
+var _ interface {
+	kit.Adapter
+	kit.Receiver
+	kit.Examined
+	chat.Directory
+} = (*Adapter)(nil)
 
 var commandName = regexp.MustCompile(`^/[^\s/A-Z]{1,31}$`)
 
@@ -153,32 +133,34 @@ func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 	}
 	cfg.APIURL = strings.TrimSuffix(cfg.APIURL, "/") + "/"
 
-	a := &Adapter{
-		cfg: cfg, bot: bot, log: log, now: cfg.Now,
-		client:   cfg.HTTPClient,
-		pulse:    kit.NewPulse(cfg.Now),
-		channels: kit.NewPace(postInterval, postPatience, cfg.Observe.Waited),
-		methods:  kit.NewPace(0, 0, cfg.Observe.Waited),
-		edits:    kit.NewPace(postInterval, postPatience, cfg.Observe.Waited),
-		seen:     kit.NewSeen(time.Hour, 10_000),
-		known:    make(chan struct{}),
-		stopped:  make(chan struct{}),
-		backoff:  time.Second,
-	}
-	a.over, a.end = context.WithCancel(context.Background())
-	a.api = slackapi.New(cfg.BotToken.Reveal(),
-		slackapi.OptionAPIURL(cfg.APIURL),
-		slackapi.OptionAppLevelToken(cfg.AppToken.Reveal()),
-		slackapi.OptionHTTPClient(bounded{cfg.HTTPClient}),
-		slackapi.OptionLog(silent{}),
+	pulse := kit.NewPulse(cfg.Now)
+	a := &Adapter{cfg: cfg, bot: bot, log: log, now: cfg.Now, pulse: pulse, seen: kit.NewSeen(time.Hour, 10_000), web: newWeb(cfg, pulse, log)}
+	a.signed = kit.NewSigned(
+		func(h http.Header) bool { return fresh(h, a.now()) },
+		func(h http.Header, body []byte) bool { return verify(cfg.SigningSecret, h, body, a.now()) == nil },
+		cfg.Observe.Rejected,
 	)
+	a.people = newPeople(a.web, cfg.Now)
+	a.poster = newPoster(cfg, a.web, a.people, log)
+	a.sockets = &sockets{web: a.web, pulse: pulse, log: log, busy: &a.busy, take: a.take, connections: cfg.Connections, backoff: time.Second}
+	a.over, a.end = context.WithCancel(context.Background())
 	return a, nil
 }
 
-// silent is the library's logger: what it has to say may hold tokens and messages.
-type silent struct{}
+// Post implements [chat.Poster].
+func (a *Adapter) Post(ctx context.Context, p chat.Post) (chat.Receipt, error) {
+	return a.poster.post(ctx, p)
+}
 
-func (silent) Output(int, string) error { return nil }
+// Profile implements [chat.Directory]: see [people.profile].
+func (a *Adapter) Profile(ctx context.Context, _ chat.Place, userID string) (chat.Profile, error) {
+	return a.people.profile(ctx, userID)
+}
+
+// InGroup implements [chat.Directory]. It needs the scope usergroups:read.
+func (a *Adapter) InGroup(ctx context.Context, _ chat.Place, userID, groupID string) (bool, error) {
+	return a.people.inGroup(ctx, userID, groupID)
+}
 
 // Health returns how the adapter is.
 func (a *Adapter) Health() kit.Health { return a.pulse.Health() }
@@ -188,37 +170,18 @@ func (a *Adapter) Health() kit.Health { return a.pulse.Health() }
 // token that is refused later stops the adapter: it says so once, takes nothing more, and
 // stays unhealthy until the process is started with another token.
 func (a *Adapter) Run(ctx context.Context) error {
-	if err := a.identify(ctx); err != nil {
+	if err := a.web.identify(ctx, a.sockets.backoff); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
 		return err
 	}
-	var sockets sync.WaitGroup
-	refused := make(chan error, a.cfg.Connections)
 	if a.cfg.AppToken.IsZero() {
 		a.pulse.Set(kit.Running)
-	} else {
-		var live atomic.Int32
-		for range a.cfg.Connections {
-			sockets.Go(func() {
-				if err := a.connect(ctx, &live); err != nil {
-					refused <- err
-				}
-			})
-		}
-	}
-	select {
-	case err := <-refused: // only before the first connection
-		a.stop("apps.connections.open", err)
-		sockets.Wait()
-		return err
-	case <-ctx.Done():
-	case <-a.stopped:
 		<-ctx.Done()
+	} else if err := a.sockets.run(ctx); err != nil {
+		return err
 	}
-	sockets.Wait()
-	a.leaving.Wait()
 	a.busy.drain(drainTimeout)
 	a.end()
 	return nil
@@ -227,79 +190,9 @@ func (a *Adapter) Run(ctx context.Context) error {
 // drainTimeout bounds what is left to do when the process stops.
 const drainTimeout = 5 * time.Second
 
-const maxBackoff = time.Minute
-
-// identify asks Slack who the bot is and what it may do, until it gets an answer.
-func (a *Adapter) identify(ctx context.Context) error {
-	for wait := a.backoff; ; wait = min(2*wait, maxBackoff) {
-		err := a.whoAmI(ctx)
-		if err == nil || errors.Is(err, ErrTokenRefused) {
-			return err
-		}
-		pause := wait
-		if limited, ok := errors.AsType[*chat.RetryAfter](err); ok {
-			pause = max(pause, limited.After)
-		}
-		if ctx.Err() == nil {
-			a.pulse.Failed(err)
-			a.log.WarnContext(ctx, "Slack cannot be reached, trying again", "in", pause, "err", err)
-		}
-		if !kit.Sleep(ctx, pause) {
-			return ctx.Err()
-		}
-	}
-}
-
-func (a *Adapter) whoAmI(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
-	defer cancel()
-	res, err := a.api.AuthTestContext(ctx)
-	if err != nil {
-		return a.fault("auth.test", "", err)
-	}
-	id := &identity{
-		mention: regexp.MustCompile("<@" + regexp.QuoteMeta(res.UserID) + `(?:\|[^<>]*)?>`),
-		userID:  res.UserID, userName: res.User, team: res.TeamID, teamName: res.Team, enterprise: res.EnterpriseID,
-	}
-	for scope := range strings.SplitSeq(res.Header.Get("X-Oauth-Scopes"), ",") {
-		if scope = strings.TrimSpace(scope); scope != "" {
-			id.scopes = append(id.scopes, scope)
-		}
-	}
-	if a.self.Swap(id) == nil {
-		close(a.known)
-	}
-	a.log.InfoContext(ctx, "signed in to Slack", "team", id.team, "bot", id.userID, "scopes", id.scopes)
-	for _, s := range scopes {
-		if s.Required && !id.has(s.Name) {
-			a.log.ErrorContext(ctx, "the Slack app lacks a required scope: add it under OAuth & Permissions and reinstall the app", "scope", s.Name, "without", s.Without)
-		}
-	}
-	return nil
-}
-
-// stop ends the adapter for good.
-func (a *Adapter) stop(method string, err error) {
-	a.stopOnce.Do(func() {
-		a.pulse.Failed(err)
-		a.pulse.Set(kit.Stopped)
-		a.log.Error("Slack no longer accepts the token: the Slack adapter has stopped. Reinstall the app or set a new token, then restart the bot",
-			"method", method, "err", err)
-		close(a.stopped)
-	})
-}
-
-func (a *Adapter) isStopped() bool {
-	select {
-	case <-a.stopped:
-		return true
-	default:
-		return false
-	}
-}
-
-func (a *Adapter) text(locales ...string) texts.Text {
-	return texts.For(append(locales, a.cfg.Locale)...)
+// text is the language of a person, as far as it is known.
+func (a *Adapter) text(r chat.Request) texts.Text {
+	return texts.For(r.User.Locale, a.people.localeOf(r.User.ID), a.cfg.Locale)
 }
 
 // busy counts what is under way, so that a stopping process can wait for it.

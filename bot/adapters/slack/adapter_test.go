@@ -125,8 +125,8 @@ func newAdapter(t testing.TB, s *slacktest.Server, bot chat.Bot, log *adaptertes
 		APIURL: s.APIURL(), HTTPClient: &http.Client{Timeout: 5 * time.Second},
 	}, bot, slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	require.NoError(t, err)
-	a.channels, a.edits = kit.NewPace(0, time.Second, nil), kit.NewPace(0, time.Second, nil) // paced in its own test
-	a.backoff = 10 * time.Millisecond
+	a.poster.channels, a.poster.edits = kit.NewPace(0, time.Second, nil), kit.NewEdits(0, time.Second, nil) // paced in its own test
+	a.sockets.backoff = 10 * time.Millisecond
 	return a
 }
 

@@ -15,7 +15,7 @@ import (
 // connection and changes nothing.
 func (a *Adapter) Examine(ctx context.Context, c kit.Circumstances) []kit.Finding {
 	var all []kit.Finding
-	switch err := a.whoAmI(ctx); {
+	switch err := a.web.whoAmI(ctx); {
 	case errors.Is(err, ErrTokenRefused):
 		all = append(all, kit.Faulty("SLACK_BOT_TOKEN is refused", "copy the Bot User OAuth Token again, and reinstall the app if it was removed").Because(err))
 	case err != nil:
@@ -44,7 +44,7 @@ func (a *Adapter) checkSocket(ctx context.Context) error {
 	if a.cfg.AppToken.IsZero() {
 		return nil
 	}
-	_, err := a.openSocket(ctx)
+	_, err := a.sockets.open(ctx)
 	return err
 }
 
@@ -54,7 +54,7 @@ func (a *Adapter) examineScopes(c kit.Circumstances) []kit.Finding {
 	var optional []string
 	for _, s := range scopes {
 		switch {
-		case a.self.Load().has(s.Name):
+		case a.web.self.Load().has(s.Name):
 		case s.Required:
 			all = append(all, kit.Faulty(fmt.Sprintf("the scope %s is missing: %s", s.Name, s.Without), fix))
 		case s.Name == "usergroups:read" && slices.Contains(c.Named, chat.GroupEntry):

@@ -13,9 +13,9 @@ import (
 
 func TestRightsWithoutAnAllowList(t *testing.T) {
 	w := newWorld(t)
-	self := *w.a.self.Load()
+	self := *w.a.web.self.Load()
 	self.enterprise = "E1"
-	w.a.self.Store(&self)
+	w.a.web.self.Store(&self)
 	all := chat.RightsKnown | chat.RightMeet | chat.RightPush
 	for _, tt := range []struct {
 		name string

@@ -198,7 +198,7 @@ func (a *Adapter) mention(team string, m slackevents.AppMentionEvent) (event, er
 	if m.BotID != "" || m.User == "" || m.Channel == "" || m.TimeStamp == "" {
 		return event{}, errNotForUs
 	}
-	self := a.self.Load()
+	self := a.web.self.Load()
 	if self != nil && m.User == self.userID {
 		return event{}, errNotForUs
 	}
@@ -224,7 +224,7 @@ var leadingMention = regexp.MustCompile(`^\s*<@([UW][A-Z0-9]+)(?:\|[^>]*)?>`)
 // spoken splits a line in which the bot is mentioned into a command and its text. A line
 // that is none asks for help.
 func (a *Adapter) spoken(line string) (name, text string) {
-	if self := a.self.Load(); self != nil {
+	if self := a.web.self.Load(); self != nil {
 		if mention := self.mention.FindStringIndex(line); mention != nil {
 			line = line[mention[1]:]
 		}
@@ -270,10 +270,40 @@ func plain(text string) string {
 	return strings.TrimSpace(unescape.Replace(text))
 }
 
+// take serves one event that came over a socket. It returns what the acknowledgement says,
+// and what is to be told once it was sent.
+func (a *Adapter) take(ctx context.Context, env envelope, arrived time.Time) (answer any, acked func()) {
+	var e event
+	var err error
+	switch env.Type {
+	case "slash_commands":
+		var c slackapi.SlashCommand
+		if err = json.Unmarshal(env.Payload, &c); err == nil {
+			e, err = a.command(c)
+		}
+	case "interactive":
+		e, err = a.parseInteraction(env.Payload)
+	case "events_api":
+		var o outer
+		if err = json.Unmarshal(env.Payload, &o); err == nil {
+			e, err = a.parseEvent(o)
+		}
+	default:
+		err = errNotForUs
+	}
+	if err != nil {
+		if !errors.Is(err, errNotForUs) {
+			a.log.WarnContext(ctx, "event not understood", "type", env.Type, "err", err)
+		}
+		return nil, func() {}
+	}
+	return a.serve(ctx, e), func() { a.acked(e.kind, arrived) }
+}
+
 // serve decides about an event and returns what the acknowledgement says: nil for
 // nothing. When it returns, the event may be acknowledged.
 func (a *Adapter) serve(ctx context.Context, e event) any {
-	e.req.User.Locale = a.localeOf(e.req.User.ID)
+	e.req.User.Locale = a.people.localeOf(e.req.User.ID)
 	d := a.bot.Parse(e.req)
 	switch {
 	case d.Ask != nil:
@@ -350,34 +380,30 @@ func (a *Adapter) later(ctx context.Context, f func(context.Context)) {
 // tell gives a private answer at once; it is not a job and is not kept.
 func (a *Adapter) tell(ctx context.Context, r chat.Request, reply chat.Reply) {
 	p := chat.Post{Slot: chat.SlotPrivate, Place: r.Place, User: r.User, Origin: r.Origin, Asked: r.At, Reply: reply}
-	for wait := time.Second; ; wait *= 2 {
+	err := kit.Retry(ctx, kit.Pauses{First: time.Second, Longest: laterTimeout}, func(ctx context.Context) (kit.Verdict, error) {
 		_, err := a.Post(ctx, p)
-		if err == nil || errors.Is(err, chat.ErrSkip) {
-			return
+		if errors.Is(err, chat.ErrSkip) || errors.Is(err, chat.ErrLost) {
+			return kit.Stop, err
 		}
-		pause := wait
-		if limited, ok := errors.AsType[*chat.RetryAfter](err); ok {
-			pause = limited.After
-		}
-		if errors.Is(err, chat.ErrLost) || !kit.Sleep(ctx, pause) {
-			a.log.WarnContext(ctx, "private answer not given", "request", r.ID, "err", err)
-			return
-		}
+		return kit.Again, err
+	}, nil)
+	if err != nil && !errors.Is(err, chat.ErrSkip) {
+		a.log.WarnContext(ctx, "private answer not given", "request", r.ID, "err", err)
 	}
 }
 
 // open opens a form.
 func (a *Adapter) open(ctx context.Context, e event, d chat.Decision) {
 	form := *a.inLanguage(ctx, e, d).Form
-	err := a.call(ctx, "views.open", "", func() error {
-		_, err := a.api.OpenViewContext(ctx, e.trigger, a.modal(form, e.req))
+	err := a.web.call(ctx, "views.open", "", func() error {
+		_, err := a.web.api.OpenViewContext(ctx, e.trigger, a.modal(form, e.req))
 		return err
 	})
 	if err == nil {
 		return
 	}
 	a.log.WarnContext(ctx, "form not opened", "form", form.ID, "err", err)
-	t := a.text(e.req.User.Locale, a.localeOf(e.req.User.ID))
+	t := a.text(e.req)
 	a.tell(ctx, e.req, chat.Reply{Tone: chat.Bad, Title: t.T("slack.form_failed.title"), Text: t.T("slack.form_failed")})
 }
 

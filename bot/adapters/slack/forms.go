@@ -32,9 +32,9 @@ const valueID = "value"
 func (a *Adapter) modal(f chat.Form, r chat.Request) slackapi.ModalViewRequest {
 	meta, _ := json.Marshal(metadata{ // strings can always be encoded
 		Arg: f.Arg, User: r.User.ID, Team: r.Place.Team, Channel: r.Place.Channel, Thread: r.Place.Thread, Kind: r.Place.Kind,
-		Hook: a.hooks.remember(decodeOrigin(r.Origin), a.now()),
+		Hook: a.poster.hooks.remember(decodeOrigin(r.Origin)),
 	})
-	v := modalView(f, a.text(r.User.Locale, a.localeOf(r.User.ID)).T("slack.cancel"))
+	v := modalView(f, a.text(r).T("slack.cancel"))
 	v.PrivateMetadata = string(meta)
 	return v
 }
@@ -138,7 +138,7 @@ func (a *Adapter) submission(c slackapi.InteractionCallback, user chat.User) (ev
 		},
 		Form: &chat.Submission{Form: view.CallbackID, Arg: meta.Arg, Fields: fields},
 	}}
-	e.req.Origin = a.hooks.recall(meta.Hook, a.now()).encode()
+	e.req.Origin = a.poster.hooks.recall(meta.Hook).encode()
 	return e, nil
 }
 

@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"math/rand/v2"
+	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
@@ -13,10 +13,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
-	slackapi "github.com/slack-go/slack"
 
 	"meetbot/bot/adapters/kit"
-	"meetbot/bot/chat"
 )
 
 // The library's own Socket Mode client drops what it is about to acknowledge when Slack
@@ -46,49 +44,86 @@ type envelope struct {
 // errRefresh says that Slack will close a connection soon and a new one is wanted.
 var errRefresh = errors.New("a new connection is wanted")
 
-// connect keeps one connection. live counts those that are open. It returns an error only
-// if the app-level token is refused before any connection was there.
-func (a *Adapter) connect(ctx context.Context, live *atomic.Int32) error {
-	for wait := time.Duration(0); ; {
-		started := time.Now()
-		err := a.session(ctx, live)
-		switch {
-		case ctx.Err() != nil || a.isStopped():
-			return nil
-		case errors.Is(err, ErrTokenRefused):
-			if a.pulse.Health().State == kit.Starting {
-				return err
+// sockets are the Socket Mode connections. They take events and acknowledge them.
+type sockets struct {
+	web         *web
+	pulse       *kit.Pulse
+	log         *slog.Logger
+	busy        *busy
+	take        func(context.Context, envelope, time.Time) (answer any, acked func())
+	connections int
+	backoff     time.Duration // the first pause after a failure
+
+	live    atomic.Int32   // connections that are open
+	leaving sync.WaitGroup // connections that are replaced
+}
+
+// run keeps the connections until ctx is done and what arrived on them is acknowledged. It
+// returns an error only if the app-level token is refused before any connection was there.
+func (ss *sockets) run(ctx context.Context) error {
+	var kept sync.WaitGroup
+	refused := make(chan error, ss.connections)
+	for range ss.connections {
+		kept.Go(func() {
+			if err := ss.keep(ctx); err != nil {
+				refused <- err
 			}
-			a.stop("apps.connections.open", err)
-			return nil
-		}
-		if time.Since(started) > steady {
-			wait = 0
-			if errors.Is(err, errRefresh) {
-				continue
-			}
-		}
-		wait = min(max(2*wait, a.backoff), maxBackoff)
-		if limited, ok := errors.AsType[*chat.RetryAfter](err); ok {
-			wait = max(wait, limited.After)
-		}
-		if !errors.Is(err, errRefresh) {
-			a.pulse.Failed(err)
-			a.log.WarnContext(ctx, "Slack connection lost, trying again", "in", wait, "open", live.Load(), "err", err)
-		}
-		if !kit.Sleep(ctx, wait+rand.N(wait/2)) {
-			return nil
-		}
+		})
 	}
+	select {
+	case err := <-refused:
+		ss.web.stop("apps.connections.open", err)
+		kept.Wait()
+		return err
+	case <-ctx.Done():
+	case <-ss.web.stopped:
+		<-ctx.Done()
+	}
+	kept.Wait()
+	ss.leaving.Wait()
+	return nil
+}
+
+// keep keeps one connection.
+func (ss *sockets) keep(ctx context.Context) error {
+	err := kit.Retry(ctx, kit.Pauses{First: ss.backoff, Longest: maxBackoff, Jitter: true}, func(ctx context.Context) (kit.Verdict, error) {
+		started := time.Now()
+		err := ss.session(ctx)
+		lasted := time.Since(started) > steady
+		switch {
+		case ctx.Err() != nil || ss.web.isStopped():
+			return kit.Stop, nil
+		case errors.Is(err, ErrTokenRefused):
+			if ss.pulse.Health().State == kit.Starting {
+				return kit.Stop, err
+			}
+			ss.web.stop("apps.connections.open", err)
+			return kit.Stop, nil
+		case errors.Is(err, errRefresh) && lasted:
+			return kit.AtOnce, err
+		case lasted:
+			return kit.Anew, err
+		}
+		return kit.Again, err
+	}, func(err error, pause time.Duration) {
+		if !errors.Is(err, errRefresh) {
+			ss.pulse.Failed(err)
+			ss.log.WarnContext(ctx, "Slack connection lost, trying again", "in", pause, "open", ss.live.Load(), "err", err)
+		}
+	})
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // session opens a connection and serves it until it ends. When Slack announces its end
 // the session returns at once, so that the next can be opened, and what is under way is
 // finished on the old connection.
-func (a *Adapter) session(ctx context.Context, live *atomic.Int32) error {
+func (ss *sockets) session(ctx context.Context) error {
 	dialCtx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	address, err := a.openSocket(dialCtx)
+	address, err := ss.open(dialCtx)
 	if err != nil {
 		return err
 	}
@@ -97,7 +132,7 @@ func (a *Adapter) session(ctx context.Context, live *atomic.Int32) error {
 	if err != nil {
 		return dialError(res, err)
 	}
-	s := &socket{Adapter: a, conn: conn, hello: make(chan struct{}), refresh: make(chan struct{}), ended: make(chan struct{})}
+	s := &socket{sockets: ss, conn: conn, hello: make(chan struct{}), refresh: make(chan struct{}), ended: make(chan struct{})}
 	conn.SetReadLimit(maxFrame)
 	s.alive()
 	conn.SetPingHandler(func(data string) error {
@@ -115,22 +150,22 @@ func (a *Adapter) session(ctx context.Context, live *atomic.Int32) error {
 		s.finish()
 		return &APIError{Method: "socket", Kind: "no hello"}
 	}
-	live.Add(1)
-	a.pulse.Set(kit.Running)
+	ss.live.Add(1)
+	ss.pulse.Set(kit.Running)
 	finish := func() {
 		s.finish()
-		if live.Add(-1) == 0 && ctx.Err() == nil {
-			a.pulse.Set(kit.Degraded)
+		if ss.live.Add(-1) == 0 && ctx.Err() == nil {
+			ss.pulse.Set(kit.Degraded)
 		}
 	}
 	select {
 	case <-s.refresh:
 		// The old connection serves on while the new one is opened.
-		a.leaving.Go(func() {
+		ss.leaving.Go(func() {
 			select {
 			case <-s.ended:
 			case <-ctx.Done():
-			case <-a.stopped:
+			case <-ss.web.stopped:
 			case <-time.After(overlap):
 			}
 			finish()
@@ -142,16 +177,16 @@ func (a *Adapter) session(ctx context.Context, live *atomic.Int32) error {
 	case <-ctx.Done():
 		finish()
 		return ctx.Err()
-	case <-a.stopped:
+	case <-ss.web.stopped:
 		finish()
 		return ErrTokenRefused
 	}
 }
 
-// openSocket returns an address to connect to, once. It has a ticket in it.
-func (a *Adapter) openSocket(ctx context.Context) (address string, err error) {
-	err = a.call(ctx, "apps.connections.open", "", func() (err error) {
-		_, address, err = a.api.StartSocketModeContext(ctx)
+// open returns an address to connect to, once. It has a ticket in it.
+func (ss *sockets) open(ctx context.Context) (address string, err error) {
+	err = ss.web.call(ctx, "apps.connections.open", "", func() (err error) {
+		_, address, err = ss.web.api.StartSocketModeContext(ctx)
 		return err
 	})
 	return address, err
@@ -173,7 +208,7 @@ const overlap = 15 * time.Second
 
 // socket is one connection.
 type socket struct {
-	*Adapter
+	sockets        *sockets
 	conn           *websocket.Conn
 	hello, refresh chan struct{} // closed when Slack said so
 	ended          chan struct{} // closed when nothing is read any more; err says why
@@ -219,7 +254,7 @@ func (s *socket) read(ctx context.Context) {
 		arrived := time.Now()
 		var env envelope
 		if json.Unmarshal(frame, &env) != nil {
-			s.log.WarnContext(ctx, "a frame that is not JSON", "bytes", len(frame))
+			s.sockets.log.WarnContext(ctx, "a frame that is not JSON", "bytes", len(frame))
 			continue
 		}
 		switch env.Type {
@@ -238,10 +273,10 @@ func (s *socket) read(ctx context.Context) {
 				close(s.refresh)
 			}
 		default:
-			if s.busy.begin() {
+			if s.sockets.busy.begin() {
 				s.under.Go(func() {
-					defer s.busy.end()
-					kit.Contain(ctx, s.log, "event", func() { s.take(ctx, env, arrived) })
+					defer s.sockets.busy.end()
+					kit.Contain(ctx, s.sockets.log, "event", func() { s.serve(ctx, env, arrived) })
 				})
 			}
 		}
@@ -255,36 +290,11 @@ func closeReason(err error) string {
 	return "connection lost"
 }
 
-// take serves one envelope and acknowledges it after.
-func (s *socket) take(ctx context.Context, env envelope, arrived time.Time) {
-	var e event
-	var err error
-	switch env.Type {
-	case "slash_commands":
-		var c slackapi.SlashCommand
-		if err = json.Unmarshal(env.Payload, &c); err == nil {
-			e, err = s.command(c)
-		}
-	case "interactive":
-		e, err = s.parseInteraction(env.Payload)
-	case "events_api":
-		var o outer
-		if err = json.Unmarshal(env.Payload, &o); err == nil {
-			e, err = s.parseEvent(o)
-		}
-	default:
-		err = errNotForUs
-	}
-	if err != nil {
-		if !errors.Is(err, errNotForUs) {
-			s.log.WarnContext(ctx, "event not understood", "type", env.Type, "err", err)
-		}
-		s.ack(ctx, env.EnvelopeID, nil)
-		return
-	}
-	answer := s.serve(ctx, e)
+// serve has one envelope taken, and acknowledges it after.
+func (s *socket) serve(ctx context.Context, env envelope, arrived time.Time) {
+	answer, acked := s.sockets.take(ctx, env, arrived)
 	s.ack(ctx, env.EnvelopeID, answer)
-	s.acked(e.kind, arrived)
+	acked()
 }
 
 func (s *socket) ack(ctx context.Context, id string, payload any) {
@@ -306,6 +316,6 @@ func (s *socket) ack(ctx context.Context, id string, payload any) {
 	}
 	if err != nil {
 		// Slack delivers it again, and its job is known by its ID.
-		s.log.WarnContext(ctx, "acknowledgement not sent", "bytes", len(b))
+		s.sockets.log.WarnContext(ctx, "acknowledgement not sent", "bytes", len(b))
 	}
 }

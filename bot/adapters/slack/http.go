@@ -15,7 +15,6 @@ import (
 	slackapi "github.com/slack-go/slack"
 	"github.com/slack-go/slack/slackevents"
 
-	"meetbot/bot/adapters/kit"
 	"meetbot/config/secret"
 )
 
@@ -37,33 +36,29 @@ var errRejected = errors.New("rejected")
 // secret, at most five minutes ago or ahead. It says nothing about why one is not.
 // https://docs.slack.dev/authentication/verifying-requests-from-slack
 func verify(key secret.String, h http.Header, body []byte, now time.Time) error {
-	if key.IsZero() {
+	if key.IsZero() || !fresh(h, now) {
 		return errRejected
 	}
-	stamp := h.Get(headerTimestamp)
-	seconds, err := strconv.ParseInt(stamp, 10, 64)
-	if err != nil {
-		return errRejected
-	}
-	oldest, newest := now.Add(-maxSkew).Unix(), now.Add(maxSkew).Unix()
-	if seconds < oldest || seconds > newest {
-		return errRejected
-	}
-	hexMAC, ok := strings.CutPrefix(h.Get(headerSignature), "v0=")
-	if !ok {
-		return errRejected
-	}
-	got, err := hex.DecodeString(hexMAC)
+	got, err := hex.DecodeString(strings.TrimPrefix(h.Get(headerSignature), "v0="))
 	if err != nil {
 		return errRejected
 	}
 	mac := hmac.New(sha256.New, []byte(key.Reveal()))
-	mac.Write([]byte("v0:" + stamp + ":"))
+	mac.Write([]byte("v0:" + h.Get(headerTimestamp) + ":"))
 	mac.Write(body)
 	if !hmac.Equal(got, mac.Sum(nil)) {
 		return errRejected
 	}
 	return nil
+}
+
+// fresh reports whether the headers have a signature that looks like one and is at most five
+// minutes old or ahead.
+func fresh(h http.Header, now time.Time) bool {
+	seconds, err := strconv.ParseInt(h.Get(headerTimestamp), 10, 64)
+	oldest, newest := now.Add(-maxSkew).Unix(), now.Add(maxSkew).Unix()
+	mac, ok := strings.CutPrefix(h.Get(headerSignature), "v0=")
+	return err == nil && oldest <= seconds && seconds <= newest && ok && len(mac) == hex.EncodedLen(sha256.Size)
 }
 
 // Endpoint implements [kit.Receiver].
@@ -78,32 +73,16 @@ func (a *Adapter) Endpoint() (string, http.Handler) {
 // [PathEvents]. Without a signing secret it rejects them all.
 func (a *Adapter) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+PathCommands, a.signed(a.serveCommand))
-	mux.HandleFunc("POST "+PathInteractions, a.signed(a.serveInteraction))
-	mux.HandleFunc("POST "+PathEvents, a.signed(a.serveEvent))
+	mux.HandleFunc("POST "+PathCommands, a.handle(a.serveCommand))
+	mux.HandleFunc("POST "+PathInteractions, a.handle(a.serveInteraction))
+	mux.HandleFunc("POST "+PathEvents, a.handle(a.serveEvent))
 	return mux
 }
 
-// signed reads the whole body, checks its signature and hands it on. What f returns is
-// the answer: nil for an empty one.
-func (a *Adapter) signed(f func(r *http.Request, body []byte, arrived time.Time) (any, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		arrived := time.Now()
-		body, err := kit.ReadBody(w, r)
-		switch {
-		case errors.Is(err, kit.ErrTooLarge):
-			w.WriteHeader(http.StatusRequestEntityTooLarge)
-			return
-		case err != nil:
-			w.WriteHeader(http.StatusBadRequest)
-			return
-		}
-		if verify(a.cfg.SigningSecret, r.Header, body, a.now()) != nil {
-			a.cfg.Observe.Rejected()
-			w.WriteHeader(http.StatusUnauthorized)
-			return
-		}
-		if a.isStopped() || !a.busy.begin() {
+// handle hands a signed request on. What f returns is the answer: nil for an empty one.
+func (a *Adapter) handle(f func(r *http.Request, body []byte, arrived time.Time) (any, error)) http.HandlerFunc {
+	return a.signed.Handler(func(w http.ResponseWriter, r *http.Request, body []byte, arrived time.Time) {
+		if a.web.isStopped() || !a.busy.begin() {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
@@ -121,7 +100,7 @@ func (a *Adapter) signed(f func(r *http.Request, body []byte, arrived time.Time)
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		// Slack has gone if this fails; the job is written down.
 		_ = json.NewEncoder(w).Encode(answer)
-	}
+	})
 }
 
 func (a *Adapter) serveCommand(r *http.Request, body []byte, arrived time.Time) (any, error) {

@@ -199,3 +199,28 @@ func FuzzEndpoints(f *testing.F) {
 		assert.Contains(t, []int{200, 400}, send(h, http.MethodPost, path, body, signedNow(body)).Code)
 	})
 }
+
+// unread fails the test if a body is looked at.
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("the body of a request that cannot be Slack's is read")
+	return 0, io.EOF
+}
+
+func TestWhatCannotBeSlacksIsNotRead(t *testing.T) {
+	h := httpAdapter(t, &fakeBot{}, io.Discard)
+	now := strconv.FormatInt(time.Now().Unix(), 10)
+	mac := "v0=" + strings.Repeat("0", 64)
+	for name, header := range map[string][2]string{
+		"nothing": {"", ""}, "an old time": {"1", mac}, "no time": {"now", mac}, "a short signature": {now, "v0=00"}, "another version": {now, "v1=" + strings.Repeat("0", 64)},
+	} {
+		r := httptest.NewRequest(http.MethodPost, PathCommands, unread{t})
+		r.Header.Set(headerTimestamp, header[0])
+		r.Header.Set(headerSignature, header[1])
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		assert.Equal(t, http.StatusUnauthorized, w.Code, name)
+		assert.Empty(t, w.Body.String(), name)
+	}
+}

@@ -4,212 +4,185 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	slackapi "github.com/slack-go/slack"
 
 	"meetbot/bot/adapters/kit"
 	"meetbot/bot/chat"
+	"meetbot/bot/texts"
 )
 
-// Post implements [chat.Poster].
+// poster delivers messages.
 //
 // What everybody sees goes to the channel with the bot's token, and through the
 // response_url where the bot is not in the channel. What one person sees goes through the
 // response_url while that lasts, then as an ephemeral message, then by direct message.
-func (a *Adapter) Post(ctx context.Context, p chat.Post) (chat.Receipt, error) {
+type poster struct {
+	web    *web
+	people *people
+	log    *slog.Logger
+	locale string // where the person's own is not known
+
+	channels *kit.Pace // one post a second and channel
+	edits    *kit.Edits
+	hooks    *hooks
+}
+
+func newPoster(cfg Config, w *web, p *people, log *slog.Logger) *poster {
+	return &poster{
+		web: w, people: p, log: log, locale: cfg.Locale, hooks: newHooks(cfg.Now),
+		channels: kit.NewPace(postInterval, postPatience, cfg.Observe.Waited),
+		edits:    kit.NewEdits(postInterval, postPatience, cfg.Observe.Waited),
+	}
+}
+
+// ways are how a post can reach its readers, the best first.
+var ways = map[chat.Slot][]func(*poster, context.Context, chat.Post) (chat.Receipt, error){
+	chat.SlotRoot:          {(*poster).inChannel, (*poster).byHook, (*poster).direct},
+	chat.SlotThread:        {(*poster).inThread, (*poster).byHook, (*poster).direct},
+	chat.SlotThreadPrivate: {(*poster).asideInThread},
+	chat.SlotPrivate:       {(*poster).asideInThread, (*poster).byHookAlone, (*poster).asideInChannel, (*poster).direct},
+	chat.SlotProgress:      {(*poster).byUnusedHook, (*poster).asideInThread, (*poster).asideInChannel},
+	chat.SlotDirect:        {(*poster).direct},
+	chat.SlotEdit:          {(*poster).edit},
+}
+
+func (po *poster) post(ctx context.Context, p chat.Post) (chat.Receipt, error) {
 	// Before Slack has said what the bot may do, an earlier try could not be looked for.
 	select {
-	case <-a.known:
+	case <-po.web.known:
 	case <-time.After(postPatience):
 		return chat.Receipt{}, &chat.RetryAfter{After: postPatience, Err: errNotSignedIn}
 	case <-ctx.Done():
 		return chat.Receipt{}, ctx.Err()
 	}
-	switch p.Slot {
-	case chat.SlotSettle:
-		return chat.Receipt{}, chat.ErrSkip // an empty acknowledgement leaves nothing to settle
-	case chat.SlotEdit:
-		return a.edit(ctx, p)
-	case chat.SlotProgress:
-		return a.progress(ctx, p)
+	if ways[p.Slot] == nil { // an empty acknowledgement leaves nothing to settle
+		return chat.Receipt{}, fmt.Errorf("%w: slot %q", chat.ErrSkip, p.Slot)
 	}
-	if p.Reply.QR != "" {
-		r, err := a.image(ctx, p)
+	if p.Reply.QR != "" && p.Slot != chat.SlotEdit && p.Slot != chat.SlotProgress {
+		r, err := po.image(ctx, p)
 		if !errors.Is(err, errClosed) {
 			return r, err
 		}
 		p.Reply.Links = append(p.Reply.Links[:len(p.Reply.Links):len(p.Reply.Links)], chat.Link{Label: p.Reply.QRCaption, URL: p.Reply.QR})
 	}
-	switch p.Slot {
-	case chat.SlotRoot:
-		return a.root(ctx, p)
-	case chat.SlotThread:
-		return a.reply(ctx, p)
-	case chat.SlotThreadPrivate:
-		return a.replyPrivately(ctx, p)
-	case chat.SlotDirect:
-		return lost(a.direct(ctx, p))
-	case chat.SlotPrivate:
-		return a.private(ctx, p)
+	var open []kit.Way[chat.Receipt]
+	for _, way := range ways[p.Slot] {
+		open = append(open, func() (chat.Receipt, error) { return way(po, ctx, p) })
 	}
-	return chat.Receipt{}, fmt.Errorf("%w: unknown slot %q", chat.ErrSkip, p.Slot)
-}
-
-var errNotSignedIn = errors.New("not signed in to Slack yet")
-
-// lost says that there was no way left.
-func lost(r chat.Receipt, err error) (chat.Receipt, error) {
-	if errors.Is(err, errClosed) {
-		err = fmt.Errorf("%w: %w", chat.ErrLost, err)
+	// The same private way again is better than two answers.
+	r, err := kit.Deliver(p.Slot == chat.SlotPrivate && p.Tried, open...)
+	switch {
+	case p.Slot == chat.SlotProgress && err != nil, p.Slot == chat.SlotThreadPrivate && errors.Is(err, chat.ErrLost):
+		err = fmt.Errorf("%w: %w", chat.ErrSkip, err)
 	}
 	return r, err
 }
 
-func (a *Adapter) root(ctx context.Context, p chat.Post) (chat.Receipt, error) {
-	r, err := a.public(ctx, p, p.Place.Channel, p.Place.Thread)
-	if !errors.Is(err, errClosed) {
-		return r, err
+var errNotSignedIn = errors.New("not signed in to Slack yet")
+
+// inChannel posts where the command was given.
+func (po *poster) inChannel(ctx context.Context, p chat.Post) (chat.Receipt, error) {
+	r, err := po.public(ctx, p, p.Place.Channel, p.Place.Thread)
+	if errors.Is(err, errClosed) {
+		po.log.InfoContext(ctx, "no access to the channel", "channel", p.Place.Channel, "err", err)
 	}
-	a.log.InfoContext(ctx, "no access to the channel", "channel", p.Place.Channel, "err", err)
-	notes := a.invitation(p)
-	r, err = a.throughHook(ctx, p, true, notes...)
-	if !errors.Is(err, errClosed) {
-		return r, err
-	}
-	return lost(a.direct(ctx, p, notes...))
+	return r, err
 }
 
 // invitation says how to have a thread, where the bot can be invited.
-func (a *Adapter) invitation(p chat.Post) []string {
-	if p.Place.Kind != chat.InChannel {
+func (po *poster) invitation(p chat.Post) []string {
+	if p.Slot != chat.SlotRoot || p.Place.Kind != chat.InChannel {
 		return nil
 	}
-	t := a.text(p.User.Locale, a.localeOf(p.User.ID))
+	t := texts.For(p.User.Locale, po.people.localeOf(p.User.ID), po.locale)
 	name := "meetbot"
-	if self := a.self.Load(); self != nil && self.userName != "" {
+	if self := po.web.self.Load(); self != nil && self.userName != "" {
 		name = self.userName
 	}
 	return []string{t.T("slack.invite", "Bot", name)}
 }
 
-func (a *Adapter) reply(ctx context.Context, p chat.Post) (chat.Receipt, error) {
-	channel, thread := p.Place.Channel, p.Place.Thread
-	if p.Root != nil {
-		if p.Root.InPlace {
-			r, err := a.throughHook(ctx, p, true)
-			if errors.Is(err, errClosed) {
-				return lost(a.direct(ctx, p))
-			}
-			return r, err
-		}
-		channel, thread = p.Root.Place.Channel, p.Root.Place.Thread
+// inThread replies to the root, where that has a thread.
+func (po *poster) inThread(ctx context.Context, p chat.Post) (chat.Receipt, error) {
+	switch {
+	case p.Root == nil:
+		return po.public(ctx, p, p.Place.Channel, p.Place.Thread)
+	case p.Root.InPlace:
+		return chat.Receipt{}, errClosed
 	}
-	r, err := a.public(ctx, p, channel, thread)
-	if !errors.Is(err, errClosed) {
-		return r, err
-	}
-	if r, err = a.throughHook(ctx, p, true); !errors.Is(err, errClosed) {
-		return r, err
-	}
-	return lost(a.direct(ctx, p))
+	return po.public(ctx, p, p.Root.Place.Channel, p.Root.Place.Thread)
 }
 
-func (a *Adapter) replyPrivately(ctx context.Context, p chat.Post) (chat.Receipt, error) {
+// threadOf is the thread in which the person alone is told something; empty where there is
+// none. "Ephemeral messages in threads are only shown if there is already an active thread":
+// until the root is in it, the thread of a message that nobody has replied to is not there.
+// https://docs.slack.dev/reference/methods/chat.postEphemeral
+func threadOf(p chat.Post) chat.Place {
 	place := p.Place
-	if p.Root != nil {
+	switch {
+	case p.Slot == chat.SlotThreadPrivate && p.Root != nil:
 		place = p.Root.Place
 		if p.Root.InPlace {
 			place.Thread = ""
 		}
-	}
-	if place.Thread == "" {
-		return chat.Receipt{}, chat.ErrSkip
-	}
-	r, err := a.ephemeral(ctx, p, place)
-	if errors.Is(err, errClosed) {
-		err = fmt.Errorf("%w: %w", chat.ErrSkip, err)
-	}
-	return r, err
-}
-
-// aside is where the person alone is told something. "Ephemeral messages in threads are
-// only shown if there is already an active thread": until the root is in it, the thread of
-// a message that nobody has replied to is not there.
-// https://docs.slack.dev/reference/methods/chat.postEphemeral
-func aside(p chat.Post) chat.Place {
-	place := p.Place
-	if p.Root == nil && decodeOrigin(p.Origin).Lone {
+	case p.Slot != chat.SlotThreadPrivate && p.Root == nil && decodeOrigin(p.Origin).Lone:
 		place.Thread = ""
 	}
 	return place
 }
 
-func (a *Adapter) private(ctx context.Context, p chat.Post) (chat.Receipt, error) {
-	p.Place = aside(p)
-	hook := func() (chat.Receipt, error) { return a.throughHook(ctx, p, false) }
-	ephemeral := func() (chat.Receipt, error) { return a.ephemeral(ctx, p, p.Place) }
-	direct := func() (chat.Receipt, error) { return a.direct(ctx, p) }
-	ways := []func() (chat.Receipt, error){hook, ephemeral, direct}
-	if p.Place.Thread != "" { // a private answer of a response_url cannot be in a thread
-		ways = []func() (chat.Receipt, error){ephemeral, hook, direct}
+func (po *poster) asideInThread(ctx context.Context, p chat.Post) (chat.Receipt, error) {
+	place := threadOf(p)
+	if place.Thread == "" {
+		return chat.Receipt{}, errClosed
 	}
-	var passing error
-	for _, way := range ways {
-		r, err := way()
-		if err == nil {
-			return r, nil
-		}
-		if errors.Is(err, errClosed) {
-			continue
-		}
-		if passing == nil {
-			passing = err
-		}
-		if !p.Tried { // the same way again is better than two answers
-			break
-		}
-	}
-	if passing != nil {
-		return chat.Receipt{}, passing
-	}
-	return lost(chat.Receipt{}, errClosed)
+	return po.ephemeral(ctx, p, place)
 }
 
-// progress is tried once, and never takes what the answer itself will need.
-func (a *Adapter) progress(ctx context.Context, p chat.Post) (chat.Receipt, error) {
-	p.Place = aside(p)
-	err := errClosed
-	var r chat.Receipt
-	if p.Place.Thread == "" && a.hooks.used(decodeOrigin(p.Origin), a.now()) == 0 {
-		r, err = a.throughHook(ctx, p, false)
+func (po *poster) asideInChannel(ctx context.Context, p chat.Post) (chat.Receipt, error) {
+	place := threadOf(p)
+	if place.Thread != "" { // tried
+		return chat.Receipt{}, errClosed
 	}
-	if errors.Is(err, errClosed) {
-		r, err = a.ephemeral(ctx, p, p.Place)
+	return po.ephemeral(ctx, p, place)
+}
+
+// byUnusedHook takes nothing that the answer itself will need.
+func (po *poster) byUnusedHook(ctx context.Context, p chat.Post) (chat.Receipt, error) {
+	if threadOf(p).Thread != "" || po.hooks.used(decodeOrigin(p.Origin)) != 0 {
+		return chat.Receipt{}, errClosed
 	}
-	if err != nil {
-		err = fmt.Errorf("%w: %w", chat.ErrSkip, err)
-	}
-	return r, err
+	return po.byHookAlone(ctx, p)
+}
+
+// byHook tells everybody through the response_url.
+func (po *poster) byHook(ctx context.Context, p chat.Post) (chat.Receipt, error) {
+	return po.throughHook(ctx, p, slackapi.ResponseTypeInChannel)
+}
+
+// byHookAlone tells the person alone through the response_url, which cannot be in a thread.
+func (po *poster) byHookAlone(ctx context.Context, p chat.Post) (chat.Receipt, error) {
+	p.Place = threadOf(p)
+	return po.throughHook(ctx, p, slackapi.ResponseTypeEphemeral)
 }
 
 // metadataType marks the bot's own messages, with the post's key.
 // https://docs.slack.dev/messaging/message-metadata
 const metadataType = "meetbot_post"
 
-func (a *Adapter) options(m message, p chat.Post) []slackapi.MsgOption {
+func (po *poster) options(m message, p chat.Post) []slackapi.MsgOption {
 	if m.cut {
-		a.log.Warn("message cut to Slack's limits", "slot", p.Slot)
+		po.log.Warn("message cut to Slack's limits", "slot", p.Slot)
 	}
 	return []slackapi.MsgOption{
 		slackapi.MsgOptionText(m.text, false), // escaped already
@@ -219,24 +192,24 @@ func (a *Adapter) options(m message, p chat.Post) []slackapi.MsgOption {
 	}
 }
 
-func (a *Adapter) look(card bool, notes ...string) look {
-	return look{card: card, files: a.self.Load().has("files:write"), notes: notes}
+func (po *poster) look(card bool, notes ...string) look {
+	return look{card: card, files: po.web.self.Load().has("files:write"), notes: notes}
 }
 
 // public posts with the bot's token.
-func (a *Adapter) public(ctx context.Context, p chat.Post, channel, thread string, notes ...string) (chat.Receipt, error) {
+func (po *poster) public(ctx context.Context, p chat.Post, channel, thread string, notes ...string) (chat.Receipt, error) {
 	if channel == "" {
 		return chat.Receipt{}, errClosed
 	}
 	if p.Tried {
-		if ts, err := a.find(ctx, p, channel, thread); err != nil || ts != "" {
-			return a.receipt(p, channel, thread, ts), err
+		if ts, err := po.find(ctx, p, channel, thread); err != nil || ts != "" {
+			return po.receipt(p, channel, thread, ts), err
 		}
 	}
-	if err := a.channels.Wait(ctx, channel); err != nil {
+	if err := po.channels.Wait(ctx, channel); err != nil {
 		return chat.Receipt{}, err
 	}
-	options := a.options(render(p.Reply, a.look(p.Slot == chat.SlotRoot, notes...)), p)
+	options := po.options(render(p.Reply, po.look(p.Slot == chat.SlotRoot, notes...)), p)
 	if thread != "" {
 		options = append(options, slackapi.MsgOptionTS(thread))
 	}
@@ -246,17 +219,17 @@ func (a *Adapter) public(ctx context.Context, p chat.Post, channel, thread strin
 		}))
 	}
 	var at, ts string
-	err := a.call(ctx, "chat.postMessage", channel, func() (err error) {
-		at, ts, err = a.api.PostMessageContext(ctx, channel, options...)
+	err := po.web.call(ctx, "chat.postMessage", channel, func() (err error) {
+		at, ts, err = po.web.api.PostMessageContext(ctx, channel, options...)
 		return err
 	})
 	if err != nil {
 		return chat.Receipt{}, err
 	}
-	return a.receipt(p, cmp.Or(at, channel), thread, ts), nil
+	return po.receipt(p, cmp.Or(at, channel), thread, ts), nil
 }
 
-func (a *Adapter) receipt(p chat.Post, channel, thread, ts string) chat.Receipt {
+func (po *poster) receipt(p chat.Post, channel, thread, ts string) chat.Receipt {
 	place := p.Place
 	place.Channel, place.Thread = channel, cmp.Or(thread, ts)
 	if strings.HasPrefix(channel, "D") {
@@ -269,8 +242,8 @@ const historyPage = 100
 
 // find looks for the post that an earlier try may have left, by its metadata. It returns
 // an empty ts if it is not there, or if the bot may not read the history.
-func (a *Adapter) find(ctx context.Context, p chat.Post, channel, thread string) (string, error) {
-	self := a.self.Load()
+func (po *poster) find(ctx context.Context, p chat.Post, channel, thread string) (string, error) {
+	self := po.web.self.Load()
 	if p.Key == "" || !self.has("channels:history") && !self.has("groups:history") && !self.has("im:history") && !self.has("mpim:history") {
 		return "", nil
 	}
@@ -284,14 +257,14 @@ func (a *Adapter) find(ctx context.Context, p chat.Post, channel, thread string)
 	}
 	for cursor, page := "", 0; page < 5; page++ {
 		var found []slackapi.Message
-		err := a.call(ctx, method, "", func() (err error) {
+		err := po.web.call(ctx, method, "", func() (err error) {
 			if thread != "" {
-				found, _, cursor, err = a.api.GetConversationRepliesContext(ctx, &slackapi.GetConversationRepliesParameters{
+				found, _, cursor, err = po.web.api.GetConversationRepliesContext(ctx, &slackapi.GetConversationRepliesParameters{
 					ChannelID: channel, Timestamp: thread, Oldest: oldest, Cursor: cursor, Limit: historyPage, IncludeAllMetadata: true,
 				})
 				return err
 			}
-			h, err := a.api.GetConversationHistoryContext(ctx, &slackapi.GetConversationHistoryParameters{
+			h, err := po.web.api.GetConversationHistoryContext(ctx, &slackapi.GetConversationHistoryParameters{
 				ChannelID: channel, Oldest: oldest, Cursor: cursor, Limit: historyPage, IncludeAllMetadata: true,
 			})
 			if err == nil {
@@ -318,16 +291,16 @@ func (a *Adapter) find(ctx context.Context, p chat.Post, channel, thread string)
 }
 
 // ephemeral posts for one person, in a place that both are in.
-func (a *Adapter) ephemeral(ctx context.Context, p chat.Post, place chat.Place) (chat.Receipt, error) {
+func (po *poster) ephemeral(ctx context.Context, p chat.Post, place chat.Place) (chat.Receipt, error) {
 	if place.Channel == "" || p.User.ID == "" {
 		return chat.Receipt{}, errClosed
 	}
-	options := a.options(render(p.Reply, a.look(false)), p)
+	options := po.options(render(p.Reply, po.look(false)), p)
 	if place.Thread != "" {
 		options = append(options, slackapi.MsgOptionTS(place.Thread))
 	}
-	err := a.call(ctx, "chat.postEphemeral", "", func() error {
-		_, err := a.api.PostEphemeralContext(ctx, place.Channel, p.User.ID, options...)
+	err := po.web.call(ctx, "chat.postEphemeral", "", func() error {
+		_, err := po.web.api.PostEphemeralContext(ctx, place.Channel, p.User.ID, options...)
 		return err
 	})
 	// An ephemeral message has no ID that anything could be done with.
@@ -335,13 +308,13 @@ func (a *Adapter) ephemeral(ctx context.Context, p chat.Post, place chat.Place) 
 }
 
 // direct posts to the person alone, in the conversation between them and the bot.
-func (a *Adapter) direct(ctx context.Context, p chat.Post, notes ...string) (chat.Receipt, error) {
+func (po *poster) direct(ctx context.Context, p chat.Post) (chat.Receipt, error) {
 	if p.User.ID == "" {
 		return chat.Receipt{}, errClosed
 	}
 	channel := ""
-	err := a.call(ctx, "conversations.open", "", func() error {
-		c, _, _, err := a.api.OpenConversationContext(ctx, &slackapi.OpenConversationParameters{Users: []string{p.User.ID}})
+	err := po.web.call(ctx, "conversations.open", "", func() error {
+		c, _, _, err := po.web.api.OpenConversationContext(ctx, &slackapi.OpenConversationParameters{Users: []string{p.User.ID}})
 		if err == nil && c != nil {
 			channel = c.ID
 		}
@@ -354,32 +327,29 @@ func (a *Adapter) direct(ctx context.Context, p chat.Post, notes ...string) (cha
 	if p.Root != nil && p.Root.Place.Channel == channel && !p.Root.InPlace {
 		thread = p.Root.Place.Thread
 	}
-	return a.public(ctx, p, channel, thread, notes...)
+	return po.public(ctx, p, channel, thread, po.invitation(p)...)
 }
 
 // throughHook posts through the request's response_url: for everybody in the channel, or
 // for the person alone.
 // https://docs.slack.dev/interactivity/handling-user-interaction#message_responses
-func (a *Adapter) throughHook(ctx context.Context, p chat.Post, public bool, notes ...string) (chat.Receipt, error) {
+func (po *poster) throughHook(ctx context.Context, p chat.Post, to string) (chat.Receipt, error) {
 	const method = "response_url"
+	public := to == slackapi.ResponseTypeInChannel
 	o := decodeOrigin(p.Origin)
-	if !public && o.User != p.User.ID || a.hooks.used(o, a.now()) >= hookUses {
+	if !public && o.User != p.User.ID || po.hooks.used(o) >= hookUses {
 		return chat.Receipt{}, errClosed
 	}
-	if err := a.methods.Wait(ctx, method); err != nil {
+	if err := po.web.methods.Wait(ctx, method); err != nil {
 		return chat.Receipt{}, err
 	}
-	if !a.hooks.take(o, a.now()) {
+	if !po.hooks.take(o) {
 		return chat.Receipt{}, errClosed
 	}
-	kind := slackapi.ResponseTypeEphemeral
-	if public {
-		kind = slackapi.ResponseTypeInChannel
-	}
-	m := render(p.Reply, a.look(p.Slot == chat.SlotRoot, notes...))
+	m := render(p.Reply, po.look(p.Slot == chat.SlotRoot, po.invitation(p)...))
 	no := false
 	post := slackapi.WebhookMessage{
-		Text: m.text, Blocks: &slackapi.Blocks{BlockSet: m.blocks}, ResponseType: kind, UnfurlLinks: &no, UnfurlMedia: &no,
+		Text: m.text, Blocks: &slackapi.Blocks{BlockSet: m.blocks}, ResponseType: to, UnfurlLinks: &no, UnfurlMedia: &no,
 	}
 	if public { // what is private cannot be in a thread
 		post.ThreadTimestamp = p.Place.Thread
@@ -393,9 +363,9 @@ func (a *Adapter) throughHook(ctx context.Context, p chat.Post, public bool, not
 		return chat.Receipt{}, errClosed // not a URL; the error would quote it
 	}
 	req.Header.Set("Content-Type", "application/json; charset=utf-8")
-	res, err := bounded{a.client}.Do(req)
+	res, err := bounded{po.web.client}.Do(req)
 	if err != nil {
-		return chat.Receipt{}, a.fault(method, "", err)
+		return chat.Receipt{}, po.web.fault(method, "", err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	// Slack says "ok", or {"ok":false,"error":"…"}, in a 200 as well.
@@ -403,57 +373,49 @@ func (a *Adapter) throughHook(ctx context.Context, p chat.Post, public bool, not
 	switch {
 	case res.StatusCode == http.StatusTooManyRequests:
 		seconds, _ := strconv.Atoi(res.Header.Get("Retry-After"))
-		return chat.Receipt{}, a.fault(method, "", &slackapi.RateLimitedError{RetryAfter: time.Duration(seconds) * time.Second})
+		return chat.Receipt{}, po.web.fault(method, "", &slackapi.RateLimitedError{RetryAfter: time.Duration(seconds) * time.Second})
 	case res.StatusCode >= 500:
-		return chat.Receipt{}, a.fault(method, "", slackapi.StatusCodeError{Code: res.StatusCode})
+		return chat.Receipt{}, po.web.fault(method, "", slackapi.StatusCodeError{Code: res.StatusCode})
 	case res.StatusCode != http.StatusOK:
-		a.hooks.exhaust(o, a.now())
-		return chat.Receipt{}, a.fault(method, "", slackapi.SlackErrorResponse{Err: "http_" + strconv.Itoa(res.StatusCode)})
+		po.hooks.exhaust(o)
+		return chat.Receipt{}, po.web.fault(method, "", slackapi.SlackErrorResponse{Err: "http_" + strconv.Itoa(res.StatusCode)})
 	}
 	var refusal struct {
 		OK    *bool  `json:"ok"`
 		Error string `json:"error"`
 	}
 	if json.Unmarshal(answer, &refusal) == nil && refusal.OK != nil && !*refusal.OK {
-		return chat.Receipt{}, a.fault(method, "", slackapi.SlackErrorResponse{Err: cmp.Or(refusal.Error, "unknown")})
+		return chat.Receipt{}, po.web.fault(method, "", slackapi.SlackErrorResponse{Err: cmp.Or(refusal.Error, "unknown")})
 	}
 	return chat.Receipt{Place: p.Place, InPlace: true}, nil
 }
 
-// edit replaces a message. Of several edits of one message that wait for their turn, only
-// the newest is made: it shows the newest state.
-func (a *Adapter) edit(ctx context.Context, p chat.Post) (chat.Receipt, error) {
+// edit replaces a message.
+func (po *poster) edit(ctx context.Context, p chat.Post) (chat.Receipt, error) {
 	if p.Edit == nil || p.Edit.Message == "" {
 		return chat.Receipt{}, chat.ErrGone // posted where it cannot be edited
 	}
 	channel, ts := p.Edit.Place.Channel, p.Edit.Message
-	key := channel + ":" + ts
-	newest, leave := a.pending.Enter(key)
-	defer leave()
-	if err := a.edits.Wait(ctx, key); err != nil {
-		return chat.Receipt{}, err
-	}
-	if !newest() {
-		return *p.Edit, nil
-	}
-	err := a.call(ctx, "chat.update", "", func() error {
-		_, _, _, err := a.api.UpdateMessageContext(ctx, channel, ts, a.options(render(p.Reply, a.look(true)), p)...)
-		return err
+	err := po.edits.Do(ctx, channel+":"+ts, func() error {
+		return po.web.call(ctx, "chat.update", "", func() error {
+			_, _, _, err := po.web.api.UpdateMessageContext(ctx, channel, ts, po.options(render(p.Reply, po.look(true)), p)...)
+			return err
+		})
 	})
-	if errors.Is(err, errClosed) {
-		err = fmt.Errorf("%w: %w", chat.ErrGone, err)
+	if cause := err; errors.Is(err, errClosed) {
+		err = fmt.Errorf("%w: %s", chat.ErrGone, cause) // closed: there is no other way
 	}
 	return *p.Edit, err
 }
 
 // image uploads a QR code: a file that everybody in the thread sees, or the person alone.
-func (a *Adapter) image(ctx context.Context, p chat.Post) (chat.Receipt, error) {
-	if !a.self.Load().has("files:write") {
+func (po *poster) image(ctx context.Context, p chat.Post) (chat.Receipt, error) {
+	if !po.web.self.Load().has("files:write") {
 		return chat.Receipt{}, errClosed
 	}
 	png, err := kit.QR(p.Reply.QR)
 	if err != nil {
-		a.log.WarnContext(ctx, "no QR code", "err", err)
+		po.log.WarnContext(ctx, "no QR code", "err", err)
 		return chat.Receipt{}, errClosed
 	}
 	place := p.Place
@@ -461,8 +423,8 @@ func (a *Adapter) image(ctx context.Context, p chat.Post) (chat.Receipt, error) 
 		place = p.Root.Place
 	}
 	if p.Slot.Private() { // a file has no ephemeral form
-		err := a.call(ctx, "conversations.open", "", func() error {
-			c, _, _, err := a.api.OpenConversationContext(ctx, &slackapi.OpenConversationParameters{Users: []string{p.User.ID}})
+		err := po.web.call(ctx, "conversations.open", "", func() error {
+			c, _, _, err := po.web.api.OpenConversationContext(ctx, &slackapi.OpenConversationParameters{Users: []string{p.User.ID}})
 			if err == nil && c != nil {
 				place = chat.Place{Platform: Platform, Team: p.Place.Team, Channel: c.ID, Kind: chat.InDirect}
 			}
@@ -472,13 +434,13 @@ func (a *Adapter) image(ctx context.Context, p chat.Post) (chat.Receipt, error) 
 			return chat.Receipt{}, err
 		}
 	}
-	if err := a.channels.Wait(ctx, place.Channel); err != nil {
+	if err := po.channels.Wait(ctx, place.Channel); err != nil {
 		return chat.Receipt{}, err
 	}
 	caption := fallback(chat.Reply{Title: p.Reply.Title, Text: p.Reply.QRCaption})
 	title, _ := kit.Cut(p.Reply.QRCaption, maxHint)
-	err = a.call(ctx, "files.upload", "", func() error {
-		_, err := a.api.UploadFileContext(ctx, slackapi.UploadFileParameters{
+	err = po.web.call(ctx, "files.upload", "", func() error {
+		_, err := po.web.api.UploadFileContext(ctx, slackapi.UploadFileParameters{
 			Reader: bytes.NewReader(png), FileSize: len(png), Filename: "qr.png", Title: title, AltTxt: title,
 			InitialComment: caption, Channel: place.Channel, ThreadTimestamp: place.Thread,
 		})
@@ -486,104 +448,3 @@ func (a *Adapter) image(ctx context.Context, p chat.Post) (chat.Receipt, error) 
 	})
 	return chat.Receipt{Place: place}, err
 }
-
-// hooks counts the uses of response_urls, and finds one again for a form that was opened
-// from it. What is lost with a restart is found out from Slack's answer.
-type hooks struct {
-	mu sync.Mutex
-	m  map[string]*hook
-}
-
-type hook struct {
-	origin origin
-	uses   int
-}
-
-const maxHooks = 20_000
-
-func hookID(url string) string {
-	sum := sha256.Sum256([]byte(url))
-	return hex.EncodeToString(sum[:8])
-}
-
-// open returns the record of a response_url that can still be used, or nil.
-func (h *hooks) open(o origin, now time.Time) *hook {
-	const margin = 10 * time.Second
-	if o.Hook == "" || now.Sub(o.At) > hookLife-margin {
-		return nil
-	}
-	id := hookID(o.Hook)
-	if k := h.m[id]; k != nil {
-		return k
-	}
-	if h.m == nil {
-		h.m = map[string]*hook{}
-	}
-	if len(h.m) >= maxHooks {
-		for id, k := range h.m {
-			if now.Sub(k.origin.At) > hookLife {
-				delete(h.m, id)
-			}
-		}
-		if len(h.m) >= maxHooks {
-			clear(h.m)
-		}
-	}
-	k := &hook{origin: o}
-	h.m[id] = k
-	return k
-}
-
-// take reports whether a response_url can be used once more, and counts that.
-func (h *hooks) take(o origin, now time.Time) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	k := h.open(o, now)
-	if k == nil || k.uses >= hookUses {
-		return false
-	}
-	k.uses++
-	return true
-}
-
-func (h *hooks) used(o origin, now time.Time) int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if k := h.open(o, now); k != nil {
-		return k.uses
-	}
-	return hookUses
-}
-
-func (h *hooks) exhaust(o origin, now time.Time) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if k := h.open(o, now); k != nil {
-		k.uses = hookUses
-	}
-}
-
-// remember returns an ID under which [hooks.recall] finds the response_url; empty if it
-// cannot be used.
-func (h *hooks) remember(o origin, now time.Time) string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.open(o, now) == nil {
-		return ""
-	}
-	return hookID(o.Hook)
-}
-
-func (h *hooks) recall(id string, now time.Time) origin {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if k := h.m[id]; k != nil && now.Sub(k.origin.At) < hookLife {
-		return k.origin
-	}
-	return origin{At: now}
-}
-
-var _ interface {
-	chat.Poster
-	chat.Directory
-} = (*Adapter)(nil)

@@ -69,11 +69,14 @@ type wireEvent struct {
 
 // ServeHTTP takes an event. What it answers is shown to the person alone.
 func (a *Adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := kit.ReadBody(w, r)
-	if err != nil || !a.signed(r.Header.Get("X-Acme-Signature"), body) {
-		w.WriteHeader(http.StatusUnauthorized) // and not a word why
-		return
-	}
+	kit.NewSigned(
+		func(h http.Header) bool { return len(h.Get("X-Acme-Signature")) == hex.EncodedLen(sha256.Size) },
+		func(h http.Header, body []byte) bool { return a.signed(h.Get("X-Acme-Signature"), body) },
+		func() {},
+	).Handler(a.take)(w, r)
+}
+
+func (a *Adapter) take(w http.ResponseWriter, r *http.Request, body []byte, _ time.Time) {
 	var e wireEvent
 	if json.Unmarshal(body, &e) != nil || e.ID == "" || time.Since(time.Unix(e.Time, 0)).Abs() > 5*time.Minute {
 		w.WriteHeader(http.StatusBadRequest)

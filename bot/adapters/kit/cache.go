@@ -1,0 +1,106 @@
+package kit
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// Cache remembers up to a number of values, each for a while. Where there is no room left
+// it drops what is too old, and where that is not enough, everything: whoever uses one must
+// be able to ask again.
+type Cache[V any] struct {
+	life time.Duration
+	max  int
+	now  func() time.Time
+
+	mu      sync.Mutex
+	m       map[string]kept[V]
+	tidied  time.Time
+	flights singleflight.Group
+}
+
+type kept[V any] struct {
+	value V
+	until time.Time
+}
+
+// NewCache returns a Cache that remembers up to max values for the given time each.
+func NewCache[V any](life time.Duration, max int, now func() time.Time) *Cache[V] {
+	return &Cache[V]{life: life, max: max, now: now, m: map[string]kept[V]{}}
+}
+
+// Get returns what is remembered under key.
+func (c *Cache[V]) Get(key string) (V, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.get(key, c.now())
+}
+
+func (c *Cache[V]) get(key string, now time.Time) (V, bool) {
+	k, ok := c.m[key]
+	if !ok || now.After(k.until) {
+		var zero V
+		return zero, false
+	}
+	return k.value, true
+}
+
+// Put remembers v under key from now on.
+func (c *Cache[V]) Put(key string, v V) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.put(key, v, c.now())
+}
+
+func (c *Cache[V]) put(key string, v V, now time.Time) {
+	if len(c.m) >= c.max || now.Sub(c.tidied) > c.life {
+		c.tidied = now
+		maps.DeleteFunc(c.m, func(_ string, k kept[V]) bool { return now.After(k.until) })
+		if len(c.m) >= c.max {
+			clear(c.m)
+		}
+	}
+	c.m[key] = kept[V]{v, now.Add(c.life)}
+}
+
+// First reports whether nothing was remembered under key, and remembers v from now on.
+func (c *Cache[V]) First(key string, v V) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.now()
+	_, known := c.get(key, now)
+	c.put(key, v, now)
+	return !known
+}
+
+// lookUpTimeout bounds a look-up that several wait for, whoever of them gives up.
+const lookUpTimeout = 10 * time.Second
+
+// Fetch returns what is remembered under key, or asks once for all who want it and
+// remembers the answer. An error is not remembered.
+func (c *Cache[V]) Fetch(ctx context.Context, key string, ask func(context.Context) (V, error)) (V, error) {
+	if v, ok := c.Get(key); ok {
+		return v, nil
+	}
+	flight := c.flights.DoChan(key, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookUpTimeout)
+		defer cancel()
+		v, err := ask(ctx)
+		if err == nil {
+			c.Put(key, v)
+		}
+		return v, err
+	})
+	select {
+	case r := <-flight:
+		v, _ := r.Val.(V) // the zero value with an error
+		return v, r.Err
+	case <-ctx.Done():
+		var zero V
+		return zero, ctx.Err()
+	}
+}

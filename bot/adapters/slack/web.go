@@ -1,0 +1,241 @@
+package slack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	slackapi "github.com/slack-go/slack"
+
+	"meetbot/bot/adapters/kit"
+	"meetbot/bot/chat"
+)
+
+// web is Slack's Web API under the bot's token, and what it says of the bot. Every call goes
+// through [web.call], which holds it back as Slack says and notices a token that is refused.
+type web struct {
+	api     *slackapi.Client
+	client  *http.Client // for response_urls
+	methods *kit.Pace    // held as Retry-After says
+	pulse   *kit.Pulse
+	observe kit.Observer
+	log     *slog.Logger
+
+	self  atomic.Pointer[identity] // nil until auth.test has answered
+	known chan struct{}            // closed then
+
+	stopOnce sync.Once
+	stopped  chan struct{} // closed when a token is refused
+}
+
+func newWeb(cfg Config, pulse *kit.Pulse, log *slog.Logger) *web {
+	return &web{
+		client: cfg.HTTPClient, methods: kit.NewPace(0, 0, cfg.Observe.Waited), pulse: pulse, observe: cfg.Observe, log: log,
+		known: make(chan struct{}), stopped: make(chan struct{}),
+		api: slackapi.New(cfg.BotToken.Reveal(),
+			slackapi.OptionAPIURL(cfg.APIURL),
+			slackapi.OptionAppLevelToken(cfg.AppToken.Reveal()),
+			slackapi.OptionHTTPClient(bounded{cfg.HTTPClient}),
+			slackapi.OptionLog(silent{}),
+		),
+	}
+}
+
+// identity is what auth.test says about the bot.
+type identity struct {
+	userID, userName string
+	mention          *regexp.Regexp
+	team, teamName   string
+	enterprise       string
+	scopes           []string
+}
+
+func (i *identity) has(scope string) bool { return i != nil && slices.Contains(i.scopes, scope) }
+
+// silent is the library's logger: what it has to say may hold tokens and messages.
+type silent struct{}
+
+func (silent) Output(int, string) error { return nil }
+
+const maxBackoff = time.Minute
+
+// identify asks Slack who the bot is and what it may do, until it gets an answer.
+func (w *web) identify(ctx context.Context, backoff time.Duration) error {
+	return kit.Retry(ctx, kit.Pauses{First: backoff, Longest: maxBackoff}, func(ctx context.Context) (kit.Verdict, error) {
+		err := w.whoAmI(ctx)
+		if errors.Is(err, ErrTokenRefused) {
+			return kit.Stop, err
+		}
+		return kit.Again, err
+	}, func(err error, pause time.Duration) {
+		w.pulse.Failed(err)
+		w.log.WarnContext(ctx, "Slack cannot be reached, trying again", "in", pause, "err", err)
+	})
+}
+
+func (w *web) whoAmI(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	res, err := w.api.AuthTestContext(ctx)
+	if err != nil {
+		return w.fault("auth.test", "", err)
+	}
+	id := &identity{
+		mention: regexp.MustCompile("<@" + regexp.QuoteMeta(res.UserID) + `(?:\|[^<>]*)?>`),
+		userID:  res.UserID, userName: res.User, team: res.TeamID, teamName: res.Team, enterprise: res.EnterpriseID,
+	}
+	for scope := range strings.SplitSeq(res.Header.Get("X-Oauth-Scopes"), ",") {
+		if scope = strings.TrimSpace(scope); scope != "" {
+			id.scopes = append(id.scopes, scope)
+		}
+	}
+	if w.self.Swap(id) == nil {
+		close(w.known)
+	}
+	w.log.InfoContext(ctx, "signed in to Slack", "team", id.team, "bot", id.userID, "scopes", id.scopes)
+	for _, s := range scopes {
+		if s.Required && !id.has(s.Name) {
+			w.log.ErrorContext(ctx, "the Slack app lacks a required scope: add it under OAuth & Permissions and reinstall the app", "scope", s.Name, "without", s.Without)
+		}
+	}
+	return nil
+}
+
+// stop ends the adapter for good.
+func (w *web) stop(method string, err error) {
+	w.stopOnce.Do(func() {
+		w.pulse.Failed(err)
+		w.pulse.Set(kit.Stopped)
+		w.log.Error("Slack no longer accepts the token: the Slack adapter has stopped. Reinstall the app or set a new token, then restart the bot",
+			"method", method, "err", err)
+		close(w.stopped)
+	})
+}
+
+func (w *web) isStopped() bool {
+	select {
+	case <-w.stopped:
+		return true
+	default:
+		return false
+	}
+}
+
+// APIError is a call to Slack that failed. Its text has no URL, no token and nothing that
+// people wrote.
+type APIError struct {
+	Method string // "chat.postMessage"; "response_url" for a message response
+	Kind   string // Slack's error code, "http_503", "transport"
+	Err    error  // errClosed, [ErrTokenRefused], a context's error; may be nil
+}
+
+func (e *APIError) Error() string {
+	if e.Err == nil || errors.Is(e.Err, errClosed) {
+		return fmt.Sprintf("%s: %s", e.Method, e.Kind)
+	}
+	return fmt.Sprintf("%s: %s: %v", e.Method, e.Kind, e.Err)
+}
+
+func (e *APIError) Unwrap() error { return e.Err }
+
+// errClosed is [kit.ErrClosed], which every answer is that says "not this way".
+var errClosed = kit.ErrClosed
+
+// tokenCodes are the answers after which no call will succeed any more.
+// https://docs.slack.dev/reference/methods/auth.test#errors
+var tokenCodes = map[string]bool{
+	"invalid_auth": true, "not_authed": true, "account_inactive": true, "token_revoked": true,
+	"token_expired": true, "not_allowed_token_type": true,
+}
+
+// passingCodes are the answers after which the same call may succeed later.
+var passingCodes = map[string]bool{
+	"internal_error": true, "fatal_error": true, "service_unavailable": true, "request_timeout": true,
+	"ratelimited": true, "rate_limited": true, "accesslimited": true, "team_added_to_org": true,
+	"access_denied_temporarily": true, "update_failed": true, "message_limit_exceeded": true,
+}
+
+// fault turns what a call returned into what a [chat.Poster] returns, and holds the
+// method back if Slack said so. The scope is what the limit counts by, besides the method.
+func (w *web) fault(method, scope string, err error) error {
+	if err == nil {
+		return nil
+	}
+	failed := &APIError{Method: method}
+	var after time.Duration
+	if limited, ok := errors.AsType[*slackapi.RateLimitedError](err); ok {
+		failed.Kind, after = "ratelimited", max(limited.RetryAfter, time.Second)
+	} else if answer, ok := errors.AsType[slackapi.SlackErrorResponse](err); ok {
+		failed.Kind = answer.Err
+		switch {
+		case tokenCodes[answer.Err]:
+			failed.Err = ErrTokenRefused
+		case answer.Err == "ratelimited" || answer.Err == "rate_limited":
+			after = time.Minute
+		case !passingCodes[answer.Err]:
+			failed.Err = errClosed
+		}
+	} else if status, ok := errors.AsType[slackapi.StatusCodeError](err); ok {
+		failed.Kind = fmt.Sprintf("http_%d", status.Code)
+		if status.Code == http.StatusTooManyRequests {
+			after = time.Minute
+		}
+	} else {
+		failed.Kind = "transport"
+		// Other errors of the library may quote a URL or an answer.
+		if _, ok := errors.AsType[*url.Error](err); ok || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+			failed.Err = kit.Scrub(err)
+		}
+	}
+	w.observe.Failed(method, failed.Kind)
+	switch {
+	case failed.Err == ErrTokenRefused:
+		// At the start it is Run that fails; the app-level token is connect's.
+		if w.self.Load() != nil && method != "apps.connections.open" {
+			w.stop(method, failed)
+		}
+	case after > 0:
+		w.methods.Hold(method+scope, after)
+		return &chat.RetryAfter{After: after, Err: failed}
+	}
+	return failed
+}
+
+// call makes one call to Slack when its turn has come.
+func (w *web) call(ctx context.Context, method, scope string, f func() error) error {
+	if w.isStopped() {
+		return &chat.RetryAfter{After: time.Minute, Err: &APIError{Method: method, Kind: "stopped", Err: ErrTokenRefused}}
+	}
+	if err := w.methods.Wait(ctx, method+scope); err != nil {
+		return err
+	}
+	return w.fault(method, scope, f())
+}
+
+// maxAnswer bounds an answer of Slack's.
+const maxAnswer = 8 << 20
+
+// bounded is an HTTP client whose answers end.
+type bounded struct{ client *http.Client }
+
+func (b bounded) Do(r *http.Request) (*http.Response, error) {
+	res, err := b.client.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	res.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(res.Body, maxAnswer), res.Body}
+	return res, nil
+}
