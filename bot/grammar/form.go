@@ -13,9 +13,9 @@ import (
 
 // The forms.
 const (
-	FormMeet = "meet"
-	FormPush = "push"
-	FormSave = "save"
+	formMeet = "meet"
+	formPush = "push"
+	formSave = "save"
 )
 
 // platformOption is how the push form asks for --wechat.
@@ -32,7 +32,7 @@ func (p *Parser) open(r chat.Request, id string, ask Ask) chat.Decision {
 		return chat.Decision{Reply: &reply, Request: bare(r)}
 	}
 	f := p.Form(t, id, ask)
-	if p.cfg.Platforms.Of(r.Place.Platform).Local && id != FormMeet { // no chat platform sees what is typed
+	if p.cfg.Platforms.Of(r.Place.Platform).Local && id != formMeet { // no chat platform sees what is typed
 		f.Intro = ""
 		for i := range f.Fields {
 			if f.Fields[i].Kind == chat.MaskedField {
@@ -51,7 +51,7 @@ func (p *Parser) Form(t texts.Text, id string, ask Ask) chat.Form {
 		f.Fields = append(f.Fields, p.field(t, o, value, required, extra))
 	}
 	switch id {
-	case FormMeet:
+	case formMeet:
 		f.Intro = t.T("form.meet.intro")
 		room := []string{"topic", "provider", "live", "duration", "record"}
 		if len(p.cfg.Providers) == 1 {
@@ -62,7 +62,7 @@ func (p *Parser) Form(t texts.Text, id string, ask Ask) chat.Form {
 				field(o, instantValue(o.Name, ask), false, !slices.Contains(room, o.Name))
 			}
 		}
-	case FormPush:
+	case formPush:
 		f.Intro = t.T("form.key.intro")
 		v := Declared(VerbPush)
 		opt := func(name string) OptionDecl { return *(&reading{}).option(&v, name) }
@@ -82,7 +82,7 @@ func (p *Parser) Form(t texts.Text, id string, ask Ask) chat.Form {
 		if ask.Override {
 			field(opt("override"), "true", false, true)
 		}
-	case FormSave:
+	case formSave:
 		f.Intro = t.T("form.key.intro")
 		given := saveValues(ask)
 		// Some platforms have room for two more fields: what was asked for must not get lost there.
@@ -200,7 +200,7 @@ func (p *Parser) submission(r chat.Request) chat.Decision {
 			x.setTyped(o, value)
 		}
 	}
-	if s.Form == FormMeet {
+	if s.Form == formMeet {
 		x.checkMeet()
 		return p.finish(r, &x)
 	}
@@ -210,7 +210,7 @@ func (p *Parser) submission(r chat.Request) chat.Decision {
 	case "other":
 		x.platform = meeting.PushThirdParty
 	}
-	if x.ask.Meeting == "" && s.Form == FormPush {
+	if x.ask.Meeting == "" && s.Form == formPush {
 		if _, ok := meeting.ParseRef(s.Arg); ok {
 			x.ask.Meeting = s.Arg
 		}

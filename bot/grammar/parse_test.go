@@ -296,8 +296,8 @@ func TestAKeyInTheOpenIsRefused(t *testing.T) {
 
 func TestWhatOpensAForm(t *testing.T) {
 	for text, form := range map[string]string{
-		"": FormPush, "806146667": FormPush, "--name bili": FormPush, "--name bili --url rtmp://live.example.com/app": FormPush, "--wechat": FormPush,
-		"save": FormSave, "save bili": FormSave, "保存B站": FormSave, "save bili --preset bilibili": FormSave,
+		"": formPush, "806146667": formPush, "--name bili": formPush, "--name bili --url rtmp://live.example.com/app": formPush, "--wechat": formPush,
+		"save": formSave, "save bili": formSave, "保存B站": formSave, "save bili --preset bilibili": formSave,
 	} {
 		t.Run(text, func(t *testing.T) {
 			d := both().Parse(line("livepush", text))
@@ -311,7 +311,7 @@ func TestWhatOpensAForm(t *testing.T) {
 	}
 	d := both().Parse(line("meet", "form"))
 	require.NotNil(t, d.Form)
-	assert.Equal(t, FormMeet, d.Form.ID)
+	assert.Equal(t, formMeet, d.Form.ID)
 }
 
 func TestHelpAndUnknownCommands(t *testing.T) {
@@ -374,7 +374,7 @@ func TestButtons(t *testing.T) {
 	require.NotNil(t, d.Ask)
 	assert.Equal(t, VerbPush, AskOf(d).Verb)
 	assert.Equal(t, "tencent:7567173273889276131", AskOf(d).Meeting)
-	for _, name := range []string{FormMeet, FormSave} { // "open the form again"
+	for _, name := range []string{formMeet, formSave} { // "open the form again"
 		d = both().Parse(chat.Request{Action: &chat.Action{Name: name, Arg: ""}})
 		require.NotNil(t, d.Form)
 		assert.Equal(t, name, d.Form.ID)
@@ -392,19 +392,19 @@ func TestFaultsOfFormsAreOnTheirFields(t *testing.T) {
 		}
 		return names
 	}
-	assert.Equal(t, map[string]string{"url": "", "key": ""}, submit(FormPush, nil))
-	assert.Equal(t, map[string]string{"meeting": "", "name": "", "url": ""}, submit(FormPush, map[string]string{
+	assert.Equal(t, map[string]string{"url": "", "key": ""}, submit(formPush, nil))
+	assert.Equal(t, map[string]string{"meeting": "", "name": "", "url": ""}, submit(formPush, map[string]string{
 		"meeting": "nowhere", "name": "far too long a name", "url": "http://x/" + canary, "key": canary,
 	}))
-	assert.Equal(t, map[string]string{"key": ""}, submit(FormPush, map[string]string{"url": "rtmp://live.example.com/app"}))
-	assert.Equal(t, map[string]string{"to": ""}, submit(FormPush, map[string]string{"to": "bili", "url": "rtmp://live.example.com/app"}))
-	assert.Equal(t, map[string]string{"name": "", "url": "", "key": ""}, submit(FormSave, nil))
-	assert.Equal(t, map[string]string{"name": ""}, submit(FormSave, map[string]string{"name": "off", "preset": "youtube", "key": canary}))
-	assert.Equal(t, map[string]string{"duration": "", "pmi": "", "host": ""}, submit(FormMeet, map[string]string{
+	assert.Equal(t, map[string]string{"key": ""}, submit(formPush, map[string]string{"url": "rtmp://live.example.com/app"}))
+	assert.Equal(t, map[string]string{"to": ""}, submit(formPush, map[string]string{"to": "bili", "url": "rtmp://live.example.com/app"}))
+	assert.Equal(t, map[string]string{"name": "", "url": "", "key": ""}, submit(formSave, nil))
+	assert.Equal(t, map[string]string{"name": ""}, submit(formSave, map[string]string{"name": "off", "preset": "youtube", "key": canary}))
+	assert.Equal(t, map[string]string{"duration": "", "pmi": "", "host": ""}, submit(formMeet, map[string]string{
 		"provider": "tencent", "duration": "x", "pmi": "true", "host": "bob",
 	}))
 
-	d := both().Parse(chat.Request{Form: &chat.Submission{Form: FormPush, Arg: "tencent:1", Fields: map[string]string{"url": "rtmp://live.example.com/app", "key": canary}}})
+	d := both().Parse(chat.Request{Form: &chat.Submission{Form: formPush, Arg: "tencent:1", Fields: map[string]string{"url": "rtmp://live.example.com/app", "key": canary}}})
 	require.NotNil(t, d.Ask)
 	assert.Equal(t, "tencent:1", AskOf(d).Meeting)
 	assert.Empty(t, d.Request.Form.Fields)
@@ -439,7 +439,7 @@ func TestLongInputIsRefused(t *testing.T) {
 	for _, r := range []chat.Request{
 		line("meet", strings.Repeat("x ", maxLine/2+1)),
 		{Command: "meet", Options: map[string]string{"topic": strings.Repeat("x", maxLine+1)}},
-		{Form: &chat.Submission{Form: FormMeet, Fields: map[string]string{"topic": strings.Repeat("x", maxLine+1)}}},
+		{Form: &chat.Submission{Form: formMeet, Fields: map[string]string{"topic": strings.Repeat("x", maxLine+1)}}},
 	} {
 		d := both().Parse(r)
 		require.NotNil(t, d.Reply)
@@ -474,7 +474,7 @@ func FuzzParse(f *testing.F) {
 				}
 			}
 		}
-		for _, name := range []string{FormMeet, FormPush, FormSave} {
+		for _, name := range []string{formMeet, formPush, formSave} {
 			check(t, p.Parse(chat.Request{Form: &chat.Submission{Form: name, Fields: map[string]string{"name": text, "url": text, "key": text, "to": text, "host": text, "topic": text}}}))
 		}
 		if a, ok := chat.ParseAction(text); ok {

@@ -132,7 +132,7 @@ var declarations = func() []VerbDecl {
 
 	return []VerbDecl{
 		{
-			Verb: VerbMeet, Command: commandMeet, Typed: commandMeet, Form: FormMeet, Right: chat.RightMeet, Public: true,
+			Verb: VerbMeet, Command: commandMeet, Typed: commandMeet, Form: formMeet, Right: chat.RightMeet, Public: true,
 			Options: []OptionDecl{
 				{Name: "topic", Aliases: []string{"主题"}, Kind: KindText, Position: 1, Max: maxTopic},
 				{Name: "provider", Aliases: []string{"平台"}, Kind: KindChoice, Choices: choices(string(meeting.Systec), string(meeting.Tencent))},
@@ -152,7 +152,7 @@ var declarations = func() []VerbDecl {
 		},
 		{
 			Verb: VerbMeetForm, Command: commandMeet, Name: "form", Aliases: []string{"表单"},
-			Button: "meet", Opens: FormMeet, Right: chat.RightMeet,
+			Button: "meet", Opens: formMeet, Right: chat.RightMeet,
 		},
 		{
 			Verb: VerbMeetList, Command: commandMeet, Name: "list", Aliases: []string{"列表", "会议列表"},
@@ -170,7 +170,7 @@ var declarations = func() []VerbDecl {
 		{Verb: VerbMeetHelp, Command: commandMeet, Name: "help", Aliases: []string{"?", "？", "帮助", "--help"}, Help: true},
 
 		{
-			Verb: VerbPush, Command: commandLivepush, Typed: commandLivepush, Form: FormPush, Right: chat.RightPush,
+			Verb: VerbPush, Command: commandLivepush, Typed: commandLivepush, Form: formPush, Right: chat.RightPush,
 			Options: []OptionDecl{
 				meetingAt(1), name, url, key,
 				{Name: "wechat", Aliases: []string{"视频号", "微信视频号"}, Kind: KindBool},
@@ -179,7 +179,7 @@ var declarations = func() []VerbDecl {
 		},
 		{
 			Verb: VerbPushTo, Command: commandLivepush, Name: "to", Aliases: []string{"推到", "推送到", "推流到", "到"},
-			Typed: commandLivepush, Form: FormPush, Right: chat.RightPush,
+			Typed: commandLivepush, Form: formPush, Right: chat.RightPush,
 			Options: []OptionDecl{
 				{Name: "to", Kind: KindDest, List: true, Required: true, Position: 1},
 				meetingAt(2), override,
@@ -199,7 +199,7 @@ var declarations = func() []VerbDecl {
 		},
 		{
 			Verb: VerbPushSave, Command: commandLivepush, Name: "save", Aliases: []string{"保存"},
-			Typed: typedDestinations, TypedSub: "save", Form: FormSave, Right: chat.RightPush,
+			Typed: typedDestinations, TypedSub: "save", Form: formSave, Right: chat.RightPush,
 			Options: []OptionDecl{
 				saved,
 				{Name: "preset", Aliases: []string{"platform", "平台"}, Kind: KindChoice, Choices: choices(presetIDs...)},
@@ -226,8 +226,8 @@ var declarations = func() []VerbDecl {
 		},
 		{Verb: VerbPushHelp, Command: commandLivepush, Name: "help", Aliases: []string{"?", "？", "帮助", "--help"}, Help: true},
 
-		{Verb: VerbPushForm, Button: "push", Takes: TakesAnyMeeting, Opens: FormPush, Right: chat.RightPush},
-		{Verb: VerbSaveForm, Button: "save", Opens: FormSave, Right: chat.RightPush},
+		{Verb: VerbPushForm, Button: "push", Takes: TakesAnyMeeting, Opens: formPush, Right: chat.RightPush},
+		{Verb: VerbSaveForm, Button: "save", Opens: formSave, Right: chat.RightPush},
 		{Verb: VerbStartLink, Button: "start", Takes: TakesMeeting, Right: chat.RightMeet},
 		{Verb: VerbQR, Button: "qr", Takes: TakesMeeting, Right: chat.RightMeet},
 		{Verb: VerbCopy, Button: "copy", Takes: TakesMeeting, Right: chat.RightMeet},

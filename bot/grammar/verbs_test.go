@@ -205,7 +205,7 @@ func TestOnlyWhatMayCreateSomethingIsPressedOnce(t *testing.T) {
 func TestFormsKeepWithinThePlatformsLimits(t *testing.T) {
 	for _, cfg := range []Config{{}, {Providers: []meeting.Provider{meeting.Tencent}, Default: meeting.Tencent}, {Providers: []meeting.Provider{meeting.Systec}}} {
 		for _, locale := range texts.Locales {
-			for _, id := range []string{FormMeet, FormPush, FormSave} {
+			for _, id := range []string{formMeet, formPush, formSave} {
 				f := New(cfg).Form(Text(chat.Kind{}, locale), id, Ask{})
 				assert.Equal(t, id, f.ID)
 				assert.LessOrEqual(t, utf8.RuneCountInString(f.Title), maxFormTitle)
@@ -277,7 +277,7 @@ func TestAFormHasWhatIsKnown(t *testing.T) {
 	assert.Equal(t, "The build is red", both().Parse(r).Form.Fields[0].Value)
 
 	onlyTencent := New(Config{Providers: []meeting.Provider{meeting.Tencent}})
-	for _, f := range onlyTencent.Form(Text(chat.Kind{}, "en"), FormMeet, Ask{}).Fields {
+	for _, f := range onlyTencent.Form(Text(chat.Kind{}, "en"), formMeet, Ask{}).Fields {
 		assert.NotContains(t, []string{"provider", "pmi", "capacity", "host-video"}, f.Name, "means nothing here")
 	}
 }
