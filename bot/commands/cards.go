@@ -1,8 +1,13 @@
 package commands
 
 import (
+	"context"
+	"strings"
+	"time"
+
 	"meetbot/bot/chat"
 	"meetbot/bot/grammar"
+	"meetbot/bot/jobs"
 	"meetbot/bot/registry"
 	"meetbot/bot/texts"
 	"meetbot/meeting"
@@ -178,4 +183,151 @@ func startReply(r *run, reg registry.Registration) chat.Reply {
 		reply.Text = t.T("start.none")
 	}
 	return reply
+}
+
+// listing lists the meetings of a place.
+type listing struct {
+	registry interface {
+		Here(ctx context.Context, p chat.Place) ([]registry.Registration, error)
+	}
+	cards cards
+}
+
+// next shows this place's meetings that are not over, with what is pushed where.
+func (h listing) next(ctx context.Context, r *run) (jobs.Next, error) {
+	regs, err := h.registry.Here(ctx, r.w.Request.Place)
+	if err != nil {
+		return jobs.Next{}, err
+	}
+	r.endAs(outcomeListed)
+	reply := chat.Reply{Title: r.t.T("list.title"), Text: r.t.T("list.none")}
+	if len(regs) > 0 {
+		reply.Text = ""
+	}
+	for _, reg := range regs {
+		value := h.cards.stateText(r.t, reg)
+		if reg.Meeting.Code != "" {
+			value = showCode(reg.Meeting.Code) + " · " + value
+		}
+		if names := pushNames(r.t, reg); names != "" {
+			value += " · " + r.t.T("list.pushed", "Names", names)
+		}
+		reply.Fields = append(reply.Fields, chat.Field{Name: reg.Meeting.Topic, Value: value})
+	}
+	r.tell(reply)
+	return jobs.Deliver(), nil
+}
+
+// sharing shows a meeting once more: its card elsewhere, its link as a QR code, its data as
+// text to be pasted.
+type sharing struct {
+	targets targets
+	cards   cards
+}
+
+// share posts the meeting's card here as well. All its cards are edited together.
+func (h sharing) share(ctx context.Context, r *run) (jobs.Next, error) {
+	t, err := h.targets.resolve(ctx, r, want{vouched: true})
+	if err == nil && t.reg == nil {
+		err = texts.NewMessage("share.foreign")
+	}
+	if err != nil {
+		return jobs.Next{}, err
+	}
+	r.endAs(outcomeShared)
+	r.put(delivery{Slot: chat.SlotRoot, Reply: h.cards.card(r.t, *t.reg, r.w.Request.Place.Platform), Card: t.ref, Of: t.reg.Job})
+	r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T("share.done", "Topic", t.reg.Meeting.Topic)})
+	return jobs.Deliver(), nil
+}
+
+func (h sharing) qr(ctx context.Context, r *run) (jobs.Next, error) {
+	reg, err := h.targets.seenHere(ctx, r)
+	if err != nil {
+		return jobs.Next{}, err
+	}
+	if reg.Meeting.WatchURL == "" && reg.Meeting.JoinURL == "" {
+		return jobs.Next{}, texts.NewMessage("repeat.gone")
+	}
+	url, caption := reg.Meeting.WatchURL, r.t.T("qr.watch", "Topic", reg.Meeting.Topic)
+	if url == "" {
+		url, caption = reg.Meeting.JoinURL, r.t.T("qr.join", "Topic", reg.Meeting.Topic)
+	}
+	r.endAs(outcomeShown)
+	d := delivery{Slot: chat.SlotThread, Reply: chat.Reply{QR: url, QRCaption: caption}, Root: reg.ThreadAt(r.w.Request.Place)}
+	r.put(d)
+	r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T("qr.done")}) // a platform may be waiting with a private placeholder
+	return jobs.Deliver(), nil
+}
+
+// copy gives a block of plain text to be pasted into another chat.
+func (h sharing) copy(ctx context.Context, r *run) (jobs.Next, error) {
+	reg, err := h.targets.seenHere(ctx, r)
+	if err != nil {
+		return jobs.Next{}, err
+	}
+	r.endAs(outcomeShown)
+	r.tell(chat.Reply{Title: r.t.T("copy.title"), Copy: copyBlock(r, reg.Meeting)})
+	return jobs.Deliver(), nil
+}
+
+func copyBlock(r *run, m meeting.Meeting) string {
+	lines := []string{m.Topic}
+	for _, l := range []struct{ id, value string }{
+		{"field.number", showCode(m.Code)}, {"field.passcode", m.Passcode}, {"link.join", m.JoinURL}, {"link.watch", m.WatchURL},
+	} {
+		if l.value != "" {
+			lines = append(lines, r.t.T("copy.line", "Name", r.t.T(l.id), "Value", l.value))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// startLinks shows how to start a meeting to whoever has the right.
+type startLinks struct {
+	targets  targets
+	clients  clients
+	registry changes
+}
+
+// changes is the part of [registry.Registry] that rewrites what is known of a meeting.
+type changes interface {
+	Change(ctx context.Context, ref meeting.Ref, f func(*registry.Registration) bool) (registry.Registration, error)
+}
+
+// next shows how to start a meeting to whoever has the right now, with a fresh
+// link where the old one is worn out.
+func (h startLinks) next(ctx context.Context, r *run) (jobs.Next, error) {
+	reg, err := h.targets.button(ctx, r)
+	if err != nil {
+		return jobs.Next{}, err
+	}
+	if ok, err := h.targets.holds(ctx, r, reg); err != nil {
+		return jobs.Next{}, err
+	} else if !ok {
+		return jobs.Next{}, texts.NewMessage("power.start", "Name", reg.Requester.Name)
+	}
+	if reg.Meeting.State.Over() {
+		return jobs.Next{}, texts.NewMessage("which.over", "Topic", reg.Meeting.Topic)
+	}
+	if client := h.clients.of(reg.Ref().Provider); client.startsAnew() && !r.now().Before(reg.StartUntil) {
+		reg.Meeting.StartURL, reg.StartUntil = noSecret, time.Time{}
+		url, err := client.StartURL(ctx, reg.Ref().ID)
+		if n, ok := r.again(err); ok {
+			return n, nil
+		}
+		if err == nil {
+			reg, err = h.registry.Change(ctx, reg.Ref(), func(reg *registry.Registration) bool {
+				reg.Meeting.StartURL, reg.StartUntil = url, r.now().Add(r.kind(reg.Ref().Provider).StartLinkLife)
+				return true
+			})
+			if err != nil {
+				return jobs.Next{}, err
+			}
+		} else {
+			r.log.WarnContext(ctx, "no fresh start link", "job", r.job.ID, "err", err)
+		}
+	}
+	r.endAs(outcomeShown)
+	r.tell(startReply(r, reg))
+	return jobs.Deliver(), nil
 }
