@@ -32,10 +32,10 @@ var examples = []example{
 	{
 		name: "command",
 		add: map[string]string{
-			"bot/commands/number.go":      "command/number.go",
-			"bot/commands/number_test.go": "command/number_test.go",
-			"bot/texts/number.en.json":    "command/number.en.json",
-			"bot/texts/number.zh-CN.json": "command/number.zh-CN.json",
+			"bot/commands/number.go":          "command/number.go",
+			"bot/commands/tellnumber_test.go": "command/number_test.go",
+			"bot/texts/number.en.json":        "command/number.en.json",
+			"bot/texts/number.zh-CN.json":     "command/number.zh-CN.json",
 		},
 		into: []insertion{
 			{"bot/grammar/verbs.go", "\tVerbMeetHelp  Verb = \"help\"\n", "command/verb.txt"},

@@ -96,8 +96,8 @@ func (h approvals) question(ctx context.Context, r *run) (jobs.Next, error) {
 		Tone: chat.Warning, Title: r.t.T("approval.title"), Text: r.t.T(question, words...),
 		Fields: []chat.Field{{Name: r.t.T("field.requester"), User: &user}},
 		Buttons: []chat.Button{
-			{Label: r.t.T("button.approve"), Action: chat.Action{Name: string(grammar.VerbApprove), Arg: r.w.Ask.Arg}},
-			{Label: r.t.T("button.reject"), Danger: true, Action: chat.Action{Name: string(grammar.VerbReject), Arg: r.w.Ask.Arg}},
+			{Label: r.t.T("button.approve"), Action: grammar.Press(grammar.VerbApprove, r.w.Ask.Arg)},
+			{Label: r.t.T("button.reject"), Danger: true, Action: grammar.Press(grammar.VerbReject, r.w.Ask.Arg)},
 		},
 	}}
 	reg, err := h.registry.Get(ctx, ref)
@@ -237,7 +237,7 @@ func (h askHost) next(ctx context.Context, r *run) (jobs.Next, error) {
 	d := delivery{Slot: chat.SlotThread, Root: r.cardOf(reg), Reply: chat.Reply{
 		Text: r.t.T("askhost", "Names", r.t.Join(names)), Mentions: []chat.User{reg.Requester},
 		Fields:  []chat.Field{{Name: r.t.T("field.requester"), User: &w.Request.User}},
-		Buttons: []chat.Button{{Label: r.t.T("button.push"), Action: chat.Action{Name: string(grammar.VerbPushForm), Arg: reg.Ref().String()}}},
+		Buttons: []chat.Button{{Label: r.t.T("button.push"), Action: grammar.Press(grammar.VerbPushForm, reg.Ref().String())}},
 	}}
 	switch {
 	case d.Root != nil:

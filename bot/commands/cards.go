@@ -49,13 +49,13 @@ func (h cards) card(t texts.Text, reg registry.Registration, on chat.Platform) c
 	reply.Links = linksOf(t, m)
 	ref := m.Ref.String()
 	if kindOf(h.kinds, m.Ref.Provider).Can.LivePush {
-		reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.push"), Action: chat.Action{Name: string(grammar.VerbPushForm), Arg: ref}})
+		reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.push"), Action: grammar.Press(grammar.VerbPushForm, ref)})
 	}
 	if m.WatchURL != "" || m.JoinURL != "" {
-		reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.qr"), Action: chat.Action{Name: string(grammar.VerbQR), Arg: ref}})
+		reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.qr"), Action: grammar.Press(grammar.VerbQR, ref)})
 	}
 	reply.Buttons = append(reply.Buttons, chat.Button{
-		Label: t.T("button.end"), Action: chat.Action{Name: string(grammar.VerbEndYes), Arg: ref}, Danger: true,
+		Label: t.T("button.end"), Action: grammar.Press(grammar.VerbEndYes, ref), Danger: true,
 		Confirm: &chat.Confirm{Title: t.T("end.ask.title"), Text: t.T("end.ask", "Topic", m.Topic), Yes: t.T("end.yes"), No: t.T("end.no")},
 	})
 	return reply
@@ -148,12 +148,12 @@ func (h cards) threadReply(r *run, reg registry.Registration) chat.Reply {
 	}
 	reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.start"), User: &reg.Requester})
 	ref := m.Ref.String()
-	reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.start"), Action: chat.Action{Name: string(grammar.VerbStartLink), Arg: ref}})
+	reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.start"), Action: grammar.Press(grammar.VerbStartLink, ref)})
 	if kindOf(h.kinds, m.Ref.Provider).Can.LivePush {
 		reply.Text = t.T("push.before")
-		reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.push"), Action: chat.Action{Name: string(grammar.VerbPushForm), Arg: ref}})
+		reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.push"), Action: grammar.Press(grammar.VerbPushForm, ref)})
 	}
-	reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.copy"), Action: chat.Action{Name: string(grammar.VerbCopy), Arg: ref}})
+	reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.copy"), Action: grammar.Press(grammar.VerbCopy, ref)})
 	return reply
 }
 
@@ -199,7 +199,6 @@ func (h listing) next(ctx context.Context, r *run) (jobs.Next, error) {
 	if err != nil {
 		return jobs.Next{}, err
 	}
-	r.endAs(outcomeListed)
 	reply := chat.Reply{Title: r.t.T("list.title"), Text: r.t.T("list.none")}
 	if len(regs) > 0 {
 		reply.Text = ""
@@ -214,8 +213,7 @@ func (h listing) next(ctx context.Context, r *run) (jobs.Next, error) {
 		}
 		reply.Fields = append(reply.Fields, chat.Field{Name: reg.Meeting.Topic, Value: value})
 	}
-	r.tell(reply)
-	return jobs.Deliver(), nil
+	return r.answer(outcomeListed, reply)
 }
 
 // sharing shows a meeting once more: its card elsewhere, its link as a QR code, its data as
@@ -234,10 +232,8 @@ func (h sharing) share(ctx context.Context, r *run) (jobs.Next, error) {
 	if err != nil {
 		return jobs.Next{}, err
 	}
-	r.endAs(outcomeShared)
 	r.put(delivery{Slot: chat.SlotRoot, Reply: h.cards.card(r.t, *t.reg, r.w.Request.Place.Platform), Card: t.ref, Of: t.reg.Job})
-	r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T("share.done", "Topic", t.reg.Meeting.Topic)})
-	return jobs.Deliver(), nil
+	return r.answer(outcomeShared, chat.Reply{Tone: chat.Good, Title: r.t.T("share.done", "Topic", t.reg.Meeting.Topic)})
 }
 
 func (h sharing) qr(ctx context.Context, r *run) (jobs.Next, error) {
@@ -265,9 +261,7 @@ func (h sharing) copy(ctx context.Context, r *run) (jobs.Next, error) {
 	if err != nil {
 		return jobs.Next{}, err
 	}
-	r.endAs(outcomeShown)
-	r.tell(chat.Reply{Title: r.t.T("copy.title"), Copy: copyBlock(r, reg.Meeting)})
-	return jobs.Deliver(), nil
+	return r.answer(outcomeShown, chat.Reply{Title: r.t.T("copy.title"), Copy: copyBlock(r, reg.Meeting)})
 }
 
 func copyBlock(r *run, m meeting.Meeting) string {
@@ -327,7 +321,5 @@ func (h startLinks) next(ctx context.Context, r *run) (jobs.Next, error) {
 			r.log.WarnContext(ctx, "no fresh start link", "job", r.job.ID, "err", err)
 		}
 	}
-	r.endAs(outcomeShown)
-	r.tell(startReply(r, reg))
-	return jobs.Deliver(), nil
+	return r.answer(outcomeShown, startReply(r, reg))
 }

@@ -42,7 +42,7 @@ func (h ending) askFirst(ctx context.Context, r *run) (jobs.Next, error) {
 	r.endAs(outcomeAsked)
 	r.tell(chat.Reply{
 		Tone: chat.Warning, Title: r.t.T("end.ask.title"), Text: r.t.T("end.ask", "Topic", topic),
-		Buttons: []chat.Button{{Label: r.t.T("end.yes"), Danger: true, Action: chat.Action{Name: string(grammar.VerbEndYes), Arg: t.ref.String()}}},
+		Buttons: []chat.Button{{Label: r.t.T("end.yes"), Danger: true, Action: grammar.Press(grammar.VerbEndYes, t.ref.String())}},
 	})
 	return jobs.Deliver(), nil
 }
@@ -80,9 +80,7 @@ func (h ending) next(ctx context.Context, r *run) (jobs.Next, error) {
 				return jobs.Next{}, err
 			}
 		}
-		r.endAs(outcomeEnded)
-		r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T("end.done")})
-		return jobs.Deliver(), nil
+		return r.answer(outcomeEnded, chat.Reply{Tone: chat.Good, Title: r.t.T("end.done")})
 	case jobs.Refused:
 		return jobs.Next{}, r.fault()
 	case jobs.Unknown:

@@ -118,7 +118,7 @@ func (b *Bot) withdraw(ctx context.Context, r *run) (jobs.Next, error) {
 	r.settle()
 	r.tell(chat.Reply{
 		Tone: chat.Warning, Title: r.t.T("stale.title"), Text: text,
-		Buttons: []chat.Button{{Label: r.t.T("button.now"), Action: chat.Action{Name: string(grammar.VerbRunExpired), Arg: r.job.ID}}},
+		Buttons: []chat.Button{{Label: r.t.T("button.now"), Action: grammar.Press(grammar.VerbRunExpired, r.job.ID)}},
 	})
 	return jobs.Deliver(), nil
 }

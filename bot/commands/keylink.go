@@ -47,7 +47,6 @@ func (h keyPage) give(ctx context.Context, r *run, t target) (jobs.Next, error) 
 	if err != nil {
 		return jobs.Next{}, err
 	}
-	r.endAs(outcomeAsked)
 	reply := chat.Reply{
 		Title: r.t.T("keylink.title"), Text: r.t.T("keylink.text"),
 		Secrets: []chat.SecretField{{Name: r.t.T("keylink.open"), Value: secret.New(h.url + token.Reveal()), Link: true}},
@@ -55,8 +54,7 @@ func (h keyPage) give(ctx context.Context, r *run, t target) (jobs.Next, error) 
 	if r.keySeen() {
 		reply.Text = texts.Paragraphs(reply.Text, r.t.T("push.key_typed"))
 	}
-	r.tell(reply)
-	return jobs.Deliver(), nil
+	return r.answer(outcomeAsked, reply)
 }
 
 // keySeen reports whether a chat platform has seen the key.

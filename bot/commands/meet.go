@@ -36,7 +36,7 @@ func (h meet) next(ctx context.Context, r *run) (jobs.Next, error) {
 		return h.handover.made(ctx, r)
 	case jobs.Refused:
 		// The button that led here may be worn out: a platform takes one click of it.
-		return jobs.Next{}, offering{r.fault(), chat.Button{Label: r.t.T("button.retry"), Action: chat.Action{Name: string(grammar.VerbRetry), Arg: r.job.ID}}}
+		return jobs.Next{}, offering{r.fault(), chat.Button{Label: r.t.T("button.retry"), Action: grammar.Press(grammar.VerbRetry, r.job.ID)}}
 	case jobs.Unknown:
 		return h.unknown(r), nil
 	}
@@ -175,7 +175,7 @@ func (h meet) unknown(r *run) jobs.Next {
 	r.settle()
 	r.tell(chat.Reply{
 		Tone: chat.Warning, Title: r.t.T("unknown.title"), Text: r.t.T("unknown", "Topic", r.w.Instant.Topic, "Provider", r.providerName(r.w.Ask.Provider)),
-		Buttons: []chat.Button{{Label: r.t.T("button.again"), Action: chat.Action{Name: string(grammar.VerbRetry), Arg: r.job.ID}}},
+		Buttons: []chat.Button{{Label: r.t.T("button.again"), Action: grammar.Press(grammar.VerbRetry, r.job.ID)}},
 	})
 	return jobs.Deliver()
 }
@@ -234,7 +234,6 @@ func (h handover) made(ctx context.Context, r *run) (jobs.Next, error) {
 		return jobs.Next{}, err
 	}
 
-	r.endAs(outcomeCreated)
 	r.put(delivery{Slot: chat.SlotRoot, Reply: h.cards.card(r.t, reg, reg.Place.Platform), Card: m.Ref, Of: reg.Job})
 	r.put(delivery{Slot: chat.SlotThread, Reply: h.cards.threadReply(r, reg)})
 	private := startReply(r, reg)
@@ -248,8 +247,7 @@ func (h handover) made(ctx context.Context, r *run) (jobs.Next, error) {
 			break
 		}
 	}
-	r.tell(private)
-	return jobs.Deliver(), nil
+	return r.answer(outcomeCreated, private)
 }
 
 // closeCards says on the cards of an earlier meeting that its number is another's now, and

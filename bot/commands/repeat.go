@@ -186,10 +186,9 @@ func (h wishes) claim(ctx context.Context, r *run, within time.Duration, wishKey
 }
 
 func (h wishes) answer(ctx context.Context, r *run, first *jobs.Job) (jobs.Next, error) {
-	r.endAs(outcomeSameWish)
 	reply := chat.Reply{
 		Tone: chat.Warning, Title: r.t.T("same.title"), Text: r.t.T("same.pending"),
-		Buttons: []chat.Button{{Label: r.t.T("button.another"), Action: chat.Action{Name: string(grammar.VerbCreateAnyway), Arg: r.job.ID}}},
+		Buttons: []chat.Button{{Label: r.t.T("button.another"), Action: grammar.Press(grammar.VerbCreateAnyway, r.job.ID)}},
 	}
 	if w, err := records.Decode[work](first.Data); err == nil && w.Meeting != nil {
 		reply.Text = r.t.T("same", "Topic", w.Meeting.Topic)
@@ -198,6 +197,5 @@ func (h wishes) answer(ctx context.Context, r *run, first *jobs.Job) (jobs.Next,
 		reply.Text = r.t.T("same.unknown")
 	}
 	r.settle()
-	r.tell(reply)
-	return jobs.Deliver(), nil
+	return r.answer(outcomeSameWish, reply)
 }

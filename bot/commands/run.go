@@ -81,6 +81,13 @@ func (r *run) put(d delivery) {
 // tell adds a private answer to the requester, where the command ran.
 func (r *run) tell(reply chat.Reply) { r.put(delivery{Slot: chat.SlotPrivate, Reply: reply}) }
 
+// answer ends the job with a private answer to the requester.
+func (r *run) answer(o Outcome, reply chat.Reply) (jobs.Next, error) {
+	r.endAs(o)
+	r.tell(reply)
+	return jobs.Deliver(), nil
+}
+
 // settle resolves a placeholder that everybody sees and that nothing will come of. The
 // reason is told privately.
 func (r *run) settle() {

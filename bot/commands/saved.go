@@ -50,13 +50,12 @@ func (h saved) save(ctx context.Context, r *run) (jobs.Next, error) {
 	if err := h.audit.add(ctx, r, audit.Line{Action: audit.Save, Destination: d.Name, Fingerprint: h.dests.Fingerprint(d.Key), Outcome: "saved", Step: "save"}); err != nil {
 		return jobs.Next{}, err
 	}
-	r.endAs(outcomeSaved)
 	reply := chat.Reply{Tone: chat.Good, Title: r.t.T("save.title", "Name", d.Name), Fields: h.fields(r, d)}
 	if d.IsSet() {
 		reply.Text = r.t.T("save.set", "Name", d.Name)
 	} else {
 		reply.Text = r.t.T("save.next", "Name", d.Name)
-		reply.Buttons = []chat.Button{{Label: r.t.T("button.revoke"), Danger: true, Action: chat.Action{Name: string(grammar.VerbRevoke), Arg: d.RevokeArg()}}}
+		reply.Buttons = []chat.Button{{Label: r.t.T("button.revoke"), Danger: true, Action: grammar.Press(grammar.VerbRevoke, d.RevokeArg())}}
 	}
 	if ask.Split {
 		reply.Text = texts.Paragraphs(reply.Text, r.t.T("push.split", "URL", d.URL))
@@ -64,8 +63,7 @@ func (h saved) save(ctx context.Context, r *run) (jobs.Next, error) {
 	if r.keySeen() {
 		reply.Text = texts.Paragraphs(reply.Text, r.t.T("push.key_typed"))
 	}
-	r.tell(reply)
-	return jobs.Deliver(), nil
+	return r.answer(outcomeSaved, reply)
 }
 
 // wanted is the destination that is to be saved, complete with what its preset knows; of a
@@ -193,7 +191,6 @@ func (h saved) list(ctx context.Context, r *run) (jobs.Next, error) {
 	if err != nil {
 		return jobs.Next{}, err
 	}
-	r.endAs(outcomeListed)
 	reply := chat.Reply{Title: r.t.T("dest.title")}
 	if len(all) == 0 {
 		reply.Text = r.t.T("dest.none")
@@ -205,8 +202,7 @@ func (h saved) list(ctx context.Context, r *run) (jobs.Next, error) {
 		}
 		reply.Fields = append(reply.Fields, chat.Field{Name: d.Name, Value: strings.Join(parts, " · ")})
 	}
-	r.tell(reply)
-	return jobs.Deliver(), nil
+	return r.answer(outcomeListed, reply)
 }
 
 func (h saved) forget(ctx context.Context, r *run) (jobs.Next, error) {
@@ -244,9 +240,7 @@ func (h saved) forgotten(ctx context.Context, r *run) (jobs.Next, error) {
 	if err := h.audit.add(ctx, r, audit.Line{Action: audit.Forget, Destination: name, Fingerprint: was.Fingerprint, Outcome: "forgotten", Step: "forget"}); err != nil {
 		return jobs.Next{}, err
 	}
-	r.endAs(outcomeForgotten)
-	r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T("forget.done", "Name", name), Text: r.t.T("forget.still_set")})
-	return jobs.Deliver(), nil
+	return r.answer(outcomeForgotten, chat.Reply{Tone: chat.Good, Title: r.t.T("forget.done", "Name", name), Text: r.t.T("forget.still_set")})
 }
 
 func (h saved) revoke(ctx context.Context, r *run) (jobs.Next, error) {
@@ -268,9 +262,7 @@ func (h saved) revoke(ctx context.Context, r *run) (jobs.Next, error) {
 	if err := h.audit.add(ctx, r, audit.Line{Action: audit.Revoke, Destination: d.Name, Outcome: "revoked", Step: "revoke"}); err != nil {
 		return jobs.Next{}, err
 	}
-	r.endAs(outcomeRevoked)
-	r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T("revoke.done", "Name", d.Name), Text: r.t.T("revoke.rotate")})
-	return jobs.Deliver(), nil
+	return r.answer(outcomeRevoked, chat.Reply{Tone: chat.Good, Title: r.t.T("revoke.done", "Name", d.Name), Text: r.t.T("revoke.rotate")})
 }
 
 func (h saved) complete(ctx context.Context, r chat.Request, typed string) ([]chat.Choice, error) {

@@ -318,6 +318,9 @@ func Completed(r chat.Request, name string) (VerbDecl, OptionDecl, bool) {
 	return VerbDecl{}, OptionDecl{}, false
 }
 
+// Press is what a button does that asks a verb.
+func Press(v Verb, arg string) chat.Action { return chat.Action{Name: Declared(v).Button, Arg: arg} }
+
 // Once reports whether one person's clicks on a button are one wish: see [VerbDecl.Once].
 func Once(a chat.Action) bool {
 	d, _ := byButton(a.Name)

@@ -21,7 +21,5 @@ func (h number) next(ctx context.Context, r *run) (jobs.Next, error) {
 	if t.reg != nil {
 		number = t.reg.Meeting.Code
 	}
-	r.endAs(outcomeShown)
-	r.tell(chat.Reply{Title: r.t.T("number.title"), Text: showCode(number)})
-	return jobs.Deliver(), nil
+	return r.answer(outcomeShown, chat.Reply{Title: r.t.T("number.title"), Text: showCode(number)})
 }
