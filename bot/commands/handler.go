@@ -79,13 +79,15 @@ func (b *Bot) giveUp(r *run) jobs.Next {
 	return jobs.Deliver()
 }
 
+// advance makes the next step: it checks, before the first one, that the command is still
+// wanted and permitted, and it is the one place where a refusal becomes an answer.
 func (b *Bot) advance(ctx context.Context, r *run, h steps) (jobs.Next, error) {
 	if r.job.State == jobs.Accepted && !r.w.internal() {
 		if err := b.people.lookUp(ctx, r); err != nil {
 			r.log.WarnContext(ctx, "person not looked up", "job", r.job.ID, "err", err)
 		}
 		if r.now().Sub(r.w.Since) > staleAfter {
-			return b.withdraw(ctx, r)
+			return b.expire(ctx, r)
 		}
 		if err := b.people.mustHave(ctx, r, grammar.Declared(r.w.Ask.Verb).Right); err != nil {
 			return b.refuse(r, err)
@@ -101,11 +103,12 @@ func (b *Bot) advance(ctx context.Context, r *run, h steps) (jobs.Next, error) {
 // internal reports whether the job is the bot's own, with nobody to ask or to refuse.
 func (w *work) internal() bool { return grammar.Declared(w.Ask.Verb).Internal }
 
-// keyOffered is how long a withdrawn command keeps its stream key for its button.
+// keyOffered is how long an expired command keeps its stream key for its button.
 const keyOffered = 10 * time.Minute
 
-// withdraw ends a job that waited too long to be carried out behind people's backs.
-func (b *Bot) withdraw(ctx context.Context, r *run) (jobs.Next, error) {
+// expire ends a job that waited too long to be carried out without asking, and offers to run
+// it now.
+func (b *Bot) expire(ctx context.Context, r *run) (jobs.Next, error) {
 	text := r.t.T("stale", "Time", r.clock(r.w.Since))
 	if !r.w.Ask.Push.Key.IsZero() {
 		until := r.now().Add(keyOffered)
@@ -123,7 +126,7 @@ func (b *Bot) withdraw(ctx context.Context, r *run) (jobs.Next, error) {
 	return jobs.Deliver(), nil
 }
 
-// dropKey takes the stream key from a command that was withdrawn some time ago.
+// dropKey takes the stream key from a command that expired some time ago.
 func (b *Bot) dropKey(ctx context.Context, id string) error {
 	_, err := b.store.Update(ctx, id, func(j *jobs.Job) error {
 		if !j.State.Finished() { // its button is not even there; a delivery must not be disturbed

@@ -43,8 +43,8 @@ func (h repeat) earlier(ctx context.Context, r *run) (work, error) {
 	return w, h.onlyRequester(ctx, r, w.Request)
 }
 
-// next carries out the command of an earlier job as a new wish: it was withdrawn,
-// its outcome is unknown, or it was taken for a retype.
+// next carries out the command of an earlier job as a new wish: it has
+// expired, was refused, its outcome is unknown, or it was taken for a retype.
 func (h repeat) next(ctx context.Context, r *run) (jobs.Next, error) {
 	w, err := h.earlier(ctx, r)
 	if err != nil {
@@ -74,7 +74,7 @@ func (h repeat) next(ctx context.Context, r *run) (jobs.Next, error) {
 		}
 	}
 	r.job.Label = string(w.Ask.Verb)
-	r.w.Ask, r.w.Fresh = w.Ask, true
+	r.w.Ask, r.w.Repeated = w.Ask, true
 	return h.of(w.Ask.Verb).next(ctx, r)
 }
 
@@ -127,7 +127,7 @@ const (
 // first returns the job that already does the same for the same person here, or nil
 // when this one is the first.
 func (h wishes) first(ctx context.Context, r *run) (*jobs.Job, error) {
-	if r.w.Fresh {
+	if r.w.Repeated { // on purpose
 		return nil, nil
 	}
 	ask, err := records.Encode(r.w.Ask)

@@ -22,8 +22,8 @@ type work struct {
 	Since time.Time
 	// Fault is why the command was not carried out; nil if it was.
 	Fault *texts.Message
-	// Again marks the answer to a command that was made anew from an earlier job.
-	Fresh bool
+	// Repeated says that a button made it of an earlier job: it is not taken for a retype of that.
+	Repeated bool `cbor:"Fresh"`
 	// Reported says that an answer was already put into the outbox: what follows corrects it.
 	Reported bool
 
