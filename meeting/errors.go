@@ -58,6 +58,39 @@ const (
 	ReasonAnswer          Reason = "answer"         // the answer could not be understood
 )
 
+// Reasons returns all reasons but [ReasonNone].
+func Reasons() []Reason {
+	return []Reason{
+		ReasonPushAddress,
+		ReasonPushLimit,
+		ReasonNotHost,
+		ReasonNotCreator,
+		ReasonMeeting,
+		ReasonAccount,
+		ReasonAccountRight,
+		ReasonSensitive,
+		ReasonQuota,
+		ReasonDaily,
+		ReasonClock,
+		ReasonReplay,
+		ReasonSignature,
+		ReasonUnknownSecretID,
+		ReasonState,
+		ReasonNoLive,
+		ReasonConcurrent,
+		ReasonRooms,
+		ReasonAPI,
+		ReasonApplication,
+		ReasonEnterprise,
+		ReasonNotRetrieved,
+		ReasonNotChanged,
+		ReasonUnlisted,
+		ReasonField,
+		ReasonUnsupported,
+		ReasonAnswer,
+	}
+}
+
 // APIError is what a provider's client returns. Its text names operation, status and
 // code, and what the provider said; it never has a URL, a body, or a credential in it.
 type APIError struct {

@@ -310,3 +310,23 @@ func (a PushAddress) Shown() string {
 	}
 	return shown
 }
+
+// SamePushAddress reports whether two addresses are the same to whoever connects to them: the
+// case of scheme and host, the scheme's own port and a slash at the end make no difference.
+func SamePushAddress(a, b string) bool { return a == b || plainAddress(a) == plainAddress(b) }
+
+func plainAddress(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" {
+		return s
+	}
+	u.Scheme, u.Host = strings.ToLower(u.Scheme), strings.ToLower(u.Host)
+	switch {
+	case u.Scheme == "rtmp":
+		u.Host = strings.TrimSuffix(u.Host, ":1935")
+	case u.Scheme == "rtmps":
+		u.Host = strings.TrimSuffix(u.Host, ":443")
+	}
+	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
+	return u.String()
+}

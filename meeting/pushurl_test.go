@@ -225,3 +225,23 @@ func FuzzSplitPush(f *testing.F) {
 		require.Equal(t, a.Key.Reveal(), again.Key.Reveal())
 	})
 }
+
+func TestTheSamePushAddress(t *testing.T) {
+	for _, tt := range []struct {
+		a, b string
+		want bool
+	}{
+		{"rtmp://h.example/app", "rtmp://h.example/app", true},
+		{"rtmp://h.example/app/", "rtmp://h.example/app", true},
+		{"RTMP://H.Example:1935/app", "rtmp://h.example/app", true},
+		{"rtmps://h.example:443/app", "rtmps://h.example/app/", true},
+		{"rtmp://h.example:443/app", "rtmp://h.example/app", false},
+		{"rtmps://h.example/app", "rtmp://h.example/app", false},
+		{"rtmp://h.example/App", "rtmp://h.example/app", false},
+		{"rtmp://h.example/app?backup=1", "rtmp://h.example/app", false},
+		{"rtmp://%zz", "rtmp://%zz", true},
+		{"rtmp://%zz", "rtmp://%zy", false},
+	} {
+		assert.Equal(t, tt.want, meeting.SamePushAddress(tt.a, tt.b), "%s %s", tt.a, tt.b)
+	}
+}

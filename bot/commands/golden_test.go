@@ -98,9 +98,12 @@ var (
 // TestEveryOutcomeHasItsWords finds the message IDs that are put together from values.
 func TestEveryOutcomeHasItsWords(t *testing.T) {
 	var ids []string
-	for _, o := range []stepOutcome{stepSet, stepAlready, stepDiffers, stepUnread, stepRefused, stepUnclear, stepReplaced} {
-		ids = append(ids, "step."+string(o), "outcome."+string(o))
-		if o != stepReplaced { // only what is set can meet another key
+	for _, o := range []stepOutcome{stepSet, stepAlready, stepDiffers, stepUnread, stepRefused, stepUnclear, stepReplaced, stepKept} {
+		ids = append(ids, "outcome."+string(o))
+		if o != stepKept { // only what is to go can stay
+			ids = append(ids, "step."+string(o))
+		}
+		if o != stepReplaced && o != stepDiffers { // only what is set can meet another key; what is not off is kept
 			ids = append(ids, "step.off."+string(o))
 		}
 	}
@@ -110,13 +113,12 @@ func TestEveryOutcomeHasItsWords(t *testing.T) {
 	for _, a := range []audit.Action{audit.Set, audit.Off, audit.Save, audit.Key, audit.Forget, audit.Revoke, audit.Approve, audit.Reject, audit.Settle} {
 		ids = append(ids, "audit."+string(a))
 	}
-	for _, r := range []meeting.Reason{
-		meeting.ReasonPushAddress, meeting.ReasonPushLimit, meeting.ReasonNotHost, meeting.ReasonNotCreator, meeting.ReasonMeeting,
-		meeting.ReasonAccount, meeting.ReasonAccountRight, meeting.ReasonSensitive, meeting.ReasonQuota, meeting.ReasonDaily, meeting.ReasonClock,
-		meeting.ReasonReplay, meeting.ReasonSignature, meeting.ReasonUnknownSecretID, meeting.ReasonState, meeting.ReasonField, meeting.ReasonUnsupported,
-	} {
-		ids = append(ids, "fault."+string(r))
+	for _, r := range meeting.Reasons() {
+		if r != meeting.ReasonAnswer { // what that means for the call has its own
+			ids = append(ids, "fault."+string(r))
+		}
 	}
+	ids = append(ids, "step.unreadable", "step.off.unreadable", "fault.said", "fault.said.trace", "fault.unlisted.trace")
 	for _, v := range grammar.Verbs() {
 		if v.Public {
 			ids = append(ids, "settled."+v.Verb.TextID())

@@ -77,6 +77,10 @@ func (h push) begin(ctx context.Context, r *run) (jobs.Next, error) {
 		return h.keyPage.give(ctx, r, t)
 	}
 	has, err := h.clients.of(r.w.Ref.Provider).Pushes(ctx, r.w.Account, r.w.Ref.ID)
+	if cannotRead(err) {
+		r.log.WarnContext(ctx, "push addresses cannot be read back", "job", r.job.ID, "err", err)
+		r.w.Unread, err = true, nil
+	}
 	if err != nil {
 		return jobs.Next{}, offerHost(r, err, t)
 	}
@@ -110,6 +114,21 @@ func (h push) offerElsewhere(r *run, err error) error {
 		return offering{err, chat.Button{Label: r.t.T("button.elsewhere", "Provider", r.providerName(other)), Action: chat.Action{Name: string(grammar.VerbTencent), Arg: r.job.ID}}}
 	}
 	return err
+}
+
+// cannotRead reports whether the provider refused to say what is set, for want of a right or
+// of the whole operation. Setting an address is an operation of its own, and is sent all the
+// same. Where only somebody else may ask, only they may set, too.
+func cannotRead(err error) bool {
+	var api *meeting.APIError
+	if !errors.As(err, &api) || api.Code == 0 {
+		return false
+	}
+	switch api.Reason {
+	case meeting.ReasonNotHost, meeting.ReasonNotCreator, meeting.ReasonAccount, meeting.ReasonState:
+		return false
+	}
+	return errors.Is(err, meeting.ErrNotPermitted) || errors.Is(err, meeting.ErrInvalid)
 }
 
 // offerHost adds the way out of a refusal that somebody else would not have met: to ask.
@@ -154,17 +173,29 @@ func (h push) reconcile(ctx context.Context, r *run) error {
 // seen compares what is set with what was wanted: stepSet, stepDiffers, or stepRefused
 // when the address is absent.
 func seen(has []meeting.PushTarget, want meeting.PushTarget) stepOutcome {
-	for _, h := range has {
-		if h.URL != want.URL {
-			continue
-		}
-		if h.Key.Equal(want.Key) && h.Enabled == want.Enabled {
-			return stepSet
-		}
+	set, is := setAt(has, want)
+	switch {
+	case is && set.Key.Equal(want.Key) && set.Enabled == want.Enabled:
+		return stepSet
+	case is:
 		return stepDiffers
 	}
 	if !want.Enabled { // a provider may leave out what is off
 		return stepSet
 	}
 	return stepRefused
+}
+
+// setAt returns what is set at the address of want: with its key, or else with another.
+func setAt(has []meeting.PushTarget, want meeting.PushTarget) (at meeting.PushTarget, is bool) {
+	for _, set := range has {
+		if !meeting.SamePushAddress(set.URL, want.URL) {
+			continue
+		}
+		if set.Key.Equal(want.Key) {
+			return set, true
+		}
+		at, is = set, true
+	}
+	return at, is
 }

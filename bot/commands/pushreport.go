@@ -3,7 +3,6 @@ package commands
 import (
 	"context"
 	"errors"
-	"slices"
 	"strconv"
 
 	"meetbot/bot/audit"
@@ -27,7 +26,11 @@ type pushReport struct {
 
 // tell reads everything back once more and says what is so.
 func (h pushReport) tell(ctx context.Context, r *run) (jobs.Next, error) {
-	has, err := h.clients.of(r.w.Ref.Provider).Pushes(ctx, r.w.Account, r.w.Ref.ID)
+	var has []meeting.PushTarget
+	err := errNotRead
+	if !r.w.Unread {
+		has, err = h.clients.of(r.w.Ref.Provider).Pushes(ctx, r.w.Account, r.w.Ref.ID)
+	}
 	if err != nil {
 		if n, ok := r.again(err); ok {
 			return n, nil
@@ -39,10 +42,13 @@ func (h pushReport) tell(ctx context.Context, r *run) (jobs.Next, error) {
 	for i := range r.w.Steps {
 		s := &r.w.Steps[i]
 		s.Outcome = s.readBack(has, read)
+		if r.off() && s.stillOn() {
+			s.Outcome = stepKept
+		}
 		switch s.Outcome {
 		case stepSet, stepAlready:
 			good++
-		case stepUnread, stepUnclear, stepDiffers:
+		case stepUnread, stepUnclear, stepDiffers, stepKept:
 			open++
 		}
 		if err := h.logStep(ctx, r, i); err != nil {
@@ -92,6 +98,16 @@ func (s step) readBack(has []meeting.PushTarget, read bool) stepOutcome {
 	return s.Outcome
 }
 
+// stillOn reports whether an address that was to be switched off is known to be on. On the
+// way off the air nobody is helped by what is wrong with the call.
+func (s step) stillOn() bool {
+	refused := s.Outcome == stepRefused && s.Fault != nil && s.Fault.ID == "fault."+string(meeting.ReasonPushAddress)
+	return refused || s.Outcome == stepDiffers
+}
+
+// errNotRead stands for a read-back that is known to be refused.
+var errNotRead = errors.New("the provider does not let this account read it")
+
 func (h pushReport) reply(ctx context.Context, r *run, good int) chat.Reply {
 	n := strconv.Itoa
 	wanted := len(r.w.Steps)
@@ -104,24 +120,42 @@ func (h pushReport) reply(ctx context.Context, r *run, good int) chat.Reply {
 	if r.off() {
 		reply.Title = r.t.T("off.title", "Good", n(good), "All", n(wanted))
 	}
-	replaced, notPermitted := false, false
+	replaced, notPermitted, kept, unread := false, false, false, 0
 	for _, s := range r.w.Steps {
 		reply.Fields = append(reply.Fields, chat.Field{Name: s.Target.Name, Value: h.stepText(ctx, r, s)})
 		replaced = replaced || s.Outcome == stepReplaced
 		notPermitted = notPermitted || othersMay(s.Fault)
+		switch s.Outcome {
+		case stepUnread:
+			unread++
+		case stepKept:
+			kept = true
+			if d, err := h.dests.ByID(ctx, s.Destination); s.Destination != "" && err == nil && !d.Key.IsZero() {
+				reply.Buttons = append(reply.Buttons, chat.Button{
+					Label: r.t.T("button.revoke_of", "Name", d.Name), Danger: true, Action: chat.Action{Name: string(grammar.VerbRevoke), Arg: d.RevokeArg()},
+				})
+			}
+		}
+	}
+	provider := r.providerName(r.w.Ref.Provider)
+	if unread > 0 {
+		reply.Title = r.t.T("push.title.unread", "Good", n(good+unread), "All", n(wanted))
 	}
 	for _, name := range r.w.Absent {
 		reply.Fields = append(reply.Fields, chat.Field{Name: name, Value: r.t.T("step.off.absent")})
 	}
 	var notes []string
 	switch {
-	case good == 0 && !slices.ContainsFunc(r.w.Steps, func(s step) bool { return s.Outcome == stepUnread }):
+	case good == 0 && unread == 0:
 		reply.Tone = chat.Bad
 	case good < wanted:
 		reply.Tone = chat.Warning
 	}
-	if good > 0 && !r.off() {
-		notes = append(notes, r.t.T("push.not_on_air"))
+	if kept {
+		notes = append(notes, r.t.T("off.kept", "Provider", provider))
+	}
+	if good+unread > 0 && !r.off() && !r.kind(r.w.Ref.Provider).Can.StartLive {
+		notes = append(notes, r.t.T("push.not_on_air", "Provider", provider))
 	}
 	if r.w.Ask.Split {
 		notes = append(notes, r.t.T("push.split", "URL", r.w.Ask.Push.URL))
@@ -147,7 +181,11 @@ func (h pushReport) stepText(ctx context.Context, r *run, s step) string {
 	if r.off() {
 		verb = "step.off."
 	}
-	text := r.t.T(verb + string(s.Outcome))
+	id := string(s.Outcome)
+	if s.Outcome == stepUnread && r.w.Unread {
+		id = "unreadable"
+	}
+	text := r.t.T(verb+id, "Provider", r.providerName(r.w.Ref.Provider))
 	if s.Fault != nil && s.Outcome == stepRefused {
 		text = s.Fault.In(r.t)
 	}
@@ -184,8 +222,8 @@ func announce(r *run, reg registry.Registration) {
 	}
 	t := r.text(card.Place.Platform, reg.LocaleOf(*card), r.t.Locale)
 	text := t.T(id, "Names", t.Join(names))
-	if !r.off() {
-		text = texts.Paragraphs(text, t.T("push.not_on_air"))
+	if p := r.w.Ref.Provider; !r.off() && !r.kind(p).Can.StartLive {
+		text = texts.Paragraphs(text, t.T("push.not_on_air", "Provider", nameOf(t, r.kinds, p)))
 	}
 	user := r.w.Request.User
 	r.put(delivery{Slot: chat.SlotThread, Place: &card.Place, Root: card, Reply: chat.Reply{

@@ -41,7 +41,7 @@ func (h pushStatus) next(ctx context.Context, r *run) (jobs.Next, error) {
 		reply.Fields = append(reply.Fields, chat.Field{Name: r.t.T("field.state"), Value: h.cards.stateText(r.t, *t.reg)})
 	}
 	if len(has) > 0 {
-		reply.Text = r.t.T("status.as_of", "Time", r.clock(r.now()))
+		reply.Text = r.t.T("status.as_of", "Time", r.clock(r.now()), "Provider", r.providerName(t.ref.Provider))
 	}
 	for _, set := range has {
 		id := "status.on"
@@ -67,7 +67,7 @@ type pushSeen struct {
 // note remembers what was read back, so that cards and lists show it.
 func (h pushSeen) note(ctx context.Context, r *run, has []meeting.PushTarget, read bool) (registry.Registration, error) {
 	if !read {
-		return h.registry.Get(ctx, r.w.Ref)
+		return h.noteAccepted(ctx, r)
 	}
 	changed := false
 	reg, err := h.registry.Change(ctx, r.w.Ref, func(reg *registry.Registration) bool {
@@ -88,6 +88,25 @@ func (h pushSeen) note(ctx context.Context, r *run, has []meeting.PushTarget, re
 		return changed
 	})
 	if err != nil || !changed && r.job.Attempt == 0 { // a try before this one may have changed it
+		return reg, err
+	}
+	return reg, h.queue.redraw(ctx, reg)
+}
+
+// noteAccepted remembers what was accepted and cannot be read back.
+func (h pushSeen) noteAccepted(ctx context.Context, r *run) (registry.Registration, error) {
+	accepted := slices.DeleteFunc(slices.Clone(r.w.Steps), func(s step) bool { return s.Outcome != stepUnread })
+	if len(accepted) == 0 {
+		return h.registry.Get(ctx, r.w.Ref)
+	}
+	reg, err := h.registry.Change(ctx, r.w.Ref, func(reg *registry.Registration) bool {
+		for _, s := range accepted {
+			reg.Pushes = append(slices.DeleteFunc(reg.Pushes, func(p registry.Push) bool { return p.Name == s.Target.Name && p.Fingerprint == s.Fingerprint }),
+				registry.Push{Name: s.Target.Name, Fingerprint: s.Fingerprint, Destination: s.Destination, Enabled: s.Target.Enabled})
+		}
+		return true
+	})
+	if err != nil {
 		return reg, err
 	}
 	return reg, h.queue.redraw(ctx, reg)

@@ -139,6 +139,19 @@ func (h pushSteps) off(ctx context.Context, r *run, has []meeting.PushTarget) (p
 		protected = protected || d.Protected
 	}
 	r.w.Steps = nil
+	if r.w.Unread { // what is saved is all that is known
+		for _, d := range found {
+			if !d.Key.IsZero() {
+				s := step{Target: d.Target(), Destination: d.ID, Fingerprint: h.dests.Fingerprint(d.Key)}
+				s.Target.Enabled = false
+				r.w.Steps = append(r.w.Steps, s)
+			}
+		}
+		if len(r.w.Steps) == 0 {
+			return false, texts.NewMessage("off.unread", "Provider", r.providerName(r.w.Ref.Provider))
+		}
+		return protected, nil
+	}
 	for _, set := range has {
 		if !named(names, set.Name) {
 			continue
@@ -169,21 +182,21 @@ func named(names []string, name string) bool {
 	return slices.ContainsFunc(names, func(n string) bool { return livepush.Fold(n) == livepush.Fold(name) })
 }
 
-// lookBefore marks the steps that are not to be sent, from what is set already.
+// lookBefore marks the steps that are not to be sent, from what is set already. Whether an
+// address may be set once more with another key, as two channels of one platform need, is
+// not documented: with an override the provider decides.
 func lookBefore(r *run, has []meeting.PushTarget) {
 	for i := range r.w.Steps {
 		s := &r.w.Steps[i]
 		if s.Outcome != stepPending {
 			continue
 		}
-		for _, set := range has {
-			switch {
-			case set.URL != s.Target.URL:
-			case !set.Key.Equal(s.Target.Key):
-				s.Outcome = stepReplaced
-			case set.Enabled:
-				s.Outcome = stepAlready
-			}
+		switch set, is := setAt(has, s.Target); {
+		case !is:
+		case set.Key.Equal(s.Target.Key) && set.Enabled == s.Target.Enabled:
+			s.Outcome = stepAlready
+		case !set.Key.Equal(s.Target.Key) && !r.w.Ask.Override:
+			s.Outcome = stepReplaced
 		}
 	}
 }
@@ -196,7 +209,7 @@ func together(r *run, has []meeting.PushTarget) error {
 			add = append(add, s.Target)
 		}
 	}
-	fs := livepush.CheckTogether(has, add)
+	fs := livepush.CheckTogether(has, add, r.w.Ask.Override)
 	if len(fs) == 0 {
 		return nil
 	}

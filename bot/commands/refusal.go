@@ -2,6 +2,7 @@ package commands
 
 import (
 	"errors"
+	"strconv"
 	"time"
 
 	"meetbot/bot/chat"
@@ -65,8 +66,8 @@ func isRefusal(err error) bool {
 	return errors.As(err, &told)
 }
 
-// faultOf turns a provider's error into a sentence for people. What the provider wrote
-// is not shown; the log has the error, with the provider's trace id.
+// faultOf turns a provider's error into a sentence for people, in a private answer: what the
+// provider said itself is in it where no sentence of ours fits. The log has all of it.
 func (r *run) faultOf(err error) *texts.Message {
 	r.log.Warn("provider refused", "job", r.job.ID, "verb", r.w.Ask.Verb, "err", err)
 	var api *meeting.APIError
@@ -76,8 +77,13 @@ func (r *run) faultOf(err error) *texts.Message {
 		case meeting.ReasonNone, meeting.ReasonAnswer:
 		case meeting.ReasonField, meeting.ReasonUnsupported:
 			return texts.NewMessage("fault."+string(api.Reason), "Provider", provider, "Field", api.Field)
+		case meeting.ReasonUnlisted:
+			return inItsWords(api, provider)
 		default:
 			return texts.NewMessage("fault."+string(api.Reason), "Provider", provider)
+		}
+		if api.Message != "" && (errors.Is(err, meeting.ErrInvalid) || errors.Is(err, meeting.ErrNotPermitted) || errors.Is(err, meeting.ErrLimit)) {
+			return inItsWords(api, provider)
 		}
 		switch {
 		case errors.Is(err, errNotSetUp):
@@ -99,6 +105,18 @@ func (r *run) faultOf(err error) *texts.Message {
 		}
 	}
 	return texts.NewMessage("fault.internal")
+}
+
+// inItsWords is a refusal in the provider's own words.
+func inItsWords(api *meeting.APIError, provider string) *texts.Message {
+	id := "fault.said"
+	if api.Message == "" {
+		id = "fault.unlisted"
+	}
+	if api.TraceID != "" {
+		id += ".trace"
+	}
+	return texts.NewMessage(id, "Provider", provider, "Said", api.Message, "Code", strconv.Itoa(api.Code), "Trace", api.TraceID)
 }
 
 // othersMay reports whether somebody else could do what was refused.

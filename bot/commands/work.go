@@ -33,9 +33,11 @@ type work struct {
 	Meeting *meeting.Meeting
 
 	// Live push.
-	Ref      meeting.Ref
-	Account  string // the provider's user that acts
-	Steps    []step
+	Ref     meeting.Ref
+	Account string // the provider's user that acts
+	Steps   []step
+	// Unread says that the provider does not let this account read back what is set.
+	Unread   bool
 	Absent   []string   // what was to be switched off and is not set
 	Approved *chat.User // who decided about it, once somebody had to
 	Decision string     // the job in which that was done
@@ -66,6 +68,7 @@ const (
 	stepRefused  stepOutcome = "refused"  // not sent, or refused by the provider
 	stepUnclear  stepOutcome = "unclear"  // the outcome is unknown
 	stepReplaced stepOutcome = "replaced" // not sent: the address is set with another key
+	stepKept     stepOutcome = "kept"     // still on: the provider takes no change of what is set
 )
 
 // targets returns the names of a push's destinations.

@@ -237,9 +237,9 @@ func (p Preset) Check(address string, key secret.String, now time.Time) (meeting
 }
 
 // CheckTogether checks whether the targets in add can be set beside those that a meeting
-// has: one WeChat Channels address, ten others, none twice. What is set already is not
-// counted again.
-func CheckTogether(has, add []meeting.PushTarget) []Finding {
+// has: one WeChat Channels address, ten others, none twice, unless only the provider is to
+// decide what is the same. What is set already is not counted again.
+func CheckTogether(has, add []meeting.PushTarget, twice bool) []Finding {
 	var fs []Finding
 	count := map[meeting.PushPlatform]int{}
 	seen := map[string]string{}
@@ -248,7 +248,7 @@ func CheckTogether(has, add []meeting.PushTarget) []Finding {
 		seen[t.URL] = t.Name
 	}
 	for i, t := range add {
-		if name, twice := seen[t.URL]; twice {
+		if name, is := seen[t.URL]; is && !twice {
 			if slices.ContainsFunc(add[:i], func(a meeting.PushTarget) bool { return a.URL == t.URL }) {
 				fs = append(fs, NewLimit("url", "twice", "Name", t.Name, "With", name))
 			}

@@ -188,7 +188,7 @@ func TestTheLimitsOfAMeetingAreCountedBeforeAnythingIsSent(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
-			for _, f := range CheckTogether(tt.has, tt.add) {
+			for _, f := range CheckTogether(tt.has, tt.add, false) {
 				assert.True(t, f.Limit)
 				got = append(got, f.Message.ID)
 			}
