@@ -201,8 +201,8 @@ func TestOnlyAPlatformsOwnRoomsNameIt(t *testing.T) {
 // readsEnvironment lists who may touch the environment, and what for. Everything else
 // gets its settings from config.
 var readsEnvironment = map[string][]string{
-	"cmd/bot/main.go":                 {"LookupEnv"}, // handed to config.Load
-	"bot/adapters/console/console.go": {"Getenv"},    // TERM: what the terminal can show
+	"cmd/bot/main.go":                 {"LookupEnv", "Environ"}, // handed to config.Load; names that nearly are variables
+	"bot/adapters/console/console.go": {"Getenv"},               // TERM: what the terminal can show
 }
 
 func TestOnlyConfigReadsTheEnvironment(t *testing.T) {

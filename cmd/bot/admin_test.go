@@ -475,3 +475,15 @@ func TestEveryLineOfACommandNamesItsJob(t *testing.T) {
 	assert.Contains(t, logs.String(), "command accepted")
 	assert.NotContains(t, logs.String(), "canary")
 }
+
+// A stop leaves a line, so that it can be told from a kill.
+func TestAStopIsToldInTheLog(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var log bytes.Buffer
+	stop := start(t, w.env, &log)
+	require.NoError(t, stop())
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	assert.Contains(t, log.String(), `"msg":"stopping","why":"context canceled"`)
+	assert.Contains(t, lines[len(lines)-1], `"msg":"stopped"`)
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/user"
 	"strings"
@@ -20,7 +21,10 @@ func serveConsole(ctx context.Context, p process) error {
 		return err
 	}
 	cfg.Platforms = config.Platforms{}
-	return runBot(ctx, p, cfg)
+	if err := runBot(ctx, p, cfg); !errors.Is(err, console.ErrNoInput) {
+		return err
+	}
+	return nil
 }
 
 // consoleConfig says who sits at the terminal.

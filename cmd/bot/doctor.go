@@ -61,6 +61,9 @@ func doctorCommand(ctx context.Context, p process) error {
 		return err
 	}
 	findings, secrets := examine(ctx, p.lookup, *send)
+	for _, m := range misspelt(p.environ) {
+		findings = append(findings, finding{kit.Warning, "variables", m.Variable + " is not one of the bot's variables", m.Fix})
+	}
 	faults, warnings := count(findings, kit.Fault), count(findings, kit.Warning)
 	var text string
 	if *asJSON {

@@ -16,13 +16,14 @@ import (
 	"strings"
 	"syscall"
 
+	"meetbot/bot/grammar"
 	"meetbot/config"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal kills at once
-	p := process{args: os.Args[1:], lookup: os.LookupEnv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+	p := process{args: os.Args[1:], lookup: os.LookupEnv, environ: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 	if err := run(ctx, p); err != nil {
 		fmt.Fprintln(os.Stderr, "bot:", err)
 		os.Exit(1)
@@ -31,11 +32,12 @@ func main() {
 
 // process is what a command has of the process that it runs in.
 type process struct {
-	args   []string // without the program's name
-	lookup func(string) (string, bool)
-	stdin  io.Reader
-	stdout io.Writer
-	stderr io.Writer
+	args    []string // without the program's name
+	lookup  func(string) (string, bool)
+	environ []string // as [os.Environ] gives it
+	stdin   io.Reader
+	stdout  io.Writer
+	stderr  io.Writer
 }
 
 // subcommand is one thing that the binary does.
@@ -67,13 +69,19 @@ func run(ctx context.Context, p process) error {
 	if len(p.args) > 0 {
 		name, p.args = p.args[0], p.args[1:]
 	}
-	if asksHelp(name) || name == "help" {
+	switch name {
+	case "help":
+		return help(p.stdout)
+	case "-v", "-V", "-version", "--version":
+		name = "version"
+	}
+	if asksHelp(name) {
 		return help(p.stdout)
 	}
 	all := subcommands()
 	i := slices.IndexFunc(all, func(c subcommand) bool { return c.name == name })
 	if i < 0 {
-		return fmt.Errorf("there is no sub-command %q; bot -h lists them", name)
+		return noSubcommand(name, all)
 	}
 	c := all[i]
 	if len(p.args) == 1 && asksHelp(p.args[0]) && (c.args == "" || c.name == "manifest") { // no flags of its own
@@ -83,6 +91,18 @@ func run(ctx context.Context, p process) error {
 		return err
 	}
 	return nil
+}
+
+// noSubcommand says what may have been meant.
+func noSubcommand(name string, all []subcommand) error {
+	known := []string{"help"}
+	for _, c := range all[1:] { // the first has no name
+		known = append(known, c.name)
+	}
+	if near := grammar.Nearest(strings.ToLower(strings.TrimLeft(name, "-/")), known); near != "" {
+		return fmt.Errorf("there is no sub-command %q; did you mean bot %s? bot -h lists them", name, near)
+	}
+	return fmt.Errorf("there is no sub-command %q; bot -h lists them", name)
 }
 
 func asksHelp(arg string) bool { return arg == "-h" || arg == "-help" || arg == "--help" }

@@ -99,11 +99,55 @@ func TestAFailedCommandIsTheExitCode(t *testing.T) {
 	assert.NotContains(t, out+errs, "canary")
 }
 
-func TestNoInputIsNoError(t *testing.T) {
+func TestNothingConfiguredAndNobodyThereIsAnError(t *testing.T) {
 	t.Parallel()
-	_, errs, exit := pipe(t, "")
-	assert.Zero(t, exit)
-	assert.Empty(t, errs)
+	for _, input := range []string{"", "\n  \n"} {
+		out, errs, exit := pipe(t, input)
+		assert.Equal(t, 1, exit)
+		assert.Empty(t, out)
+		assert.Contains(t, errs, "bot: no chat platform is configured")
+		assert.Contains(t, errs, "SLACK_BOT_TOKEN")
+	}
+	_, errs, exit := pipe(t, "", "SLACK_BOT_TOKN=xoxb-canary")
+	assert.Equal(t, 1, exit)
+	assert.Contains(t, errs, "SLACK_BOT_TOKN is not one of the bot's variables: did you mean SLACK_BOT_TOKEN?")
+	assert.NotContains(t, errs, "canary")
+	_, errs, exit = pipe(t, "", "SLACK_BOT_TOKN=xoxb-canary", "SLACK_APP_TOKEN=xapp-1")
+	assert.Equal(t, 1, exit)
+	assert.Contains(t, errs, "SLACK_BOT_TOKEN: set it as well")
+	assert.Contains(t, errs, "did you mean SLACK_BOT_TOKEN?")
+	_, errs, exit = pipe(t, "# nothing to do\n")
+	assert.Zero(t, exit, errs)
+}
+
+func TestTheConsoleIsAskedForByName(t *testing.T) {
+	t.Parallel()
+	cmd := command(t, self(t))
+	cmd.Args = append(cmd.Args, "console")
+	out, err := cmd.CombinedOutput()
+	assert.NoError(t, err, string(out))
+	assert.Empty(t, out)
+}
+
+func TestWordsOfTheBinaryAreForgiving(t *testing.T) {
+	say := func(args ...string) (string, error) {
+		var out bytes.Buffer
+		err := run(t.Context(), process{args: args, lookup: func(string) (string, bool) { return "", false }, stdin: strings.NewReader(""), stdout: &out, stderr: &out})
+		return out.String(), err
+	}
+	want, err := say("version")
+	require.NoError(t, err)
+	for _, word := range []string{"--version", "-version", "-v", "-V"} {
+		got, err := say(word)
+		require.NoError(t, err, word)
+		assert.Equal(t, want, got, word)
+	}
+	for word, meant := range map[string]string{"doctr": "doctor", "Doctor": "doctor", "--doctor": "doctor", "job": "jobs", "versoin": "version", "polcy": "policy", "hlep": "help", "healthchek": "healthcheck"} {
+		_, err := say(word)
+		assert.ErrorContains(t, err, "did you mean bot "+meant+"?", word)
+	}
+	_, err = say("frobnicate")
+	assert.ErrorContains(t, err, "bot -h lists them")
 }
 
 func TestTheTemporaryStoreIsRemoved(t *testing.T) {

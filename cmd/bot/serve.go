@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/term"
 
+	"meetbot/bot/adapters/console"
 	"meetbot/bot/adapters/keypage"
 	"meetbot/bot/adapters/kit"
 	"meetbot/bot/chat"
@@ -35,9 +36,16 @@ func serve(ctx context.Context, p process) error {
 	}
 	cfg, err := load(p.lookup)
 	if err != nil {
+		for _, m := range misspelt(p.environ) {
+			err = fmt.Errorf("%w\n  %s is not one of the bot's variables: %s", err, m.Variable, m.Fix)
+		}
 		return err
 	}
-	return runBot(ctx, p, cfg)
+	err = runBot(ctx, p, cfg)
+	if errors.Is(err, console.ErrNoInput) {
+		return errors.New("no chat platform is configured, and there is neither a terminal nor input to chat in: set SLACK_BOT_TOKEN or DISCORD_BOT_TOKEN (bot -h lists the variables), or run it in a terminal")
+	}
+	return err
 }
 
 // consoleGrace is what running steps get when a person leaves the terminal.
@@ -63,6 +71,17 @@ func runBot(ctx context.Context, p process, cfg config.Config) (err error) {
 		}
 	}
 	b.log.Info("started", "version", buildVersion())
+	// Without a last line, a stop cannot be told from a kill.
+	b.group.add("stop", func(parts context.Context) error {
+		<-parts.Done()
+		why := "a part has ended"
+		if told := context.Cause(ctx); told != nil {
+			why = told.Error()
+		}
+		b.log.Info("stopping", "why", why)
+		return nil
+	})
+	b.ends = slices.Insert(b.ends, 0, func() error { b.log.Info("stopped"); return nil })
 	return b.group.run(ctx)
 }
 
@@ -110,6 +129,13 @@ func (b *building) settle(context.Context) error {
 		}
 	}
 	b.log = logger(b.stderr, b.cfg)
+	for _, m := range misspelt(b.environ) {
+		if b.cfg.Chat() {
+			b.log.Warn("not one of the bot's variables", "variable", m.Variable, "fix", m.Fix)
+		} else if _, err := fmt.Fprintf(b.stderr, "bot: %s is not one of the bot's variables: %s\n", m.Variable, m.Fix); err != nil {
+			return err
+		}
+	}
 	b.group = &group{log: b.log}
 	return nil
 }

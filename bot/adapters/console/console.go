@@ -32,6 +32,9 @@ import (
 // ErrFailed is returned by [Console.Run] when input was piped and a command failed.
 var ErrFailed = errors.New("not every command succeeded")
 
+// ErrNoInput is returned by [Console.Run] when input was not a terminal's and had no line.
+var ErrNoInput = errors.New("no input")
+
 // Config says who sits at the console.
 type Config struct {
 	User    string // the person's name
@@ -121,7 +124,7 @@ func (c *Console) Run(ctx context.Context) error {
 	if !c.piped {
 		c.print(c.style.greeting(c.t, c.width(), c.cfg))
 	}
-	for ctx.Err() == nil {
+	for lines := 0; ctx.Err() == nil; {
 		line, err := c.input.line(ctx, prompt)
 		switch {
 		case errors.Is(err, errInterrupted):
@@ -129,6 +132,8 @@ func (c *Console) Run(ctx context.Context) error {
 		case errors.Is(err, io.EOF):
 			if !c.piped {
 				c.print("\n")
+			} else if lines == 0 {
+				return ErrNoInput
 			}
 			return c.result()
 		case ctx.Err() != nil:
@@ -136,7 +141,11 @@ func (c *Console) Run(ctx context.Context) error {
 		case err != nil:
 			return fmt.Errorf("read the console: %w", err)
 		}
-		if line = trimmed(line); line == "" || c.piped && strings.HasPrefix(line, "#") {
+		line = trimmed(line)
+		if line != "" {
+			lines++
+		}
+		if line == "" || c.piped && strings.HasPrefix(line, "#") {
 			continue
 		}
 		if leave(line) {
