@@ -18,6 +18,14 @@ echo "== manifests"
 	go run . compose ../compose*.yaml
 )
 
+echo "== alerts"
+if command -v promtool >/dev/null; then
+	promtool check rules alerts/meetbot.rules.yaml
+	promtool test rules alerts/meetbot.rules.test.yaml
+else
+	echo "skipped: no promtool in PATH (Debian: apt-get install prometheus), so nobody knows when the alerts fire" >&2
+fi
+
 echo "== release tools"
 (
 	cd release

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"maps"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -25,6 +27,7 @@ import (
 
 const (
 	rulesFile     = "../../deploy/alerts/meetbot.rules.yaml"
+	rulesTestFile = "../../deploy/alerts/meetbot.rules.test.yaml"
 	dashboardFile = "../../deploy/grafana/meetbot.json"
 	manualFile    = "../../docs/operating.md"
 )
@@ -145,9 +148,48 @@ func TestAlertsAreAboutMetricsThatThereAre(t *testing.T) {
 			for _, a := range []string{"summary", "description"} {
 				assert.NotEmpty(t, r.Annotations[a])
 			}
-			assert.Equal(t, "docs/operating.md#"+strings.ToLower(r.Alert), r.Annotations["runbook"])
+			page := "docs/alerts/" + r.Alert + ".md"
+			assert.Equal(t, "https://git.example.com/meetbot/"+page, r.Annotations["runbook_url"])
+			assert.FileExists(t, "../../"+page)
 		})
 	}
+}
+
+// What the rules do is tested by promtool, where there is one; deploy/check.sh runs it.
+func TestEveryAlertHasATestThatFiresAndOneThatDoesNot(t *testing.T) {
+	b, err := os.ReadFile(rulesTestFile)
+	require.NoError(t, err)
+	var file struct {
+		RuleFiles []string `yaml:"rule_files"`
+		Tests     []struct {
+			AlertRuleTest []struct {
+				Alertname string
+				ExpAlerts []any `yaml:"exp_alerts"`
+			} `yaml:"alert_rule_test"`
+		}
+	}
+	require.NoError(t, yaml.Unmarshal(b, &file))
+	assert.Equal(t, []string{filepath.Base(rulesFile)}, file.RuleFiles)
+	fires, silent := map[string]bool{}, map[string]bool{}
+	for _, test := range file.Tests {
+		for _, c := range test.AlertRuleTest {
+			if len(c.ExpAlerts) > 0 {
+				fires[c.Alertname] = true
+			} else {
+				silent[c.Alertname] = true
+			}
+		}
+	}
+	for _, r := range rules(t) {
+		assert.True(t, fires[r.Alert], "%s never fires in %s", r.Alert, rulesTestFile)
+		assert.True(t, silent[r.Alert], "%s is never silent in %s", r.Alert, rulesTestFile)
+	}
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("no promtool in PATH: install one (Debian: apt-get install prometheus) to test what the rules do")
+	}
+	said, err := exec.Command(promtool, "test", "rules", rulesTestFile).CombinedOutput()
+	assert.NoError(t, err, string(said))
 }
 
 func TestEveryAlertHasASectionInTheManual(t *testing.T) {

@@ -129,6 +129,14 @@ func NewMetrics(version string, platforms ...chat.Platform) *Metrics {
 	for _, result := range []string{"ok", "error"} {
 		m.reopened.WithLabelValues(result)
 	}
+	for _, result := range []string{"full", "busy", "not_confirmed", "error"} {
+		m.enqueued.WithLabelValues(result)
+	}
+	for _, provider := range providerNames {
+		for _, call := range providerCalls {
+			m.callErrors.WithLabelValues(provider, call, "credentials")
+		}
+	}
 	for _, d := range grammar.Verbs() {
 		if d.IsJob() {
 			m.lost.WithLabelValues(string(d.Verb))
