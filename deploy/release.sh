@@ -11,6 +11,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 version=${1:?usage: deploy/release.sh VERSION [DIR]}
 case $version in *[!A-Za-z0-9.+-]*) echo "release.sh: a version has letters, digits, dots, + and -" >&2; exit 1 ;; esac
+# A version with a suffix, as v1.2.3-rc1, is a trial and needs none.
+case $version in *-*) ;; *) grep -qxF "## $version" CHANGELOG.md || { echo "release.sh: CHANGELOG.md has no section for $version" >&2; exit 1; } ;; esac
 dist=${2:-dist}
 targets=${TARGETS:-linux/amd64 linux/arm64 darwin/amd64 darwin/arm64}
 mkdir -p "$dist"

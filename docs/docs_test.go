@@ -1,7 +1,9 @@
 package docs_test
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -43,10 +45,10 @@ func anchor(title string) string {
 	return b.String()
 }
 
-// pages are all documents for people: those in docs, and the README.
+// pages are all documents for people: those in docs, and the two at the top.
 func pages(t *testing.T) []string {
 	t.Helper()
-	return append(markdown(t), "../README.md")
+	return append(markdown(t), "../README.md", "../CHANGELOG.md")
 }
 
 // linked returns the files that a page links to, from the root of the tree.
@@ -285,4 +287,36 @@ func TestTheBinarysCommandsThatAreNamedExist(t *testing.T) {
 			assert.Contains(t, known, m[1], "%s names `bot %s`", path, m[1])
 		}
 	}
+}
+
+// TestEveryReleaseHasItsSection compares the changelog with the tags, and has the release
+// script refuse a version that it does not know.
+func TestEveryReleaseHasItsSection(t *testing.T) {
+	changelog := read(t, "../CHANGELOG.md")
+	var sections []string
+	for _, m := range regexp.MustCompile(`(?m)^## (v\d+\.\d+\.\d+)$`).FindAllStringSubmatch(changelog, -1) {
+		sections = append(sections, m[1])
+		assert.Contains(t, section(t, changelog, "## "+m[1]), "### Upgrading\n", m[1])
+	}
+	require.NotEmpty(t, sections)
+	number := func(version string) []int {
+		var n [3]int
+		_, err := fmt.Sscanf(version, "v%d.%d.%d", &n[0], &n[1], &n[2])
+		require.NoError(t, err)
+		return n[:]
+	}
+	assert.True(t, slices.IsSortedFunc(sections, func(a, b string) int { return slices.Compare(number(b), number(a)) }), "the newest comes first")
+
+	tags, err := exec.CommandContext(t.Context(), "git", "tag", "--list", "v[0-9]*").Output()
+	if err != nil {
+		t.Log("no tags are compared: this is no git repository, or git is missing")
+	}
+	for tag := range strings.FieldsSeq(string(tags)) {
+		assert.Contains(t, sections, tag)
+	}
+
+	script := exec.CommandContext(t.Context(), "bash", "../deploy/release.sh", "v999.0.0", t.TempDir())
+	said, err := script.CombinedOutput()
+	require.Error(t, err)
+	assert.Contains(t, string(said), "CHANGELOG.md has no section")
 }
