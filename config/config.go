@@ -37,6 +37,7 @@ type Config struct {
 	NATS          NATS
 	EncryptionKey Keys          `split_words:"true" desc:"32 bytes in base64, what the store is encrypted with; several, newest first; unset: made on first start, beside the store"`
 	Retention     time.Duration `split_words:"true" default:"168h" desc:"how long finished commands and meetings are kept" min:"1h"`
+	EraseAfter    time.Duration `split_words:"true" default:"24h" desc:"how long the files of the store may still hold what was overwritten or removed" min:"1h"`
 	ShutdownGrace time.Duration `split_words:"true" default:"25s" desc:"how long running calls may take at shutdown" min:"1s"`
 
 	LogLevel  string `split_words:"true" default:"info" desc:"debug, info, warn or error; in the console error unless set" oneof:"debug info warn error"`

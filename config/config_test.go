@@ -67,7 +67,7 @@ var (
 		"TENCENT_WEBHOOK_TOKEN": "canary-wt", "TENCENT_WEBHOOK_AES_KEY": "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG",
 		"MEET_ALLOW": "slack:user:U1,slack:group:S1,slack:channel:C1", "LIVEPUSH_ALLOW": "discord:user:1,discord:role:2,discord:channel:3", "ADMINS": "console",
 		"START_LINK": "thread", "LOCALE": "zh-CN", "DATA_DIR": "/var/lib/meetbot", "NATS_URL": "tls://a:4222,tls://b:4222", "NATS_CREDS": "/run/secrets/nats.creds", "NATS_PLAINTEXT": "true",
-		"ENCRYPTION_KEY": key1 + "," + key2, "RETENTION": "24h", "SHUTDOWN_GRACE": "10s", "LOG_LEVEL": "debug", "LOG_FORMAT": "json",
+		"ENCRYPTION_KEY": key1 + "," + key2, "RETENTION": "24h", "ERASE_AFTER": "2h", "SHUTDOWN_GRACE": "10s", "LOG_LEVEL": "debug", "LOG_FORMAT": "json",
 		"OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel-collector:4318/base/", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "https://traces.example/v1/spans",
 		"OTEL_EXPORTER_OTLP_HEADERS": "api-key=canary%20otel, x-tenant=a", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
 		"OTEL_EXPORTER_OTLP_COMPRESSION": "gzip", "OTEL_EXPORTER_OTLP_TIMEOUT": "2000", "OTEL_EXPORTER_OTLP_CERTIFICATE": "/ca.pem",

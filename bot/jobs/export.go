@@ -140,13 +140,6 @@ func (l *exportLine) record(sealed []byte) any {
 	}
 }
 
-// ImportOptions say how to import.
-type ImportOptions struct {
-	// FirstFormat takes an export of the first format. Nothing in it says whether what is
-	// in clear was changed since: it has to come from where only its owner can write.
-	FirstFormat bool
-}
-
 // Import stores the records of an [Store.Export], and returns how many. Records that are
 // there already are left as they are, so an import that broke off can be repeated. A line
 // that cannot be read, or that was changed, is left out; what is after it is imported, and
@@ -155,7 +148,18 @@ type ImportOptions struct {
 // It returns [ErrWrongKey] if the export was made with keys that this store does not
 // have, and [ErrConflict] if this store has records of another origin: then nothing was
 // changed.
-func (s *Store) Import(ctx context.Context, r io.Reader, o ImportOptions) (int, error) {
+func (s *Store) Import(ctx context.Context, r io.Reader) (int, error) {
+	return s.importAs(ctx, r, formatVersion)
+}
+
+// ImportFirstFormat is [Store.Import] of an export of the first format. Nothing in that
+// says whether what is in clear was changed since: it has to come from where only its owner
+// can write.
+func (s *Store) ImportFirstFormat(ctx context.Context, r io.Reader) (int, error) {
+	return s.importAs(ctx, r, firstFormat)
+}
+
+func (s *Store) importAs(ctx context.Context, r io.Reader, format int) (int, error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 0, 64<<10), maxExportLine)
 	var mu sync.Mutex
@@ -177,7 +181,7 @@ func (s *Store) Import(ctx context.Context, r io.Reader, o ImportOptions) (int, 
 		err := decoder.Decode(&line)
 		if n == 1 {
 			if err == nil {
-				err = s.importMeta(ctx, line, o)
+				err = s.importMeta(ctx, line, format)
 			}
 			if err != nil {
 				return 0, fmt.Errorf("import, line 1: %w", err)
@@ -190,7 +194,7 @@ func (s *Store) Import(ctx context.Context, r io.Reader, o ImportOptions) (int, 
 		}
 		at := n
 		group.Go(func() error {
-			done, err := s.importLine(ctx, line, o)
+			done, err := s.importLine(ctx, line, format)
 			switch {
 			case ctx.Err() != nil:
 				return ctx.Err()
@@ -210,21 +214,19 @@ func (s *Store) Import(ctx context.Context, r io.Reader, o ImportOptions) (int, 
 }
 
 // importMeta takes over the other store's fingerprints.
-func (s *Store) importMeta(ctx context.Context, line exportLine, o ImportOptions) error {
+func (s *Store) importMeta(ctx context.Context, line exportLine, format int) error {
 	if line.Kind != kindMeta || line.Store == nil {
 		return errors.New("this is no export of a store")
 	}
-	version := formatVersion
 	open := func(sealed []byte) ([]byte, error) { return s.seal.open(metaKey, nil, sealed) }
-	if o.FirstFormat {
-		version = 1
+	if format == firstFormat {
 		open = func(sealed []byte) ([]byte, error) { return s.seal.openFirst(metaKey, sealed) }
 	}
-	if line.Store.Version != version {
-		if line.Store.Version == 1 {
+	if line.Store.Version != format {
+		if line.Store.Version == firstFormat {
 			return errors.New("the export has the first format: import it with --first-format, if you made it yourself and nobody else could change it since")
 		}
-		return fmt.Errorf("the export has format %d, this reads format %d", line.Store.Version, version)
+		return fmt.Errorf("the export has format %d, this reads format %d", line.Store.Version, format)
 	}
 	if err := s.seal.has(line.Store.Needs); err != nil {
 		return err
@@ -254,7 +256,7 @@ func (s *Store) importMeta(ctx context.Context, line exportLine, o ImportOptions
 }
 
 // importLine stores one record, and reports whether it was not there yet.
-func (s *Store) importLine(ctx context.Context, line exportLine, o ImportOptions) (bool, error) {
+func (s *Store) importLine(ctx context.Context, line exportLine, format int) (bool, error) {
 	var key string
 	var err error
 	var clear any
@@ -272,7 +274,7 @@ func (s *Store) importLine(ctx context.Context, line exportLine, o ImportOptions
 		clear, sealed, over = line.Doc.clearDoc, line.Doc.Sealed, fromUnix(line.Doc.Expires)
 	case line.Kind == kindTimer && line.Timer != nil && len(line.Key) == 1:
 		key, err = timerKey(line.Key[0])
-		if o.FirstFormat {
+		if format == firstFormat {
 			line.Timer.Expires = line.Timer.At
 		}
 		clear, sealed = line.Timer.clearDoc, line.Timer.Sealed
@@ -283,7 +285,7 @@ func (s *Store) importLine(ctx context.Context, line exportLine, o ImportOptions
 		return false, err
 	}
 	var plain []byte
-	if o.FirstFormat {
+	if format == firstFormat {
 		plain, err = s.seal.openFirst(key, sealed)
 	} else {
 		var c []byte
@@ -329,10 +331,36 @@ func linked(clear any, prev uint64) any {
 	return clear
 }
 
-// reseal seals every record that an older key sealed with the newest one, so that the
-// older keys can be taken away. A job that is under way is left for the next time.
-func (s *Store) reseal(ctx context.Context) error {
-	left := 0
+// rotateEvery is the pause between two tries to give up older encryption keys.
+const rotateEvery = time.Minute
+
+// rotate seals everything with the newest encryption key, so that the older ones can be
+// taken away.
+func (s *Store) rotate(ctx context.Context) {
+	for told := false; ; told = true {
+		left, err := s.reseal(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			s.log.WarnContext(ctx, "sealing records with the newest encryption key broke off and is tried again", "err", err)
+		case left == 0:
+			s.log.InfoContext(ctx, "every record is sealed with the newest encryption key, and none with an older one is left in the files; the older keys can be taken away")
+			return
+		case !told:
+			s.log.InfoContext(ctx, "records of jobs under way still need an older encryption key", "records", left)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(rotateEvery):
+		}
+	}
+}
+
+// reseal seals every record that an older key sealed with the newest one, erases what the
+// older ones open, and returns how many are left: a job that is under way is left alone.
+func (s *Store) reseal(ctx context.Context) (left int, err error) {
 	for _, kind := range []string{kindJob, kindDoc, kindTimer} {
 		var old []engine.Entry
 		err := s.engine.List(ctx, kind, false, func(e engine.Entry) bool {
@@ -343,30 +371,28 @@ func (s *Store) reseal(ctx context.Context) error {
 			return true
 		})
 		if err != nil {
-			return err
+			return 0, err
 		}
 		for _, e := range old {
 			switch err := s.resealOne(ctx, e); {
 			case errors.Is(err, errUnderWay), errors.Is(err, ErrConflict):
 				left++
 			case err != nil:
-				return err
+				return 0, err
 			}
 		}
 	}
 	if left > 0 {
-		s.log.InfoContext(ctx, "records of jobs under way still need an older encryption key", "records", left)
-		return nil
+		return left, nil
 	}
 	e, err := s.engine.Get(ctx, metaKey)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := s.putMeta(ctx, *s.subkey.Load(), nil, e.Rev); err != nil {
-		return err
+		return 0, err
 	}
-	s.log.InfoContext(ctx, "every record is sealed with the newest encryption key; the older ones can be taken away")
-	return nil
+	return 0, s.engine.Erase(ctx)
 }
 
 var errUnderWay = errors.New("the job is under way")

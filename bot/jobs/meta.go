@@ -12,8 +12,12 @@ import (
 	"meetbot/bot/jobs/internal/engine"
 )
 
-// formatVersion is the version of the records' format.
-const formatVersion = 2
+// formatVersion is the version of the records' format. The first one did not authenticate
+// what is in clear.
+const (
+	formatVersion = 2
+	firstFormat   = 1
+)
 
 var metaKey = engine.JoinKey(kindMeta, "store")
 
@@ -83,7 +87,7 @@ func checkVersion(version int) error {
 	switch version {
 	case formatVersion:
 		return nil
-	case 1:
+	case firstFormat:
 		return errFirstFormat
 	}
 	return fmt.Errorf("the store has format %d, this program reads format %d", version, formatVersion)

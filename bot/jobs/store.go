@@ -34,7 +34,10 @@ type Config struct {
 
 	Retention time.Duration // of finished jobs; default 168 h
 	MaxBytes  uint64        // of all records; default 1 GiB. New jobs are refused at 90 % of it
-	MinFree   uint64        // bytes free on Dir's disk below which new jobs are refused; default 64 MiB
+	// EraseAfter is after how long what was overwritten or removed is in none of Dir's
+	// files any more. Default 24 h; at least 1 min.
+	EraseAfter time.Duration
+	MinFree    uint64 // bytes free on Dir's disk below which new jobs are refused; default 64 MiB
 
 	Workers         int           // steps carried out at once, besides calls; default 64
 	Calls           int           // calls under way at once to one side; default 256
@@ -87,6 +90,7 @@ func withDefaults(cfg Config) Config {
 		}
 	}
 	def(&cfg.Retention, 168*time.Hour)
+	def(&cfg.EraseAfter, 24*time.Hour)
 	def(&cfg.EnqueueWindow, 2400*time.Millisecond)
 	def(&cfg.StepTimeout, 30*time.Second)
 	def(&cfg.CallTimeout, 30*time.Second)
@@ -183,11 +187,7 @@ func newStore(ctx context.Context, cfg Config, e engine.Engine) (*Store, error) 
 	s.health.since = cfg.Now()
 	s.background.Go(func() { s.watch(background) })
 	if s.rotating {
-		s.background.Go(func() {
-			if err := s.reseal(background); err != nil {
-				s.log.Warn("sealing records with the newest encryption key broke off; the next start goes on", "err", err)
-			}
-		})
+		s.background.Go(func() { s.rotate(background) })
 	}
 	return s, nil
 }

@@ -298,10 +298,10 @@ func TestExportAndImport(t *testing.T) {
 
 				var export bytes.Buffer
 				require.NoError(t, a.Export(t.Context(), &export))
-				n, err := b.Import(t.Context(), bytes.NewReader(export.Bytes()), ImportOptions{})
+				n, err := b.Import(t.Context(), bytes.NewReader(export.Bytes()))
 				require.NoError(t, err)
 				assert.Equal(t, 23, n)
-				n, err = b.Import(t.Context(), bytes.NewReader(export.Bytes()), ImportOptions{})
+				n, err = b.Import(t.Context(), bytes.NewReader(export.Bytes()))
 				require.NoError(t, err)
 				assert.Zero(t, n)
 
@@ -344,7 +344,7 @@ func TestImportRefusesWhatDoesNotFit(t *testing.T) {
 	b, err := OpenMemory(Config{Keys: [][]byte{testKey(2)}})
 	require.NoError(t, err)
 	closing(t, b)
-	_, err = b.Import(t.Context(), bytes.NewReader(export.Bytes()), ImportOptions{})
+	_, err = b.Import(t.Context(), bytes.NewReader(export.Bytes()))
 	require.ErrorIs(t, err, ErrWrongKey)
 
 	c, err := OpenMemory(Config{Keys: [][]byte{testKey(1)}})
@@ -352,7 +352,7 @@ func TestImportRefusesWhatDoesNotFit(t *testing.T) {
 	closing(t, c)
 	_, err = c.PutDoc(t.Context(), Doc{Key: []string{"own"}})
 	require.NoError(t, err)
-	_, err = c.Import(t.Context(), bytes.NewReader(export.Bytes()), ImportOptions{})
+	_, err = c.Import(t.Context(), bytes.NewReader(export.Bytes()))
 	require.ErrorIs(t, err, ErrConflict)
 
 	d, err := OpenMemory(Config{Keys: [][]byte{testKey(1)}})
@@ -360,7 +360,7 @@ func TestImportRefusesWhatDoesNotFit(t *testing.T) {
 	closing(t, d)
 	moved := strings.Replace(export.String(), `"key":["a"]`, `"key":["b"]`, 1)
 	for _, text := range []string{"", "x", "{}", `{"kind":"job","key":["a"]}`, moved, export.String() + "garbage"} {
-		_, err = d.Import(t.Context(), strings.NewReader(text), ImportOptions{})
+		_, err = d.Import(t.Context(), strings.NewReader(text))
 		assert.Error(t, err, text)
 	}
 }

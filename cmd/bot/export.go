@@ -62,7 +62,11 @@ func importCommand(ctx context.Context, p process) error {
 	if err != nil {
 		return err
 	}
-	n, err := store.Import(ctx, p.stdin, jobs.ImportOptions{FirstFormat: *first})
+	in := store.Import
+	if *first {
+		in = store.ImportFirstFormat
+	}
+	n, err := in(ctx, p.stdin)
 	err = errors.Join(err, store.Close())
 	if n == 0 && errors.Is(err, jobs.ErrWrongKey) {
 		if fresh { // it was made just now, with the wrong key, and would refuse the right one

@@ -237,7 +237,7 @@ func askRunning(ctx context.Context, dir string, q question, out io.Writer) erro
 // storeVariables are all that an operator's commands read: they work while something
 // else is configured wrongly.
 var storeVariables = []string{
-	"DATA_DIR", "NATS_URL", "NATS_CREDS", "NATS_PLAINTEXT", "ENCRYPTION_KEY", "ENCRYPTION_KEY_FILE", "RETENTION",
+	"DATA_DIR", "NATS_URL", "NATS_CREDS", "NATS_PLAINTEXT", "ENCRYPTION_KEY", "ENCRYPTION_KEY_FILE", "RETENTION", "ERASE_AFTER",
 }
 
 // ask answers a question about the configured store: the running bot does, or, if none
@@ -293,6 +293,6 @@ func storeConfig(cfg config.Config, log *slog.Logger) jobs.Config {
 	}
 	return jobs.Config{
 		Dir: cfg.DataDir, NATSURL: cfg.NATS.URL, NATSCreds: cfg.NATS.Creds, Keys: keys,
-		Retention: cfg.Retention, Grace: cfg.ShutdownGrace, Log: log,
+		Retention: cfg.Retention, EraseAfter: cfg.EraseAfter, Grace: cfg.ShutdownGrace, Log: log,
 	}
 }

@@ -46,6 +46,9 @@ type Engine interface {
 	// Load returns how many records of a queue were not handed out yet, and how many bytes
 	// all records take.
 	Load(ctx context.Context, kind string) (waiting, used uint64, err error)
+	// Erase makes what was overwritten or removed before unreadable for whoever has the
+	// files, as far as the engine can.
+	Erase(ctx context.Context) error
 	// Exclusive reports that no other process can be using the records.
 	Exclusive() bool
 	Close() error
@@ -80,11 +83,12 @@ type Config struct {
 	MaxBytes uint64   // of all records
 	Log      *slog.Logger
 
-	Dir      string          // of the embedded engine
-	Mark     func() error    // writes down that the directory has records, before they are put there
-	ReadOnly bool            // nothing on disk is changed, and every write fails
-	Damaged  func()          // a file of the embedded engine was found to be damaged
-	Reopened func(err error) // the embedded engine failed and was opened again
+	Dir        string          // of the embedded engine
+	Mark       func() error    // writes down that the directory has records, before they are put there
+	EraseAfter time.Duration   // after which what was overwritten or removed is in no file any more; 0: never
+	ReadOnly   bool            // nothing on disk is changed, and every write fails
+	Damaged    func()          // a file of the embedded engine was found to be damaged
+	Reopened   func(err error) // the embedded engine failed and was opened again
 
 	URL      string // of a cluster; comma-separated
 	Creds    string // path of a credentials file, or of an nkey's seed

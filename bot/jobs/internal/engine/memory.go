@@ -120,5 +120,6 @@ func (m *Memory) Load(_ context.Context, kind string) (waiting, used uint64, err
 	return m.queue.waiting(kind), used, nil
 }
 
-func (m *Memory) Exclusive() bool { return !m.Shared }
-func (m *Memory) Close() error    { return nil }
+func (m *Memory) Erase(context.Context) error { return nil }
+func (m *Memory) Exclusive() bool             { return !m.Shared }
+func (m *Memory) Close() error                { return nil }

@@ -449,7 +449,7 @@ func (e *natsEngine) Remove(ctx context.Context, key string, expect uint64) erro
 	case there.Rev != expect:
 		return ErrConflict
 	}
-	request, err := json.Marshal(map[string]any{"seq": expect, "no_erase": true})
+	request, err := json.Marshal(map[string]any{"seq": expect})
 	if err != nil {
 		return err
 	}
@@ -528,6 +528,10 @@ func (e *natsEngine) Load(ctx context.Context, kind string) (waiting, used uint6
 	}
 	return consumer.CachedInfo().NumPending, stream.CachedInfo().State.Bytes, nil
 }
+
+// Erase does nothing: what is removed is erased at once, and what is overwritten only when
+// the server writes its file anew.
+func (e *natsEngine) Erase(context.Context) error { return nil }
 
 func (e *natsEngine) Exclusive() bool { return false }
 

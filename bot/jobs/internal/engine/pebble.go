@@ -60,14 +60,17 @@ type Pebble struct {
 	in   atomic.Pointer[instance] // nil while there is none
 	used atomic.Int64             // bytes of all records
 
-	retries int          // of opening it again, in a row
-	told    sync.Map     // files whose damage was told of
+	retries int      // of opening it again, in a row
+	told    sync.Map // files whose damage was told of
+	erasing atomic.Bool
+	erased  atomic.Int64 // Unix second of the last erasure
 	swept   atomic.Int64 // Unix second up to which expired records were removed
 
-	stop    context.CancelFunc
-	stopped chan struct{}
-	once    sync.Once
-	err     error
+	background sync.WaitGroup
+	stop       context.CancelFunc
+	stopped    chan struct{}
+	once       sync.Once
+	err        error
 }
 
 // instance is the database, from one opening to its end.
@@ -146,6 +149,7 @@ func (p *Pebble) start(fresh bool, check Check) error {
 		defer close(p.stopped)
 		p.count(background, in, counting)
 		p.keep(background)
+		p.background.Wait()
 	}()
 	return nil
 }
@@ -270,6 +274,17 @@ func (in *instance) begin() error {
 	if err != nil {
 		return err
 	}
+	switch value, closer, err := in.db.Get(erasedKey); {
+	case err == nil:
+		in.p.erased.Store(int64(binary.BigEndian.Uint64(value)))
+		if err := closer.Close(); err != nil {
+			return err
+		}
+	case !errors.Is(err, pebble.ErrNotFound):
+		return err
+	case n == 0:
+		in.p.erased.Store(time.Now().Unix()) // there is nothing yet
+	}
 	n++
 	in.rev.Store(n << 40)
 	b := in.db.NewBatch()
@@ -324,12 +339,12 @@ func (p *Pebble) Put(ctx context.Context, key string, body []byte, expect uint64
 	if ttl > 0 {
 		expires = time.Now().Add(ttl + time.Second - 1).Unix()
 	}
-	return p.write(ctx, key, func(in *instance, was record) (uint64, error) {
+	return p.write(ctx, key, func(in *instance, was stored) (uint64, error) {
 		if was.rev != expect {
 			return 0, ErrConflict
 		}
 		rev := in.rev.Add(1)
-		if err := in.store(key, was, record{rev: rev, expires: expires, body: body}); err != nil {
+		if err := in.store(key, was, stored{rev: rev, expires: expires, body: body}); err != nil {
 			return 0, err
 		}
 		if expires != 0 {
@@ -343,11 +358,11 @@ func (p *Pebble) Put(ctx context.Context, key string, body []byte, expect uint64
 
 // Remove is [Engine.Remove].
 func (p *Pebble) Remove(ctx context.Context, key string, expect uint64) error {
-	_, err := p.write(ctx, key, func(in *instance, was record) (uint64, error) {
+	_, err := p.write(ctx, key, func(in *instance, was stored) (uint64, error) {
 		if was.rev == 0 || was.rev != expect {
 			return 0, ErrConflict
 		}
-		if err := in.store(key, was, record{}); err != nil {
+		if err := in.store(key, was, stored{}); err != nil {
 			return 0, err
 		}
 		p.queue.drop(key, expect)
@@ -358,7 +373,7 @@ func (p *Pebble) Remove(ctx context.Context, key string, expect uint64) error {
 
 // write calls change alone with the record at key, and returns when it is done, ctx is, or
 // the database has failed: in the last two cases it may yet be done.
-func (p *Pebble) write(ctx context.Context, key string, change func(*instance, record) (uint64, error)) (uint64, error) {
+func (p *Pebble) write(ctx context.Context, key string, change func(*instance, stored) (uint64, error)) (uint64, error) {
 	if p.cfg.ReadOnly {
 		return 0, errReadOnly
 	}
@@ -401,9 +416,9 @@ func (p *Pebble) write(ctx context.Context, key string, change func(*instance, r
 	}
 }
 
-// record is what is stored under a key: 8 bytes each of revision and Unix second of expiry
+// stored is what is stored under a key: 8 bytes each of revision and Unix second of expiry
 // (0: none), and the body. The zero record is none.
-type record struct {
+type stored struct {
 	rev     uint64
 	expires int64
 	body    []byte
@@ -411,18 +426,18 @@ type record struct {
 
 const recordHead = 16
 
-func (r record) encode() []byte {
+func (r stored) encode() []byte {
 	b := make([]byte, 0, recordHead+len(r.body))
 	b = binary.BigEndian.AppendUint64(b, r.rev)
 	b = binary.BigEndian.AppendUint64(b, uint64(r.expires))
 	return append(b, r.body...)
 }
 
-func decode(value []byte) (record, error) {
+func decode(value []byte) (stored, error) {
 	if len(value) < recordHead {
-		return record{}, errors.New("a record is cut off")
+		return stored{}, errors.New("a record is cut off")
 	}
-	return record{binary.BigEndian.Uint64(value), int64(binary.BigEndian.Uint64(value[8:])), value[recordHead:]}, nil
+	return stored{binary.BigEndian.Uint64(value), int64(binary.BigEndian.Uint64(value[8:])), value[recordHead:]}, nil
 }
 
 // safely calls f, which reads. The database may be closed meanwhile, and then panics.
@@ -439,30 +454,30 @@ func (in *instance) safely(f func() error) (err error) {
 }
 
 // get returns the record at key; the zero one if there is none.
-func (in *instance) get(key string) (r record, err error) {
+func (in *instance) get(key string) (r stored, err error) {
 	return r, in.safely(func() error {
 		r, err = in.read(key)
 		return err
 	})
 }
 
-func (in *instance) read(key string) (record, error) {
+func (in *instance) read(key string) (stored, error) {
 	value, closer, err := in.db.Get(diskKey(key))
 	switch {
 	case errors.Is(err, pebble.ErrNotFound):
-		return record{}, nil
+		return stored{}, nil
 	case err != nil:
-		return record{}, damage(in.p.dir, err)
+		return stored{}, damage(in.p.dir, err)
 	}
 	r, err := decode(append([]byte(nil), value...))
 	return r, errors.Join(err, closer.Close())
 }
 
 // store replaces a record; the zero one removes it. It returns when that is durable.
-func (in *instance) store(key string, was, now record) error {
+func (in *instance) store(key string, was, now stored) error {
 	b := in.db.NewBatchWithSize(len(now.body) + 2*len(key) + 96)
 	disk := diskKey(key)
-	queued := func(r record) bool { return r.rev != 0 && r.expires == 0 && in.p.queue.laneOf(key) != nil }
+	queued := func(r stored) bool { return r.rev != 0 && r.expires == 0 && in.p.queue.laneOf(key) != nil }
 	var err error
 	if now.rev == 0 {
 		err = b.Delete(disk, nil)
@@ -491,7 +506,7 @@ func (in *instance) store(key string, was, now record) error {
 	if err := in.apply(b, pebble.Sync); err != nil {
 		return err
 	}
-	size := func(r record) int64 {
+	size := func(r stored) int64 {
 		if r.rev == 0 {
 			return 0
 		}
@@ -661,6 +676,7 @@ func (p *Pebble) keep(ctx context.Context) {
 		} else {
 			p.reserve.keep()
 			p.expire(ctx, in)
+			p.eraseIfDue(ctx, in)
 		}
 		var failed <-chan struct{}
 		if in != nil {
@@ -690,6 +706,88 @@ func (p *Pebble) probe() error {
 	}
 	_, err = f.Write(make([]byte, 4<<10))
 	return errors.Join(err, f.Sync(), f.Close(), p.fs.Remove(path))
+}
+
+// eraseIfDue begins an erasure early enough to be over when what was removed right after
+// the last one has to be gone.
+func (p *Pebble) eraseIfDue(ctx context.Context, in *instance) {
+	every := p.cfg.EraseAfter - min(p.cfg.EraseAfter/4, time.Hour)
+	if p.cfg.EraseAfter <= 0 || time.Since(time.Unix(p.erased.Load(), 0)) < every || p.erasing.Swap(true) {
+		return
+	}
+	p.background.Go(func() {
+		defer p.erasing.Store(false)
+		if err := p.erase(ctx, in); err != nil && ctx.Err() == nil {
+			p.log.Warn("what was removed from the store could not be erased from its files yet", "err", err)
+			p.erased.Add(60) // not at once again
+		}
+	})
+}
+
+// Erase is [Engine.Erase]. The newest version of each record is written to new tables, and
+// every other file removed.
+func (p *Pebble) Erase(ctx context.Context) error {
+	in := p.in.Load()
+	if in == nil {
+		return fmt.Errorf("%w: it is being opened again", ErrUnconfirmed)
+	}
+	return p.erase(ctx, in)
+}
+
+func (p *Pebble) erase(ctx context.Context, in *instance) error {
+	began := time.Now()
+	done := make(chan error, 1)
+	go func() { // it cannot be interrupted where the disk fails
+		done <- in.safely(func() error {
+			if err := in.db.Flush(); err != nil {
+				return err
+			}
+			return in.db.Compact(ctx, []byte{0}, []byte{0xff}, false)
+		})
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			return err
+		}
+	case <-in.failed:
+		return in.why
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	// Files are removed in the background, and only when nobody reads them any more.
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for in.obsolete() {
+		select {
+		case <-tick.C:
+		case <-in.failed:
+			return in.why
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	b := in.db.NewBatch()
+	if err := b.Set(erasedKey, binary.BigEndian.AppendUint64(nil, uint64(began.Unix())), nil); err != nil {
+		return err
+	}
+	if _, err := p.write(ctx, "erased", func(in *instance, _ stored) (uint64, error) { return 0, in.apply(b, pebble.Sync) }); err != nil {
+		return err
+	}
+	p.erased.Store(began.Unix())
+	return nil
+}
+
+var erasedKey = []byte("m/erased")
+
+// obsolete reports whether files are left that hold nothing of worth.
+func (in *instance) obsolete() (left bool) {
+	_ = in.safely(func() error {
+		m := in.db.Metrics()
+		left = m.Table.ObsoleteCount > 0 || m.Table.ZombieCount > 0 || m.WAL.ObsoleteFiles > 0
+		return nil
+	})
+	return left
 }
 
 // reopen tries to open the database anew after it failed.
@@ -728,11 +826,11 @@ func (p *Pebble) expire(ctx context.Context, in *instance) {
 			return // told by the listener
 		}
 		for _, d := range due {
-			_, err := p.write(ctx, d.key, func(in *instance, was record) (uint64, error) {
+			_, err := p.write(ctx, d.key, func(in *instance, was stored) (uint64, error) {
 				if was.rev == 0 || was.expires != d.at {
 					return 0, nil // written anew meanwhile
 				}
-				return 0, in.store(d.key, was, record{})
+				return 0, in.store(d.key, was, stored{})
 			})
 			if err != nil {
 				return
