@@ -99,30 +99,17 @@ func (h polling) poll(ctx context.Context, ref meeting.Ref) error {
 	}
 	asked := h.now()
 	m, err := h.clients.of(ref.Provider).Poll(ctx, reg.Account, ref.ID)
-	state := m.State
 	switch {
 	case errors.Is(err, meeting.ErrNotFound):
-		state = meeting.StateUnlisted // not a word on how it ended
+		m.State = meeting.StateUnlisted // not a word on how it ended
+		if neverSeen := reg.Meeting.State == meeting.StateReady; neverSeen && (h.now().Before(reg.JoinBy) || h.now().Sub(reg.Created) < listedWithin) {
+			m.State = meeting.StateUnknown // it may take a while to be listed
+		}
 	case err != nil:
 		h.log.WarnContext(ctx, "meeting not polled", "meeting_id", ref, "err", err)
 		return h.timers.SetTimer(ctx, next)
 	}
-	neverSeen := reg.Meeting.State == meeting.StateReady
-	if state == meeting.StateUnlisted && neverSeen && (h.now().Before(reg.JoinBy) || h.now().Sub(reg.Created) < listedWithin) {
-		state = meeting.StateUnknown // it may take a while to be listed
-	}
-	changed := false
-	reg, err = h.registry.Change(ctx, ref, func(reg *registry.Registration) bool {
-		changed = !asked.Before(reg.StateAt) && h.registry.Turn(reg, state) // else a webhook was faster
-		if err == nil && m.WatchURL != "" && reg.Meeting.WatchURL == "" {
-			reg.Meeting.WatchURL, changed = m.WatchURL, true
-		}
-		worn := !reg.Meeting.StartURL.IsZero() && (reg.Unlisted() || !h.now().Before(reg.StartUntil))
-		if worn {
-			reg.Meeting.StartURL, reg.StartUntil = noSecret, time.Time{}
-		}
-		return changed || worn
-	})
+	reg, changed, err := h.learn(ctx, ref, m, asked)
 	if err != nil {
 		return err
 	}
@@ -137,6 +124,23 @@ func (h polling) poll(ctx context.Context, ref meeting.Ref) error {
 		return nil
 	}
 	return h.timers.SetTimer(ctx, next)
+}
+
+// learn remembers what a provider said of a meeting when it was asked, and reports whether
+// cards show anything of it.
+func (h polling) learn(ctx context.Context, ref meeting.Ref, m meeting.Meeting, asked time.Time) (_ registry.Registration, changed bool, _ error) {
+	reg, err := h.registry.Change(ctx, ref, func(reg *registry.Registration) bool {
+		changed = !asked.Before(reg.StateAt) && h.registry.Turn(reg, m.State) // else a webhook was faster
+		if m.WatchURL != "" && reg.Meeting.WatchURL == "" {
+			reg.Meeting.WatchURL, changed = m.WatchURL, true
+		}
+		worn := !reg.Meeting.StartURL.IsZero() && (reg.Unlisted() || !h.now().Before(reg.StartUntil))
+		if worn {
+			reg.Meeting.StartURL, reg.StartUntil = noSecret, time.Time{}
+		}
+		return changed || worn
+	})
+	return reg, changed, err
 }
 
 // pace lets a bounded number of things happen in a minute.

@@ -57,46 +57,54 @@ func (h targets) resolve(ctx context.Context, r *run, need want) (target, error)
 	if !ok {
 		return target{}, texts.NewMessage("which.unreadable")
 	}
-	var refs []meeting.Ref
-	switch {
-	case m.ID != "":
-		refs = append(refs, meeting.Ref{Provider: m.Provider, ID: m.ID})
-	case m.Code != "":
-		regs, err := h.registry.ByCode(ctx, m.Code)
-		if err != nil {
-			return target{}, err
-		}
-		for _, reg := range regs {
-			p := reg.Ref().Provider
-			if m.Provider == p || m.Provider == "" && (!need.push || r.kind(p).Can.LivePush || len(regs) == 1) {
-				refs = append(refs, reg.Ref())
-			}
-		}
-	case m.Link != "":
-		regs, err := h.registry.ByJoinURL(ctx, m.Link)
-		if err != nil {
-			return target{}, err
-		}
-		for _, reg := range regs {
-			refs = append(refs, reg.Ref())
-		}
+	refs, err := h.refs(ctx, r, m, need)
+	if err != nil {
+		return target{}, err
 	}
 	switch {
 	case len(refs) > 1:
 		return target{}, texts.NewMessage("which.tie", "Number", m.Code)
 	case len(refs) == 1:
 		reg, err := h.registry.Get(ctx, refs[0])
-		if err == nil {
-			return h.mayTouch(ctx, r, reg, need)
+		if errors.Is(err, jobs.ErrNotFound) {
+			return h.foreign(ctx, r, refs[0], need)
 		}
-		if !errors.Is(err, jobs.ErrNotFound) {
+		if err != nil {
 			return target{}, err
 		}
-		return h.foreign(ctx, r, refs[0], need)
+		return h.mayTouch(ctx, r, reg, need)
 	case m.Code != "":
 		return h.foreignCode(ctx, r, m, need)
 	}
 	return target{}, texts.NewMessage("which.url")
+}
+
+// refs returns the meetings that a MEETING argument can mean: the one that it names, or
+// those that the bot made with its number or its link.
+func (h targets) refs(ctx context.Context, r *run, m meeting.Target, need want) ([]meeting.Ref, error) {
+	var regs []registry.Registration
+	var err error
+	switch {
+	case m.ID != "":
+		return []meeting.Ref{{Provider: m.Provider, ID: m.ID}}, nil
+	case m.Code != "":
+		regs, err = h.registry.ByCode(ctx, m.Code)
+		several := len(regs) > 1
+		regs = slices.DeleteFunc(regs, func(reg registry.Registration) bool {
+			p := reg.Ref().Provider
+			if m.Provider != "" {
+				return m.Provider != p
+			}
+			return need.push && several && !r.kind(p).Can.LivePush // not meant, where another one is
+		})
+	case m.Link != "":
+		regs, err = h.registry.ByJoinURL(ctx, m.Link)
+	}
+	var refs []meeting.Ref
+	for _, reg := range regs {
+		refs = append(refs, reg.Ref())
+	}
+	return refs, err
 }
 
 func (h targets) resolveHere(ctx context.Context, r *run, need want) (target, error) {
