@@ -2,13 +2,22 @@
 // handler of these jobs: it checks who may, calls the meeting providers, and puts what is to
 // be said into the job's outbox, from which each [chat.Post] goes to its platform.
 //
-// Each verb is a few steps: next decides how the job goes on, and fills the outbox when it is
-// through; call and reconcile exist where a provider is asked to change something that must
-// not happen twice. Everything that next decides is in the job before the call, so that a
-// lost answer can be looked for. Every step may be repeated after a crash.
+// What a verb does stands in one row of steps.go: next decides how the job goes on, and fills
+// the outbox when it is through; call and reconcile exist where a provider is asked to change
+// something that must not happen twice. Everything that next decides is in the job before the
+// call, so that a lost answer can be looked for. Every step may be repeated after a crash.
+// What is refused is an error, a *[texts.Message]; [Bot.advance] makes the answer of it.
 //
-// Besides the jobs this package keeps wishes (recent/HASH: who asked what where, and the job
-// that does it) and key-entry links (keylink/HASH). What else is kept has rooms of its own:
+// The verbs of one family are methods of a struct that has the few things that they need, in
+// a file that is called what the family is about. They share parts of the same kind: people
+// (who may), targets (which meeting is meant), clients (the calls to providers), cards,
+// wishes, the queue of the bot's own jobs. A run is what one step works on.
+//
+// Besides the jobs this package keeps two kinds of documents. A wish (recent/HASH) says which
+// job does what a person asked in a place; it is written before the provider is called, and a
+// crash behind it leaves it to the same job. A key-entry link (keylink/HASH) is marked as
+// claimed before its job is written and as used after; a crash between the two lets the next
+// submission in, which meets the job of the first. What else is kept has packages of its own:
 // registry, livepush and audit.
 //
 // The package knows no platform and speaks no HTTP.
