@@ -13,6 +13,7 @@ import (
 	"meetbot/bot/chat"
 	"meetbot/bot/chat/chattest"
 	"meetbot/bot/grammar"
+	"meetbot/bot/jobs"
 	"meetbot/bot/policy"
 	"meetbot/bot/texts"
 	"meetbot/meeting"
@@ -193,4 +194,25 @@ func TestWhatIsTheBotsOwnHasNoWayIn(t *testing.T) {
 			assert.Nil(t, parsed.Ask, d.Verb)
 		}
 	}
+}
+
+func TestAVerbIsDeclaredAndDoesSomething(t *testing.T) {
+	next := func(context.Context, *run) (jobs.Next, error) { return jobs.Deliver(), nil }
+	call := func(context.Context, *run) error { return nil }
+	declared := []grammar.VerbDecl{{Verb: "a"}, {Verb: "b"}, {Verb: "explained", Help: true}, {Verb: "opened", Opens: "form"}}
+	for _, tt := range []struct {
+		name  string
+		steps map[grammar.Verb]steps
+		ok    bool
+	}{
+		{"Match", map[grammar.Verb]steps{"a": {next: next}, "b": {next: next, call: call, reconcile: call}}, true},
+		{"DoesNothing", map[grammar.Verb]steps{"a": {next: next}}, false},
+		{"IsNotDeclared", map[grammar.Verb]steps{"a": {next: next}, "b": {next: next}, "c": {next: next}}, false},
+		{"IsNoJob", map[grammar.Verb]steps{"a": {next: next}, "b": {next: next}, "explained": {next: next}}, false},
+		{"CannotBeLookedUp", map[grammar.Verb]steps{"a": {next: next}, "b": {next: next, call: call}}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) { assert.Equal(t, tt.ok, match(tt.steps, declared) == nil) })
+	}
+	assert.NoError(t, match(stepsOf(parts{}), grammar.Verbs()))
+	assert.Equal(t, []grammar.Verb{"endyes", "livepush", "livepush off", "livepush to", "meet", "samedest"}, CallingVerbs())
 }

@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"meetbot/bot/audit"
@@ -127,22 +128,31 @@ func CallingVerbs() []grammar.Verb {
 	return calling
 }
 
-// declaredSteps returns [stepsOf], after making sure that exactly the verbs that are
-// declared as jobs have steps.
+// declaredSteps returns [stepsOf]. A verb that is declared and does nothing, or does
+// something and is not declared, is a bug that no bot starts with.
 func declaredSteps(p parts) map[grammar.Verb]steps {
 	all := stepsOf(p)
-	jobs := 0
-	for _, d := range grammar.Verbs() {
+	if err := match(all, grammar.Verbs()); err != nil {
+		panic(err)
+	}
+	return all
+}
+
+// match makes sure that exactly the verbs that are declared as jobs have steps.
+func match(all map[grammar.Verb]steps, declared []grammar.VerbDecl) error {
+	rest := maps.Clone(all)
+	for _, d := range declared {
 		if !d.IsJob() {
 			continue
 		}
-		jobs++
-		if s := all[d.Verb]; s.next == nil || (s.call == nil) != (s.reconcile == nil) {
-			panic(fmt.Sprintf("commands: %q is declared, and its steps are incomplete", d.Verb))
+		s := all[d.Verb]
+		if s.next == nil || (s.call == nil) != (s.reconcile == nil) {
+			return fmt.Errorf("commands: the verb %q is declared, and its steps are incomplete", d.Verb)
 		}
+		delete(rest, d.Verb)
 	}
-	if len(all) != jobs {
-		panic("commands: a verb has steps, and is not declared as a job")
+	for v := range rest {
+		return fmt.Errorf("commands: the verb %q has steps, and is not declared as a job", v)
 	}
-	return all
+	return nil
 }
