@@ -196,6 +196,15 @@ func TestWhatIsTheBotsOwnHasNoWayIn(t *testing.T) {
 	}
 }
 
+func TestWhatWasNotDoneIsNotDone(t *testing.T) {
+	for word, want := range map[string]bool{
+		"created": true, "shown": true, "asked": true, "partly": true,
+		"refused": false, "unknown": false, "withdrawn": false, "unreadable": false, "internal": false,
+	} {
+		assert.Equal(t, want, Done(word), word)
+	}
+}
+
 func TestAVerbIsDeclaredAndDoesSomething(t *testing.T) {
 	next := func(context.Context, *run) (jobs.Next, error) { return jobs.Deliver(), nil }
 	call := func(context.Context, *run) error { return nil }

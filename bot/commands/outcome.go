@@ -1,5 +1,7 @@
 package commands
 
+import "slices"
+
 // Outcome is how a job ended, as [jobs.Job.Outcome] has it in a word. Metrics and traces have
 // no others.
 type Outcome int
@@ -64,6 +66,15 @@ func (o Outcome) String() string { return outcomeWords[o] }
 // Failed reports whether it is the bot's or a provider's fault rather than an answer.
 func (o Outcome) Failed() bool {
 	return o == outcomeUnknown || o == outcomeInternal || o == outcomeUnreadable
+}
+
+// Done reports whether a job whose outcome that word is did what was asked of it.
+func Done(word string) bool {
+	switch Outcome(slices.Index(outcomeWords[:], word)) {
+	case outcomeRefused, outcomeUnknown, outcomeWithdrawn, outcomeUnreadable, outcomeInternal:
+		return false
+	}
+	return true
 }
 
 // Outcomes returns all of them.

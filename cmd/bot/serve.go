@@ -199,7 +199,7 @@ func (b *building) commands(context.Context) error {
 	c.Observe.Finished = func(platform chat.Platform, verb grammar.Verb, outcome string, since time.Time) {
 		count(platform, verb, outcome, since)
 		if f := b.finishers[platform]; f != nil {
-			f.Finished(outcome)
+			f.Finished(commands.Done(outcome))
 		}
 	}
 	b.bot = commands.New(c, b.traces.Store(b.store))

@@ -187,15 +187,12 @@ func (c *Console) fail() {
 	c.failed = true
 }
 
-// Finished is to be told when a command that was given here has ended, with its outcome
-// as in [commands.Observer].
-func (c *Console) Finished(outcome string) {
+// Finished is to be told when a command that was given here has ended, and whether what was
+// asked was done.
+func (c *Console) Finished(done bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch outcome {
-	case "refused", "unknown", "withdrawn", "unreadable":
-		c.failed = true
-	}
+	c.failed = c.failed || !done
 	c.open--
 	close(c.changed)
 	c.changed = make(chan struct{})

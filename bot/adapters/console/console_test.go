@@ -24,7 +24,7 @@ import (
 // and remembers what it was asked.
 type fakeBot struct {
 	console *Console
-	outcome string
+	failed  bool
 	hang    bool
 	refuse  *chat.Reply
 
@@ -75,7 +75,7 @@ func (b *fakeBot) Accept(_ context.Context, d chat.Decision) chat.Acceptance {
 		_, _ = b.console.Post(ctx, post)
 		post.Slot, post.Reply = chat.SlotPrivate, chat.Reply{Tone: chat.Good, Title: "You can start it"}
 		_, _ = b.console.Post(ctx, post)
-		b.console.Finished(b.outcome)
+		b.console.Finished(!b.failed)
 	}()
 	return chat.Acceptance{}
 }
@@ -105,7 +105,7 @@ func talk(t *testing.T, bot *fakeBot, locale string, lines ...string) (string, e
 func TestPipedLinesPrintTheThread(t *testing.T) {
 	for _, locale := range texts.Locales {
 		t.Run(locale, func(t *testing.T) {
-			bot := &fakeBot{outcome: "created"}
+			bot := &fakeBot{}
 			out, err := talk(t, bot, locale, "# a comment", "", "/meet 周会", "1", "２", "2", "2 yes", "", "/meet weekly\tsync")
 			golden(t, "", out)
 			require.ErrorIs(t, err, ErrFailed, "a button that asks first was not confirmed")
@@ -124,7 +124,7 @@ func TestPipedLinesPrintTheThread(t *testing.T) {
 }
 
 func TestSuccessIsNoError(t *testing.T) {
-	_, err := talk(t, &fakeBot{outcome: "created"}, "en", "\ufeff/meet a", "／meet b", "/MEET c\r", "\u200b/meet d\u200b", "/help", "quit", "/nope")
+	_, err := talk(t, &fakeBot{}, "en", "\ufeff/meet a", "／meet b", "/MEET c\r", "\u200b/meet d\u200b", "/help", "quit", "/nope")
 	assert.NoError(t, err)
 }
 
@@ -136,8 +136,8 @@ func TestWhatFailsIsAnError(t *testing.T) {
 		line string
 		want string
 	}{
-		{"Refused", &fakeBot{outcome: "refused"}, "/meet a", "│ a"},
-		{"Unknown", &fakeBot{outcome: "unknown"}, "/meet a", "│ a"},
+		{"Refused", &fakeBot{failed: true}, "/meet a", "│ a"},
+		{"Unknown", &fakeBot{failed: true}, "/meet a", "│ a"},
 		{"NotAccepted", &fakeBot{refuse: full}, "/meet a", "The disk is full"},
 		{"FaultOfTheLine", &fakeBot{}, "/meet --x", "No option --x"},
 		{"NoSuchCommand", &fakeBot{}, "/zoom a", "There is no command /zoom"},
@@ -195,7 +195,7 @@ func TestAKeyIsNeitherEchoedNorRemembered(t *testing.T) {
 		"/livepush --url 'RTMP://host/live/canary'",
 	} {
 		assert.NotContains(t, masked(line), "canary", line)
-		out, _ := talk(t, &fakeBot{outcome: "set", refuse: &chat.Reply{}}, "en", line)
+		out, _ := talk(t, &fakeBot{refuse: &chat.Reply{}}, "en", line)
 		assert.NotContains(t, out, "canary", line)
 	}
 	for _, line := range []string{"/meet keynote", "/meet 周会 --live", "3", "/livepush to bili in 123"} {
@@ -280,7 +280,7 @@ func atTerminal(t *testing.T, bot *fakeBot, lines ...string) (*typed, string, er
 }
 
 func TestAFormAsksFieldByField(t *testing.T) {
-	bot := &fakeBot{outcome: "set"}
+	bot := &fakeBot{}
 	in, out, err := atTerminal(t, bot, "/livepush", "", "too long", "", "canary-key", "bili", "/meet a")
 	require.NoError(t, err)
 	assert.Equal(t, []string{"› ", "  Name: ", "  Name: ", "hidden   Key: ", "hidden   Key: ", "  Name [too long]: ", "› ", "› "}, in.prompts)
@@ -305,7 +305,7 @@ func TestAFormCanBeLeft(t *testing.T) {
 }
 
 func TestATerminalFailsNoRun(t *testing.T) {
-	_, out, err := atTerminal(t, &fakeBot{outcome: "refused"}, "/nope", "/meet a")
+	_, out, err := atTerminal(t, &fakeBot{failed: true}, "/nope", "/meet a")
 	require.NoError(t, err)
 	assert.Contains(t, out, "meetbot · SANDBOX")
 }
@@ -334,7 +334,7 @@ func TestValuesOfForms(t *testing.T) {
 }
 
 func TestAValueCanBeTakenBack(t *testing.T) {
-	bot := &fakeBot{outcome: "set"}
+	bot := &fakeBot{}
 	in, out, err := atTerminal(t, bot, "/livepush", "too long", "key", "-", "bili")
 	require.NoError(t, err)
 	assert.Equal(t, []string{"› ", "  Name: ", "hidden   Key: ", "  Name [too long]: ", "  Name [too long]: ", "› "}, in.prompts)
@@ -343,7 +343,7 @@ func TestAValueCanBeTakenBack(t *testing.T) {
 }
 
 func TestALineWithAKeyIsCovered(t *testing.T) {
-	in, _, err := atTerminal(t, &fakeBot{outcome: "set"}, "/livepush --name bili --key canary", "/meet a")
+	in, _, err := atTerminal(t, &fakeBot{}, "/livepush --name bili --key canary", "/meet a")
 	require.NoError(t, err)
 	assert.Equal(t, []string{"› /livepush --name bili ••••••"}, in.covers)
 }

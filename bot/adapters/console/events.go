@@ -54,7 +54,7 @@ func (c *Console) decide(ctx context.Context, r chat.Request) error {
 			return nil
 		case d.Form != nil && c.piped:
 			c.fail()
-			c.print(c.style.formOnOneLine(c.t, c.width(), *d.Form, r.Command))
+			c.print(c.style.formOnOneLine(c.t, c.width(), *d.Form))
 			return nil
 		case d.Form != nil:
 			form := *d.Form

@@ -146,30 +146,18 @@ func (c *Console) cancelled(err error) error {
 }
 
 // formOnOneLine says how to give a form's values where nobody can be asked for them.
-func (s style) formOnOneLine(t texts.Text, width int, f chat.Form, command string) string {
-	verb := grammar.VerbPush
-	switch {
-	case command == "meet":
-		verb = grammar.VerbMeet
-	case f.ID == "save":
-		verb = grammar.VerbPushSave
-	}
-	var usage []string
-	for _, d := range grammar.Declarations() {
-		if d.Verb != verb {
-			continue
-		}
-		usage = append(usage, strings.TrimSpace("/"+d.Command+" "+d.Name))
-		for _, o := range d.Options {
-			switch {
-			case !slices.ContainsFunc(f.Fields, func(field chat.FormField) bool { return field.Name == o.Name }):
-			case o.Position > 0:
-				usage = append(usage, strings.ToUpper(o.Name))
-			case o.Kind == grammar.KindBool:
-				usage = append(usage, "[--"+o.Name+"]")
-			default:
-				usage = append(usage, fmt.Sprintf("--%s %s", o.Name, strings.ToUpper(o.Name)))
-			}
+func (s style) formOnOneLine(t texts.Text, width int, f chat.Form) string {
+	d, _ := grammar.Asked(chat.Decision{Form: &f})
+	usage := []string{strings.TrimSpace("/" + d.Command + " " + d.Name)}
+	for _, o := range d.Options {
+		switch {
+		case !slices.ContainsFunc(f.Fields, func(field chat.FormField) bool { return field.Name == o.Name }):
+		case o.Position > 0:
+			usage = append(usage, strings.ToUpper(o.Name))
+		case o.Kind == grammar.KindBool:
+			usage = append(usage, "[--"+o.Name+"]")
+		default:
+			usage = append(usage, fmt.Sprintf("--%s %s", o.Name, strings.ToUpper(o.Name)))
 		}
 	}
 	r := chat.Reply{Tone: chat.Bad, Title: f.Title, Text: t.T("console.form.one_line") + "\n\n" + strings.Join(usage, " ")}

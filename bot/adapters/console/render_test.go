@@ -148,7 +148,7 @@ func TestGreetingAndForms(t *testing.T) {
 				out += style{}.field(text, 80, f, "")
 			}
 			out += style{}.field(text, 80, chat.FormField{Choices: []chat.Choice{{Label: "Bilibili"}, {Label: "抖音"}}}, "not that one")
-			out += style{}.formOnOneLine(text, 80, form, "livepush")
+			out += style{}.formOnOneLine(text, 80, form)
 			golden(t, "", out)
 		})
 	}

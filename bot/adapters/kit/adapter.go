@@ -26,10 +26,10 @@ type Receiver interface {
 	Endpoint() (path string, h http.Handler)
 }
 
-// Finisher is an [Adapter] that is told when a command which was given there has ended, with
-// its outcome as in the metrics.
+// Finisher is an [Adapter] that is told when a command which was given there has ended, and
+// whether what was asked was done.
 type Finisher interface {
-	Finished(outcome string)
+	Finished(done bool)
 }
 
 // Examined is an [Adapter] that can be looked at before people find out what is wrong. It is
