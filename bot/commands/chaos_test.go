@@ -112,7 +112,7 @@ func chaos(t *testing.T, seed uint64) {
 		if from != nil {
 			var records bytes.Buffer
 			require.NoError(t, from.Export(t.Context(), &records))
-			_, err = store.Import(t.Context(), &records, jobs.ImportOptions{})
+			_, err = store.Import(t.Context(), &records)
 			require.NoError(t, err)
 			require.NoError(t, from.Close())
 		}
