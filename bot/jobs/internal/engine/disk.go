@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -90,19 +91,43 @@ func damage(dir string, err error) error {
 	case !pebble.IsCorruptionError(err) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, pebble.ErrDBDoesNotExist):
 		return err
 	}
+	return damageIn(dir, err)
+}
+
+// damageIn is damage for an error of reading the database, which only the operating system
+// can be the cause of otherwise.
+func damageIn(dir string, err error) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) && errno != syscall.ENOENT || errors.Is(err, ErrDamaged) {
+		return err
+	}
 	return fmt.Errorf("%w: %s: %w. Nothing was changed. Restore a backup, or write what can still be read with bot export --salvage and import it into an empty directory", ErrDamaged, dir, err)
 }
 
-// complete reports a file that is missing and that the database itself would not miss.
+// complete reports damage that the database itself would not notice: a log that is missing,
+// or in whose last block something was changed.
 func (p *Pebble) complete() error {
 	files, err := os.ReadDir(p.dir)
 	if err != nil {
 		return damage(p.cfg.Dir, fmt.Errorf("the records are missing: %w", err))
 	}
-	for _, suffix := range []string{".log"} {
-		if !slices.ContainsFunc(files, func(f fs.DirEntry) bool { return strings.HasSuffix(f.Name(), suffix) }) {
-			return damage(p.dir, fmt.Errorf("the log of the last writes is missing: %w", fs.ErrNotExist))
+	logs := 0
+	for _, f := range files {
+		num, err := logNumber(f.Name())
+		if filepath.Ext(f.Name()) != ".log" || err != nil {
+			continue
 		}
+		logs++
+		content, err := os.ReadFile(filepath.Join(p.dir, f.Name()))
+		if err != nil {
+			return err
+		}
+		if err := readLog(content, num, func([]byte) error { return nil }); err != nil {
+			return damageIn(filepath.Join(p.dir, f.Name()), err)
+		}
+	}
+	if logs == 0 {
+		return damage(p.dir, fmt.Errorf("the log of the last writes is missing: %w", fs.ErrNotExist))
 	}
 	return nil
 }

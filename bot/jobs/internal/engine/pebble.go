@@ -123,7 +123,13 @@ func (p *Pebble) start(fresh bool, check Check) error {
 		return err
 	}
 	p.in.Store(in)
-	if err := check(p.Get); err != nil {
+	err = check(p.Get)
+	for _, kind := range p.cfg.Queues { // the start needs them
+		if err == nil {
+			_, err = in.queued(kind)
+		}
+	}
+	if err != nil {
 		return errors.Join(err, in.close())
 	}
 	if p.cfg.ReadOnly {
@@ -220,7 +226,10 @@ func (p *Pebble) open(dir string, create, readOnly bool) (*instance, error) {
 	if in.db, err = in.openDB(dir, options); err != nil {
 		in.fail(err)
 		in.release()
-		return nil, damage(dir, err)
+		if readOnly {
+			return nil, damageIn(dir, err)
+		}
+		return nil, err
 	}
 	if readOnly {
 		return in, nil
@@ -880,7 +889,7 @@ func (p *Pebble) Close() error {
 		}
 		p.queue.close()
 		if in := p.in.Swap(nil); in != nil {
-			p.err = in.close()
+			p.err = in.close() // also writes what is in the log to a table, whose damage can be told
 		}
 		p.err = errors.Join(p.err, unlock(p.lock))
 	})
@@ -900,7 +909,12 @@ func (in *instance) close() error {
 			}
 			done <- err
 		}()
-		err = in.db.Close()
+		if !in.readOnly {
+			err = in.db.Flush()
+		} else {
+			err = nil
+		}
+		err = errors.Join(err, in.db.Close())
 	}()
 	defer in.release()
 	select {

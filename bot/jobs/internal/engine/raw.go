@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/batchrepr"
-	"github.com/cockroachdb/pebble/v2/record"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -134,7 +132,7 @@ func rawTable(ctx context.Context, path string, emit func(key, value []byte, ord
 	}
 	defer func() { _ = it.Close() }()
 	t := tableReader{it, emit, damaged}
-	return t.walk([]byte{0}, []byte{0xff}, 0)
+	return t.walk([]byte{0}, []byte{0xff})
 }
 
 type tableReader struct {
@@ -143,31 +141,34 @@ type tableReader struct {
 	damaged func(error)
 }
 
-// A block that cannot be read is gone around by halving what is left of the keys, this
-// often.
-const maxHalvings = 200
-
-// walk reads what is from the one key to below the other.
-func (t *tableReader) walk(from, to []byte, halvings int) error {
-	last, err := t.read(from, to)
-	var bad *badBlock
-	if !errors.As(err, &bad) {
-		return err
-	}
-	if halvings == 0 {
+// walk reads what is from the one key to below the other. A block that cannot be read is
+// gone around.
+func (t *tableReader) walk(from, to []byte) error {
+	for {
+		last, err := t.read(from, to)
+		var bad *badBlock
+		if !errors.As(err, &bad) {
+			return err
+		}
 		t.damaged(bad.err)
+		if last != nil {
+			from = append(bytes.Clone(last), 0)
+		}
+		// The first key at which another block is read, or another fault found.
+		low, high := from, to
+		for middle := between(low, high); middle != nil; middle = between(low, high) {
+			kv := t.it.SeekGE(middle, 0)
+			if kv == nil && t.it.Error() != nil && t.it.Error().Error() == bad.err.Error() {
+				low = middle
+			} else {
+				high = middle
+			}
+		}
+		if bytes.Equal(high, to) {
+			return nil
+		}
+		from = high
 	}
-	if last != nil {
-		from = append(bytes.Clone(last), 0)
-	}
-	middle := between(from, to)
-	if middle == nil || halvings >= maxHalvings {
-		return nil
-	}
-	if err := t.walk(from, middle, halvings+1); err != nil {
-		return err
-	}
-	return t.walk(middle, to, halvings+1)
 }
 
 type badBlock struct{ err error }
@@ -229,77 +230,43 @@ func between(a, b []byte) []byte {
 	return middle
 }
 
-const logBlock = 32 << 10
-
-// rawLog reads a log. After what is damaged it goes on with the next block.
-func rawLog(path string, emit func(key, value []byte, order uint64, deleted bool) error, damaged func(error)) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			damaged(fmt.Errorf("%v", v))
-		}
-	}()
+// rawLog reads a log.
+func rawLog(path string, emit func(key, value []byte, order uint64, deleted bool) error, damaged func(error)) error {
+	num, err := logNumber(path)
+	if err != nil {
+		return nil // none of the database's
+	}
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	num, err := strconv.ParseUint(strings.TrimSuffix(filepath.Base(path), ".log"), 10, 64)
-	if err != nil {
-		return nil // none of the database's
-	}
-	for start := 0; start < len(content); {
-		log := logReader(record.NewReader, content[start:], num)
-		err := rawBatches(log, emit)
-		var stop *stopped
-		switch {
-		case errors.As(err, &stop):
-			return stop.err
-		case errors.Is(err, io.EOF):
-			return nil
-		}
-		next := start + (int(log.Offset())/logBlock+1)*logBlock
-		if next < len(content) && len(bytes.Trim(content[next:], "\x00")) > 0 {
-			damaged(err) // else it is what was being written when the process was killed
-		}
-		start = next
-	}
-	return nil
-}
-
-// logReader calls [record.NewReader], the type of whose second parameter has no name here.
-func logReader[N ~uint64](open func(io.Reader, N) *record.Reader, content []byte, num uint64) *record.Reader {
-	return open(bytes.NewReader(content), N(num))
-}
-
-// stopped is an error of whoever reads.
-type stopped struct{ err error }
-
-func (s *stopped) Error() string { return s.err.Error() }
-
-func rawBatches(log *record.Reader, emit func(key, value []byte, order uint64, deleted bool) error) error {
-	for {
-		r, err := log.Next()
-		if err != nil {
-			return err
-		}
-		repr, err := io.ReadAll(r)
-		if err != nil {
-			return err
-		}
+	err = readLog(content, num, func(repr []byte) error {
 		if len(repr) < batchrepr.HeaderLen {
-			continue
+			return nil
 		}
 		order := uint64(batchrepr.ReadSeqNum(repr))
 		for batch := batchrepr.Read(repr); ; order++ {
 			kind, key, value, ok, err := batch.Next()
 			if err != nil {
-				return err
+				damaged(err)
+				return nil
 			}
 			if !ok {
-				break
+				return nil
 			}
 			if err := emit(key, value, order, kind != pebble.InternalKeyKindSet); err != nil {
-				return &stopped{err}
+				return err
 			}
 		}
+	})
+	if errors.Is(err, errBadLog) {
+		damaged(err)
+		return nil
 	}
+	return err
+}
+
+func logNumber(path string) (uint32, error) {
+	num, err := strconv.ParseUint(strings.TrimSuffix(filepath.Base(path), ".log"), 10, 32)
+	return uint32(num), err
 }
