@@ -61,6 +61,9 @@ func (s *Store) openMeta(ctx context.Context) error {
 		if err := s.seal.has(m.Needs); err != nil {
 			return err
 		}
+		if s.cfg.ReadOnly {
+			return nil
+		}
 		s.rotating = len(m.Needs) > 0
 		if old := sealedWith(m.Subkey); old != s.seal.newest {
 			s.rotating = true

@@ -90,8 +90,8 @@ func openEngine(ctx context.Context, cfg *Config) (engine.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !cfg.ReadOnly { // a new key
-		if err := markDir(cfg.Dir, keys); err != nil {
+	if !cfg.ReadOnly {
+		if err := errors.Join(tidy(cfg.Dir), markDir(cfg.Dir, keys)); err != nil {
 			return nil, errors.Join(err, e.Close())
 		}
 	}
@@ -154,6 +154,22 @@ func checkDir(dir string, keys [][]byte) (_ [][]byte, fresh bool, err error) {
 	return keys, false, nil
 }
 
+// tidy removes what a process left that was killed while it wrote a file or made a copy.
+func tidy(dir string) error {
+	var err error
+	for _, pattern := range []string{temporaryFiles, checkpointDirs + "*"} {
+		left, globErr := filepath.Glob(filepath.Join(dir, pattern))
+		err = errors.Join(err, globErr)
+		for _, path := range left {
+			err = errors.Join(err, os.RemoveAll(path))
+		}
+	}
+	return err
+}
+
+// temporaryFiles are those that are to replace others.
+const temporaryFiles = ".tmp-*"
+
 func exists(dir, name string) bool {
 	_, err := os.Stat(filepath.Join(dir, name))
 	return err == nil
@@ -212,7 +228,7 @@ func makeKeyFile(path string, log *slog.Logger) ([][]byte, error) {
 
 // writeFile replaces a file durably; only its owner may read it.
 func writeFile(path string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-*") // 0600
+	f, err := os.CreateTemp(filepath.Dir(path), temporaryFiles) // 0600
 	if err != nil {
 		return err
 	}
@@ -224,9 +240,5 @@ func writeFile(path string, content []byte) error {
 	if err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return syncDir(filepath.Dir(path))
 }

@@ -25,3 +25,6 @@ func ProbeCluster(ctx context.Context, cfg Config) (Cluster, error) {
 // FreeBytes returns what is free for this process on the disk of a directory. New jobs are
 // refused below [Config.MinFree].
 func FreeBytes(dir string) (uint64, error) { return engine.FreeBytes(dir) }
+
+// Writable returns why this process may not write into a directory; it changes nothing there.
+func Writable(dir string) error { return engine.Writable(dir) }

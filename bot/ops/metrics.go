@@ -69,6 +69,8 @@ type Metrics struct {
 	late         *prometheus.CounterVec
 	timers       prometheus.Histogram
 	reopened     *prometheus.CounterVec
+	unreadable   *prometheus.CounterVec
+	damaged      prometheus.Counter
 
 	providers providers
 	platforms []string
@@ -109,6 +111,10 @@ func NewMetrics(version string, platforms ...chat.Platform) *Metrics {
 		timers: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: namespace, Name: "timer_lateness_seconds", Help: "How late timers went off.", Buckets: latenessBuckets,
 		}),
+		unreadable: counter("store_unreadable_records_total", "Records that were found to be changed, damaged or put back, and were left alone.", "kind"),
+		damaged: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Name: "store_damaged_files_total", Help: "Files of the store that were found to be damaged.",
+		}),
 		reopened: counter("store_reopened_total", "Times that the store had stopped confirming writes and was opened again.", "result"),
 
 		methods: vocabulary{max: 80},
@@ -122,7 +128,7 @@ func NewMetrics(version string, platforms ...chat.Platform) *Metrics {
 	build.Set(1)
 	m.registry.MustRegister(
 		m.commands, m.commandTime, m.acks, m.answers, m.calls, m.callErrors, m.platform, m.duplicates, m.rejected, m.waits,
-		m.enqueued, m.transitions, m.started, m.replayed, m.deduplicated, m.lost, m.late, m.timers, m.reopened,
+		m.enqueued, m.transitions, m.started, m.replayed, m.deduplicated, m.lost, m.late, m.timers, m.reopened, m.unreadable, m.damaged,
 		build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	// There from the start: the first increase of what an alert is about has to be one.
@@ -163,10 +169,12 @@ func (m *Metrics) Jobs() jobs.Observer {
 		Started: func(label string, waited time.Duration) {
 			m.started.WithLabelValues(command(label)).Observe(waited.Seconds())
 		},
-		Replayed: func(label string, _ jobs.State) { m.replayed.WithLabelValues(command(label)).Inc() },
-		Lost:     func(label string) { m.lost.WithLabelValues(command(label)).Inc() },
-		Late:     func(label string) { m.late.WithLabelValues(command(label)).Inc() },
-		Timer:    func(late time.Duration) { m.timers.Observe(late.Seconds()) },
+		Replayed:   func(label string, _ jobs.State) { m.replayed.WithLabelValues(command(label)).Inc() },
+		Lost:       func(label string) { m.lost.WithLabelValues(command(label)).Inc() },
+		Late:       func(label string) { m.late.WithLabelValues(command(label)).Inc() },
+		Timer:      func(late time.Duration) { m.timers.Observe(late.Seconds()) },
+		Unreadable: func(kind string) { m.unreadable.WithLabelValues(kind).Inc() },
+		Damaged:    func() { m.damaged.Inc() },
 		Reopened: func(err error) {
 			result := "ok"
 			if err != nil {

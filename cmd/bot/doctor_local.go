@@ -39,7 +39,7 @@ func (d *doctor) store(context.Context) []finding {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		parent := filepath.Dir(filepath.Clean(dir))
-		if err := writable(parent); err != nil {
+		if err := jobs.Writable(parent); err != nil {
 			return []finding{fault("DATA_DIR does not exist and cannot be made: "+d.text(err), fix)}
 		}
 		return []finding{ok("DATA_DIR does not exist yet and will be made")}
@@ -49,7 +49,7 @@ func (d *doctor) store(context.Context) []finding {
 		return []finding{fault("DATA_DIR is no directory", fix)}
 	}
 	var all []finding
-	if err := writable(dir); err != nil {
+	if err := jobs.Writable(dir); err != nil {
 		all = append(all, fault("DATA_DIR cannot be written: "+d.text(err), fix))
 	} else {
 		all = append(all, ok("DATA_DIR can be written"))
@@ -62,29 +62,6 @@ func (d *doctor) store(context.Context) []finding {
 			"move the text of the file key in DATA_DIR to where secrets are kept, and set ENCRYPTION_KEY_FILE"))
 	}
 	return all
-}
-
-// writable tries a file, as the store would write one.
-func writable(dir string) error {
-	f, err := os.CreateTemp(dir, ".doctor-*")
-	if err != nil {
-		return withoutPath(err)
-	}
-	_, err = f.WriteString("doctor")
-	err = errors.Join(err, f.Sync(), f.Close(), os.Remove(f.Name()))
-	if err != nil {
-		return withoutPath(err)
-	}
-	return nil
-}
-
-// withoutPath is err without the name of the file, which the finding says in its own way.
-func withoutPath(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
 }
 
 func (d *doctor) space(dir string) finding {
@@ -148,40 +125,34 @@ func (d *doctor) engine(ctx context.Context) []finding {
 	if _, err := os.Stat(filepath.Join(d.cfg.DataDir, storeMark)); err != nil {
 		return []finding{noted("there is no store yet; the bot makes it at its first start")}
 	}
-	store, err := jobs.Open(ctx, storeConfig(d.cfg, silentLog()))
+	c := storeConfig(d.cfg, silentLog())
+	c.ReadOnly = true
+	store, err := jobs.Open(ctx, c)
 	switch {
 	case errors.Is(err, jobs.ErrInUse):
 		return []finding{fault("another process uses DATA_DIR and has no admin socket", "find out which; a store has one owner")}
 	case errors.Is(err, jobs.ErrWrongKey):
 		return []finding{fault("the store was written with another key", "set ENCRYPTION_KEY to the key it was written with, the newest first")}
+	case errors.Is(err, jobs.ErrDamaged):
+		return []finding{fault("the store cannot be opened: "+d.text(err), "restore a backup, or write what can still be read with bot export --salvage and import it into an empty DATA_DIR")}
 	case err != nil:
 		return []finding{fault("the store cannot be opened: "+d.text(err), "restore DATA_DIR from a backup if the disk is sound")}
 	}
-	defer func() { _ = store.Close() }() // nothing of worth was written
-	return []finding{d.tryStore(ctx, store)}
+	defer func() { _ = store.Close() }() // nothing was written
+	return []finding{d.readStore(ctx, store)}
 }
 
-// tryStore writes a record, reads it back and removes it.
-func (d *doctor) tryStore(ctx context.Context, store *jobs.Store) finding {
+// readStore reads every record.
+func (d *doctor) readStore(ctx context.Context, store *jobs.Store) finding {
 	began := time.Now()
-	doc := jobs.Doc{Key: []string{"doctor", fmt.Sprint(began.UnixNano())}, Value: []byte("doctor"), Expires: began.Add(time.Minute)}
-	rev, err := store.PutDoc(ctx, doc)
-	took := time.Since(began)
-	if err == nil {
-		_, err = store.Doc(ctx, doc.Key...)
-	}
-	if err == nil {
-		err = store.DeleteDoc(ctx, rev, doc.Key...)
-	}
+	bad, err := store.Unreadable(ctx, 0)
 	switch {
-	case errors.Is(err, jobs.ErrFull):
-		return fault("the store is full: new commands are refused", "free disk space, or shorten RETENTION")
 	case err != nil:
-		return fault("the store does not keep a record: "+d.text(err), "check the disk, and the log of the bot")
-	case took > time.Second:
-		return warn(fmt.Sprintf("a record was kept after %v only", took.Round(time.Millisecond)), "use a faster disk: people wait for it")
+		return fault("the store is damaged: "+d.text(err), "restore a backup, or write what can still be read with bot export --salvage and import it into an empty DATA_DIR")
+	case len(bad) > 0:
+		return fault(fmt.Sprintf("%d records cannot be read", len(bad)), "look at them with bot jobs, and drop them there")
 	}
-	return ok("the store keeps a record (%v)", took.Round(100*time.Microsecond))
+	return ok("every record of the store can be read (%v)", time.Since(began).Round(100*time.Microsecond))
 }
 
 func (d *doctor) cluster(ctx context.Context) []finding {

@@ -178,7 +178,7 @@ func TestDoctorFindsNothingWrongWithWhatIsWhole(t *testing.T) {
 	for _, want := range []string{
 		"slack: SLACK_BOT_TOKEN is accepted", "slack: SLACK_APP_TOKEN is accepted", "discord: DISCORD_BOT_TOKEN is accepted",
 		"discord: the registered commands are the declared ones", "discord: the gateway takes the bot", "discord: in server",
-		"systec: the credentials are accepted", "tencent: the credentials are accepted", "engine: the store keeps a record",
+		"systec: the credentials are accepted", "tencent: the credentials are accepted", "engine: every record of the store can be read",
 		"store: DATA_DIR can be written", "MiB are free", "addresses: OPS_ADDR is free",
 		"traces: the collector takes traces",
 		"clock: this machine's and that of SYSTEC agree", "that of Tencent Meeting agree", "that of Slack agree", "that of Discord agree",

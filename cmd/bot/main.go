@@ -57,6 +57,7 @@ func subcommands() []subcommand {
 		{"policy", "[--json]", "print who may effectively do what, and why", policyCommand},
 		{"jobs", "[ID] [--all] [--json] [--settle done|failed|retry]", "list the jobs under way and those that need somebody; show or settle one", jobsCommand},
 		{"audit", "", "print the audit log as JSON lines", auditCommand},
+		{"backup", "DIR", "copy the embedded store, also while the bot runs", backupCommand},
 		{"export", "", "print the store as JSON lines, secrets staying encrypted", exportCommand},
 		{"import", "", "read an export from standard input into a store that no bot runs on; with the same ENCRYPTION_KEY", importCommand},
 		{"healthcheck", "", "exit 0 if the running bot is alive (OPS_ADDR); for containers", healthcheck},

@@ -68,6 +68,8 @@ func (a admin) answer(ctx context.Context, q question, w io.Writer) error {
 		return writeAudit(ctx, a.store, w)
 	case "export":
 		return a.store.Export(ctx, w)
+	case "backup":
+		return a.store.Backup(ctx, w)
 	}
 	return fmt.Errorf("the running bot does not know %q: it has another version", q.Op)
 }
@@ -252,7 +254,8 @@ func ask(ctx context.Context, p process, q question, out io.Writer) error {
 			return err
 		}
 	}
-	store, err := openExisting(ctx, p, cfg)
+	looks := q.Op != "settle" && q.Op != "drop"
+	store, err := openExisting(ctx, p, cfg, looks)
 	if err != nil {
 		return err
 	}
@@ -267,8 +270,9 @@ func operatorLog(p process) *slog.Logger {
 // storeMark is the file by which a directory is known to have a store.
 const storeMark = "store.json"
 
-// openExisting opens the store that is configured, and makes none.
-func openExisting(ctx context.Context, p process, cfg config.Config) (*jobs.Store, error) {
+// openExisting opens the store that is configured, and makes none. Who only looks changes
+// nothing.
+func openExisting(ctx context.Context, p process, cfg config.Config, readOnly bool) (*jobs.Store, error) {
 	if cfg.NATS.URL == "" {
 		if _, err := os.Stat(filepath.Join(cfg.DataDir, storeMark)); err != nil {
 			return nil, fmt.Errorf("DATA_DIR %s has no store; set the directory that the bot runs with", cfg.DataDir)
@@ -282,7 +286,9 @@ func openExisting(ctx context.Context, p process, cfg config.Config) (*jobs.Stor
 			return nil, errors.New("NATS_URL: the cluster has no store; start the bot once")
 		}
 	}
-	return openStore(ctx, storeConfig(cfg, operatorLog(p)))
+	c := storeConfig(cfg, operatorLog(p))
+	c.ReadOnly = readOnly
+	return openStore(ctx, c)
 }
 
 // storeConfig is what the store is opened with.

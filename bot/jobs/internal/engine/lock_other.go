@@ -18,3 +18,5 @@ func LockDir(string) (*os.File, error) {
 func Unlock(*os.File) error { return nil }
 
 func FreeBytes(string) (uint64, error) { return 0, errors.ErrUnsupported }
+
+func Writable(string) error { return nil }

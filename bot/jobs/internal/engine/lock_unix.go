@@ -39,3 +39,9 @@ func FreeBytes(dir string) (uint64, error) {
 	}
 	return uint64(st.Bavail) * uint64(st.Bsize), nil
 }
+
+// Writable returns why this process may not write into dir, without trying it.
+func Writable(dir string) error {
+	const mayWriteAndEnter = 2 | 1
+	return syscall.Access(dir, mayWriteAndEnter)
+}

@@ -656,6 +656,16 @@ func (in *instance) queued(kind string) (keys []string, err error) {
 	})
 }
 
+// Checkpoint makes a consistent copy of the records in dir, which must not be there yet. On
+// the same disk it takes no room, as long as the original does not change.
+func (p *Pebble) Checkpoint(dir string) error {
+	in := p.in.Load()
+	if in == nil {
+		return fmt.Errorf("%w: it is being opened again", ErrUnconfirmed)
+	}
+	return in.safely(func() error { return in.db.Checkpoint(dir, pebble.WithFlushedWAL()) })
+}
+
 // Consume is [Engine.Consume].
 func (p *Pebble) Consume(_ context.Context, kind string, handle func(Message)) (func(), error) {
 	return p.queue.consume(kind, handle), nil
