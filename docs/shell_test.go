@@ -58,6 +58,10 @@ var treatments = []treatment{
 	{line: `umask 077`, run: asItIs},
 	{line: `bot export > records(-\$\(date \+%F\))?\.jsonl`, run: aStore + asItIs},
 	{line: `test -s records-\$\(date \+%F\)\.jsonl`, run: aStore + "bot export > records-$(date +%F).jsonl && test -s records-$(date +%F).jsonl"},
+	{line: `bot export --salvage > salvaged\.jsonl`, run: aStore + asItIs},
+	{line: `ENCRYPTION_KEY_FILE=\S+ DATA_DIR=\S+ bot import < salvaged\.jsonl`, run: aStore + "bot export --salvage > s.jsonl && ENCRYPTION_KEY_FILE=$DATA_DIR/key DATA_DIR=$HERE/salvaged bot import < s.jsonl"},
+	{line: `bot backup /backup/.*`, run: aStore + "bot backup $HERE/backup/copy && DATA_DIR=$HERE/backup/copy bot policy"},
+	{line: `bot jobs RECORD --drop`, not: "takes a record that cannot be read; bot/jobs tries that"},
 	{line: `(ENCRYPTION_KEY_FILE=\S+ DATA_DIR=\S+ )?bot import < records\S*\.jsonl`, run: aStore + "bot export > r.jsonl && ENCRYPTION_KEY_FILE=$DATA_DIR/key DATA_DIR=$HERE/new bot import < r.jsonl"},
 	{line: `printf meetbot:%s JOB \| sha256sum \| cut -c 1-32`, run: asItIs},
 
@@ -71,10 +75,9 @@ var treatments = []treatment{
 
 	{line: `docker .*`, not: needsDocker},
 	{line: `kubectl .*`, not: needsCluster},
-	{line: `systemctl .*`, not: needsSystemd},
 	{line: `set -a; \. /etc/meetbot/env; set \+a`, not: needsSystemd},
 	{line: `for f in /etc/meetbot/secrets/\*; do .* done`, not: needsSystemd},
-	{line: `(cp -a|rm -f) .*/backup/.*`, not: needsSystemd},
+	{line: `rm -f .*/backup/.*`, not: needsSystemd},
 	{line: `deploy/release\.sh v\S+`, not: aRelease},
 }
 
