@@ -35,7 +35,7 @@ func Build(ctx context.Context, dir string) (string, error) { return build(ctx, 
 var killpoint []byte
 
 // saveFunc is the function that every save of a job goes through.
-const saveFunc = "func (s *Store) write(ctx context.Context, key string, j *Job, expect uint64) error {"
+const saveFunc = "func (s *Store) write(ctx context.Context, key string, j *Job, expect uint64, held bool) error {"
 
 // Armed is the variable with the path of a file that tells a bot of [BuildKillable] where
 // to kill itself; Trace that of a file to which it writes every place that it passed.

@@ -13,8 +13,8 @@ import (
 )
 
 // write saves, and then looks whether this is the place to die.
-func (s *Store) write(ctx context.Context, key string, j *Job, expect uint64) error {
-	err := s.save(ctx, key, j, expect)
+func (s *Store) write(ctx context.Context, key string, j *Job, expect uint64, held bool) error {
+	err := s.save(ctx, key, j, expect, held)
 	if err != nil {
 		return err
 	}
