@@ -301,7 +301,7 @@ func (x *reading) setTopic(o *OptionDecl, w word) {
 		return
 	}
 	x.ask.Meet.Topic = topic
-	x.ask.Mentions = w.mentions[:0] // in place: a topic is set once
+	x.ask.Mentions = nil
 	for _, u := range w.mentions {
 		if !slices.ContainsFunc(x.ask.Mentions, func(have chat.User) bool { return have.ID == u.ID }) && len(x.ask.Mentions) < maxList {
 			x.ask.Mentions = append(x.ask.Mentions, u)

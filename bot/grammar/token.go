@@ -3,7 +3,6 @@ package grammar
 import (
 	"meetbot/bot/chat"
 	"meetbot/bot/plain"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -18,10 +17,7 @@ type token struct {
 // tokenize splits a line at its blanks. Quotes of every kind and Slack's and Discord's
 // <…> keep blanks together; a quote that nothing closes is a letter like any other.
 func tokenize(line string) []token {
-	return appendTokens(make([]token, 0, 32), line) // inlined, so that they are on the caller's stack
-}
-
-func appendTokens(tokens []token, line string) []token {
+	var tokens []token
 	line = clean(line)
 	s := scanner{s: line}
 	for {
@@ -30,9 +26,6 @@ func appendTokens(tokens []token, line string) []token {
 		}
 		if s.i == len(line) {
 			return tokens
-		}
-		if len(tokens) == cap(tokens) { // all the room that can be needed, at once
-			tokens = slices.Grow(tokens, strings.Count(line[s.i:], " ")+1)
 		}
 		tokens = append(tokens, s.token())
 	}
@@ -299,7 +292,6 @@ func read(s string) word {
 		return w
 	}
 	var b strings.Builder
-	b.Grow(len(s))
 	w.add(&b, s)
 	w.text = b.String()
 	return w
@@ -345,9 +337,6 @@ func (w *word) resolve(s string) (shown, url string) {
 		who := chat.User{ID: strings.TrimPrefix(target[1:], "!")}
 		who.Name = strings.TrimSpace(strings.TrimPrefix(unescape(label), "@"))
 		if who.ID != "" {
-			if w.mentions == nil {
-				w.mentions = make([]chat.User, 0, 2)
-			}
 			w.mentions = append(w.mentions, who)
 		}
 		if who.Name == "" {
@@ -379,7 +368,6 @@ func unescape(s string) string {
 		return s
 	}
 	var b strings.Builder
-	b.Grow(len(s))
 	writeUnescaped(&b, s)
 	return b.String()
 }
