@@ -89,7 +89,7 @@ func newWorld(ctx context.Context, in setting) (_ *world, err error) {
 	w.store = jobs.Config{Dir: filepath.Join(in.dir, "data")}
 	if in.cluster != nil {
 		w.store = jobs.Config{NATSURL: in.cluster.URL(), NATSCreds: in.cluster.Credentials(in.account), Keys: [][]byte{make([]byte, jobs.KeySize)}}
-		env = append(env, "NATS_URL="+w.store.NATSURL, "NATS_CREDS="+w.store.NATSCreds, "ENCRYPTION_KEY="+strings.Repeat("A", 43)+"=")
+		env = append(env, "NATS_URL="+w.store.NATSURL, "NATS_CREDS="+w.store.NATSCreds, "ENCRYPTION_KEY=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
 	}
 	if w.rig, err = rig.New(rig.Options{History: w.discordHTTP(), DiscordHTTP: w.discordHTTP()}); err != nil {
 		return nil, err
