@@ -28,7 +28,6 @@ func (h changeLog) next(ctx context.Context, r *run) (jobs.Next, error) {
 	if err != nil {
 		return jobs.Next{}, err
 	}
-	r.endAs(outcomeShown)
 	name := t.ref.ID
 	if t.reg != nil {
 		name = t.reg.Meeting.Topic
@@ -50,8 +49,7 @@ func (h changeLog) next(ctx context.Context, r *run) (jobs.Next, error) {
 			Value: oneSpace(r.t.T("log.line", "Who", who, "Action", r.t.T("audit."+string(l.Action)), "Name", l.Destination, "Fingerprint", l.Fingerprint, "Outcome", r.t.T("outcome."+l.Outcome))),
 		})
 	}
-	r.tell(reply)
-	return jobs.Deliver(), nil
+	return r.answer(outcomeShown, reply)
 }
 
 // oneSpace closes the gaps that missing parts leave.

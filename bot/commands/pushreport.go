@@ -132,7 +132,7 @@ func (h pushReport) reply(ctx context.Context, r *run, good int) chat.Reply {
 			kept = true
 			if d, err := h.dests.ByID(ctx, s.Destination); s.Destination != "" && err == nil && !d.Key.IsZero() {
 				reply.Buttons = append(reply.Buttons, chat.Button{
-					Label: r.t.T("button.revoke_of", "Name", d.Name), Danger: true, Action: chat.Action{Name: string(grammar.VerbRevoke), Arg: d.RevokeArg()},
+					Label: r.t.T("button.revoke_of", "Name", d.Name), Danger: true, Action: grammar.Press(grammar.VerbRevoke, d.RevokeArg()),
 				})
 			}
 		}
@@ -164,13 +164,13 @@ func (h pushReport) reply(ctx context.Context, r *run, good int) chat.Reply {
 		notes = append(notes, r.t.T("push.key_typed"))
 	}
 	if replaced {
-		reply.Buttons = append(reply.Buttons, chat.Button{Label: r.t.T("button.samedest"), Action: chat.Action{Name: string(grammar.VerbSameDest), Arg: r.w.Ref.String()}})
+		reply.Buttons = append(reply.Buttons, chat.Button{Label: r.t.T("button.samedest"), Action: grammar.Press(grammar.VerbSameDest, r.w.Ref.String())})
 	}
 	if notPermitted {
-		reply.Buttons = append(reply.Buttons, chat.Button{Label: r.t.T("button.askhost"), Action: chat.Action{Name: string(grammar.VerbAskHost), Arg: r.job.ID}})
+		reply.Buttons = append(reply.Buttons, chat.Button{Label: r.t.T("button.askhost"), Action: grammar.Press(grammar.VerbAskHost, r.job.ID)})
 	}
 	if good > 0 && !r.off() {
-		reply.Buttons = append(reply.Buttons, chat.Button{Label: r.t.T("button.copy"), Action: chat.Action{Name: string(grammar.VerbCopy), Arg: r.w.Ref.String()}})
+		reply.Buttons = append(reply.Buttons, chat.Button{Label: r.t.T("button.copy"), Action: grammar.Press(grammar.VerbCopy, r.w.Ref.String())})
 	}
 	reply.Text = texts.Paragraphs(notes...)
 	return reply

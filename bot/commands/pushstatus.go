@@ -34,7 +34,6 @@ func (h pushStatus) next(ctx context.Context, r *run) (jobs.Next, error) {
 	if _, err := h.seen.note(ctx, r, has, true); err != nil && !errors.Is(err, jobs.ErrNotFound) {
 		return jobs.Next{}, err
 	}
-	r.endAs(outcomeShown)
 	reply := chat.Reply{Title: r.t.T("status.title", "Number", t.ref.ID), Text: r.t.T("status.none")}
 	if t.reg != nil {
 		reply.Title = r.t.T("status.title", "Number", t.reg.Meeting.Topic)
@@ -50,8 +49,7 @@ func (h pushStatus) next(ctx context.Context, r *run) (jobs.Next, error) {
 		}
 		reply.Fields = append(reply.Fields, chat.Field{Name: set.Name, Value: r.t.T(id, "Host", livepush.Host(set.URL), "Fingerprint", h.seen.dests.Fingerprint(set.Key))})
 	}
-	r.tell(reply)
-	return jobs.Deliver(), nil
+	return r.answer(outcomeShown, reply)
 }
 
 // pushSeen remembers what was read back.

@@ -54,10 +54,8 @@ func (b *Bot) refuse(r *run, err error) (jobs.Next, error) {
 	if errors.As(err, &way) {
 		reply.Buttons = []chat.Button{way.button}
 	}
-	r.endAs(outcomeRefused)
 	r.settle()
-	r.tell(reply)
-	return jobs.Deliver(), nil
+	return r.answer(outcomeRefused, reply)
 }
 
 // isRefusal reports whether an error is for the person.
