@@ -63,8 +63,8 @@ func (r *run) openCardOf(reg registry.Registration) *chat.Receipt {
 // the requester so: in a job of its own, since this one is to wait.
 func (h approvals) ask(ctx context.Context, r *run, t target, until time.Time) error {
 	ask := grammar.Ask{Verb: grammar.VerbApproval, Arg: r.job.ID, Meeting: t.ref.String(), Push: meeting.PushTarget{Enabled: !r.off()}}
-	for _, s := range r.w.Steps {
-		if s.Outcome == stepPending {
+	for _, s := range r.w.Calls {
+		if s.Outcome == callPending {
 			ask.Names = append(ask.Names, s.Target.Name)
 		}
 	}

@@ -98,12 +98,12 @@ var (
 // TestEveryOutcomeHasItsWords finds the message IDs that are put together from values.
 func TestEveryOutcomeHasItsWords(t *testing.T) {
 	var ids []string
-	for _, o := range []stepOutcome{stepSet, stepAlready, stepDiffers, stepUnread, stepRefused, stepUnclear, stepReplaced, stepKept} {
+	for _, o := range []callOutcome{callSet, callAlready, callDiffers, callUnread, callRefused, callUnclear, callReplaced, callKept} {
 		ids = append(ids, "outcome."+string(o))
-		if o != stepKept { // only what is to go can stay
+		if o != callKept { // only what is to go can stay
 			ids = append(ids, "step."+string(o))
 		}
-		if o != stepReplaced && o != stepDiffers { // only what is set can meet another key; what is not off is kept
+		if o != callReplaced && o != callDiffers { // only what is set can meet another key; what is not off is kept
 			ids = append(ids, "step.off."+string(o))
 		}
 	}

@@ -212,8 +212,8 @@ func (b *Bot) Late(ctx context.Context, j, late *jobs.Job) bool {
 	}
 	r.w.Fault = nil
 	r.w.Meeting = l.w.Meeting
-	if i := late.Call; i < len(l.w.Steps) && i < len(r.w.Steps) {
-		r.w.Steps[i] = l.w.Steps[i] // with its key, by which it is read back
+	if i := late.Call; i < len(l.w.Calls) && i < len(r.w.Calls) {
+		r.w.Calls[i] = l.w.Calls[i] // with its key, by which it is read back
 	}
 	j.Call = late.Call // others may have followed
 	return r.close() == nil

@@ -66,7 +66,7 @@ func (h keyPage) offer(ctx context.Context, r *run, reply *chat.Reply) error {
 	if h.url == "" {
 		return nil
 	}
-	for _, s := range r.w.Steps {
+	for _, s := range r.w.Calls {
 		if s.Fault == nil || s.Fault.ID != "dest.fresh_key" && s.Fault.ID != "dest.no_key" {
 			continue
 		}

@@ -71,14 +71,14 @@ func TestALateAnswerToAPushIsAdoptedAndNothingIsSentTwice(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			x.Steps[1].Outcome = stepRefused
-			x.Steps[0].Outcome = stepUnclear
+			x.Calls[1].Outcome = callRefused
+			x.Calls[0].Outcome = callUnclear
 			if j.Data, err = records.Encode(x); err != nil {
 				return err
 			}
 			late = *j
 			late.Call, late.State = 0, jobs.Called
-			x.Steps[0].Outcome, x.Steps[0].Target.Key = stepPending, w.tencent.pushes["806146601"][0].Key
+			x.Calls[0].Outcome, x.Calls[0].Target.Key = callPending, w.tencent.pushes["806146601"][0].Key
 			late.Data, err = records.Encode(x)
 			return err
 		})
@@ -320,7 +320,7 @@ func TestAForgottenDestinationIsToldAndLoggedThoughTheProcessEnded(t *testing.T)
 		r := w.request(ada, channel, chat.Request{Command: "livepush", Text: "forget 主站"})
 		data, err := records.Encode(work{
 			Request: r, Since: r.At, Locale: "en", Ask: grammar.Ask{Verb: grammar.VerbPushForget, Names: []string{"主站"}},
-			Steps: []step{{Target: meeting.PushTarget{Name: "主站"}, Fingerprint: "f"}},
+			Calls: []pushCall{{Target: meeting.PushTarget{Name: "主站"}, Fingerprint: "f"}},
 		})
 		require.NoError(t, err)
 		d, err := w.bot.saved.dests.ByName(w.t.Context(), livepush.Scope(channel, ada.ID), "主站")

@@ -13,17 +13,16 @@ import (
 	"meetbot/meeting"
 )
 
-// push sets live push addresses at a meeting, or switches them off: one or more steps, each
-// a call of its own, since the provider takes one address a call, and each is reported on its
-// own. Before the first call the bot looks at what is set, since no call changes or deletes
+// push sets live push addresses at a meeting, or switches them off: one or more calls,
+// since the provider takes one address a call, and each is reported on its own. Before the first call the bot looks at what is set, since no call changes or deletes
 // an address; after the last one it looks again, and says only what it saw.
 //
-// Everything is decided before the first call ([push.begin]) and is in the job: the steps in
-// their order, of which job.Call is the current one. A step with an outcome is never sent.
+// Everything is decided before the first call ([push.begin]) and is in the job: the calls in
+// their order, of which job.Call is the current one. One with an outcome is never made.
 type push struct {
 	targets   targets
 	clients   clients
-	steps     pushSteps
+	calls     pushCalls
 	approvals approvals
 	keyPage   keyPage
 	report    pushReport
@@ -32,11 +31,11 @@ type push struct {
 func (h push) next(ctx context.Context, r *run) (jobs.Next, error) {
 	switch r.job.State {
 	case jobs.Called:
-		r.current().Outcome = stepSent
+		r.current().Outcome = callSent
 	case jobs.Refused:
-		r.current().Outcome = stepRefused
+		r.current().Outcome = callRefused
 	case jobs.Unknown:
-		r.current().Outcome = stepUnclear
+		r.current().Outcome = callUnclear
 	case jobs.AwaitingApproval:
 		h.approvals.close(ctx, r, r.job.ID, r.w, "approval.lapsed", chat.Neutral)
 		return jobs.Next{}, texts.NewMessage("approval.expired")
@@ -46,10 +45,10 @@ func (h push) next(ctx context.Context, r *run) (jobs.Next, error) {
 	return h.goOn(ctx, r)
 }
 
-// goOn makes the call of the next step that is to be sent, and reports when none is left.
+// goOn makes the next call, and reports when none is left.
 func (h push) goOn(ctx context.Context, r *run) (jobs.Next, error) {
-	for i, s := range r.w.Steps {
-		if s.Outcome == stepPending {
+	for i, s := range r.w.Calls {
+		if s.Outcome == callPending {
 			r.job.Call, r.job.To = i, string(r.w.Ref.Provider)
 			return jobs.MakeCall(), nil
 		}
@@ -58,7 +57,7 @@ func (h push) goOn(ctx context.Context, r *run) (jobs.Next, error) {
 }
 
 // current is the destination that the current call is about.
-func (r *run) current() *step { return &r.w.Steps[r.job.Call] }
+func (r *run) current() *pushCall { return &r.w.Calls[r.job.Call] }
 
 func (r *run) off() bool { return r.w.Ask.Verb == grammar.VerbPushOff }
 
@@ -84,25 +83,25 @@ func (h push) begin(ctx context.Context, r *run) (jobs.Next, error) {
 	if err != nil {
 		return jobs.Next{}, offerHost(r, err, t)
 	}
-	asked := r.w.Steps // what a second person has approved
-	protected, err := h.steps.make(ctx, r, has)
+	asked := r.w.Calls // what a second person has approved
+	protected, err := h.calls.decide(ctx, r, has)
 	if err != nil {
 		return jobs.Next{}, err
 	}
-	if r.w.Approved != nil && slices.ContainsFunc(r.w.Steps, func(s step) bool {
-		return s.Outcome == stepPending && !slices.ContainsFunc(asked, s.same)
+	if r.w.Approved != nil && slices.ContainsFunc(r.w.Calls, func(s pushCall) bool {
+		return s.Outcome == callPending && !slices.ContainsFunc(asked, s.same)
 	}) {
 		return jobs.Next{}, texts.NewMessage("approval.changed")
 	}
 	if !protected {
-		if protected, err = h.steps.guarded(ctx, r, t.reg); err != nil {
+		if protected, err = h.calls.guarded(ctx, r, t.reg); err != nil {
 			return jobs.Next{}, err
 		}
 	}
-	if protected && r.w.Approved == nil && slices.ContainsFunc(r.w.Steps, func(s step) bool { return s.Outcome == stepPending }) {
+	if protected && r.w.Approved == nil && slices.ContainsFunc(r.w.Calls, func(s pushCall) bool { return s.Outcome == callPending }) {
 		return h.approvals.await(ctx, r, t)
 	}
-	r.job.Calls = len(r.w.Steps)
+	r.job.Calls = len(r.w.Calls)
 	return h.goOn(ctx, r)
 }
 
@@ -161,29 +160,29 @@ func (h push) reconcile(ctx context.Context, r *run) error {
 		return err
 	}
 	switch seen(has, r.current().Target) {
-	case stepSet:
+	case callSet:
 		r.current().Fault = nil
 		return nil
-	case stepRefused:
+	case callRefused:
 		return jobs.ErrAbsent
 	}
 	return fmt.Errorf("%w: read back, and not as sent", jobs.ErrUnknown)
 }
 
-// seen compares what is set with what was wanted: stepSet, stepDiffers, or stepRefused
+// seen compares what is set with what was wanted: callSet, callDiffers, or callRefused
 // when the address is absent.
-func seen(has []meeting.PushTarget, want meeting.PushTarget) stepOutcome {
+func seen(has []meeting.PushTarget, want meeting.PushTarget) callOutcome {
 	set, is := setAt(has, want)
 	switch {
 	case is && set.Key.Equal(want.Key) && set.Enabled == want.Enabled:
-		return stepSet
+		return callSet
 	case is:
-		return stepDiffers
+		return callDiffers
 	}
 	if !want.Enabled { // a provider may leave out what is off
-		return stepSet
+		return callSet
 	}
-	return stepRefused
+	return callRefused
 }
 
 // setAt returns what is set at the address of want: with its key, or else with another.

@@ -39,19 +39,19 @@ func (h pushReport) tell(ctx context.Context, r *run) (jobs.Next, error) {
 	}
 	read := err == nil
 	good, open := 0, 0
-	for i := range r.w.Steps {
-		s := &r.w.Steps[i]
+	for i := range r.w.Calls {
+		s := &r.w.Calls[i]
 		s.Outcome = s.readBack(has, read)
 		if r.off() && s.stillOn() {
-			s.Outcome = stepKept
+			s.Outcome = callKept
 		}
 		switch s.Outcome {
-		case stepSet, stepAlready:
+		case callSet, callAlready:
 			good++
-		case stepUnread, stepUnclear, stepDiffers, stepKept:
+		case callUnread, callUnclear, callDiffers, callKept:
 			open++
 		}
-		if err := h.logStep(ctx, r, i); err != nil {
+		if err := h.logCall(ctx, r, i); err != nil {
 			return jobs.Next{}, err
 		}
 	}
@@ -60,9 +60,9 @@ func (h pushReport) tell(ctx context.Context, r *run) (jobs.Next, error) {
 		return jobs.Next{}, regErr
 	}
 	switch {
-	case good == len(r.w.Steps) && r.off():
+	case good == len(r.w.Calls) && r.off():
 		r.endAs(outcomeOff)
-	case good == len(r.w.Steps):
+	case good == len(r.w.Calls):
 		r.endAs(outcomeSet)
 	case good > 0:
 		r.endAs(outcomePartly)
@@ -83,26 +83,26 @@ func (h pushReport) tell(ctx context.Context, r *run) (jobs.Next, error) {
 	return jobs.Deliver(), nil
 }
 
-// readBack is how the step has ended, by what is set now; without read that is not known.
-func (s step) readBack(has []meeting.PushTarget, read bool) stepOutcome {
+// readBack is how the call has ended, by what is set now; without read that is not known.
+func (s pushCall) readBack(has []meeting.PushTarget, read bool) callOutcome {
 	switch {
-	case s.Outcome != stepSent && s.Outcome != stepUnclear:
+	case s.Outcome != callSent && s.Outcome != callUnclear:
 		return s.Outcome // it was not sent
-	case !read && s.Outcome == stepSent:
-		return stepUnread
-	case read && seen(has, s.Target) == stepSet:
-		return stepSet
-	case read && s.Outcome == stepSent:
-		return stepDiffers
+	case !read && s.Outcome == callSent:
+		return callUnread
+	case read && seen(has, s.Target) == callSet:
+		return callSet
+	case read && s.Outcome == callSent:
+		return callDiffers
 	}
 	return s.Outcome
 }
 
 // stillOn reports whether an address that was to be switched off is known to be on. On the
 // way off the air nobody is helped by what is wrong with the call.
-func (s step) stillOn() bool {
-	refused := s.Outcome == stepRefused && s.Fault != nil && s.Fault.ID == "fault."+string(meeting.ReasonPushAddress)
-	return refused || s.Outcome == stepDiffers
+func (s pushCall) stillOn() bool {
+	refused := s.Outcome == callRefused && s.Fault != nil && s.Fault.ID == "fault."+string(meeting.ReasonPushAddress)
+	return refused || s.Outcome == callDiffers
 }
 
 // errNotRead stands for a read-back that is known to be refused.
@@ -110,7 +110,7 @@ var errNotRead = errors.New("the provider does not let this account read it")
 
 func (h pushReport) reply(ctx context.Context, r *run, good int) chat.Reply {
 	n := strconv.Itoa
-	wanted := len(r.w.Steps)
+	wanted := len(r.w.Calls)
 	for _, name := range r.w.Absent {
 		if named(r.w.Ask.Names, name) { // of a set only what is there is meant
 			wanted++
@@ -121,14 +121,14 @@ func (h pushReport) reply(ctx context.Context, r *run, good int) chat.Reply {
 		reply.Title = r.t.T("off.title", "Good", n(good), "All", n(wanted))
 	}
 	replaced, notPermitted, kept, unread := false, false, false, 0
-	for _, s := range r.w.Steps {
-		reply.Fields = append(reply.Fields, chat.Field{Name: s.Target.Name, Value: h.stepText(ctx, r, s)})
-		replaced = replaced || s.Outcome == stepReplaced
+	for _, s := range r.w.Calls {
+		reply.Fields = append(reply.Fields, chat.Field{Name: s.Target.Name, Value: h.callText(ctx, r, s)})
+		replaced = replaced || s.Outcome == callReplaced
 		notPermitted = notPermitted || othersMay(s.Fault)
 		switch s.Outcome {
-		case stepUnread:
+		case callUnread:
 			unread++
-		case stepKept:
+		case callKept:
 			kept = true
 			if d, err := h.dests.ByID(ctx, s.Destination); s.Destination != "" && err == nil && !d.Key.IsZero() {
 				reply.Buttons = append(reply.Buttons, chat.Button{
@@ -176,17 +176,17 @@ func (h pushReport) reply(ctx context.Context, r *run, good int) chat.Reply {
 	return reply
 }
 
-func (h pushReport) stepText(ctx context.Context, r *run, s step) string {
+func (h pushReport) callText(ctx context.Context, r *run, s pushCall) string {
 	verb := "step."
 	if r.off() {
 		verb = "step.off."
 	}
 	id := string(s.Outcome)
-	if s.Outcome == stepUnread && r.w.Unread {
+	if s.Outcome == callUnread && r.w.Unread {
 		id = "unreadable"
 	}
 	text := r.t.T(verb+id, "Provider", r.providerName(r.w.Ref.Provider))
-	if s.Fault != nil && s.Outcome == stepRefused {
+	if s.Fault != nil && s.Outcome == callRefused {
 		text = s.Fault.In(r.t)
 	}
 	if s.Fingerprint != "" {
@@ -207,9 +207,9 @@ func announce(r *run, reg registry.Registration) {
 		return
 	}
 	var names []string
-	for _, s := range r.w.Steps {
+	for _, s := range r.w.Calls {
 		switch s.Outcome {
-		case stepSet, stepUnread:
+		case callSet, callUnread:
 			names = append(names, s.Target.Name)
 		}
 	}
@@ -231,8 +231,8 @@ func announce(r *run, reg registry.Registration) {
 	}})
 }
 
-func (h pushReport) logStep(ctx context.Context, r *run, i int) error {
-	s := r.w.Steps[i]
+func (h pushReport) logCall(ctx context.Context, r *run, i int) error {
+	s := r.w.Calls[i]
 	id := "push" + strconv.Itoa(i)
 	if r.w.Reported && i == r.job.Call { // found out after it was written down as something else
 		id += "late"

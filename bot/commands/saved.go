@@ -213,7 +213,7 @@ func (h saved) forget(ctx context.Context, r *run) (jobs.Next, error) {
 	}
 	d, err := h.dests.ByName(ctx, livepush.Scope(place, user.ID), name)
 	if errors.Is(err, livepush.ErrNoDestination) {
-		if len(r.w.Steps) > 0 { // by an earlier try of ours
+		if len(r.w.Calls) > 0 { // by an earlier try of ours
 			return h.forgotten(ctx, r)
 		}
 		return jobs.Next{}, texts.NewMessage("dest.missing", "Names", name)
@@ -224,8 +224,8 @@ func (h saved) forget(ctx context.Context, r *run) (jobs.Next, error) {
 	if err := h.mayChange(ctx, r, d); err != nil {
 		return jobs.Next{}, err
 	}
-	if len(r.w.Steps) == 0 { // written down first: when it is gone, nothing tells what it was
-		r.w.Steps = []step{{Target: meeting.PushTarget{Name: d.Name}, Fingerprint: h.dests.Fingerprint(d.Key)}}
+	if len(r.w.Calls) == 0 { // written down first: when it is gone, nothing tells what it was
+		r.w.Calls = []pushCall{{Target: meeting.PushTarget{Name: d.Name}, Fingerprint: h.dests.Fingerprint(d.Key)}}
 		return jobs.RetryAt(r.now()), nil
 	}
 	if err := h.dests.Forget(ctx, d); err != nil {
@@ -235,7 +235,7 @@ func (h saved) forget(ctx context.Context, r *run) (jobs.Next, error) {
 }
 
 func (h saved) forgotten(ctx context.Context, r *run) (jobs.Next, error) {
-	was := r.w.Steps[0]
+	was := r.w.Calls[0]
 	name := was.Target.Name
 	if err := h.audit.add(ctx, r, audit.Line{Action: audit.Forget, Destination: name, Fingerprint: was.Fingerprint, Outcome: "forgotten", Step: "forget"}); err != nil {
 		return jobs.Next{}, err

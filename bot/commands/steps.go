@@ -75,7 +75,7 @@ func stepsOf(p parts) map[grammar.Verb]steps {
 	sharing := sharing{p.targets, p.cards}
 	seen := pushSeen{p.registry, p.dests, p.queue}
 	push := push{
-		p.targets, p.clients, pushSteps{p.saved, p.dests, p.audit}, p.approvals, p.keyPage,
+		p.targets, p.clients, pushCalls{p.saved, p.dests, p.audit}, p.approvals, p.keyPage,
 		pushReport{p.clients, seen, p.dests, p.keyPage, p.audit},
 	}
 	events := events{p.registry, p.polling, p.targets}

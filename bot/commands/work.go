@@ -34,8 +34,8 @@ type work struct {
 
 	// Live push.
 	Ref     meeting.Ref
-	Account string // the provider's user that acts
-	Steps   []step
+	Account string     // the provider's user that acts
+	Calls   []pushCall `cbor:"Steps"`
 	// Unread says that the provider does not let this account read back what is set.
 	Unread   bool
 	Absent   []string   // what was to be switched off and is not set
@@ -47,34 +47,34 @@ type work struct {
 	Event *meeting.Event // with grammar.VerbEvent
 }
 
-// step is one destination of a push, set or switched off in a call of its own.
-type step struct {
+// pushCall is the call that sets or switches off one destination of a push.
+type pushCall struct {
 	Target      meeting.PushTarget
 	Destination string // ID of the saved destination; empty for an address given by hand
 	Fingerprint string
-	Outcome     stepOutcome
+	Outcome     callOutcome
 	Fault       *texts.Message
 }
 
-type stepOutcome string
+type callOutcome string
 
 const (
-	stepPending  stepOutcome = ""
-	stepSent     stepOutcome = "sent"     // accepted by the provider, not read back yet
-	stepSet      stepOutcome = "set"      // read back as wanted
-	stepAlready  stepOutcome = "already"  // was as wanted before
-	stepDiffers  stepOutcome = "differs"  // read back, and not as wanted
-	stepUnread   stepOutcome = "unread"   // accepted, but could not be read back
-	stepRefused  stepOutcome = "refused"  // not sent, or refused by the provider
-	stepUnclear  stepOutcome = "unclear"  // the outcome is unknown
-	stepReplaced stepOutcome = "replaced" // not sent: the address is set with another key
-	stepKept     stepOutcome = "kept"     // still on: the provider takes no change of what is set
+	callPending  callOutcome = ""
+	callSent     callOutcome = "sent"     // accepted by the provider, not read back yet
+	callSet      callOutcome = "set"      // read back as wanted
+	callAlready  callOutcome = "already"  // was as wanted before
+	callDiffers  callOutcome = "differs"  // read back, and not as wanted
+	callUnread   callOutcome = "unread"   // accepted, but could not be read back
+	callRefused  callOutcome = "refused"  // not sent, or refused by the provider
+	callUnclear  callOutcome = "unclear"  // the outcome is unknown
+	callReplaced callOutcome = "replaced" // not sent: the address is set with another key
+	callKept     callOutcome = "kept"     // still on: the provider takes no change of what is set
 )
 
 // targets returns the names of a push's destinations.
 func (w *work) targets() []string {
-	names := make([]string, len(w.Steps))
-	for i, s := range w.Steps {
+	names := make([]string, len(w.Calls))
+	for i, s := range w.Calls {
 		names[i] = s.Target.Name
 	}
 	return names
@@ -93,8 +93,8 @@ func (w *work) forget(offered bool) {
 		w.Meeting = &m
 	}
 	w.Instant.HostKey = noSecret
-	for i := range w.Steps {
-		w.Steps[i].Target.Key = noSecret
+	for i := range w.Calls {
+		w.Calls[i].Target.Key = noSecret
 	}
 	if !offered && !w.Ask.Push.Key.IsZero() {
 		w.Ask.Push.Key, w.KeyGone = noSecret, true

@@ -14,8 +14,8 @@ import (
 	"meetbot/meeting"
 )
 
-// pushSteps makes the steps of a push.
-type pushSteps struct {
+// pushCalls decides which calls a push is.
+type pushCalls struct {
 	saved saved
 	dests livepush.Destinations
 	audit auditor
@@ -25,9 +25,9 @@ type pushSteps struct {
 // session.
 const freshFor = time.Hour
 
-// make makes the steps, and marks those that are not to be sent as things are. It
+// decide puts the calls into the job, and marks those that are not to be made as things are. It
 // reports whether one of them is of a protected destination.
-func (h pushSteps) make(ctx context.Context, r *run, has []meeting.PushTarget) (protected bool, err error) {
+func (h pushCalls) decide(ctx context.Context, r *run, has []meeting.PushTarget) (protected bool, err error) {
 	switch r.w.Ask.Verb {
 	case grammar.VerbPushOff:
 		return h.off(ctx, r, has)
@@ -43,9 +43,9 @@ func (h pushSteps) make(ctx context.Context, r *run, has []meeting.PushTarget) (
 	return protected, together(r, has)
 }
 
-// one makes the step for an address that came with the command. With a name in
+// one is the call for an address that came with the command. With a name in
 // Ask.Names it is the new key of that saved destination, which keeps it.
-func (h pushSteps) one(ctx context.Context, r *run) (protected bool, _ error) {
+func (h pushCalls) one(ctx context.Context, r *run) (protected bool, _ error) {
 	target := r.w.Ask.Push
 	preset := livepush.PresetByID(r.w.Ask.Preset)
 	if r.w.Ask.Preset == "" {
@@ -62,14 +62,14 @@ func (h pushSteps) one(ctx context.Context, r *run) (protected bool, _ error) {
 	if err := r.findings(append(livepush.CheckPushName(target.Name), findings...)); err != nil {
 		return false, err
 	}
-	s := step{Target: target, Fingerprint: h.dests.Fingerprint(target.Key)}
+	s := pushCall{Target: target, Fingerprint: h.dests.Fingerprint(target.Key)}
 	if len(r.w.Ask.Names) == 1 {
 		d, err := h.saved.usable(ctx, r, r.w.Ask.Names[0])
 		if err != nil {
 			return false, err
 		}
 		s.Destination, protected = d.ID, d.Protected
-		r.w.Steps = []step{s}
+		r.w.Calls = []pushCall{s}
 		admin, err := h.saved.people.isAdmin(ctx, r)
 		if err != nil {
 			return false, err
@@ -85,13 +85,13 @@ func (h pushSteps) one(ctx context.Context, r *run) (protected bool, _ error) {
 			return false, err
 		}
 	}
-	r.w.Steps = []step{s}
+	r.w.Calls = []pushCall{s}
 	return protected, nil
 }
 
-// fromSaved makes a step for each named destination. One whose key is missing or worn
-// out becomes a step that is not sent.
-func (h pushSteps) fromSaved(ctx context.Context, r *run) (protected bool, _ error) {
+// fromSaved has a call for each named destination. One whose key is missing or worn
+// out has one that is not made.
+func (h pushCalls) fromSaved(ctx context.Context, r *run) (protected bool, _ error) {
 	place, user := r.w.Request.Place, r.w.Request.User
 	found, missing, err := h.dests.Resolve(ctx, livepush.Scope(place, user.ID), r.w.Ask.Names)
 	if err != nil {
@@ -100,33 +100,33 @@ func (h pushSteps) fromSaved(ctx context.Context, r *run) (protected bool, _ err
 	if len(missing) > 0 {
 		return false, texts.NewMessage("dest.missing", "Names", r.t.Join(missing))
 	}
-	r.w.Steps = nil
+	r.w.Calls = nil
 	for _, d := range found {
 		if _, err := h.saved.usable(ctx, r, d.Name); err != nil {
 			return false, err
 		}
-		s := step{Target: d.Target(), Destination: d.ID, Fingerprint: h.dests.Fingerprint(d.Key)}
+		s := pushCall{Target: d.Target(), Destination: d.ID, Fingerprint: h.dests.Fingerprint(d.Key)}
 		preset := livepush.PresetByID(d.Preset)
 		_, findings := preset.Check(s.Target.URL, s.Target.Key, r.now())
 		// Other warnings were seen, and overridden, when it was saved.
 		findings = slices.DeleteFunc(findings, func(f livepush.Finding) bool { return !f.Limit && f.Message.ID != livepush.FindingExpired })
 		switch {
 		case d.Key.IsZero(), preset.FreshKey && r.now().Sub(d.KeySet) > freshFor:
-			s.Outcome, s.Fault = stepRefused, texts.NewMessage("dest.fresh_key", "Name", d.Name, "Platform", preset.Name(r.t))
+			s.Outcome, s.Fault = callRefused, texts.NewMessage("dest.fresh_key", "Name", d.Name, "Platform", preset.Name(r.t))
 			if d.Key.IsZero() {
 				s.Fault.ID = "dest.no_key"
 			}
 		case livepush.Limits(findings), len(findings) > 0 && !r.w.Ask.Override:
-			s.Outcome, s.Fault = stepRefused, r.found(findings)
+			s.Outcome, s.Fault = callRefused, r.found(findings)
 		}
 		protected = protected || d.Protected
-		r.w.Steps = append(r.w.Steps, s)
+		r.w.Calls = append(r.w.Calls, s)
 	}
 	return protected, nil
 }
 
-// off makes the steps that switch addresses off: what was read back, with false.
-func (h pushSteps) off(ctx context.Context, r *run, has []meeting.PushTarget) (protected bool, _ error) {
+// off has the calls that switch addresses off: what was read back, with false.
+func (h pushCalls) off(ctx context.Context, r *run, has []meeting.PushTarget) (protected bool, _ error) {
 	found, unsaved, err := h.dests.Resolve(ctx, livepush.Scope(r.w.Request.Place, r.w.Request.User.ID), r.w.Ask.Names)
 	if err != nil {
 		return false, err
@@ -138,16 +138,16 @@ func (h pushSteps) off(ctx context.Context, r *run, has []meeting.PushTarget) (p
 		saved[livepush.Fold(d.Name)] = d
 		protected = protected || d.Protected
 	}
-	r.w.Steps = nil
+	r.w.Calls = nil
 	if r.w.Unread { // what is saved is all that is known
 		for _, d := range found {
 			if !d.Key.IsZero() {
-				s := step{Target: d.Target(), Destination: d.ID, Fingerprint: h.dests.Fingerprint(d.Key)}
+				s := pushCall{Target: d.Target(), Destination: d.ID, Fingerprint: h.dests.Fingerprint(d.Key)}
 				s.Target.Enabled = false
-				r.w.Steps = append(r.w.Steps, s)
+				r.w.Calls = append(r.w.Calls, s)
 			}
 		}
-		if len(r.w.Steps) == 0 {
+		if len(r.w.Calls) == 0 {
 			return false, texts.NewMessage("off.unread", "Provider", r.providerName(r.w.Ref.Provider))
 		}
 		return protected, nil
@@ -156,12 +156,12 @@ func (h pushSteps) off(ctx context.Context, r *run, has []meeting.PushTarget) (p
 		if !named(names, set.Name) {
 			continue
 		}
-		s := step{Target: set, Destination: saved[livepush.Fold(set.Name)].ID, Fingerprint: h.dests.Fingerprint(set.Key)}
+		s := pushCall{Target: set, Destination: saved[livepush.Fold(set.Name)].ID, Fingerprint: h.dests.Fingerprint(set.Key)}
 		if !set.Enabled {
-			s.Outcome = stepAlready
+			s.Outcome = callAlready
 		}
 		s.Target.Enabled = false
-		r.w.Steps = append(r.w.Steps, s)
+		r.w.Calls = append(r.w.Calls, s)
 	}
 	var there []string
 	for _, set := range has {
@@ -169,7 +169,7 @@ func (h pushSteps) off(ctx context.Context, r *run, has []meeting.PushTarget) (p
 	}
 	r.w.Absent = slices.DeleteFunc(names, func(n string) bool { return named(there, n) })
 	switch {
-	case len(r.w.Steps) > 0:
+	case len(r.w.Calls) > 0:
 		return protected, nil
 	case len(has) == 0:
 		return false, texts.NewMessage("off.nothing")
@@ -182,21 +182,21 @@ func named(names []string, name string) bool {
 	return slices.ContainsFunc(names, func(n string) bool { return livepush.Fold(n) == livepush.Fold(name) })
 }
 
-// lookBefore marks the steps that are not to be sent, from what is set already. Whether an
+// lookBefore marks the calls that are not to be made, from what is set already. Whether an
 // address may be set once more with another key, as two channels of one platform need, is
 // not documented: with an override the provider decides.
 func lookBefore(r *run, has []meeting.PushTarget) {
-	for i := range r.w.Steps {
-		s := &r.w.Steps[i]
-		if s.Outcome != stepPending {
+	for i := range r.w.Calls {
+		s := &r.w.Calls[i]
+		if s.Outcome != callPending {
 			continue
 		}
 		switch set, is := setAt(has, s.Target); {
 		case !is:
 		case set.Key.Equal(s.Target.Key) && set.Enabled == s.Target.Enabled:
-			s.Outcome = stepAlready
+			s.Outcome = callAlready
 		case !set.Key.Equal(s.Target.Key) && !r.w.Ask.Override:
-			s.Outcome = stepReplaced
+			s.Outcome = callReplaced
 		}
 	}
 }
@@ -204,8 +204,8 @@ func lookBefore(r *run, has []meeting.PushTarget) {
 // together checks the documented numbers before anything is sent.
 func together(r *run, has []meeting.PushTarget) error {
 	var add []meeting.PushTarget
-	for _, s := range r.w.Steps {
-		if s.Outcome == stepPending {
+	for _, s := range r.w.Calls {
+		if s.Outcome == callPending {
 			add = append(add, s.Target)
 		}
 	}
@@ -216,10 +216,10 @@ func together(r *run, has []meeting.PushTarget) error {
 	return r.found(fs)
 }
 
-// guarded reports whether a step has the key of a protected destination, whatever it is
+// guarded reports whether a call has the key of a protected destination, whatever it is
 // called and whoever asks, its owner too: of one that is saved here or where the meeting
 // was asked for, or that was set before.
-func (h pushSteps) guarded(ctx context.Context, r *run, reg *registry.Registration) (bool, error) {
+func (h pushCalls) guarded(ctx context.Context, r *run, reg *registry.Registration) (bool, error) {
 	scopes := []string{livepush.Scope(r.w.Request.Place, r.w.Request.User.ID)}
 	if reg != nil {
 		scopes = append(scopes, livepush.Scope(reg.Place, reg.Requester.ID))
@@ -247,15 +247,15 @@ func (h pushSteps) guarded(ctx context.Context, r *run, reg *registry.Registrati
 			}
 		}
 	}
-	return slices.ContainsFunc(r.w.Steps, func(s step) bool {
-		return s.Outcome == stepPending && slices.ContainsFunc(all, func(d livepush.Destination) bool {
+	return slices.ContainsFunc(r.w.Calls, func(s pushCall) bool {
+		return s.Outcome == callPending && slices.ContainsFunc(all, func(d livepush.Destination) bool {
 			return d.Protected && livepush.SameStream(d.Target(), s.Target)
 		})
 	}), nil
 }
 
 // same reports whether both send the same key to the same place.
-func (s step) same(as step) bool {
+func (s pushCall) same(as pushCall) bool {
 	return s.Target.Name == as.Target.Name && s.Target.URL == as.Target.URL && s.Target.Key.Equal(as.Target.Key) && s.Target.Enabled == as.Target.Enabled
 }
 
