@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -54,8 +55,8 @@ const (
 var (
 	systec  = env{"SYSTEC_API_KEY": "canary-systec-key", "SYSTEC_API_SECRET": "canary-systec-secret"}
 	tencent = env{"TENCENT_APP_ID": "200000001", "TENCENT_SECRET_ID": "canary-tc-id", "TENCENT_SECRET_KEY": "canary-tc-key", "TENCENT_USER_ID": "ops"}
-	// all sets every variable to something else than its default.
-	all = env{
+	// spelt has the variables whose values matter to a test.
+	spelt = env{
 		"SLACK_BOT_TOKEN": "xoxb-canary", "SLACK_APP_TOKEN": "xapp-canary", "SLACK_SIGNING_SECRET": "canary-signing",
 		"SLACK_API_URL": "https://slack.example/api/", "SLACK_MEET_COMMAND": "/zoomless", "SLACK_LIVEPUSH_COMMAND": "/air",
 		"DISCORD_BOT_TOKEN": "canary-discord", "DISCORD_APPLICATION_ID": "123456789012345678",
@@ -74,6 +75,29 @@ var (
 		"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": "/bot.pem", "OTEL_EXPORTER_OTLP_CLIENT_KEY": "/bot.key", "OTEL_SDK_DISABLED": "false",
 	}
 )
+
+// all sets every variable to something else than its default: those that are not spelt out
+// have the first of some values that they take.
+var all = func() env {
+	e := spelt.with()
+	for _, v := range config.Variables() {
+		word := "other"
+		if v.Secret {
+			word = "canary"
+		}
+		for _, value := range []string{word, "https://other.example/api", "123456789012345678", "7", "36h"} {
+			if _, done := e[v.Name]; done || value == v.Default {
+				continue
+			}
+			var faults *config.Error
+			_, err := config.Load(env{v.Name: value}.lookup, names...)
+			if !errors.As(err, &faults) || !slices.ContainsFunc(faults.Faults, func(f config.Fault) bool { return f.Variable == v.Name }) {
+				e[v.Name] = value
+			}
+		}
+	}
+	return e
+}()
 
 func TestAnEmptyEnvironmentIsTheConsoleAndTheSandbox(t *testing.T) {
 	c, err := config.Load(env{}.lookup, names...)

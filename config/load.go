@@ -25,7 +25,8 @@ type Variable struct {
 	Name        string
 	Default     string
 	Description string
-	Secret      bool // NAME_FILE is accepted as well
+	Secret      bool   // NAME_FILE is accepted as well
+	Rotate      string // how to change a secret; empty: the manual says it
 }
 
 // Variables lists every variable, in the order of their declaration. What depends on the
@@ -72,7 +73,11 @@ func Markdown(names ...Names) string {
 		if v.Secret {
 			name += " \\*"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", name, def, v.Description)
+		about := v.Description
+		if v.Rotate != "" {
+			about += "; to rotate it: " + v.Rotate
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", name, def, about)
 	}
 	return b.String()
 }
@@ -178,7 +183,7 @@ func leaves(c *Config) []leaf {
 				_, isSecret := field.Interface().(secret.String)
 				_, isKeys := field.Interface().(Keys)
 				list = append(list, leaf{
-					Variable: Variable{next[0], f.Tag.Get("default"), f.Tag.Get("desc"), isSecret || isKeys},
+					Variable: Variable{next[0], f.Tag.Get("default"), f.Tag.Get("desc"), isSecret || isKeys, f.Tag.Get("rotate")},
 					field:    field, tag: f.Tag,
 				})
 				next = next[1:]

@@ -214,7 +214,7 @@ func section(t *testing.T, text, title string) string {
 func TestEverySecretHasItsRotation(t *testing.T) {
 	s := section(t, read(t, "operating.md"), "## Rotate a secret")
 	for _, v := range config.Variables() {
-		assert.True(t, !v.Secret || strings.Contains(s, "`"+v.Name+"`"), "operating.md does not say how to rotate %s", v.Name)
+		assert.True(t, !v.Secret || v.Rotate != "" || strings.Contains(s, "`"+v.Name+"`"), "neither its declaration nor operating.md says how to rotate %s", v.Name)
 	}
 }
 

@@ -51,8 +51,17 @@ var examples = []example{
 	},
 	{
 		name: "platform",
-		add:  map[string]string{"bot/adapters/acme/acme.go": "platform/acme.go", "bot/adapters/acme/acme_test.go": "platform/acme_test.go"},
-		pkg:  "./bot/adapters/acme/", run: ".",
+		add: map[string]string{
+			"bot/adapters/acme/acme.go": "platform/acme.go", "bot/adapters/acme/acme_test.go": "platform/acme_test.go",
+			"bot/texts/acme.en.json": "platform/acme.en.json", "bot/texts/acme.zh-CN.json": "platform/acme.zh-CN.json",
+		},
+		into: []insertion{
+			{"config/platforms.go", "}\n\n// Platform is what the settings of a chat platform tell", "platform/field.txt"},
+			{"config/platforms.go", "// Slack is on when BotToken is set.", "platform/config.txt"},
+			{"cmd/bot/platforms.go", "\t\"meetbot/bot/adapters/console\"\n", "platform/import.txt"},
+			{"cmd/bot/platforms.go", "\t\t{\n\t\t\tkind: func(config.Config) chat.Kind { return console.Kind() },", "platform/row.txt"},
+		},
+		pkg: "./bot/adapters/acme/", run: ".",
 	},
 }
 

@@ -55,11 +55,14 @@ func TestACommandIsAcknowledgedAndHeardOf(t *testing.T) {
 	require.NoError(t, err)
 	defer store.Close() //nolint:errcheck // in memory
 	bot := commands.New(commands.Config{
+		Platforms: chat.Kinds{acme.Kind()},
 		Parser:    grammar.Config{Locale: "en", Kinds: meeting.Kinds{systec.Kind}, Providers: []meeting.Provider{meeting.Systec}, Default: meeting.Systec},
 		Providers: map[meeting.Provider]commands.Provider{meeting.Systec: oneMeeting{}},
 	}, store)
 	key := secret.New("key")
-	a := acme.New(bot, api.URL, key, slog.New(slog.DiscardHandler))
+	a, err := acme.New(acme.Config{Secret: key, APIURL: api.URL, HTTPClient: api.Client()}, bot, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	path, handler := a.Endpoint()
 	bot.Attach(acme.Platform, a)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -67,20 +70,20 @@ func TestACommandIsAcknowledgedAndHeardOf(t *testing.T) {
 	defer func() { cancel(); assert.NoError(t, <-done) }()
 
 	send := func(signature string) *httptest.ResponseRecorder {
-		body := fmt.Sprintf(`{"id":"e1","time":%d,"channel":"C1","user":{"id":"U1","name":"Ada"},"command":"meet","text":"周会"}`, time.Now().Unix())
+		body := fmt.Sprintf(`{"id":"e1","time":%d,"channel":"R1","user":{"id":"A1","name":"Ada"},"command":"meet","text":"周会"}`, time.Now().Unix())
 		if signature == "" {
 			mac := hmac.New(sha256.New, []byte(key.Reveal()))
 			mac.Write([]byte(body))
 			signature = hex.EncodeToString(mac.Sum(nil))
 		}
-		r := httptest.NewRequest(http.MethodPost, "/acme/events", strings.NewReader(body))
+		r := httptest.NewRequest(http.MethodPost, path+"events", strings.NewReader(body))
 		r.Header.Set("X-Acme-Signature", signature)
 		w := httptest.NewRecorder()
-		a.ServeHTTP(w, r)
+		handler.ServeHTTP(w, r)
 		return w
 	}
 	assert.Equal(t, http.StatusUnauthorized, send("00").Code)
-	assert.Empty(t, send("").Body.String(), "acknowledged without a word")
+	assert.JSONEq(t, "{}", send("").Body.String(), "acknowledged without a word")
 
 	var all string
 	for range 3 { // the card, its links, the requester's own
