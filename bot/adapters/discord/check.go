@@ -77,7 +77,7 @@ func (a *Adapter) check(ctx context.Context) (checked, error) {
 	}
 	for _, g := range guilds {
 		in := guildCheck{ID: g.ID, Name: g.Name}
-		bits, _ := strconv.ParseInt(g.Permissions, 10, 64) // unreadable: none
+		bits := parsePermissions(g.Permissions)
 		for _, p := range permissions {
 			if bits&(p.bit|discordgo.PermissionAdministrator) == 0 {
 				in.Missing = append(in.Missing, p.id)

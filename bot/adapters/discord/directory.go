@@ -138,7 +138,7 @@ func (a *Adapter) askMembership(ctx context.Context, guild, user string) (m memb
 	for _, r := range g.Roles {
 		// The role of everybody has the server's own ID.
 		if r.ID == guild || slices.Contains(who.Roles, r.ID) {
-			bits, _ := strconv.ParseInt(r.Permissions, 10, 64) // unreadable: none
+			bits := parsePermissions(r.Permissions)
 			m.permissions |= bits
 		}
 	}

@@ -166,7 +166,7 @@ func (in *interaction) person() chat.User {
 	u := chat.User{ID: p.ID, Name: p.name(""), Locale: in.Locale}
 	if in.Member != nil {
 		u.Name, u.Roles = p.name(in.Member.Nick), in.Member.Roles
-		permissions, _ := strconv.ParseInt(in.Member.Permissions, 10, 64) // unreadable: none
+		permissions := parsePermissions(in.Member.Permissions)
 		u.Rights = rights(permissions)
 	}
 	return u
@@ -313,7 +313,7 @@ func (a *Adapter) decide(ctx context.Context, in *interaction, r chat.Request, t
 	}
 	// A public answer to a command shows its options, and those of /livepush have a key.
 	public := d.Public && r.Command != "livepush"
-	app, _ := strconv.ParseInt(in.AppPermissions, 10, 64) // unreadable: none, and everything in place
+	app := parsePermissions(in.AppPermissions)
 	// The rest of the request stays as parsed: without what was typed, which may be a key.
 	d.Request.Origin = origin{ID: in.ID, Token: in.Token, Public: public, App: app, Channel: in.Channel.Type}.encode()
 	a.acks.begin(in.ID)
