@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,6 +44,16 @@ const (
 	closeIntents        = 4013
 	closeIntentsDenied  = 4014
 	closeZombie         = 4900 // ours; any code but 1000 and 1001 keeps the session
+)
+
+// Bounds of what the gateway says, far from what Discord has ever said: a broken or hostile
+// one must not take the process down.
+const (
+	maxShards      = 1000
+	leastHeartbeat = time.Second
+	mostHeartbeat  = 10 * time.Minute
+	mostIdentifies = 256 // side by side
+	longestWait    = 24 * time.Hour
 )
 
 var (
@@ -92,9 +103,7 @@ func (a *Adapter) gateway(ctx context.Context) (gatewayInfo, error) {
 		info = gatewayInfo{}
 		err := a.rest.do(ctx, call{Method: http.MethodGet, Route: "/gateway/bot", Out: &info})
 		if err == nil {
-			if u, parseErr := url.Parse(info.URL); parseErr != nil || u.Scheme != "wss" && u.Scheme != "ws" {
-				err = errors.New("GET /gateway/bot: no address of a gateway in the answer")
-			}
+			err = a.judge(&info)
 		}
 		if errors.Is(err, ErrTokenRefused) {
 			return kit.Stop, err
@@ -106,6 +115,44 @@ func (a *Adapter) gateway(ctx context.Context) (gatewayInfo, error) {
 	})
 	info.Shards = max(1, info.Shards)
 	return info, err
+}
+
+// judge bounds what Discord says about its gateway.
+func (a *Adapter) judge(info *gatewayInfo) error {
+	if !a.trusts(info.URL) {
+		return errors.New("GET /gateway/bot: the answer has no address of Discord's gateway")
+	}
+	if info.Shards > maxShards {
+		return fmt.Errorf("GET /gateway/bot: %d shards are wanted, and the bot opens %d at most", info.Shards, maxShards)
+	}
+	l := &info.Limit
+	l.Remaining = max(0, l.Remaining)
+	l.ResetAfter = min(max(0, l.ResetAfter), int(longestWait/time.Millisecond))
+	l.MaxConcurrency = min(max(1, l.MaxConcurrency), mostIdentifies)
+	return nil
+}
+
+// gatewayDomain is where Discord's gateways are.
+const gatewayDomain = "discord.gg"
+
+// trusts reports whether the bot's token may be sent to a gateway's address: Discord's own
+// over TLS, or the host that the REST API was configured to be at.
+func (a *Adapter) trusts(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil || u.User != nil || u.Hostname() == "" {
+		return false
+	}
+	api, err := url.Parse(a.cfg.APIURL)
+	if err != nil {
+		return false
+	}
+	switch u.Scheme {
+	case "wss":
+		return u.Hostname() == gatewayDomain || strings.HasSuffix(u.Hostname(), "."+gatewayDomain) || u.Hostname() == api.Hostname()
+	case "ws": // to a stand-in on this machine
+		return api.Scheme == "http" && u.Hostname() == api.Hostname()
+	}
+	return false
 }
 
 // identifyGate lets shards start sessions no faster than Discord allows: a few each five
@@ -143,7 +190,7 @@ func (g *identifyGate) wait(ctx context.Context) (string, error) {
 	}
 	g.used = true
 	g.info.Limit.Remaining--
-	g.ready = time.Now().Add(identifyEvery / time.Duration(max(1, g.info.Limit.MaxConcurrency)))
+	g.ready = time.Now().Add(identifyEvery / time.Duration(g.info.Limit.MaxConcurrency))
 	return g.info.URL, nil
 }
 
@@ -157,6 +204,7 @@ type shard struct {
 	session string // empty: none to resume
 	resume  string // where to resume it
 	misses  int    // tries to get there, in a row
+	served  bool   // the last connection came as far as a session
 	seq     atomic.Int64
 }
 
@@ -165,12 +213,11 @@ const maxMisses = 3 // then a new session is started
 // run keeps the session until ctx is done, or with the error that ends it for good.
 func (s *shard) run(ctx context.Context) error {
 	err := kit.Retry(ctx, kit.Pauses{First: firstPause, Longest: time.Minute, Jitter: true}, func(ctx context.Context) (kit.Verdict, error) {
-		began := time.Now()
-		err := s.connect(ctx)
+		err := kit.Guard(ctx, s.a.log, "gateway", s.a.cfg.Observe, func() error { return s.connect(ctx) })
 		if ctx.Err() != nil {
 			return kit.Stop, ctx.Err()
 		}
-		return s.ended(ctx, err, time.Since(began))
+		return s.ended(ctx, err)
 	}, nil)
 	if ctx.Err() != nil {
 		return nil
@@ -179,7 +226,7 @@ func (s *shard) run(ctx context.Context) error {
 }
 
 // ended says what follows from the end of a connection.
-func (s *shard) ended(ctx context.Context, err error, lasted time.Duration) (kit.Verdict, error) {
+func (s *shard) ended(ctx context.Context, err error) (kit.Verdict, error) {
 	code := 0
 	if closed, ok := errors.AsType[*websocket.CloseError](err); ok {
 		code = closed.Code
@@ -192,8 +239,8 @@ func (s *shard) ended(ctx context.Context, err error, lasted time.Duration) (kit
 		return kit.Stop, errReshard
 	case closeInvalidShard, closeVersion, closeIntents, closeIntentsDenied:
 		return kit.Stop, fmt.Errorf("the gateway is closed for good, code %d", code)
-	case closeInvalidSeq, closeTimedOut, websocket.CloseNormalClosure, websocket.CloseGoingAway:
-		s.session = ""
+	case closeInvalidSeq, closeTimedOut:
+		s.session = "" // it is over; after every other close it can be resumed
 	}
 	if errors.Is(err, errReshard) || errors.Is(err, ErrTokenRefused) {
 		return kit.Stop, err
@@ -205,7 +252,7 @@ func (s *shard) ended(ctx context.Context, err error, lasted time.Duration) (kit
 		return kit.AtOnce, err // asked for: no fault
 	case errors.Is(err, errInvalid):
 		return kit.Again, &chat.RetryAfter{After: time.Second, Err: err}
-	case errors.Is(err, errReconnect), lasted > time.Minute:
+	case errors.Is(err, errReconnect), s.served:
 		return kit.Anew, err
 	}
 	return kit.Again, err
@@ -224,6 +271,7 @@ type event struct {
 //
 // https://docs.discord.com/developers/events/gateway#connection-lifecycle
 func (s *shard) connect(ctx context.Context) error {
+	s.served = false
 	address := s.resume
 	if s.session == "" {
 		var err error
@@ -232,9 +280,9 @@ func (s *shard) connect(ctx context.Context) error {
 		}
 	}
 	u, err := url.Parse(address)
-	if err != nil {
+	if err != nil || !s.a.trusts(address) {
 		s.session = ""
-		return errInvalid
+		return fmt.Errorf("%w: its address is not Discord's", errInvalid)
 	}
 	u.RawQuery = url.Values{"v": {apiVersion[1:]}, "encoding": {"json"}}.Encode()
 	dialer := websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: 15 * time.Second}
@@ -253,12 +301,15 @@ func (s *shard) connect(ctx context.Context) error {
 	defer conn.close(closeZombie)
 
 	var hello struct {
-		Interval int `json:"heartbeat_interval"` // ms
+		Interval int64 `json:"heartbeat_interval"` // ms
 	}
 	if e, err := conn.read(15 * time.Second); err != nil {
 		return err
-	} else if e.Op != opHello || json.Unmarshal(e.Data, &hello) != nil || hello.Interval < 1 {
+	} else if e.Op != opHello || json.Unmarshal(e.Data, &hello) != nil {
 		return errors.New("the gateway did not say hello")
+	}
+	if hello.Interval < int64(leastHeartbeat/time.Millisecond) || hello.Interval > int64(mostHeartbeat/time.Millisecond) {
+		return fmt.Errorf("the gateway wants a heartbeat every %d ms", hello.Interval)
 	}
 	if err := s.introduce(conn); err != nil {
 		return err
@@ -266,7 +317,10 @@ func (s *shard) connect(ctx context.Context) error {
 	interval := time.Duration(hello.Interval) * time.Millisecond
 	beating, stopBeating := context.WithCancel(ctx)
 	defer stopBeating()
-	go s.beat(beating, conn, interval)
+	go func() {
+		_ = kit.Guard(beating, s.a.log, "heartbeat", s.a.cfg.Observe, func() error { s.beat(beating, conn, interval); return nil })
+		conn.close(closeZombie) // without heartbeats it is of no use; the reader sees it
+	}()
 
 	connected := false
 	defer func() {
@@ -286,7 +340,7 @@ func (s *shard) connect(ctx context.Context) error {
 		switch e.Op {
 		case opDispatch:
 			if up := s.dispatch(ctx, e); up && !connected {
-				connected = true
+				connected, s.served = true, true
 				s.up.Add(1)
 				s.a.pulse.Set(kit.Running)
 			}
@@ -294,7 +348,8 @@ func (s *shard) connect(ctx context.Context) error {
 			if err := s.heartbeat(conn); err != nil {
 				return err
 			}
-		case opHeartbeatAck: // that it came is all there is to it
+		case opHeartbeatAck:
+			conn.acked.Store(true)
 		case opReconnect:
 			return errReconnect
 		case opInvalidSession:
@@ -327,11 +382,20 @@ func (s *shard) introduce(conn *gatewayConn) error {
 	}{token, map[string]string{"os": runtime.GOOS, "browser": "meetbot", "device": "meetbot"}, [2]int{s.index, s.count}, 0})
 }
 
+// beat sends heartbeats until ctx is done, one cannot be sent, or one was not answered: then
+// the connection is dead although events may still come.
+//
+// https://docs.discord.com/developers/events/gateway#heartbeat-interval
 func (s *shard) beat(ctx context.Context, conn *gatewayConn, interval time.Duration) {
 	pause := rand.N(interval) // the first one, so that not all clients beat at once
+	conn.acked.Store(true)
 	for kit.Sleep(ctx, pause) {
+		if !conn.acked.Swap(false) {
+			s.a.log.WarnContext(ctx, "a heartbeat was not answered", "shard", s.index)
+			return
+		}
 		if s.heartbeat(conn) != nil {
-			return // the reader sees it too
+			return
 		}
 		pause = interval
 	}
@@ -394,9 +458,10 @@ func (a *Adapter) receive(ctx context.Context, data []byte, received time.Time) 
 
 // gatewayConn is a connection with one writer and one reader at a time.
 type gatewayConn struct {
-	ws   *websocket.Conn
-	mu   sync.Mutex
-	once sync.Once
+	ws    *websocket.Conn
+	mu    sync.Mutex
+	once  sync.Once
+	acked atomic.Bool // the last heartbeat was answered
 }
 
 func (c *gatewayConn) read(within time.Duration) (event, error) {

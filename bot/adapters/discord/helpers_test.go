@@ -152,6 +152,11 @@ func start(t *testing.T, how transport) *world {
 }
 
 func (w *world) run(how transport) {
+	w.begin(how)
+	w.server.Until("the adapter runs", func() bool { return w.a.Health().State == kit.Running })
+}
+
+func (w *world) begin(how transport) {
 	if how == overHTTP {
 		s := httptest.NewServer(w.a.Handler())
 		w.t.Cleanup(s.Close)
@@ -161,7 +166,6 @@ func (w *world) run(how transport) {
 	w.cancel, w.done = cancel, make(chan error, 1)
 	go func() { w.done <- w.a.Run(ctx) }()
 	w.t.Cleanup(w.stop)
-	w.server.Until("the adapter runs", func() bool { return w.a.Health().State == kit.Running })
 }
 
 func (w *world) stop() {

@@ -28,6 +28,18 @@ func TestACallIsNotRedirected(t *testing.T) {
 	assert.NotZero(t, HTTPClient(nil).Timeout)
 }
 
+func TestAPartThatPanicsEndsWithAnErrorAndIsCounted(t *testing.T) {
+	var log strings.Builder
+	var counted []string
+	o := Observer{Failed: func(part, kind string) { counted = append(counted, part+" "+kind) }}
+	err := Guard(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), "gateway", o, func() error { panic("canary-typed") })
+	require.ErrorIs(t, err, ErrPanic)
+	assert.Equal(t, []string{"gateway panic"}, counted)
+	assert.NotContains(t, log.String(), "canary")
+	require.NoError(t, Guard(t.Context(), slog.New(slog.DiscardHandler), "gateway", o, func() error { return nil }))
+	assert.Len(t, counted, 1)
+}
+
 func TestAPanicIsContainedAndItsValueNotLogged(t *testing.T) {
 	var log strings.Builder
 	Contain(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), "event", func() { panic("canary-typed") })

@@ -76,6 +76,20 @@ func Contain(ctx context.Context, log *slog.Logger, what string, f func()) {
 	f()
 }
 
+// ErrPanic is returned by [Guard] for a part that panicked.
+var ErrPanic = errors.New("panic")
+
+// Guard runs a part, and turns a panic in it into an error, so that it is started again and
+// does not take the process down. The panic is logged as [Contain] does, and counted.
+func Guard(ctx context.Context, log *slog.Logger, part string, o Observer, f func() error) (err error) {
+	err = ErrPanic
+	Contain(ctx, log, part, func() { err = f() })
+	if errors.Is(err, ErrPanic) && o.Failed != nil {
+		o.Failed(part, "panic")
+	}
+	return err
+}
+
 // Scrub returns err without the URL that net/http puts into it: a webhook's URL is a
 // secret.
 func Scrub(err error) error {

@@ -88,7 +88,7 @@ func (ss *sockets) run(ctx context.Context) error {
 func (ss *sockets) keep(ctx context.Context) error {
 	err := kit.Retry(ctx, kit.Pauses{First: ss.backoff, Longest: maxBackoff, Jitter: true}, func(ctx context.Context) (kit.Verdict, error) {
 		started := time.Now()
-		err := ss.session(ctx)
+		err := kit.Guard(ctx, ss.log, "socket", ss.web.observe, func() error { return ss.session(ctx) })
 		lasted := time.Since(started) > steady
 		switch {
 		case ctx.Err() != nil || ss.web.isStopped():
@@ -132,14 +132,16 @@ func (ss *sockets) session(ctx context.Context) error {
 	if err != nil {
 		return dialError(res, err)
 	}
-	s := &socket{sockets: ss, conn: conn, hello: make(chan struct{}), refresh: make(chan struct{}), ended: make(chan struct{})}
+	s := &socket{sockets: ss, conn: conn, hello: make(chan struct{}), refresh: make(chan struct{}), ended: make(chan struct{}), err: kit.ErrPanic}
 	conn.SetReadLimit(maxFrame)
 	s.alive()
 	conn.SetPingHandler(func(data string) error {
 		s.alive()
 		return conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(writeTimeout))
 	})
-	go s.read(context.WithoutCancel(ctx))
+	go func() {
+		_ = kit.Guard(ctx, ss.log, "socket", ss.web.observe, func() error { s.read(context.WithoutCancel(ctx)); return nil }) // s.err has it
+	}()
 
 	select {
 	case <-s.hello:

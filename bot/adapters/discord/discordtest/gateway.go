@@ -1,6 +1,7 @@
 package discordtest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -24,7 +25,10 @@ type gateway struct {
 	identifies []Identify
 	resumes    int
 	beats      int
-	refuse     int // close code for the next to identify
+	refuse     int    // close code for the next to identify
+	silent     bool   // heartbeats are not answered
+	wanted     any    // in place of the interval
+	url, again string // in place of the gateway's addresses
 }
 
 // Identify is what a client started a session with.
@@ -73,7 +77,7 @@ func (g *gateway) info() any {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return map[string]any{
-		"url": strings.Replace(g.s.http.URL, "http", "ws", 1) + "/gateway", "shards": g.shards,
+		"url": cmp.Or(g.url, strings.Replace(g.s.http.URL, "http", "ws", 1)+"/gateway"), "shards": g.shards,
 		"session_start_limit": map[string]int{"total": 1000, "remaining": g.remaining, "reset_after": 100, "max_concurrency": 16},
 	}
 }
@@ -91,7 +95,10 @@ func (g *gateway) serve(w http.ResponseWriter, r *http.Request) {
 	c := &conn{ws: ws}
 	g.mu.Lock()
 	g.conns[c] = true
-	interval := g.interval
+	var interval any = g.interval.Milliseconds()
+	if g.wanted != nil {
+		interval = g.wanted
+	}
 	g.mu.Unlock()
 	defer func() {
 		g.mu.Lock()
@@ -104,7 +111,7 @@ func (g *gateway) serve(w http.ResponseWriter, r *http.Request) {
 		g.mu.Unlock()
 		_ = ws.Close()
 	}()
-	c.send(map[string]any{"op": 10, "d": map[string]any{"heartbeat_interval": interval.Milliseconds()}})
+	c.send(map[string]any{"op": 10, "d": map[string]any{"heartbeat_interval": interval}})
 	for {
 		var e struct {
 			Op   int             `json:"op"`
@@ -117,8 +124,11 @@ func (g *gateway) serve(w http.ResponseWriter, r *http.Request) {
 		case 1:
 			g.mu.Lock()
 			g.beats++
+			silent := g.silent
 			g.mu.Unlock()
-			c.send(map[string]any{"op": 11})
+			if !silent {
+				c.send(map[string]any{"op": 11})
+			}
 		case 2:
 			g.identify(c, e.Data)
 		case 6:
@@ -156,7 +166,7 @@ func (g *gateway) identify(c *conn, data json.RawMessage) {
 	s := &session{id: fmt.Sprintf("session-%d", len(g.identifies)), shard: id.Shard, conn: c}
 	g.sessions[s.id] = s
 	s.send("READY", map[string]any{
-		"v": 9, "session_id": s.id, "resume_gateway_url": strings.Replace(g.s.http.URL, "http", "ws", 1) + "/gateway/resume",
+		"v": 9, "session_id": s.id, "resume_gateway_url": cmp.Or(g.again, strings.Replace(g.s.http.URL, "http", "ws", 1)+"/gateway/resume"),
 		"user": map[string]any{"id": ApplicationID, "bot": true}, "guilds": []any{}, "shard": id.Shard,
 	})
 }
@@ -225,6 +235,17 @@ func (s *Server) Shards(n int) { s.gateway.set(func(g *gateway) { g.shards = n }
 
 // Heartbeat sets how often clients have to send one.
 func (s *Server) Heartbeat(d time.Duration) { s.gateway.set(func(g *gateway) { g.interval = d }) }
+
+// Silence stops answering heartbeats, and starts again.
+func (s *Server) Silence(on bool) { s.gateway.set(func(g *gateway) { g.silent = on }) }
+
+// Hello sends this in place of the heartbeat's interval; nil: the interval.
+func (s *Server) Hello(interval any) { s.gateway.set(func(g *gateway) { g.wanted = interval }) }
+
+// Addresses are told in place of the gateway's own, where they are not empty.
+func (s *Server) Addresses(first, resume string) {
+	s.gateway.set(func(g *gateway) { g.url, g.again = first, resume })
+}
 
 // Refuse closes the connection of whoever identifies, with this code; 0 does not.
 func (s *Server) Refuse(code int) { s.gateway.set(func(g *gateway) { g.refuse = code }) }
