@@ -46,7 +46,10 @@ var treatments = []treatment{
 	{line: `go test \./\.\.\.`, by: [2]string{"../.ci/run", "go test -race"}},
 	{line: `go test \./bench/promise -kills 100 -chaos`, by: [2]string{"../.ci/run", "./bench/promise -kills 100 -chaos"}},
 	{line: `\.ci/run`, not: "is what runs the rest"},
-	{line: `go build -o /usr/local/bin/bot \./cmd/bot`, run: "bot version"}, // the test builds it,
+	{line: `GOBIN=/usr/local/bin go install \./cmd/bot`, run: "cd $ROOT && GOBIN=$HERE/bin go install ./cmd/bot && $HERE/bin/bot version"},
+	{line: `install .*`, by: [2]string{"systemd_test.go", "`## systemd`"}},
+	{line: `\(umask 077; openssl .*\)`, by: [2]string{"systemd_test.go", "`## systemd`"}},
+	{line: `journalctl .*`, not: needsSystemd},
 
 	{line: `bot manifest slack > manifest\.json`, run: asItIs + " && test -s manifest.json"},
 	{line: `DISCORD_APPLICATION_ID=… bot manifest discord --invite`, run: "DISCORD_APPLICATION_ID=700000000000000001 bot manifest discord --invite"},
@@ -66,7 +69,8 @@ var treatments = []treatment{
 	{line: `printf meetbot:%s JOB \| sha256sum \| cut -c 1-32`, run: asItIs},
 
 	{line: `openssl rand -base64 32( > \S+)?`, run: "mkdir -p secrets && " + asItIs},
-	{line: `printf '%s,%s\\n' .* > new && mv new encryption-key`, run: "openssl rand -base64 32 > encryption-key && " + asItIs + ` && ENCRYPTION_KEY_FILE=encryption-key DATA_DIR=$HERE/two bot policy`},
+	{line: `cp -p ENCRYPTION_KEY new`, by: [2]string{"systemd_test.go", "`### ENCRYPTION_KEY`"}},
+	{line: `printf '%s,%s\\n' .* > new && mv new ENCRYPTION_KEY`, by: [2]string{"systemd_test.go", "`### ENCRYPTION_KEY`"}},
 	{line: `cp meetbot\.env\.example meetbot\.env`, run: "cp $ROOT/deploy/meetbot.env.example . && " + asItIs},
 	{line: `mkdir -m 0700 secrets`, run: "rm -rf secrets && " + asItIs},
 	{line: `chown -R 65532:65532 secrets`, not: "needs root"},
@@ -75,9 +79,11 @@ var treatments = []treatment{
 
 	{line: `docker .*`, not: needsDocker},
 	{line: `kubectl .*`, not: needsCluster},
+	{line: `systemctl .*`, not: needsSystemd},
 	{line: `set -a; \. /etc/meetbot/env; set \+a`, not: needsSystemd},
 	{line: `for f in /etc/meetbot/secrets/\*; do .* done`, not: needsSystemd},
 	{line: `rm -f .*/backup/.*`, not: needsSystemd},
+	{line: `(mv|mkdir -m 0700) /var/lib/private/.*`, by: [2]string{"systemd_test.go", "`### Restore`"}},
 	{line: `deploy/release\.sh v\S+`, not: aRelease},
 }
 
