@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"meetbot/config/secret"
@@ -107,6 +108,20 @@ type FormField struct {
 	Max         int  // characters; 0: the platform's own limit
 	Value       string
 	Choices     []Choice
+	// Only says what another field has to have for this one to mean anything; nil: anything.
+	// Where fields are asked one by one, it is not asked otherwise.
+	Only *Precondition
+}
+
+// Precondition is met if a field has one of the values; an empty one is a field left empty.
+type Precondition struct {
+	Field  string
+	Values []string
+}
+
+// Met reports whether p is met by the values of a form.
+func (p *Precondition) Met(fields map[string]string) bool {
+	return p == nil || slices.Contains(p.Values, fields[p.Field])
 }
 
 // Choice is one of several values.

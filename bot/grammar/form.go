@@ -123,6 +123,12 @@ func (p *Parser) field(t texts.Text, o OptionDecl, value string, required, extra
 		Name: o.Name, Label: t.T("label." + o.Name), Hint: o.Describe(t), Required: required, Extra: extra,
 		Max: o.Max, Value: value,
 	}
+	if o.Provider != "" {
+		f.Only = &chat.Precondition{Field: "provider", Values: []string{string(o.Provider)}}
+		if p.cfg.Default == o.Provider || p.cfg.Default == "" {
+			f.Only.Values = append(f.Only.Values, "")
+		}
+	}
 	if t.Has("placeholder." + o.Name) {
 		f.Placeholder = t.T("placeholder." + o.Name)
 	}

@@ -149,7 +149,13 @@ func TestCtrlCEndsItAtAnyMoment(t *testing.T) {
 		{"AtTheStart", nil, func(*terminal) {}},
 		{"Starting", nil, func(*terminal) { time.Sleep(30 * time.Millisecond) }},
 		{"AtThePrompt", nil, func(x *terminal) { x.sees("› ") }},
-		{"HalfALine", nil, func(x *terminal) { x.sees("› "); x.types("/meet 周"); x.sees("周") }},
+		{"HalfALine", nil, func(x *terminal) {
+			x.sees("› ")
+			x.types("/meet 周")
+			x.sees("周")
+			x.types(ctrlC)
+			x.sees("^C\r\n› ")
+		}},
 		{"InAForm", nil, func(x *terminal) {
 			x.sees("› ")
 			x.types("/meet form\r")
@@ -168,6 +174,56 @@ func TestCtrlCEndsItAtAnyMoment(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Ctrl-C drops what was begun, at the prompt and in a form, and the session goes on.
+func TestCtrlCDropsALineThatWasBegun(t *testing.T) {
+	t.Parallel()
+	x := onTerminal(t, self(t), "NO_COLOR=1")
+	x.sees("› ")
+	x.types("/meet not this")
+	x.sees("not this")
+	x.types(ctrlC)
+	x.sees("^C\r\n› ")
+	x.types("/meet this\r")
+	x.sees("“this” is ready")
+	x.types("/meet form\r")
+	x.sees("Enter keeps what is in brackets")
+	x.sees(": ")
+	x.types("half a topic")
+	x.sees("half a topic")
+	x.types(ctrlC)
+	x.sees("^C\r\n  ")
+	x.types("whole topic\r")
+	for range 20 {
+		x.types("\r")
+	}
+	x.sees("“whole topic” is ready")
+	assert.NotContains(t, x.text(), "“not this”")
+	x.types(ctrlC)
+	x.ends()
+	assert.Zero(t, x.cmd.ProcessState.ExitCode(), x.text())
+}
+
+// A value that was refused is not proposed again.
+func TestAFormDoesNotProposeWhatWasRefused(t *testing.T) {
+	t.Parallel()
+	x := onTerminal(t, self(t), "NO_COLOR=1")
+	x.sees("› ")
+	x.types("/meet form\r")
+	x.sees("Enter keeps what is in brackets")
+	x.types("refused\r")
+	x.types("1\r") // SYSTEC umeeting
+	x.types("\r")  // live
+	x.types("5\r") // minutes, which are too few
+	for range 20 {
+		x.types("\r")
+	}
+	x.sees("more than 30 minutes only")
+	for range 3 {
+		x.types("\r")
+	}
+	x.sees("“refused” is ready")
 }
 
 func TestATerminalSession(t *testing.T) {

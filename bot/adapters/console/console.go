@@ -127,6 +127,8 @@ func (c *Console) Run(ctx context.Context) error {
 	for lines := 0; ctx.Err() == nil; {
 		line, err := c.input.line(ctx, prompt)
 		switch {
+		case errors.Is(err, errDropped):
+			continue
 		case errors.Is(err, errInterrupted):
 			return nil
 		case errors.Is(err, io.EOF):

@@ -26,7 +26,7 @@ func (c *Console) fill(ctx context.Context, f chat.Form, given *chat.Submission,
 	}
 	for _, field := range f.Fields {
 		fault := faults[field.Name]
-		if given != nil && fault == "" {
+		if given != nil && fault == "" || fault == "" && !field.Only.Met(s.Fields) {
 			continue
 		}
 		value, err := c.ask(ctx, field, fault, s.Fields[field.Name])
@@ -38,15 +38,22 @@ func (c *Console) fill(ctx context.Context, f chat.Form, given *chat.Submission,
 	return s, nil
 }
 
-// ask asks for one value until it has the shape of its kind.
+// ask asks for one value until it has the shape of its kind. What was refused is not
+// proposed again: Enter then leaves the field empty.
 func (c *Console) ask(ctx context.Context, f chat.FormField, fault, value string) (string, error) {
-	if value == "" {
+	switch {
+	case fault != "":
+		value = ""
+	case value == "":
 		value = f.Value
 	}
 	c.print(c.style.field(c.t, c.width(), f, fault))
 	for {
 		if f.Kind == chat.MaskedField {
 			typed, err := c.input.secret(ctx, "  "+plain(f.Label)+": ")
+			if errors.Is(err, errDropped) {
+				continue
+			}
 			if err != nil || typed != "" || !f.Required {
 				return strings.TrimSpace(typed), err
 			}
@@ -61,6 +68,9 @@ func (c *Console) ask(ctx context.Context, f chat.FormField, fault, value string
 			label += " [" + plain(shown(f, value)) + "]"
 		}
 		typed, err := c.input.line(ctx, label+": ")
+		if errors.Is(err, errDropped) {
+			continue
+		}
 		if err != nil {
 			return "", err
 		}

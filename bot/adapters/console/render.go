@@ -387,7 +387,7 @@ func (s style) field(t texts.Text, width int, f chat.FormField, fault string) st
 		hint = strings.TrimSuffix(t.T("console.form.hidden")+" "+hint, " ")
 	}
 	if f.Placeholder != "" {
-		hint = strings.TrimPrefix(hint+" · "+f.Placeholder, " · ")
+		hint = strings.TrimPrefix(hint+" · "+t.T("console.form.example", "Example", f.Placeholder), " · ")
 	}
 	if hint != "" {
 		for _, l := range wrap(plain(hint), width-4) {

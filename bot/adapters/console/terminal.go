@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/peterh/liner"
@@ -15,12 +17,16 @@ import (
 
 const prompt = "› "
 
-// errInterrupted is returned when the person pressed Ctrl-C.
-var errInterrupted = errors.New("interrupted")
+// Ctrl-C drops a line that was begun, as in a shell; on a line that was not, it is meant
+// for the program.
+var (
+	errInterrupted = errors.New("interrupted")
+	errDropped     = errors.New("the line was dropped")
+)
 
 // input is where lines come from. Its methods but above are called from one goroutine.
 type input interface {
-	// line returns the next line, or io.EOF, errInterrupted, or the context's error.
+	// line returns the next line, or io.EOF, errInterrupted, errDropped, or the context's error.
 	line(ctx context.Context, prompt string) (string, error)
 	// secret is line without an echo.
 	secret(ctx context.Context, prompt string) (string, error)
@@ -93,6 +99,7 @@ func within(ctx context.Context, read func() (string, error)) (string, error) {
 // editor edits lines on the process's own terminal.
 type editor struct {
 	state *liner.State
+	keys  keys
 	dumb  bool // a terminal that cannot move its cursor
 
 	mu     sync.Mutex
@@ -100,14 +107,51 @@ type editor struct {
 	hidden string // the prompt, where what is typed is not shown
 }
 
+// keys knows, of what is typed, whether a line was begun when Ctrl-C came: the editor does
+// not tell.
+type keys struct{ begun, dropped atomic.Bool }
+
+const ctrlC = 3
+
+// watch passes on what is typed.
+func (k *keys) watch(from io.Reader, to io.WriteCloser) {
+	b := make([]byte, 4096)
+	for {
+		n, err := from.Read(b)
+		for _, c := range b[:n] {
+			switch c {
+			case ctrlC:
+				k.dropped.Store(k.begun.Swap(false))
+			case '\r', '\n':
+				k.begun.Store(false)
+			default:
+				k.begun.Store(true)
+			}
+		}
+		if _, werr := to.Write(b[:n]); err != nil || werr != nil {
+			_ = to.Close() // the editor sees the end
+			return
+		}
+	}
+}
+
 func newEditor(complete liner.WordCompleter) *editor {
+	e := &editor{}
+	// The editor reads whatever os.Stdin is when it is made.
+	stdin := os.Stdin
+	if r, w, err := os.Pipe(); err == nil {
+		os.Stdin = r
+		go e.keys.watch(stdin, w)
+	}
 	s := liner.NewLiner()
+	os.Stdin = stdin
 	s.SetCtrlCAborts(true)
 	s.SetBeep(false)
 	s.SetMultiLineMode(true) // the other mode shows the wrong part of a long Chinese line
 	s.SetTabCompletionStyle(liner.TabPrints)
 	s.SetWordCompleter(complete)
-	return &editor{state: s, dumb: !liner.TerminalSupported()}
+	e.state, e.dumb = s, !liner.TerminalSupported()
+	return e
 }
 
 func (e *editor) line(ctx context.Context, prompt string) (string, error) {
@@ -123,7 +167,9 @@ func (e *editor) read(ctx context.Context, hidden string, read func() (string, e
 	defer e.set(false, "")
 	line, err := within(ctx, read)
 	if errors.Is(err, liner.ErrPromptAborted) {
-		err = errInterrupted
+		if err = errInterrupted; e.keys.dropped.Load() {
+			err = errDropped
+		}
 	}
 	return line, err
 }
