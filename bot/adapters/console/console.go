@@ -79,6 +79,7 @@ type Console struct {
 	titles   map[string]string // of root messages
 	note     string            // the small print that was shown last
 	buttons  []chat.Button     // by the number that presses them, less one
+	asking   int               // the button that asked whether it is meant, and was not answered yet
 }
 
 // New returns a console that reads in and writes out. It edits lines and uses colours if
@@ -97,7 +98,8 @@ func New(cfg Config, bot chat.Bot, in io.Reader, out io.Writer, log *slog.Logger
 	}
 	if isTerminal(in) && isTerminal(out) {
 		c.piped = false
-		c.style.color = !cfg.NoColor && os.Getenv("TERM") != "dumb"
+		c.style.terminal = os.Getenv("TERM") != "dumb"
+		c.style.color = c.style.terminal && !cfg.NoColor
 		fd := int(out.(*os.File).Fd())
 		c.width = func() int {
 			w, _, err := term.GetSize(fd)
@@ -146,6 +148,10 @@ func (c *Console) Run(ctx context.Context) error {
 		line = trimmed(line)
 		if line != "" {
 			lines++
+		}
+		if !legible(line) {
+			c.show(chat.Reply{Tone: chat.Bad, Title: c.t.T("console.bytes"), Text: c.t.T("console.bytes.fix")})
+			continue
 		}
 		if line == "" || c.piped && strings.HasPrefix(line, "#") {
 			continue

@@ -10,11 +10,13 @@ import (
 	"meetbot/bot/chat"
 	"meetbot/bot/grammar"
 	"meetbot/bot/texts"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -337,7 +339,7 @@ func TestAValueCanBeTakenBack(t *testing.T) {
 	bot := &fakeBot{}
 	in, out, err := atTerminal(t, bot, "/livepush", "too long", "key", "-", "bili")
 	require.NoError(t, err)
-	assert.Equal(t, []string{"› ", "  Name: ", "hidden   Key: ", "  Name [too long]: ", "  Name [too long]: ", "› "}, in.prompts)
+	assert.Equal(t, []string{"› ", "  Name: ", "hidden   Key: ", "  Name: ", "  Name: ", "› "}, in.prompts)
 	assert.Contains(t, out, "✘ needed")
 	assert.Contains(t, out, "form bili 3")
 }
@@ -410,4 +412,56 @@ func FuzzLine(f *testing.F) {
 		require.True(t, strings.HasPrefix(string([]rune(line)[:pos]), head))
 		require.Equal(t, string([]rune(line)[pos:]), tail)
 	})
+}
+
+func TestALineThatIsNoTextIsAnErrorAndNoMeeting(t *testing.T) {
+	for name, line := range map[string]string{
+		"GBK": "/meet \xd6\xdc\xbb\xe1", "Latin1": "/meet caf\xe9", "UTF16": "/\x00m\x00e\x00e\x00t\x00", "UTF16WithMark": "\xff\xfe/\x00m\x00", "ByAnEditor": "/meet \ufffd\ufffd",
+	} {
+		t.Run(name, func(t *testing.T) {
+			bot := &fakeBot{}
+			out, err := talk(t, bot, "en", line, "/meet 周会")
+			assert.ErrorIs(t, err, ErrFailed)
+			assert.Contains(t, out, "not UTF-8")
+			assert.Contains(t, out, "iconv")
+			require.Len(t, bot.asked, 1)
+			assert.Equal(t, "周会", bot.asked[0].Text)
+			assert.True(t, utf8.ValidString(out))
+		})
+	}
+}
+
+func TestWhatWasMeantIsProposed(t *testing.T) {
+	for line, want := range map[string]string{
+		"/met a": "Did you mean /meet?", "meet weekly": "Did you mean /meet?", "/meeting": "Did you mean /meet?", "/会议": "Did you mean /meet?",
+		"/推流 b": "Did you mean /livepush?", "/livpush": "Did you mean /livepush?", "livepush": "Did you mean /livepush?", "/destinations": "Did you mean /livepush?",
+		"99": "No message with buttons has come yet.",
+	} {
+		out, err := talk(t, &fakeBot{}, "en", line)
+		assert.ErrorIs(t, err, ErrFailed, line)
+		assert.Contains(t, out, want, line)
+	}
+	out, _ := talk(t, &fakeBot{}, "en", "/frobnicate")
+	assert.NotContains(t, out, "Did you mean")
+}
+
+func TestAConfirmationIsAnsweredWithYes(t *testing.T) {
+	for name, tt := range map[string]struct {
+		lines []string
+		acted bool
+	}{
+		"Yes":         {[]string{"/meet a", "2", "yes"}, true},
+		"InChinese":   {[]string{"/meet a", "2", "是"}, true},
+		"WithANumber": {[]string{"/meet a", "2 yes"}, true},
+		"TooLate":     {[]string{"/meet a", "2", "1", "yes"}, false},
+		"NotAsked":    {[]string{"/meet a", "yes"}, false},
+		"Twice":       {[]string{"/meet a", "2", "no", "yes"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bot := &fakeBot{}
+			_, _ = talk(t, bot, "en", tt.lines...) // it failed where it was not confirmed
+			acted := slices.ContainsFunc(bot.asked, func(r chat.Request) bool { return r.Action != nil && r.Action.Name == "endyes" })
+			assert.Equal(t, tt.acted, acted)
+		})
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+	"unicode/utf8"
 )
 
 const rights = chat.RightsKnown | chat.RightMeet | chat.RightPush
@@ -18,6 +19,13 @@ const rights = chat.RightsKnown | chat.RightMeet | chat.RightPush
 // handle carries out one line: a command, or the number of a button. It returns
 // errInterrupted if the person left in the middle of a form, and no other error.
 func (c *Console) handle(ctx context.Context, line string) error {
+	c.mu.Lock()
+	asking := c.asking
+	c.asking = 0
+	c.mu.Unlock()
+	if asking > 0 && yesPattern.MatchString(line) {
+		return c.press(ctx, asking, true)
+	}
 	if n, yes, ok := pressed(line); ok {
 		return c.press(ctx, n, yes)
 	}
@@ -112,10 +120,17 @@ func (c *Console) press(ctx context.Context, n int, yes bool) error {
 	}
 	c.mu.Unlock()
 	if !known {
-		c.show(chat.Reply{Tone: chat.Bad, Title: c.t.T("console.no_button", "Number", n)})
+		r := chat.Reply{Tone: chat.Bad, Title: c.t.T("console.no_button", "Number", n), Text: c.t.T("console.no_button.none")}
+		if last := len(c.buttons); last > 0 {
+			r.Text = c.t.T("console.no_button.last", "Last", last)
+		}
+		c.show(r)
 		return nil
 	}
 	if b.Confirm != nil && !yes {
+		c.mu.Lock()
+		c.asking = n
+		c.mu.Unlock()
 		c.show(chat.Reply{Tone: chat.Warning, Title: b.Confirm.Title, Text: b.Confirm.Text + "\n\n" + c.t.T("console.confirm", "Line", fmt.Sprintf("%d yes", n), "Yes", b.Confirm.Yes)})
 		if c.piped {
 			c.fail() // nobody is there to confirm: it was not done
@@ -127,7 +142,10 @@ func (c *Console) press(ctx context.Context, n int, yes bool) error {
 	return c.decide(ctx, r)
 }
 
-var pressPattern = regexp.MustCompile(`(?i)^\[?(\d{1,4})\]?(?:\s+(yes|y|是|确认))?$`)
+var (
+	pressPattern = regexp.MustCompile(`(?i)^\[?(\d{1,4})\]?(?:\s+(yes|y|是|确认))?$`)
+	yesPattern   = regexp.MustCompile(`(?i)^(?:yes|y|是|确认)$`)
+)
 
 // pressed reads "3", "[3]" and "3 yes".
 func pressed(line string) (n int, yes, ok bool) {
@@ -181,7 +199,35 @@ func (c *Console) unknown(line string) chat.Reply {
 		return r
 	}
 	r.Tone, r.Title = chat.Bad, c.t.T("console.unknown", "Command", firstWord(masked(line)))
+	if near := nearCommand(firstWord(line)); near != "" {
+		r.Text = c.t.T("console.unknown.near", "Command", "/"+near) + "\n\n" + r.Text
+	}
 	return r
+}
+
+// nearCommand returns the command that a word without its slash, a misspelt one, or one that
+// a command has on another platform can be; empty if none.
+func nearCommand(word string) string {
+	word = strings.ToLower(strings.TrimLeft(word, "/／"))
+	names := commandNames()
+	if slices.Contains(names, word) {
+		return word
+	}
+	for name, others := range map[string][]string{
+		"meet":     {"meeting", "meetings", "会议", "开会", "会"},
+		"livepush": {"live", "push", "stream", "destination", "destinations", "直播", "推流", "推流目标"},
+	} {
+		if slices.Contains(others, word) {
+			return name
+		}
+	}
+	return grammar.Nearest(word, names)
+}
+
+// legible reports whether a line is text: not bytes of another encoding, which a terminal's
+// editor turns into replacement characters, and not UTF-16.
+func legible(line string) bool {
+	return utf8.ValidString(line) && !strings.ContainsAny(line, "\x00\ufffd")
 }
 
 func firstWord(line string) string {

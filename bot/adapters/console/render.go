@@ -20,7 +20,10 @@ const (
 )
 
 // style says how text is marked.
-type style struct{ color bool }
+type style struct {
+	color    bool
+	terminal bool // it understands SGR, whether or not colours are wanted
+}
 
 // The marks are SGR parameters:
 // https://www.ecma-international.org/publications-and-standards/standards/ecma-48/.
@@ -113,8 +116,7 @@ func (s style) message(t texts.Text, v view, r chat.Reply) string {
 			b.add(strings.TrimRight(l, " "))
 		}
 	}
-	if r.QR != "" {
-		b.qr(t, r.QR)
+	if r.QR != "" && b.qr(t, r.QR) {
 		b.wrapped(r.QRCaption, "")
 	}
 	if len(r.Mentions) > 0 {
@@ -220,6 +222,9 @@ func (b *block) paragraphs(text string) {
 // a line of its own.
 const maxLabel = 28
 
+// minValue is how much room values have beside their labels.
+const minValue = 20
+
 func (b *block) table(all []row) {
 	column := 0
 	for i := range all {
@@ -231,10 +236,25 @@ func (b *block) table(all []row) {
 	if len(all) > 0 && len(b.lines) > 1 {
 		b.gap()
 	}
+	stacked := column+2+minValue > b.width // each value below its label
 	for _, r := range all {
 		if r.heading {
 			b.gap()
 			b.wrapped(r.name, bold)
+			continue
+		}
+		if stacked {
+			b.wrapped(r.name, dim)
+			for p := range strings.SplitSeq(plain(r.value), "\n") {
+				switch {
+				case r.url:
+					b.add("  " + b.style.mark(oneLine(p), "4"))
+				case p != "":
+					for _, l := range wrap(p, b.width-2) {
+						b.add("  " + l)
+					}
+				}
+			}
 			continue
 		}
 		label := b.style.mark(r.name, dim) + strings.Repeat(" ", max(column-width(r.name), 0)) + "  "
@@ -249,7 +269,7 @@ func (b *block) table(all []row) {
 			first = false
 		}
 		for p := range strings.SplitSeq(plain(r.value), "\n") {
-			for _, l := range wrap(p, max(b.width-column-2, 20)) {
+			for _, l := range wrap(p, b.width-column-2) {
 				if first {
 					b.add(label + l)
 				} else {
@@ -291,7 +311,8 @@ func (b *block) buttons(all []chat.Button, number func(chat.Button) int) {
 // asks for four.
 const qrQuiet = 4
 
-func (b *block) qr(t texts.Text, text string) {
+// qr draws a code, and reports whether there was room for it.
+func (b *block) qr(t texts.Text, text string) bool {
 	var code strings.Builder
 	qrterminal.GenerateWithConfig(text, qrterminal.Config{
 		Level: qrterminal.L, Writer: &code, HalfBlocks: true, QuietZone: qrQuiet,
@@ -303,13 +324,17 @@ func (b *block) qr(t texts.Text, text string) {
 		if width(l) > b.width {
 			b.wrapped(t.T("console.narrow"), "")
 			b.add(oneLine(text))
-			return
+			return false
 		}
-		// The blocks are the light modules. White on black whatever the terminal's colours,
-		// since not every reader takes an inverted code.
-		b.add(b.style.mark(l, "97;40"))
+		// The blocks are the light modules. White on black whatever the terminal's colours, and
+		// also where none are wanted: not every reader takes an inverted code.
+		if b.style.terminal {
+			l = "\x1b[97;40m" + l + "\x1b[0m"
+		}
+		b.add(l)
 	}
 	b.gap()
+	return true
 }
 
 // greeting is what a person sees first.

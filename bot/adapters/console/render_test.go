@@ -218,3 +218,32 @@ func TestWrap(t *testing.T) {
 		assert.Equal(t, tt.want, wrap(tt.in, 10), tt.in)
 	}
 }
+
+func TestANarrowWindowStacksALongTable(t *testing.T) {
+	r := chat.Reply{Title: "/meet", Fields: []chat.Field{
+		{Name: "/meet share [MEETING]", Value: "Post a meeting's card here as well"},
+		{Name: "--provider systec|tencent", Value: "Which service holds the meeting.\nLeft out: the usual one"},
+	}, Links: []chat.Link{{Label: "Join", URL: "https://meeting.example.com/a/very/long/address/indeed"}}}
+	text := style{}.message(texts.For("en"), view{width: 40, header: header{kind: private}}, r)
+	assert.Contains(t, text, "┊ /meet share [MEETING]\n┊   Post a meeting's card here as well\n")
+	assert.Contains(t, text, "┊   Left out: the usual one\n")
+	assert.Contains(t, text, "┊   https://meeting.example.com/a/very/long/address/indeed\n", "which has to stay one")
+	for l := range strings.Lines(text) {
+		if !strings.Contains(l, "https://") {
+			assert.LessOrEqual(t, width(strings.TrimRight(l, "\n")), 40, l)
+		}
+	}
+	card := chat.Reply{Title: "Weekly", Fields: []chat.Field{{Name: "Meeting number", Value: "393-260-354"}}}
+	assert.Contains(t, style{}.message(texts.For("en"), view{width: 40}, card), "Meeting number  393-260-354", "a card has room")
+}
+
+func TestACodeIsBlackAndWhiteWithoutColoursToo(t *testing.T) {
+	r := chat.Reply{QR: "https://x.example/1", QRCaption: "Scan it."}
+	code := func(s style, width int) string { return s.message(texts.For("en"), view{width: width}, r) }
+	assert.Contains(t, code(style{terminal: true}, 80), "\x1b[97;40m")
+	assert.Contains(t, code(style{terminal: true, color: true}, 80), "\x1b[97;40m")
+	assert.NotContains(t, code(style{}, 80), "\x1b")
+	assert.Contains(t, code(style{}, 80), "Scan it.")
+	assert.NotContains(t, code(style{}, 30), "Scan it.", "there is nothing to scan")
+	assert.Contains(t, code(style{}, 30), "https://x.example/1")
+}
