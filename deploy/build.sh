@@ -1,16 +1,21 @@
 #!/usr/bin/env bash
 # Builds the bot into a bare directory: what the image holds, and nothing else.
 #
-#   deploy/build.sh DIR [VERSION]
+#   deploy/build.sh DIR [VERSION [BINARY]]     BINARY is a bot that is built already
 #
 # The result is the same for the same source and Go, wherever it is built.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-out=${1:?usage: deploy/build.sh DIR [VERSION]}
+out=${1:?usage: deploy/build.sh DIR [VERSION [BINARY]]}
 version=${2:-$(git describe --tags --always --dirty 2>/dev/null || echo unversioned)}
 
 mkdir -p "$out/etc/ssl/certs" "$out/tmp" "$out/data"
-CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.release=$version" -o "$out/bot" ./cmd/bot
+if [ -n "${3:-}" ]; then
+	cp "$3" "$out/bot"
+	chmod 0755 "$out/bot"
+else
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.release=$version" -o "$out/bot" ./cmd/bot
+fi
 
 # An empty image knows no certificate authorities, no user and no time zones.
 for certs in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem; do

@@ -41,8 +41,13 @@ if grep -nE '^FROM ' ../Dockerfile | grep -vE 'FROM (scratch|\$\{?GO_IMAGE\}?)( 
 	exit 1
 fi
 
-echo "== the image, run as nobody in a root of its own"
-./build.sh "$work/image" check
+echo "== the image, unpacked from its layout and run as nobody in a root of its own"
+./build.sh "$work/built" check
+(cd release && go build -o "$work/release" .)
+"$work/release" sbom "$work/built/bot" >"$work/sbom.json"
+"$work/release" oci "$work/oci.tar" check "$work/built" "$work/sbom.json"
+mkdir "$work/image"
+"$work/release" unpack "$work/oci.tar" "linux/$(go env GOARCH)" "$work/image"
 unexpected=$(cd "$work/image" && find . -type f | sort | grep -vxE './(bot|etc/passwd|etc/group|etc/ssl/certs/ca-certificates.crt)' || true)
 [ -z "$unexpected" ] || { echo "not expected in the image: $unexpected" >&2; exit 1; }
 if [ "$(id -u)" = 0 ]; then

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes a release in DIR: static binaries, their checksums, what is linked into them
-# (CycloneDX) and under which licences.
+# (CycloneDX) and under which licences, and an archive of an OCI image layout with the images
+# for Linux. It needs no container engine.
 #
 #   deploy/release.sh VERSION [DIR]        DIR is ./dist unless given; it must not have files yet
 #   TARGETS="linux/amd64 linux/arm64" deploy/release.sh v1.2.3
@@ -63,6 +64,17 @@ for target in $targets; do
 	"$work/release" sbom "$dist/$name" >"$dist/$name.cdx.json"
 	binaries+=("$dist/$name")
 done
+
+echo "== images"
+images=()
+for binary in "${binaries[@]}"; do
+	case $binary in *_linux_*) ;; *) continue ;; esac
+	deploy/build.sh "$work/image/$(basename "$binary")" "$version" "$binary"
+	images+=("$work/image/$(basename "$binary")" "$binary.cdx.json")
+done
+if [ ${#images[@]} -gt 0 ]; then
+	"$work/release" oci "$dist/meetbot_${version}_oci.tar" "$version" "${images[@]}"
+fi
 
 echo "== licences"
 "$work/release" licenses "${binaries[@]}" >"$dist/THIRD_PARTY_LICENSES.txt"

@@ -3,6 +3,9 @@
 //
 //	release sbom BINARY       CycloneDX 1.6 as JSON
 //	release licenses BINARY…  the licences' texts, by module
+//	release oci ARCHIVE VERSION ROOT SBOM…  an archive of images, of the directories that
+//	                          deploy/build.sh has made and their bills of materials
+//	release unpack ARCHIVE PLATFORM DIR     the files of one of these images
 //
 // It reads what Go's linker wrote into the binary, and the modules' own files, so it says
 // what was shipped and not what go.mod might have led to. The output is the same for the
@@ -14,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 )
 
 func main() {
@@ -41,6 +45,14 @@ func run(args []string, out io.Writer) error {
 			all = append(all, b)
 		}
 		return writeLicenses(all, out)
+	case len(args) >= 5 && len(args)%2 == 1 && args[0] == "oci":
+		var all []contents
+		for pair := range slices.Chunk(args[3:], 2) {
+			all = append(all, contents{pair[0], pair[1]})
+		}
+		return writeOCI(args[1], args[2], all)
+	case len(args) == 4 && args[0] == "unpack":
+		return unpackOCI(args[1], args[2], args[3])
 	}
-	return errors.New("usage: release sbom BINARY | release licenses BINARY…")
+	return errors.New("usage: release sbom BINARY | licenses BINARY… | oci ARCHIVE VERSION ROOT SBOM… | unpack ARCHIVE PLATFORM DIR")
 }
