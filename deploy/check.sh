@@ -16,6 +16,7 @@ echo "== manifests"
 	go test -count=1 ./... # what it reads is outside of its module
 	go run . kubernetes ../kubernetes/*.yaml
 	go run . compose ../compose*.yaml
+	go run . helm ../helm/meetbot
 )
 
 echo "== alerts"

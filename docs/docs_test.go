@@ -1,6 +1,7 @@
 package docs_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -199,6 +200,41 @@ func TestVariablesThatAreNamedExist(t *testing.T) {
 		}
 	}
 	require.Greater(t, named, 100, "the variables were not found")
+}
+
+// TestTheChartKnowsEverySecret compares the names that its schema keeps out of the plain
+// variables, and looks at the variables that it sets itself.
+func TestTheChartKnowsEverySecret(t *testing.T) {
+	const chart = "../deploy/helm/meetbot/"
+	var schema struct {
+		Properties struct {
+			Config struct {
+				PropertyNames struct{ Not struct{ Enum []string } }
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(read(t, chart+"values.schema.json")), &schema))
+	known := map[string]bool{}
+	var secrets []string
+	for _, v := range config.Variables() {
+		known[v.Name] = true
+		if v.Secret {
+			known[v.Name+"_FILE"] = true
+			secrets = append(secrets, v.Name)
+		}
+	}
+	assert.ElementsMatch(t, secrets, schema.Properties.Config.PropertyNames.Not.Enum)
+	files, err := filepath.Glob(chart + "ci/*.yaml")
+	require.NoError(t, err)
+	set := regexp.MustCompile(`(?m)(?:^ *|[\[ ])([A-Z][A-Z0-9]*_[A-Z0-9_]+)(?:: |[,\]])`)
+	n := 0
+	for _, path := range append(files, chart+"values.yaml", chart+"templates/_pod.tpl") {
+		for _, m := range set.FindAllStringSubmatch(read(t, path), -1) {
+			n++
+			assert.True(t, known[m[1]] || slices.Contains(others, m[1]), "%s sets %s, which config does not know", path, m[1])
+		}
+	}
+	assert.Greater(t, n, 15)
 }
 
 // section is what stands under a heading, with what is below it.

@@ -80,6 +80,7 @@ var treatments = []treatment{
 	{line: `docker .*`, not: needsDocker},
 	{line: `kubectl .*`, not: needsCluster},
 	{line: `systemctl .*`, not: needsSystemd},
+	{line: `helm .*`, not: needsCluster},
 	{line: `set -a; \. /etc/meetbot/env; set \+a`, not: needsSystemd},
 	{line: `for f in /etc/meetbot/secrets/\*; do .* done`, not: needsSystemd},
 	{line: `rm -f .*/backup/.*`, not: needsSystemd},

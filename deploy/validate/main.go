@@ -2,6 +2,7 @@
 //
 //	validate kubernetes FILE…
 //	validate compose FILE…
+//	validate helm CHART
 //
 // It is a module of its own, so that what it needs is no part of the bot.
 package main
@@ -31,11 +32,11 @@ var given = map[string]string{
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) < 2 {
-		return errors.New("usage: validate kubernetes|compose FILE…")
+		return errors.New("usage: validate kubernetes|compose FILE… | helm CHART")
 	}
 	var check func(name string, content []byte) (int, error)
 	switch args[0] {
-	case "kubernetes":
+	case "kubernetes", "helm":
 		dir, err := os.MkdirTemp("", "schemas-")
 		if err != nil {
 			return err
@@ -44,6 +45,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		m, err := newManifests(dir)
 		if err != nil {
 			return err
+		}
+		if args[0] == "helm" {
+			return charted(m, args[1], out)
 		}
 		check = m.check
 	case "compose":
