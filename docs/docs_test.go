@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
+	"meetbot/bot/adapters/slack"
 	"meetbot/config"
 )
 
@@ -152,6 +153,21 @@ func TestEveryPictureIsThereAndSaysWhatItShows(t *testing.T) {
 	for _, path := range made {
 		assert.True(t, shown[filepath.Base(path)], "no page shows %s", path)
 	}
+}
+
+// TestEveryScopeIsExplained compares the scopes that the bot makes use of with the page.
+func TestEveryScopeIsExplained(t *testing.T) {
+	table := section(t, read(t, "slack.md"), "## Permissions")
+	var explained, used []string
+	for _, row := range regexp.MustCompile("(?m)^\\| (`[^|]+) \\|").FindAllStringSubmatch(table, -1) {
+		for name := range strings.SplitSeq(row[1], ", ") {
+			explained = append(explained, strings.Trim(name, "`"))
+		}
+	}
+	for _, s := range slack.AllScopes() {
+		used = append(used, s.Name)
+	}
+	assert.ElementsMatch(t, used, explained)
 }
 
 // others are variables that are somebody else's, or a deploy file's own.

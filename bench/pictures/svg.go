@@ -10,7 +10,7 @@ import (
 
 // palette is the colours of one platform, in light or dark.
 type palette struct {
-	ground, panel, ink, quiet, line, link, mention, code, primary, danger, button, accent string
+	ground, panel, ink, quiet, line, link, code, primary, danger, button, accent string
 }
 
 const (
