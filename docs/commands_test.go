@@ -15,6 +15,8 @@ import (
 	"meetbot/bot/livepush"
 	"meetbot/bot/texts"
 	"meetbot/meeting"
+	"meetbot/meeting/systec"
+	"meetbot/meeting/tencent"
 )
 
 var update = flag.Bool("update", false, "write the generated documents anew")
@@ -59,7 +61,7 @@ func commandsPage() string {
 	var b strings.Builder
 	b.WriteString("<!-- Generated: go test ./docs -update -->\n\n# Commands\n")
 	b.WriteString("\n[English](#english) · [简体中文](#简体中文)\n")
-	p := grammar.New(grammar.Config{Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec})
+	p := grammar.New(grammar.Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec})
 	for _, locale := range texts.Locales {
 		t, words := grammar.Text(chat.Kind{}, locale), pageWords[locale]
 		fmt.Fprintf(&b, "\n## %s\n\n### %s\n", words["title"], words["type"])
@@ -68,7 +70,7 @@ func commandsPage() string {
 		}
 		presetSection(&b, words, t)
 		fmt.Fprintf(&b, "\n### %s\n\n%s\n", words["typed"], words["typedHow"])
-		for _, c := range grammar.TypedDeclarations() {
+		for _, c := range grammar.TypedDeclarations(systec.Kind, tencent.Kind) {
 			optionsSection(&b, c, words, t)
 		}
 	}
@@ -79,7 +81,7 @@ func commandsPage() string {
 func typedSection(b *strings.Builder, help chat.Reply, command string, words map[string]string) {
 	fmt.Fprintf(b, "\n#### /%s\n\n%s\n", command, help.Text)
 	aliases := map[string][]string{}
-	for _, v := range grammar.Declarations() {
+	for _, v := range grammar.Declarations(systec.Kind, tencent.Kind) {
 		for _, o := range v.Options {
 			aliases["--"+o.Name] = o.Aliases
 		}
@@ -103,7 +105,7 @@ func typedSection(b *strings.Builder, help chat.Reply, command string, words map
 // verbAliases lists the other words for a command's verbs.
 func verbAliases(b *strings.Builder, command string, words map[string]string) {
 	var lines []string
-	for _, v := range grammar.Declarations() {
+	for _, v := range grammar.Declarations(systec.Kind, tencent.Kind) {
 		if v.Command == command && v.Name != "" && len(v.Aliases) > 0 {
 			lines = append(lines, fmt.Sprintf("`%s`: %s", v.Name, strings.Join(v.Aliases, ", ")))
 		}
@@ -136,8 +138,8 @@ func optionsSection(b *strings.Builder, c grammar.TypedDecl, words map[string]st
 			if o.Required {
 				mark = "*"
 			}
-			if o.Provider != "" {
-				only = fmt.Sprintf(words["only"], t.T("choice.provider."+string(o.Provider)))
+			if takers := o.Takers(); len(takers) < len(o.Providers) {
+				only = fmt.Sprintf(words["only"], t.Either(takers[0].Product.EN, takers[0].Product.ZH))
 			}
 			fmt.Fprintf(b, "| `%s`%s | %s%s |\n", o.NameIn(t), mark, cell(o.Describe(t)), only)
 		}

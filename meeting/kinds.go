@@ -158,7 +158,7 @@ func (ks Kinds) number(digits string) (Target, bool) {
 }
 
 func (ks Kinds) link(s string) (Target, bool) {
-	s = halfWidth(s)
+	s = HalfWidth(s)
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme == "" || u.Host == "" {
 		u, err = url.Parse("https://" + s) // clients and people leave it out
@@ -220,4 +220,12 @@ func Digits(s string) (string, bool) {
 // asciiMarks has the marks of an address as input methods make them.
 var asciiMarks = strings.NewReplacer("：", ":", "／", "/", "？", "?", "＝", "=", "＆", "&", "．", ".", "－", "-", "＿", "_", "＃", "#", "％", "%")
 
-func halfWidth(s string) string { return asciiMarks.Replace(s) }
+// HalfWidth undoes what input methods make of the marks in an address.
+func HalfWidth(s string) string {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return asciiMarks.Replace(s)
+		}
+	}
+	return s
+}

@@ -110,7 +110,7 @@ type FormField struct {
 	Choices     []Choice
 	// Only says what another field has to have for this one to mean anything; nil: anything.
 	// Where fields are asked one by one, it is not asked otherwise.
-	Only *Precondition
+	Only *Precondition `json:",omitempty"`
 }
 
 // Precondition is met if a field has one of the values; an empty one is a field left empty.

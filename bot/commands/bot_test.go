@@ -683,7 +683,7 @@ func TestASystecMeetingTakesNoPush(t *testing.T) {
 		w.say(ada, channel, "/meet x")
 		posts := w.say(ada, channel, pushLine)
 		assert.Contains(t, posts[0].Reply.Text, "SYSTEC takes no live push")
-		posts = w.press(ada, channel, posts, grammar.VerbTencent)
+		posts = w.press(ada, channel, posts, grammar.VerbElsewhere)
 		find(t, posts, chat.SlotRoot)
 		assert.Equal(t, 1, w.tencent.created)
 	})

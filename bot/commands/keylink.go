@@ -354,8 +354,8 @@ func (l keyLink) form() KeyForm {
 // apart, whichever field it is in. The error is a *[KeyFaults] if the entry is not good
 // enough. split says that the bot told address and key apart.
 func (f KeyForm) judge(e KeyEntry, now time.Time) (_ KeyEntry, split bool, _ error) {
-	e.Name, e.URL = grammar.CleanName(e.Name), grammar.HalfWidth(strings.TrimSpace(e.URL))
-	e.Key = secret.New(grammar.HalfWidth(e.Key.Reveal()))
+	e.Name, e.URL = grammar.CleanName(e.Name), meeting.HalfWidth(strings.TrimSpace(e.URL))
+	e.Key = secret.New(meeting.HalfWidth(e.Key.Reveal()))
 	if f.Fixed || f.NameFixed {
 		e.Name = f.Name
 	}

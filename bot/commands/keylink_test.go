@@ -174,7 +174,7 @@ func TestTheWishIsContinuedWithWhatWasTyped(t *testing.T) {
 }
 
 func TestThePageKeepsThatAnAddressIsOneOfWeChatChannels(t *testing.T) {
-	typed := grammar.AskOf(grammar.New(grammar.Config{KeyPage: true}).Parse(chat.Request{Command: "livepush", Text: "--wechat --name 视频号 --url rtmp://proxy.example.com/live", Place: channel, User: ada}))
+	typed := grammar.AskOf(grammar.New(grammar.Config{Kinds: kinds, KeyPage: true}).Parse(chat.Request{Command: "livepush", Text: "--wechat --name 视频号 --url rtmp://proxy.example.com/live", Place: channel, User: ada}))
 	l := keyLink{Ask: *typed}
 	form := l.form()
 	entry := KeyEntry{Preset: form.Preset, Name: form.Name, URL: form.URL, Key: secret.New("k"), Override: true}

@@ -202,9 +202,9 @@ func TestAButtonThatCreatesDoesSoOnce(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/meet x")
 		refused := w.say(ada, channel, pushLine)
-		w.press(ada, channel, refused, grammar.VerbTencent)
+		w.press(ada, channel, refused, grammar.VerbElsewhere)
 		time.Sleep(time.Minute)
-		posts := w.press(ada, channel, refused, grammar.VerbTencent)
+		posts := w.press(ada, channel, refused, grammar.VerbElsewhere)
 		assert.Equal(t, "You just asked for this", find(t, posts, chat.SlotPrivate).Reply.Title)
 		assert.Equal(t, 1, w.tencent.created)
 	})

@@ -110,7 +110,7 @@ func (h push) offerElsewhere(r *run, err error) error {
 	var told *texts.Message
 	if errors.As(err, &told) && told.ID == "which.no_push" {
 		other, _ := h.clients.pushable(r.kinds)
-		return offering{err, chat.Button{Label: r.t.T("button.elsewhere", "Provider", r.providerName(other)), Action: grammar.Press(grammar.VerbTencent, r.job.ID)}}
+		return offering{err, chat.Button{Label: r.t.T("button.elsewhere", "Provider", r.providerName(other)), Action: grammar.Press(grammar.VerbElsewhere, r.job.ID)}}
 	}
 	return err
 }

@@ -51,7 +51,7 @@ func (h repeat) next(ctx context.Context, r *run) (jobs.Next, error) {
 		return jobs.Next{}, err
 	}
 	switch {
-	case r.w.Ask.Verb == grammar.VerbTencent: // a push that its meeting could not take: a meeting first
+	case r.w.Ask.Verb == grammar.VerbElsewhere: // a push that its meeting could not take: a meeting first
 		other, ok := h.clients.pushable(r.kinds)
 		if !ok {
 			return jobs.Next{}, texts.NewMessage("repeat.gone")

@@ -104,7 +104,7 @@ func stepsOf(p parts) map[grammar.Verb]steps {
 		grammar.VerbCreateAnyway: repeated,
 		grammar.VerbRunExpired:   repeated,
 		grammar.VerbRetry:        repeated,
-		grammar.VerbTencent:      repeated,
+		grammar.VerbElsewhere:    repeated,
 		grammar.VerbAskHost:      {next: askHost{p.repeat, p.registry, p.wishes}.next},
 		grammar.VerbApprove:      {next: p.approvals.decide},
 		grammar.VerbReject:       {next: p.approvals.decide},

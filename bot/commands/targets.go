@@ -63,7 +63,11 @@ func (h targets) resolve(ctx context.Context, r *run, need want) (target, error)
 	}
 	switch {
 	case len(refs) > 1:
-		return target{}, texts.NewMessage("which.tie", "Number", m.Code)
+		forms := make([]string, len(refs))
+		for i, ref := range refs {
+			forms[i] = string(ref.Provider) + ":" + m.Code
+		}
+		return target{}, texts.NewMessage("which.tie", "Number", m.Code, "Forms", strings.Join(forms, " / "))
 	case len(refs) == 1:
 		reg, err := h.registry.Get(ctx, refs[0])
 		if errors.Is(err, jobs.ErrNotFound) {
@@ -130,7 +134,9 @@ func (h targets) resolveHere(ctx context.Context, r *run, need want) (target, er
 	case len(regs) > 0:
 		return target{}, h.noPush(r, regs[0].Ref().Provider)
 	case need.push:
-		return target{}, texts.NewMessage("which.none_push")
+		if other, ok := h.clients.pushable(r.kinds); ok {
+			return target{}, texts.NewMessage("which.none_push", "Provider", string(other))
+		}
 	}
 	return target{}, texts.NewMessage("which.none")
 }

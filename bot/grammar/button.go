@@ -4,14 +4,13 @@ import (
 	"slices"
 
 	"meetbot/bot/chat"
-	"meetbot/meeting"
 )
 
 // action reads the press of a button.
 func (p *Parser) action(r chat.Request) chat.Decision {
 	arg := r.Action.Arg
 	v, known := byButton(r.Action.Name)
-	_, isRef := meeting.ParseRef(arg)
+	_, isRef := p.cfg.Kinds.ParseRef(arg)
 	switch {
 	case !known, !isArg(arg):
 		return p.tell(r, p.stale)

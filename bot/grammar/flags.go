@@ -20,9 +20,10 @@ func (x *reading) flags(v *VerbDecl, tokens []token, strict bool) []token {
 			rest = append(rest, t)
 			continue
 		}
-		o, negated := known[f.name], false
+		name := strings.ReplaceAll(f.name, "_", "-") // as the providers' documents write theirs
+		o, negated := known[name], false
 		if o == nil {
-			if name, no := strings.CutPrefix(f.name, "no-"); no {
+			if name, no := strings.CutPrefix(name, "no-"); no {
 				if o = known[name]; o != nil && o.Kind == KindBool {
 					negated = true
 				} else {

@@ -57,7 +57,7 @@ func (p *Parser) Form(t texts.Text, id string, ask Ask) chat.Form {
 		if len(p.cfg.Providers) == 1 {
 			room[1] = "mute"
 		}
-		for _, o := range Declared(VerbMeet).Options {
+		for _, o := range p.options(VerbMeet) {
 			if p.offers(o) {
 				field(o, instantValue(o.Name, ask), false, !slices.Contains(room, o.Name))
 			}
@@ -70,7 +70,7 @@ func (p *Parser) Form(t texts.Text, id string, ask Ask) chat.Form {
 		if ask.Push.Platform == meeting.PushWeChat {
 			platform = "wechat"
 		}
-		if _, ok := meeting.ParseRef(ask.Meeting); ok {
+		if _, ok := p.cfg.Kinds.ParseRef(ask.Meeting); ok {
 			f.Arg = ask.Meeting
 		}
 		field(opt("meeting"), ask.Meeting, false, false)
@@ -115,7 +115,13 @@ func (p *Parser) offers(o OptionDecl) bool {
 	if o.Name == "provider" {
 		return len(p.cfg.Providers) != 1
 	}
-	return o.Provider == "" || len(p.cfg.Providers) == 0 || slices.Contains(p.cfg.Providers, o.Provider)
+	return o.Field == "" || len(p.cfg.Providers) == 0 || slices.ContainsFunc(o.Takers(), func(k meeting.Kind) bool { return slices.Contains(p.cfg.Providers, k.ID) })
+}
+
+// options returns a verb's options, with what depends on the providers.
+func (p *Parser) options(v Verb) []OptionDecl {
+	i := slices.IndexFunc(p.declared, func(d VerbDecl) bool { return d.Verb == v })
+	return p.declared[i].Options
 }
 
 func (p *Parser) field(t texts.Text, o OptionDecl, value string, required, extra bool) chat.FormField {
@@ -123,9 +129,15 @@ func (p *Parser) field(t texts.Text, o OptionDecl, value string, required, extra
 		Name: o.Name, Label: t.T("label." + o.Name), Hint: o.Describe(t), Required: required, Extra: extra,
 		Max: o.Max, Value: value,
 	}
-	if o.Provider != "" {
-		f.Only = &chat.Precondition{Field: "provider", Values: []string{string(o.Provider)}}
-		if p.cfg.Default == o.Provider || p.cfg.Default == "" {
+	if takers := o.Takers(); len(takers) < len(o.Providers) {
+		f.Only = &chat.Precondition{Field: "provider"}
+		for _, k := range takers {
+			f.Only.Values = append(f.Only.Values, string(k.ID))
+			if p.cfg.Default == k.ID {
+				f.Only.Values = append(f.Only.Values, "")
+			}
+		}
+		if p.cfg.Default == "" {
 			f.Only.Values = append(f.Only.Values, "")
 		}
 	}
@@ -194,7 +206,7 @@ func (p *Parser) submission(r chat.Request) chat.Decision {
 	if !isArg(s.Arg) {
 		return p.tell(r, p.stale)
 	}
-	v := meant(s.Fields, func(v *VerbDecl) bool { return v.Form == s.Form && s.Form != "" })
+	v := p.meant(s.Fields, func(v *VerbDecl) bool { return v.Form == s.Form && s.Form != "" })
 	if v == nil {
 		return p.tell(r, p.stale)
 	}
@@ -217,7 +229,7 @@ func (p *Parser) submission(r chat.Request) chat.Decision {
 		x.platform = meeting.PushThirdParty
 	}
 	if x.ask.Meeting == "" && s.Form == formPush {
-		if _, ok := meeting.ParseRef(s.Arg); ok {
+		if _, ok := p.cfg.Kinds.ParseRef(s.Arg); ok {
 			x.ask.Meeting = s.Arg
 		}
 	}

@@ -1,11 +1,13 @@
 package grammar
 
 import (
-	"meetbot/bot/chat"
-	"meetbot/bot/texts"
 	"slices"
 	"strconv"
 	"strings"
+
+	"meetbot/bot/chat"
+	"meetbot/bot/texts"
+	"meetbot/meeting"
 )
 
 // mark says that nothing is real where nothing is.
@@ -21,13 +23,13 @@ func (p *Parser) Help(t texts.Text, command string) chat.Reply {
 		return p.overview(t, false, chat.Neutral, t.T("help.title"), t.T("help.text"))
 	}
 	reply := chat.Reply{Title: t.T("help." + command + ".title"), Text: t.T("help." + command + ".text")}
-	for _, v := range commandDeclarations {
+	for _, v := range p.declared {
 		if v.Command == command {
 			reply.Fields = append(reply.Fields, chat.Field{Name: p.usage(t, v), Value: v.Describe(t)})
 		}
 	}
 	explained := map[string]bool{}
-	for _, v := range commandDeclarations {
+	for _, v := range p.declared {
 		heading := chat.Field{Name: t.T("help.options"), Heading: true}
 		if v.Name != "" {
 			heading.Name = t.T("help.options.verb", "Command", t.Command(command+" "+v.Name))
@@ -44,16 +46,29 @@ func (p *Parser) Help(t texts.Text, command string) chat.Reply {
 			reply.Fields = append(reply.Fields, chat.Field{Name: flagUsage(t, o), Value: p.optionHelp(t, o)})
 		}
 	}
-	reply.Copy = t.T("help." + command + ".examples")
+	reply.Copy = t.T("help."+command+".examples", "Provider", p.pushProvider())
 	p.mark(t, &reply)
 	return reply
+}
+
+// pushProvider is the ID of a provider whose meetings can be pushed, for examples.
+func (p *Parser) pushProvider() string {
+	i := slices.IndexFunc(p.cfg.Kinds, func(k meeting.Kind) bool { return k.Can.LivePush })
+	if i < 0 {
+		return "…"
+	}
+	return string(p.cfg.Kinds[i].ID)
 }
 
 // optionHelp describes an option, and says which provider has it where there are both.
 func (p *Parser) optionHelp(t texts.Text, o OptionDecl) string {
 	s := o.Describe(t)
-	if o.Provider != "" && len(p.cfg.Providers) != 1 {
-		s += t.T("help.only", "Provider", t.T("choice.provider."+string(o.Provider)))
+	if takers := o.Takers(); len(takers) < len(o.Providers) && len(p.cfg.Providers) != 1 {
+		var names []string
+		for _, k := range takers {
+			names = append(names, t.Either(k.Product.EN, k.Product.ZH))
+		}
+		s += t.T("help.only", "Provider", t.Join(names))
 	}
 	return s
 }
@@ -104,7 +119,7 @@ func flagUsage(t texts.Text, o OptionDecl) string {
 // itself shows what can follow a command.
 func (p *Parser) overview(t texts.Text, typed bool, tone chat.Tone, title, text string) chat.Reply {
 	reply := chat.Reply{Tone: tone, Title: title, Text: text}
-	for _, v := range commandDeclarations {
+	for _, v := range p.declared {
 		switch {
 		case typed && v.Typed != "" && !slices.ContainsFunc(reply.Fields, func(f chat.Field) bool { return f.Name == t.Command(v.line()) }):
 			reply.Fields = append(reply.Fields, chat.Field{Name: t.Command(v.line()), Value: v.Describe(t)})

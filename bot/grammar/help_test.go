@@ -12,12 +12,14 @@ import (
 	"meetbot/bot/goldentest"
 	"meetbot/bot/texts"
 	"meetbot/meeting"
+	"meetbot/meeting/systec"
+	"meetbot/meeting/tencent"
 )
 
 // TestHelpReadsWell keeps what people are told by the parser as files to be read: help,
 // forms, and the answer to a line full of faults.
 func TestHelpReadsWell(t *testing.T) {
-	p := New(Config{Platforms: chattest.Kinds(), Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec, Sandbox: true})
+	p := New(Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Platforms: chattest.Kinds(), Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec, Sandbox: true})
 	for _, locale := range texts.Locales {
 		r := func(command, text string) chat.Request {
 			r := line(command, text)

@@ -1,6 +1,9 @@
 package grammar
 
 import (
+	"slices"
+	"strconv"
+
 	"meetbot/bot/chat"
 	"meetbot/bot/livepush"
 	"meetbot/bot/texts"
@@ -34,14 +37,22 @@ type OptionDecl struct {
 	Min, Max int // of a number; of a text: characters
 	Choices  []chat.Choice
 	Unit     string
-	// Provider is the only provider that has it; empty: both.
-	Provider meeting.Provider
+	// Field is the field of [meeting.Instant] that it gives, in the words of
+	// [meeting.Kind.Parameters]: which providers have it. Empty: it asks no provider anything.
+	Field string
+	// Providers are those that there are; nil where nobody has said: see [Declarations].
+	Providers meeting.Kinds
+}
+
+// Takers are the providers that have the option.
+func (o OptionDecl) Takers() meeting.Kinds {
+	return slices.DeleteFunc(slices.Clone(o.Providers), func(k meeting.Kind) bool { return o.Field != "" && k.Parameters[o.Field] == "" })
 }
 
 // Limits of what people can give.
 const (
-	// maxTopic is in characters. As UTF-8 they are at most the 512 bytes that Tencent
-	// Meeting takes for a subject: https://cloud.tencent.com/document/product/1095/42417.
+	// maxTopic is in characters. As UTF-8 they are at most 512 bytes, which every provider
+	// takes.
 	maxTopic    = 128
 	maxMinutes  = 24 * 60
 	maxCapacity = 10000
@@ -50,9 +61,6 @@ const (
 	maxList     = 20  // names, people or channels
 	maxProblems = 20  // that are told at once; who makes more makes them one way
 )
-
-// minSystecMinutes is the shortest duration that SYSTEC takes: "必须大于30".
-const minSystecMinutes = 31
 
 func choices(values ...string) []chat.Choice {
 	cs := make([]chat.Choice, len(values))
@@ -63,7 +71,15 @@ func choices(values ...string) []chat.Choice {
 }
 
 // Describe returns the one-line description of the option.
-func (o OptionDecl) Describe(t texts.Text) string { return t.T("option." + o.Name) }
+func (o OptionDecl) Describe(t texts.Text) string {
+	s := t.T("option." + o.Name)
+	for _, k := range o.Providers {
+		if least := int(k.MinDuration.Minutes()); o.Field == "duration" && least > o.Min {
+			s += t.T("option.duration.least", "Provider", t.Either(k.Name.EN, k.Name.ZH), "Min", strconv.Itoa(least))
+		}
+	}
+	return s
+}
 
 // NameIn returns the option's name in the language, as typed platforms show it.
 func (o OptionDecl) NameIn(t texts.Text) string { return t.T("optionname." + o.Name) }
@@ -73,8 +89,12 @@ func (o OptionDecl) LabelOf(t texts.Text, c chat.Choice) string {
 	if c.Label != "" {
 		return c.Label
 	}
-	if o.Name == "preset" {
+	switch o.Name {
+	case "preset":
 		return livepush.PresetByID(c.Value).Name(t)
+	case "provider":
+		k, _ := o.Providers.Kind(meeting.Provider(c.Value))
+		return t.Either(k.Product.EN, k.Product.ZH)
 	}
 	return t.T("choice." + o.Name + "." + c.Value)
 }

@@ -38,6 +38,7 @@ type Config struct {
 // Parser reads what people ask. It does no I/O and may be used concurrently.
 type Parser struct {
 	cfg            Config
+	declared       []VerbDecl
 	meet, livepush grammar
 	flags          map[*VerbDecl]map[string]*OptionDecl
 }
@@ -56,10 +57,10 @@ type hanVerb struct {
 
 // New returns a Parser.
 func New(cfg Config) *Parser {
-	p := &Parser{cfg: cfg, flags: map[*VerbDecl]map[string]*OptionDecl{}}
+	p := &Parser{cfg: cfg, declared: Declarations(cfg.Kinds...), flags: map[*VerbDecl]map[string]*OptionDecl{}}
 	p.meet.verbs, p.livepush.verbs = map[string]*VerbDecl{}, map[string]*VerbDecl{}
-	for i := range commandDeclarations {
-		v := &commandDeclarations[i]
+	for i := range p.declared {
+		v := &p.declared[i]
 		g := &p.meet
 		if v.Command == commandLivepush {
 			g = &p.livepush
@@ -201,8 +202,8 @@ func (p *Parser) meetLine(r chat.Request) chat.Decision {
 			return p.accept(r, Ask{Verb: v.Verb})
 		case len(v.Options) > 0: // one, which is a meeting
 			w := phrase(rest)
-			_, isMeeting := MeetingArg(w.address())
-			digits, isNumber := number(w.address())
+			_, isMeeting := p.cfg.Kinds.Read(w.address())
+			digits, isNumber := meeting.Digits(w.address())
 			if isMeeting || isNumber && len(digits) > len("2026") { // anything else is a topic
 				x := p.reading(r, v.Verb)
 				x.setMeeting(&v.Options[0], w)

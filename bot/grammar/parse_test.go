@@ -14,13 +14,15 @@ import (
 	"meetbot/bot/chat/chattest"
 	"meetbot/bot/texts"
 	"meetbot/meeting"
+	"meetbot/meeting/systec"
+	"meetbot/meeting/tencent"
 )
 
 // canary is a stream key that no answer may have in it.
 const canary = "canary-7c1e?sign=s3cr3t&x=1"
 
 func both() *Parser {
-	return New(Config{Platforms: chattest.Kinds(), Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec})
+	return New(Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Platforms: chattest.Kinds(), Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec})
 }
 
 func line(command, text string) chat.Request {
@@ -234,7 +236,7 @@ func TestAllFaultsOfALineAreSaidAtOnce(t *testing.T) {
 }
 
 func TestAProviderThatIsNotThereIsRefused(t *testing.T) {
-	p := New(Config{Providers: []meeting.Provider{meeting.Tencent}, Default: meeting.Tencent})
+	p := New(Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Providers: []meeting.Provider{meeting.Tencent}, Default: meeting.Tencent})
 	got := faultsOf(t, p.Parse(line("meet", "x --provider systec")))
 	assert.Contains(t, got["--provider"], "not connected to SYSTEC umeeting")
 	d := p.Parse(line("meet", "x --duration 5"))
@@ -303,7 +305,7 @@ func TestWhatOpensAForm(t *testing.T) {
 			d := both().Parse(line("livepush", text))
 			require.NotNil(t, d.Form, "%+v", d)
 			assert.Equal(t, form, d.Form.ID)
-			withPage := New(Config{KeyPage: true})
+			withPage := New(Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, KeyPage: true})
 			d = withPage.Parse(line("livepush", text))
 			require.NotNil(t, d.Ask, "%+v", d)
 			assert.True(t, AskOf(d).Push.Key.IsZero())
@@ -328,7 +330,7 @@ func TestHelpAndUnknownCommands(t *testing.T) {
 }
 
 func TestCommandsAreKnownByTheirConfiguredNames(t *testing.T) {
-	p := New(Config{Platforms: chat.Kinds{{Name: chattest.Slack, Commands: map[string]string{"meet": "/livemeet", "livepush": "/push2"}}}})
+	p := New(Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Platforms: chat.Kinds{{Name: chattest.Slack, Commands: map[string]string{"meet": "/livemeet", "livepush": "/push2"}}}})
 	for _, name := range []string{"meet", "/livemeet", "livemeet", "LiveMeet", "／livemeet", "会议"} {
 		assert.NotNil(t, p.Parse(line(name, "x")).Ask, name)
 	}
@@ -370,7 +372,7 @@ func TestButtons(t *testing.T) {
 	d := both().Parse(chat.Request{Action: &chat.Action{Name: "push", Arg: "tencent:7567173273889276131"}})
 	require.NotNil(t, d.Form)
 	assert.Equal(t, "tencent:7567173273889276131", d.Form.Arg)
-	d = New(Config{KeyPage: true}).Parse(chat.Request{Action: &chat.Action{Name: "push", Arg: "tencent:7567173273889276131"}})
+	d = New(Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, KeyPage: true}).Parse(chat.Request{Action: &chat.Action{Name: "push", Arg: "tencent:7567173273889276131"}})
 	require.NotNil(t, d.Ask)
 	assert.Equal(t, VerbPush, AskOf(d).Verb)
 	assert.Equal(t, "tencent:7567173273889276131", AskOf(d).Meeting)
@@ -459,7 +461,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(s, false)
 	}
 	p := both()
-	page := New(Config{KeyPage: true, Sandbox: true, Locale: "zh-CN"})
+	page := New(Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, KeyPage: true, Sandbox: true, Locale: "zh-CN"})
 	f.Fuzz(func(t *testing.T, text string, open bool) {
 		for _, command := range []string{"meet", "livepush"} {
 			for _, parser := range []*Parser{p, page} {
@@ -499,7 +501,7 @@ func check(t *testing.T, d chat.Decision) {
 	require.Equal(t, strings.TrimSpace(AskOf(d).Meet.Topic), AskOf(d).Meet.Topic)
 	require.LessOrEqual(t, len(AskOf(d).Names), maxList)
 	if AskOf(d).Meeting != "" && AskOf(d).Arg == "" {
-		_, ok := MeetingArg(AskOf(d).Meeting)
+		_, ok := (meeting.Kinds{systec.Kind, tencent.Kind}).Read(AskOf(d).Meeting)
 		require.True(t, ok, AskOf(d).Meeting)
 	}
 	require.False(t, d.Public && Declared(AskOf(d).Verb).Command == commandLivepush)
@@ -546,4 +548,22 @@ func BenchmarkParseLong(b *testing.B) {
 			})
 		}
 	}
+}
+
+// The providers' own names for options are the options': people have their documents open.
+func TestTheProvidersOwnNamesForOptions(t *testing.T) {
+	p := New(Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Default: "systec"})
+	for _, line := range []string{
+		"Board --option-jbh --meeting-capacity 50 --use-pmi --allow-live-streaming --mute-upon-entry=false",
+		"Board --option_jbh=true --meeting_capacity=50 --use_pmi --allow_live_streaming --no-mute_upon_entry",
+	} {
+		d := p.Parse(chat.Request{Command: "meet", Text: line})
+		require.NotNil(t, d.Ask, "%s: %+v", line, d.Reply)
+		got := AskOf(d).Meet
+		yes, no := true, false
+		assert.Equal(t, meeting.Instant{Topic: "Board", JoinBeforeHost: &yes, Capacity: 50, PMI: &yes, Live: &yes, Mute: &no}, got, line)
+	}
+	d := p.Parse(chat.Request{Command: "meet", Text: "end #腾讯会议：806-146-667"})
+	require.NotNil(t, d.Ask)
+	assert.Equal(t, VerbMeetEnd, AskOf(d).Verb, "as the client copies it")
 }

@@ -35,7 +35,7 @@ func (x *reading) pushArguments(v *VerbDecl, rest []token) {
 	unknown := len(x.problems) > 0 && slices.ContainsFunc(x.problems, func(p problem) bool { return p.field == "" })
 	switch v.Verb {
 	case VerbPushTo, VerbPushOff:
-		names, where, in := cutIn(rest)
+		names, where, in := x.p.cutIn(rest)
 		if len(names) > 0 {
 			x.set(&v.Options[0], join(names, ',')) // blanks separate names, too
 		} else if !unknown {
@@ -90,7 +90,7 @@ func (x *reading) meetingWords(o *OptionDecl, tokens []token) {
 // pushWords reads the words of the long form that are not options: a meeting, and
 // nothing else.
 func (x *reading) pushWords(v *VerbDecl, tokens []token, w word) {
-	if _, ok := MeetingArg(w.address()); ok {
+	if _, ok := x.p.cfg.Kinds.Read(w.address()); ok {
 		x.set(&v.Options[0], w)
 		return
 	}
@@ -142,14 +142,14 @@ func (x *reading) exposed(tokens []token) bool {
 
 // holdsKey reports whether a key may be in an address.
 func holdsKey(address string) bool {
-	a, err := meeting.SplitPush(HalfWidth(address), secret.String{})
+	a, err := meeting.SplitPush(meeting.HalfWidth(address), secret.String{})
 	faults, _ := err.(meeting.PushFaults)
 	return !a.Key.IsZero() || len(faults) > 1 || strings.Contains(address, "?")
 }
 
 // cutIn splits "NAME… in MEETING". A number or a link at the end is a meeting also without
 // the "in": taken for a name, it would have another meeting's addresses switched off.
-func cutIn(tokens []token) (names, where []token, in bool) {
+func (p *Parser) cutIn(tokens []token) (names, where []token, in bool) {
 	for i := len(tokens) - 1; i >= 0; i-- {
 		t := tokens[i]
 		if t.quoted {
@@ -160,7 +160,7 @@ func cutIn(tokens []token) (names, where []token, in bool) {
 		}
 		if name, rest, ok := cutLast(t.raw, "在"); ok { // Chinese has no blanks around it
 			where = append([]token{glued(rest)}, tokens[i+1:]...)
-			if _, ok := MeetingArg(phrase(where).address()); ok {
+			if _, ok := p.cfg.Kinds.Read(phrase(where).address()); ok {
 				names = slices.Clone(tokens[:i])
 				if name != "" {
 					names = append(names, glued(name))
@@ -174,7 +174,7 @@ func cutIn(tokens []token) (names, where []token, in bool) {
 		if tokens[i].quoted || strings.ContainsRune(",，、", last) { // a name
 			continue
 		}
-		if _, ok := MeetingArg(phrase(tokens[i:]).address()); ok {
+		if _, ok := p.cfg.Kinds.Read(phrase(tokens[i:]).address()); ok {
 			return tokens[:i], tokens[i:], true
 		}
 	}

@@ -28,8 +28,14 @@ type problem struct {
 func (p problem) text(t texts.Text) string {
 	f := texts.Message{ID: p.fault.ID, Args: slices.Clone(p.fault.Args)}
 	for i := 0; i+1 < len(f.Args); i += 2 {
-		if name := f.Args[i]; name == "Provider" || name == "Other" && strings.HasSuffix(f.ID, ".only") {
-			f.Args[i+1] = t.T("choice.provider." + f.Args[i+1])
+		if name := f.Args[i]; p.option != nil && (name == "Provider" || name == "Other" && strings.HasSuffix(f.ID, ".only")) {
+			if k, ok := p.option.Providers.Kind(meeting.Provider(f.Args[i+1])); ok {
+				words := k.Product
+				if strings.HasSuffix(f.ID, ".short") { // it stands in a sentence of its own
+					words = k.Name
+				}
+				f.Args[i+1] = t.Either(words.EN, words.ZH)
+			}
 		}
 	}
 	return f.In(t)
@@ -162,7 +168,7 @@ func (x *reading) setInt(o *OptionDecl, s string) {
 
 // digits reads a number of up to six digits, half-width or full-width.
 func digits(s string) (int, bool) {
-	s, ok := number(s)
+	s, ok := meeting.Digits(s)
 	if !ok || len(s) > 6 {
 		return 0, false
 	}
@@ -209,7 +215,9 @@ func (x *reading) setChoice(o *OptionDecl, s string) {
 	value, ok := "", false
 	switch o.Name {
 	case "provider":
-		value, ok = providerWord(s)
+		var p meeting.Provider
+		p, ok = x.p.cfg.Kinds.Word(s)
+		value = string(p)
 	case "record":
 		value, ok = recordWord(s)
 	case "preset":
@@ -218,7 +226,7 @@ func (x *reading) setChoice(o *OptionDecl, s string) {
 		value = p.ID
 	}
 	if !ok {
-		x.fail(o, "choice."+o.Name)
+		x.fail(o, "choice."+o.Name, "IDs", x.p.providerIDs())
 		return
 	}
 	switch o.Name {
@@ -236,14 +244,13 @@ func (x *reading) setChoice(o *OptionDecl, s string) {
 	}
 }
 
-func providerWord(s string) (string, bool) {
-	switch strings.ToLower(s) {
-	case "systec", "umeeting", "umeet":
-		return string(meeting.Systec), true
-	case "tencent", "wemeet", "voov", "腾讯", "腾讯会议":
-		return string(meeting.Tencent), true
+// providerIDs are what --provider takes, as a sentence has it: "systec or tencent".
+func (p *Parser) providerIDs() string {
+	ids := make([]string, len(p.cfg.Kinds))
+	for i, k := range p.cfg.Kinds {
+		ids[i] = string(k.ID)
 	}
-	return "", false
+	return strings.Join(ids, " / ")
 }
 
 func recordWord(s string) (string, bool) {
@@ -388,7 +395,7 @@ func (x *reading) isID(s string) bool {
 
 func (x *reading) setMeeting(o *OptionDecl, w word) {
 	s := w.address()
-	if _, ok := MeetingArg(s); !ok {
+	if _, ok := x.p.cfg.Kinds.Read(s); !ok {
 		x.fail(o, "meeting")
 		return
 	}
@@ -396,7 +403,7 @@ func (x *reading) setMeeting(o *OptionDecl, w word) {
 }
 
 func (x *reading) setKey(o *OptionDecl, key string) {
-	key = HalfWidth(key)
+	key = meeting.HalfWidth(key)
 	switch {
 	case len(key) > o.Max:
 		x.fail(o, "push."+string(meeting.PushFaultKeyLong), "Max", strconv.Itoa(o.Max))
@@ -412,7 +419,7 @@ func (x *reading) setKey(o *OptionDecl, key string) {
 
 // IsPushURL reports whether s begins as an RTMP address does, in whatever width.
 func IsPushURL(s string) bool {
-	s = strings.ToLower(HalfWidth(s[:min(len(s), len("rtmps：／／"))]))
+	s = strings.ToLower(meeting.HalfWidth(s[:min(len(s), len("rtmps：／／"))]))
 	return strings.HasPrefix(s, "rtmp://") || strings.HasPrefix(s, "rtmps://")
 }
 
@@ -422,14 +429,19 @@ func (x *reading) checkMeet() {
 	if provider == "" {
 		provider = x.p.cfg.Default
 	}
+	kind, known := x.p.cfg.Kinds.Kind(provider)
+	if !known {
+		return
+	}
 	for _, o := range x.given {
-		if o.Provider != "" && provider != "" && o.Provider != provider {
-			x.fail(o, "provider.only", "Provider", string(o.Provider), "Other", string(provider), "ID", string(o.Provider))
+		takers := o.Takers()
+		if len(takers) > 0 && !slices.ContainsFunc(takers, func(k meeting.Kind) bool { return k.ID == provider }) {
+			only := string(takers[0].ID)
+			x.fail(o, "provider.only", "Provider", only, "Other", string(provider), "ID", only)
 		}
-		if o.Name == "duration" && provider == meeting.Systec {
-			if d := x.ask.Meet.Duration; d > 0 && d < minSystecMinutes*time.Minute {
-				x.fail(o, "duration.systec", "Min", strconv.Itoa(minSystecMinutes))
-			}
+		if least := kind.MinDuration; o.Field == "duration" && x.ask.Meet.Duration > 0 && x.ask.Meet.Duration < least {
+			n := int(least.Minutes())
+			x.fail(o, "duration.short", "Provider", string(provider), "Over", strconv.Itoa(n-1), "Min", strconv.Itoa(n))
 		}
 	}
 }
@@ -469,7 +481,7 @@ func (x *reading) option(v *VerbDecl, name string) *OptionDecl {
 // readURL reads the push address, and takes the key out of it where none was given. That
 // there is no key is no fault here: it can be asked for.
 func (x *reading) readURL(url *OptionDecl, key *OptionDecl) {
-	a, err := meeting.SplitPush(HalfWidth(x.url), x.ask.Push.Key)
+	a, err := meeting.SplitPush(meeting.HalfWidth(x.url), x.ask.Push.Key)
 	faults, _ := err.(meeting.PushFaults)
 	wrong := false
 	for _, f := range faults {

@@ -3,6 +3,9 @@ package grammar
 import (
 	"fmt"
 	"meetbot/bot/chat"
+	"meetbot/meeting"
+	"meetbot/meeting/systec"
+	"meetbot/meeting/tencent"
 	"strings"
 	"testing"
 	"unicode"
@@ -177,7 +180,7 @@ func FuzzKey(f *testing.F) {
 	for _, s := range []string{"abcd-efgh", "?a=b&c=d", "live_1?txSecret=a&txTime=66C35660", "a'b", `a"b`, "--x", "-", "a=b:c,d", "&lt=5&amp=1"} {
 		f.Add(s)
 	}
-	p := New(Config{})
+	p := New(Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}})
 	f.Fuzz(func(t *testing.T, key string) {
 		if key == "" || len(key) > 200 || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) ||
 			strings.ContainsAny(key, "<>") || strings.Contains(key, "&amp;") || strings.Contains(key, "&lt;") || strings.Contains(key, "&gt;") ||

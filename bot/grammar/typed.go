@@ -6,6 +6,7 @@ import (
 
 	"meetbot/bot/chat"
 	"meetbot/bot/texts"
+	"meetbot/meeting"
 )
 
 // TypedDecl declares one command of a platform where options are typed. It has either
@@ -18,9 +19,10 @@ type TypedDecl struct {
 	Subs    []TypedDecl
 }
 
-// TypedDeclarations returns the commands for platforms where options are typed. Which
-// verb is meant follows from the options that are given.
-func TypedDeclarations() []TypedDecl {
+// TypedDeclarations returns the commands for platforms where options are typed, with what
+// depends on the providers that there are. Which verb is meant follows from the options that
+// are given.
+func TypedDeclarations(providers ...meeting.Kind) []TypedDecl {
 	var all []TypedDecl
 	find := func(in *[]TypedDecl, name string, v VerbDecl) *TypedDecl {
 		for i := range *in {
@@ -31,7 +33,7 @@ func TypedDeclarations() []TypedDecl {
 		*in = append(*in, TypedDecl{Name: name, Right: v.Right})
 		return &(*in)[len(*in)-1]
 	}
-	for _, v := range commandDeclarations {
+	for _, v := range Declarations(providers...) {
 		if v.Typed == "" {
 			continue
 		}
@@ -117,15 +119,15 @@ func (p *Parser) typed(r chat.Request, command string) chat.Decision {
 
 // typedVerb finds the verb of a typed command; where several share it, by what was given.
 func (p *Parser) typedVerb(command string, r chat.Request) *VerbDecl {
-	return meant(r.Options, func(v *VerbDecl) bool { return v.Typed == command && v.TypedSub == r.Verb })
+	return p.meant(r.Options, func(v *VerbDecl) bool { return v.Typed == command && v.TypedSub == r.Verb })
 }
 
 // meant returns the verb that candidates share an entry with: the first whose required
 // option was given, else the first.
-func meant(given map[string]string, candidate func(*VerbDecl) bool) *VerbDecl {
+func (p *Parser) meant(given map[string]string, candidate func(*VerbDecl) bool) *VerbDecl {
 	var found *VerbDecl
-	for i := range commandDeclarations {
-		v := &commandDeclarations[i]
+	for i := range p.declared {
+		v := &p.declared[i]
 		if !candidate(v) {
 			continue
 		}

@@ -38,16 +38,16 @@ const (
 	VerbStartLink    Verb = "start"
 	VerbQR           Verb = "qr"
 	VerbCopy         Verb = "copy"
-	VerbEndYes       Verb = "endyes"   // the answer to "really end it?"
-	VerbCreateAnyway Verb = "another"  // a command again that was taken for a repeat of an earlier one
-	VerbRunExpired   Verb = "now"      // a command that was too old to be run unasked
-	VerbRetry        Verb = "again"    // a command that was refused, or whose outcome is unknown
-	VerbTencent      Verb = "tencent"  // after a push to a meeting that takes none: a Tencent meeting instead
-	VerbApprove      Verb = "approve"  //
-	VerbReject       Verb = "reject"   //
-	VerbRevoke       Verb = "revoke"   //
-	VerbSameDest     Verb = "samedest" // a new meeting with the destinations of an earlier one
-	VerbAskHost      Verb = "askhost"  // asks who can to do it
+	VerbEndYes       Verb = "endyes"    // the answer to "really end it?"
+	VerbCreateAnyway Verb = "another"   // a command again that was taken for a repeat of an earlier one
+	VerbRunExpired   Verb = "now"       // a command that was too old to be run unasked
+	VerbRetry        Verb = "again"     // a command that was refused, or whose outcome is unknown
+	VerbElsewhere    Verb = "elsewhere" // after a push to a meeting that takes none: one of a provider whose do
+	VerbApprove      Verb = "approve"   //
+	VerbReject       Verb = "reject"    //
+	VerbRevoke       Verb = "revoke"    //
+	VerbSameDest     Verb = "samedest"  // a new meeting with the destinations of an earlier one
+	VerbAskHost      Verb = "askhost"   // asks who can to do it
 
 	// What only the bot asks of itself.
 	VerbCards    Verb = "cards"    // Arg: a [meeting.Ref], whose cards are brought up to date
@@ -134,20 +134,20 @@ var declarations = func() []VerbDecl {
 		{
 			Verb: VerbMeet, Command: commandMeet, Typed: commandMeet, Form: formMeet, Right: chat.RightMeet, Public: true,
 			Options: []OptionDecl{
-				{Name: "topic", Aliases: []string{"主题"}, Kind: KindText, Position: 1, Max: maxTopic},
-				{Name: "provider", Aliases: []string{"平台"}, Kind: KindChoice, Choices: choices(string(meeting.Systec), string(meeting.Tencent))},
-				{Name: "live", Aliases: []string{"直播"}, Kind: KindBool},
-				{Name: "duration", Aliases: []string{"时长"}, Kind: KindInt, Min: 1, Max: maxMinutes, Unit: "minutes"},
-				{Name: "record", Aliases: []string{"recording", "录制"}, Kind: KindChoice, Choices: choices(string(meeting.RecordingCloud), string(meeting.RecordingNone))},
+				{Name: "topic", Aliases: []string{"主题"}, Kind: KindText, Position: 1, Max: maxTopic, Field: "topic"},
+				{Name: "provider", Aliases: []string{"平台"}, Kind: KindChoice},
+				{Name: "live", Aliases: []string{"直播"}, Kind: KindBool, Field: "live"},
+				{Name: "duration", Aliases: []string{"时长"}, Kind: KindInt, Min: 1, Max: maxMinutes, Unit: "minutes", Field: "duration"},
+				{Name: "record", Aliases: []string{"recording", "录制"}, Kind: KindChoice, Choices: choices(string(meeting.RecordingCloud), string(meeting.RecordingNone)), Field: "recording"},
 				{Name: "host", Aliases: []string{"主持人"}, Kind: KindUser, List: true},
-				{Name: "mute", Aliases: []string{"静音"}, Kind: KindBool},
-				{Name: "join-before-host", Aliases: []string{"jbh", "提前入会"}, Kind: KindBool},
-				{Name: "waiting-room", Aliases: []string{"等候室"}, Kind: KindBool},
-				{Name: "capacity", Aliases: []string{"人数", "方数"}, Kind: KindInt, Min: 1, Max: maxCapacity, Unit: "people", Provider: meeting.Systec},
-				{Name: "host-video", Aliases: []string{"主持人视频"}, Kind: KindBool, Provider: meeting.Systec},
-				{Name: "participants-video", Aliases: []string{"参会者视频"}, Kind: KindBool, Provider: meeting.Systec},
-				{Name: "pmi", Aliases: []string{"个人会议号"}, Kind: KindBool, Provider: meeting.Systec},
-				{Name: "host-name", Aliases: []string{"主持人名称"}, Kind: KindText, Max: maxName, Provider: meeting.Systec},
+				{Name: "mute", Aliases: []string{"静音"}, Kind: KindBool, Field: "mute"},
+				{Name: "join-before-host", Aliases: []string{"jbh", "提前入会"}, Kind: KindBool, Field: "join_before_host"},
+				{Name: "waiting-room", Aliases: []string{"等候室"}, Kind: KindBool, Field: "waiting_room"},
+				{Name: "capacity", Aliases: []string{"人数", "方数"}, Kind: KindInt, Min: 1, Max: maxCapacity, Unit: "people", Field: "capacity"},
+				{Name: "host-video", Aliases: []string{"主持人视频"}, Kind: KindBool, Field: "host_video"},
+				{Name: "participants-video", Aliases: []string{"参会者视频"}, Kind: KindBool, Field: "participants_video"},
+				{Name: "pmi", Aliases: []string{"个人会议号"}, Kind: KindBool, Field: "pmi"},
+				{Name: "host-name", Aliases: []string{"主持人名称"}, Kind: KindText, Max: maxName, Field: "host_name"},
 			},
 		},
 		{
@@ -235,7 +235,7 @@ var declarations = func() []VerbDecl {
 		{Verb: VerbCreateAnyway, Button: "another", Takes: TakesJob, Right: chat.RightMeet, Public: true, Once: true},
 		{Verb: VerbRunExpired, Button: "now", Takes: TakesJob, Right: chat.RightMeet, Once: true},
 		{Verb: VerbRetry, Button: "again", Takes: TakesJob, Right: chat.RightMeet, Once: true},
-		{Verb: VerbTencent, Button: "tencent", Takes: TakesJob, Right: chat.RightMeet, Public: true},
+		{Verb: VerbElsewhere, Button: "elsewhere", Takes: TakesJob, Right: chat.RightMeet, Public: true},
 		{Verb: VerbApprove, Button: "approve", Takes: TakesJob, Right: chat.RightPush},
 		{Verb: VerbReject, Button: "reject", Takes: TakesJob, Right: chat.RightPush},
 		{Verb: VerbRevoke, Button: "revoke", Takes: TakesDestination, Right: chat.RightPush},
@@ -253,10 +253,51 @@ var declarations = func() []VerbDecl {
 var commandDeclarations = slices.DeleteFunc(slices.Clone(declarations), func(d VerbDecl) bool { return d.Command == "" })
 
 // Declarations returns everything that people can ask by a command: first the verbs of
-// "meet", then those of "livepush". Callers do not change what it refers to.
+// "meet", then those of "livepush". With the providers that there are it has the choices
+// between them, and their own names for options. Callers do not change what it refers to.
 //
 // Several verbs can share a flat typed command; [TypedDeclarations] has them merged.
-func Declarations() []VerbDecl { return slices.Clone(commandDeclarations) }
+func Declarations(providers ...meeting.Kind) []VerbDecl {
+	all := slices.Clone(commandDeclarations)
+	if len(providers) == 0 {
+		return all
+	}
+	for i := range all {
+		if all[i].Verb == VerbMeet {
+			all[i].Options = ofProviders(all[i].Options, providers)
+		}
+	}
+	return all
+}
+
+// ofProviders returns options with what depends on the providers.
+func ofProviders(options []OptionDecl, providers meeting.Kinds) []OptionDecl {
+	options = slices.Clone(options)
+	taken := map[string]bool{}
+	for _, o := range options {
+		for _, name := range append([]string{o.Name}, o.Aliases...) {
+			taken[name] = true
+		}
+	}
+	for i := range options {
+		o := &options[i]
+		o.Providers, o.Aliases = providers, slices.Clone(o.Aliases)
+		for _, k := range providers {
+			if o.Name == "provider" {
+				o.Choices = append(o.Choices, chat.Choice{Value: string(k.ID)})
+			}
+			param := k.Parameters[o.Field]
+			if o.Field == "duration" && param != o.Field { // an end is no length
+				continue
+			}
+			if name := strings.ReplaceAll(param, "_", "-"); name != "" && !taken[name] {
+				taken[name] = true
+				o.Aliases = append(o.Aliases, name)
+			}
+		}
+	}
+	return options
+}
 
 // Verbs returns every verb: [Declarations], what only buttons ask, and what the bot asks
 // of itself. Callers do not change what it refers to.

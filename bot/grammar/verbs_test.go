@@ -14,6 +14,8 @@ import (
 	"meetbot/bot/chat/chattest"
 	"meetbot/bot/texts"
 	"meetbot/meeting"
+	"meetbot/meeting/systec"
+	"meetbot/meeting/tencent"
 )
 
 // The limits of the platforms that register the commands or show the forms.
@@ -148,7 +150,7 @@ func TestNoTwoWordsOfACommandAreTheSame(t *testing.T) {
 func TestOnlyMeetingsArePublic(t *testing.T) {
 	for _, d := range Verbs() {
 		switch d.Verb {
-		case VerbMeet, VerbMeetShare, VerbCreateAnyway, VerbTencent, VerbSameDest:
+		case VerbMeet, VerbMeetShare, VerbCreateAnyway, VerbElsewhere, VerbSameDest:
 			assert.True(t, d.Public, d.Verb)
 		default:
 			assert.False(t, d.Public, d.Verb)
@@ -203,7 +205,7 @@ func TestOnlyWhatMayCreateSomethingIsPressedOnce(t *testing.T) {
 }
 
 func TestFormsKeepWithinThePlatformsLimits(t *testing.T) {
-	for _, cfg := range []Config{{}, {Providers: []meeting.Provider{meeting.Tencent}, Default: meeting.Tencent}, {Providers: []meeting.Provider{meeting.Systec}}} {
+	for _, cfg := range []Config{{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}}, {Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Providers: []meeting.Provider{meeting.Tencent}, Default: meeting.Tencent}, {Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Providers: []meeting.Provider{meeting.Systec}}} {
 		for _, locale := range texts.Locales {
 			for _, id := range []string{formMeet, formPush, formSave} {
 				f := New(cfg).Form(Text(chat.Kind{}, locale), id, Ask{})
@@ -276,7 +278,7 @@ func TestAFormHasWhatIsKnown(t *testing.T) {
 	r.About = "The build is red"
 	assert.Equal(t, "The build is red", both().Parse(r).Form.Fields[0].Value)
 
-	onlyTencent := New(Config{Providers: []meeting.Provider{meeting.Tencent}})
+	onlyTencent := New(Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Providers: []meeting.Provider{meeting.Tencent}})
 	for _, f := range onlyTencent.Form(Text(chat.Kind{}, "en"), formMeet, Ask{}).Fields {
 		assert.NotContains(t, []string{"provider", "pmi", "capacity", "host-video"}, f.Name, "means nothing here")
 	}

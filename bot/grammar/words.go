@@ -2,6 +2,7 @@ package grammar
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -67,7 +68,11 @@ func (w words) Command(verb string, args ...any) any {
 }
 
 // Option implements [texts.Words]: "--live", or, where options are typed, "live:True".
-func (w words) Option(name string, value ...string) any {
+func (w words) Option(name string, values ...any) any {
+	value := make([]string, len(values))
+	for i, v := range values {
+		value[i] = fmt.Sprint(v)
+	}
 	if !w.kind.Typed {
 		return option(strings.Join(append([]string{"--" + name}, value...), " "))
 	}

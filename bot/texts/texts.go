@@ -54,7 +54,7 @@ type Words interface {
 	Command(verb string, args ...any) any
 	// Option writes a declared option, with its value where it has one; "no-" before the name
 	// turns a switch off.
-	Option(name string, value ...string) any
+	Option(name string, value ...any) any
 }
 
 // On returns t with the words of a platform.

@@ -57,8 +57,8 @@ func TestBothLanguagesSayTheSameThings(t *testing.T) {
 
 type someWords struct{}
 
-func (someWords) Command(verb string, _ ...any) any   { return "/" + verb }
-func (someWords) Option(name string, _ ...string) any { return "--" + name }
+func (someWords) Command(verb string, _ ...any) any { return "/" + verb }
+func (someWords) Option(name string, _ ...any) any  { return "--" + name }
 
 func TestLocalesAreMatched(t *testing.T) {
 	for locale, want := range map[string]string{

@@ -25,6 +25,7 @@ import (
 	"meetbot/bot/adapters/discord/discordtest"
 	"meetbot/bot/adapters/kit"
 	"meetbot/bot/adapters/slack/slacktest"
+	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
 	"meetbot/config/secret"
 	"meetbot/meeting/sandbox"
@@ -90,6 +91,7 @@ func (w *world) register(t *testing.T) {
 	t.Helper()
 	a, err := discord.New(discord.Config{
 		BotToken: secret.New(discordtest.Token), ApplicationID: discordtest.ApplicationID, APIURL: w.discord.URL,
+		Commands: grammar.TypedDeclarations(providerKinds()...),
 	}, nil, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	_, err = a.Register(t.Context())

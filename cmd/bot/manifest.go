@@ -12,6 +12,7 @@ import (
 	"meetbot/bot/adapters/discord"
 	"meetbot/bot/adapters/slack"
 	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 	"meetbot/config"
 )
 
@@ -129,7 +130,7 @@ func discordManifest(p process) error {
 		}
 		return write(p.stdout, discord.InviteURL(id)+"\n")
 	}
-	out, err := discord.Manifest(listed(cfg))
+	out, err := discord.Manifest(listed(cfg), grammar.TypedDeclarations(providerKinds()...))
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"meetbot/bot/adapters/kit"
 	"meetbot/bot/adapters/slack"
 	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 	"meetbot/config"
 )
 
@@ -61,7 +62,8 @@ func platforms() []platform {
 				return adapter(discord.New(discord.Config{
 					BotToken: c.Discord.BotToken, ApplicationID: c.Discord.ApplicationID, PublicKey: c.Discord.PublicKey,
 					GuildID: c.Discord.GuildID, APIURL: c.Discord.ApiURL, Listed: listed(c), Locale: c.Locale,
-					Observe: p.observe, HTTPClient: p.http,
+					Commands: grammar.TypedDeclarations(providerKinds()...),
+					Observe:  p.observe, HTTPClient: p.http,
 				}, p.bot, p.log))
 			},
 			manifest: discordManifest, usage: "[--invite]",

@@ -115,3 +115,14 @@ func hear(bot *commands.Bot) func(context.Context, tencent.Event) error {
 		return bot.Hear(ctx, said)
 	}
 }
+
+// pushProvider is the ID of a configured provider whose meetings take push addresses; empty
+// for none.
+func pushProvider(cfg config.Config) string {
+	for _, row := range providerRows() {
+		if row.on(cfg) && row.kind.Can.LivePush {
+			return string(row.kind.ID)
+		}
+	}
+	return ""
+}

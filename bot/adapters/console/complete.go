@@ -33,7 +33,7 @@ func (c *Console) complete(line string, pos int) (head string, proposals []strin
 	if !ok {
 		return head, nil, tail
 	}
-	verb, given := verbOf(name, words[1:])
+	verb, given := c.verbOf(name, words[1:])
 	if len(words) == 1 {
 		for _, d := range grammar.Declarations() {
 			if d.Command == name && d.Name != "" {
@@ -69,9 +69,13 @@ func (c *Console) complete(line string, pos int) (head string, proposals []strin
 
 // verbOf returns the declaration that a line means so far, and its other words that are
 // no options.
-func verbOf(name string, words []string) (grammar.VerbDecl, []string) {
+func (c *Console) verbOf(name string, words []string) (grammar.VerbDecl, []string) {
 	var found grammar.VerbDecl
-	for _, d := range grammar.Declarations() {
+	declared := c.cfg.Declared
+	if declared == nil {
+		declared = grammar.Declarations()
+	}
+	for _, d := range declared {
 		if d.Command != name {
 			continue
 		}

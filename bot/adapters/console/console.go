@@ -40,8 +40,10 @@ type Config struct {
 	User    string // the person's name
 	Locale  string // in which the person is answered
 	Sandbox bool   // said in the greeting
-	Push    bool   // a meeting provider takes live pushes; the greeting then shows how
-	NoColor bool
+	Push    string // a meeting provider that takes live pushes; the greeting then shows how
+	// Declared are the commands; nil: without what depends on the meeting providers.
+	Declared []grammar.VerbDecl
+	NoColor  bool
 	// Patience is how long a piped command may take to finish. Zero: two minutes.
 	Patience time.Duration
 	Now      func() time.Time // nil: time.Now

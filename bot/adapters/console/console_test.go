@@ -11,6 +11,8 @@ import (
 	"meetbot/bot/grammar"
 	"meetbot/bot/texts"
 	"slices"
+	"meetbot/meeting/systec"
+	"meetbot/meeting/tencent"
 	"strings"
 	"sync"
 	"testing"
@@ -91,7 +93,9 @@ func (b *fakeBot) Complete(_ context.Context, _ chat.Request, option, typed stri
 }
 
 func start(bot *fakeBot, locale string, in io.Reader, out io.Writer) *Console {
-	c := New(Config{User: "Ada", Locale: locale, Sandbox: true}, bot, in, out, slog.New(slog.DiscardHandler))
+	c := New(Config{
+		User: "Ada", Locale: locale, Sandbox: true, Declared: grammar.Declarations(systec.Kind, tencent.Kind),
+	}, bot, in, out, slog.New(slog.DiscardHandler))
 	bot.console = c
 	return c
 }

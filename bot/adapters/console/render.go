@@ -350,11 +350,11 @@ func (s style) greeting(t texts.Text, screen int, cfg Config) string {
 		push       bool
 	}{
 		{t.T("console.try.meet"), "console.try.meet.what", false},
-		{t.T("console.try.tencent"), "console.try.tencent.what", true},
+		{t.T("console.try.push", "Provider", cfg.Push), "console.try.push.what", true},
 		{"/livepush", "console.try.livepush.what", true},
 		{"/meet help", "console.try.help.what", false},
 	} {
-		if try.push && !cfg.Push {
+		if try.push && cfg.Push == "" {
 			continue
 		}
 		const column = 40

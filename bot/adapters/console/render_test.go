@@ -143,7 +143,7 @@ func TestGreetingAndForms(t *testing.T) {
 	for _, locale := range texts.Locales {
 		t.Run(locale, func(t *testing.T) {
 			text := grammar.Text(Kind(), locale)
-			out := style{}.greeting(text, 80, Config{Sandbox: true, Push: true}) + style{}.formIntro(text, 80, form)
+			out := style{}.greeting(text, 80, Config{Sandbox: true, Push: "tencent"}) + style{}.formIntro(text, 80, form)
 			for _, f := range form.Fields {
 				out += style{}.field(text, 80, f, "")
 			}

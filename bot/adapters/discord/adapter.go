@@ -34,6 +34,7 @@ import (
 
 	"meetbot/bot/adapters/kit"
 	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 	"meetbot/config/secret"
 )
 
@@ -49,9 +50,11 @@ type Config struct {
 	APIURL string
 	// Listed has the rights that an allow-list guards instead of Discord's permissions:
 	// their commands are shown to everybody, since the list decides.
-	Listed  chat.Rights
-	Locale  string // where a person's own is not known
-	Observe kit.Observer
+	Listed chat.Rights
+	// Commands are what is registered; nil: without what depends on the meeting providers.
+	Commands []grammar.TypedDecl
+	Locale   string // where a person's own is not known
+	Observe  kit.Observer
 
 	HTTPClient *http.Client // nil: one that takes its proxy from the environment
 	Now        func() time.Time

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"meetbot/meeting/systec"
+	"meetbot/meeting/tencent"
 	"net/http"
 	"strings"
 	"sync"
@@ -525,7 +527,7 @@ func TestRegistrationThatIsLimitedIsMadeLater(t *testing.T) {
 }
 
 func TestRegistrationIgnoresWhatDiscordAdds(t *testing.T) {
-	ours, err := Commands(0)
+	ours, err := Commands(0, declared)
 	require.NoError(t, err)
 	b, err := json.Marshal(ours)
 	require.NoError(t, err)
@@ -549,7 +551,7 @@ func TestRegistrationIgnoresWhatDiscordAdds(t *testing.T) {
 }
 
 func TestCommandsAreGuarded(t *testing.T) {
-	all, err := Commands(0)
+	all, err := Commands(0, declared)
 	require.NoError(t, err)
 	permissions := map[string]string{}
 	for _, c := range all {
@@ -559,15 +561,18 @@ func TestCommandsAreGuarded(t *testing.T) {
 	events, guild := "8589934592", "32"
 	assert.Equal(t, map[string]string{"meet": events, "meetings": events, "livepush": guild, "destinations": guild}, permissions)
 
-	all, err = Commands(chat.RightMeet)
+	all, err = Commands(chat.RightMeet, declared)
 	require.NoError(t, err)
 	for _, c := range all {
 		assert.Equal(t, c.Name == "meet" || c.Name == "meetings", c.Permissions == nil, "%s: an allow-list decides", c.Name)
 	}
 }
 
+// declared is what the bot has with the providers that there are.
+var declared = grammar.TypedDeclarations(systec.Kind, tencent.Kind)
+
 func TestManifest(t *testing.T) {
-	b, err := Manifest(0)
+	b, err := Manifest(0, declared)
 	require.NoError(t, err)
 	golden(t, "commands", json.RawMessage(b))
 }

@@ -28,6 +28,8 @@ import (
 	"meetbot/bot/grammar"
 	"meetbot/config/secret"
 	"meetbot/meeting"
+	"meetbot/meeting/systec"
+	"meetbot/meeting/tencent"
 )
 
 // clock is the real one, moved.
@@ -50,7 +52,7 @@ type fakeBot struct {
 
 func newBot() *fakeBot {
 	return &fakeBot{
-		Parser: grammar.New(grammar.Config{Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec}),
+		Parser: grammar.New(grammar.Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec}),
 		ids:    map[string]bool{},
 	}
 }

@@ -49,8 +49,8 @@ func InviteURL(applicationID string) string {
 }
 
 // Manifest is what is registered, as indented JSON for a person to read.
-func Manifest(listed chat.Rights) ([]byte, error) {
-	all, err := Commands(listed)
+func Manifest(listed chat.Rights, declared []grammar.TypedDecl) ([]byte, error) {
+	all, err := Commands(listed, declared)
 	if err != nil {
 		return nil, err
 	}
@@ -116,9 +116,12 @@ func localised(of func(texts.Text) string) (string, map[discordgo.Locale]string)
 
 // Commands returns what is to be registered, from the declarations. Rights in listed are
 // guarded by an allow-list: Discord shows their commands to everybody.
-func Commands(listed chat.Rights) ([]Command, error) {
+func Commands(listed chat.Rights, declared []grammar.TypedDecl) ([]Command, error) {
+	if declared == nil {
+		declared = grammar.TypedDeclarations()
+	}
 	var all []Command
-	for _, d := range grammar.TypedDeclarations() {
+	for _, d := range declared {
 		c := Command{
 			Type: discordgo.ChatApplicationCommand, Name: d.Name, Options: options(d),
 			Contexts:     []discordgo.InteractionContextType{discordgo.InteractionContextGuild, discordgo.InteractionContextBotDM},

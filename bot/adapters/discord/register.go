@@ -37,7 +37,7 @@ func (a *Adapter) Registered(ctx context.Context) (bool, error) {
 }
 
 func (a *Adapter) compare(ctx context.Context) (ours []Command, registered bool, err error) {
-	if ours, err = Commands(a.cfg.Listed); err != nil {
+	if ours, err = Commands(a.cfg.Listed, a.cfg.Commands); err != nil {
 		return nil, false, err
 	}
 	var theirs []Command

@@ -3,6 +3,9 @@ package keypage
 import (
 	"context"
 	"fmt"
+	"meetbot/meeting"
+	"meetbot/meeting/systec"
+	"meetbot/meeting/tencent"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -44,7 +47,7 @@ func newConversation(t *testing.T) *conversation {
 	var handler http.Handler
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 	bot := commands.New(commands.Config{
-		Parser: grammar.Config{Locale: "en", KeyPage: true}, KeyPageURL: srv.URL + Path,
+		Parser: grammar.Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Locale: "en", KeyPage: true}, KeyPageURL: srv.URL + Path,
 	}, store)
 	handler, err = New(Config{Links: bot, PublicURL: srv.URL})
 	require.NoError(t, err)
