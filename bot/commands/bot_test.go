@@ -37,6 +37,7 @@ type fakeProvider struct {
 	meetings map[string]*meeting.Meeting
 	pushes   map[string][]meeting.PushTarget
 	created  int
+	wish     meeting.Instant // the last
 	sets     int
 	fail     func(op string) error // before anything is done
 	after    func(op string) error // after it is done: a lost answer
@@ -76,6 +77,7 @@ func refusal(kind error, reason meeting.Reason) error {
 func (f *fakeProvider) Create(_ context.Context, in meeting.Instant) (m meeting.Meeting, err error) {
 	err = f.do("create", func() error {
 		f.created++
+		f.wish = in
 		id := fmt.Sprintf("15916208%02d", f.created)
 		if f.provider == meeting.Tencent {
 			id = fmt.Sprintf("8061466%02d", f.created)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"meetbot/bot/chat"
 	"meetbot/bot/grammar"
@@ -65,9 +67,48 @@ func (h meet) begin(ctx context.Context, r *run) (jobs.Next, error) {
 	}
 	own := h.accounts.own(r)
 	r.kind(provider).Prepare(&in, meeting.Origin{Mark: r.mark(), Account: own, Own: own != "", At: r.now()})
+	if r.kind(provider).Parameters["hosts"] != "" {
+		in.Hosts = h.hosts(r, own)
+	}
+	if err := h.room(ctx, r, provider, in); err != nil {
+		return jobs.Next{}, err
+	}
 	r.w.Ask.Provider, r.w.Instant, r.w.Sent = provider, in, r.now()
 	r.job.Call, r.job.Calls, r.job.To = 0, 1, string(provider)
 	return jobs.MakeCall(), nil
+}
+
+// hosts are the provider's users among the people who were named as hosts. Whoever asks with
+// an account of their own stays one of them.
+func (h meet) hosts(r *run, own string) []string {
+	var accounts []string
+	for _, id := range r.w.Ask.Hosts {
+		if a := h.accounts.persons[r.w.Request.Place.UserKey(chat.User{ID: id})]; a != "" && !slices.Contains(accounts, a) {
+			accounts = append(accounts, a)
+		}
+	}
+	if len(accounts) > 0 && own != "" && !slices.Contains(accounts, own) {
+		accounts = append([]string{own}, accounts...)
+	}
+	return accounts
+}
+
+// roomWithin bounds the question whether there is room, which is a courtesy.
+const roomWithin = 2 * time.Second
+
+// room refuses a meeting that the provider has no room for now. Whatever else it answers,
+// the call that makes the meeting will tell.
+func (h meet) room(ctx context.Context, r *run, provider meeting.Provider, in meeting.Instant) error {
+	client := h.clients.of(provider)
+	if !client.checks() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, roomWithin)
+	defer cancel()
+	if err := client.CanCreate(ctx, in, r.now()); errors.Is(err, meeting.ErrLimit) {
+		return r.faultOf(err)
+	}
+	return nil
 }
 
 func (r *run) personName() string {

@@ -93,6 +93,7 @@ const (
 	opEnd
 	opPoll
 	opByCode
+	opCanCreate
 	opSetPush
 	opPushes
 	opStartURL
@@ -100,15 +101,16 @@ const (
 )
 
 var operationWords = [operations]string{
-	opCreate:   "create",
-	opGet:      "get",
-	opList:     "list",
-	opEnd:      "end",
-	opPoll:     "poll",
-	opByCode:   "by_code",
-	opSetPush:  "set_push",
-	opPushes:   "pushes",
-	opStartURL: "start_url",
+	opCreate:    "create",
+	opGet:       "get",
+	opList:      "list",
+	opEnd:       "end",
+	opPoll:      "poll",
+	opByCode:    "by_code",
+	opCanCreate: "can_create",
+	opSetPush:   "set_push",
+	opPushes:    "pushes",
+	opStartURL:  "start_url",
 }
 
 func (o Operation) String() string { return operationWords[o] }

@@ -32,6 +32,11 @@ type starter interface {
 	StartURL(ctx context.Context, id string) (secret.String, error)
 }
 
+// checker is a [Provider] that tells before a meeting is made whether it can be.
+type checker interface {
+	CanCreate(ctx context.Context, want meeting.Instant, at time.Time) error
+}
+
 var errNotSetUp = errors.New("not set up in this bot")
 
 // clients makes the calls to the providers. Jobs and meetings outlive a change of
@@ -89,6 +94,12 @@ func (c client) startsAnew() bool {
 	return ok
 }
 
+// checks reports whether it tells before whether a meeting can be made.
+func (c client) checks() bool {
+	_, ok := c.clients.all[c.provider].(checker)
+	return ok
+}
+
 // call makes a call that only an API can make.
 func call[API, T any](c client, op Operation, f func(API) (T, error)) (T, error) {
 	api, ok := c.clients.all[c.provider].(API)
@@ -106,6 +117,11 @@ func call[API, T any](c client, op Operation, f func(API) (T, error)) (T, error)
 
 func (c client) Create(ctx context.Context, want meeting.Instant) (meeting.Meeting, error) {
 	return call(c, opCreate, func(p Provider) (meeting.Meeting, error) { return p.Create(ctx, want) })
+}
+
+func (c client) CanCreate(ctx context.Context, want meeting.Instant, at time.Time) error {
+	_, err := call(c, opCanCreate, func(p checker) (struct{}, error) { return struct{}{}, p.CanCreate(ctx, want, at) })
+	return err
 }
 
 func (c client) Get(ctx context.Context, account, id string) (meeting.Meeting, error) {

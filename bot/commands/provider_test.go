@@ -1,7 +1,9 @@
 package commands
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -156,3 +158,38 @@ func TestTwoChannelsOfOnePlatform(t *testing.T) {
 		assert.Equal(t, "2 of 2 set", find(t, posts, chat.SlotPrivate).Reply.Title, describe(posts))
 	})
 }
+
+// fullSystec has no room left, and says so before.
+type fullSystec struct{ fakeSystec }
+
+func (fullSystec) CanCreate(context.Context, meeting.Instant, time.Time) error {
+	return &meeting.APIError{Provider: meeting.Systec, Err: meeting.ErrLimit, Reason: meeting.ReasonRooms}
+}
+
+func TestNoFreeRoomIsToldBeforeAMeetingIsMade(t *testing.T) {
+	inWorld(t, func(c *Config) {
+		c.Providers[meeting.Systec] = fullSystec{c.Providers[meeting.Systec].(fakeSystec)}
+	}, func(w *world) {
+		posts := w.say(ada, channel, "/meet x")
+		assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Text, "SYSTEC has no free room of that size right now")
+		assert.Zero(t, w.systec.created)
+	})
+}
+
+// Whoever is named as a host and has an account is one in the meeting, too.
+func TestNamedHostsAreHostsAtTheProvider(t *testing.T) {
+	inWorld(t, func(c *Config) {
+		c.Accounts = map[string]string{"slack:U1": "ada", "slack:U2": "ben"}
+	}, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --host U2,U9")
+		assert.Equal(t, []string{"ada", "ben"}, w.tencent.wish.Hosts)
+		w.say(dora, channel, "/meet y --provider tencent --host U2")
+		assert.Equal(t, []string{"ben"}, w.tencent.wish.Hosts)
+		w.say(ada, channel, "/meet z --provider tencent --host U9")
+		assert.Empty(t, w.tencent.wish.Hosts)
+		w.say(ada, channel, "/meet s --provider systec --host U2")
+		assert.Empty(t, w.systec.wish.Hosts, "it has no parameter for them")
+	})
+}
+
+var dora = chat.User{ID: "U4", Name: "Dora", Rights: chat.RightsKnown | chat.RightMeet}
