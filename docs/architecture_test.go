@@ -311,3 +311,29 @@ func nested(dir string) bool {
 	found, err := filepath.Glob(filepath.Join(dir, "go.mod"))
 	return err == nil && len(found) > 0
 }
+
+// namesProviders are the words for the providers. What is true of one stands in its own
+// package, in a struct of config, and in the table of cmd/bot.
+var namesProviders = regexp.MustCompile(`(?i)systec|umeeting|tencent|wemeet|voov|腾讯`)
+
+func TestOnlyAProvidersOwnPackageNamesIt(t *testing.T) {
+	seen := 0
+	for path, file := range goFiles(t) {
+		pkg := filepath.ToSlash(filepath.Dir(path))
+		ours := pkg == "meeting" || strings.HasPrefix(pkg, "bot/") && !strings.HasSuffix(pkg, "test")
+		if !ours || strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		seen++
+		ast.Inspect(file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.BasicLit:
+				assert.False(t, namesProviders.MatchString(n.Value), "%s names a provider: %s", path, n.Value)
+			case *ast.Ident:
+				assert.False(t, namesProviders.MatchString(n.Name), "%s names a provider: %s", path, n.Name)
+			}
+			return true
+		})
+	}
+	assert.Greater(t, seen, 50)
+}

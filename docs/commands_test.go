@@ -61,7 +61,7 @@ func commandsPage() string {
 	var b strings.Builder
 	b.WriteString("<!-- Generated: go test ./docs -update -->\n\n# Commands\n")
 	b.WriteString("\n[English](#english) · [简体中文](#简体中文)\n")
-	p := grammar.New(grammar.Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec})
+	p := grammar.New(grammar.Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Providers: []meeting.Provider{"systec", "tencent"}, Default: "systec"})
 	for _, locale := range texts.Locales {
 		t, words := grammar.Text(chat.Kind{}, locale), pageWords[locale]
 		fmt.Fprintf(&b, "\n## %s\n\n### %s\n", words["title"], words["type"])

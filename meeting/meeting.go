@@ -9,19 +9,13 @@
 package meeting
 
 import (
-	"strings"
 	"time"
 
 	"meetbot/config/secret"
 )
 
-// Provider names a meeting backend.
+// Provider is the ID of a meeting provider: see [Kind].
 type Provider string
-
-const (
-	Systec  Provider = "systec"  // SYSTEC umeeting
-	Tencent Provider = "tencent" // Tencent Meeting (腾讯会议)
-)
 
 // Ref names one meeting across providers. Its text form is "systec:1591620888".
 type Ref struct {
@@ -33,13 +27,6 @@ func (r Ref) String() string { return string(r.Provider) + ":" + r.ID }
 
 // IsZero reports whether r names no meeting.
 func (r Ref) IsZero() bool { return r == Ref{} }
-
-// ParseRef is the inverse of [Ref.String].
-func ParseRef(s string) (Ref, bool) {
-	p, id, ok := strings.Cut(s, ":")
-	ref := Ref{Provider(p), id}
-	return ref, ok && id != "" && (ref.Provider == Systec || ref.Provider == Tencent)
-}
 
 // State is how far a meeting has come.
 type State string
@@ -112,17 +99,6 @@ type Meeting struct {
 	Hosts     []string  // Tencent only (userid)
 	Capacity  int       // SYSTEC only
 	UserKey   string    // the correlation text given at creation; SYSTEC only
-}
-
-// Capabilities returns what meetings of p can do.
-func (p Provider) Capabilities() Capabilities {
-	switch p {
-	case Systec:
-		return Capabilities{StartURL: true}
-	case Tencent:
-		return Capabilities{LivePush: true, HostKey: true}
-	}
-	return Capabilities{}
 }
 
 // Recording says where a meeting is recorded.

@@ -32,7 +32,7 @@ func TestAStepIsWrittenToTheAuditLogOnce(t *testing.T) {
 	again.At = l.At.Add(time.Minute)
 	require.NoError(t, log.Append(t.Context(), again), "the step is carried out again after a crash")
 
-	lines, err := log.Of(t.Context(), meeting.Ref{Provider: meeting.Tencent, ID: "1"})
+	lines, err := log.Of(t.Context(), meeting.Ref{Provider: "tencent", ID: "1"})
 	require.NoError(t, err)
 	require.Len(t, lines, 1)
 	assert.True(t, lines[0].At.Equal(l.At), "the first one stays")
@@ -64,7 +64,7 @@ func TestTheAuditLogIsReadByMeetingAndWhole(t *testing.T) {
 		}
 		return got
 	}
-	of, err := log.Of(t.Context(), meeting.Ref{Provider: meeting.Tencent, ID: "1"})
+	of, err := log.Of(t.Context(), meeting.Ref{Provider: "tencent", ID: "1"})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"1h0m0s 0", "1h0m0s 10", "1h0m0s 2", "2h0m0s 0"}, times(of))
 	of, err = log.Of(t.Context(), meeting.Ref{})

@@ -71,7 +71,7 @@ func (f *fakeProvider) do(op string, act func() error) error {
 var kinds = meeting.Kinds{systec.Kind, tencent.Kind}
 
 func refusal(kind error, reason meeting.Reason) error {
-	return &meeting.APIError{Provider: meeting.Tencent, Op: "test", Err: kind, Reason: reason}
+	return &meeting.APIError{Provider: "tencent", Op: "test", Err: kind, Reason: reason}
 }
 
 func (f *fakeProvider) Create(_ context.Context, in meeting.Instant) (m meeting.Meeting, err error) {
@@ -79,7 +79,7 @@ func (f *fakeProvider) Create(_ context.Context, in meeting.Instant) (m meeting.
 		f.created++
 		f.wish = in
 		id := fmt.Sprintf("15916208%02d", f.created)
-		if f.provider == meeting.Tencent {
+		if f.provider == "tencent" {
 			id = fmt.Sprintf("8061466%02d", f.created)
 		}
 		personal := in.PMI != nil && *in.PMI
@@ -96,12 +96,12 @@ func (f *fakeProvider) Create(_ context.Context, in meeting.Instant) (m meeting.
 			m.Live, m.WatchURL = true, "https://watch.example/l/"+id
 		}
 		switch f.provider {
-		case meeting.Systec:
+		case "systec":
 			m.StartURL, m.HostKey = secret.New(canaryStart), secret.New(canaryHost)
 			if personal {
 				m.StartURL, m.HostKey = secret.New(fmt.Sprint(canaryStart, "-", f.created)), secret.New(fmt.Sprint(canaryHost, "-", f.created))
 			}
-		case meeting.Tencent:
+		case "tencent":
 			m.Creator, m.HostKey = in.Account, in.HostKey
 		}
 		f.meetings[id] = &m
@@ -226,12 +226,12 @@ func inWorld(t *testing.T, configure func(*Config), f func(*world)) {
 	synctest.Test(t, func(t *testing.T) {
 		store, err := jobs.OpenMemory(jobs.Config{})
 		require.NoError(t, err)
-		w := &world{t: t, store: store, systec: newFake(meeting.Systec), tencent: newFake(meeting.Tencent), room: &room{}}
+		w := &world{t: t, store: store, systec: newFake("systec"), tencent: newFake("tencent"), room: &room{}}
 		cfg := Config{
 			Platforms: chattest.Kinds(),
-			Parser:    grammar.Config{Locale: "en", Kinds: kinds, Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec},
+			Parser:    grammar.Config{Locale: "en", Kinds: kinds, Providers: []meeting.Provider{"systec", "tencent"}, Default: "systec"},
 			Providers: map[meeting.Provider]Provider{
-				meeting.Systec: fakeSystec{w.systec}, meeting.Tencent: fakeTencent{w.tencent},
+				"systec": fakeSystec{w.systec}, "tencent": fakeTencent{w.tencent},
 			},
 		}
 		if configure != nil {
@@ -432,7 +432,7 @@ func TestADefiniteRefusalIsToldAtOnceAndPrivately(t *testing.T) {
 }
 
 func TestALostAnswerIsLookedUpAndAdopted(t *testing.T) {
-	for _, p := range []meeting.Provider{meeting.Systec, meeting.Tencent} {
+	for _, p := range []meeting.Provider{"systec", "tencent"} {
 		t.Run(string(p), func(t *testing.T) {
 			inWorld(t, func(c *Config) { c.Parser.Default = p }, func(w *world) {
 				lost := func(op string) error {
@@ -568,8 +568,8 @@ func TestSharedCardsAreEditedTogether(t *testing.T) {
 		other := chat.Place{Platform: chattest.Slack, Team: "T1", Channel: "C2"}
 		posts := w.say(ada, other, "/meet share 1591620801")
 		assert.Equal(t, []chat.Slot{chat.SlotRoot, chat.SlotPrivate}, slots(posts))
-		require.NoError(t, w.bot.Hear(w.t.Context(), meeting.Event{ID: "e1", At: time.Now(), Ref: meeting.Ref{Provider: meeting.Systec, ID: "1591620801"}, State: meeting.StateRunning}))
-		require.NoError(t, w.bot.Hear(w.t.Context(), meeting.Event{ID: "e1", At: time.Now(), Ref: meeting.Ref{Provider: meeting.Systec, ID: "1591620801"}, State: meeting.StateRunning}))
+		require.NoError(t, w.bot.Hear(w.t.Context(), meeting.Event{ID: "e1", At: time.Now(), Ref: meeting.Ref{Provider: "systec", ID: "1591620801"}, State: meeting.StateRunning}))
+		require.NoError(t, w.bot.Hear(w.t.Context(), meeting.Event{ID: "e1", At: time.Now(), Ref: meeting.Ref{Provider: "systec", ID: "1591620801"}, State: meeting.StateRunning}))
 		edits := w.settle()
 		require.Equal(t, []chat.Slot{chat.SlotEdit, chat.SlotEdit}, slots(edits), "an event is taken once")
 		assert.ElementsMatch(t, []string{"C1", "C2"}, []string{edits[0].Place.Channel, edits[1].Place.Channel})
@@ -582,7 +582,7 @@ func TestACardSaysOnlyWhatTheProviderSaid(t *testing.T) {
 		w.say(ada, channel, "/meet x")
 		id := "1591620801"
 		state := func() string {
-			reg, err := w.bot.registry.Get(w.t.Context(), meeting.Ref{Provider: meeting.Systec, ID: id})
+			reg, err := w.bot.registry.Get(w.t.Context(), meeting.Ref{Provider: "systec", ID: id})
 			require.NoError(t, err)
 			return w.bot.cards.stateText(texts.For("en"), reg)
 		}

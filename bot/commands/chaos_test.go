@@ -87,7 +87,7 @@ func TestWhateverHappensEveryCommandIsAnsweredAndMadeOnce(t *testing.T) {
 
 func chaos(t *testing.T, seed uint64) {
 	dice := rand.New(rand.NewPCG(seed, 1))
-	provider := &flaky{fakeSystec: fakeSystec{newFake(meeting.Systec)}, dice: rand.New(rand.NewPCG(seed, 2)), calls: map[string]int{}}
+	provider := &flaky{fakeSystec: fakeSystec{newFake("systec")}, dice: rand.New(rand.NewPCG(seed, 2)), calls: map[string]int{}}
 	r := &room{}
 	var roomDice sync.Mutex
 	troubles := rand.New(rand.NewPCG(seed, 3))
@@ -101,8 +101,8 @@ func chaos(t *testing.T, seed uint64) {
 		return nil
 	}
 	cfg := Config{
-		Parser:    grammar.Config{Locale: "en", Kinds: kinds, Providers: []meeting.Provider{meeting.Systec}, Default: meeting.Systec},
-		Providers: map[meeting.Provider]Provider{meeting.Systec: provider},
+		Parser:    grammar.Config{Locale: "en", Kinds: kinds, Providers: []meeting.Provider{"systec"}, Default: "systec"},
+		Providers: map[meeting.Provider]Provider{"systec": provider},
 	}
 	w := &world{t: t, room: r}
 	var stop func()

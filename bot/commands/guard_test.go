@@ -183,7 +183,7 @@ func TestNothingIsCompletedForWhoMayNot(t *testing.T) {
 }
 
 func TestWhatIsTheBotsOwnHasNoWayIn(t *testing.T) {
-	bot := New(Config{Parser: grammar.Config{Kinds: kinds, Providers: []meeting.Provider{meeting.Systec}}}, nil)
+	bot := New(Config{Parser: grammar.Config{Kinds: kinds, Providers: []meeting.Provider{"systec"}}}, nil)
 	for _, d := range grammar.Verbs() {
 		if !d.Internal {
 			continue

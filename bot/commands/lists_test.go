@@ -63,7 +63,7 @@ func TestAMeetingThatIsOverLeavesTheListsOfItsPlaces(t *testing.T) {
 func TestAMeetingOfWhichNothingIsHeardLeavesTheListAndComesBack(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/meet x --provider tencent")
-		ref := meeting.Ref{Provider: meeting.Tencent, ID: "806146601"}
+		ref := meeting.Ref{Provider: "tencent", ID: "806146601"}
 		w.tencent.mu.Lock()
 		delete(w.tencent.meetings, ref.ID)
 		w.tencent.mu.Unlock()
@@ -84,11 +84,11 @@ func TestAMeetingOfWhichNothingIsHeardLeavesTheListAndComesBack(t *testing.T) {
 func TestTheDeadDoNotHideTheLiving(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		for i := range 205 { // as an earlier version, or a crash, leaves them
-			m := meeting.Meeting{Ref: meeting.Ref{Provider: meeting.Systec, ID: fmt.Sprintf("1%08d", i)}, Topic: "old", State: meeting.StateEnded}
+			m := meeting.Meeting{Ref: meeting.Ref{Provider: "systec", ID: fmt.Sprintf("1%08d", i)}, Topic: "old", State: meeting.StateEnded}
 			_, err := w.bot.registry.Add(w.t.Context(), registry.Registration{Meeting: m, Requester: ada, Place: channel, Created: time.Now()})
 			require.NoError(t, err)
 		}
-		m := meeting.Meeting{Ref: meeting.Ref{Provider: meeting.Systec, ID: "999999999"}, Topic: "live one", State: meeting.StateRunning}
+		m := meeting.Meeting{Ref: meeting.Ref{Provider: "systec", ID: "999999999"}, Topic: "live one", State: meeting.StateRunning}
 		_, err := w.bot.registry.Add(w.t.Context(), registry.Registration{Meeting: m, Requester: ada, Place: channel, Created: time.Now()})
 		require.NoError(t, err)
 		listed := w.say(ada, channel, "/meet list")[0].Reply.Fields

@@ -72,7 +72,7 @@ func TestAPersonalNumberIsUsedAgain(t *testing.T) {
 					}
 				}
 				w.press(ben, channel, second, grammar.VerbEndYes)
-				reg, err := w.bot.registry.Get(t.Context(), meeting.Ref{Provider: meeting.Systec, ID: "1591620888"})
+				reg, err := w.bot.registry.Get(t.Context(), meeting.Ref{Provider: "systec", ID: "1591620888"})
 				require.NoError(t, err)
 				assert.Equal(t, "Standup", reg.Meeting.Topic)
 				assert.Equal(t, meeting.StateEnded, reg.Meeting.State)
@@ -88,7 +88,7 @@ func TestTheEarlierMeetingsCardIsNotTheLaterOnes(t *testing.T) {
 		first := w.say(ada, channel, "/meet one --pmi")
 		root := find(t, first, chat.SlotRoot)
 		w.say(ben, channel, "/meet two --pmi")
-		ref := meeting.Ref{Provider: meeting.Systec, ID: "1591620888"}
+		ref := meeting.Ref{Provider: "systec", ID: "1591620888"}
 		reg, err := w.bot.registry.Get(t.Context(), ref)
 		require.NoError(t, err)
 		require.NotNil(t, reg.Before)
@@ -119,7 +119,7 @@ func TestAnothersMeetingIsNotAdopted(t *testing.T) {
 				t := w.t
 				w.systec.listsAll = true
 				other := meeting.Meeting{
-					Ref: meeting.Ref{Provider: meeting.Systec, ID: "1591620999"}, Code: "1591620999", Topic: "Standup", State: meeting.StateRunning,
+					Ref: meeting.Ref{Provider: "systec", ID: "1591620999"}, Code: "1591620999", Topic: "Standup", State: meeting.StateRunning,
 					JoinURL: "https://join.example/j/1591620999", HostKey: secret.New(canaryHost), Start: time.Now().Truncate(time.Second),
 				}
 				change(&other)

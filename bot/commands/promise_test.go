@@ -31,7 +31,7 @@ func (w *world) button(u chat.User, at chat.Place, v grammar.Verb, arg string) [
 func TestAProviderThatIsNotSetUpAnyMoreEndsItsJobs(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		posts := w.say(ada, channel, "/meet x --provider tencent --live")
-		delete(w.bot.cfg.Providers, meeting.Tencent)
+		delete(w.bot.cfg.Providers, "tencent")
 		assert.Contains(t, find(t, w.say(ada, channel, pushLine), chat.SlotPrivate).Reply.Text, "is not set up in this bot")
 		assert.Contains(t, find(t, w.press(ada, channel, posts, grammar.VerbEndYes), chat.SlotPrivate).Reply.Text, "is not set up in this bot")
 	})
@@ -217,7 +217,7 @@ func TestAWornOutStartLinkIsNotKept(t *testing.T) {
 		w.systec.meetings["1591620801"].State = meeting.StateRunning
 		w.systec.mu.Unlock()
 		time.Sleep(systec.Kind.StartLinkLife + 10*time.Minute)
-		reg, err := w.bot.registry.Get(w.t.Context(), meeting.Ref{Provider: meeting.Systec, ID: "1591620801"})
+		reg, err := w.bot.registry.Get(w.t.Context(), meeting.Ref{Provider: "systec", ID: "1591620801"})
 		require.NoError(t, err)
 		assert.True(t, reg.Meeting.StartURL.IsZero())
 	})
@@ -252,7 +252,7 @@ func TestEndingWhatTheProviderDoesNotKnowIsNotCalledEnded(t *testing.T) {
 func TestAnOlderWordOnTheLiveStreamThatComesLateIsNotTaken(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/meet x --provider tencent --live")
-		ref := meeting.Ref{Provider: meeting.Tencent, ID: "806146601"}
+		ref := meeting.Ref{Provider: "tencent", ID: "806146601"}
 		at := time.Now()
 		for i, e := range []meeting.Event{{At: at, State: meeting.StateRunning}, {At: at.Add(2 * time.Second), Live: meeting.LiveOff}, {At: at.Add(time.Second), Live: meeting.LiveOn}} {
 			e.ID, e.Ref = fmt.Sprint(i), ref

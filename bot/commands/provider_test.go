@@ -30,19 +30,19 @@ func TestARefusalIsToldInTheProvidersWords(t *testing.T) {
 		want string
 	}{
 		"without a code of ours": {
-			meeting.APIError{Provider: meeting.Systec, Code: 50012, Message: "预约方数超过购买方数上限(25)", Err: meeting.ErrInvalid},
+			meeting.APIError{Provider: "systec", Code: 50012, Message: "预约方数超过购买方数上限(25)", Err: meeting.ErrInvalid},
 			"SYSTEC refused, with code 50012, and says: “预约方数超过购买方数上限(25)” Nothing was done.",
 		},
 		"unlisted": {
-			meeting.APIError{Provider: meeting.Tencent, Code: 500125, TraceID: "trace-1", Message: "no", Err: meeting.ErrInvalid, Reason: meeting.ReasonUnlisted},
+			meeting.APIError{Provider: "tencent", Code: 500125, TraceID: "trace-1", Message: "no", Err: meeting.ErrInvalid, Reason: meeting.ReasonUnlisted},
 			"Tencent Meeting refused, with code 500125 (trace trace-1), and says: “no” Nothing was done.",
 		},
 		"unlisted and silent": {
-			meeting.APIError{Provider: meeting.Tencent, Code: 500125, TraceID: "trace-1", Err: meeting.ErrInvalid, Reason: meeting.ReasonUnlisted},
+			meeting.APIError{Provider: "tencent", Code: 500125, TraceID: "trace-1", Err: meeting.ErrInvalid, Reason: meeting.ReasonUnlisted},
 			"Tencent Meeting refused, with code 500125 (trace trace-1), whose meaning it does not publish. Nothing was done.",
 		},
 		"with a sentence of ours": {
-			meeting.APIError{Provider: meeting.Tencent, Code: 9098, Message: "no", Err: meeting.ErrLimit, Reason: meeting.ReasonConcurrent},
+			meeting.APIError{Provider: "tencent", Code: 9098, Message: "no", Err: meeting.ErrLimit, Reason: meeting.ReasonConcurrent},
 			"The Tencent Meeting account already has as many meetings running at once as it may. End one, or ask the account's owner for more.",
 		},
 	} {
@@ -61,10 +61,10 @@ func TestARefusalIsToldInTheProvidersWords(t *testing.T) {
 // Setting an address is an operation of its own: it is sent where what is set may not be read.
 func TestAPushIsSentThoughItCannotBeReadBack(t *testing.T) {
 	for name, err := range map[string]*meeting.APIError{
-		"unknown operation":    {Provider: meeting.Tencent, Code: 200004, Err: meeting.ErrNotPermitted, Reason: meeting.ReasonAPI},
-		"no right":             {Provider: meeting.Tencent, Code: 9042, Err: meeting.ErrNotPermitted, Reason: meeting.ReasonAccountRight},
-		"an unpublished code":  {Provider: meeting.Tencent, Code: 123456, Err: meeting.ErrInvalid, Reason: meeting.ReasonUnlisted},
-		"another's, it claims": {Provider: meeting.Tencent, Code: 202801, Err: meeting.ErrNotPermitted, Reason: meeting.ReasonApplication},
+		"unknown operation":    {Provider: "tencent", Code: 200004, Err: meeting.ErrNotPermitted, Reason: meeting.ReasonAPI},
+		"no right":             {Provider: "tencent", Code: 9042, Err: meeting.ErrNotPermitted, Reason: meeting.ReasonAccountRight},
+		"an unpublished code":  {Provider: "tencent", Code: 123456, Err: meeting.ErrInvalid, Reason: meeting.ReasonUnlisted},
+		"another's, it claims": {Provider: "tencent", Code: 202801, Err: meeting.ErrNotPermitted, Reason: meeting.ReasonApplication},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, nil, func(w *world) {
@@ -79,7 +79,7 @@ func TestAPushIsSentThoughItCannotBeReadBack(t *testing.T) {
 				assert.Contains(t, private.Text, "Set, not on air")
 				require.Len(t, w.tencent.pushes["806146601"], 1)
 				assert.Contains(t, find(t, posts, chat.SlotThread).Reply.Text, "主站")
-				reg, err := w.bot.registry.Get(w.t.Context(), meeting.Ref{Provider: meeting.Tencent, ID: "806146601"})
+				reg, err := w.bot.registry.Get(w.t.Context(), meeting.Ref{Provider: "tencent", ID: "806146601"})
 				require.NoError(t, err)
 				require.Len(t, reg.Pushes, 1)
 				assert.True(t, reg.Pushes[0].Enabled)
@@ -94,9 +94,9 @@ func TestAPushIsSentThoughItCannotBeReadBack(t *testing.T) {
 		})
 	}
 	for name, err := range map[string]*meeting.APIError{
-		"only the host may": {Provider: meeting.Tencent, Code: 400007, Err: meeting.ErrNotPermitted, Reason: meeting.ReasonNotHost},
-		"no such meeting":   {Provider: meeting.Tencent, Code: 400005, Err: meeting.ErrNotFound, Reason: meeting.ReasonMeeting},
-		"no such account":   {Provider: meeting.Tencent, Code: 190001, Err: meeting.ErrNotPermitted, Reason: meeting.ReasonAccount},
+		"only the host may": {Provider: "tencent", Code: 400007, Err: meeting.ErrNotPermitted, Reason: meeting.ReasonNotHost},
+		"no such meeting":   {Provider: "tencent", Code: 400005, Err: meeting.ErrNotFound, Reason: meeting.ReasonMeeting},
+		"no such account":   {Provider: "tencent", Code: 190001, Err: meeting.ErrNotPermitted, Reason: meeting.ReasonAccount},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, nil, func(w *world) {
@@ -119,7 +119,7 @@ func TestOffThatIsRefusedSaysWhatToDoNow(t *testing.T) {
 				w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key-1234")
 				w.say(ada, channel, "/livepush to 主站")
 				if refuse {
-					w.tencent.fail = refusedWith("set_push", &meeting.APIError{Provider: meeting.Tencent, Code: 400004, Err: meeting.ErrInvalid, Reason: meeting.ReasonPushAddress})
+					w.tencent.fail = refusedWith("set_push", &meeting.APIError{Provider: "tencent", Code: 400004, Err: meeting.ErrInvalid, Reason: meeting.ReasonPushAddress})
 				} else {
 					w.tencent.ignoresOff = true
 				}
@@ -163,12 +163,12 @@ func TestTwoChannelsOfOnePlatform(t *testing.T) {
 type fullSystec struct{ fakeSystec }
 
 func (fullSystec) CanCreate(context.Context, meeting.Instant, time.Time) error {
-	return &meeting.APIError{Provider: meeting.Systec, Err: meeting.ErrLimit, Reason: meeting.ReasonRooms}
+	return &meeting.APIError{Provider: "systec", Err: meeting.ErrLimit, Reason: meeting.ReasonRooms}
 }
 
 func TestNoFreeRoomIsToldBeforeAMeetingIsMade(t *testing.T) {
 	inWorld(t, func(c *Config) {
-		c.Providers[meeting.Systec] = fullSystec{c.Providers[meeting.Systec].(fakeSystec)}
+		c.Providers["systec"] = fullSystec{c.Providers["systec"].(fakeSystec)}
 	}, func(w *world) {
 		posts := w.say(ada, channel, "/meet x")
 		assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Text, "SYSTEC has no free room of that size right now")

@@ -22,7 +22,7 @@ import (
 const canary = "canary-7c1e?sign=s3cr3t&x=1"
 
 func both() *Parser {
-	return New(Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Platforms: chattest.Kinds(), Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec})
+	return New(Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Platforms: chattest.Kinds(), Providers: []meeting.Provider{"systec", "tencent"}, Default: "systec"})
 }
 
 func line(command, text string) chat.Request {
@@ -236,7 +236,7 @@ func TestAllFaultsOfALineAreSaidAtOnce(t *testing.T) {
 }
 
 func TestAProviderThatIsNotThereIsRefused(t *testing.T) {
-	p := New(Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Providers: []meeting.Provider{meeting.Tencent}, Default: meeting.Tencent})
+	p := New(Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Providers: []meeting.Provider{"tencent"}, Default: "tencent"})
 	got := faultsOf(t, p.Parse(line("meet", "x --provider systec")))
 	assert.Contains(t, got["--provider"], "not connected to SYSTEC umeeting")
 	d := p.Parse(line("meet", "x --duration 5"))

@@ -205,7 +205,7 @@ func TestOnlyWhatMayCreateSomethingIsPressedOnce(t *testing.T) {
 }
 
 func TestFormsKeepWithinThePlatformsLimits(t *testing.T) {
-	for _, cfg := range []Config{{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}}, {Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Providers: []meeting.Provider{meeting.Tencent}, Default: meeting.Tencent}, {Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Providers: []meeting.Provider{meeting.Systec}}} {
+	for _, cfg := range []Config{{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}}, {Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Providers: []meeting.Provider{"tencent"}, Default: "tencent"}, {Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Providers: []meeting.Provider{"systec"}}} {
 		for _, locale := range texts.Locales {
 			for _, id := range []string{formMeet, formPush, formSave} {
 				f := New(cfg).Form(Text(chat.Kind{}, locale), id, Ask{})
@@ -278,7 +278,7 @@ func TestAFormHasWhatIsKnown(t *testing.T) {
 	r.About = "The build is red"
 	assert.Equal(t, "The build is red", both().Parse(r).Form.Fields[0].Value)
 
-	onlyTencent := New(Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Providers: []meeting.Provider{meeting.Tencent}})
+	onlyTencent := New(Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Providers: []meeting.Provider{"tencent"}})
 	for _, f := range onlyTencent.Form(Text(chat.Kind{}, "en"), formMeet, Ask{}).Fields {
 		assert.NotContains(t, []string{"provider", "pmi", "capacity", "host-video"}, f.Name, "means nothing here")
 	}

@@ -22,7 +22,6 @@ import (
 	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
 	"meetbot/bot/ops"
-	"meetbot/meeting"
 )
 
 const (
@@ -35,10 +34,10 @@ const (
 // known returns every metric with its labels, after everything was observed once.
 func known(t *testing.T) map[string][]string {
 	t.Helper()
-	m := ops.NewMetrics("test", chattest.Slack, chattest.Discord, chattest.Console)
+	m := ops.NewMetrics("test", bothProviders, chattest.Slack, chattest.Discord, chattest.Console)
 	j, c, s, d := m.Jobs(), m.Commands(), m.Platform(chattest.Slack, slack.ErrorKinds()), m.Platform(chattest.Discord, nil)
 	c.Finished(chattest.Slack, grammar.VerbMeet, "created", time.Now())
-	c.Called(meeting.Systec, "create", "unavailable", 0)
+	c.Called("systec", "create", "unavailable", 0)
 	s.Acked("command", 0)
 	s.Waited(0)
 	s.Failed("auth.test", "transport")

@@ -157,7 +157,7 @@ func (p *providers) parts() map[string]Part {
 }
 
 // Expect shows a provider as a part from the start.
-func (m *Metrics) Expect(provider string) { m.providers.expect(one(providerNames, provider)) }
+func (m *Metrics) Expect(provider string) { m.providers.expect(one(m.known, provider)) }
 
 // Hide returns text without the given secrets.
 func Hide(text string, secrets ...secret.String) string {

@@ -73,14 +73,15 @@ type Metrics struct {
 	damaged      prometheus.Counter
 
 	providers providers
+	known     []string // providers
 	platforms []string
 	methods   vocabulary // of platforms' calls, from the adapters' own code
 }
 
 // NewMetrics returns Metrics in a registry of their own, with those of the Go runtime and
-// of the process. Version goes into meetbot_build_info; every other platform than those
-// given is [Other].
-func NewMetrics(version string, platforms ...chat.Platform) *Metrics {
+// of the process. Version goes into meetbot_build_info; every other provider and platform
+// than those given is [Other].
+func NewMetrics(version string, providers []meeting.Provider, platforms ...chat.Platform) *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
 	}
@@ -89,6 +90,7 @@ func NewMetrics(version string, platforms ...chat.Platform) *Metrics {
 	}
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
+		known:    words(providers, func(p meeting.Provider) string { return string(p) }),
 
 		commands:    counter("commands_total", "Commands that ended, and how.", "platform", "command", "outcome"),
 		commandTime: histogram("command_duration_seconds", "From the moment a command was written down to its last delivery.", commandBuckets, "platform", "command"),
@@ -138,7 +140,7 @@ func NewMetrics(version string, platforms ...chat.Platform) *Metrics {
 	for _, result := range []string{"full", "busy", "not_confirmed", "error"} {
 		m.enqueued.WithLabelValues(result)
 	}
-	for _, provider := range providerNames {
+	for _, provider := range m.known {
 		for _, call := range providerCalls {
 			m.callErrors.WithLabelValues(provider, call, "credentials")
 		}
@@ -194,7 +196,7 @@ func (m *Metrics) Commands() commands.Observer {
 			m.commandTime.WithLabelValues(platform, name).Observe(time.Since(since).Seconds())
 		},
 		Called: func(p meeting.Provider, op, kind string, took time.Duration) {
-			provider, call := one(providerNames, string(p)), one(providerCalls, op)
+			provider, call := one(m.known, string(p)), one(providerCalls, op)
 			m.calls.WithLabelValues(provider, call).Observe(took.Seconds())
 			if kind != "" {
 				kind = one(providerKinds, kind)
@@ -244,7 +246,6 @@ func enqueueResult(err error) string {
 
 // The closed lists that labels come from.
 var (
-	providerNames = []string{string(meeting.Systec), string(meeting.Tencent)}
 	providerCalls = words(commands.Operations(), commands.Operation.String)
 	providerKinds = commands.ErrorKinds()
 	verbs         = words(grammar.Verbs(), func(d grammar.VerbDecl) string { return string(d.Verb) })

@@ -80,6 +80,9 @@ func scrape(t *testing.T, m *ops.Metrics) string {
 	return body
 }
 
+// bothProviders are the providers of the metrics in these tests.
+var bothProviders = []meeting.Provider{"systec", "tencent"}
+
 func TestReadinessIsAboutAcceptingCommands(t *testing.T) {
 	type adapters = map[string]func() kit.Health
 	tests := []struct {
@@ -130,8 +133,8 @@ func TestReadinessIsAboutAcceptingCommands(t *testing.T) {
 }
 
 func TestAProviderIsAsItsLastCallEnded(t *testing.T) {
-	m := ops.NewMetrics("test", chattest.Slack, chattest.Discord, chattest.Console)
-	m.Expect(string(meeting.Tencent))
+	m := ops.NewMetrics("test", bothProviders, chattest.Slack, chattest.Discord, chattest.Console)
+	m.Expect("tencent")
 	h := &ops.Health{Store: &store{state: jobs.Ready}, Metrics: m}
 	called := m.Commands().Called
 	steps := []struct{ kind, state string }{
@@ -141,7 +144,7 @@ func TestAProviderIsAsItsLastCallEnded(t *testing.T) {
 	}
 	require.Equal(t, "unused", h.Readiness().Parts["tencent"].State)
 	for _, s := range steps {
-		called(meeting.Tencent, "create", s.kind, time.Second)
+		called("tencent", "create", s.kind, time.Second)
 		r := h.Readiness()
 		assert.Equal(t, s.state, r.Parts["tencent"].State, s.kind)
 		assert.True(t, r.Ready, "commands are kept while a provider is down")
@@ -173,11 +176,11 @@ func TestShownErrorsAreScrubbed(t *testing.T) {
 }
 
 func TestEverythingObservedIsCounted(t *testing.T) {
-	m := ops.NewMetrics("v1.2.3", chattest.Slack, chattest.Discord, chattest.Console)
+	m := ops.NewMetrics("v1.2.3", bothProviders, chattest.Slack, chattest.Discord, chattest.Console)
 	j, c, s, d := m.Jobs(), m.Commands(), m.Platform(chattest.Slack, slack.ErrorKinds()), m.Platform(chattest.Discord, nil)
 	c.Finished(chattest.Slack, grammar.VerbMeet, "created", time.Now().Add(-2*time.Second))
-	c.Called(meeting.Systec, "create", "", 3*time.Second)
-	c.Called(meeting.Systec, "create", "unavailable", time.Second)
+	c.Called("systec", "create", "", 3*time.Second)
+	c.Called("systec", "create", "unavailable", time.Second)
 	s.Acked("command", 80*time.Millisecond)
 	s.Rejected()
 	s.Waited(2 * time.Second)
@@ -227,7 +230,7 @@ func TestEverythingObservedIsCounted(t *testing.T) {
 }
 
 func TestTextFromOutsideNeverBecomesALabel(t *testing.T) {
-	m := ops.NewMetrics("test", chattest.Slack, chattest.Discord, chattest.Console)
+	m := ops.NewMetrics("test", bothProviders, chattest.Slack, chattest.Discord, chattest.Console)
 	series := func() int {
 		all, err := m.Gatherer().Gather()
 		require.NoError(t, err)
@@ -283,7 +286,7 @@ func TestJobsAreCountedByStep(t *testing.T) {
 		{State: jobs.Calling, Created: now.Add(-90 * time.Second)}, {State: jobs.Calling, Created: now.Add(-10 * time.Second)},
 		{State: jobs.AwaitingApproval, Created: now.Add(-time.Hour)},
 	}}
-	m := ops.NewMetrics("test", chattest.Slack, chattest.Discord, chattest.Console)
+	m := ops.NewMetrics("test", bothProviders, chattest.Slack, chattest.Discord, chattest.Console)
 	h := &ops.Health{Store: s, Metrics: m}
 	m.Watch(s, h)
 	_, body := get(t, ops.Handler(h), "/metrics")
@@ -305,7 +308,7 @@ func TestJobsAreCountedByStep(t *testing.T) {
 
 func TestJobsThatCannotBeCountedAreAMetric(t *testing.T) {
 	s := &store{state: jobs.Ready, failed: errors.New(canary)}
-	m := ops.NewMetrics("test", chattest.Slack, chattest.Discord, chattest.Console)
+	m := ops.NewMetrics("test", bothProviders, chattest.Slack, chattest.Discord, chattest.Console)
 	h := &ops.Health{Store: s, Metrics: m}
 	m.Watch(s, h)
 	code, body := get(t, ops.Handler(h), "/metrics")
@@ -315,7 +318,7 @@ func TestJobsThatCannotBeCountedAreAMetric(t *testing.T) {
 }
 
 func TestWhatTheCommandsSayIsNeverOther(t *testing.T) {
-	m := ops.NewMetrics("test", chattest.Slack, chattest.Discord, chattest.Console)
+	m := ops.NewMetrics("test", bothProviders, chattest.Slack, chattest.Discord, chattest.Console)
 	c := m.Commands()
 	for _, d := range grammar.Verbs() {
 		c.Finished(chattest.Console, d.Verb, "shown", time.Now())
@@ -326,10 +329,10 @@ func TestWhatTheCommandsSayIsNeverOther(t *testing.T) {
 	}
 	for _, op := range commands.Operations() {
 		require.NotEmpty(t, op.String())
-		c.Called(meeting.Systec, op.String(), "", 0)
+		c.Called("systec", op.String(), "", 0)
 	}
 	for _, kind := range commands.ErrorKinds() {
-		c.Called(meeting.Systec, "create", kind, 0)
+		c.Called("systec", "create", kind, 0)
 	}
 	assert.NotContains(t, scrape(t, m), `"other"`)
 }
@@ -348,7 +351,7 @@ func (h handler) Call(context.Context, *jobs.Job) error      { return h.called }
 func (h handler) Reconcile(context.Context, *jobs.Job) error { return h.called }
 
 func TestTheWaitForAnAnswerIsCounted(t *testing.T) {
-	m := ops.NewMetrics("test", chattest.Slack, chattest.Discord, chattest.Console)
+	m := ops.NewMetrics("test", bothProviders, chattest.Slack, chattest.Discord, chattest.Console)
 	j := &jobs.Job{ID: "j1", Label: "meet", Created: time.Now().Add(-4 * time.Second)}
 	for _, err := range []error{jobs.ErrNotSent, jobs.ErrUnknown} {
 		assert.ErrorIs(t, m.Handler(handler{called: err}).Call(t.Context(), j), err)
@@ -372,7 +375,7 @@ func TestEveryLineOfAStepNamesItsJob(t *testing.T) {
 	var out bytes.Buffer
 	log := slog.New(ops.LogHandler(slog.NewJSONHandler(&out, nil), false)).With("adapter", "slack")
 	ctx := context.WithValue(t.Context(), logKey{}, log)
-	require.NoError(t, ops.NewMetrics("test", chattest.Slack, chattest.Discord, chattest.Console).Handler(handler{}).Deliver(ctx, &jobs.Job{ID: "j1"}))
+	require.NoError(t, ops.NewMetrics("test", bothProviders, chattest.Slack, chattest.Discord, chattest.Console).Handler(handler{}).Deliver(ctx, &jobs.Job{ID: "j1"}))
 	assert.Contains(t, out.String(), `"job":"j1"`)
 	out.Reset()
 	log.InfoContext(ops.WithJob(ctx, "j1"), "said already", "job", "j2")

@@ -532,7 +532,7 @@ func (c caller) call(ctx context.Context, op string, f func(context.Context) err
 		_ = f(ctx)
 		return
 	}
-	name := one(providerNames, string(c.name))
+	name := string(c.name)
 	ctx, span := c.t.tracer.Start(ctx, name+" "+op, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(providerAttr.String(name)))
 	defer span.End()
 	err := f(ctx)

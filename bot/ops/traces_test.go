@@ -284,7 +284,7 @@ func begin(t *testing.T, traces *ops.Traces, dir string, p *promise) process {
 		}},
 	})
 	require.NoError(t, err)
-	p.provider = traces.Providers(map[meeting.Provider]commands.Provider{meeting.Systec: cloud{}})[meeting.Systec]
+	p.provider = traces.Providers(map[meeting.Provider]commands.Provider{"systec": cloud{}})["systec"]
 	client := traces.HTTPClient(chattest.Slack)
 	if client == nil {
 		client = platform.Client()
@@ -293,7 +293,7 @@ func begin(t *testing.T, traces *ops.Traces, dir string, p *promise) process {
 	p.observe = traces.Commands(commands.Observer{Finished: func(chat.Platform, grammar.Verb, string, time.Time) {}})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- store.Run(ctx, ops.NewMetrics("test").Handler(traces.Handler(p))) }()
+	go func() { done <- store.Run(ctx, ops.NewMetrics("test", bothProviders).Handler(traces.Handler(p))) }()
 	stop := sync.OnceFunc(func() {
 		cancel()
 		assert.NoError(t, <-done)
@@ -527,7 +527,7 @@ func TestWithoutACollectorNothingIsWrapped(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, traces)
 	assert.Equal(t, before, runtime.NumGoroutine())
-	h, providers, poster := handler{}, map[meeting.Provider]commands.Provider{meeting.Systec: cloud{}}, chatRoom{}
+	h, providers, poster := handler{}, map[meeting.Provider]commands.Provider{"systec": cloud{}}, chatRoom{}
 	assert.Equal(t, jobs.Handler(h), traces.Handler(h))
 	assert.Equal(t, providers, traces.Providers(providers))
 	assert.Equal(t, chat.Poster(poster), traces.Poster(poster))
@@ -594,7 +594,7 @@ func TestWrappedPartsCanDoWhatTheyCould(t *testing.T) {
 	for _, p := range []commands.Provider{plain, pushes, starts, cloud{}} {
 		_, wantPushes := p.(pusher)
 		_, wantStarts := p.(starter)
-		wrapped := traces.Providers(map[meeting.Provider]commands.Provider{meeting.Tencent: p})[meeting.Tencent]
+		wrapped := traces.Providers(map[meeting.Provider]commands.Provider{"tencent": p})["tencent"]
 		_, gotPushes := wrapped.(pusher)
 		_, gotStarts := wrapped.(starter)
 		assert.Equal(t, []bool{wantPushes, wantStarts}, []bool{gotPushes, gotStarts}, "%T", p)
@@ -609,7 +609,7 @@ func TestWrappedPartsCanDoWhatTheyCould(t *testing.T) {
 func TestProviderCallsAreNamed(t *testing.T) {
 	c := newCollector(t)
 	traces := c.traces(t, io.Discard)
-	p := traces.Providers(map[meeting.Provider]commands.Provider{meeting.Systec: cloud{}})[meeting.Systec]
+	p := traces.Providers(map[meeting.Provider]commands.Provider{"systec": cloud{}})["systec"]
 	call := calls{do: func(ctx context.Context) {
 		_, _ = p.Get(ctx, "", "")
 		_, _ = p.List(ctx, "", "")
@@ -649,17 +649,17 @@ func TestKindsOfErrorsAreThoseOfTheMetrics(t *testing.T) {
 		meeting.ErrCredentials, meeting.ErrUnavailable, meeting.ErrOutcomeUnknown, errors.New(canary),
 	}
 	for _, err := range errs {
-		p := traces.Providers(map[meeting.Provider]commands.Provider{meeting.Systec: ending{err: err}})[meeting.Systec]
+		p := traces.Providers(map[meeting.Provider]commands.Provider{"systec": ending{err: err}})["systec"]
 		h := traces.Handler(calls{do: func(ctx context.Context) { assert.ErrorIs(t, p.End(ctx, "", ""), err) }})
 		require.NoError(t, h.Call(t.Context(), &jobs.Job{ID: "a", Created: time.Now()}))
 	}
 	require.NoError(t, traces.Close(10*time.Second))
-	m := ops.NewMetrics("test")
+	m := ops.NewMetrics("test", bothProviders)
 	kinds := map[string]bool{}
 	for _, s := range c.spans {
 		if s.Name == "systec end" {
 			kinds[s.Status.Message] = true
-			m.Commands().Called(meeting.Systec, "end", s.Status.Message, 0)
+			m.Commands().Called("systec", "end", s.Status.Message, 0)
 		}
 	}
 	assert.Len(t, kinds, len(errs))

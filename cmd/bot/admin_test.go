@@ -328,7 +328,7 @@ func TestOperatorsCanLookOnWhileTheBotStops(t *testing.T) {
 	store, err := jobs.OpenMemory(jobs.Config{})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = store.Close() })
-	require.NoError(t, g.addServer(ctx, "OPS_ADDR", addr, ops.Handler(g.health(store, ops.NewMetrics("test"), nil))))
+	require.NoError(t, g.addServer(ctx, "OPS_ADDR", addr, ops.Handler(g.health(store, ops.NewMetrics("test", nil), nil))))
 	g.outlive()
 	ended := make(chan error, 1)
 	go func() { ended <- g.run(ctx) }()

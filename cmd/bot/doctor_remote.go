@@ -16,6 +16,7 @@ import (
 	"meetbot/bot/ops"
 	"meetbot/config"
 	"meetbot/meeting"
+	"meetbot/meeting/systec"
 	"meetbot/meeting/tencent"
 )
 
@@ -75,7 +76,7 @@ func (d *doctor) systec(ctx context.Context) []finding {
 	}
 	only := d.cfg
 	only.Tencent = config.Tencent{}
-	found, _ := d.ping(ctx, only, meeting.Systec)
+	found, _ := d.ping(ctx, only, systec.Kind.ID)
 	return found
 }
 
@@ -89,7 +90,7 @@ func (d *doctor) tencent(ctx context.Context) []finding {
 	if only.Tencent.UserID == "" && len(people) > 0 {
 		only.Tencent.UserID = only.Tencent.Users[people[0]]
 	}
-	all, client := d.ping(ctx, only, meeting.Tencent)
+	all, client := d.ping(ctx, only, tencent.Kind.ID)
 	if client == nil {
 		return all
 	}
@@ -110,8 +111,8 @@ const maxAccounts = 20
 
 // ping asks a provider for nothing. The client is returned if it was let in.
 func (d *doctor) ping(ctx context.Context, cfg config.Config, which meeting.Provider) ([]finding, commands.Provider) {
-	name := map[meeting.Provider]string{meeting.Systec: "SYSTEC", meeting.Tencent: "Tencent Meeting"}[which]
-	variables := map[meeting.Provider]string{meeting.Systec: "SYSTEC_API_KEY and SYSTEC_API_SECRET", meeting.Tencent: "TENCENT_APP_ID, TENCENT_SECRET_ID and TENCENT_SECRET_KEY"}[which]
+	name := map[meeting.Provider]string{systec.Kind.ID: "SYSTEC", tencent.Kind.ID: "Tencent Meeting"}[which]
+	variables := map[meeting.Provider]string{systec.Kind.ID: "SYSTEC_API_KEY and SYSTEC_API_SECRET", tencent.Kind.ID: "TENCENT_APP_ID, TENCENT_SECRET_ID and TENCENT_SECRET_KEY"}[which]
 	all, _, err := providers(cfg)
 	if err != nil {
 		return []finding{fault("the settings do not fit: "+d.text(err), "correct "+variables)}, nil

@@ -267,7 +267,7 @@ func TestOpsTellsWhetherCommandsAreTaken(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = store.Close() })
 	g := &group{log: slog.New(slog.DiscardHandler)}
-	handler := ops.Handler(g.health(store, ops.NewMetrics("test"), nil))
+	handler := ops.Handler(g.health(store, ops.NewMetrics("test", nil), nil))
 	get := func(path string) (int, ops.Readiness) {
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, httptest.NewRequest("GET", path, nil))

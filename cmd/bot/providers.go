@@ -35,7 +35,7 @@ func inSandbox(ctx context.Context, cfg *config.Config) (*sandbox.Server, error)
 	cfg.Tencent.AppID, cfg.Tencent.SdkID = made.TencentAppID, made.TencentSDKID
 	cfg.Tencent.SecretID, cfg.Tencent.SecretKey = secret.New(made.TencentSecretID), made.TencentSecretKey
 	cfg.Tencent.UserID, cfg.Tencent.BaseURL = sandbox.DefaultUser, s.TencentURL()
-	cfg.MeetProvider = string(meeting.Systec)
+	cfg.MeetProvider = string(systec.Kind.ID)
 	return s, nil
 }
 
@@ -80,6 +80,15 @@ func providerKinds() meeting.Kinds {
 	var all meeting.Kinds
 	for _, row := range providerRows() {
 		all = append(all, row.kind)
+	}
+	return all
+}
+
+// providerIDs are the IDs of the providers that there are.
+func providerIDs() []meeting.Provider {
+	var all []meeting.Provider
+	for _, k := range providerKinds() {
+		all = append(all, k.ID)
 	}
 	return all
 }

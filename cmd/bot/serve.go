@@ -156,7 +156,7 @@ func (b *building) providers(ctx context.Context) (err error) {
 
 // observe makes what the parts report to. Traces are sent last, when everything else has ended.
 func (b *building) observe(ctx context.Context) (err error) {
-	b.metrics = ops.NewMetrics(buildVersion(), platformNames()...)
+	b.metrics = ops.NewMetrics(buildVersion(), providerIDs(), platformNames()...)
 	b.traces, err = ops.NewTraces(ctx, b.cfg.OTEL, buildVersion(), b.log.With("part", "traces"), platformNames()...)
 	b.ending(func() error {
 		if err := b.traces.Close(flushTraces); err != nil {

@@ -12,7 +12,7 @@ import (
 
 // Kind is what is true of SYSTEC umeeting.
 var Kind = meeting.Kind{
-	ID:      meeting.Systec,
+	ID:      "systec",
 	Name:    meeting.Words{EN: "SYSTEC", ZH: "SYSTEC"},
 	Product: meeting.Words{EN: "SYSTEC umeeting", ZH: "SYSTEC umeeting"},
 	Aliases: []string{"umeeting", "umeet"},

@@ -195,7 +195,7 @@ func TestInputIsRefusedBeforeAnythingIsSent(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var got *meeting.APIError
 			require.ErrorAs(t, tt.do(), &got)
-			assert.Equal(t, &meeting.APIError{Provider: meeting.Systec, Op: got.Op, Err: meeting.ErrInvalid, Reason: tt.reason, Field: tt.field}, got)
+			assert.Equal(t, &meeting.APIError{Provider: "systec", Op: got.Op, Err: meeting.ErrInvalid, Reason: tt.reason, Field: tt.field}, got)
 		})
 	}
 }
@@ -226,7 +226,7 @@ func TestCreateReadsTheAnswer(t *testing.T) {
 				"token":"canary","start_url":"https://u.systeccloud.com/s/1890181373?zak=eyJ6","play_addr":"http://p2.weizan.cn/79555295/132312377802785197/live.m3u8",
 				"watch_url":"https://wx.vzan.com/live/tvchat-1590377657?ver=637223897808876626"}`,
 			want: func(m meeting.Meeting) meeting.Meeting {
-				m.Ref, m.Code = meeting.Ref{Provider: meeting.Systec, ID: number}, number
+				m.Ref, m.Code = meeting.Ref{Provider: "systec", ID: number}, number
 				m.HostKey, m.StartURL = secret.New("765418"), secret.New("https://u.systeccloud.com/s/1890181373?zak=eyJ6")
 				m.JoinURL, m.PlayURL = "https://umeet.example/j/1591620888", "http://p2.weizan.cn/79555295/132312377802785197/live.m3u8"
 				m.WatchURL = "https://wx.vzan.com/live/tvchat-1590377657?ver=637223897808876626"
@@ -236,7 +236,7 @@ func TestCreateReadsTheAnswer(t *testing.T) {
 		{
 			name: "OldestExampleHasNoURL", data: `{"host_key":"873380","meeting_id":"15464648254","host_id":"","token":""}`,
 			want: func(m meeting.Meeting) meeting.Meeting {
-				m.Ref, m.Code = meeting.Ref{Provider: meeting.Systec, ID: "15464648254"}, "15464648254"
+				m.Ref, m.Code = meeting.Ref{Provider: "systec", ID: "15464648254"}, "15464648254"
 				m.HostKey = secret.New("873380")
 				return m
 			},
@@ -244,7 +244,7 @@ func TestCreateReadsTheAnswer(t *testing.T) {
 		{
 			name: "NumbersForStringsAndBack", data: `{"host_key":765418,"meeting_id":1591620888,"start_time":"2026-08-01 20:00:00"}`,
 			want: func(m meeting.Meeting) meeting.Meeting {
-				m.Ref, m.Code = meeting.Ref{Provider: meeting.Systec, ID: number}, number
+				m.Ref, m.Code = meeting.Ref{Provider: "systec", ID: number}, number
 				m.HostKey = secret.New("765418")
 				m.Start = time.Date(2026, 8, 1, 20, 0, 0, 0, beijing)
 				m.End = m.Start.Add(time.Hour)
@@ -255,14 +255,14 @@ func TestCreateReadsTheAnswer(t *testing.T) {
 			name: "LinksThatAreNoneAreDropped",
 			data: `{"meeting_id":"1591620888","join_url":"javascript:alert(1)","start_url":"https://a b","play_addr":"rtmp://h/a","watch_url":"//h/x"}`,
 			want: func(m meeting.Meeting) meeting.Meeting {
-				m.Ref, m.Code = meeting.Ref{Provider: meeting.Systec, ID: number}, number
+				m.Ref, m.Code = meeting.Ref{Provider: "systec", ID: number}, number
 				return m
 			},
 		},
 		{
 			name: "FieldsOfOtherTypesAreDropped", data: `{"meeting_id":"1591620888","join_url":{"a":1},"host_key":[1],"start_time":null,"watch_url":true}`,
 			want: func(m meeting.Meeting) meeting.Meeting {
-				m.Ref, m.Code = meeting.Ref{Provider: meeting.Systec, ID: number}, number
+				m.Ref, m.Code = meeting.Ref{Provider: "systec", ID: number}, number
 				return m
 			},
 		},
@@ -290,7 +290,7 @@ func TestGetReadsTheMeeting(t *testing.T) {
 	require.NoError(t, err)
 	start := time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC)
 	assert.Equal(t, meeting.Meeting{
-		Ref: meeting.Ref{Provider: meeting.Systec, ID: number}, Code: number, Topic: "周会", State: meeting.StateRunning, JoinURL: "https://h/j/1",
+		Ref: meeting.Ref{Provider: "systec", ID: number}, Code: number, Topic: "周会", State: meeting.StateRunning, JoinURL: "https://h/j/1",
 		WatchURL: "https://h/w", PlayURL: "http://h/l.m3u8", Passcode: "1234", Live: true, Start: start, End: start.Add(time.Hour), Capacity: 25, UserKey: "job-1",
 	}, got)
 }
@@ -327,7 +327,7 @@ func TestListReadsAllPages(t *testing.T) {
 	assert.Equal(t, []string{"1", "2", "3"}, pages)
 	require.Len(t, got, 3)
 	assert.Equal(t, meeting.Meeting{
-		Ref: meeting.Ref{Provider: meeting.Systec, ID: "2"}, Code: "2", Topic: "t", State: meeting.StateReady,
+		Ref: meeting.Ref{Provider: "systec", ID: "2"}, Code: "2", Topic: "t", State: meeting.StateReady,
 	}, got[1])
 }
 
@@ -432,7 +432,7 @@ func TestRefusals(t *testing.T) {
 				var got *meeting.APIError
 				require.ErrorAs(t, callNamed(t, op).Do(t, c), &got)
 				assert.Equal(t, &meeting.APIError{
-					Provider: meeting.Systec, Op: got.Op, Status: tt.status, Code: tt.code, RetryAfter: 7 * time.Second, Message: got.Message, Reason: got.Reason, Err: want,
+					Provider: "systec", Op: got.Op, Status: tt.status, Code: tt.code, RetryAfter: 7 * time.Second, Message: got.Message, Reason: got.Reason, Err: want,
 				}, got, op)
 			}
 		})

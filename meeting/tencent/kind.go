@@ -16,7 +16,7 @@ import (
 
 // Kind is what is true of Tencent Meeting.
 var Kind = meeting.Kind{
-	ID:      meeting.Tencent,
+	ID:      "tencent",
 	Name:    meeting.Words{EN: "Tencent Meeting", ZH: "腾讯会议"},
 	Product: meeting.Words{EN: "Tencent Meeting", ZH: "腾讯会议"},
 	Aliases: []string{"wemeet", "voov", "voov meeting", "腾讯"},

@@ -296,7 +296,7 @@ func TestInputIsRefusedBeforeAnythingIsSent(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var got *meeting.APIError
 			require.ErrorAs(t, tt.do(), &got)
-			assert.Equal(t, &meeting.APIError{Provider: meeting.Tencent, Op: got.Op, Err: meeting.ErrInvalid, Reason: tt.reason, Field: tt.field}, got)
+			assert.Equal(t, &meeting.APIError{Provider: "tencent", Op: got.Op, Err: meeting.ErrInvalid, Reason: tt.reason, Field: tt.field}, got)
 		})
 	}
 }
@@ -321,7 +321,7 @@ func TestCreateReadsTheAnswer(t *testing.T) {
 	got, err := c.Create(t.Context(), meeting.Instant{Topic: "周会", Account: "alice"})
 	require.NoError(t, err)
 	assert.Equal(t, meeting.Meeting{
-		Ref: meeting.Ref{Provider: meeting.Tencent, ID: meetingID}, Code: "806146667", Topic: "周会", State: meeting.StateReady,
+		Ref: meeting.Ref{Provider: "tencent", ID: meetingID}, Code: "806146667", Topic: "周会", State: meeting.StateReady,
 		JoinURL: "https://meeting.tencent.com/dm/a3YW", Passcode: "1111", HostKey: secret.New("918273"), Live: true,
 		Start: time.Unix(1572085800, 0), End: time.Unix(1572089400, 0), Creator: "alice", Hosts: []string{"alice", "bob"},
 	}, got)
@@ -333,7 +333,7 @@ func TestCreateFillsInWhatWasSent(t *testing.T) {
 	got, err := c.Create(t.Context(), meeting.Instant{Topic: "t", Live: &yes, HostKey: secret.New("111111")})
 	require.NoError(t, err)
 	assert.Equal(t, meeting.Meeting{
-		Ref: meeting.Ref{Provider: meeting.Tencent, ID: "7567173273889276131"}, Code: "806146667", Topic: "t", State: meeting.StateReady,
+		Ref: meeting.Ref{Provider: "tencent", ID: "7567173273889276131"}, Code: "806146667", Topic: "t", State: meeting.StateReady,
 		HostKey: secret.New("111111"), Live: true, Start: noon, End: noon.Add(time.Hour), Creator: "bot",
 	}, got)
 }
@@ -349,7 +349,7 @@ func TestGetReadsStateAndLinks(t *testing.T) {
 		got, err := c.Get(t.Context(), "", meetingID)
 		require.NoError(t, err)
 		assert.Equal(t, meeting.Meeting{
-			Ref: meeting.Ref{Provider: meeting.Tencent, ID: meetingID}, State: want, WatchURL: "https://meeting.tencent.com/l/xy",
+			Ref: meeting.Ref{Provider: "tencent", ID: meetingID}, State: want, WatchURL: "https://meeting.tencent.com/l/xy",
 		}, got)
 	}
 }
@@ -486,7 +486,7 @@ func TestDocumentedErrors(t *testing.T) {
 					var got *meeting.APIError
 					require.ErrorAs(t, err, &got)
 					assert.Equal(t, &meeting.APIError{
-						Provider: meeting.Tencent, Op: opSetPush, Status: status, Code: code, TraceID: "trace-1",
+						Provider: "tencent", Op: opSetPush, Status: status, Code: code, TraceID: "trace-1",
 						Message: got.Message, Reason: tt.reason, Field: got.Field, Err: tt.err,
 					}, got)
 				})

@@ -89,12 +89,12 @@ func TestWebhookVectors(t *testing.T) {
 		{"Published", published, Event{
 			Kind: EventCreated, Name: "meeting.created", TraceID: "f20096ee-8ac8-4df2-a7de-0574649f211b",
 			At:  time.Date(2020, 12, 29, 17, 41, 6, 0, beijing),
-			Ref: meeting.Ref{Provider: meeting.Tencent, ID: "6058890385480921052"}, Code: "530812452", Topic: "media tester meeting",
+			Ref: meeting.Ref{Provider: "tencent", ID: "6058890385480921052"}, Code: "530812452", Topic: "media tester meeting",
 			EndType: EndTypeNotGiven, Account: "tester00006ba5bab339858c13c930cca95684",
 		}},
 		{"Encrypted", encrypted, Event{
 			Kind: EventLiveStart, Name: "meeting.live-started", TraceID: "e7aa65dd-f7e6-4b62-912c-2035173b34a9",
-			At: time.UnixMilli(1609313201465), Ref: meeting.Ref{Provider: meeting.Tencent, ID: meetingID}, Code: "445999969", Topic: "作战室",
+			At: time.UnixMilli(1609313201465), Ref: meeting.Ref{Provider: "tencent", ID: meetingID}, Code: "445999969", Topic: "作战室",
 			EndType: EndTypeNotGiven,
 		}},
 	} {

@@ -52,7 +52,7 @@ type fakeBot struct {
 
 func newBot() *fakeBot {
 	return &fakeBot{
-		Parser: grammar.New(grammar.Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec}),
+		Parser: grammar.New(grammar.Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Providers: []meeting.Provider{"systec", "tencent"}, Default: "systec"}),
 		ids:    map[string]bool{},
 	}
 }

@@ -67,7 +67,7 @@ func (c Case) WantOf(way string) grammar.Ask {
 
 // Config is the parser's configuration that the cases are for.
 func Config() grammar.Config {
-	return grammar.Config{Platforms: chattest.Kinds(), Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Providers: []meeting.Provider{meeting.Systec, meeting.Tencent}, Default: meeting.Systec}
+	return grammar.Config{Platforms: chattest.Kinds(), Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Providers: []meeting.Provider{"systec", "tencent"}, Default: "systec"}
 }
 
 // Canary is the stream key in the cases: it may appear nowhere but in an Ask.
@@ -127,7 +127,7 @@ func Cases(p chat.Platform) []Case {
 			Line:  "Board --provider systec --capacity 50 --duration 90 --join-before-host --mute --host-video --participants-video=false --pmi --record cloud --live --no-waiting-room --host-name 'Ann B' --host " + annMentioned,
 			Typed: meet(options{"topic": "Board", "provider": "systec", "capacity": "50", "duration": "90", "join-before-host": "true", "mute": "true", "host-video": "true", "participants-video": "false", "pmi": "true", "record": "cloud", "live": "true", "waiting-room": "false", "host-name": "Ann B", "host": ann}),
 			Form:  form("meet", options{"topic": "Board", "provider": "systec", "capacity": "50", "duration": "90", "join-before-host": "true", "mute": "true", "host-video": "true", "participants-video": "false", "pmi": "true", "record": "cloud", "live": "true", "waiting-room": "false", "host-name": "Ann B", "host": ann}),
-			Want: grammar.Ask{Verb: grammar.VerbMeet, Provider: meeting.Systec, Hosts: []string{ann}, Meet: meeting.Instant{
+			Want: grammar.Ask{Verb: grammar.VerbMeet, Provider: "systec", Hosts: []string{ann}, Meet: meeting.Instant{
 				Topic: "Board", Capacity: 50, Duration: 90 * time.Minute, JoinBeforeHost: &yes, Mute: &yes, HostVideo: &yes,
 				ParticipantsVideo: &no, PMI: &yes, Recording: meeting.RecordingCloud, Live: &yes, WaitingRoom: &no, HostName: "Ann B",
 			}},
@@ -136,7 +136,7 @@ func Cases(p chat.Platform) []Case {
 			Name: "a short meeting of Tencent", Command: "meet", HasLine: true, Line: "周会 ——provider＝tencent －－duration：15 —live",
 			Typed: meet(options{"topic": "周会", "provider": "tencent", "duration": "15", "live": "true"}),
 			Form:  form("meet", options{"topic": "周会", "provider": "tencent", "duration": "15", "live": "true"}),
-			Want: grammar.Ask{Verb: grammar.VerbMeet, Provider: meeting.Tencent, Meet: meeting.Instant{
+			Want: grammar.Ask{Verb: grammar.VerbMeet, Provider: "tencent", Meet: meeting.Instant{
 				Topic: "周会", Duration: 15 * time.Minute, Live: &yes,
 			}},
 		},

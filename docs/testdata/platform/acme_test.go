@@ -34,7 +34,7 @@ type oneMeeting struct{ commands.Provider }
 
 func (oneMeeting) Create(_ context.Context, want meeting.Instant) (meeting.Meeting, error) {
 	return meeting.Meeting{
-		Ref: meeting.Ref{Provider: meeting.Systec, ID: "7"}, Code: "7", Topic: want.Topic, JoinURL: "https://join.example/7",
+		Ref: meeting.Ref{Provider: "systec", ID: "7"}, Code: "7", Topic: want.Topic, JoinURL: "https://join.example/7",
 		StartURL: secret.New("https://start.example/canary"),
 	}, nil
 }
@@ -56,8 +56,8 @@ func TestACommandIsAcknowledgedAndHeardOf(t *testing.T) {
 	defer store.Close() //nolint:errcheck // in memory
 	bot := commands.New(commands.Config{
 		Platforms: chat.Kinds{acme.Kind()},
-		Parser:    grammar.Config{Locale: "en", Kinds: meeting.Kinds{systec.Kind}, Providers: []meeting.Provider{meeting.Systec}, Default: meeting.Systec},
-		Providers: map[meeting.Provider]commands.Provider{meeting.Systec: oneMeeting{}},
+		Parser:    grammar.Config{Locale: "en", Kinds: meeting.Kinds{systec.Kind}, Providers: []meeting.Provider{"systec"}, Default: "systec"},
+		Providers: map[meeting.Provider]commands.Provider{"systec": oneMeeting{}},
 	}, store)
 	key := secret.New("key")
 	a, err := acme.New(acme.Config{Secret: key, APIURL: api.URL, HTTPClient: api.Client()}, bot, slog.New(slog.DiscardHandler))

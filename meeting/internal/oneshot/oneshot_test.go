@@ -31,7 +31,7 @@ var (
 
 func clientOf(t *testing.T, base string) *Client {
 	t.Helper()
-	c, err := New(meeting.Systec, base, &http.Client{Transport: &http.Transport{}}, 10*time.Second)
+	c, err := New("systec", base, &http.Client{Transport: &http.Transport{}}, 10*time.Second)
 	require.NoError(t, err)
 	t.Cleanup(c.reads.CloseIdleConnections)
 	return c
@@ -61,7 +61,7 @@ func TestNothingWasSent(t *testing.T) {
 		})
 	}
 	t.Run("no such host", func(t *testing.T) {
-		c, err := New(meeting.Systec, "https://nowhere.example", &http.Client{Transport: &http.Transport{
+		c, err := New("systec", "https://nowhere.example", &http.Client{Transport: &http.Transport{
 			DialContext: func(context.Context, string, string) (net.Conn, error) {
 				return nil, &net.DNSError{Err: "no such host", Name: "nowhere.example", IsNotFound: true}
 			},
@@ -133,7 +133,7 @@ func TestAChangeIsNeverWrittenTwice(t *testing.T) {
 	t.Run("OnAReusedConnection", func(t *testing.T) {
 		transport := &http.Transport{} // inside of a RoundTripper that cannot be told to use a new one
 		t.Cleanup(transport.CloseIdleConnections)
-		c, err := New(meeting.Systec, base, &http.Client{Transport: roundTrip(transport.RoundTrip)}, 10*time.Second)
+		c, err := New("systec", base, &http.Client{Transport: roundTrip(transport.RoundTrip)}, 10*time.Second)
 		require.NoError(t, err)
 		for range 3 {
 			_, err := c.Do(t.Context(), read)
@@ -148,7 +148,7 @@ func TestAChangeIsNeverWrittenTwice(t *testing.T) {
 
 // A RoundTripper that reports no connections must not make a sent request look unsent.
 func TestAForeignRoundTripperIsNotTakenForSilence(t *testing.T) {
-	c, err := New(meeting.Tencent, "https://h", &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+	c, err := New("tencent", "https://h", &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		_, err := io.ReadAll(r.Body)
 		return nil, errors.Join(err, io.ErrUnexpectedEOF)
 	})}, 0)
@@ -230,7 +230,7 @@ func TestTheTimeoutIsOurs(t *testing.T) {
 		<-r.Context().Done()
 	}))
 	t.Cleanup(srv.Close)
-	c, err := New(meeting.Systec, srv.URL, nil, time.Millisecond)
+	c, err := New("systec", srv.URL, nil, time.Millisecond)
 	require.NoError(t, err)
 	_, err = c.Do(t.Context(), read)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
