@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/adapters/adaptertest"
+	"meetbot/bot/adapters/discord/discordtest"
 	"meetbot/bot/adapters/kit"
 	"meetbot/bot/adapters/slack/slacktest"
 	"meetbot/bot/audit"
@@ -175,6 +176,22 @@ func TestOnePlatformDownLeavesTheOther(t *testing.T) {
 	// What is registered is looked at again, and now it should have been in order.
 	w.set("MEET_ALLOW", "discord:user:1,slack:user:U1")
 	assert.Contains(t, strings.Join(w.diagnose(t).of(kit.Fault), "\n"), "although the bot runs")
+}
+
+func TestATokenRefusedAtTheStartLeavesTheOtherPlatform(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.discord.Fail(func(discordtest.Call) *discordtest.Fault { return &discordtest.Fault{Status: http.StatusUnauthorized} })
+	start(t, w.env, io.Discard)
+	var r ops.Readiness
+	require.Eventually(t, func() bool {
+		_, body := fetch(w.env["OPS_ADDR"], "/readyz")
+		_ = json.Unmarshal([]byte(body), &r) // then it is empty, and asked again
+		return r.Parts["slack"].Ready && r.Parts["discord"].LastError != ""
+	}, 20*time.Second, 10*time.Millisecond)
+	assert.True(t, r.Ready, "commands are taken in Slack")
+	assert.Equal(t, "stopped", r.Parts["discord"].State)
+	assert.Contains(t, r.Parts["discord"].LastError, "refuses the bot token")
 }
 
 func TestOperatorsOpenTheStoreOfAStoppedBot(t *testing.T) {

@@ -22,6 +22,7 @@ type group struct {
 	log      *slog.Logger
 	parts    []part
 	adapters map[string]kit.Adapter
+	stopped  stopped
 	stopping atomic.Bool
 }
 
@@ -39,25 +40,13 @@ func (g *group) add(name string, run func(context.Context) error) {
 // look on while those finish what they have in hand.
 func (g *group) outlive() { g.parts[len(g.parts)-1].last = true }
 
-// refusedAtStart is how long after the start a refused token ends the process. Later, the
-// other parts go on, and readiness tells of the one that does not.
-const refusedAtStart = 30 * time.Second
-
-func (g *group) addAdapter(name string, a kit.Adapter) {
+func (g *group) addAdapter(k *kept, a kit.Adapter) {
 	if g.adapters == nil {
 		g.adapters = make(map[string]kit.Adapter)
 	}
-	g.adapters[name] = a
-	g.add(name, func(ctx context.Context) error {
-		began := time.Now()
-		err := a.Run(ctx)
-		if errors.Is(err, kit.ErrTokenRefused) && time.Since(began) > refusedAtStart {
-			g.log.Error("the platform refuses the token: the adapter stays stopped until the bot is restarted with another", "adapter", name)
-			<-ctx.Done()
-			return nil
-		}
-		return err
-	})
+	g.adapters[k.name] = a
+	g.stopped.add()
+	g.add(k.name, func(ctx context.Context) error { return runKept(ctx, k, &g.stopped, g.log) })
 }
 
 // run runs all parts until ctx is done or one of them ends, and returns why they ended.

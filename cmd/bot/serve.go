@@ -214,23 +214,30 @@ func (b *building) platforms(context.Context) error {
 			continue
 		}
 		name := p.kind(b.cfg).Name
-		a, err := p.open(b.cfg, parts{
+		made := parts{
 			process: b.process, bot: accepts, log: b.log.With("adapter", string(name)), sandboxed: b.sandboxed,
 			observe: b.metrics.Platform(name, p.errors), http: b.traces.HTTPClient(name),
+		}
+		again := false
+		k, a, err := keep(string(name), func() (kit.Adapter, error) {
+			cfg := b.cfg
+			if again { // what was put into a secret's file meanwhile counts
+				if fresh, err := load(b.lookup); err == nil && p.on(fresh) {
+					cfg = fresh
+				}
+			}
+			again = true
+			return p.open(cfg, made)
 		})
 		if err != nil {
 			return fmt.Errorf("%s_*: %w", strings.ToUpper(string(name)), err)
 		}
 		b.bot.Attach(name, b.traces.Poster(a))
-		if r, receives := a.(kit.Receiver); receives {
-			if path, h := r.Endpoint(); path != "" {
-				b.web.Handle(path, h)
-			}
+		if path, h := k.Endpoint(); path != "" {
+			b.web.Handle(path, h)
 		}
-		if f, hears := a.(kit.Finisher); hears {
-			b.finishers[name] = f
-		}
-		b.group.addAdapter(string(name), a)
+		b.finishers[name] = k
+		b.group.addAdapter(k, a)
 	}
 	return nil
 }

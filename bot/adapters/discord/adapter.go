@@ -149,6 +149,9 @@ func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 // Health tells how the adapter is.
 func (a *Adapter) Health() kit.Health { return a.pulse.Health() }
 
+// Probe implements [kit.Probed].
+func (a *Adapter) Probe(ctx context.Context) error { return a.rest.do(ctx, whoAmI) }
+
 // Run registers the commands where they changed and takes interactions until ctx is
 // done: over the gateway, or, with a public key, through [Adapter.Handler]. It returns
 // [ErrTokenRefused] when Discord refuses the bot's token, since then no call would succeed.

@@ -319,6 +319,28 @@ func TestTheBotTokenIsNotUsedOnceItIsRefused(t *testing.T) {
 	assert.Len(t, w.server.Calls(), n, "no further call")
 }
 
+// TestOneRefusedCallIsAskedAbout before it is believed.
+func TestOneRefusedCallIsAskedAbout(t *testing.T) {
+	t.Parallel()
+	w := start(t, overGateway)
+	d := w.job(meetIn(w, discordtest.InGuild(channel)))
+	w.server.Fail(func(c discordtest.Call) *discordtest.Fault {
+		if c.Auth != "" && c.Route != "/users/@me" {
+			return &discordtest.Fault{Status: http.StatusUnauthorized}
+		}
+		return nil
+	})
+	_, err := w.post(d, chat.SlotDirect)
+	require.Error(t, err)
+	require.NotErrorIs(t, err, ErrTokenRefused)
+	require.NotErrorIs(t, err, chat.ErrLost, "it is tried again")
+	w.server.Fail(nil)
+	_, err = w.post(d, chat.SlotDirect)
+	require.NoError(t, err)
+	assert.Equal(t, kit.Running, w.a.Health().State)
+	assert.Equal(t, 1, w.server.Called("GET /users/@me"))
+}
+
 func TestATokenRefusedAtStartEndsTheAdapter(t *testing.T) {
 	for _, how := range []transport{overGateway, overHTTP} {
 		t.Run(string(how), func(t *testing.T) {

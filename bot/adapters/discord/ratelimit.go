@@ -3,7 +3,6 @@ package discord
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"math"
 	"meetbot/bot/chat"
 	"net/http"
@@ -113,8 +112,7 @@ func (l *limiter) reserve(c call) (time.Duration, error) {
 
 func (l *limiter) bucket(c call) string { return l.names[c.name()] + "|" + c.Major }
 
-// answered learns from an answer. It returns a *[chat.RetryAfter] for a 429 and [ErrTokenRefused]
-// when the bot's token was refused.
+// answered learns from an answer. It returns a *[chat.RetryAfter] for a 429.
 func (l *limiter) answered(c call, resp *http.Response, body []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -134,13 +132,7 @@ func (l *limiter) answered(c call, resp *http.Response, body []byte) error {
 			l.buckets[l.bucket(c)] = &bucket{reset: now.Add(pause)}
 		}
 		return &chat.RetryAfter{After: pause, Err: newAPIError(c.name(), resp.StatusCode, body)}
-	case http.StatusUnauthorized:
-		l.countInvalid(now)
-		if !c.Interaction {
-			l.refuseLocked()
-			return fmt.Errorf("%s: %w", c.name(), ErrTokenRefused)
-		}
-	case http.StatusForbidden:
+	case http.StatusUnauthorized, http.StatusForbidden:
 		l.countInvalid(now)
 	}
 	return nil
@@ -150,10 +142,6 @@ func (l *limiter) answered(c call, resp *http.Response, body []byte) error {
 func (l *limiter) refuse() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.refuseLocked()
-}
-
-func (l *limiter) refuseLocked() {
 	if !l.dead {
 		l.dead = true
 		l.refused()

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/bwmarrin/discordgo"
 
@@ -152,6 +153,10 @@ func (r *rest) do(ctx context.Context, c call) error {
 	if err := r.limits.answered(c, resp, answer); err != nil {
 		return err
 	}
+	if resp.StatusCode == http.StatusUnauthorized && !c.Interaction && r.refused(ctx, c) {
+		r.limits.refuse()
+		return fmt.Errorf("%s: %w", c.name(), ErrTokenRefused)
+	}
 	if resp.StatusCode/100 != 2 {
 		return newAPIError(c.name(), resp.StatusCode, answer)
 	}
@@ -164,6 +169,22 @@ func (r *rest) do(ctx context.Context, c call) error {
 		}
 	}
 	return nil
+}
+
+// whoAmI asks nothing but whether the token is accepted.
+//
+// https://docs.discord.com/developers/resources/user#get-current-user
+var whoAmI = call{Method: http.MethodGet, Route: "/users/@me"}
+
+// refused reports whether a 401 means that the token is refused: one may be an accident, and
+// is asked about.
+func (r *rest) refused(ctx context.Context, c call) bool {
+	if c.Route == whoAmI.Route {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return errors.Is(r.do(ctx, whoAmI), ErrTokenRefused)
 }
 
 func (c call) encode() (body []byte, contentType string, err error) {

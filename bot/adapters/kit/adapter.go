@@ -26,6 +26,13 @@ type Receiver interface {
 	Endpoint() (path string, h http.Handler)
 }
 
+// Probed is an [Adapter] that can ask its platform, before it runs and at the cost of a call or
+// two, whether the credentials are accepted. The error matches [ErrTokenRefused] where they
+// are not; any other says that it is not known.
+type Probed interface {
+	Probe(ctx context.Context) error
+}
+
 // Finisher is an [Adapter] that is told when a command which was given there has ended, and
 // whether what was asked was done.
 type Finisher interface {

@@ -165,10 +165,9 @@ func (a *Adapter) InGroup(ctx context.Context, _ chat.Place, userID, groupID str
 // Health returns how the adapter is.
 func (a *Adapter) Health() kit.Health { return a.pulse.Health() }
 
-// Run connects, and returns nil when ctx is done and what is under way is acknowledged.
-// It returns an error that matches [ErrTokenRefused] if a token is refused at the start. A
-// token that is refused later stops the adapter: it says so once, takes nothing more, and
-// stays unhealthy until the process is started with another token.
+// Run connects, and returns nil when ctx is done and what is under way is acknowledged. It
+// returns an error that matches [ErrTokenRefused] once a token is refused: nothing more is
+// taken or sent then.
 func (a *Adapter) Run(ctx context.Context) error {
 	if err := a.web.identify(ctx, a.sockets.backoff); err != nil {
 		if ctx.Err() != nil {
@@ -178,13 +177,28 @@ func (a *Adapter) Run(ctx context.Context) error {
 	}
 	if a.cfg.AppToken.IsZero() {
 		a.pulse.Set(kit.Running)
-		<-ctx.Done()
+		select {
+		case <-ctx.Done():
+		case <-a.web.stopped:
+		}
 	} else if err := a.sockets.run(ctx); err != nil {
 		return err
 	}
 	a.busy.drain(drainTimeout)
 	a.end()
+	if a.web.isStopped() {
+		return ErrTokenRefused
+	}
 	return nil
+}
+
+// Probe implements [kit.Probed].
+func (a *Adapter) Probe(ctx context.Context) error {
+	if err := a.web.whoAmI(ctx); err != nil || a.cfg.AppToken.IsZero() {
+		return err
+	}
+	_, err := a.sockets.open(ctx)
+	return err
 }
 
 // drainTimeout bounds what is left to do when the process stops.

@@ -72,12 +72,11 @@ func (ss *sockets) run(ctx context.Context) error {
 	}
 	select {
 	case err := <-refused:
-		ss.web.stop("apps.connections.open", err)
+		ss.web.stop(openMethod, err)
 		kept.Wait()
 		return err
 	case <-ctx.Done():
 	case <-ss.web.stopped:
-		<-ctx.Done()
 	}
 	kept.Wait()
 	ss.leaving.Wait()
@@ -97,7 +96,7 @@ func (ss *sockets) keep(ctx context.Context) error {
 			if ss.pulse.Health().State == kit.Starting {
 				return kit.Stop, err
 			}
-			ss.web.stop("apps.connections.open", err)
+			ss.web.stop(openMethod, err)
 			return kit.Stop, nil
 		case errors.Is(err, errRefresh) && lasted:
 			return kit.AtOnce, err
@@ -187,7 +186,7 @@ func (ss *sockets) session(ctx context.Context) error {
 
 // open returns an address to connect to, once. It has a ticket in it.
 func (ss *sockets) open(ctx context.Context) (address string, err error) {
-	err = ss.web.call(ctx, "apps.connections.open", "", func() (err error) {
+	err = ss.web.call(ctx, openMethod, "", func() (err error) {
 		_, address, err = ss.web.api.StartSocketModeContext(ctx)
 		return err
 	})

@@ -111,11 +111,20 @@ func TestTokenRefusedLaterStopsTheAdapterWithoutSpinning(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, http.StatusServiceUnavailable, ack.Status)
 	assert.Contains(t, w.log.String(), "Slack no longer accepts the token")
-	select {
-	case err := <-w.done:
-		t.Fatalf("the process goes on with its other adapters, but Run returned %v", err)
-	default:
-	}
-	w.stop()
-	require.NoError(t, <-w.done)
+	require.ErrorIs(t, <-w.done, ErrTokenRefused)
+}
+
+// TestOneRefusedCallIsAskedAbout before it is believed.
+func TestOneRefusedCallIsAskedAbout(t *testing.T) {
+	w := newWorld(t)
+	post := chat.Post{Slot: chat.SlotRoot, Place: chat.Place{Platform: Platform, Team: slacktest.Team, Channel: "C1"}, Reply: chat.Reply{Title: "x"}}
+	w.slack.Fail("chat.postMessage", slacktest.Fault{Error: "invalid_auth"})
+	_, err := w.a.Post(t.Context(), post)
+	require.Error(t, err)
+	require.NotErrorIs(t, err, ErrTokenRefused)
+	require.NotErrorIs(t, err, chat.ErrLost, "it is tried again")
+	_, err = w.a.Post(t.Context(), post)
+	require.NoError(t, err)
+	assert.Equal(t, kit.Running, w.a.Health().State)
+	assert.Len(t, w.slack.Calls("auth.test"), 2)
 }

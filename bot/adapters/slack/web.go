@@ -34,6 +34,7 @@ type web struct {
 	self  atomic.Pointer[identity] // nil until auth.test has answered
 	known chan struct{}            // closed then
 
+	asking   sync.Mutex
 	stopOnce sync.Once
 	stopped  chan struct{} // closed when a token is refused
 }
@@ -116,7 +117,7 @@ func (w *web) stop(method string, err error) {
 	w.stopOnce.Do(func() {
 		w.pulse.Failed(err)
 		w.pulse.Set(kit.Stopped)
-		w.log.Error("Slack no longer accepts the token: the Slack adapter has stopped. Reinstall the app or set a new token, then restart the bot",
+		w.log.Error("Slack no longer accepts the token: the Slack adapter has stopped. Reinstall the app, or set a new token and restart the bot",
 			"method", method, "err", err)
 		close(w.stopped)
 	})
@@ -198,13 +199,7 @@ func (w *web) fault(method, scope string, err error) error {
 		}
 	}
 	w.observe.Failed(method, failed.Kind)
-	switch {
-	case failed.Err == ErrTokenRefused:
-		// At the start it is Run that fails; the app-level token is connect's.
-		if w.self.Load() != nil && method != "apps.connections.open" {
-			w.stop(method, failed)
-		}
-	case after > 0:
+	if after > 0 {
 		w.methods.Hold(method+scope, after)
 		return &chat.RetryAfter{After: after, Err: failed}
 	}
@@ -219,7 +214,31 @@ func (w *web) call(ctx context.Context, method, scope string, f func() error) er
 	if err := w.methods.Wait(ctx, method+scope); err != nil {
 		return err
 	}
-	return w.fault(method, scope, f())
+	err := w.fault(method, scope, f())
+	if !errors.Is(err, ErrTokenRefused) || method == openMethod { // the app-level token is another
+		return err
+	}
+	if !w.refused(ctx) {
+		return &APIError{Method: method, Kind: "not refused", Err: errors.New("Slack refused the token and then took it")} //nolint:staticcheck // a name
+	}
+	w.stop(method, err)
+	return err
+}
+
+// openMethod opens a Socket Mode connection, with the app-level token.
+const openMethod = "apps.connections.open"
+
+// refused asks Slack about the token: one call that was refused may be an accident.
+func (w *web) refused(ctx context.Context) bool {
+	w.asking.Lock()
+	defer w.asking.Unlock()
+	if w.isStopped() {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	_, err := w.api.AuthTestContext(ctx)
+	return errors.Is(w.fault("auth.test", "", err), ErrTokenRefused)
 }
 
 // maxAnswer bounds an answer of Slack's.

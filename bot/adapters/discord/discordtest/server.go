@@ -388,6 +388,7 @@ var routes = []string{
 	"GET /guilds/{guild_id}",
 	"GET /guilds/{guild_id}/members/{user_id}",
 	"GET /gateway/bot",
+	"GET /users/@me",
 	"GET /applications/@me",
 	"GET /applications/{application_id}/commands",
 	"PUT /applications/{application_id}/commands",
@@ -602,6 +603,8 @@ func (s *Server) handle(w http.ResponseWriter, c Call) {
 			app["interactions_endpoint_url"] = s.app.Endpoint
 		}
 		answer(w, app)
+	case "GET /users/@me":
+		answer(w, map[string]any{"id": ApplicationID, "bot": true})
 	case "GET /gateway/bot":
 		answer(w, s.gateway.info())
 	default: // registration
