@@ -295,12 +295,17 @@ func talkToAcme(t *testing.T, binary string) {
 	acme.send(map[string]any{"command": "livepush", "text": "destinations"})
 	acme.await(n, "/livepush save NAME makes one")
 
-	// A button: it asks, and is pressed again.
-	end := slices.IndexFunc(card.Buttons, func(b string) bool { return strings.Contains(b, ":end") })
-	require.GreaterOrEqual(t, end, 0, "%v", card.Buttons)
-	n = acme.count()
-	acme.send(map[string]any{"button": card.Buttons[end], "message": "m1"})
-	acme.await(n, "ended")
+	// A button that cannot be undone: it asks, and its answer ends the meeting.
+	press := func(message posted, action, said string) posted {
+		i := slices.IndexFunc(message.Buttons, func(b string) bool { return strings.Contains(b, ":"+action+":") })
+		require.GreaterOrEqual(t, i, 0, "%v", message.Buttons)
+		n := acme.count()
+		acme.send(map[string]any{"button": message.Buttons[i], "message": "m1"})
+		return acme.await(n, said)
+	}
+	question := press(card, "end", "for everybody")
+	assert.Equal(t, "A1", question.User)
+	press(question, "endyes", "ended")
 
 	// Whoever is on no list.
 	refused := acme.send(map[string]any{"command": "meet", "text": "x", "user": map[string]string{"id": "A2", "name": "Eve"}})

@@ -16,6 +16,9 @@ type Kind struct {
 	Local bool
 	// Typed says that commands have typed options there, and not a line of text.
 	Typed bool
+	// Confirms says that what a button's [Confirm] asks is asked there, before the bot is told
+	// that it was pressed.
+	Confirms bool
 	// Commands are the names that commands have there, with their slash, by the declared
 	// name. One that is left out is called what it is declared.
 	Commands map[string]string

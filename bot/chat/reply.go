@@ -71,8 +71,8 @@ type Button struct {
 	Confirm *Confirm `json:",omitempty"`
 }
 
-// Confirm is what is asked before a button does anything. Where a platform cannot ask,
-// the command asks by itself ([Action] "end" answers with a "yes" button).
+// Confirm is what is asked before a button does anything. A platform that cannot ask (see
+// [Kind.Confirms]) gets no button with one, but one whose answer is the question.
 type Confirm struct{ Title, Text, Yes, No string }
 
 // Form asks for values. Where a platform has no forms, the adapter asks one by one.

@@ -15,6 +15,7 @@ import (
 
 // cards shows meetings.
 type cards struct {
+	platforms     chat.Kinds
 	webhooks      bool // the provider reports the live state
 	kinds         meeting.Kinds
 	startInThread bool // start links are for everybody to see
@@ -54,10 +55,12 @@ func (h cards) card(t texts.Text, reg registry.Registration, on chat.Platform) c
 	if m.WatchURL != "" || m.JoinURL != "" {
 		reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.qr"), Action: grammar.Press(grammar.VerbQR, ref)})
 	}
-	reply.Buttons = append(reply.Buttons, chat.Button{
-		Label: t.T("button.end"), Action: grammar.Press(grammar.VerbEndYes, ref), Danger: true,
-		Confirm: &chat.Confirm{Title: t.T("end.ask.title"), Text: t.T("end.ask", "Topic", m.Topic), Yes: t.T("end.yes"), No: t.T("end.no")},
-	})
+	end := chat.Button{Label: t.T("button.end"), Action: grammar.Press(grammar.VerbMeetEnd, ref), Danger: true}
+	if h.platforms.Of(on).Confirms { // what the other answers with
+		end.Action = grammar.Press(grammar.VerbEndYes, ref)
+		end.Confirm = &chat.Confirm{Title: t.T("end.ask.title"), Text: t.T("end.ask", "Topic", m.Topic), Yes: t.T("end.yes"), No: t.T("end.no")}
+	}
+	reply.Buttons = append(reply.Buttons, end)
 	return reply
 }
 

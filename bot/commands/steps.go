@@ -52,7 +52,7 @@ func newParts(b *Bot) parts {
 	p.clients = clients{cfg.Providers, cfg.Observe.Called}
 	p.accounts = accounts{bot: cfg.Account, persons: cfg.Accounts}
 	p.targets = targets{p.registry, p.people, p.clients, p.accounts}
-	p.cards = cards{webhooks: cfg.Webhooks, kinds: cfg.Parser.Kinds, startInThread: cfg.StartLinkInThread}
+	p.cards = cards{platforms: cfg.Platforms, webhooks: cfg.Webhooks, kinds: cfg.Parser.Kinds, startInThread: cfg.StartLinkInThread}
 	p.wishes = wishes{b.store, cfg.Retention}
 	p.queue = queue{b.store, b.now}
 	p.polling = polling{

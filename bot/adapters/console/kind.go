@@ -7,5 +7,5 @@ const Platform chat.Platform = "console"
 
 // Kind returns what the console is like.
 func Kind() chat.Kind {
-	return chat.Kind{Name: Platform, Title: "the console", Local: true, Entries: []chat.Entry{{Kind: chat.EveryEntry, People: "everybody"}}}
+	return chat.Kind{Name: Platform, Title: "the console", Local: true, Confirms: true, Entries: []chat.Entry{{Kind: chat.EveryEntry, People: "everybody"}}}
 }

@@ -212,7 +212,11 @@ func TestMeetFromCommandToEnd(t *testing.T) {
 	})
 	g.nowhere(startPath, alices)
 
-	g.send(g.server.Click(alice, where, root.ID, g.button(g.server.Message(root.ID), "endyes")))
+	g.send(g.server.Click(alice, where, root.ID, g.button(g.server.Message(root.ID), "end")))
+	question := g.until(g.private(alice), "v1:endyes:")
+	assert.True(t, question.Ephemeral(), "Discord has no dialog: the bot asks")
+	assert.Zero(t, g.Sandbox.Calls(sandbox.SystecEnd), "one press of a thumb ends nothing")
+	g.send(g.server.Click(alice, where, question.ID, g.button(question, "endyes")))
 	g.server.Until("the card is edited", func() bool { return g.server.Message(root.ID).Edits > root.Edits })
 	assert.Equal(t, 1, g.Sandbox.Calls(sandbox.SystecEnd))
 }

@@ -24,8 +24,8 @@ var (
 // Kinds are the three platforms.
 func Kinds() chat.Kinds {
 	return chat.Kinds{
-		{Name: Console, Local: true},
-		{Name: Slack, IsID: letters.MatchString},
+		{Name: Console, Local: true, Confirms: true},
+		{Name: Slack, Confirms: true, IsID: letters.MatchString},
 		{Name: Discord, IsID: digits.MatchString, Typed: true},
 	}
 }
