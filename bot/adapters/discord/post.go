@@ -29,6 +29,7 @@ const (
 	codeInvalidToken   = discordgo.ErrCodeInvalidWebhookTokenProvided
 	codeThreadExists   = discordgo.ErrCodeThreadAlreadyCreatedForThisMessage
 	codeThreadArchived = 50083
+	codeThreadLocked   = 160005
 )
 
 // Post implements [chat.Poster].
@@ -47,10 +48,26 @@ func (a *Adapter) Post(ctx context.Context, p chat.Post) (chat.Receipt, error) {
 	return r, err
 }
 
+// forbidden are the codes of a 403 that says what is not allowed. Any other 403 may be a
+// proxy's, or an accident of Discord's, and is tried again.
+var forbidden = []int{
+	codeMissingAccess, codeMissingPermits, codeThreadArchived, codeThreadLocked,
+	discordgo.ErrCodeCannotSendMessagesToThisUser, discordgo.ErrCodeCannotSendMessagesInVoiceChannel,
+	discordgo.ErrCodeCannotExecuteActionOnThisChannelType,
+	50009,  // the channel wants a higher level of verification
+	20009,  // explicit content cannot be sent to the recipient
+	40002,  // the account has to be verified
+	40006,  // this feature is off
+	40007,  // the user is banned from the server
+	50278,  // the user shares no server with the bot
+	200000, // the server's AutoMod blocks the message
+	200001, // and the title
+}
+
 // refused reports whether Discord will not take the same call later either.
 func refused(err error) bool {
-	return !isRetry(err) &&
-		(isStatus(err, http.StatusBadRequest) || isStatus(err, http.StatusForbidden) || isStatus(err, http.StatusRequestEntityTooLarge))
+	return !isRetry(err) && (isStatus(err, http.StatusBadRequest) || isStatus(err, http.StatusRequestEntityTooLarge) ||
+		isStatus(err, http.StatusForbidden) && isCode(err, forbidden...))
 }
 
 func (d delivery) post(ctx context.Context) (chat.Receipt, error) {
@@ -192,19 +209,25 @@ func (d delivery) public(ctx context.Context, channel string, m message, origina
 	if original && d.alive() {
 		ways = append(ways, func() (sent, error) { return d.replaceOriginal(ctx, m) })
 	}
-	ways = append(ways, func() (sent, error) {
+	byBot := func(channel string) (sent, error) {
 		s, err := d.byBot(ctx, channel, m)
 		if d.p.Reply.QR != "" && isCode(err, codeMissingPermits) { // perhaps only to attach files
 			m = d.withoutImage().message(ctx, false, "")
 			s, err = d.byBot(ctx, channel, m)
 		}
-		if isCode(err, codeMissingAccess, codeMissingPermits, codeUnknownChannel, codeThreadArchived) {
+		if isCode(err, codeMissingAccess, codeMissingPermits, codeUnknownChannel, codeThreadArchived, codeThreadLocked) {
 			err = kit.Closed(err)
 		}
 		return s, err
-	})
-	if d.alive() && channel == where(d.p.Place) { // a follow-up is shown where the command ran, and only there
+	}
+	ways = append(ways, func() (sent, error) { return byBot(channel) })
+	// A thread that takes nothing is as good as none: beside the root it can be read.
+	beside := d.p.Slot == chat.SlotThread && d.p.Root != nil && d.p.Root.Place.Channel == d.p.Place.Channel && channel != d.p.Place.Channel
+	if d.alive() && (channel == where(d.p.Place) || beside) { // a follow-up is shown where the command ran, and only there
 		ways = append(ways, func() (sent, error) { return d.followUp(ctx, m) })
+	}
+	if beside {
+		ways = append(ways, func() (sent, error) { return byBot(d.p.Place.Channel) })
 	}
 	return kit.Deliver(false, ways...)
 }
@@ -312,6 +335,9 @@ func (d delivery) inThread(ctx context.Context) (chat.Receipt, error) {
 	s, err := d.public(ctx, where(place), d.message(ctx, false, ""), false)
 	if err != nil {
 		return chat.Receipt{}, err
+	}
+	if s.ChannelID != "" && s.ChannelID != place.Thread { // beside the root after all
+		place.Thread = ""
 	}
 	return chat.Receipt{Place: place, Message: s.ID, InPlace: place.Thread == ""}, nil
 }

@@ -2,6 +2,7 @@ package discord
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -573,4 +574,53 @@ func TestSecretsAreShownToOnePersonAlone(t *testing.T) {
 		}
 	}
 	assert.Equal(t, 1, seen)
+}
+
+// TestA403ThatIsNoPermissionsIsTriedAgain: only Discord's documented codes are final.
+func TestA403ThatIsNoPermissionsIsTriedAgain(t *testing.T) {
+	for code, final := range map[int]bool{40333: false, 0: false, 50013: true, 50001: true, 50278: true, 200000: true} {
+		w := start(t, overHTTP)
+		w.server.Fail(func(c discordtest.Call) *discordtest.Fault {
+			if strings.HasSuffix(c.Route, "/messages") || strings.HasPrefix(c.Route, "/webhooks") {
+				return &discordtest.Fault{Status: http.StatusForbidden, Code: code}
+			}
+			return nil
+		})
+		for _, slot := range []chat.Slot{chat.SlotRoot, chat.SlotDirect} {
+			_, err := w.a.Post(t.Context(), chat.Post{
+				Key: "k", Slot: slot, User: chat.User{ID: alice}, Reply: chat.Reply{Text: "x"},
+				Place: chat.Place{Platform: Platform, Team: discordtest.GuildID, Channel: channel},
+			})
+			require.Error(t, err)
+			assert.Equal(t, final, errors.Is(err, chat.ErrLost), "%d, %s: %v", code, slot, err)
+		}
+		w.server.Fail(nil)
+	}
+}
+
+// TestWhatAThreadDoesNotTakeIsShownBesideTheRoot: links are not given up with it.
+func TestWhatAThreadDoesNotTakeIsShownBesideTheRoot(t *testing.T) {
+	for _, code := range []int{160005, 50083, 50001, 50013, 10003} {
+		for name, late := range map[string]bool{"InTime": false, "WhenTheTokenIsOver": true} {
+			w := start(t, overGateway)
+			d := w.job(meetIn(w, discordtest.InGuild(channel)))
+			root, err := w.post(d, chat.SlotRoot)
+			require.NoError(t, err)
+			w.server.Fail(func(c discordtest.Call) *discordtest.Fault {
+				if c.Method == http.MethodPost && c.Route == "/channels/{channel_id}/messages" && c.Args[0] == root.Place.Thread {
+					return &discordtest.Fault{Status: http.StatusForbidden, Code: code}
+				}
+				return nil
+			})
+			if late {
+				w.clock.forward(20 * time.Minute)
+			}
+			r, err := w.post(d, chat.SlotThread, under(root), func(p *chat.Post) { p.Reply = chat.Reply{Text: "the links"} })
+			require.NoError(t, err, "%d %s", code, name)
+			assert.True(t, r.InPlace, "%d %s", code, name)
+			assert.Contains(t, w.server.Message(r.Message).Text(), "the links", "%d %s", code, name)
+			assert.Equal(t, channel, w.server.Message(r.Message).Channel)
+			w.server.Fail(nil)
+		}
+	}
 }
