@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"meetbot/bot/jobs/internal/engine"
 )
 
 // Health says how a store is.
@@ -31,6 +33,7 @@ type health struct {
 	addedBytes  atomic.Uint64
 	unconfirmed atomic.Int64 // writes in a row
 	unreachable atomic.Bool  // the engine does not answer
+	unread      atomic.Bool  // and nothing hands out what it has
 
 	mu    sync.Mutex
 	state Health
@@ -74,7 +77,7 @@ func (s *Store) admit() error {
 		return ErrStopping
 	case s.health.full.Load(), s.overQuota():
 		return ErrFull
-	case s.health.busy.Load(), s.health.added.Load() > int64(s.cfg.MaxWaiting):
+	case s.health.unread.Load(), s.health.busy.Load(), s.health.added.Load() > int64(s.cfg.MaxWaiting):
 		return ErrBusy
 	}
 	return nil
@@ -130,6 +133,7 @@ func (s *Store) look(ctx context.Context) {
 	defer cancel()
 	waiting, used, err := s.engine.Load(ctx, kindJob)
 	h.unreachable.Store(err != nil)
+	h.unread.Store(errors.Is(err, engine.ErrUnread))
 	if err == nil {
 		h.added.Store(0)
 		h.addedBytes.Store(0)

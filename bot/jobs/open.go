@@ -102,7 +102,7 @@ func openEngine(ctx context.Context, cfg *Config) (engine.Engine, error) {
 func (c Config) engine() engine.Config {
 	return engine.Config{
 		Queues: []string{kindJob, kindTimer}, MaxBytes: c.MaxBytes, Log: c.Log, Dir: c.Dir, ReadOnly: c.ReadOnly, EraseAfter: c.EraseAfter,
-		Damaged: c.Observer.Damaged, Reopened: c.Observer.Reopened,
+		Current: c.Observer.Replicas, Damaged: c.Observer.Damaged, Reopened: c.Observer.Reopened,
 		URL: c.NATSURL, Creds: c.NATSCreds, Stream: c.Name, Replicas: c.Replicas,
 	}
 }

@@ -36,7 +36,12 @@ func (s *Store) Run(ctx context.Context, h Handler) error {
 		stopJobs()
 		return s.notRunning(ctx, err)
 	}
-	<-ctx.Done()
+	var gone error
+	select {
+	case <-ctx.Done():
+	case <-s.engine.Failed():
+		gone = s.engine.Why()
+	}
 	s.stopping.Store(true)
 	stopJobs()
 	stopTimers()
@@ -45,7 +50,7 @@ func (s *Store) Run(ctx context.Context, h Handler) error {
 	go func() { r.running.Wait(); close(drained) }()
 	select {
 	case <-drained:
-		return nil
+		return gone
 	case <-time.After(s.cfg.Grace):
 	}
 	stopWork()
@@ -54,7 +59,7 @@ func (s *Store) Run(ctx context.Context, h Handler) error {
 	case <-time.After(time.Second): // a handler that does not heed its context
 		s.log.Warn("steps were still running when their time was up; they are picked up at the next start")
 	}
-	return nil
+	return gone
 }
 
 // notRunning is how Run ends if it could not begin.

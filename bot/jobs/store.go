@@ -80,6 +80,7 @@ type Observer struct {
 	Timer      func(late time.Duration)
 	Unreadable func(kind string) // a record was found to be unreadable; kind is job, doc or timer
 	Damaged    func()            // a file of the store was found to be damaged
+	Replicas   func(n int)       // of a cluster: how many replicas of the store are up to date; each second
 	Reopened   func(err error)   // the embedded engine's disk failed, and it was tried to open it again
 }
 

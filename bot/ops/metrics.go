@@ -71,6 +71,7 @@ type Metrics struct {
 	reopened     *prometheus.CounterVec
 	unreadable   *prometheus.CounterVec
 	damaged      prometheus.Counter
+	replicas     prometheus.Gauge
 
 	providers providers
 	known     []string // providers
@@ -117,6 +118,9 @@ func NewMetrics(version string, providers []meeting.Provider, platforms ...chat.
 		damaged: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Name: "store_damaged_files_total", Help: "Files of the store that were found to be damaged.",
 		}),
+		replicas: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "store_replicas_current", Help: "Replicas of the store on the NATS cluster that are up to date; 0 without a cluster.",
+		}),
 		reopened: counter("store_reopened_total", "Times that the store had stopped confirming writes and was opened again.", "result"),
 
 		methods: vocabulary{max: 80},
@@ -130,10 +134,13 @@ func NewMetrics(version string, providers []meeting.Provider, platforms ...chat.
 	build.Set(1)
 	m.registry.MustRegister(
 		m.commands, m.commandTime, m.acks, m.answers, m.calls, m.callErrors, m.platform, m.duplicates, m.rejected, m.waits,
-		m.enqueued, m.transitions, m.started, m.replayed, m.deduplicated, m.lost, m.late, m.timers, m.reopened, m.unreadable, m.damaged,
+		m.enqueued, m.transitions, m.started, m.replayed, m.deduplicated, m.lost, m.late, m.timers, m.reopened, m.unreadable, m.damaged, m.replicas,
 		build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	// There from the start: the first increase of what an alert is about has to be one.
+	for _, kind := range []string{"job", "doc", "timer"} {
+		m.unreadable.WithLabelValues(kind)
+	}
 	for _, result := range []string{"ok", "error"} {
 		m.reopened.WithLabelValues(result)
 	}
@@ -177,6 +184,7 @@ func (m *Metrics) Jobs() jobs.Observer {
 		Timer:      func(late time.Duration) { m.timers.Observe(late.Seconds()) },
 		Unreadable: func(kind string) { m.unreadable.WithLabelValues(kind).Inc() },
 		Damaged:    func() { m.damaged.Inc() },
+		Replicas:   func(n int) { m.replicas.Set(float64(n)) },
 		Reopened: func(err error) {
 			result := "ok"
 			if err != nil {

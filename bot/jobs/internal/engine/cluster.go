@@ -41,7 +41,7 @@ func OpenCluster(ctx context.Context, cfg Config, check Check) (Engine, error) {
 	}
 	e := &natsEngine{
 		log: cfg.Log, name: cfg.Stream, replicas: cfg.Replicas, maxBytes: cfg.MaxBytes, queues: cfg.Queues,
-		attempt: 600 * time.Millisecond,
+		attempt: 600 * time.Millisecond, tellCurrent: cfg.Current, failed: make(chan struct{}),
 	}
 	if err := e.start(ctx, nc, check); err != nil {
 		return nil, errors.Join(err, e.Close())

@@ -43,8 +43,11 @@ type Engine interface {
 	// superseded. It calls handle from one goroutine, and holds back while it blocks. The
 	// function that it returns ends that, and returns when handle runs no more.
 	Consume(ctx context.Context, kind string, handle func(Message)) (stop func(), err error)
+	// Failed is closed when the records are gone for good, and Why says how.
+	Failed() <-chan struct{}
+	Why() error
 	// Load returns how many records of a queue were not handed out yet, and how many bytes
-	// all records take.
+	// all records take. It returns ErrUnread while nothing hands them out.
 	Load(ctx context.Context, kind string) (waiting, used uint64, err error)
 	// Erase makes what was overwritten or removed before unreadable for whoever has the
 	// files, as far as the engine can.
@@ -88,6 +91,7 @@ type Config struct {
 	EraseAfter time.Duration   // after which what was overwritten or removed is in no file any more; 0: never
 	ReadOnly   bool            // nothing on disk is changed, and every write fails
 	Damaged    func()          // a file of the embedded engine was found to be damaged
+	Current    func(n int)     // of a cluster: how many replicas of the records are up to date
 	Reopened   func(err error) // the embedded engine failed and was opened again
 
 	URL      string // of a cluster; comma-separated
@@ -102,5 +106,6 @@ var (
 	ErrNotFound    = errors.New("no such record")
 	ErrFull        = errors.New("the store takes no new jobs now")
 	ErrInUse       = errors.New("another process uses the directory")
+	ErrUnread      = errors.New("nothing hands out the records")
 	ErrUnconfirmed = errors.New("no answer from the store") // an attempt ran into its time limit
 )

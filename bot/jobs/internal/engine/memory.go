@@ -121,5 +121,7 @@ func (m *Memory) Load(_ context.Context, kind string) (waiting, used uint64, err
 }
 
 func (m *Memory) Erase(context.Context) error { return nil }
+func (m *Memory) Failed() <-chan struct{}     { return nil }
+func (m *Memory) Why() error                  { return nil }
 func (m *Memory) Exclusive() bool             { return !m.Shared }
 func (m *Memory) Close() error                { return nil }

@@ -49,6 +49,15 @@ type natsEngine struct {
 	maxBytes uint64
 	attempt  time.Duration // of one request
 
+	tellCurrent func(int) // see Config
+	failed      chan struct{}
+	once        sync.Once
+	why         error // once failed is closed
+
+	mu       sync.Mutex
+	failing  time.Time // since when the cluster does not answer
+	upToDate int       // replicas, as told last
+
 	written atomic.Uint64 // the newest revision that this process wrote
 	nc      *nats.Conn
 	js      jetstream.JetStream
@@ -91,21 +100,30 @@ func (e *natsEngine) start(ctx context.Context, nc *nats.Conn, check Check) erro
 		return fmt.Errorf("stream %s: %w", e.name, err)
 	}
 	for _, kind := range e.queues {
-		consumer := jetstream.ConsumerConfig{
-			Durable:       kind,
-			FilterSubject: e.subject(kind) + ".>",
-			AckPolicy:     jetstream.AckExplicitPolicy,
-			AckWait:       ackWait,
-			MaxDeliver:    -1,
-			MaxAckPending: -1,
-			Replicas:      e.replicas,
-		}
-		if err := e.untilReady(ctx, func(ctx context.Context) error {
-			_, err := js.CreateOrUpdateConsumer(ctx, e.name, consumer)
+		if err := e.makeConsumer(ctx, kind); err != nil {
 			return err
-		}); err != nil {
-			return fmt.Errorf("consumer %s: %w", kind, err)
 		}
+	}
+	return nil
+}
+
+// makeConsumer makes the consumer of a queue, if it is not there. A new one hands out every
+// record anew.
+func (e *natsEngine) makeConsumer(ctx context.Context, kind string) error {
+	consumer := jetstream.ConsumerConfig{
+		Durable:       kind,
+		FilterSubject: e.subject(kind) + ".>",
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       ackWait,
+		MaxDeliver:    -1,
+		MaxAckPending: -1,
+		Replicas:      e.replicas,
+	}
+	if err := e.untilReady(ctx, func(ctx context.Context) error {
+		_, err := e.js.CreateOrUpdateConsumer(ctx, e.name, consumer)
+		return err
+	}); err != nil {
+		return fmt.Errorf("consumer %s: %w", kind, err)
 	}
 	return nil
 }
@@ -470,20 +488,109 @@ func (e *natsEngine) Remove(ctx context.Context, key string, expect uint64) erro
 	return fmt.Errorf("%w: %s", ErrUnconfirmed, ack.Error.Description)
 }
 
+// watchReader is how often it is looked whether a reader is still there.
+const watchReader = 2 * time.Second
+
 func (e *natsEngine) Consume(ctx context.Context, kind string, handle func(Message)) (func(), error) {
+	var mu sync.Mutex
+	stopped := false
+	read := func() (jetstream.ConsumeContext, error) {
+		return e.read(ctx, kind, func(m Message) {
+			mu.Lock()
+			defer mu.Unlock()
+			if !stopped {
+				handle(m)
+			}
+		})
+	}
+	reading, err := read()
+	if err != nil {
+		return nil, err
+	}
+	watching, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer func() { reading.Stop() }()
+		tick := time.NewTicker(watchReader)
+		defer tick.Stop()
+		for {
+			select {
+			case <-watching.Done():
+				return
+			case <-reading.Closed():
+			case <-tick.C:
+			}
+			if watching.Err() != nil {
+				return
+			}
+			if again := e.checkReader(watching, kind); !again {
+				continue
+			}
+			reading.Stop()
+			next, err := read()
+			if err != nil {
+				e.log.Warn("the records of a queue cannot be read yet", "queue", kind, "err", err)
+				continue
+			}
+			reading = next
+		}
+	}()
+	return func() {
+		stop()
+		<-ended
+		mu.Lock()
+		stopped = true
+		mu.Unlock()
+	}, nil
+}
+
+// checkReader makes a queue's consumer again if it is gone, and reports whether it did.
+func (e *natsEngine) checkReader(ctx context.Context, kind string) (made bool) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	_, err := e.js.Consumer(ctx, e.name, kind)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		e.fail(fmt.Errorf("the stream %s is gone from the NATS cluster, and with it every record: restore it, or start on an empty one", e.name))
+		return false
+	case !errors.Is(err, jetstream.ErrConsumerNotFound):
+		return false
+	}
+	e.log.Error("the consumer of a queue is gone from the NATS cluster, and is made again: every record of the queue is handed out anew", "queue", kind)
+	if err := e.makeConsumer(ctx, kind); err != nil {
+		e.log.Error("it could not be made again yet", "queue", kind, "err", err)
+		return false
+	}
+	return true
+}
+
+// fail ends the engine: what it kept is gone.
+func (e *natsEngine) fail(why error) {
+	e.once.Do(func() {
+		e.why = why
+		close(e.failed)
+	})
+}
+
+func (e *natsEngine) Failed() <-chan struct{} { return e.failed }
+
+func (e *natsEngine) Why() error {
+	select {
+	case <-e.failed:
+		return e.why
+	default:
+		return nil
+	}
+}
+
+func (e *natsEngine) read(ctx context.Context, kind string, handle func(Message)) (jetstream.ConsumeContext, error) {
 	consumer, err := e.js.Consumer(ctx, e.name, kind)
 	if err != nil {
 		return nil, err
 	}
 	const expiry, beat = 5 * time.Second, time.Second // a lost server is noticed after two missing heartbeats
-	var mu sync.Mutex
-	stopped := false
-	consuming, err := consumer.Consume(func(m jetstream.Msg) {
-		mu.Lock()
-		defer mu.Unlock()
-		if stopped {
-			return
-		}
+	return consumer.Consume(func(m jetstream.Msg) {
 		meta, err := m.Metadata()
 		if err != nil || !strings.HasPrefix(m.Subject(), e.prefix+".") {
 			return
@@ -499,15 +606,6 @@ func (e *natsEngine) Consume(ctx context.Context, kind string, handle func(Messa
 				e.log.Debug("consumer", "consumer", kind, "err", err)
 			}
 		}))
-	if err != nil {
-		return nil, err
-	}
-	return func() {
-		consuming.Stop()
-		mu.Lock()
-		stopped = true
-		mu.Unlock()
-	}, nil
 }
 
 type natsReceipt struct{ m jetstream.Msg }
@@ -517,16 +615,69 @@ func (r *natsReceipt) Ack()                  { _ = r.m.Ack() }
 func (r *natsReceipt) Later(d time.Duration) { _ = r.m.NakWithDelay(max(d, time.Millisecond)) }
 func (r *natsReceipt) Working()              { _ = r.m.InProgress() }
 
+// changeServer is after how long without an answer another server is tried: the one that
+// the connection is to may be cut off from the others.
+const changeServer = 3 * time.Second
+
 func (e *natsEngine) Load(ctx context.Context, kind string) (waiting, used uint64, err error) {
-	consumer, err := e.js.Consumer(ctx, e.name, kind)
+	waiting, used, current, err := e.load(ctx, kind)
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	if err != nil {
+		switch {
+		case errors.Is(err, ErrUnread):
+		case e.failing.IsZero():
+			e.failing = time.Now()
+		case time.Since(e.failing) > changeServer && e.nc.IsConnected():
+			e.log.WarnContext(ctx, "the NATS server does not answer for the store; another one is tried", "server", e.nc.ConnectedServerName())
+			e.failing = time.Now()
+			_ = e.nc.ForceReconnect() // it goes on trying by itself
+		}
 		return 0, 0, err
+	}
+	e.failing = time.Time{}
+	if current != e.upToDate {
+		switch {
+		case current < e.replicas:
+			e.log.ErrorContext(ctx, "a NATS node is down or behind: start it before another one fails", "replicas", e.replicas, "up_to_date", current)
+		case e.upToDate != 0:
+			e.log.InfoContext(ctx, "every replica of the records is up to date again", "replicas", e.replicas)
+		}
+		e.upToDate = current
+	}
+	if e.tellCurrent != nil {
+		e.tellCurrent(current)
+	}
+	return waiting, used, nil
+}
+
+func (e *natsEngine) load(ctx context.Context, kind string) (waiting, used uint64, current int, err error) {
+	for _, queue := range e.queues {
+		consumer, err := e.js.Consumer(ctx, e.name, queue)
+		if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
+			return 0, 0, 0, fmt.Errorf("%w: %w", ErrUnread, err)
+		}
+		if err != nil {
+			return 0, 0, 0, err
+		}
+		if queue == kind {
+			waiting = consumer.CachedInfo().NumPending
+		}
 	}
 	stream, err := e.js.Stream(ctx, e.name)
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
-	return consumer.CachedInfo().NumPending, stream.CachedInfo().State.Bytes, nil
+	info := stream.CachedInfo()
+	current = 1
+	if info.Cluster != nil {
+		for _, r := range info.Cluster.Replicas {
+			if r.Current && !r.Offline {
+				current++
+			}
+		}
+	}
+	return waiting, info.State.Bytes, current, nil
 }
 
 // Erase does nothing: what is removed is erased at once, and what is overwritten only when

@@ -679,7 +679,9 @@ func (p *Pebble) Load(_ context.Context, kind string) (waiting, used uint64, err
 	return p.queue.waiting(kind), uint64(max(p.used.Load(), 0)), nil
 }
 
-func (p *Pebble) Exclusive() bool { return true }
+func (p *Pebble) Failed() <-chan struct{} { return nil }
+func (p *Pebble) Why() error              { return nil }
+func (p *Pebble) Exclusive() bool         { return true }
 
 // Free returns how many bytes are free on the disk.
 func (p *Pebble) Free() (uint64, error) { return FreeBytes(p.cfg.Dir) }
