@@ -50,6 +50,11 @@ type typed struct {
 func (c crowd) send(ctx context.Context, connections int) typed {
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}}
 	defer client.CloseIdleConnections()
+	return c.sendWith(ctx, connections, func(ctx context.Context, i int) bool { return c.one(ctx, client, i) })
+}
+
+// sendWith is send by a function of one's own, which reports whether command i was taken.
+func (c crowd) sendWith(ctx context.Context, connections int, one func(ctx context.Context, i int) bool) typed {
 	t := typed{took: make([]time.Duration, c.n)}
 	var next, failed atomic.Int64
 	var wg sync.WaitGroup
@@ -58,7 +63,7 @@ func (c crowd) send(ctx context.Context, connections int) typed {
 		wg.Go(func() {
 			for i := int(next.Add(1)) - 1; i < c.n && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
 				start := time.Now()
-				if !c.one(ctx, client, i) {
+				if !one(ctx, i) {
 					failed.Add(1)
 				}
 				t.took[i] = time.Since(start)

@@ -58,6 +58,7 @@ var parts = []part{
 	{"cost", (*bench).cost},
 	{"flood", (*bench).flood},
 	{"stored", (*bench).stored},
+	{"peers", (*bench).peers},
 }
 
 func run(ctx context.Context, full bool, only string) error {
