@@ -172,7 +172,7 @@ func TestEveryScopeIsExplained(t *testing.T) {
 
 // others are variables that are somebody else's, or a deploy file's own.
 var others = []string{
-	"GOMEMLIMIT", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "NO_COLOR",
+	"SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "NO_COLOR",
 	"OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG", "OTEL_BSP_SCHEDULE_DELAY",
 	"MEETBOT_IMAGE", "NATS_IMAGE", "BOT_NKEY", "GO_IMAGE",
 }
