@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -88,8 +89,8 @@ func newWorld(ctx context.Context, in setting) (_ *world, err error) {
 	env := []string{rig.Armed + "=" + w.armed, rig.Trace + "=" + w.trace, "MEET_ALLOW=", "ADMINS="}
 	w.store = jobs.Config{Dir: filepath.Join(in.dir, "data")}
 	if in.cluster != nil {
-		w.store = jobs.Config{NATSURL: in.cluster.URL(), NATSCreds: in.cluster.Credentials(in.account), Keys: [][]byte{make([]byte, jobs.KeySize)}}
-		env = append(env, "NATS_URL="+w.store.NATSURL, "NATS_CREDS="+w.store.NATSCreds, "ENCRYPTION_KEY=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
+		w.store = jobs.Config{NATSURL: in.cluster.URL(), NATSCreds: in.cluster.Credentials(in.account), Keys: [][]byte{clusterKey}}
+		env = append(env, "NATS_URL="+w.store.NATSURL, "NATS_CREDS="+w.store.NATSCreds, "ENCRYPTION_KEY="+base64.StdEncoding.EncodeToString(clusterKey))
 	}
 	if w.rig, err = rig.New(rig.Options{History: w.discordHTTP(), DiscordHTTP: w.discordHTTP()}); err != nil {
 		return nil, err
@@ -364,3 +365,6 @@ func (w *world) retire() {
 		return true
 	})
 }
+
+// clusterKey is the key of every cluster's bot.
+var clusterKey = []byte("a key for stores that are killed")
