@@ -154,7 +154,7 @@ func (p *Parser) stale(t texts.Text) chat.Reply {
 // exposed answers a key that was typed where everybody could read it.
 func (p *Parser) exposed(t texts.Text) chat.Reply {
 	r := chat.Reply{Tone: chat.Bad, Title: t.T("parse.exposed.title"), Text: t.T("parse.exposed")}
-	r.Buttons = []chat.Button{{Label: t.T("form.push.title"), Action: chat.Action{Name: string(VerbPushForm), Arg: ""}}}
+	r.Buttons = []chat.Button{{Label: t.T("form.push.title"), Action: Press(VerbPushForm, "")}}
 	p.mark(t, &r)
 	return r
 }

@@ -200,13 +200,13 @@ func (p *Parser) meetLine(r chat.Request) chat.Decision {
 			return p.open(r, v.Opens, Ask{Verb: VerbMeet, Meet: meeting.Instant{Topic: about(r.About)}})
 		case len(rest) == 0:
 			return p.accept(r, Ask{Verb: v.Verb})
-		case len(v.Options) > 0: // one, which is a meeting
+		case v.argument(1) != nil && v.argument(1).Kind == KindMeeting:
 			w := phrase(rest)
 			_, isMeeting := p.cfg.Kinds.Read(w.address())
 			digits, isNumber := meeting.Digits(w.address())
 			if isMeeting || isNumber && len(digits) > len("2026") { // anything else is a topic
 				x := p.reading(r, v.Verb)
-				x.setMeeting(&v.Options[0], w)
+				x.setMeeting(v.argument(1), w)
 				return p.finish(r, &x)
 			}
 		}

@@ -29,53 +29,54 @@ func (p *Parser) pushLine(r chat.Request) chat.Decision {
 	return p.finishPush(r, &x, v)
 }
 
-// pushArguments reads the words that are no options. Where an option was misspelt they may
-// be its value, and nothing more is said of them.
+// pushArguments reads the words that are no options, by what the verb takes in their place.
+// Where an option was misspelt they may be its value, and nothing more is said of them.
 func (x *reading) pushArguments(v *VerbDecl, rest []token) {
-	unknown := len(x.problems) > 0 && slices.ContainsFunc(x.problems, func(p problem) bool { return p.field == "" })
-	switch v.Verb {
-	case VerbPushTo, VerbPushOff:
-		names, where, in := x.p.cutIn(rest)
-		if len(names) > 0 {
-			x.set(&v.Options[0], join(names, ',')) // blanks separate names, too
-		} else if !unknown {
-			x.fail(&v.Options[0], "names")
-		}
-		if in {
-			x.meetingWords(&v.Options[1], where)
-		}
-	case VerbPushSave:
-		if len(rest) > 0 {
-			if len(rest) > 1 && !unknown {
-				x.fail(&v.Options[0], "name.blank")
-			} else {
-				x.set(&v.Options[0], rest[0].word())
-			}
-		}
-	case VerbPushForget:
-		switch {
-		case len(rest) > 0:
-			x.set(&v.Options[0], join(rest, ','))
-		case !unknown:
-			x.fail(&v.Options[0], "names")
-		}
-	case VerbPush, VerbPushStatus, VerbPushLog:
-		if len(rest) > 0 && isIn(rest[0].raw) && v.Verb != VerbPush {
-			rest = rest[1:]
-		}
-		if len(rest) == 0 {
-			break
-		}
-		if w := phrase(rest); v.Verb == VerbPush && !unknown {
-			x.pushWords(v, rest, w)
-		} else if !unknown {
-			x.meetingWords(&v.Options[0], rest)
-		}
-	default: // help with more words, destinations
+	unknown := slices.ContainsFunc(x.problems, func(p problem) bool { return p.field == "" })
+	first, second := v.argument(1), v.argument(2)
+	var where []token
+	in := false
+	if second != nil {
+		rest, where, in = x.p.cutIn(rest)
+	}
+	switch {
+	case first == nil:
 		if len(rest) > 0 && !unknown {
 			x.failLine("", v.Name, "extra")
 		}
+	case first.Kind == KindDest && len(rest) > 0:
+		x.set(first, join(rest, ',')) // blanks separate names, too
+	case first.Kind == KindDest:
+		if !unknown {
+			x.fail(first, "names")
+		}
+	case len(rest) == 0, unknown && first.Kind == KindMeeting:
+	case first.Kind == KindMeeting && v.Name == "": // the command itself, where words are more likely a mistake
+		x.pushWords(v, rest, phrase(rest))
+	case first.Kind == KindMeeting:
+		if isIn(rest[0].raw) {
+			rest = rest[1:]
+		}
+		if len(rest) > 0 {
+			x.meetingWords(first, rest)
+		}
+	case len(rest) > 1 && !unknown:
+		x.fail(first, "name.blank")
+	default:
+		x.set(first, rest[0].word())
 	}
+	if in {
+		x.meetingWords(second, where)
+	}
+}
+
+// argument returns the option at a place among the positional ones; nil if there is none.
+func (v *VerbDecl) argument(position int) *OptionDecl {
+	i := slices.IndexFunc(v.Options, func(o OptionDecl) bool { return o.Position == position })
+	if i < 0 {
+		return nil
+	}
+	return &v.Options[i]
 }
 
 // meetingWords reads a MEETING argument, and says what is wrong if there is none.
@@ -191,7 +192,7 @@ func cutLast(s, sep string) (before, after string, found bool) {
 
 // finishPush decides whether what was given is enough, or has to be asked for.
 func (p *Parser) finishPush(r chat.Request, x *reading, v *VerbDecl) chat.Decision {
-	if v.Verb != VerbPush && v.Verb != VerbPushSave {
+	if !v.hasKey() {
 		return p.finish(r, x)
 	}
 	x.checkPush(v)
