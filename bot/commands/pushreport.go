@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 
 	"meetbot/bot/audit"
@@ -110,51 +111,50 @@ var errNotRead = errors.New("the provider does not let this account read it")
 
 func (h pushReport) reply(ctx context.Context, r *run, good int) chat.Reply {
 	n := strconv.Itoa
-	wanted := len(r.w.Calls)
+	wanted, unread := len(r.w.Calls), 0
+	reply := chat.Reply{Tone: chat.Good}
+	for _, s := range r.w.Calls {
+		reply.Fields = append(reply.Fields, chat.Field{Name: s.Target.Name, Value: h.callText(ctx, r, s)})
+		if s.Outcome == callUnread {
+			unread++
+		}
+	}
 	for _, name := range r.w.Absent {
+		reply.Fields = append(reply.Fields, chat.Field{Name: name, Value: r.t.T("step.off.absent")})
 		if named(r.w.Ask.Names, name) { // of a set only what is there is meant
 			wanted++
 		}
 	}
-	reply := chat.Reply{Tone: chat.Good, Title: r.t.T("push.title", "Good", n(good), "All", n(wanted))}
-	if r.off() {
-		reply.Title = r.t.T("off.title", "Good", n(good), "All", n(wanted))
-	}
-	replaced, notPermitted, kept, unread := false, false, false, 0
-	for _, s := range r.w.Calls {
-		reply.Fields = append(reply.Fields, chat.Field{Name: s.Target.Name, Value: h.callText(ctx, r, s)})
-		replaced = replaced || s.Outcome == callReplaced
-		notPermitted = notPermitted || othersMay(s.Fault)
-		switch s.Outcome {
-		case callUnread:
-			unread++
-		case callKept:
-			kept = true
-			if d, err := h.dests.ByID(ctx, s.Destination); s.Destination != "" && err == nil && !d.Key.IsZero() {
-				reply.Buttons = append(reply.Buttons, chat.Button{
-					Label: r.t.T("button.revoke_of", "Name", d.Name), Danger: true, Action: grammar.Press(grammar.VerbRevoke, d.RevokeArg()),
-				})
-			}
-		}
-	}
-	provider := r.providerName(r.w.Ref.Provider)
-	if unread > 0 {
+	switch {
+	case unread > 0:
 		reply.Title = r.t.T("push.title.unread", "Good", n(good+unread), "All", n(wanted))
+	case r.off():
+		reply.Title = r.t.T("off.title", "Good", n(good), "All", n(wanted))
+	default:
+		reply.Title = r.t.T("push.title", "Good", n(good), "All", n(wanted))
 	}
-	for _, name := range r.w.Absent {
-		reply.Fields = append(reply.Fields, chat.Field{Name: name, Value: r.t.T("step.off.absent")})
-	}
-	var notes []string
 	switch {
 	case good == 0 && unread == 0:
 		reply.Tone = chat.Bad
 	case good < wanted:
 		reply.Tone = chat.Warning
 	}
-	if kept {
+	reply.Text = pushNotes(r, good+unread > 0)
+	reply.Buttons = h.waysOut(ctx, r)
+	if good > 0 && !r.off() {
+		reply.Buttons = append(reply.Buttons, chat.Button{Label: r.t.T("button.copy"), Action: grammar.Press(grammar.VerbCopy, r.w.Ref.String())})
+	}
+	return reply
+}
+
+// pushNotes is what there is to say of all calls together; sent says that one was made.
+func pushNotes(r *run, sent bool) string {
+	provider := r.providerName(r.w.Ref.Provider)
+	var notes []string
+	if slices.ContainsFunc(r.w.Calls, func(s pushCall) bool { return s.Outcome == callKept }) {
 		notes = append(notes, r.t.T("off.kept", "Provider", provider))
 	}
-	if good+unread > 0 && !r.off() && !r.kind(r.w.Ref.Provider).Can.StartLive {
+	if sent && !r.off() && !r.kind(r.w.Ref.Provider).Can.StartLive {
 		notes = append(notes, r.t.T("push.not_on_air", "Provider", provider))
 	}
 	if r.w.Ask.Split {
@@ -163,17 +163,32 @@ func (h pushReport) reply(ctx context.Context, r *run, good int) chat.Reply {
 	if r.keySeen() {
 		notes = append(notes, r.t.T("push.key_typed"))
 	}
+	return texts.Paragraphs(notes...)
+}
+
+// waysOut are buttons for what did not go as it was wished.
+func (h pushReport) waysOut(ctx context.Context, r *run) []chat.Button {
+	var buttons []chat.Button
+	replaced, notPermitted := false, false
+	for _, s := range r.w.Calls {
+		replaced = replaced || s.Outcome == callReplaced
+		notPermitted = notPermitted || othersMay(s.Fault)
+		if s.Outcome != callKept || s.Destination == "" {
+			continue
+		}
+		if d, err := h.dests.ByID(ctx, s.Destination); err == nil && !d.Key.IsZero() {
+			buttons = append(buttons, chat.Button{
+				Label: r.t.T("button.revoke_of", "Name", d.Name), Danger: true, Action: grammar.Press(grammar.VerbRevoke, d.RevokeArg()),
+			})
+		}
+	}
 	if replaced {
-		reply.Buttons = append(reply.Buttons, chat.Button{Label: r.t.T("button.samedest"), Action: grammar.Press(grammar.VerbSameDest, r.w.Ref.String())})
+		buttons = append(buttons, chat.Button{Label: r.t.T("button.samedest"), Action: grammar.Press(grammar.VerbSameDest, r.w.Ref.String())})
 	}
 	if notPermitted {
-		reply.Buttons = append(reply.Buttons, chat.Button{Label: r.t.T("button.askhost"), Action: grammar.Press(grammar.VerbAskHost, r.job.ID)})
+		buttons = append(buttons, chat.Button{Label: r.t.T("button.askhost"), Action: grammar.Press(grammar.VerbAskHost, r.job.ID)})
 	}
-	if good > 0 && !r.off() {
-		reply.Buttons = append(reply.Buttons, chat.Button{Label: r.t.T("button.copy"), Action: grammar.Press(grammar.VerbCopy, r.w.Ref.String())})
-	}
-	reply.Text = texts.Paragraphs(notes...)
-	return reply
+	return buttons
 }
 
 func (h pushReport) callText(ctx context.Context, r *run, s pushCall) string {
