@@ -908,3 +908,13 @@ func TestAnAnswerNamesWhatThePlatformHas(t *testing.T) {
 		}
 	})
 }
+
+func TestAJobSaysWhereItWasAskedFor(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		r := w.request(ada, channel, chat.Request{Command: "meet", Text: "list"})
+		w.do(w.bot.Parse(r), ada, channel)
+		j, err := w.store.Get(w.t.Context(), jobID(r))
+		require.NoError(t, err)
+		assert.Equal(t, "slack", j.Source)
+	})
+}

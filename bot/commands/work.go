@@ -121,7 +121,7 @@ func newJob(r chat.Request, ask grammar.Ask, now time.Time) (jobs.Job, error) {
 	if err != nil {
 		return jobs.Job{}, err
 	}
-	return jobs.Job{ID: jobID(r), Label: string(ask.Verb), State: jobs.Accepted, Created: now, Data: data}, nil
+	return jobs.Job{ID: jobID(r), Label: string(ask.Verb), Source: string(r.Place.Platform), State: jobs.Accepted, Created: now, Data: data}, nil
 }
 
 // postKey names one delivery of a job, in at most 25 characters.

@@ -61,6 +61,9 @@ type Job struct {
 	Label string
 	// Outcome is how it ended, in one word of the handler's, to an operator and to metrics.
 	Outcome string
+	// Source is where it was asked for, in one word of the handler's; empty: the handler's own
+	// wish.
+	Source string
 	// To is whom its calls go to, set by the handler before a call: one side that does not
 	// answer holds up its own calls and no others.
 	To string

@@ -59,6 +59,7 @@ type clearJob struct {
 	Settled  uint64 `cbor:"19,keyasint,omitempty" json:"settled,omitempty"`
 	Prev     uint64 `cbor:"22,keyasint,omitempty" json:"prev,omitempty"`
 	To       string `cbor:"21,keyasint,omitempty" json:"to,omitempty"`
+	Source   string `cbor:"23,keyasint,omitempty" json:"source,omitempty"`
 }
 
 type wirePrivate struct {
@@ -142,7 +143,7 @@ func (s *sealer) encodeJob(key string, j *Job, prev uint64) ([]byte, error) {
 		return nil, fmt.Errorf("encode job: %w", err)
 	}
 	return s.join(key, clearJob{
-		Label: j.Label, Outcome: j.Outcome, To: j.To, State: j.State,
+		Label: j.Label, Outcome: j.Outcome, Source: j.Source, To: j.To, State: j.State,
 		Call: j.Call, Calls: j.Calls, Delivery: j.Delivery, Attempt: j.Attempt,
 		Wait: toUnix(j.Wait), Noticed: j.Noticed, Owner: j.Owner, Lease: toUnix(j.Lease),
 		Created: toUnix(j.Created), Updated: toUnix(j.Updated),
@@ -166,7 +167,7 @@ func (s *sealer) decodeJob(e engine.Entry) (Job, mark, error) {
 		return Job{}, mark{}, fmt.Errorf("%w: %s: %w", ErrUnreadable, e.Key, err)
 	}
 	j := Job{
-		ID: segments[0], Label: w.Label, Outcome: w.Outcome, To: w.To, State: w.State,
+		ID: segments[0], Label: w.Label, Outcome: w.Outcome, Source: w.Source, To: w.To, State: w.State,
 		Call: w.Call, Calls: w.Calls, Delivery: w.Delivery, Attempt: w.Attempt,
 		Wait: fromUnix(w.Wait), Noticed: w.Noticed, Owner: w.Owner, Lease: fromUnix(w.Lease),
 		Created: fromUnix(w.Created), Updated: fromUnix(w.Updated), Revision: e.Rev,

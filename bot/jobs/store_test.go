@@ -560,3 +560,30 @@ func TestTheReplicaThatComesSecondFindsTheJobOrStoresIt(t *testing.T) {
 		})
 	}
 }
+
+// Where a job was asked for stays with it, also in another store.
+func TestAJobKeepsItsSource(t *testing.T) {
+	a, err := OpenMemory(Config{})
+	require.NoError(t, err)
+	b, err := OpenMemory(Config{})
+	require.NoError(t, err)
+	closing(t, a)
+	closing(t, b)
+	_, err = a.Enqueue(t.Context(), Job{ID: "x", Source: "somewhere"})
+	require.NoError(t, err)
+	_, err = a.Enqueue(t.Context(), Job{ID: "y"})
+	require.NoError(t, err)
+	var export bytes.Buffer
+	require.NoError(t, a.Export(t.Context(), &export))
+	assert.Contains(t, export.String(), `"source":"somewhere"`)
+	_, err = b.Import(t.Context(), &export)
+	require.NoError(t, err)
+	for _, s := range []*Store{a, b} {
+		x, err := s.Get(t.Context(), "x")
+		require.NoError(t, err)
+		assert.Equal(t, "somewhere", x.Source)
+		y, err := s.Get(t.Context(), "y")
+		require.NoError(t, err)
+		assert.Empty(t, y.Source, "as in records that were written before there was one")
+	}
+}

@@ -98,10 +98,12 @@ func TestOperatorsAskTheRunningBot(t *testing.T) {
 	var l jobLine
 	require.NoError(t, json.Unmarshal([]byte(strings.SplitN(out, "\n", 2)[0]), &l))
 	assert.Equal(t, "meet", l.Command)
+	assert.Equal(t, "slack", l.Platform)
 	assert.Equal(t, "created", l.Outcome)
 	out, _, err = invoke(t, w.env, "jobs", l.ID)
 	require.NoError(t, err)
 	assert.Contains(t, out, "deliveries: sent")
+	assert.Regexp(t, `(?m)^ID +COMMAND +PLATFORM .*\n\S+ +meet +slack `, out)
 	out, _, err = invoke(t, w.env, "jobs")
 	require.NoError(t, err)
 	assert.Equal(t, "No job is under way, and none needs anybody.\n", out)

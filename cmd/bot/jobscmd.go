@@ -103,6 +103,7 @@ func parseAround(f *flag.FlagSet, args []string) (rest []string, err error) {
 type jobLine struct {
 	ID         string     `json:"id"`
 	Command    string     `json:"command"`
+	Platform   string     `json:"platform,omitempty"` // where it was asked for
 	State      jobs.State `json:"state"`
 	Step       string     `json:"step,omitempty"` // "2/3": call or delivery
 	Outcome    string     `json:"outcome,omitempty"`
@@ -125,7 +126,7 @@ var settlements = []string{"done", "failed", "retry"}
 
 func lineOf(j jobs.Job, now time.Time) jobLine {
 	l := jobLine{
-		ID: j.ID, Command: j.Label, State: j.State, Outcome: j.Outcome, Attempt: j.Attempt,
+		ID: j.ID, Command: j.Label, Platform: j.Source, State: j.State, Outcome: j.Outcome, Attempt: j.Attempt,
 		Asked: j.Created, Updated: j.Updated, Until: j.Wait,
 	}
 	switch {
@@ -335,7 +336,7 @@ func printJobs(w io.Writer, lines io.Reader, q question) error {
 	}
 	var b strings.Builder
 	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "ID\tCOMMAND\tASKED\tSTATE\tOUTCOME\tLOOK")
+	fmt.Fprintln(tw, "ID\tCOMMAND\tPLATFORM\tASKED\tSTATE\tOUTCOME\tLOOK")
 	for _, l := range all {
 		state := strings.TrimSpace(string(l.State) + " " + l.Step)
 		if l.Was != "" && l.Was != l.State {
@@ -345,7 +346,7 @@ func printJobs(w io.Writer, lines io.Reader, q question) error {
 		if !l.Asked.IsZero() {
 			asked = l.Asked.Local().Format("2006-01-02 15:04:05")
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\n", l.ID, l.Command, asked, state, l.Outcome, l.Look)
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.ID, l.Command, l.Platform, asked, state, l.Outcome, l.Look)
 	}
 	_ = tw.Flush() // a strings.Builder takes everything
 	if q.Op != "jobs" {
