@@ -1,9 +1,11 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"meetbot/bot/chat"
 	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
+	"meetbot/bot/livepush"
 	"meetbot/bot/records"
 	"meetbot/bot/registry"
 	"meetbot/bot/texts"
@@ -18,18 +21,58 @@ import (
 )
 
 // approvals has a second person decide about a change of a protected destination. The job
-// that waits is not touched but by the decision, and what is asked is a job of its own.
+// that waits is not touched but by the decision, and what is asked is a job of its own. What
+// is shown is pinned in the job that waits, and each question has a button of its own: to
+// press one decides about nothing but what that question showed.
 type approvals struct {
 	store    waitingJobs
 	registry known
 	queue    queue
 	audit    auditor
+	people   people
+	dests    livepush.Destinations
 }
 
 // waitingJobs is the part of [jobs.Store] that a decision is entered in.
 type waitingJobs interface {
 	Get(ctx context.Context, id string) (jobs.Job, error)
 	Update(ctx context.Context, id string, change func(*jobs.Job) error) (jobs.Job, error)
+}
+
+// pinned is what one question for approval is about, besides the steps.
+type pinned struct {
+	Question string // names the question
+	Round    int    // which one of the job it is
+	Ref      meeting.Ref
+	Made     string // the job that made the meeting: a number can be used again
+	Account  string
+}
+
+func pin(t target) pinned {
+	p := pinned{Ref: t.ref, Account: t.account}
+	if t.reg != nil {
+		p.Made = t.reg.Job
+	}
+	return p
+}
+
+// covers reports whether what is to be sent now was shown: at this meeting, as this account,
+// and of the steps each that is pending.
+func (p *pinned) covers(t target, shown, now []pushCall) bool {
+	if p == nil {
+		return false
+	}
+	is := pin(t)
+	is.Question, is.Round = p.Question, p.Round
+	return is == *p && !slices.ContainsFunc(now, func(s pushCall) bool {
+		return s.Outcome == callPending && !slices.ContainsFunc(shown, s.same)
+	})
+}
+
+// same reports whether both send the same key to the same place, under one name.
+func (s pushCall) same(as pushCall) bool {
+	a, b := s.Target, as.Target
+	return s.Destination == as.Destination && a.Name == b.Name && a.URL == b.URL && a.Key.Equal(b.Key) && a.Enabled == b.Enabled && a.Platform == b.Platform
 }
 
 // approvalFor is how long a second person has to decide.
@@ -40,8 +83,20 @@ func (h approvals) await(ctx context.Context, r *run, t target) (jobs.Next, erro
 	if hasNoApprover(r, t) {
 		return jobs.Next{}, texts.NewMessage("approval.alone")
 	}
+	p := pin(t)
+	if r.w.Pinned != nil {
+		p.Round = r.w.Pinned.Round + 1
+	}
+	id := []string{"approval", r.job.ID, strconv.Itoa(p.Round), p.Ref.String(), p.Made, p.Account}
+	for _, s := range r.w.Calls {
+		id = append(id, s.Target.Name, s.Target.URL, s.Fingerprint, s.Destination, string(s.Outcome))
+	}
+	p.Question = records.ShortHash(id...)
 	until := r.now().Add(approvalFor)
-	if err := h.ask(ctx, r, t, until); err != nil {
+	again := r.w.Approved != nil
+	r.w.Pinned, r.w.Approved, r.w.Decision = &p, nil, ""
+	r.w.Ask.Meeting = t.ref.String() // whichever meeting is here when it is decided
+	if err := h.ask(ctx, r, t, until, again); err != nil {
 		return jobs.Next{}, err
 	}
 	return jobs.Await(until), nil
@@ -61,53 +116,125 @@ func (r *run) openCardOf(reg registry.Registration) *chat.Receipt {
 
 // ask posts, in the meeting's thread, what waits for a second person, and tells
 // the requester so: in a job of its own, since this one is to wait.
-func (h approvals) ask(ctx context.Context, r *run, t target, until time.Time) error {
-	ask := grammar.Ask{Verb: grammar.VerbApproval, Arg: r.job.ID, Meeting: t.ref.String(), Push: meeting.PushTarget{Enabled: !r.off()}}
+func (h approvals) ask(ctx context.Context, r *run, t target, until time.Time, again bool) error {
+	ask := grammar.Ask{Verb: grammar.VerbApproval, Arg: approvalArg(r.job.ID, r.w.Pinned), Meeting: t.ref.String()}
+	name := t.ref.ID
+	if t.reg != nil {
+		name = t.reg.Meeting.Topic + " · " + showCode(t.reg.Meeting.Code)
+	}
+	shown := []chat.Field{{Name: r.t.T("field.meeting"), Value: name}}
+	var dests []livepush.Destination
 	for _, s := range r.w.Calls {
-		if s.Outcome == callPending {
-			ask.Names = append(ask.Names, s.Target.Name)
+		if s.Outcome != callPending {
+			continue
 		}
+		ask.Names = append(ask.Names, s.Target.Name)
+		d, err := h.dests.ByID(ctx, s.Destination)
+		switch {
+		case err == nil:
+			dests = append(dests, d)
+		case !errors.Is(err, livepush.ErrNoDestination):
+			return err
+		}
+		shown = append(shown, chat.Field{Name: s.Target.Name, Value: h.shows(r, s, d)})
 	}
 	req := r.w.Request
-	req.ID = approvalRequest(r.job.ID)
-	return h.queue.own(ctx, work{Request: req, Ask: ask, Locale: r.t.Locale, Until: until})
-}
-
-// approvalRequest is the request of the job that asks for the approval of another.
-func approvalRequest(id string) string { return "approval:" + id }
-
-// meetingName is what people call a meeting: its topic, or its number.
-func (h approvals) meetingName(ctx context.Context, r *run, ref meeting.Ref) string {
-	if reg, err := h.registry.Get(ctx, ref); err == nil {
-		return reg.Meeting.Topic
+	req.ID = approvalRequest(r.w.Pinned)
+	w := work{Request: req, Ask: ask, Locale: r.t.Locale, Until: until, Shown: shown, Tell: h.approvers(ctx, r, t, dests)}
+	if again {
+		w.Fault = texts.NewMessage("approval.changed")
 	}
-	return ref.ID
+	return h.queue.own(ctx, w)
 }
+
+// shows is what two people can compare of an address: where it is, and which key it has.
+func (h approvals) shows(r *run, s pushCall, d livepush.Destination) string {
+	parts := []string{livepush.Host(s.Target.URL), r.t.T("field.fingerprint", "Fingerprint", s.Fingerprint)}
+	switch {
+	case d.ID == "":
+		parts = append(parts, r.t.T("approval.by_hand"))
+	default:
+		parts = append(parts, d.KeyAge(r.t, r.now()))
+		if d.Moved.After(d.Vouched) {
+			parts = append(parts, r.t.T("approval.moved", "From", d.From))
+		}
+	}
+	return strings.Join(parts, " · ")
+}
+
+// maxApprovers bounds how many people one question calls.
+const maxApprovers = 10
+
+// approvers are those who can approve, as far as they are known by name: people of the
+// allow-lists, of the meeting and of the destinations.
+func (h approvals) approvers(ctx context.Context, r *run, t target, dests []livepush.Destination) []chat.User {
+	place := r.w.Request.Place
+	ids := h.people.policy.People(place.Platform, chat.RightPush)
+	if t.reg != nil && t.reg.Place.Platform == place.Platform && t.reg.Place.Team == place.Team {
+		ids = slices.Concat(ids, []string{t.reg.Requester.ID}, t.reg.Hosts)
+	}
+	for _, d := range dests {
+		ids = slices.Concat(ids, []string{d.Owner}, d.People)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second) // to call nobody is better than to wait
+	defer cancel()
+	var found []chat.User
+	for i, id := range ids {
+		if len(found) == maxApprovers || i == 2*maxApprovers {
+			break
+		}
+		if id == r.w.Request.User.ID || slices.Contains(ids[:i], id) {
+			continue
+		}
+		u := chat.User{ID: id}
+		if may, err := h.people.policy.Permits(ctx, h.people.directory(place.Platform), place, u, chat.RightPush); may && err == nil {
+			found = append(found, u)
+		}
+	}
+	return found
+}
+
+// vouch remembers of the destinations that a second person has seen where they lead.
+func (h approvals) vouch(ctx context.Context, r *run) error {
+	for _, s := range r.w.Calls {
+		if s.Destination == "" {
+			continue
+		}
+		if err := h.dests.Vouch(ctx, s.Destination, s.Target.URL); err != nil && !errors.Is(err, livepush.ErrNoDestination) {
+			return err
+		}
+	}
+	return nil
+}
+
+// approvalRequest is the request of the job that asks a question.
+func approvalRequest(p *pinned) string { return "approval:" + p.Question }
+
+// approvalArg is what the buttons of a question name: a job, and what was shown of it.
+func approvalArg(id string, p *pinned) string { return id + "." + p.Question }
 
 func (h approvals) question(ctx context.Context, r *run) (jobs.Next, error) {
 	ref, _ := r.kinds.ParseRef(r.w.Ask.Meeting)
 	user := r.w.Request.User
-	words := []any{"Names", r.t.Join(r.w.Ask.Names), "Number", h.meetingName(ctx, r, ref), "Time", r.clock(r.w.Until)}
-	question := "approval"
-	if !r.w.Ask.Push.Enabled {
-		question = "approval.off"
+	reg, err := h.registry.Get(ctx, ref)
+	if err != nil && !errors.Is(err, jobs.ErrNotFound) {
+		return jobs.Next{}, err
+	}
+	words := []any{"Names", r.t.Join(r.w.Ask.Names), "Number", cmp.Or(reg.Meeting.Topic, ref.ID), "Time", r.clock(r.w.Until)}
+	text := r.t.T("approval", words...)
+	if r.w.Fault != nil {
+		text = texts.Paragraphs(r.w.Fault.In(r.t), text)
 	}
 	d := delivery{Slot: chat.SlotThread, Place: &r.w.Request.Place, Reply: chat.Reply{
-		Tone: chat.Warning, Title: r.t.T("approval.title"), Text: r.t.T(question, words...),
-		Fields: []chat.Field{{Name: r.t.T("field.requester"), User: &user}},
+		Tone: chat.Warning, Title: r.t.T("approval.title"), Text: text, Mentions: r.w.Tell,
+		Fields: append([]chat.Field{{Name: r.t.T("field.requester"), User: &user}}, r.w.Shown...),
 		Buttons: []chat.Button{
 			{Label: r.t.T("button.approve"), Action: grammar.Press(grammar.VerbApprove, r.w.Ask.Arg)},
 			{Label: r.t.T("button.reject"), Danger: true, Action: grammar.Press(grammar.VerbReject, r.w.Ask.Arg)},
 		},
 	}}
-	reg, err := h.registry.Get(ctx, ref)
-	switch {
-	case err == nil:
-		if card := r.openCardOf(reg); card != nil {
-			d.Root, d.Place = card, &card.Place
-		}
-	case !errors.Is(err, jobs.ErrNotFound):
-		return jobs.Next{}, err
+	if card := r.openCardOf(reg); card != nil {
+		d.Root, d.Place = card, &card.Place
 	}
 	waits := "approval.waits"
 	if d.Root == nil {
@@ -127,8 +254,9 @@ func (h approvals) question(ctx context.Context, r *run) (jobs.Next, error) {
 func (h approvals) decide(ctx context.Context, r *run) (jobs.Next, error) {
 	approve := r.w.Ask.Verb == grammar.VerbApprove
 	me := r.w.Request.User
+	id, question, _ := strings.Cut(r.w.Ask.Arg, ".")
 	var was work
-	_, err := h.store.Update(ctx, r.w.Ask.Arg, func(j *jobs.Job) error {
+	_, err := h.store.Update(ctx, id, func(j *jobs.Job) error {
 		var err error
 		if was, err = records.Decode[work](j.Data); err != nil {
 			return err
@@ -138,7 +266,11 @@ func (h approvals) decide(ctx context.Context, r *run) (jobs.Next, error) {
 			return errAlready
 		case j.State != jobs.AwaitingApproval:
 			return texts.NewMessage("approval.over")
-		case was.Request.User.ID == me.ID && was.Request.Place.Platform == r.w.Request.Place.Platform:
+		case was.Pinned == nil || was.Pinned.Question != question: // what is to be sent is not what this question showed
+			return texts.NewMessage("approval.over")
+		case was.Request.Place.Platform != r.w.Request.Place.Platform || was.Request.Place.Team != r.w.Request.Place.Team:
+			return texts.NewMessage("approval.elsewhere")
+		case was.Request.User.ID == me.ID:
 			return texts.NewMessage("approval.self")
 		}
 		was.Approved, was.Decision, was.Since = &me, r.job.ID, r.now()
@@ -167,10 +299,10 @@ func (h approvals) decide(ctx context.Context, r *run) (jobs.Next, error) {
 	}
 	if approve {
 		r.endAs(outcomeApprove)
-		h.close(ctx, r, r.w.Ask.Arg, was, "approval.given", chat.Good)
+		h.close(ctx, r, was, "approval.given", chat.Good)
 	} else {
 		r.endAs(outcomeReject)
-		h.close(ctx, r, r.w.Ask.Arg, was, "approval.denied", chat.Bad)
+		h.close(ctx, r, was, "approval.denied", chat.Bad)
 	}
 	r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T(title)})
 	return jobs.Deliver(), nil
@@ -178,8 +310,11 @@ func (h approvals) decide(ctx context.Context, r *run) (jobs.Next, error) {
 
 // close takes the buttons from the message that asked about a job, and says there
 // what was decided. Where that message is not known the buttons say that it is too late.
-func (h approvals) close(ctx context.Context, r *run, id string, about work, decided string, tone chat.Tone) {
-	asked, err := h.store.Get(ctx, jobID(chat.Request{ID: approvalRequest(id)}))
+func (h approvals) close(ctx context.Context, r *run, about work, decided string, tone chat.Tone) {
+	if about.Pinned == nil {
+		return
+	}
+	asked, err := h.store.Get(ctx, jobID(chat.Request{ID: approvalRequest(about.Pinned)}))
 	if err != nil {
 		return
 	}

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -11,6 +12,8 @@ import (
 	"meetbot/bot/chat/chattest"
 	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
+	"meetbot/bot/policy"
+	"meetbot/bot/registry"
 	"meetbot/meeting"
 )
 
@@ -137,17 +140,20 @@ func TestNoOtherNameGetsRoundTheSecondPerson(t *testing.T) {
 	})
 }
 
-func TestAProtectedDestinationIsSwitchedOffByTwoFromElsewhereToo(t *testing.T) {
+// Off is not on: whoever may push takes a protected destination off the air alone.
+func TestAProtectedDestinationIsSwitchedOffAlone(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/meet x --provider tencent --live")
 		w.say(ada, channel, saveProtected)
 		w.press(ben, channel, w.say(ada, channel, "/livepush to 主站"), grammar.VerbApprove)
 		require.Equal(t, 1, w.tencent.sets)
-		elsewhere := chat.Place{Platform: chattest.Slack, Team: "T2", Channel: "C9"} // where nothing is saved
-		posts := w.say(ada, elsewhere, "/livepush off 主站 in 806146601")
-		assert.Contains(t, describe(posts), "to 主站 is switched off")
-		assert.Equal(t, "Waiting for a second person", find(t, posts, chat.SlotPrivate).Reply.Title)
-		assert.Equal(t, 1, w.tencent.sets)
+		posts := w.say(ada, channel, "/livepush off 主站")
+		assert.Equal(t, "1 of 1 switched off", find(t, posts, chat.SlotPrivate).Reply.Title)
+		assert.Contains(t, find(t, posts, chat.SlotThread).Reply.Text, "switched off: 主站", "everybody is told")
+		assert.Contains(t, describe(w.say(ada, channel, "/livepush log")), "switch off 主站")
+		assert.False(t, w.tencent.pushes["806146601"][0].Enabled)
+		posts = w.say(ada, channel, "/livepush to 主站")
+		assert.Equal(t, "Waiting for a second person", find(t, posts, chat.SlotPrivate).Reply.Title, "on needs two again")
 	})
 }
 
@@ -245,4 +251,92 @@ func TestAProtectedKeyIsGuardedInEveryDress(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An approval is for exactly what was shown, at the meeting that it was shown for.
+func TestAnApprovalIsForWhatWasShown(t *testing.T) {
+	const evil = "/livepush save 主站 --url rtmp://evil.example.com/live --key canary-key"
+	for name, meanwhile := range map[string]func(w *world){
+		"AnotherServer": func(w *world) { w.say(ada, channel, evil) },
+		"AnotherKey": func(w *world) {
+			w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key-2")
+		},
+		"AnotherAccount": func(w *world) {
+			w.bot.registry.Change(w.t.Context(), meeting.Ref{Provider: meeting.Tencent, ID: "806146601"}, func(r *registry.Registration) bool {
+				r.Account = "somebody"
+				return true
+			})
+		},
+		"TheNumberIsAnothersNow": func(w *world) {
+			w.bot.registry.Change(w.t.Context(), meeting.Ref{Provider: meeting.Tencent, ID: "806146601"}, func(r *registry.Registration) bool {
+				r.Job = "another"
+				return true
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, nil, func(w *world) {
+				w.say(ada, channel, "/meet Town hall --provider tencent --live")
+				w.say(ada, channel, saveProtected)
+				first := w.say(ada, channel, "/livepush to 主站")
+				meanwhile(w)
+				again := w.press(ben, channel, first, grammar.VerbApprove)
+				assert.Zero(t, w.tencent.sets)
+				question := find(t, again, chat.SlotThread).Reply
+				assert.Contains(t, question.Text, "has been changed since")
+				if name == "AnotherServer" {
+					assert.Contains(t, question.Fields[2].Value, "evil.example.com")
+					assert.Contains(t, question.Fields[2].Value, "address changed, before: ingest.example.com")
+				}
+				assert.Contains(t, describe(w.press(ben, channel, first, grammar.VerbApprove)), "decided already", "the first question is not the second")
+				assert.Zero(t, w.tencent.sets)
+				w.press(ben, channel, again, grammar.VerbApprove)
+				assert.Equal(t, 1, w.tencent.sets)
+			})
+		})
+	}
+	t.Run("AnotherMeeting", func(t *testing.T) {
+		inWorld(t, nil, func(w *world) {
+			made := w.say(ada, channel, "/meet Town hall --provider tencent --live")
+			w.say(ada, channel, saveProtected)
+			asked := w.say(ada, channel, "/livepush to 主站")
+			w.press(ada, channel, made, grammar.VerbEndYes)
+			w.say(ada, channel, "/meet Prank --provider tencent --live")
+			assert.Contains(t, describe(w.press(ben, channel, asked, grammar.VerbApprove)), "“Town hall” is over")
+			assert.Zero(t, w.tencent.sets)
+		})
+	})
+}
+
+func TestTheSecondPersonSeesWhatIsToBeSent(t *testing.T) {
+	inWorld(t, func(c *Config) {
+		c.Policy.Push = []policy.Entry{{Platform: chattest.Slack, Kind: chat.UserEntry, ID: ada.ID}, {Platform: chattest.Slack, Kind: chat.UserEntry, ID: ben.ID}}
+		c.Policy.Admins = []policy.Entry{{Platform: chattest.Slack, Kind: chat.UserEntry, ID: "U9"}, {Platform: chattest.Discord, Kind: chat.UserEntry, ID: "1"}}
+	}, func(w *world) {
+		w.say(ada, channel, "/meet Town hall --provider tencent --live")
+		w.say(ada, channel, saveProtected)
+		time.Sleep(48 * time.Hour)
+		w.say(ada, channel, "/meet Town hall --provider tencent --live")
+		question := find(t, w.say(ada, channel, "/livepush to 主站 in 806146602"), chat.SlotThread).Reply
+		assert.Equal(t, ada.ID, question.Fields[0].User.ID)
+		assert.Equal(t, "Town hall · 806-146-602", question.Fields[1].Value)
+		assert.Regexp(t, `^ingest\.example\.com · key [0-9a-f]{12} · .*2 days`, question.Fields[2].Value)
+		assert.Equal(t, []chat.User{{ID: ben.ID}, {ID: "U9"}}, question.Mentions)
+		assert.NotContains(t, fmt.Sprint(question), "canary-key")
+	})
+}
+
+func TestWhoApprovesIsOfTheSameWorkspace(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		w.say(ada, channel, saveProtected)
+		asked := w.say(ada, channel, "/livepush to 主站")
+		for _, at := range []chat.Place{{Platform: chattest.Slack, Team: "T666", Channel: "C1"}, {Platform: chattest.Discord, Team: "T1", Channel: "C1"}} {
+			w.bot.Attach(chattest.Discord, w.room)
+			assert.Contains(t, describe(w.press(ben, at, asked, grammar.VerbApprove)), "where it was asked for")
+		}
+		assert.Zero(t, w.tencent.sets)
+		w.press(ben, channel, asked, grammar.VerbApprove)
+		assert.Equal(t, 1, w.tencent.sets)
+	})
 }

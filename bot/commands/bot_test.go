@@ -722,7 +722,8 @@ func TestAProtectedDestinationNeedsASecondPerson(t *testing.T) {
 		posts := w.press(ben, channel, asked, grammar.VerbApprove)
 		assert.Equal(t, 1, w.tencent.sets, describe(posts))
 
-		w.say(ada, channel, "/livepush off 主站")
+		w.say(ada, channel, "/meet y --provider tencent --live")
+		w.say(ada, channel, "/livepush to 主站 in 806146602")
 		time.Sleep(approvalFor)
 		assert.Contains(t, describe(w.settle()), "Nobody approved it")
 		assert.Equal(t, 1, w.tencent.sets)

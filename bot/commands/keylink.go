@@ -395,7 +395,7 @@ func (f KeyForm) judge(e KeyEntry, now time.Time) (_ KeyEntry, split bool, _ err
 	for _, f := range fs {
 		if f.Field == "url" && (f.Limit || f.Message.ID == livepush.FindingKeyInAddress) {
 			// The key may be anywhere behind the host.
-			shown.URL = livepush.Host(e.URL)
+			shown.URL = livepush.Root(e.URL)
 		}
 	}
 	return KeyEntry{}, false, &KeyFaults{Findings: fs, Entry: shown}

@@ -37,7 +37,7 @@ func (h push) next(ctx context.Context, r *run) (jobs.Next, error) {
 	case jobs.Unknown:
 		r.current().Outcome = callUnclear
 	case jobs.AwaitingApproval:
-		h.approvals.close(ctx, r, r.job.ID, r.w, "approval.lapsed", chat.Neutral)
+		h.approvals.close(ctx, r, r.w, "approval.lapsed", chat.Neutral)
 		return jobs.Next{}, texts.NewMessage("approval.expired")
 	default:
 		return h.begin(ctx, r)
@@ -71,6 +71,7 @@ func (h push) begin(ctx context.Context, r *run) (jobs.Next, error) {
 	if err != nil {
 		return jobs.Next{}, h.offerElsewhere(r, err)
 	}
+	asked := r.w.Calls
 	r.w.Ref, r.w.Account = t.ref, t.account
 	if r.w.Ask.Verb == grammar.VerbPush && r.w.Ask.Push.Key.IsZero() {
 		return h.keyPage.give(ctx, r, t)
@@ -83,23 +84,23 @@ func (h push) begin(ctx context.Context, r *run) (jobs.Next, error) {
 	if err != nil {
 		return jobs.Next{}, offerHost(r, err, t)
 	}
-	asked := r.w.Calls // what a second person has approved
 	protected, err := h.calls.decide(ctx, r, has)
 	if err != nil {
 		return jobs.Next{}, err
 	}
-	if r.w.Approved != nil && slices.ContainsFunc(r.w.Calls, func(s pushCall) bool {
-		return s.Outcome == callPending && !slices.ContainsFunc(asked, s.same)
-	}) {
-		return jobs.Next{}, texts.NewMessage("approval.changed")
-	}
-	if !protected {
+	if !protected && !r.off() { // off the air nobody waits for anybody
+
 		if protected, err = h.calls.guarded(ctx, r, t.reg); err != nil {
 			return jobs.Next{}, err
 		}
 	}
-	if protected && r.w.Approved == nil && slices.ContainsFunc(r.w.Calls, func(s pushCall) bool { return s.Outcome == callPending }) {
-		return h.approvals.await(ctx, r, t)
+	if protected && slices.ContainsFunc(r.w.Calls, func(s pushCall) bool { return s.Outcome == callPending }) {
+		if r.w.Approved == nil || !r.w.Pinned.covers(t, asked, r.w.Calls) {
+			return h.approvals.await(ctx, r, t)
+		}
+		if err := h.approvals.vouch(ctx, r); err != nil {
+			return jobs.Next{}, err
+		}
 	}
 	r.job.Calls = len(r.w.Calls)
 	return h.goOn(ctx, r)

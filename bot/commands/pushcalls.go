@@ -30,7 +30,7 @@ const freshFor = time.Hour
 func (h pushCalls) decide(ctx context.Context, r *run, has []meeting.PushTarget) (protected bool, err error) {
 	switch r.w.Ask.Verb {
 	case grammar.VerbPushOff:
-		return h.off(ctx, r, has)
+		return false, h.off(ctx, r, has)
 	case grammar.VerbPushTo:
 		protected, err = h.fromSaved(ctx, r)
 	default:
@@ -126,17 +126,16 @@ func (h pushCalls) fromSaved(ctx context.Context, r *run) (protected bool, _ err
 }
 
 // off has the calls that switch addresses off: what was read back, with false.
-func (h pushCalls) off(ctx context.Context, r *run, has []meeting.PushTarget) (protected bool, _ error) {
+func (h pushCalls) off(ctx context.Context, r *run, has []meeting.PushTarget) error {
 	found, unsaved, err := h.dests.Resolve(ctx, livepush.Scope(r.w.Request.Place, r.w.Request.User.ID), r.w.Ask.Names)
 	if err != nil {
-		return false, err
+		return err
 	}
 	// A set stands for its members.
 	names := slices.Concat(unsaved, livepush.DestinationNames(found))
 	saved := map[string]livepush.Destination{}
 	for _, d := range found {
 		saved[livepush.Fold(d.Name)] = d
-		protected = protected || d.Protected
 	}
 	r.w.Calls = nil
 	if r.w.Unread { // what is saved is all that is known
@@ -148,9 +147,9 @@ func (h pushCalls) off(ctx context.Context, r *run, has []meeting.PushTarget) (p
 			}
 		}
 		if len(r.w.Calls) == 0 {
-			return false, texts.NewMessage("off.unread", "Provider", r.providerName(r.w.Ref.Provider))
+			return texts.NewMessage("off.unread", "Provider", r.providerName(r.w.Ref.Provider))
 		}
-		return protected, nil
+		return nil
 	}
 	for _, set := range has {
 		if !named(names, set.Name) {
@@ -170,11 +169,11 @@ func (h pushCalls) off(ctx context.Context, r *run, has []meeting.PushTarget) (p
 	r.w.Absent = slices.DeleteFunc(names, func(n string) bool { return named(there, n) })
 	switch {
 	case len(r.w.Calls) > 0:
-		return protected, nil
+		return nil
 	case len(has) == 0:
-		return false, texts.NewMessage("off.nothing")
+		return texts.NewMessage("off.nothing")
 	}
-	return false, texts.NewMessage("off.missing", "Names", r.t.Join(r.w.Ask.Names), "There", r.t.Join(there))
+	return texts.NewMessage("off.missing", "Names", r.t.Join(r.w.Ask.Names), "There", r.t.Join(there))
 }
 
 // named reports whether a name is among others, as destinations compare them.
@@ -252,11 +251,6 @@ func (h pushCalls) guarded(ctx context.Context, r *run, reg *registry.Registrati
 			return d.Protected && livepush.SameStream(d.Target(), s.Target)
 		})
 	}), nil
-}
-
-// same reports whether both send the same key to the same place.
-func (s pushCall) same(as pushCall) bool {
-	return s.Target.Name == as.Target.Name && s.Target.URL == as.Target.URL && s.Target.Key.Equal(as.Target.Key) && s.Target.Enabled == as.Target.Enabled
 }
 
 // findings refuses what is wrong with an address, unless it is all warnings and those were

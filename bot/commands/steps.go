@@ -62,7 +62,7 @@ func newParts(b *Bot) parts {
 	p.audit = auditor{audit.New(b.store)}
 	p.keyPage = keyPage{cfg.KeyPageURL, keyLinks{b.store, b.now}, p.dests, p.people, p.queue}
 	p.saved = saved{p.dests, p.people, p.audit, p.keyPage}
-	p.approvals = approvals{b.store, p.registry, p.queue, p.audit}
+	p.approvals = approvals{b.store, p.registry, p.queue, p.audit, p.people, p.dests}
 	p.repeat = repeat{b.store, p.people, p.wishes, p.clients, cfg.KeyPageURL != "", func(v grammar.Verb) steps { return b.steps[v] }}
 	return p
 }

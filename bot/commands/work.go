@@ -41,8 +41,12 @@ type work struct {
 	Absent   []string   // what was to be switched off and is not set
 	Approved *chat.User // who decided about it, once somebody had to
 	Decision string     // the job in which that was done
-	Until    time.Time  // with grammar.VerbApproval: when it is too late to decide
-	KeyGone  bool       // Ask.Push had a key, which was dropped
+	// Pinned is what the second person was shown: nothing else is sent without being shown again.
+	Pinned  *pinned
+	Until   time.Time    // with grammar.VerbApproval: when it is too late to decide
+	Shown   []chat.Field // with grammar.VerbApproval: what would be sent
+	Tell    []chat.User  // with grammar.VerbApproval: who can approve
+	KeyGone bool         // Ask.Push had a key, which was dropped
 
 	Event *meeting.Event // with grammar.VerbEvent
 }

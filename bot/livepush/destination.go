@@ -34,6 +34,11 @@ type Destination struct {
 	Key      secret.String // empty: to be asked for
 	KeySet   time.Time
 	Page     string // for viewers
+	// Moved is when URL last became another one, From the host it had before, and Vouched
+	// when a second person last saw where it leads.
+	Moved   time.Time
+	From    string
+	Vouched time.Time
 
 	Owner     string // [chat.User.ID]
 	OwnerName string
@@ -213,6 +218,8 @@ func (s Destinations) Save(ctx context.Context, scope string, d Destination, by 
 			}
 			d.Owner, d.OwnerName = old.Owner, old.OwnerName
 			d.Protected = d.Protected || old.Protected // a new key must not take the second person away
+			d.Moved, d.From, d.Vouched = old.Moved, old.From, old.Vouched
+			d.moved(old.URL, now)
 		}
 		switch {
 		case d.IsSet():
@@ -240,13 +247,37 @@ func (s Destinations) SetKey(ctx context.Context, id, address string, key secret
 			return ErrNoDestination
 		}
 		if address != "" {
+			was := d.URL
 			d.URL = address
+			d.moved(was, s.now())
 		}
 		if !key.Equal(d.Key) {
 			d.Key, d.KeySet = key, s.now()
 		}
 		return nil
 	})
+}
+
+// moved takes down that the address was another one before.
+func (d *Destination) moved(was string, now time.Time) {
+	if was != "" && foldAddress(was) != foldAddress(d.URL) {
+		d.Moved, d.From = now, Host(was)
+	}
+}
+
+// Vouch takes down that a second person has seen where a destination leads, if that is the
+// given address. It returns [ErrNoDestination].
+func (s Destinations) Vouch(ctx context.Context, id, address string) error {
+	_, err := s.change(ctx, id, func(d *Destination) error {
+		if d.revision == 0 {
+			return ErrNoDestination
+		}
+		if d.URL == address {
+			d.Vouched = s.now()
+		}
+		return nil
+	})
+	return err
 }
 
 // Revoke removes the key that a button was made for. The destination stays and asks for a
@@ -350,12 +381,21 @@ const (
 	FindingExpired      = "finding.push." + string(meeting.PushWarnExpired)
 )
 
-// Host cuts an address behind its host, if it has one.
+// Host is the server of an address, with its port where one is given; empty if there is none.
 func Host(address string) string {
 	scheme, rest, ok := strings.Cut(address, "://")
 	host, _, _ := strings.Cut(rest, "/")
 	if !ok || len(scheme) > 10 || strings.ContainsAny(host, "@?# ") {
 		return ""
 	}
-	return scheme + "://" + host + "/"
+	return host
+}
+
+// Root cuts an address behind its host, if it has one.
+func Root(address string) string {
+	scheme, _, _ := strings.Cut(address, "://")
+	if host := Host(address); host != "" {
+		return scheme + "://" + host + "/"
+	}
+	return ""
 }

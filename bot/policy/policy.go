@@ -71,6 +71,18 @@ func (p Policy) list(right chat.Rights) []Entry {
 	return []Entry{} // no right at all: nobody is named
 }
 
+// People are the IDs of those on a platform whom the list for a right, or that of the
+// admins, has by name.
+func (p Policy) People(on chat.Platform, right chat.Rights) []string {
+	var ids []string
+	for _, e := range slices.Concat(p.list(right), p.Admins) {
+		if e.Platform == on && e.Kind == chat.UserEntry {
+			ids = append(ids, e.ID)
+		}
+	}
+	return ids
+}
+
 // Admin judges whether a person is one. Whoever sits at the operator's own terminal holds
 // the credentials anyway.
 func (p Policy) Admin(place chat.Place, u chat.User) verdict {
