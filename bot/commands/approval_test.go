@@ -262,13 +262,13 @@ func TestAnApprovalIsForWhatWasShown(t *testing.T) {
 			w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key-2")
 		},
 		"AnotherAccount": func(w *world) {
-			w.bot.registry.Change(w.t.Context(), meeting.Ref{Provider: meeting.Tencent, ID: "806146601"}, func(r *registry.Registration) bool {
+			w.bot.registry.Change(w.t.Context(), meeting.Ref{Provider: "tencent", ID: "806146601"}, func(r *registry.Registration) bool {
 				r.Account = "somebody"
 				return true
 			})
 		},
 		"TheNumberIsAnothersNow": func(w *world) {
-			w.bot.registry.Change(w.t.Context(), meeting.Ref{Provider: meeting.Tencent, ID: "806146601"}, func(r *registry.Registration) bool {
+			w.bot.registry.Change(w.t.Context(), meeting.Ref{Provider: "tencent", ID: "806146601"}, func(r *registry.Registration) bool {
 				r.Job = "another"
 				return true
 			})

@@ -199,8 +199,11 @@ func (b *Bot) Complete(ctx context.Context, r chat.Request, option, typed string
 		return nil
 	}
 	complete := b.saved.complete
-	if o.Kind == grammar.KindMeeting {
+	switch {
+	case o.Kind == grammar.KindMeeting:
 		complete = b.targets.complete
+	case v.Verb == grammar.VerbPushOff:
+		complete = b.targets.completeOff
 	}
 	choices, err := complete(ctx, r, typed)
 	if err != nil {

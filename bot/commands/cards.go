@@ -55,6 +55,9 @@ func (h cards) card(t texts.Text, reg registry.Registration, on chat.Platform) c
 	if m.WatchURL != "" || m.JoinURL != "" {
 		reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.qr"), Action: grammar.Press(grammar.VerbQR, ref)})
 	}
+	if pushNames(t, reg) != "" {
+		reply.Buttons = append(reply.Buttons, stopAll(t, m.Ref, m.Topic))
+	}
 	end := chat.Button{Label: t.T("button.end"), Action: grammar.Press(grammar.VerbMeetEnd, ref), Danger: true}
 	if h.platforms.Of(on).Confirms { // what the other answers with
 		end.Action = grammar.Press(grammar.VerbEndYes, ref)

@@ -67,7 +67,7 @@ func waysTo(d grammar.VerbDecl) map[string]chat.Request {
 	if d.Button != "" {
 		arg := map[grammar.Takes]string{
 			grammar.TakesMeeting: "tencent:806146601", grammar.TakesAnyMeeting: "tencent:806146601",
-			grammar.TakesJob: "job", grammar.TakesDestination: "destination",
+			grammar.TakesJob: "job", grammar.TakesDestination: "destination", grammar.TakesAddress: "tencent:806146601/all",
 		}[d.Takes]
 		ways["button"] = chat.Request{Action: &chat.Action{Name: d.Button, Arg: arg}}
 	}
@@ -158,6 +158,7 @@ func TestNothingIsCompletedForWhoMayNot(t *testing.T) {
 		w.bot.Attach(chattest.Slack, stranger{w.room})
 		w.say(ada, channel, "/meet weekly --provider tencent")
 		w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key")
+		w.say(ada, channel, "/livepush to 主站")
 		completed := 0
 		for _, d := range grammar.Declarations() {
 			for _, o := range d.Options {

@@ -21,7 +21,7 @@ func TestOffNamesWhatIsNotSet(t *testing.T) {
 		for i, name := range []string{"一号", "二号"} {
 			w.say(ada, channel, fmt.Sprintf("/livepush save %s --url rtmp://ingest%d.example.com/live --key k%d", name, i, i))
 		}
-		w.say(ada, channel, "/livepush save 全部 --members 一号,二号")
+		w.say(ada, channel, "/livepush save 双平台 --members 一号,二号")
 		w.say(ada, channel, "/livepush to 一号")
 		off := find(t, w.say(ada, channel, "/livepush off 一号,快手"), chat.SlotPrivate).Reply
 		assert.Equal(t, "1 of 2 switched off", off.Title)
@@ -29,7 +29,7 @@ func TestOffNamesWhatIsNotSet(t *testing.T) {
 		require.Len(t, off.Fields, 2)
 		assert.Equal(t, chat.Field{Name: "快手", Value: "not set at this meeting: nothing to switch off"}, off.Fields[1])
 
-		whole := w.say(ada, channel, "/livepush off 全部")[0].Reply
+		whole := w.say(ada, channel, "/livepush off 双平台")[0].Reply
 		assert.Equal(t, "1 of 1 switched off", whole.Title, "of a set only what is there is meant")
 		assert.Equal(t, chat.Good, whole.Tone)
 		assert.Equal(t, "二号", whole.Fields[1].Name)

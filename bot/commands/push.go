@@ -9,6 +9,7 @@ import (
 	"meetbot/bot/chat"
 	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
+	"meetbot/bot/livepush"
 	"meetbot/bot/texts"
 	"meetbot/meeting"
 )
@@ -84,7 +85,10 @@ func (h push) begin(ctx context.Context, r *run) (jobs.Next, error) {
 	if err != nil {
 		return jobs.Next{}, offerHost(r, err, t)
 	}
-	protected, err := h.calls.decide(ctx, r, has)
+	if r.off() && len(r.w.Ask.Names) == 0 && !r.w.Ask.All && r.w.Ask.Which == "" && !r.w.Unread {
+		return h.askWhich(r, t, has)
+	}
+	protected, err := h.calls.decide(ctx, r, t.reg, has)
 	if err != nil {
 		return jobs.Next{}, err
 	}
@@ -104,6 +108,49 @@ func (h push) begin(ctx context.Context, r *run) (jobs.Next, error) {
 	}
 	r.job.Calls = len(r.w.Calls)
 	return h.goOn(ctx, r)
+}
+
+// askWhich lists what is set, with a button each: nobody types a name in a hurry.
+func (h push) askWhich(r *run, t target, has []meeting.PushTarget) (jobs.Next, error) {
+	has = slices.DeleteFunc(slices.Clone(has), func(p meeting.PushTarget) bool { return !p.Enabled })
+	if len(has) == 0 {
+		return jobs.Next{}, texts.NewMessage("off.nothing")
+	}
+	reply := chat.Reply{Tone: chat.Warning, Title: r.t.T("off.which"), Buttons: offButtons(r.t, t.ref, topicOf(t), has)}
+	for _, set := range has {
+		reply.Fields = append(reply.Fields, chat.Field{Name: set.Name, Value: livepush.Host(set.URL)})
+	}
+	return r.answer(outcomeAsked, reply)
+}
+
+// topicOf is what people call a meeting: its topic, or its number.
+func topicOf(t target) string {
+	if t.reg != nil {
+		return t.reg.Meeting.Topic
+	}
+	return t.ref.ID
+}
+
+// offButtons switch off what is on at a meeting, each and all.
+func offButtons(t texts.Text, ref meeting.Ref, topic string, has []meeting.PushTarget) []chat.Button {
+	var buttons []chat.Button
+	for _, set := range has {
+		if set.Enabled {
+			buttons = append(buttons, chat.Button{Label: t.T("button.off", "Name", set.Name), Action: grammar.PressOff(ref, livepush.Address(set))})
+		}
+	}
+	if len(buttons) > 0 {
+		buttons = append(buttons, stopAll(t, ref, topic))
+	}
+	return buttons
+}
+
+// stopAll switches everything off that is pushed from a meeting.
+func stopAll(t texts.Text, ref meeting.Ref, topic string) chat.Button {
+	return chat.Button{
+		Label: t.T("button.stop_all"), Danger: true, Action: grammar.PressOff(ref, ""),
+		Confirm: &chat.Confirm{Title: t.T("off.ask.title"), Text: t.T("off.ask", "Topic", topic), Yes: t.T("button.stop_all"), No: t.T("off.no")},
+	}
 }
 
 // offerElsewhere adds the way out where a meeting takes no push address: one that does.
@@ -161,6 +208,10 @@ func (h push) reconcile(ctx context.Context, r *run) error {
 		return err
 	}
 	switch seen(has, r.current().Target) {
+	case callDiffers:
+		if r.off() { // to switch off twice does no harm
+			return jobs.ErrAbsent
+		}
 	case callSet:
 		r.current().Fault = nil
 		return nil

@@ -27,10 +27,10 @@ const freshFor = time.Hour
 
 // decide puts the calls into the job, and marks those that are not to be made as things are. It
 // reports whether one of them is of a protected destination.
-func (h pushCalls) decide(ctx context.Context, r *run, has []meeting.PushTarget) (protected bool, err error) {
+func (h pushCalls) decide(ctx context.Context, r *run, reg *registry.Registration, has []meeting.PushTarget) (protected bool, err error) {
 	switch r.w.Ask.Verb {
 	case grammar.VerbPushOff:
-		return false, h.off(ctx, r, has)
+		return false, h.off(ctx, r, reg, has)
 	case grammar.VerbPushTo:
 		protected, err = h.fromSaved(ctx, r)
 	default:
@@ -126,10 +126,23 @@ func (h pushCalls) fromSaved(ctx context.Context, r *run) (protected bool, _ err
 }
 
 // off has the calls that switch addresses off: what was read back, with false.
-func (h pushCalls) off(ctx context.Context, r *run, has []meeting.PushTarget) error {
-	found, unsaved, err := h.dests.Resolve(ctx, livepush.Scope(r.w.Request.Place, r.w.Request.User.ID), r.w.Ask.Names)
+func (h pushCalls) off(ctx context.Context, r *run, reg *registry.Registration, has []meeting.PushTarget) error {
+	ask := r.w.Ask
+	found, unsaved, err := h.dests.Resolve(ctx, livepush.Scope(r.w.Request.Place, r.w.Request.User.ID), ask.Names)
 	if err != nil {
 		return err
+	}
+	if r.w.Unread && reg != nil && (ask.All || ask.Which != "") { // what was set is all that is known
+		for _, p := range reg.Pushes {
+			d, err := h.dests.ByID(ctx, p.Destination)
+			switch {
+			case errors.Is(err, livepush.ErrNoDestination), err == nil && !ask.All && livepush.Address(d.Target()) != ask.Which:
+			case err != nil:
+				return err
+			default:
+				found = append(found, d)
+			}
+		}
 	}
 	// A set stands for its members.
 	names := slices.Concat(unsaved, livepush.DestinationNames(found))
@@ -152,7 +165,9 @@ func (h pushCalls) off(ctx context.Context, r *run, has []meeting.PushTarget) er
 		return nil
 	}
 	for _, set := range has {
-		if !named(names, set.Name) {
+		switch {
+		case ask.All && set.Enabled, livepush.Address(set) == ask.Which, named(names, set.Name):
+		default:
 			continue
 		}
 		s := pushCall{Target: set, Destination: saved[livepush.Fold(set.Name)].ID, Fingerprint: h.dests.Fingerprint(set.Key)}
@@ -170,7 +185,7 @@ func (h pushCalls) off(ctx context.Context, r *run, has []meeting.PushTarget) er
 	switch {
 	case len(r.w.Calls) > 0:
 		return nil
-	case len(has) == 0:
+	case len(has) == 0, ask.All, ask.Which != "":
 		return texts.NewMessage("off.nothing")
 	}
 	return texts.NewMessage("off.missing", "Names", r.t.Join(r.w.Ask.Names), "There", r.t.Join(there))

@@ -36,9 +36,8 @@ func (h pushStatus) next(ctx context.Context, r *run) (jobs.Next, error) {
 	if _, err := h.seen.note(ctx, r, has, true); err != nil && !errors.Is(err, jobs.ErrNotFound) {
 		return jobs.Next{}, err
 	}
-	reply := chat.Reply{Title: r.t.T("status.title", "Number", t.ref.ID), Text: r.t.T("status.none")}
+	reply := chat.Reply{Title: r.t.T("status.title", "Number", topicOf(t)), Text: r.t.T("status.none")}
 	if t.reg != nil {
-		reply.Title = r.t.T("status.title", "Number", t.reg.Meeting.Topic)
 		reply.Fields = append(reply.Fields, chat.Field{Name: r.t.T("field.state"), Value: h.cards.stateText(r.t, *t.reg)})
 	}
 	if len(has) > 0 {
@@ -51,6 +50,7 @@ func (h pushStatus) next(ctx context.Context, r *run) (jobs.Next, error) {
 		}
 		reply.Fields = append(reply.Fields, chat.Field{Name: set.Name, Value: r.t.T(id, "Host", livepush.Host(set.URL), "Fingerprint", h.seen.dests.Fingerprint(set.Key))})
 	}
+	reply.Buttons = offButtons(r.t, t.ref, topicOf(t), has)
 	return r.answer(outcomeShown, reply)
 }
 

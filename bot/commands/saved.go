@@ -270,17 +270,21 @@ func (h saved) complete(ctx context.Context, r chat.Request, typed string) ([]ch
 	if err != nil {
 		return nil, err
 	}
-	// A list is completed at its last name.
+	return completeList(livepush.DestinationNames(all), typed), nil
+}
+
+// completeList completes a list at its last name.
+func completeList(names []string, typed string) []chat.Choice {
 	before, last := "", typed
 	if i := strings.LastIndexAny(typed, ",，、"); i >= 0 {
 		_, size := utf8.DecodeRuneInString(typed[i:])
 		before, last = typed[:i+size], strings.TrimSpace(typed[i+size:])
 	}
 	var choices []chat.Choice
-	for _, d := range all {
-		if strings.Contains(livepush.Fold(d.Name), livepush.Fold(last)) && !slices.Contains(strings.Split(before, ","), d.Name) {
-			choices = append(choices, chat.Choice{Label: before + d.Name, Value: before + d.Name})
+	for _, name := range names {
+		if strings.Contains(livepush.Fold(name), livepush.Fold(last)) && !slices.Contains(strings.Split(before, ","), name) {
+			choices = append(choices, chat.Choice{Label: before + name, Value: before + name})
 		}
 	}
-	return choices, nil
+	return choices
 }

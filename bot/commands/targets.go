@@ -304,6 +304,26 @@ func (h targets) complete(ctx context.Context, r chat.Request, typed string) ([]
 	return choices, nil
 }
 
+// completeOff proposes what can be switched off here: all, or what is set by name.
+func (h targets) completeOff(ctx context.Context, r chat.Request, typed string) ([]chat.Choice, error) {
+	regs, err := h.registry.Here(ctx, r.Place)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, reg := range regs {
+		for _, p := range reg.Pushes {
+			if p.Enabled && !slices.Contains(names, p.Name) {
+				names = append(names, p.Name)
+			}
+		}
+	}
+	if len(names) > 0 {
+		names = append([]string{"all"}, names...)
+	}
+	return completeList(names, typed), nil
+}
+
 // accounts says as which of a provider's users a person acts.
 type accounts struct {
 	bot     string            // as whom the bot acts for everybody

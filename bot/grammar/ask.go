@@ -20,6 +20,10 @@ type Ask struct {
 
 	// Names are destinations.
 	Names []string
+	// All and Which are what [VerbPushOff] switches off besides Names: every address, or the
+	// one with that [livepush.Address]. With none of the three the person is asked.
+	All   bool
+	Which string
 	// Push is the address of VerbPush and VerbPushSave. Key empty: to be asked for.
 	Push meeting.PushTarget
 	// Split says that Push was made from one combined address.

@@ -1,9 +1,12 @@
 package grammar
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 
 	"meetbot/bot/chat"
+	"meetbot/meeting"
 )
 
 // action reads the press of a button.
@@ -14,7 +17,7 @@ func (p *Parser) action(r chat.Request) chat.Decision {
 	switch {
 	case !known, !isArg(arg):
 		return p.tell(r, p.stale)
-	case arg == "" && v.Takes != TakesNothing && v.Takes != TakesAnyMeeting,
+	case arg == "" && v.Takes != TakesNothing && v.Takes != TakesAnyMeeting && v.Takes != TakesAddress,
 		arg != "" && v.Takes == TakesNothing,
 		arg != "" && v.takesMeeting() && !isRef:
 		return p.tell(r, p.stale)
@@ -28,11 +31,26 @@ func (p *Parser) action(r chat.Request) chat.Decision {
 		}
 		return p.open(r, v.Opens, ask)
 	}
+	if v.Takes == TakesAddress && arg != "" {
+		ref, which, _ := strings.Cut(arg, "/")
+		if _, ok := p.cfg.Kinds.ParseRef(ref); !ok || which == "" {
+			return p.tell(r, p.stale)
+		}
+		return p.accept(r, Ask{Verb: v.Verb, Meeting: ref, All: which == allAddresses, Which: which})
+	}
 	ask := Ask{Verb: v.Verb, Arg: arg}
 	if v.takesMeeting() {
 		ask.Meeting = arg
 	}
 	return p.accept(r, ask)
+}
+
+// allAddresses stands for every address of a meeting in a button's argument.
+const allAddresses = "all"
+
+// PressOff is what a button does that switches one address of a meeting off, or all.
+func PressOff(ref meeting.Ref, address string) chat.Action {
+	return Press(VerbPushOff, ref.String()+"/"+cmp.Or(address, allAddresses))
 }
 
 // hasKey reports whether a stream key is given with the verb.

@@ -344,6 +344,10 @@ func split(s string) []string {
 func (x *reading) setNames(o *OptionDecl, w word) {
 	names := split(w.text)
 	for _, name := range names {
+		if x.ask.Verb == VerbPushOff && isAll(name) {
+			x.ask.All = true
+			continue
+		}
 		if len(livepush.CheckPushName(name)) > 0 {
 			x.fail(o, "name", "Max", strconv.Itoa(meeting.MaxPushName))
 			return

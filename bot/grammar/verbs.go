@@ -65,6 +65,7 @@ const (
 	TakesAnyMeeting        // a [meeting.Ref], or nothing
 	TakesJob               // a job's ID
 	TakesDestination       // a saved destination, and which of its keys
+	TakesAddress           // a [meeting.Ref], and which of its push addresses: see [livepush.Address]; or nothing
 )
 
 // VerbDecl declares one thing that can be asked: everything about it but what it does.
@@ -186,8 +187,8 @@ var declarations = func() []VerbDecl {
 			},
 		},
 		{
-			Verb: VerbPushOff, Command: commandLivepush, Name: "off", Aliases: []string{"关闭", "停推", "停用"},
-			Typed: commandLivepush, Right: chat.RightPush,
+			Verb: VerbPushOff, Command: commandLivepush, Name: "off", Aliases: []string{"stop", "cancel", "关闭", "停推", "停用", "停止", "取消", "停止推流", "取消推流"},
+			Typed: commandLivepush, Button: "off", Takes: TakesAddress, Right: chat.RightPush,
 			Options: []OptionDecl{
 				{Name: "off", Kind: KindDest, List: true, Required: true, Position: 1},
 				meetingAt(2),
@@ -371,10 +372,10 @@ func Once(a chat.Action) bool {
 // line is the verb as people type it, without the slash: "livepush to".
 func (d VerbDecl) line() string { return strings.TrimSpace(d.Command + " " + d.Name) }
 
-// isVerb reports whether people type s for a verb or for "in": no destination can be
-// called that.
+// isVerb reports whether people type s for a verb, for "in" or for "all": no destination can
+// be called that.
 func isVerb(s string) bool {
-	if isIn(s) {
+	if isIn(s) || isAll(s) {
 		return true
 	}
 	for _, d := range commandDeclarations {
@@ -388,6 +389,15 @@ func isVerb(s string) bool {
 // called reports whether s is the verb's word, in any of its spellings.
 func (d VerbDecl) called(s string) bool {
 	return d.Name != "" && (strings.EqualFold(s, d.Name) || slices.ContainsFunc(d.Aliases, func(a string) bool { return strings.EqualFold(a, s) }))
+}
+
+// isAll reports whether people type s for everything that is set at a meeting.
+func isAll(s string) bool {
+	switch strings.ToLower(s) {
+	case "all", "everything", "全部", "所有", "全关", "全停":
+		return true
+	}
+	return false
 }
 
 func isIn(s string) bool { return strings.EqualFold(s, "in") || s == "在" || s == "于" }

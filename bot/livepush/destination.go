@@ -391,6 +391,10 @@ func Host(address string) string {
 	return host
 }
 
+// Address names one push address of a meeting: in the same word again for the same name and
+// server, whatever its key.
+func Address(t meeting.PushTarget) string { return records.ShortHash("address", t.Name, t.URL) }
+
 // Root cuts an address behind its host, if it has one.
 func Root(address string) string {
 	scheme, _, _ := strings.Cut(address, "://")

@@ -1,0 +1,124 @@
+package commands
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/chat"
+	"meetbot/meeting"
+)
+
+// onAir makes a meeting with n destinations set, and returns its posts.
+func (w *world) onAir(n int) []chat.Post {
+	made := w.say(ada, channel, "/meet Friday show --provider tencent --live")
+	for i := range n {
+		w.say(ada, channel, fmt.Sprintf("/livepush --name p%d --url rtmp://ingest%d.example.com/live --key k%d", i, i, i))
+	}
+	require.Len(w.t, w.tencent.pushes["806146601"], n)
+	return made
+}
+
+// on counts what is pushed.
+func (w *world) on() (n int) {
+	for _, p := range w.tencent.pushes["806146601"] {
+		if p.Enabled {
+			n++
+		}
+	}
+	return n
+}
+
+func TestEverythingIsSwitchedOffAtOnce(t *testing.T) {
+	for _, line := range []string{"off all", "stop all", "关闭全部", "停止 全部", "取消 all"} {
+		t.Run(line, func(t *testing.T) {
+			inWorld(t, nil, func(w *world) {
+				w.onAir(10)
+				began := time.Now()
+				w.tencent.after = func(op string) error {
+					if op == "set_push" && w.on() == 0 {
+						assert.Less(t, time.Since(began), 3*time.Second)
+					}
+					return nil
+				}
+				posts := w.say(ada, channel, "/livepush "+line)
+				assert.Equal(t, "10 of 10 switched off", find(t, posts, chat.SlotPrivate).Reply.Title)
+				assert.Zero(t, w.on())
+				assert.Contains(t, find(t, posts, chat.SlotThread).Reply.Text, "switched off: p0, p1")
+				assert.Contains(t, w.say(ada, channel, "/livepush off all")[0].Reply.Text, "Nothing is pushed")
+			})
+		})
+	}
+}
+
+func TestABareOffListsWhatIsSetWithAButtonEach(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.onAir(3)
+		which := w.say(ada, channel, "/livepush stop")
+		assert.Equal(t, 3, w.on())
+		require.Len(t, which, 1)
+		require.Len(t, which[0].Reply.Buttons, 4)
+		one := which[0].Reply.Buttons[1]
+		assert.Equal(t, "Off: p1", one.Label)
+		posts := w.do(w.bot.Parse(w.request(ada, channel, chat.Request{Action: &one.Action})), ada, channel)
+		assert.Equal(t, "1 of 1 switched off", find(t, posts, chat.SlotPrivate).Reply.Title)
+		assert.Equal(t, 2, w.on())
+		status := w.say(ada, channel, "/livepush status")[0].Reply
+		require.Len(t, status.Buttons, 3, "two that are on, and all")
+		assert.NotNil(t, status.Buttons[2].Confirm)
+		w.do(w.bot.Parse(w.request(ada, channel, chat.Request{Action: &status.Buttons[2].Action})), ada, channel)
+		assert.Zero(t, w.on())
+	})
+}
+
+func TestTheCardStopsEverything(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		made := w.onAir(2)
+		assert.NotContains(t, fmt.Sprint(find(t, made, chat.SlotRoot).Reply.Buttons), "Stop all", "nothing is set yet")
+		reg, err := w.bot.registry.Get(t.Context(), meeting.Ref{Provider: "tencent", ID: "806146601"})
+		require.NoError(t, err)
+		card := w.bot.cards.card(w.bot.parser.Text(channel.Platform, "en"), reg, channel.Platform)
+		i := slices.IndexFunc(card.Buttons, func(b chat.Button) bool { return b.Label == "Stop all" })
+		require.GreaterOrEqual(t, i, 0)
+		stop := chat.Request{Action: &card.Buttons[i].Action}
+		posts := w.do(w.bot.Parse(w.request(ben, channel, stop)), ben, channel)
+		assert.Contains(t, describe(posts), "Only Ada", "who may not change the meeting does not")
+		w.do(w.bot.Parse(w.request(ada, channel, stop)), ada, channel)
+		assert.Zero(t, w.on())
+	})
+}
+
+// What is killed, or not answered, while it switches off goes on with it.
+func TestSwitchingOffGoesOnAfterALostAnswer(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.onAir(4)
+		lost := 0
+		w.tencent.fail = func(op string) error { // before it is done: it is still on when it is looked for
+			if op == "set_push" {
+				if lost++; lost == 2 {
+					return &meeting.APIError{Provider: "tencent", Op: op, Err: meeting.ErrOutcomeUnknown}
+				}
+			}
+			return nil
+		}
+		w.say(ada, channel, "/livepush off all")
+		time.Sleep(5 * time.Minute)
+		assert.Zero(t, w.on())
+	})
+}
+
+func TestWhatIsSetIsProposedToBeSwitchedOff(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.onAir(2)
+		w.say(ada, channel, "/livepush save other --url rtmp://other.example.com/live --key k")
+		var values []string
+		for _, c := range w.bot.Complete(t.Context(), w.request(ada, channel, chat.Request{Command: "livepush"}), "off", "") {
+			values = append(values, c.Value)
+		}
+		assert.Equal(t, []string{"all", "p0", "p1"}, values)
+	})
+}
