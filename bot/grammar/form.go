@@ -219,6 +219,9 @@ func (p *Parser) submission(r chat.Request) chat.Decision {
 		}
 	}
 	if s.Form == formMeet {
+		if p.misplaced(meetGiven(r)...) {
+			x.fail(&v.Options[0], "misplaced.field")
+		}
 		x.checkMeet()
 		return p.finish(r, &x)
 	}

@@ -191,6 +191,9 @@ func (p *Parser) reading(r chat.Request, v Verb) reading {
 }
 
 func (p *Parser) meetLine(r chat.Request) chat.Decision {
+	if p.misplaced(meetGiven(r)...) {
+		return p.keptBack(r)
+	}
 	tokens := tokenize(r.Text)
 	if v, rest := p.meet.verb(tokens); v != nil {
 		switch {

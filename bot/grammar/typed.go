@@ -89,6 +89,9 @@ func (p *Parser) typed(r chat.Request, command string) chat.Decision {
 	if v == nil {
 		return p.unknown(r)
 	}
+	if v.Command == commandMeet && p.misplaced(meetGiven(r)...) {
+		return p.keptBack(r)
+	}
 	x := p.reading(r, v.Verb)
 	for i := range v.Options {
 		o := &v.Options[i]

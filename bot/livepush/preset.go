@@ -181,6 +181,30 @@ func warning(field, id string, pairs ...string) Finding {
 	return Finding{field, false, texts.Message{ID: "finding." + id, Args: pairs}}
 }
 
+// unlikely are shapes of stream keys that no word has which people use: those of [Preset]
+// that are warned of are wider.
+var unlikely = []*regexp.Regexp{
+	regexp.MustCompile(`(?i)\b(rtmp|rtmps|rtmpt|rtmpe|srt|rtsp)://`),
+	regexp.MustCompile(`(?i)(^|[/?&])live_\d+_\w`),
+	regexp.MustCompile(`(?i)(^|/)stream-\d{6,}`),
+	regexp.MustCompile(`(?i)(^|/)FB-\d{6,}-`),
+	regexp.MustCompile(`(?i)^\?\w+=`),
+	regexp.MustCompile(`(?i)[?&](streamname|txsecret|auth_key|s_bl|wssecret|sign)=`),
+}
+
+// youtubeKey is also what four short words with dashes look like, but for the digits.
+var youtubeKey = regexp.MustCompile(`^[a-z0-9]{4}(-[a-z0-9]{4}){3,4}$`)
+
+// MayBeIngest reports whether a word is a push address, or has the shape of a stream key in it
+// that some service gives.
+func MayBeIngest(word string) bool {
+	if slices.ContainsFunc(unlikely, func(r *regexp.Regexp) bool { return r.MatchString(word) }) {
+		return true
+	}
+	last := word[strings.LastIndexAny(word, "/=")+1:]
+	return youtubeKey.MatchString(last) && strings.ContainsAny(last, "0123456789") && strings.ContainsAny(last, "abcdefghijklmnopqrstuvwxyz")
+}
+
 // CheckPushName checks the name of a push target against the documented limits.
 func CheckPushName(name string) []Finding {
 	switch {

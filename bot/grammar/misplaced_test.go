@@ -1,0 +1,73 @@
+package grammar
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/chat"
+	"meetbot/bot/chat/chattest"
+)
+
+// A push address or a stream key that is given for a meeting makes none, and is not repeated.
+func TestAKeyInTheWrongCommandMakesNoMeeting(t *testing.T) {
+	for _, text := range []string{
+		"rtmp://live.twitch.tv/app/live_1234_CANARYX1",
+		"RTMPS://live.example.com/app/CANARY",
+		"rtmp：／／live.example.com/app/CANARY",
+		"show <rtmp://live.example.com/app/CANARY>",
+		"show (rtmp://live.example.com/app/CANARY)",
+		"<rtmp://live.example.com/app/CANARY|the address> tonight",
+		"`rtmp://live.example.com/app/CANARY`",
+		"srt://live.example.com:9000?streamid=CANARY",
+		"806 146 667 rtmp://live.example.com/app CANARY",
+		"to twitch ?streamname=live_1_2&amp;key=CANARY",
+		"?streamname=live_1_2&key=CANARY",
+		"live.twitch.tv/app/live_1234_CANARY",
+		"live_1234_CANARYX1",
+		"Show live_1234_CANARYX1 --live",
+		"abcd-12ef-34gh-CANARY rtmp://a.rtmp.youtube.com/live2",
+		"yt ab1d-12ef-34gh-56ij",
+		"stream-113456789012345678",
+		"FB-1234567890-0-CANARY",
+		"live.douyin.example/third/stream-113456789?expire=1&sign=CANARY",
+		"--key CANARY", "--url=rtmp://x.example/app show", "—推流码 CANARY",
+		"--topic rtmp://live.example.com/app/CANARY", "--host-name live_1234_CANARYX1",
+		"end rtmp://live.example.com/app/CANARY",
+	} {
+		typed := line("meet", "")
+		typed.Place.Platform, typed.Options, typed.Text = chattest.Discord, map[string]string{"topic": text}, ""
+		mention := line("meet", text)
+		mention.InTheOpen = true
+		shortcut := line("meet", "")
+		shortcut.About = "Going live with " + text + " at eight"
+		form := chat.Request{Place: typed.Place, Form: &chat.Submission{Form: formMeet, Fields: map[string]string{"topic": text}}}
+		for name, r := range map[string]chat.Request{"Line": line("meet", text), "Typed": typed, "Mention": mention, "Shortcut": shortcut, "Form": form} {
+			t.Run(name+"/"+text, func(t *testing.T) {
+				d := both().Parse(r)
+				require.Nil(t, d.Ask, "%+v", AskOf(d))
+				assert.NotContains(t, fmt.Sprintf("%+v %+v", d.Reply, d.Faults), "CANARY")
+				switch {
+				case name == "Form":
+					assert.Contains(t, d.Faults["topic"], "stream key")
+				case name == "Mention", name == "Shortcut":
+					assert.Equal(t, "Everybody here can read that stream key", d.Reply.Title)
+				default:
+					assert.Equal(t, "That looks like a stream key, so no meeting was made", d.Reply.Title)
+					assert.Contains(t, d.Reply.Text, "/livepush")
+				}
+			})
+		}
+	}
+}
+
+func TestTopicsThatOnlyRemindOfAKeyPass(t *testing.T) {
+	for _, text := range []string{
+		"RTMP basics", "live_demo", "live 2026 kickoff", "stream-2 planning", "FB-ads review", "team-sync-plan-work", "What is a stream key?",
+		"https://docs.example.com/?key=abc", "Q&A", "why?=because", "1234-5678", "a?b=c", "the key=value store", "2026-1129",
+	} {
+		assert.NotNil(t, both().Parse(line("meet", text)).Ask, text)
+	}
+}
