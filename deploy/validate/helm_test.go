@@ -50,13 +50,13 @@ func TestTheChartFollowsItsValues(t *testing.T) {
 		config       map[string]string
 	}{
 		{"single", "StatefulSet", false, map[string]string{
-			"ADMINS": "slack:user:U0ADMIN", "DATA_DIR": "/data/meetbot", "HTTP_ADDR": ":8080", "LOG_FORMAT": "json", "OPS_ADDR": ":9090",
+			"ADMINS": "slack:user:U0ADMIN", "DATA_DIR": "/data/meetbot", "GOMEMLIMIT": "400MiB", "HTTP_ADDR": ":8080", "LOG_FORMAT": "json", "OPS_ADDR": ":9090",
 			"ENCRYPTION_KEY_FILE":  "/run/secrets/meetbot-key/ENCRYPTION_KEY",
 			"SLACK_APP_TOKEN_FILE": "/run/secrets/meetbot/SLACK_APP_TOKEN", "SLACK_BOT_TOKEN_FILE": "/run/secrets/meetbot/SLACK_BOT_TOKEN",
 			"SYSTEC_API_KEY_FILE": "/run/secrets/meetbot/SYSTEC_API_KEY", "SYSTEC_API_SECRET_FILE": "/run/secrets/meetbot/SYSTEC_API_SECRET",
 		}},
 		{"cluster", "Deployment", true, map[string]string{
-			"HTTP_ADDR": ":8080", "LOG_FORMAT": "json", "OPS_ADDR": ":9090", "PUBLIC_URL": "https://meetbot.example.com",
+			"GOMEMLIMIT": "400MiB", "HTTP_ADDR": ":8080", "LOG_FORMAT": "json", "OPS_ADDR": ":9090", "PUBLIC_URL": "https://meetbot.example.com",
 			"ENCRYPTION_KEY_FILE":  "/run/secrets/meetbot-key/ENCRYPTION_KEY",
 			"SLACK_APP_TOKEN_FILE": "/run/secrets/meetbot/SLACK_APP_TOKEN", "SLACK_BOT_TOKEN_FILE": "/run/secrets/meetbot/SLACK_BOT_TOKEN",
 			"NATS_CREDS": "/run/secrets/meetbot/bot.nk", "SSL_CERT_FILE": "/run/secrets/meetbot/ca.crt",
@@ -70,6 +70,9 @@ func TestTheChartFollowsItsValues(t *testing.T) {
 			require.NoError(t, err)
 			assert.Contains(t, files["meetbot/templates/bot.yaml"], "\nkind: "+tt.kind+"\n")
 			assert.Equal(t, tt.network, strings.Contains(files["meetbot/templates/network.yaml"], "kind: Ingress\n"))
+			if tt.network {
+				assert.Contains(t, files["meetbot/templates/network.yaml"], "  name: meetbot-key\n  namespace: meetbot\n")
+			}
 			_, configMap, ok := strings.Cut(files["meetbot/templates/config.yaml"], "kind: ConfigMap\n")
 			require.True(t, ok)
 			var config struct{ Data map[string]string }

@@ -5,6 +5,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{- define "meetbot.metadata" -}}
 name: {{ .Release.Name }}
+{{ include "meetbot.placed" . }}
+{{- end }}
+
+{{- define "meetbot.placed" -}}
 namespace: {{ .Release.Namespace }}
 labels:
   {{- include "meetbot.selector" . | nindent 2 }}
@@ -16,6 +20,8 @@ labels:
 OPS_ADDR: ":9090"
 HTTP_ADDR: ":8080"
 LOG_FORMAT: json
+# What is left of the pod's memory limit is not the heap's: with another limit, set it in config.
+GOMEMLIMIT: 400MiB
 {{- if .Values.host }}
 PUBLIC_URL: https://{{ .Values.host }}
 {{- end }}
@@ -121,4 +127,16 @@ spec:
     - name: tmp
       emptyDir:
         sizeLimit: 16Mi
+{{- end }}
+
+{{- define "meetbot.backend" -}}
+service:
+  name: {{ .Release.Name }}
+  port:
+    name: http
+{{- end }}
+
+{{- define "meetbot.tls" -}}
+- hosts: [{{ .Values.host | quote }}]
+  secretName: {{ .Values.ingress.tlsSecret }}
 {{- end }}
