@@ -359,6 +359,8 @@ func TestEveryReleaseHasItsSection(t *testing.T) {
 	}
 	assert.True(t, slices.IsSortedFunc(sections, func(a, b string) int { return slices.Compare(number(b), number(a)) }), "the newest comes first")
 
+	assert.Contains(t, read(t, "../deploy/helm/meetbot/Chart.yaml"), "\nappVersion: "+sections[0]+"\n", "the chart is of the newest version")
+
 	tags, err := exec.CommandContext(t.Context(), "git", "tag", "--list", "v[0-9]*").Output()
 	if err != nil {
 		t.Log("no tags are compared: this is no git repository, or git is missing")
