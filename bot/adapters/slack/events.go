@@ -392,19 +392,35 @@ func (a *Adapter) tell(ctx context.Context, r chat.Request, reply chat.Reply) {
 	}
 }
 
-// open opens a form.
+// triggerLife is how long a form can be opened after what it answers, less its way to Slack.
+// https://docs.slack.dev/interactivity/handling-user-interaction#modal_responses
+const triggerLife = 2800 * time.Millisecond
+
+// open opens a form, trying as long as Slack lets it.
 func (a *Adapter) open(ctx context.Context, e event, d chat.Decision) {
 	form := *a.inLanguage(ctx, e, d).Form
-	err := a.web.call(ctx, "views.open", "", func() error {
-		_, err := a.web.api.OpenViewContext(ctx, e.trigger, a.modal(form, e.req))
-		return err
-	})
+	opening, cancel := context.WithTimeout(ctx, triggerLife-a.now().Sub(e.req.At))
+	defer cancel()
+	err := kit.Retry(opening, kit.Pauses{First: 100 * time.Millisecond, Longest: 400 * time.Millisecond}, func(ctx context.Context) (kit.Verdict, error) {
+		err := a.web.call(ctx, "views.open", "", func() error {
+			_, err := a.web.api.OpenViewContext(ctx, e.trigger, a.modal(form, e.req))
+			return err
+		})
+		if errors.Is(err, errClosed) || errors.Is(err, ErrTokenRefused) {
+			return kit.Stop, err
+		}
+		return kit.Again, err
+	}, nil)
 	if err == nil {
 		return
 	}
 	a.log.WarnContext(ctx, "form not opened", "form", form.ID, "err", err)
+	why := "slack.form_failed.refused"
+	if failed, ok := errors.AsType[*APIError](err); errors.Is(err, context.DeadlineExceeded) || ok && strings.HasSuffix(failed.Kind, "_trigger_id") {
+		why = "slack.form_failed"
+	}
 	t := a.text(e.req)
-	a.tell(ctx, e.req, chat.Reply{Tone: chat.Bad, Title: t.T("slack.form_failed.title"), Text: t.T("slack.form_failed")})
+	a.tell(ctx, e.req, chat.Reply{Tone: chat.Bad, Title: t.T("slack.form_failed.title"), Text: t.T(why)})
 }
 
 // faults puts what is wrong with a form on its fields. What belongs to no field that is

@@ -103,6 +103,33 @@ func TestFormThatDoesNotOpenIsSaid(t *testing.T) {
 	assert.Contains(t, string(m.Blocks), "表单没有打开")
 }
 
+// TestAFormIsTriedAgainWhileItsTimeLasts: a hiccup of Slack's is none of the person's.
+func TestAFormIsTriedAgainWhileItsTimeLasts(t *testing.T) {
+	for name, fault := range map[string]slacktest.Fault{"503": {Status: 503}, "Internal": {Error: "internal_error"}} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.bot.parse = func(chat.Request) chat.Decision { return chat.Decision{Form: &pushForm} }
+			w.slack.Fail("views.open", fault, fault)
+			w.deliver(w.http, w.slack.Slash("C1", "U1", "/livepush", ""))
+			require.NoError(t, w.slack.Wait(w.ctx(), func() bool { return len(w.slack.Views()) == 1 }))
+			assert.Len(t, w.slack.Calls("views.open"), 3)
+			assert.Empty(t, w.slack.Messages(), "nothing is said of it")
+		})
+	}
+}
+
+// TestAFormThatIsRefusedIsNotSaidToBeLate: the reason that is said is the reason.
+func TestAFormThatIsRefusedIsNotSaidToBeLate(t *testing.T) {
+	w := newWorld(t)
+	w.bot.parse = func(chat.Request) chat.Decision { return chat.Decision{Form: &pushForm} }
+	w.slack.Fail("views.open", slacktest.Fault{Error: "invalid_arguments"})
+	w.deliver(w.http, w.slack.Slash("C1", "U1", "/livepush", ""))
+	m := w.messages(1)[0]
+	assert.Contains(t, string(m.Blocks), "did not take the form")
+	assert.NotContains(t, string(m.Blocks), "three seconds")
+	assert.Len(t, w.slack.Calls("views.open"), 1)
+}
+
 func TestFormSentCanLeadToAnother(t *testing.T) {
 	w := newWorld(t)
 	w.bot.parse = func(chat.Request) chat.Decision { return chat.Decision{Form: &pushForm} }

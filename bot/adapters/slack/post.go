@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -184,12 +185,25 @@ func (po *poster) options(m message, p chat.Post) []slackapi.MsgOption {
 	if m.cut {
 		po.log.Warn("message cut to Slack's limits", "slot", p.Slot)
 	}
-	return []slackapi.MsgOption{
-		slackapi.MsgOptionText(m.text, false), // escaped already
-		slackapi.MsgOptionBlocks(m.blocks...),
-		slackapi.MsgOptionDisableLinkUnfurl(),
-		slackapi.MsgOptionDisableMediaUnfurl(),
+	options := []slackapi.MsgOption{slackapi.MsgOptionText(m.text, false)} // escaped already
+	if m.blocks != nil {
+		options = append(options, slackapi.MsgOptionBlocks(m.blocks...))
 	}
+	return append(options, slackapi.MsgOptionDisableLinkUnfurl(), slackapi.MsgOptionDisableMediaUnfurl())
+}
+
+// blockCodes are the answers that mean the blocks. Slack has given them for valid ones, for
+// hours.
+var blockCodes = []string{"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long"}
+
+// orPlain sends a post, and as plain text where Slack takes no blocks.
+func (po *poster) orPlain(p chat.Post, how look, send func(message) error) error {
+	err := send(render(p.Reply, how))
+	if failed, ok := errors.AsType[*APIError](err); ok && slices.Contains(blockCodes, failed.Kind) {
+		po.log.Error("Slack takes no blocks: the message goes as plain text, without its buttons", "slot", p.Slot, "code", failed.Kind)
+		return send(textAlone(p.Reply, how))
+	}
+	return err
 }
 
 func (po *poster) look(card bool, notes ...string) look {
@@ -209,19 +223,21 @@ func (po *poster) public(ctx context.Context, p chat.Post, channel, thread strin
 	if err := po.channels.Wait(ctx, channel); err != nil {
 		return chat.Receipt{}, err
 	}
-	options := po.options(render(p.Reply, po.look(p.Slot == chat.SlotRoot, notes...)), p)
-	if thread != "" {
-		options = append(options, slackapi.MsgOptionTS(thread))
-	}
-	if p.Key != "" {
-		options = append(options, slackapi.MsgOptionMetadata(slackapi.SlackMetadata{
-			EventType: metadataType, EventPayload: map[string]any{"key": p.Key},
-		}))
-	}
 	var at, ts string
-	err := po.web.call(ctx, "chat.postMessage", channel, func() (err error) {
-		at, ts, err = po.web.api.PostMessageContext(ctx, channel, options...)
-		return err
+	err := po.orPlain(p, po.look(p.Slot == chat.SlotRoot, notes...), func(m message) error {
+		options := po.options(m, p)
+		if thread != "" {
+			options = append(options, slackapi.MsgOptionTS(thread))
+		}
+		if p.Key != "" {
+			options = append(options, slackapi.MsgOptionMetadata(slackapi.SlackMetadata{
+				EventType: metadataType, EventPayload: map[string]any{"key": p.Key},
+			}))
+		}
+		return po.web.call(ctx, "chat.postMessage", channel, func() (err error) {
+			at, ts, err = po.web.api.PostMessageContext(ctx, channel, options...)
+			return err
+		})
 	})
 	if err != nil {
 		return chat.Receipt{}, err
@@ -295,13 +311,15 @@ func (po *poster) ephemeral(ctx context.Context, p chat.Post, place chat.Place) 
 	if place.Channel == "" || p.User.ID == "" {
 		return chat.Receipt{}, errClosed
 	}
-	options := po.options(render(p.Reply, po.look(false)), p)
-	if place.Thread != "" {
-		options = append(options, slackapi.MsgOptionTS(place.Thread))
-	}
-	err := po.web.call(ctx, "chat.postEphemeral", "", func() error {
-		_, err := po.web.api.PostEphemeralContext(ctx, place.Channel, p.User.ID, options...)
-		return err
+	err := po.orPlain(p, po.look(false), func(m message) error {
+		options := po.options(m, p)
+		if place.Thread != "" {
+			options = append(options, slackapi.MsgOptionTS(place.Thread))
+		}
+		return po.web.call(ctx, "chat.postEphemeral", "", func() error {
+			_, err := po.web.api.PostEphemeralContext(ctx, place.Channel, p.User.ID, options...)
+			return err
+		})
 	})
 	// An ephemeral message has no ID that anything could be done with.
 	return chat.Receipt{Place: place}, err
@@ -333,7 +351,15 @@ func (po *poster) direct(ctx context.Context, p chat.Post) (chat.Receipt, error)
 // throughHook posts through the request's response_url: for everybody in the channel, or
 // for the person alone.
 // https://docs.slack.dev/interactivity/handling-user-interaction#message_responses
-func (po *poster) throughHook(ctx context.Context, p chat.Post, to string) (chat.Receipt, error) {
+func (po *poster) throughHook(ctx context.Context, p chat.Post, to string) (r chat.Receipt, err error) {
+	err = po.orPlain(p, po.look(p.Slot == chat.SlotRoot, po.invitation(p)...), func(m message) error {
+		r, err = po.sendThroughHook(ctx, p, to, m)
+		return err
+	})
+	return r, err
+}
+
+func (po *poster) sendThroughHook(ctx context.Context, p chat.Post, to string, m message) (chat.Receipt, error) {
 	const method = "response_url"
 	public := to == slackapi.ResponseTypeInChannel
 	o := decodeOrigin(p.Origin)
@@ -346,10 +372,10 @@ func (po *poster) throughHook(ctx context.Context, p chat.Post, to string) (chat
 	if !po.hooks.take(o) {
 		return chat.Receipt{}, errClosed
 	}
-	m := render(p.Reply, po.look(p.Slot == chat.SlotRoot, po.invitation(p)...))
 	no := false
-	post := slackapi.WebhookMessage{
-		Text: m.text, Blocks: &slackapi.Blocks{BlockSet: m.blocks}, ResponseType: to, UnfurlLinks: &no, UnfurlMedia: &no,
+	post := slackapi.WebhookMessage{Text: m.text, ResponseType: to, UnfurlLinks: &no, UnfurlMedia: &no}
+	if m.blocks != nil {
+		post.Blocks = &slackapi.Blocks{BlockSet: m.blocks}
 	}
 	if public { // what is private cannot be in a thread
 		post.ThreadTimestamp = p.Place.Thread

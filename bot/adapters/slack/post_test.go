@@ -485,3 +485,32 @@ func TestPrivateAnswerOfSomebodyElsesCommandIsNotShownToTheRequester(t *testing.
 	assert.Equal(t, "U2", m.To)
 	assert.False(t, m.Hook)
 }
+
+// TestWithoutBlocksTheTextAloneIsPosted: Slack has refused valid ones for hours.
+func TestWithoutBlocksTheTextAloneIsPosted(t *testing.T) {
+	for method, slot := range map[string]chat.Slot{"chat.postMessage": chat.SlotRoot, "response_url": chat.SlotPrivate, "chat.postEphemeral": chat.SlotThreadPrivate} {
+		t.Run(string(slot), func(t *testing.T) {
+			w := newWorld(t)
+			w.slack.Fail(method, slacktest.Fault{Error: "invalid_blocks"})
+			reply := chat.Reply{Title: "Weekly <sync>", Links: []chat.Link{{Label: "Join", URL: "https://meeting.example.com/j/1"}}, Fields: []chat.Field{{Name: "Number", Value: "806 146 667"}}}
+			if slot != chat.SlotRoot {
+				reply.Secrets = []chat.SecretField{{Name: "Start", Value: secret.New("https://meeting.example.com/start"), Link: true}}
+			}
+			p := of(w.slash("C1"), slot, reply)
+			p.Root = &chat.Receipt{Place: chat.Place{Platform: Platform, Team: slacktest.Team, Channel: "C1", Thread: "1.1"}, Message: "1.1"}
+			_, err := w.a.Post(t.Context(), p)
+			require.NoError(t, err)
+			calls := w.slack.Calls(method)
+			require.Len(t, calls, 2)
+			last := calls[1]
+			text := last.Form.Get("text") + string(last.Body)
+			for _, want := range []string{"Weekly", "https://meeting.example.com/j/1", "806 146 667"} {
+				assert.Contains(t, text, want)
+			}
+			assert.NotContains(t, text, "<sync>", "it is text")
+			assert.Empty(t, last.Form.Get("blocks"))
+			assert.NotContains(t, text, "example.com/start", "a locked screen shows the text")
+			assert.Contains(t, w.log.String(), "Slack takes no blocks")
+		})
+	}
+}

@@ -1,6 +1,7 @@
 package slack
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -76,6 +77,26 @@ func render(r chat.Reply, how look) message {
 		c.blocks, c.cut = c.blocks[:maxBlocks], true
 	}
 	return message{text: fallback(r), blocks: c.blocks, cut: c.cut}
+}
+
+// textAlone turns a reply into text, for when Slack takes no blocks. Buttons are lost, and
+// secrets are left out: a locked screen shows this text.
+func textAlone(r chat.Reply, how look) message {
+	lines := []string{symbol(r.Tone) + r.Title, r.Text}
+	for _, l := range r.Links {
+		lines = append(lines, l.Label+": "+l.URL)
+	}
+	for _, f := range r.Fields {
+		value := f.Value
+		if f.User != nil {
+			value = f.User.Name
+		}
+		lines = append(lines, f.Name+": "+value)
+	}
+	lines = append(append(lines, r.Copy, r.Note), how.notes...)
+	lines = slices.DeleteFunc(lines, func(s string) bool { return strings.TrimSpace(s) == "" })
+	text := fit(strings.Join(lines, "\n"), maxSectionText)
+	return message{text: cmp.Or(mentions(r.Mentions)+text, "…"), cut: !fits(strings.Join(lines, "\n"), maxSectionText)}
 }
 
 func symbol(t chat.Tone) string {
