@@ -139,6 +139,24 @@ func TestMeetFromCommandToEnd(t *testing.T) {
 	assert.Error(t, err, "an ended meeting has no such button")
 }
 
+// TestNobodyGetsTheSameMessageTwiceInOnePlace: after a mention the private answer is in the
+// thread already.
+func TestNobodyGetsTheSameMessageTwiceInOnePlace(t *testing.T) {
+	x := newTeam(t)
+	act, _ := x.slack.Mention("C1", "5.5", "U1", "<@U0BOT> meet weekly")
+	x.do(act)
+	x.until("the private answer", private("U1", "weekly"))
+	x.do(x.slack.Slash("C1", "U1", "/meet", "list")) // whatever else there is comes before its answer
+	x.until("another answer", func(m slacktest.Message) bool { return m.To == "U1" && m.Hook })
+	seen := map[string]int{}
+	for _, m := range x.slack.Messages() {
+		if m.To == "U1" && !m.Hook {
+			seen[m.Channel+m.Thread]++
+		}
+	}
+	assert.Equal(t, map[string]int{"C15.5": 1}, seen)
+}
+
 // firstURL returns the first link with that in it.
 func firstURL(t *testing.T, m slacktest.Message, kind string) string {
 	t.Helper()

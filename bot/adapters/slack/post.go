@@ -144,7 +144,7 @@ func threadOf(p chat.Post) chat.Place {
 
 func (po *poster) asideInThread(ctx context.Context, p chat.Post) (chat.Receipt, error) {
 	place := threadOf(p)
-	if place.Thread == "" {
+	if place.Thread == "" || p.Slot == chat.SlotThreadPrivate && p.Place.Thread == place.Thread { // there the private answer comes
 		return chat.Receipt{}, errClosed
 	}
 	return po.ephemeral(ctx, p, place)
