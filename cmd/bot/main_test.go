@@ -77,7 +77,7 @@ func TestPipedCommandsMakeAMeetingAndSetItsPush(t *testing.T) {
 	assert.Empty(t, errs)
 	for _, want := range []string{
 		`(?m)^› /meet 周会$`, `(?m)^#console$`, `(?m)^│ 周会$`, `(?m)^│ Join +http://127\.0\.0\.1:\d+/j/\d+`,
-		`(?m)^╰─ thread$`, `(?m)^┊ Start link +http://127\.0\.0\.1:\d+/s/`, `(?m)^┊ bili +set`, `(?m)^┊ bili +on · rtmp://live-push\.bilivideo\.com`,
+		`(?m)^╰─ thread$`, `(?m)^┊ Start link +http://127\.0\.0\.1:\d+/s/`, `(?m)^┊ bili +set`, `(?m)^┊ bili +on · live-push\.bilivideo\.com`,
 		`SANDBOX`, `\[1\] QR`,
 	} {
 		assert.Regexp(t, want, out)
