@@ -213,6 +213,7 @@ var (
 	ErrDamaged      = engine.ErrDamaged
 	ErrUnreadable   = errors.New("a record cannot be read") // it is refused, and stops nothing else
 	ErrWrongKey     = errors.New("the store was written with another key")
+	ErrOpenToOthers = errors.New("the key beside the store is not the bot's alone")
 )
 
 // RetryAfter makes an error that is retried after the given time and not earlier.

@@ -203,6 +203,9 @@ func readKeyFile(path string, fresh bool) ([][]byte, error) {
 	text, err := os.ReadFile(path)
 	switch {
 	case err == nil:
+		if err := private(path); err != nil {
+			return nil, err
+		}
 		key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(text)))
 		if err != nil {
 			return nil, fmt.Errorf("%s holds no base64", path)
@@ -214,6 +217,26 @@ func readKeyFile(path string, fresh bool) ([][]byte, error) {
 		return nil, fmt.Errorf("no encryption key is configured and %s is missing: %w", path, ErrWrongKey)
 	}
 	return nil, nil
+}
+
+// private returns an error if others may read the key, or may have put it there: with a key
+// that somebody else knows, the store hides nothing.
+func private(path string) error {
+	file, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	dir, err := os.Stat(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	switch {
+	case dir.Mode().Perm()&0o002 != 0:
+		return fmt.Errorf("%w: everybody on this machine may write to %s, and so may have made its key; chmod 700 it, and rotate the key", ErrOpenToOthers, filepath.Dir(path))
+	case file.Mode().Perm()&0o077 != 0:
+		return fmt.Errorf("%w: others may read %s; chmod 600 it, and rotate the key", ErrOpenToOthers, path)
+	}
+	return nil
 }
 
 func makeKeyFile(path string, log *slog.Logger) ([][]byte, error) {

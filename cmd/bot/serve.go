@@ -309,6 +309,8 @@ func openStore(ctx context.Context, c jobs.Config) (*jobs.Store, error) {
 		return nil, fmt.Errorf("stopped while the store was being opened: %w", err)
 	case errors.Is(err, jobs.ErrInUse):
 		return nil, fmt.Errorf("DATA_DIR %w; stop it, or set another directory", err)
+	case errors.Is(err, jobs.ErrOpenToOthers):
+		return nil, fmt.Errorf("DATA_DIR: %w", err)
 	case errors.Is(err, jobs.ErrWrongKey):
 		return nil, fmt.Errorf("ENCRYPTION_KEY: %w; set the key it was written with, the newest first", err)
 	case err != nil && c.NATSURL != "":
