@@ -149,7 +149,7 @@ func (c *Config) combinations(fault func(variable, fix string)) {
 	check := checker{c.set, fault}
 	needs, only := check.needs, check.only
 	chat := false
-	for _, p := range c.Platforms.all() {
+	for _, p := range c.all() {
 		p.combinations(check)
 		chat = chat || c.set[p.Switch()]
 	}

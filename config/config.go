@@ -86,7 +86,7 @@ func (t Tencent) On() bool { return !t.SecretID.IsZero() }
 
 // Chat reports whether any chat platform is configured; if none is, the bot runs in the
 // terminal.
-func (c Config) Chat() bool { return slices.ContainsFunc(c.Platforms.all(), Platform.On) }
+func (c Config) Chat() bool { return slices.ContainsFunc(c.all(), Platform.On) }
 
 // Sandbox reports whether meetings are made in the sandbox: because it was asked for, or
 // because nothing is configured at all.
@@ -96,7 +96,7 @@ func (c Config) Sandbox() bool {
 
 // NeedsHTTP reports whether something has to be reachable at HTTPAddr.
 func (c Config) NeedsHTTP() bool {
-	return slices.ContainsFunc(c.Platforms.all(), Platform.HTTP) || !c.Tencent.WebhookToken.IsZero() || c.PublicURL != ""
+	return slices.ContainsFunc(c.all(), Platform.HTTP) || !c.Tencent.WebhookToken.IsZero() || c.PublicURL != ""
 }
 
 // IsSet reports whether the variable was given a value, as opposed to its default.

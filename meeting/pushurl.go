@@ -321,10 +321,10 @@ func plainAddress(s string) string {
 		return s
 	}
 	u.Scheme, u.Host = strings.ToLower(u.Scheme), strings.ToLower(u.Host)
-	switch {
-	case u.Scheme == "rtmp":
+	switch u.Scheme {
+	case "rtmp":
 		u.Host = strings.TrimSuffix(u.Host, ":1935")
-	case u.Scheme == "rtmps":
+	case "rtmps":
 		u.Host = strings.TrimSuffix(u.Host, ":443")
 	}
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""

@@ -262,16 +262,18 @@ func TestAnApprovalIsForWhatWasShown(t *testing.T) {
 			w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key-2")
 		},
 		"AnotherAccount": func(w *world) {
-			w.bot.registry.Change(w.t.Context(), meeting.Ref{Provider: "tencent", ID: "806146601"}, func(r *registry.Registration) bool {
+			_, err := w.bot.registry.Change(w.t.Context(), meeting.Ref{Provider: "tencent", ID: "806146601"}, func(r *registry.Registration) bool {
 				r.Account = "somebody"
 				return true
 			})
+			require.NoError(w.t, err)
 		},
 		"TheNumberIsAnothersNow": func(w *world) {
-			w.bot.registry.Change(w.t.Context(), meeting.Ref{Provider: "tencent", ID: "806146601"}, func(r *registry.Registration) bool {
+			_, err := w.bot.registry.Change(w.t.Context(), meeting.Ref{Provider: "tencent", ID: "806146601"}, func(r *registry.Registration) bool {
 				r.Job = "another"
 				return true
 			})
+			require.NoError(w.t, err)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -49,10 +49,10 @@ func TestAKeyInTheWrongCommandMakesNoMeeting(t *testing.T) {
 				d := both().Parse(r)
 				require.Nil(t, d.Ask, "%+v", AskOf(d))
 				assert.NotContains(t, fmt.Sprintf("%+v %+v", d.Reply, d.Faults), "CANARY")
-				switch {
-				case name == "Form":
+				switch name {
+				case "Form":
 					assert.Contains(t, d.Faults["topic"], "stream key")
-				case name == "Mention", name == "Shortcut":
+				case "Mention", "Shortcut":
 					assert.Equal(t, "Everybody here can read that stream key", d.Reply.Title)
 				default:
 					assert.Equal(t, "That looks like a stream key, so no meeting was made", d.Reply.Title)

@@ -107,10 +107,10 @@ func TestDamageIsNoticed(t *testing.T) {
 				path := filepath.Join(dir, name)
 				b, err := os.ReadFile(path)
 				require.NoError(t, err)
-				switch {
-				case what == "Gone":
+				switch what {
+				case "Gone":
 					require.NoError(t, os.Remove(path))
-				case what == "OfAnother":
+				case "OfAnother":
 					same, err := filepath.Glob(filepath.Join(other, filepath.Dir(name), "*"+filepath.Ext(name)))
 					require.NoError(t, err)
 					if len(same) == 0 || filepath.Ext(name) == "" {

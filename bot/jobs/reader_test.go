@@ -43,10 +43,9 @@ func TestAReaderThatIsGoneIsMadeAgain(t *testing.T) {
 		var ids []string
 		for i := 0; len(ids) < 5; i++ {
 			id := strconv.Itoa(i)
-			switch _, err := s.Enqueue(t.Context(), Job{ID: id}); {
-			case err == nil:
+			if _, err := s.Enqueue(t.Context(), Job{ID: id}); err == nil {
 				ids = append(ids, id)
-			default:
+			} else {
 				require.ErrorIs(t, err, ErrBusy)
 				require.Eventually(t, func() bool { return s.admit() == nil }, time.Minute, 10*time.Millisecond)
 			}

@@ -196,10 +196,10 @@ func (e *natsEngine) untilReady(ctx context.Context, f func(context.Context) err
 
 // passes says that an error may be one of a cluster of which not every node is there yet.
 func (e *natsEngine) passes(err *jetstream.APIError) bool {
-	switch {
-	case err.ErrorCode == codeStorageExceeded, err.ErrorCode == codeNotClustered:
+	switch err.ErrorCode {
+	case codeStorageExceeded, codeNotClustered:
 		return false
-	case err.ErrorCode == codeNoPeers:
+	case codeNoPeers:
 		return true
 	}
 	return err.Code == 503 || err.Code == 500
