@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"cmd/bot": {"..."},
 
 	// What an adapter may know of the rest: the words, what can be typed, and the sentences.
-	"bot/adapters/kit":     {"bot/chat", "bot/grammar", "config/secret"},
+	"bot/adapters/kit":     {"bot/chat", "bot/grammar", "bot/spans", "config/secret"},
 	"bot/adapters/keypage": {"bot/chat", "bot/commands", "bot/grammar", "bot/livepush", "bot/texts", "config/secret", "meeting"},
 
 	"bot/chat":     {"config/secret"},
@@ -38,15 +38,16 @@ var mayImport = map[string][]string{
 	"bot/livepush": {"bot/chat", "bot/jobs", "bot/plain", "bot/records", "bot/texts", "config/secret", "meeting"},
 	"bot/registry": {"bot/chat", "bot/jobs", "bot/records", "config/secret", "meeting"},
 	"bot/commands": {
-		"bot/audit", "bot/chat", "bot/grammar", "bot/jobs", "bot/livepush", "bot/policy", "bot/records", "bot/registry", "bot/texts",
+		"bot/audit", "bot/chat", "bot/grammar", "bot/jobs", "bot/livepush", "bot/policy", "bot/records", "bot/registry", "bot/spans", "bot/texts",
 		"config/secret", "meeting",
 	},
-	"bot/jobs": {"bot/jobs/internal/..."},
+	"bot/jobs":  {"bot/jobs/internal/...", "bot/spans"},
+	"bot/spans": {},
 	// The engines know records, not what the promise is about.
 	"bot/jobs/internal/engine": {},
 	// What an operator asks for looks at every part, so it knows them; nobody but cmd/bot
 	// knows it.
-	"bot/ops": {"bot/adapters/kit", "bot/chat", "bot/commands", "bot/grammar", "bot/jobs", "config/...", "meeting/..."},
+	"bot/ops": {"bot/adapters/kit", "bot/chat", "bot/commands", "bot/grammar", "bot/jobs", "bot/spans", "config/...", "meeting/..."},
 
 	"meeting":                  {"config/secret"},
 	"meeting/internal/lenient": {},

@@ -233,9 +233,9 @@ func (b *Bot) Notice(ctx context.Context, j *jobs.Job) {
 	if j.Attempt > 0 { // a try failed, and there will be others
 		text = r.t.T("progress.trying", "Provider", r.providerName(cmp.Or(r.w.Ref.Provider, r.w.Ask.Provider)))
 	}
-	post := r.post(delivery{Slot: chat.SlotProgress, Reply: chat.Reply{Text: text}})
-	post.Key = postKey(j, -1)
-	if _, err := poster.Post(ctx, post); err != nil && !errors.Is(err, chat.ErrSkip) {
+	p := r.post(delivery{Slot: chat.SlotProgress, Reply: chat.Reply{Text: text}})
+	p.Key = postKey(j, -1)
+	if _, err := post(ctx, poster, p); err != nil && !errors.Is(err, chat.ErrSkip) {
 		b.log.WarnContext(ctx, "progress not told", "job", j.ID, "err", err)
 	}
 }

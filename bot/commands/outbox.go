@@ -6,9 +6,13 @@ import (
 	"fmt"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
 	"meetbot/bot/chat"
 	"meetbot/bot/jobs"
 	"meetbot/bot/records"
+	"meetbot/bot/spans"
 )
 
 // replicaGrace is how old a record is when another replica may have died delivering it.
@@ -45,7 +49,7 @@ func (b *Bot) Deliver(ctx context.Context, j *jobs.Job) error {
 	if poster == nil {
 		return fmt.Errorf("%w: no adapter for %s", jobs.ErrLost, p.Place.Platform)
 	}
-	receipt, err := poster.Post(ctx, p)
+	receipt, err := post(ctx, poster, p)
 	switch {
 	case errors.Is(err, chat.ErrGone):
 		err = chat.ErrSkip
@@ -69,6 +73,16 @@ func (b *Bot) Deliver(ctx context.Context, j *jobs.Job) error {
 	return err
 }
 
+const slotAttr = attribute.Key("meetbot.delivery.slot")
+
+// post names platform and kind of the message on the span of its delivery.
+func post(ctx context.Context, poster chat.Poster, p chat.Post) (chat.Receipt, error) {
+	if span := trace.SpanFromContext(ctx); span.IsRecording() {
+		span.SetAttributes(spans.Platform.String(string(p.Place.Platform)), slotAttr.String(string(p.Slot)))
+	}
+	return poster.Post(ctx, p)
+}
+
 // delivered translates a poster's error into what [jobs.Handler.Deliver] returns.
 func delivered(err error) error {
 	var later *chat.RetryAfter
@@ -85,7 +99,8 @@ func delivered(err error) error {
 
 // Ended implements [jobs.Handler]: it forgets what is secret and no longer needed, also of
 // deliveries that reached nobody, and says how the job ended.
-func (b *Bot) Ended(j *jobs.Job) {
+func (b *Bot) Ended(ctx context.Context, j *jobs.Job) {
+	markFailed(ctx, j.Outcome)
 	for i := range j.Outbox {
 		j.Outbox[i].Body = nil
 	}
@@ -95,12 +110,12 @@ func (b *Bot) Ended(j *jobs.Job) {
 	}
 	r.w.forget(r.job.Outcome == outcomeWithdrawn.String())
 	if err := r.close(); err != nil {
-		r.log.Error("job not closed", "job", r.job.ID, "err", err)
+		r.log.ErrorContext(ctx, "job not closed", "job", r.job.ID, "err", err)
 	}
 	if r.w.internal() {
 		return
 	}
-	r.log.Info("command finished", "job", r.job.ID, "verb", r.w.Ask.Verb, "outcome", r.job.Outcome, "took", r.now().Sub(r.job.Created))
+	r.log.InfoContext(ctx, "command finished", "job", r.job.ID, "verb", r.w.Ask.Verb, "outcome", r.job.Outcome, "took", r.now().Sub(r.job.Created))
 	if f := b.cfg.Observe.Finished; f != nil {
 		f(r.w.Request.Place.Platform, r.w.Ask.Verb, r.job.Outcome, r.job.Created)
 	}

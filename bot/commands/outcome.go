@@ -1,6 +1,13 @@
 package commands
 
-import "slices"
+import (
+	"context"
+	"slices"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"meetbot/bot/spans"
+)
 
 // Outcome is how a job ended, as [jobs.Job.Outcome] has it in a word. Metrics and traces have
 // no others.
@@ -63,8 +70,8 @@ var outcomeWords = [outcomes]string{
 
 func (o Outcome) String() string { return outcomeWords[o] }
 
-// Failed reports whether it is the bot's or a provider's fault rather than an answer.
-func (o Outcome) Failed() bool {
+// failed reports whether it is the bot's or a provider's fault rather than an answer.
+func (o Outcome) failed() bool {
 	return o == outcomeUnknown || o == outcomeInternal || o == outcomeUnreadable
 }
 
@@ -75,6 +82,13 @@ func Done(word string) bool {
 		return false
 	}
 	return true
+}
+
+// markFailed marks the span of a job whose outcome is a failure.
+func markFailed(ctx context.Context, outcome string) {
+	if i := slices.Index(outcomeWords[:], outcome); i >= 0 && Outcome(i).failed() {
+		spans.Fail(trace.SpanFromContext(ctx), outcome)
+	}
 }
 
 // Outcomes returns all of them.

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
+	"meetbot/bot/spans"
 	"meetbot/config/secret"
 	"meetbot/meeting"
 )
@@ -100,63 +103,71 @@ func (c client) checks() bool {
 	return ok
 }
 
-// call makes a call that only an API can make.
-func call[API, T any](c client, op Operation, f func(API) (T, error)) (T, error) {
+const providerAttr = attribute.Key("meetbot.provider")
+
+// call makes a call that only an API can make. What is called for a job is a span of its trace.
+func call[API, T any](ctx context.Context, c client, op Operation, f func(API) (T, error)) (T, error) {
 	api, ok := c.clients.all[c.provider].(API)
 	if !ok {
 		var none T
 		return none, &meeting.APIError{Provider: c.provider, Op: op.String(), Err: errNotSetUp}
 	}
+	span := spans.Client(ctx, providerAttr, string(c.provider), op.String())
+	defer span.End()
 	began := time.Now()
 	v, err := f(api)
+	kind := ErrorKind(err)
 	if c.clients.observe != nil {
-		c.clients.observe(c.provider, op.String(), ErrorKind(err), time.Since(began))
+		c.clients.observe(c.provider, op.String(), kind, time.Since(began))
+	}
+	if err != nil {
+		spans.Fail(span, kind)
 	}
 	return v, err
 }
 
 func (c client) Create(ctx context.Context, want meeting.Instant) (meeting.Meeting, error) {
-	return call(c, opCreate, func(p Provider) (meeting.Meeting, error) { return p.Create(ctx, want) })
+	return call(ctx, c, opCreate, func(p Provider) (meeting.Meeting, error) { return p.Create(ctx, want) })
 }
 
 func (c client) CanCreate(ctx context.Context, want meeting.Instant, at time.Time) error {
-	_, err := call(c, opCanCreate, func(p checker) (struct{}, error) { return struct{}{}, p.CanCreate(ctx, want, at) })
+	_, err := call(ctx, c, opCanCreate, func(p checker) (struct{}, error) { return struct{}{}, p.CanCreate(ctx, want, at) })
 	return err
 }
 
 func (c client) Get(ctx context.Context, account, id string) (meeting.Meeting, error) {
-	return call(c, opGet, func(p Provider) (meeting.Meeting, error) { return p.Get(ctx, account, id) })
+	return call(ctx, c, opGet, func(p Provider) (meeting.Meeting, error) { return p.Get(ctx, account, id) })
 }
 
 // Poll is Get, counted apart.
 func (c client) Poll(ctx context.Context, account, id string) (meeting.Meeting, error) {
-	return call(c, opPoll, func(p Provider) (meeting.Meeting, error) { return p.Get(ctx, account, id) })
+	return call(ctx, c, opPoll, func(p Provider) (meeting.Meeting, error) { return p.Get(ctx, account, id) })
 }
 
 func (c client) List(ctx context.Context, account, userKey string) ([]meeting.Meeting, error) {
-	return call(c, opList, func(p Provider) ([]meeting.Meeting, error) { return p.List(ctx, account, userKey) })
+	return call(ctx, c, opList, func(p Provider) ([]meeting.Meeting, error) { return p.List(ctx, account, userKey) })
 }
 
 func (c client) End(ctx context.Context, account, id string) error {
-	_, err := call(c, opEnd, func(p Provider) (struct{}, error) { return struct{}{}, p.End(ctx, account, id) })
+	_, err := call(ctx, c, opEnd, func(p Provider) (struct{}, error) { return struct{}{}, p.End(ctx, account, id) })
 	return err
 }
 
 func (c client) ByCode(ctx context.Context, account, code string) (meeting.Meeting, error) {
-	return call(c, opByCode, func(p pusher) (meeting.Meeting, error) { return p.ByCode(ctx, account, code) })
+	return call(ctx, c, opByCode, func(p pusher) (meeting.Meeting, error) { return p.ByCode(ctx, account, code) })
 }
 
 func (c client) SetPush(ctx context.Context, account, id string, target meeting.PushTarget) error {
-	_, err := call(c, opSetPush, func(p pusher) (struct{}, error) { return struct{}{}, p.SetPush(ctx, account, id, target) })
+	_, err := call(ctx, c, opSetPush, func(p pusher) (struct{}, error) { return struct{}{}, p.SetPush(ctx, account, id, target) })
 	return err
 }
 
 func (c client) Pushes(ctx context.Context, account, id string) ([]meeting.PushTarget, error) {
-	return call(c, opPushes, func(p pusher) ([]meeting.PushTarget, error) { return p.Pushes(ctx, account, id) })
+	return call(ctx, c, opPushes, func(p pusher) ([]meeting.PushTarget, error) { return p.Pushes(ctx, account, id) })
 }
 
 func (c client) StartURL(ctx context.Context, id string) (secret.String, error) {
-	return call(c, opStartURL, func(p starter) (secret.String, error) { return p.StartURL(ctx, id) })
+	return call(ctx, c, opStartURL, func(p starter) (secret.String, error) { return p.StartURL(ctx, id) })
 }
 
 // errorKinds are the words for a provider's errors.

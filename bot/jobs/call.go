@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // calling goes on with a job whose call was begun, or put off, by somebody.
@@ -110,7 +112,10 @@ func (s *step) call(began time.Time) {
 	given := clone(j)
 	r.running.Go(func() {
 		defer cancel()
-		err := guarded(ctx, func(ctx context.Context) error { return r.h.Call(ctx, &given) })
+		err := r.handle(ctx, &given, &making, func(ctx context.Context) error { return r.h.Call(ctx, &given) })
+		if !errors.Is(err, ErrNotSent) && !errors.Is(err, ErrUnknown) && ctx.Err() == nil {
+			r.answered(&given)
+		}
 		ended <- outcome{err, given}
 	})
 
@@ -146,6 +151,14 @@ func (s *step) call(began time.Time) {
 			s.unknown()
 			return
 		}
+	}
+}
+
+// answered notes that the other side has answered a call. Only the first call counts: people
+// wait for it.
+func (s *Store) answered(j *Job) {
+	if f := s.cfg.Observer.Answered; f != nil && j.Call == 0 {
+		f(j.Label, j.Created)
 	}
 }
 
@@ -200,7 +213,10 @@ func (s *step) lookup() {
 	if j.lookedUp.IsZero() {
 		j.lookedUp = r.cfg.Now()
 	}
-	err := r.guard(func(ctx context.Context) error { return r.h.Reconcile(ctx, j) })
+	err := r.do(j, &lookingUp, func(ctx context.Context) error { return r.h.Reconcile(ctx, j) })
+	if err == nil {
+		r.answered(j)
+	}
 	if r.ctx.Err() != nil && err != nil {
 		return
 	}
@@ -229,7 +245,7 @@ func (s *step) lookup() {
 func (s *step) notice() {
 	r := s.r
 	copied := clone(s.j)
-	err := r.guard(func(ctx context.Context) error { r.h.Notice(ctx, &copied); return nil })
+	err := r.do(&copied, &noticing, func(ctx context.Context) error { r.h.Notice(ctx, &copied); return nil })
 	if err != nil {
 		r.log.Error("telling that it takes longer failed", "job", s.j.ID, "err", err)
 	}
@@ -306,7 +322,11 @@ func (r *runner) adopt(key string, given Job, late *Job) bool {
 		j.Noticed, j.Revision = noticed, rev
 	case j.Call == given.Call && j.State == Unknown, j.State == Delivering, j.State.Finished():
 		corrected := false
-		err := r.guard(func(context.Context) error { corrected = r.h.Late(ctx, &j, late); return nil })
+		err := r.do(&j, &correcting, func(ctx context.Context) error {
+			trace.SpanFromContext(ctx).SetAttributes(callAttr.Int(late.Call))
+			corrected = r.h.Late(ctx, &j, late)
+			return nil
+		})
 		if err != nil {
 			r.log.Error("adopting a late success failed", "job", j.ID, "err", err)
 			return false

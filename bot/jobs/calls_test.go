@@ -430,7 +430,7 @@ func crowdInTrouble(t *testing.T, shared bool) {
 			return nil
 		},
 		deliver: func(_ context.Context, j *Job) error { defer step(j)(); trouble(); return nil },
-		ended:   func(*Job) { trouble() },
+		ended:   func(context.Context, *Job) { trouble() },
 	})
 	const n = 200
 	var wg sync.WaitGroup

@@ -58,7 +58,7 @@ func TestRemovedIsRemoved(t *testing.T) {
 			}
 			return n, nil
 		},
-		ended: func(j *Job) { j.Data, j.Outbox = nil, nil },
+		ended: func(_ context.Context, j *Job) { j.Data, j.Outbox = nil, nil },
 	})
 	for i := range 300 {
 		id := fmt.Sprint(i)

@@ -20,7 +20,7 @@ type script struct {
 	deliver   func(ctx context.Context, j *Job) error
 	notice    func(ctx context.Context, j *Job)
 	timer     func(ctx context.Context, t Timer) error
-	ended     func(j *Job)
+	ended     func(ctx context.Context, j *Job)
 }
 
 // Next makes one call and then tells how it ended.
@@ -69,9 +69,9 @@ func (s *script) Deliver(ctx context.Context, j *Job) error {
 	return nil
 }
 
-func (s *script) Ended(j *Job) {
+func (s *script) Ended(ctx context.Context, j *Job) {
 	if s.ended != nil {
-		s.ended(j)
+		s.ended(ctx, j)
 	}
 }
 

@@ -167,8 +167,9 @@ type Handler interface {
 	// matches [ErrSkip] or [ErrLost] ends it.
 	Deliver(ctx context.Context, j *Job) error
 	// Ended is told that a job is over, before its last state is saved: what need not be
-	// kept is dropped from j.Data and j.Outbox. It may be told twice.
-	Ended(j *Job)
+	// kept is dropped from j.Data and j.Outbox. It may be told twice. The span in ctx is that
+	// of the whole job.
+	Ended(ctx context.Context, j *Job)
 	// Notice tells the person, once and as well as it can, that the job takes longer. It is
 	// called when a call is still running or being retried ten seconds after Created.
 	Notice(ctx context.Context, j *Job)

@@ -436,7 +436,7 @@ func (p *process) Deliver(_ context.Context, j *Job) error {
 	return nil
 }
 
-func (p *process) Ended(*Job)                         {}
+func (p *process) Ended(context.Context, *Job)        {}
 func (p *process) Notice(context.Context, *Job)       {}
 func (p *process) Timer(context.Context, Timer) error { return nil }
 

@@ -164,8 +164,9 @@ func (s *step) carryOut() bool {
 // next asks the handler how to go on.
 func (s *step) next() {
 	r, j := s.r, s.j
+	r.queued(j)
 	var next Next
-	err := r.guard(func(ctx context.Context) (err error) {
+	err := r.do(j, &deciding, func(ctx context.Context) (err error) {
 		next, err = r.h.Next(ctx, j)
 		return err
 	})
@@ -240,7 +241,7 @@ func (s *step) skipEnded() {
 	if lost {
 		j.State = Undeliverable
 	}
-	if err := guarded(s.r.ctx, func(context.Context) error { s.r.h.Ended(j); return nil }); err != nil {
+	if err := s.r.over(j); err != nil {
 		s.r.log.Error("what a job need not keep was not dropped", "job", j.ID, "err", err)
 	}
 }
@@ -262,7 +263,7 @@ func (s *step) deliver() {
 	if now.After(d.Until) {
 		err = fmt.Errorf("its time is over: %w", ErrLost)
 	} else {
-		err = r.guard(func(ctx context.Context) error { return r.h.Deliver(ctx, j) })
+		err = r.do(j, &delivering, func(ctx context.Context) error { return r.h.Deliver(ctx, j) })
 		if r.ctx.Err() != nil && err != nil {
 			return
 		}
@@ -348,17 +349,17 @@ func (s *step) saved(within time.Duration) error {
 	return err
 }
 
-// guard runs one step of the handler's, with a time limit, and makes a panic an error.
-func (r *runner) guard(f func(context.Context) error) (err error) {
+// do is [Store.handle] with a step's time limit.
+func (r *runner) do(j *Job, a *activity, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(r.ctx, r.cfg.StepTimeout)
 	defer cancel()
-	return guarded(ctx, f)
+	return r.handle(ctx, j, a, f)
 }
 
 func guarded(ctx context.Context, f func(context.Context) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: panic: %v\n%s", ErrUnknown, p, debug.Stack())
+			err = fmt.Errorf("%w: %w: %v\n%s", ErrUnknown, errPanic, p, debug.Stack())
 		}
 	}()
 	return f(ctx)
@@ -381,7 +382,9 @@ func (r *runner) timer(m engine.Message) {
 	if f := r.cfg.Observer.Timer; f != nil {
 		f(now.Sub(t.At))
 	}
-	err = r.guard(func(ctx context.Context) error { return r.h.Timer(ctx, t) })
+	ctx, cancel := context.WithTimeout(r.ctx, r.cfg.StepTimeout)
+	err = guarded(ctx, func(ctx context.Context) error { return r.h.Timer(ctx, t) })
+	cancel()
 	if err != nil {
 		if r.ctx.Err() == nil {
 			r.log.Warn("a timer failed and is tried again", "timer", t.Key, "err", err)
@@ -394,7 +397,7 @@ func (r *runner) timer(m engine.Message) {
 		m.Receipt.Later(maxBackoff/2 + rand.N(maxBackoff/2))
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), r.cfg.StepTimeout)
+	ctx, cancel = context.WithTimeout(context.WithoutCancel(r.ctx), r.cfg.StepTimeout)
 	defer cancel()
 	if err := r.engine.Remove(ctx, m.Key, m.Rev); err != nil && !errors.Is(err, ErrConflict) {
 		r.log.Warn("a timer that went off could not be removed and will go off again", "timer", t.Key, "err", err)

@@ -398,7 +398,7 @@ func TestTheHandlerIsToldThatAJobIsOverHoweverItEnded(t *testing.T) {
 			return Deliver(), nil
 		},
 		deliver: func(context.Context, *Job) error { return errors.New("nobody is there") },
-		ended: func(j *Job) {
+		ended: func(_ context.Context, j *Job) {
 			j.Data = nil
 			for i := range j.Outbox {
 				j.Outbox[i].Body = nil
@@ -412,6 +412,6 @@ func TestTheHandlerIsToldThatAJobIsOverHoweverItEnded(t *testing.T) {
 
 // Else the process would die of that job again at every start.
 func TestPanicWhereAJobIsOverEndsIt(t *testing.T) {
-	j, _ := inBubble(t, Config{}, &script{ended: func(*Job) { panic("bug") }})
+	j, _ := inBubble(t, Config{}, &script{ended: func(context.Context, *Job) { panic("bug") }})
 	assert.Equal(t, Done, j.State)
 }

@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"meetbot/bot/jobs/internal/engine"
 )
 
@@ -56,6 +58,9 @@ type Config struct {
 	Log      *slog.Logger
 	Now      func() time.Time
 	Observer Observer
+	// Tracer makes a trace of each job; nil: there are none. Its root spans have to get their
+	// IDs from [RootIDs].
+	Tracer trace.Tracer
 }
 
 // Format implements [fmt.Formatter], so that neither a key nor a password in NATSURL is
@@ -74,6 +79,7 @@ type Observer struct {
 	Duplicate  func(label string)
 	Transition func(label string, from, to State)
 	Started    func(label string, waited time.Duration) // since Created, at the step by which it left Accepted
+	Answered   func(label string, since time.Time)      // the first call has an answer, also one that was looked up; since Created
 	Replayed   func(label string, in State)             // a call is looked up whose maker did not see it end
 	Lost       func(label string)                       // a delivery that reached nobody
 	Late       func(label string)                       // a late success was adopted
@@ -227,7 +233,7 @@ func newNonce() uint64 {
 // same ID is safe. With [ErrFull], [ErrBusy] and [ErrStopping] it is certainly not stored.
 func (s *Store) Enqueue(ctx context.Context, j Job) (Job, error) {
 	start := time.Now()
-	stored, err := s.enqueue(ctx, j)
+	stored, err := s.receive(ctx, j)
 	if f := s.cfg.Observer.Enqueued; f != nil {
 		f(time.Since(start), err)
 	}

@@ -11,7 +11,6 @@
 package ops
 
 import (
-	"errors"
 	"regexp"
 	"runtime"
 	"slices"
@@ -169,7 +168,7 @@ func NewMetrics(version string, providers []meeting.Provider, platforms ...chat.
 func (m *Metrics) Jobs() jobs.Observer {
 	return jobs.Observer{
 		Enqueued: func(took time.Duration, err error) {
-			m.enqueued.WithLabelValues(enqueueResult(err)).Observe(took.Seconds())
+			m.enqueued.WithLabelValues(jobs.EnqueueResult(err)).Observe(took.Seconds())
 		},
 		Duplicate: func(label string) { m.deduplicated.WithLabelValues(command(label)).Inc() },
 		Transition: func(label string, _, to jobs.State) {
@@ -177,6 +176,9 @@ func (m *Metrics) Jobs() jobs.Observer {
 		},
 		Started: func(label string, waited time.Duration) {
 			m.started.WithLabelValues(command(label)).Observe(waited.Seconds())
+		},
+		Answered: func(label string, since time.Time) {
+			m.answers.WithLabelValues(command(label)).Observe(time.Since(since).Seconds())
 		},
 		Replayed:   func(label string, _ jobs.State) { m.replayed.WithLabelValues(command(label)).Inc() },
 		Lost:       func(label string) { m.lost.WithLabelValues(command(label)).Inc() },
@@ -232,24 +234,6 @@ func (m *Metrics) Platform(p chat.Platform, kinds []string) kit.Observer {
 
 func (m *Metrics) acked(platform, kind string, took time.Duration) {
 	m.acks.WithLabelValues(platform, one(ackKinds, kind)).Observe(took.Seconds())
-}
-
-func enqueueResult(err error) string {
-	for _, r := range []struct {
-		err    error
-		result string
-	}{
-		{jobs.ErrDuplicate, "duplicate"}, {jobs.ErrFull, "full"}, {jobs.ErrBusy, "busy"},
-		{jobs.ErrStopping, "stopping"}, {jobs.ErrNotConfirmed, "not_confirmed"},
-	} {
-		if errors.Is(err, r.err) {
-			return r.result
-		}
-	}
-	if err != nil {
-		return "error"
-	}
-	return "ok"
 }
 
 // The closed lists that labels come from.

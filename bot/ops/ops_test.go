@@ -195,6 +195,7 @@ func TestEverythingObservedIsCounted(t *testing.T) {
 	j.Duplicate("meet")
 	j.Transition("meet", jobs.Accepted, jobs.Calling)
 	j.Started("meet", time.Millisecond)
+	j.Answered("meet", time.Now().Add(-4*time.Second))
 	j.Replayed("meet", jobs.Calling)
 	j.Lost("meet")
 	j.Late("meet")
@@ -217,6 +218,9 @@ func TestEverythingObservedIsCounted(t *testing.T) {
 		`meetbot_job_enqueue_duration_seconds_count{result="full"} 1`,
 		`meetbot_jobs_deduplicated_total{command="meet"} 1`,
 		`meetbot_job_transitions_total{command="meet",to="calling"} 1`,
+		`meetbot_answer_duration_seconds_count{command="meet"} 1`,
+		`meetbot_answer_duration_seconds_bucket{command="meet",le="3"} 0`,
+		`meetbot_answer_duration_seconds_bucket{command="meet",le="5"} 1`,
 		`meetbot_job_replays_total{command="meet"} 1`,
 		`meetbot_deliveries_lost_total{command="meet"} 1`,
 		`meetbot_deliveries_lost_total{command="livepush"} 0`,
@@ -259,6 +263,7 @@ func TestTextFromOutsideNeverBecomesALabel(t *testing.T) {
 		j.Duplicate(x)
 		j.Transition(x, jobs.State(x), jobs.State(x))
 		j.Started(x, 0)
+		j.Answered(x, time.Now())
 		j.Replayed(x, jobs.State(x))
 		j.Lost(x)
 		j.Late(x)
@@ -337,52 +342,18 @@ func TestWhatTheCommandsSayIsNeverOther(t *testing.T) {
 	assert.NotContains(t, scrape(t, m), `"other"`)
 }
 
-type handler struct {
-	jobs.Handler
-	called error
-}
-
-func (handler) Deliver(ctx context.Context, _ *jobs.Job) error {
-	slogFrom(ctx).InfoContext(ctx, "posted")
-	return nil
-}
-
-func (h handler) Call(context.Context, *jobs.Job) error      { return h.called }
-func (h handler) Reconcile(context.Context, *jobs.Job) error { return h.called }
-
-func TestTheWaitForAnAnswerIsCounted(t *testing.T) {
-	m := ops.NewMetrics("test", bothProviders, chattest.Slack, chattest.Discord, chattest.Console)
-	j := &jobs.Job{ID: "j1", Label: "meet", Created: time.Now().Add(-4 * time.Second)}
-	for _, err := range []error{jobs.ErrNotSent, jobs.ErrUnknown} {
-		assert.ErrorIs(t, m.Handler(handler{called: err}).Call(t.Context(), j), err)
-		assert.ErrorIs(t, m.Handler(handler{called: err}).Reconcile(t.Context(), j), err)
-	}
-	assert.NotContains(t, scrape(t, m), "meetbot_answer_duration_seconds_count", "no answer yet")
-	require.NoError(t, m.Handler(handler{}).Call(t.Context(), j))
-	assert.Error(t, m.Handler(handler{called: errors.New("refused")}).Call(t.Context(), j), "a refusal is an answer")
-	require.NoError(t, m.Handler(handler{}).Reconcile(t.Context(), j))
-	require.NoError(t, m.Handler(handler{}).Call(t.Context(), &jobs.Job{Label: "meet", Call: 1}), "the first answer counts")
-	body := scrape(t, m)
-	assert.Contains(t, body, `meetbot_answer_duration_seconds_count{command="meet"} 3`)
-	assert.Contains(t, body, `meetbot_answer_duration_seconds_bucket{command="meet",le="3"} 0`)
-}
-
-type logKey struct{}
-
-func slogFrom(ctx context.Context) *slog.Logger { return ctx.Value(logKey{}).(*slog.Logger) }
-
 func TestEveryLineOfAStepNamesItsJob(t *testing.T) {
 	var out bytes.Buffer
 	log := slog.New(ops.LogHandler(slog.NewJSONHandler(&out, nil), false)).With("adapter", "slack")
-	ctx := context.WithValue(t.Context(), logKey{}, log)
-	require.NoError(t, ops.NewMetrics("test", bothProviders, chattest.Slack, chattest.Discord, chattest.Console).Handler(handler{}).Deliver(ctx, &jobs.Job{ID: "j1"}))
+	ctx := t.Context()
+	log.InfoContext(jobs.WithJob(ctx, "j1"), "posted")
 	assert.Contains(t, out.String(), `"job":"j1"`)
 	out.Reset()
-	log.InfoContext(ops.WithJob(ctx, "j1"), "said already", "job", "j2")
+	log.InfoContext(jobs.WithJob(ctx, "j1"), "said already", "job", "j2")
 	assert.Equal(t, 1, strings.Count(out.String(), `"job"`))
 	assert.Contains(t, out.String(), `"job":"j2"`)
 	out.Reset()
-	log.With("job", "j3").InfoContext(ops.WithJob(ctx, "j1"), "said by the logger")
+	log.With("job", "j3").InfoContext(jobs.WithJob(ctx, "j1"), "said by the logger")
 	assert.Equal(t, 1, strings.Count(out.String(), `"job"`))
 	out.Reset()
 	log.InfoContext(ctx, "of no job")

@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/pem"
-	"errors"
 	"io"
 	"log/slog"
 	"maps"
@@ -30,12 +29,15 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"meetbot/bot/adapters/adaptertest"
+	"meetbot/bot/adapters/kit"
 	"meetbot/bot/chat"
 	"meetbot/bot/chat/chattest"
 	"meetbot/bot/commands"
 	"meetbot/bot/grammar"
+	"meetbot/bot/grammar/grammartest"
 	"meetbot/bot/jobs"
 	"meetbot/bot/ops"
+	"meetbot/bot/records"
 	"meetbot/config"
 	"meetbot/config/secret"
 	"meetbot/meeting"
@@ -107,7 +109,7 @@ func (c *collector) config(t *testing.T, pairs ...string) config.OTEL {
 
 func (c *collector) traces(t *testing.T, log io.Writer, pairs ...string) *ops.Traces {
 	t.Helper()
-	traces, err := ops.NewTraces(t.Context(), c.config(t, pairs...), "v1.2.3", slog.New(slog.NewTextHandler(log, nil)), chattest.Slack, chattest.Discord, chattest.Console)
+	traces, err := ops.NewTraces(t.Context(), c.config(t, pairs...), "v1.2.3", slog.New(slog.NewTextHandler(log, nil)))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = traces.Close(time.Millisecond) })
 	return traces
@@ -150,28 +152,26 @@ func valueOf(v *commonpb.AnyValue) string {
 	return v.GetStringValue()
 }
 
-// cloud is a provider that can do everything, and refuses to end.
-type cloud struct{ commands.Provider }
+// cloud is a provider that makes meetings, and refuses to end them.
+type cloud struct {
+	commands.Provider
+	create func(context.Context) error // nil: it works
+}
 
-func (cloud) Create(context.Context, meeting.Instant) (meeting.Meeting, error) {
-	return meeting.Meeting{Topic: canary}, nil
+func (c cloud) Create(ctx context.Context, _ meeting.Instant) (meeting.Meeting, error) {
+	if c.create != nil {
+		if err := c.create(ctx); err != nil {
+			return meeting.Meeting{}, &meeting.APIError{Op: canary, Err: err}
+		}
+	}
+	return meeting.Meeting{
+		Ref: meeting.Ref{Provider: "systec", ID: "1591620801"}, Code: "1591620801", Topic: canary, State: meeting.StateReady,
+		JoinURL: "https://join.example/" + canary, StartURL: secret.New("https://start.example/" + canary),
+	}, nil
 }
-func (cloud) Get(context.Context, string, string) (meeting.Meeting, error) {
-	return meeting.Meeting{}, nil
-}
-func (cloud) List(context.Context, string, string) ([]meeting.Meeting, error) { return nil, nil }
+
 func (cloud) End(context.Context, string, string) error {
 	return &meeting.APIError{Op: canary, Err: meeting.ErrNotPermitted}
-}
-func (cloud) ByCode(context.Context, string, string) (meeting.Meeting, error) {
-	return meeting.Meeting{}, nil
-}
-func (cloud) SetPush(context.Context, string, string, meeting.PushTarget) error { return nil }
-func (cloud) Pushes(context.Context, string, string) ([]meeting.PushTarget, error) {
-	return nil, nil
-}
-func (cloud) StartURL(context.Context, string) (secret.String, error) {
-	return secret.New(canary), errors.New(canary)
 }
 
 // chatRoom is a platform; it is asked over HTTP.
@@ -180,7 +180,10 @@ type chatRoom struct {
 	url  string
 }
 
-func (c chatRoom) Post(ctx context.Context, _ chat.Post) (chat.Receipt, error) {
+func (c chatRoom) Post(ctx context.Context, p chat.Post) (chat.Receipt, error) {
+	if p.Slot == chat.SlotThreadPrivate {
+		return chat.Receipt{}, chat.ErrSkip
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+"/"+canary, strings.NewReader(canary))
 	if err != nil {
 		return chat.Receipt{}, err
@@ -189,94 +192,23 @@ func (c chatRoom) Post(ctx context.Context, _ chat.Post) (chat.Receipt, error) {
 	if err != nil {
 		return chat.Receipt{}, err
 	}
-	return chat.Receipt{}, resp.Body.Close()
-}
-
-func (chatRoom) Profile(context.Context, chat.Place, string) (chat.Profile, error) {
-	return chat.Profile{}, nil
-}
-func (chatRoom) InGroup(context.Context, chat.Place, string, string) (bool, error) {
-	return false, nil
-}
-
-// promise makes one call and two deliveries.
-type promise struct {
-	jobs.Handler
-	provider commands.Provider
-	poster   chat.Poster
-	observe  commands.Observer
-	notSent  bool // the first try of the call leaves nothing
-	died     chan struct{}
-	ended    chan struct{}
-}
-
-func (p *promise) Next(_ context.Context, j *jobs.Job) (jobs.Next, error) {
-	if j.State == jobs.Accepted {
-		return jobs.MakeCall(), nil
-	}
-	j.Outcome = "created"
-	j.Outbox = []jobs.Delivery{{Body: []byte(canary)}, {Body: []byte(canary)}}
-	return jobs.Deliver(), nil
-}
-
-func (p *promise) Call(ctx context.Context, j *jobs.Job) error {
-	if p.notSent {
-		if j.Attempt == 0 {
-			return jobs.ErrNotSent
-		}
-		close(p.died)
-		<-ctx.Done()
-		return jobs.ErrNotSent
-	}
-	_, err := p.provider.Create(ctx, meeting.Instant{Topic: canary})
-	_ = p.provider.End(ctx, canary, canary)
-	return err
-}
-
-func (p *promise) Reconcile(ctx context.Context, _ *jobs.Job) error {
-	_, err := p.provider.List(ctx, "", "")
-	return err
-}
-
-func (p *promise) Deliver(ctx context.Context, j *jobs.Job) error {
-	if j.Delivery == 1 {
-		return jobs.ErrSkip
-	}
-	_, err := p.poster.Post(ctx, chat.Post{Slot: chat.SlotRoot, Place: chat.Place{Platform: chattest.Slack, Channel: canary}, Reply: chat.Reply{Text: canary}})
-	return err
-}
-
-func (p *promise) Ended(j *jobs.Job) {
-	p.observe.Finished(chattest.Slack, grammar.Verb(j.Label), j.Outcome, j.Created)
-}
-func (p *promise) Notice(context.Context, *jobs.Job) {}
-
-// acceptor writes each request down as a job.
-type acceptor struct {
-	chat.Bot
-	store commands.Store
-}
-
-func (a acceptor) Accept(ctx context.Context, d chat.Decision) chat.Acceptance {
-	_, err := a.store.Enqueue(ctx, jobs.Job{ID: d.Request.ID, Label: string(grammar.AskOf(d).Verb), Data: []byte(canary)})
-	return chat.Acceptance{Duplicate: errors.Is(err, jobs.ErrDuplicate)}
+	return chat.Receipt{Place: p.Place, Message: canary}, resp.Body.Close()
 }
 
 // process is one process of the bot with traces.
 type process struct {
-	*promise
-	store *jobs.Store
-	bot   chat.Bot
+	bot   *commands.Bot
+	ended chan struct{} // one for each job
 	stop  func()
 }
 
-func begin(t *testing.T, traces *ops.Traces, dir string, p *promise) process {
+func begin(t *testing.T, traces *ops.Traces, dir string, provider cloud) process {
 	t.Helper()
-	p.ended, p.died = make(chan struct{}, 10), make(chan struct{})
 	platform := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
 	t.Cleanup(platform.Close)
+	p := process{ended: make(chan struct{}, 10)}
 	store, err := jobs.Open(t.Context(), jobs.Config{
-		Dir: dir, Grace: time.Millisecond, ReconcileAfter: time.Millisecond,
+		Dir: dir, Grace: time.Millisecond, ReconcileAfter: time.Millisecond, Tracer: traces.Tracer(),
 		Observer: jobs.Observer{Transition: func(_ string, _, to jobs.State) {
 			if to.Finished() {
 				p.ended <- struct{}{}
@@ -284,32 +216,41 @@ func begin(t *testing.T, traces *ops.Traces, dir string, p *promise) process {
 		}},
 	})
 	require.NoError(t, err)
-	p.provider = traces.Providers(map[meeting.Provider]commands.Provider{"systec": cloud{}})["systec"]
-	client := traces.HTTPClient(chattest.Slack)
-	if client == nil {
-		client = platform.Client()
-	}
-	p.poster = traces.Poster(chatRoom{client, platform.URL})
-	p.observe = traces.Commands(commands.Observer{Finished: func(chat.Platform, grammar.Verb, string, time.Time) {}})
+	p.bot = commands.New(commands.Config{
+		Platforms: chattest.Kinds(), Parser: grammartest.Config(),
+		Providers: map[meeting.Provider]commands.Provider{"systec": provider},
+	}, store)
+	client := kit.PlatformClient(chattest.Slack, nil)
+	p.bot.Attach(chattest.Slack, chatRoom{client, platform.URL})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- store.Run(ctx, ops.NewMetrics("test", bothProviders).Handler(traces.Handler(p))) }()
-	stop := sync.OnceFunc(func() {
+	go func() { done <- store.Run(ctx, p.bot) }()
+	p.stop = sync.OnceFunc(func() {
 		cancel()
 		assert.NoError(t, <-done)
 		assert.NoError(t, store.Close())
+		client.CloseIdleConnections()
 	})
-	t.Cleanup(stop)
-	return process{p, store, traces.Bot(acceptor{store: traces.Store(store)}), stop}
+	t.Cleanup(p.stop)
+	return p
 }
 
-func (p process) accept(t *testing.T, id string) chat.Acceptance {
+// accept has somebody ask, in the request with that ID.
+func (p process) accept(t *testing.T, id string, ask grammar.Ask) chat.Acceptance {
 	t.Helper()
 	return p.bot.Accept(t.Context(), chat.Decision{
-		Request: chat.Request{ID: id, User: chat.User{ID: canary, Name: canary}, Place: chat.Place{Platform: chattest.Slack}},
-		Ask:     &grammar.Ask{Verb: grammar.VerbMeet},
+		Request: chat.Request{
+			ID: id, At: time.Now(), Place: chat.Place{Platform: chattest.Slack, Team: "T1", Channel: canary},
+			User: chat.User{ID: canary, Name: canary, Rights: chat.RightsKnown | chat.RightMeet | chat.RightPush},
+		},
+		Ask: &ask,
 	})
 }
+
+// traceOf is the ID of the trace of what was asked in that request.
+func traceOf(id string) string { return jobs.TraceID(records.ShortHash("job", id)) }
+
+var meet = grammar.Ask{Verb: grammar.VerbMeet, Provider: "systec"}
 
 func (p process) await(t *testing.T) {
 	t.Helper()
@@ -325,34 +266,46 @@ func TestACommandIsOneTrace(t *testing.T) {
 	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=prod")
 	var log bytes.Buffer
 	traces := c.traces(t, &log, "OTEL_EXPORTER_OTLP_COMPRESSION", "gzip", "OTEL_EXPORTER_OTLP_HEADERS", "api-key=k%20"+canary)
-	p := begin(t, traces, t.TempDir(), &promise{})
-	assert.False(t, p.accept(t, "wish-1").Duplicate)
+	p := begin(t, traces, t.TempDir(), cloud{})
+	assert.Equal(t, chat.Acceptance{}, p.accept(t, "wish-1", meet))
 	p.await(t)
-	assert.True(t, p.accept(t, "wish-1").Duplicate)
+	assert.True(t, p.accept(t, "wish-1", meet).Duplicate)
+	assert.Equal(t, chat.Acceptance{}, p.accept(t, "wish-2", grammar.Ask{Verb: grammar.VerbEndYes, Arg: "systec:1591620801"}))
+	p.await(t)
 	p.stop()
 	require.NoError(t, traces.Close(10*time.Second))
 
 	edges, ids := c.tree(t)
-	assert.Equal(t, []string{ops.TraceID("wish-1")}, ids)
+	assert.ElementsMatch(t, []string{traceOf("wish-1"), traceOf("wish-2")}, ids)
 	assert.ElementsMatch(t, []string{
-		" > meet", "meet > receive", "meet > queue", "meet > decide", "meet > call", "call > systec create", "call > systec end",
+		" > meet", "meet > receive", "meet > queue", "meet > decide", "meet > call", "call > systec create",
 		"meet > deliver", "deliver > slack request",
+		" > endyes", "endyes > receive", "endyes > queue", "endyes > decide", "endyes > call", "call > systec end", "endyes > deliver",
 	}, slices.Collect(maps.Keys(edges)))
 	assert.Equal(t, map[string]string{
-		"meetbot.job": "wish-1", "meetbot.command": "meet", "meetbot.platform": "slack", "meetbot.outcome": "created", "meetbot.state": "done",
+		"meetbot.job": records.ShortHash("job", "wish-1"), "meetbot.command": "meet", "meetbot.platform": "slack",
+		"meetbot.outcome": "created", "meetbot.state": "done",
 	}, edges[" > meet"])
 	assert.Equal(t, "slack", edges["meet > receive"]["meetbot.platform"])
 	assert.Equal(t, "duplicate", edges["meet > receive"]["meetbot.result"], "the second time")
 	assert.Equal(t, "ok", edges["meet > call"]["meetbot.result"])
 	assert.NotContains(t, edges["call > systec create"], "status")
+	assert.Equal(t, "refused", edges["endyes > call"]["status"])
 	assert.Equal(t, "not_permitted", edges["call > systec end"]["status"])
 	assert.Equal(t, "not_permitted", edges["call > systec end"]["error.type"])
-	assert.Equal(t, "skipped", edges["meet > deliver"]["meetbot.result"], "the second one")
 	assert.Equal(t, "4", edges["deliver > slack request"]["http.response.status_code"], "204, by its last digit")
+	skipped := 0
+	for _, s := range c.spans {
+		if s.Name == "deliver" && strings.Contains(s.String(), `"skipped"`) {
+			skipped++
+			assert.NotContains(t, s.String(), "meetbot.delivery.held_ms")
+			assert.Contains(t, s.String(), `"thread_private"`)
+		}
+	}
+	assert.Equal(t, 1, skipped)
 	for _, s := range c.spans {
 		if s.Name == "deliver" && strings.Contains(s.String(), `"sent"`) {
 			assert.Contains(t, s.String(), "meetbot.delivery.held_ms")
-			assert.Contains(t, s.String(), `"root"`)
 		}
 	}
 	assert.Equal(t, "meetbot", c.resource["service.name"])
@@ -368,10 +321,17 @@ func TestAnotherProcessGoesOnWithTheTrace(t *testing.T) {
 	c := newCollector(t)
 	dir := t.TempDir()
 	first := c.traces(t, io.Discard)
-	p := begin(t, first, dir, &promise{notSent: true})
-	p.accept(t, "wish-1")
+	tries, died := 0, make(chan struct{})
+	p := begin(t, first, dir, cloud{create: func(ctx context.Context) error {
+		if tries++; tries == 2 {
+			close(died)
+			<-ctx.Done()
+		}
+		return meeting.ErrUnavailable // nothing was sent
+	}})
+	p.accept(t, "wish-1", meet)
 	select {
-	case <-p.died: // the second try of the call
+	case <-died:
 	case <-time.After(20 * time.Second):
 		require.Fail(t, "the call is not tried again")
 	}
@@ -386,12 +346,12 @@ func TestAnotherProcessGoesOnWithTheTrace(t *testing.T) {
 	assert.NotZero(t, before)
 
 	second := c.traces(t, io.Discard)
-	q := begin(t, second, dir, &promise{})
+	q := begin(t, second, dir, cloud{})
 	q.await(t)
 	q.stop()
 	require.NoError(t, second.Close(10*time.Second))
 	edges, ids := c.tree(t)
-	assert.Equal(t, []string{ops.TraceID("wish-1")}, ids)
+	assert.Equal(t, []string{traceOf("wish-1")}, ids)
 	assert.Contains(t, edges, " > meet")
 	assert.Contains(t, edges, "meet > receive")
 	assert.Contains(t, edges, "meet > deliver")
@@ -400,9 +360,9 @@ func TestAnotherProcessGoesOnWithTheTrace(t *testing.T) {
 func TestWhatWasNotWrittenDownIsATraceOfItsOwn(t *testing.T) {
 	c := newCollector(t)
 	traces := c.traces(t, io.Discard)
-	p := begin(t, traces, t.TempDir(), &promise{})
+	p := begin(t, traces, t.TempDir(), cloud{})
 	p.stop()
-	p.accept(t, "wish-1")
+	assert.NotNil(t, p.accept(t, "wish-1", meet).Reply)
 	require.NoError(t, traces.Close(10*time.Second))
 	edges, _ := c.tree(t)
 	assert.Equal(t, "stopping", edges[" > meet"]["status"])
@@ -416,12 +376,15 @@ func TestTracesAreSampledWhole(t *testing.T) {
 	seen := map[int]int{} // spans of a trace: traces
 	for range 2 {         // two processes, which have to agree
 		traces := c.traces(t, io.Discard)
-		h := traces.Handler(handler{})
+		store, err := jobs.OpenMemory(jobs.Config{Tracer: traces.Tracer()})
+		require.NoError(t, err)
 		for _, id := range strings.Split("abcdefghijklmnopqrstuvwxyz", "") {
-			j := &jobs.Job{ID: id, Label: "meet", State: jobs.Done, Created: time.Now(), Outbox: []jobs.Delivery{{}}}
-			_ = h.Call(t.Context(), j)
-			_ = h.Reconcile(t.Context(), j)
+			_, err = store.Enqueue(t.Context(), jobs.Job{ID: id, Label: "meet"})
+			require.NoError(t, err)
+			_, err = store.Enqueue(t.Context(), jobs.Job{ID: id, Label: "meet"})
+			require.ErrorIs(t, err, jobs.ErrDuplicate)
 		}
+		require.NoError(t, store.Close())
 		require.NoError(t, traces.Close(10*time.Second))
 	}
 	spans := map[string]int{}
@@ -447,9 +410,9 @@ func TestACollectorThatIsDownChangesNothing(t *testing.T) {
 			down(c)
 			var log adaptertest.Log
 			traces := c.traces(t, &log, "OTEL_EXPORTER_OTLP_HEADERS", "api-key="+canary)
-			p := begin(t, traces, t.TempDir(), &promise{})
+			p := begin(t, traces, t.TempDir(), cloud{})
 			for i := range 5 {
-				p.accept(t, "wish-"+string(rune('a'+i)))
+				p.accept(t, "wish-"+string(rune('a'+i)), grammar.Ask{Verb: grammar.VerbMeetList})
 			}
 			for range 5 {
 				p.await(t)
@@ -477,7 +440,8 @@ func TestAHangingCollectorDoesNotHoldTheShutdown(t *testing.T) {
 	defer close(release)
 	c := &collector{Server: hanging}
 	traces := c.traces(t, io.Discard)
-	traces.Handler(calls{}).Ended(&jobs.Job{ID: "a", State: jobs.Done, Created: time.Now()})
+	_, span := traces.Tracer().Start(jobs.WithJob(t.Context(), "a"), "meet")
+	span.End()
 	closed := make(chan error, 1)
 	go func() { closed <- traces.Close(100 * time.Millisecond) }()
 	select {
@@ -521,20 +485,13 @@ func TestTheCollectorIsVerified(t *testing.T) {
 	}
 }
 
-func TestWithoutACollectorNothingIsWrapped(t *testing.T) {
+func TestWithoutACollectorThereAreNoTraces(t *testing.T) {
 	before := runtime.NumGoroutine()
 	traces, err := ops.NewTraces(t.Context(), config.OTEL{}, "", nil)
 	require.NoError(t, err)
 	require.Nil(t, traces)
 	assert.Equal(t, before, runtime.NumGoroutine())
-	h, providers, poster := handler{}, map[meeting.Provider]commands.Provider{"systec": cloud{}}, chatRoom{}
-	assert.Equal(t, jobs.Handler(h), traces.Handler(h))
-	assert.Equal(t, providers, traces.Providers(providers))
-	assert.Equal(t, chat.Poster(poster), traces.Poster(poster))
-	assert.Nil(t, traces.HTTPClient(chattest.Slack))
-	assert.Nil(t, traces.Store(nil))
-	assert.Nil(t, traces.Bot(nil))
-	assert.Nil(t, traces.Commands(commands.Observer{}).Finished)
+	assert.Nil(t, traces.Tracer())
 	assert.NoError(t, traces.Close(time.Second))
 	assert.NoError(t, ops.CheckTraces(t.Context(), config.OTEL{}))
 }
@@ -542,13 +499,13 @@ func TestWithoutACollectorNothingIsWrapped(t *testing.T) {
 func TestLinesAboutAJobNameItsTrace(t *testing.T) {
 	var out bytes.Buffer
 	log := slog.New(ops.LogHandler(slog.NewTextHandler(&out, nil), true))
-	id := ops.TraceID("j1")
+	id := jobs.TraceID("j1")
 	assert.Regexp(t, "^[0-9a-f]{32}$", id)
-	assert.NotEqual(t, id, ops.TraceID("j2"))
+	assert.NotEqual(t, id, jobs.TraceID("j2"))
 	for name, say := range map[string]func(){
-		"ByItsContext":  func() { log.InfoContext(ops.WithJob(t.Context(), "j1"), "x") },
-		"ByItself":      func() { log.InfoContext(ops.WithJob(t.Context(), "j2"), "x", "job", "j1") },
-		"ByItsLogger":   func() { log.With("job", "j1").InfoContext(ops.WithJob(t.Context(), "j2"), "x") },
+		"ByItsContext":  func() { log.InfoContext(jobs.WithJob(t.Context(), "j1"), "x") },
+		"ByItself":      func() { log.InfoContext(jobs.WithJob(t.Context(), "j2"), "x", "job", "j1") },
+		"ByItsLogger":   func() { log.With("job", "j1").InfoContext(jobs.WithJob(t.Context(), "j2"), "x") },
 		"ByALaterField": func() { log.With("part", "jobs").Info("x", "label", "meet", "job", "j1") },
 	} {
 		out.Reset()
@@ -568,117 +525,5 @@ func TestTheManualFindsTheTrace(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(manual), "printf meetbot:%s JOB | sha256sum | cut -c 1-32")
 	sum := sha256.Sum256([]byte("meetbot:j1"))
-	assert.Equal(t, hex.EncodeToString(sum[:])[:32], ops.TraceID("j1"))
+	assert.Equal(t, hex.EncodeToString(sum[:])[:32], jobs.TraceID("j1"))
 }
-
-// What a provider and a platform can do is found by their methods.
-func TestWrappedPartsCanDoWhatTheyCould(t *testing.T) {
-	traces := newCollector(t).traces(t, io.Discard)
-	type pusher interface {
-		ByCode(context.Context, string, string) (meeting.Meeting, error)
-		SetPush(context.Context, string, string, meeting.PushTarget) error
-		Pushes(context.Context, string, string) ([]meeting.PushTarget, error)
-	}
-	type starter interface {
-		StartURL(context.Context, string) (secret.String, error)
-	}
-	plain := struct{ commands.Provider }{cloud{}}
-	pushes := struct {
-		commands.Provider
-		pusher
-	}{cloud{}, cloud{}}
-	starts := struct {
-		commands.Provider
-		starter
-	}{cloud{}, cloud{}}
-	for _, p := range []commands.Provider{plain, pushes, starts, cloud{}} {
-		_, wantPushes := p.(pusher)
-		_, wantStarts := p.(starter)
-		wrapped := traces.Providers(map[meeting.Provider]commands.Provider{"tencent": p})["tencent"]
-		_, gotPushes := wrapped.(pusher)
-		_, gotStarts := wrapped.(starter)
-		assert.Equal(t, []bool{wantPushes, wantStarts}, []bool{gotPushes, gotStarts}, "%T", p)
-	}
-	_, ok := traces.Poster(chatRoom{}).(chat.Directory)
-	assert.True(t, ok)
-	_, ok = traces.Poster(struct{ chat.Poster }{chatRoom{}}).(chat.Directory)
-	assert.False(t, ok)
-}
-
-// Every call is named, and so is every kind of error, in the words of the metrics.
-func TestProviderCallsAreNamed(t *testing.T) {
-	c := newCollector(t)
-	traces := c.traces(t, io.Discard)
-	p := traces.Providers(map[meeting.Provider]commands.Provider{"systec": cloud{}})["systec"]
-	call := calls{do: func(ctx context.Context) {
-		_, _ = p.Get(ctx, "", "")
-		_, _ = p.List(ctx, "", "")
-		all := p.(interface {
-			ByCode(context.Context, string, string) (meeting.Meeting, error)
-			SetPush(context.Context, string, string, meeting.PushTarget) error
-			Pushes(context.Context, string, string) ([]meeting.PushTarget, error)
-			StartURL(context.Context, string) (secret.String, error)
-		})
-		_, _ = all.ByCode(ctx, "", "")
-		_ = all.SetPush(ctx, "", "", meeting.PushTarget{})
-		_, _ = all.Pushes(ctx, "", "")
-		link, err := all.StartURL(ctx, "")
-		assert.Equal(t, canary, link.Reveal())
-		assert.Error(t, err)
-	}}
-	call.do(t.Context()) // of no job
-	assert.NoError(t, traces.Handler(call).Call(t.Context(), &jobs.Job{ID: "a", Label: "meet", Created: time.Now()}))
-	traces.Handler(call).Ended(&jobs.Job{ID: "a", Label: "meet", Created: time.Now(), State: jobs.Undeliverable})
-	require.NoError(t, traces.Close(10*time.Second))
-	edges, ids := c.tree(t)
-	assert.Len(t, ids, 1)
-	assert.ElementsMatch(t, []string{
-		" > meet", "meet > call", "call > systec get", "call > systec list", "call > systec by_code", "call > systec set_push", "call > systec pushes", "call > systec start_url",
-	}, slices.Collect(maps.Keys(edges)))
-	assert.Equal(t, "internal", edges["call > systec start_url"]["status"])
-	assert.Equal(t, "undeliverable", edges[" > meet"]["status"])
-	assert.NotContains(t, string(c.raw), canary)
-}
-
-// The kinds of errors are the metrics' own, so that one leads to the other.
-func TestKindsOfErrorsAreThoseOfTheMetrics(t *testing.T) {
-	c := newCollector(t)
-	traces := c.traces(t, io.Discard)
-	errs := []error{
-		meeting.ErrNotFound, meeting.ErrNotPermitted, meeting.ErrInvalid, meeting.ErrLimit, meeting.ErrRateLimited,
-		meeting.ErrCredentials, meeting.ErrUnavailable, meeting.ErrOutcomeUnknown, errors.New(canary),
-	}
-	for _, err := range errs {
-		p := traces.Providers(map[meeting.Provider]commands.Provider{"systec": ending{err: err}})["systec"]
-		h := traces.Handler(calls{do: func(ctx context.Context) { assert.ErrorIs(t, p.End(ctx, "", ""), err) }})
-		require.NoError(t, h.Call(t.Context(), &jobs.Job{ID: "a", Created: time.Now()}))
-	}
-	require.NoError(t, traces.Close(10*time.Second))
-	m := ops.NewMetrics("test", bothProviders)
-	kinds := map[string]bool{}
-	for _, s := range c.spans {
-		if s.Name == "systec end" {
-			kinds[s.Status.Message] = true
-			m.Commands().Called("systec", "end", s.Status.Message, 0)
-		}
-	}
-	assert.Len(t, kinds, len(errs))
-	assert.NotContains(t, scrape(t, m), `"other"`)
-}
-
-// ending is a provider that ends meetings in one way.
-type ending struct {
-	commands.Provider
-	err error
-}
-
-func (e ending) End(context.Context, string, string) error { return e.err }
-
-// calls is a handler whose call does something.
-type calls struct {
-	jobs.Handler
-	do func(context.Context)
-}
-
-func (c calls) Call(ctx context.Context, _ *jobs.Job) error { c.do(ctx); return nil }
-func (calls) Ended(*jobs.Job)                               {}

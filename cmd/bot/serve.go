@@ -157,7 +157,7 @@ func (b *building) providers(ctx context.Context) (err error) {
 // observe makes what the parts report to. Traces are sent last, when everything else has ended.
 func (b *building) observe(ctx context.Context) (err error) {
 	b.metrics = ops.NewMetrics(buildVersion(), providerIDs(), platformNames()...)
-	b.traces, err = ops.NewTraces(ctx, b.cfg.OTEL, buildVersion(), b.log.With("part", "traces"), platformNames()...)
+	b.traces, err = ops.NewTraces(ctx, b.cfg.OTEL, buildVersion(), b.log.With("part", "traces"))
 	b.ending(func() error {
 		if err := b.traces.Close(flushTraces); err != nil {
 			b.log.Warn("traces", "err", err)
@@ -169,7 +169,7 @@ func (b *building) observe(ctx context.Context) (err error) {
 
 func (b *building) openStore(ctx context.Context) (err error) {
 	c := storeConfig(b.cfg, b.log.With("part", "jobs"))
-	c.Observer = b.metrics.Jobs()
+	c.Observer, c.Tracer = b.metrics.Jobs(), b.traces.Tracer()
 	if b.store, err = openStore(ctx, c); err == nil {
 		b.ending(b.store.Close)
 	}
@@ -192,8 +192,8 @@ func (b *building) keyPageAddress(ctx context.Context) (err error) {
 
 // commands makes what acts on what people ask.
 func (b *building) commands(context.Context) error {
-	c := botConfig(b.cfg, b.pageURL, b.log, b.traces.Providers(b.clients), b.first, b.sandboxed)
-	c.Observe = b.traces.Commands(b.metrics.Commands())
+	c := botConfig(b.cfg, b.pageURL, b.log, b.clients, b.first, b.sandboxed)
+	c.Observe = b.metrics.Commands()
 	count := c.Observe.Finished
 	b.finishers = make(map[chat.Platform]kit.Finisher)
 	c.Observe.Finished = func(platform chat.Platform, verb grammar.Verb, outcome string, since time.Time) {
@@ -202,21 +202,20 @@ func (b *building) commands(context.Context) error {
 			f.Finished(commands.Done(outcome))
 		}
 	}
-	b.bot = commands.New(c, b.traces.Store(b.store))
+	b.bot = commands.New(c, b.store)
 	return nil
 }
 
 // platforms connects the chat platforms that are on.
 func (b *building) platforms(context.Context) error {
-	accepts := b.traces.Bot(b.bot)
 	for _, p := range platforms() {
 		if !p.on(b.cfg) {
 			continue
 		}
 		name := p.kind(b.cfg).Name
 		made := parts{
-			process: b.process, bot: accepts, log: b.log.With("adapter", string(name)), sandboxed: b.sandboxed,
-			observe: b.metrics.Platform(name, p.errors), http: b.traces.HTTPClient(name),
+			process: b.process, bot: b.bot, log: b.log.With("adapter", string(name)), sandboxed: b.sandboxed,
+			observe: b.metrics.Platform(name, p.errors),
 		}
 		again := false
 		k, a, err := keep(string(name), func() (kit.Adapter, error) {
@@ -232,7 +231,7 @@ func (b *building) platforms(context.Context) error {
 		if err != nil {
 			return fmt.Errorf("%s_*: %w", strings.ToUpper(string(name)), err)
 		}
-		b.bot.Attach(name, b.traces.Poster(a))
+		b.bot.Attach(name, a)
 		if path, h := k.Endpoint(); path != "" {
 			b.web.Handle(path, h)
 		}
@@ -274,7 +273,7 @@ func (b *building) keyPage(context.Context) error {
 // listen adds the jobs, and what people, platforms and operators reach.
 func (b *building) listen(ctx context.Context) error {
 	g := b.group
-	g.add("jobs", func(ctx context.Context) error { return b.store.Run(ctx, b.metrics.Handler(b.traces.Handler(b.bot))) })
+	g.add("jobs", func(ctx context.Context) error { return b.store.Run(ctx, b.bot) })
 	if b.cfg.NeedsHTTP() {
 		if err := g.addServer(ctx, "HTTP_ADDR", b.cfg.HTTPAddr, b.web); err != nil {
 			return err

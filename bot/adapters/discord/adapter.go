@@ -136,7 +136,7 @@ func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 	}
 	a.signed = kit.NewSigned(a.head, a.whole, cfg.Observe.Rejected)
 	a.rest = &rest{
-		base: strings.TrimSuffix(cfg.APIURL, "/") + "/" + apiVersion, token: cfg.BotToken, http: kit.HTTPClient(cfg.HTTPClient), observe: cfg.Observe,
+		base: strings.TrimSuffix(cfg.APIURL, "/") + "/" + apiVersion, token: cfg.BotToken, http: kit.PlatformClient(Platform, cfg.HTTPClient), observe: cfg.Observe,
 		limits: newLimiter(cfg.Now, cfg.Observe.Waited, func() {
 			a.pulse.Failed(ErrTokenRefused)
 			a.pulse.Set(kit.Stopped)

@@ -100,7 +100,7 @@ func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	cfg.HTTPClient = kit.HTTPClient(cfg.HTTPClient)
+	cfg.HTTPClient = kit.PlatformClient(Platform, cfg.HTTPClient)
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}

@@ -80,7 +80,7 @@ func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 		return nil, errors.New("ACME_SECRET is not set")
 	}
 	cfg.Observe = cfg.Observe.Complete()
-	a := &Adapter{cfg: cfg, bot: bot, log: log, http: kit.HTTPClient(cfg.HTTPClient), pulse: kit.NewPulse(time.Now)}
+	a := &Adapter{cfg: cfg, bot: bot, log: log, http: kit.PlatformClient(Platform, cfg.HTTPClient), pulse: kit.NewPulse(time.Now)}
 	a.signed = kit.NewSigned(
 		func(h http.Header) bool { return len(h.Get("X-Acme-Signature")) == hex.EncodedLen(sha256.Size) },
 		func(h http.Header, body []byte) bool {
