@@ -181,6 +181,7 @@ func (po *poster) byHookAlone(ctx context.Context, p chat.Post) (chat.Receipt, e
 // https://docs.slack.dev/messaging/message-metadata
 const metadataType = "meetbot_post"
 
+// options are what every message has.
 func (po *poster) options(m message, p chat.Post) []slackapi.MsgOption {
 	if m.cut {
 		po.log.Warn("message cut to Slack's limits", "slot", p.Slot)
@@ -189,7 +190,7 @@ func (po *poster) options(m message, p chat.Post) []slackapi.MsgOption {
 	if m.blocks != nil {
 		options = append(options, slackapi.MsgOptionBlocks(m.blocks...))
 	}
-	return append(options, slackapi.MsgOptionDisableLinkUnfurl(), slackapi.MsgOptionDisableMediaUnfurl())
+	return options
 }
 
 // blockCodes are the answers that mean the blocks. Slack has given them for valid ones, for
@@ -225,7 +226,7 @@ func (po *poster) public(ctx context.Context, p chat.Post, channel, thread strin
 	}
 	var at, ts string
 	err := po.orPlain(p, po.look(p.Slot == chat.SlotRoot, notes...), func(m message) error {
-		options := po.options(m, p)
+		options := append(po.options(m, p), slackapi.MsgOptionDisableLinkUnfurl(), slackapi.MsgOptionDisableMediaUnfurl())
 		if thread != "" {
 			options = append(options, slackapi.MsgOptionTS(thread))
 		}

@@ -411,6 +411,9 @@ func (s *Server) post(method string, form url.Values) reply {
 	if form.Get("unfurl_links") != "false" && method == "chat.postMessage" {
 		return refuse("test_unfurls_links")
 	}
+	if form.Has("unfurl_links") && method != "chat.postMessage" { // no other method has it
+		return refuse("test_unknown_argument")
+	}
 	var meta struct {
 		Payload struct {
 			Key string `json:"key"`
