@@ -61,8 +61,7 @@ func (h events) next(ctx context.Context, r *run) (jobs.Next, error) {
 		}
 	}
 	r.endAs(outcomeHeard)
-	r.putCards(reg)
-	return jobs.Deliver(), nil
+	return jobs.Deliver(), h.polling.queue.redraw(ctx, reg)
 }
 
 func (h events) cards(ctx context.Context, r *run) (jobs.Next, error) {
@@ -73,15 +72,13 @@ func (h events) cards(ctx context.Context, r *run) (jobs.Next, error) {
 	case err != nil:
 		return jobs.Next{}, err
 	default:
-		r.putCards(reg)
+		for _, c := range reg.Cards {
+			if r.w.Card == nil || *r.w.Card == c.Receipt {
+				r.put(delivery{Slot: chat.SlotEdit, Place: &c.Receipt.Place, Edit: &c.Receipt, Card: reg.Ref()})
+			}
+		}
 	}
 	return jobs.Deliver(), nil
-}
-
-func (r *run) putCards(reg registry.Registration) {
-	for _, c := range reg.Cards {
-		r.put(delivery{Slot: chat.SlotEdit, Place: &c.Receipt.Place, Edit: &c.Receipt, Card: reg.Ref()})
-	}
 }
 
 // queue takes the bot's own jobs.
@@ -104,11 +101,15 @@ func (h queue) own(ctx context.Context, w work) error {
 	return err
 }
 
-// redraw brings all cards of a meeting up to date, in a job of its own.
+// redraw brings all cards of a meeting up to date, each in a job of its own: a room that
+// cannot be written to holds up its own card and no other.
 func (h queue) redraw(ctx context.Context, reg registry.Registration) error {
-	if len(reg.Cards) == 0 {
-		return nil
+	for _, c := range reg.Cards {
+		at := c.Receipt
+		req := chat.Request{ID: fmt.Sprintf("cards:%s:%d:%s:%s", reg.Ref(), reg.Version(), at.Place.Key(), at.Message), At: h.now()}
+		if err := h.own(ctx, work{Request: req, Ask: grammar.Ask{Verb: grammar.VerbCards, Arg: reg.Ref().String()}, Card: &at}); err != nil {
+			return err
+		}
 	}
-	req := chat.Request{ID: fmt.Sprintf("cards:%s:%d", reg.Ref(), reg.Version()), At: h.now()}
-	return h.own(ctx, work{Request: req, Ask: grammar.Ask{Verb: grammar.VerbCards, Arg: reg.Ref().String()}})
+	return nil
 }
