@@ -212,7 +212,7 @@ func (a *Adapter) keepRegistering(ctx context.Context) error {
 		}
 		a.pulse.Failed(err)
 		a.log.WarnContext(ctx, "commands not registered", "err", err)
-		if !isRetry(err) && !transient(err) {
+		if !isRetry(err) && !transient(err) && !isStatus(err, http.StatusUnauthorized) { // the token was asked about, and is accepted
 			return kit.Stop, nil // the rest works; doctor and this line tell
 		}
 		return kit.Again, err
