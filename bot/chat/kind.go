@@ -19,6 +19,9 @@ type Kind struct {
 	// Confirms says that what a button's [Confirm] asks is asked there, before the bot is told
 	// that it was pressed.
 	Confirms bool
+	// OneID says that a person has the same ID in every team there. Elsewhere the same ID in
+	// another team is somebody else.
+	OneID bool
 	// Commands are the names that commands have there, with their slash, by the declared
 	// name. One that is left out is called what it is declared.
 	Commands map[string]string
@@ -63,6 +66,11 @@ func (k Kinds) Of(name Platform) Kind {
 		return k[i]
 	}
 	return Kind{Name: name, Title: string(name)}
+}
+
+// Same reports whether two people, each seen at a place, are one.
+func (k Kinds) Same(a Place, u string, b Place, v string) bool {
+	return a.Platform == b.Platform && u == v && u != "" && (a.Team == b.Team || k.Of(a.Platform).OneID)
 }
 
 // Called returns the name that a declared command has on the platform, with its slash.

@@ -35,11 +35,21 @@ type Place struct {
 	Team     string // Slack workspace, Discord guild; empty in a Discord direct message
 	Channel  string // also where Thread is set: the channel that has the thread
 	Thread   string // empty outside of a thread
-	Kind     PlaceKind
+	// Private says that only its members see Thread: it is a place of its own then, of
+	// which others in the channel know nothing.
+	Private bool
+	Kind    PlaceKind
 }
 
-// Key is the place without its thread, in one word that no other place has.
-func (p Place) Key() string { return string(p.Platform) + ":" + p.Team + ":" + p.Channel }
+// Key is the place without its thread, unless that is private, in one word that no other
+// place has.
+func (p Place) Key() string {
+	key := string(p.Platform) + ":" + p.Team + ":" + p.Channel
+	if p.Private {
+		key += ":" + p.Thread
+	}
+	return key
+}
 
 // Rights says what the platform itself lets a person use where no allow-list is set.
 type Rights uint8

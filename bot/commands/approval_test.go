@@ -131,9 +131,9 @@ func TestNoOtherNameGetsRoundTheSecondPerson(t *testing.T) {
 			w.press(ben, channel, posts, grammar.VerbReject)
 		}
 		assert.Zero(t, w.tencent.sets)
-		elsewhere := chat.Place{Platform: chattest.Slack, Team: "T2", Channel: "D1", Kind: chat.InDirect}
+		elsewhere := chat.Place{Platform: chattest.Slack, Team: "T1", Channel: "D1", Kind: chat.InDirect}
 		posts := w.say(ada, elsewhere, "/livepush 806146601 --name 另名 --url rtmp://ingest.example.com/live --key canary-key")
-		assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Text, "nobody else is here")
+		assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Text, "a second person has to approve it")
 		assert.Zero(t, w.tencent.sets)
 		w.say(ada, channel, "/livepush --name 另名 --url rtmp://ingest.example.com/live --key another")
 		assert.Equal(t, 1, w.tencent.sets, "another key is another matter")

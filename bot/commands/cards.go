@@ -303,6 +303,8 @@ func (h startLinks) next(ctx context.Context, r *run) (jobs.Next, error) {
 	}
 	if ok, err := h.targets.holds(ctx, r, reg); err != nil {
 		return jobs.Next{}, err
+	} else if !ok && !shownAt(reg, r.w.Request.Place) {
+		return jobs.Next{}, texts.NewMessage("repeat.gone")
 	} else if !ok {
 		return jobs.Next{}, texts.NewMessage("power.start", "Name", reg.Requester.Name)
 	}

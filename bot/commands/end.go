@@ -54,7 +54,7 @@ func (h ending) may(ctx context.Context, r *run, t target) error {
 		return nil
 	}
 	req := r.w.Request
-	if req.User.ID == t.reg.Requester.ID && req.Place.Platform == t.reg.Place.Platform {
+	if h.targets.people.same(req.Place, req.User.ID, t.reg.Place, t.reg.Requester.ID) {
 		return nil
 	}
 	admin, err := h.targets.people.isAdmin(ctx, r)

@@ -339,6 +339,8 @@ func (h sameDestinations) ask(ctx context.Context, r *run) error {
 	}
 	if ok, err := h.targets.holds(ctx, r, reg); err != nil {
 		return err
+	} else if !ok && !shownAt(reg, r.w.Request.Place) {
+		return texts.NewMessage("repeat.gone")
 	} else if !ok {
 		return texts.NewMessage("power.meeting", "Name", reg.Requester.Name)
 	}

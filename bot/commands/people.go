@@ -78,6 +78,11 @@ func (h people) mustHave(ctx context.Context, r *run, right chat.Rights) error {
 	return nil
 }
 
+// same reports whether two people, each seen at a place, are one.
+func (h people) same(a chat.Place, u string, b chat.Place, v string) bool {
+	return h.policy.Platforms.Same(a, u, b, v)
+}
+
 // isAdmin reports whether the person is one. The error is what the person is told.
 func (h people) isAdmin(ctx context.Context, r *run) (bool, error) {
 	place := r.w.Request.Place

@@ -81,7 +81,7 @@ func (h repeat) next(ctx context.Context, r *run) (jobs.Next, error) {
 // onlyRequester guards a button that is there for one person.
 func (h repeat) onlyRequester(ctx context.Context, r *run, of chat.Request) error {
 	mine := r.w.Request
-	if mine.User.ID == of.User.ID && mine.Place.Platform == of.Place.Platform {
+	if h.people.same(mine.Place, mine.User.ID, of.Place, of.User.ID) {
 		return nil
 	}
 	admin, err := h.people.isAdmin(ctx, r)

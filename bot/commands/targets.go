@@ -70,13 +70,21 @@ func (h targets) resolve(ctx context.Context, r *run, need want) (target, error)
 		return target{}, texts.NewMessage("which.tie", "Number", m.Code, "Forms", strings.Join(forms, " / "))
 	case len(refs) == 1:
 		reg, err := h.registry.Get(ctx, refs[0])
-		if errors.Is(err, jobs.ErrNotFound) {
+		if err == nil {
+			var t target
+			if t, err = h.mayTouch(ctx, r, reg, need); !errors.Is(err, errStranger) {
+				return t, err
+			}
+		}
+		switch {
+		case m.Link != "" && errors.Is(err, errStranger):
+			return target{}, texts.NewMessage("which.url")
+		case m.Code != "" && errors.Is(err, errStranger):
+			return h.foreignCode(ctx, r, m, need)
+		case errors.Is(err, jobs.ErrNotFound), errors.Is(err, errStranger):
 			return h.foreign(ctx, r, refs[0], need)
 		}
-		if err != nil {
-			return target{}, err
-		}
-		return h.mayTouch(ctx, r, reg, need)
+		return target{}, err
 	case m.Code != "":
 		return h.foreignCode(ctx, r, m, need)
 	}
@@ -153,12 +161,15 @@ func (h targets) noPush(r *run, p meeting.Provider) *texts.Message {
 // allow-list names in its channel, and admins may have the bot's account act on it.
 func (h targets) mayTouch(ctx context.Context, r *run, reg registry.Registration, need want) (target, error) {
 	t := target{ref: reg.Ref(), reg: &reg, account: reg.Account}
-	if need.push && !r.kind(t.ref.Provider).Can.LivePush {
-		return t, h.noPush(r, t.ref.Provider)
-	}
 	ok, err := h.holds(ctx, r, reg)
 	if err != nil {
 		return t, err
+	}
+	if !ok && !shownAt(reg, r.w.Request.Place) {
+		return target{}, errStranger
+	}
+	if need.push && !r.kind(t.ref.Provider).Can.LivePush {
+		return t, h.noPush(r, t.ref.Provider)
 	}
 	if !ok {
 		own := h.accounts.own(r)
@@ -174,6 +185,15 @@ func (h targets) mayTouch(ctx context.Context, r *run, reg registry.Registration
 		return t, texts.NewMessage("which.over", "Topic", reg.Meeting.Topic)
 	}
 	return t, nil
+}
+
+// errStranger is returned of a meeting that is not shown where the person is, nor theirs:
+// they are told what they would be told if there were none, since numbers can be guessed.
+var errStranger = errors.New("not a meeting of this place")
+
+// shownAt reports whether the people of a place see a meeting there.
+func shownAt(reg registry.Registration, place chat.Place) bool {
+	return reg.Place.Key() == place.Key() || reg.ThreadAt(place) != nil
 }
 
 // vouch asks the provider whether the person's own account knows the meeting, where no
@@ -192,7 +212,7 @@ func (h targets) vouch(ctx context.Context, r *run, t target, need want) error {
 // holds reports whether a person has the requester's power over a meeting.
 func (h targets) holds(ctx context.Context, r *run, reg registry.Registration) (bool, error) {
 	place, user := r.w.Request.Place, r.w.Request.User
-	if r.w.Request.Place.Platform == reg.Place.Platform && (user.ID == reg.Requester.ID || slices.Contains(reg.Hosts, user.ID)) {
+	if slices.ContainsFunc(append([]string{reg.Requester.ID}, reg.Hosts...), func(id string) bool { return h.people.same(place, user.ID, reg.Place, id) }) {
 		return true, nil
 	}
 	if admin, err := h.people.isAdmin(ctx, r); admin || err != nil {
@@ -271,21 +291,20 @@ func (h targets) button(ctx context.Context, r *run) (registry.Registration, err
 // the meeting has to be shown here already, or to be the person's own.
 func (h targets) seenHere(ctx context.Context, r *run) (registry.Registration, error) {
 	reg, err := h.button(ctx, r)
+	if isRefusal(err) {
+		return reg, texts.NewMessage("power.card")
+	}
 	if err != nil {
 		return reg, err
 	}
-	place := r.w.Request.Place
-	if reg.Place.Key() == place.Key() || reg.ThreadAt(place) != nil {
+	if shownAt(reg, r.w.Request.Place) {
 		return reg, nil
 	}
 	ok, err := h.holds(ctx, r, reg)
-	switch {
-	case err != nil:
-		return reg, err
-	case !ok:
-		return reg, texts.NewMessage("power.card")
+	if err == nil && !ok {
+		err = texts.NewMessage("power.card")
 	}
-	return reg, nil
+	return reg, err
 }
 
 func (h targets) complete(ctx context.Context, r chat.Request, typed string) ([]chat.Choice, error) {

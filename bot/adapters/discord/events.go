@@ -157,6 +157,7 @@ func (in *interaction) place() chat.Place {
 		p.Kind = chat.InDirect
 	case isThread(in.Channel.Type) && isID(in.Channel.ParentID):
 		p.Channel, p.Thread = in.Channel.ParentID, in.ChannelID
+		p.Private = in.Channel.Type == discordgo.ChannelTypeGuildPrivateThread
 	}
 	return p
 }

@@ -11,7 +11,7 @@ const Platform chat.Platform = "discord"
 // Kind returns what Discord is like.
 func Kind() chat.Kind {
 	return chat.Kind{
-		Name: Platform, Title: "Discord", Typed: true, IsID: digits,
+		Name: Platform, Title: "Discord", Typed: true, OneID: true, IsID: digits,
 		Entries: []chat.Entry{
 			{Kind: chat.UserEntry, Example: "1", IsID: digits, People: "person"},
 			{Kind: chat.RoleEntry, Example: "1", IsID: digits, People: "members with role"},

@@ -26,6 +26,6 @@ func Kinds() chat.Kinds {
 	return chat.Kinds{
 		{Name: Console, Local: true, Confirms: true},
 		{Name: Slack, Confirms: true, IsID: letters.MatchString},
-		{Name: Discord, IsID: digits.MatchString, Typed: true},
+		{Name: Discord, IsID: digits.MatchString, Typed: true, OneID: true},
 	}
 }
