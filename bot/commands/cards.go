@@ -56,7 +56,11 @@ func (h cards) card(t texts.Text, reg registry.Registration, on chat.Platform) c
 		reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.qr"), Action: grammar.Press(grammar.VerbQR, ref)})
 	}
 	if pushNames(t, reg) != "" {
-		reply.Buttons = append(reply.Buttons, stopAll(t, m.Ref, m.Topic))
+		stop := stopAll(t, m.Ref, m.Topic)
+		if !h.platforms.Of(on).Confirms { // the list of what is on, below which the button of all is
+			stop.Action, stop.Confirm = grammar.PressOff(m.Ref, ""), nil
+		}
+		reply.Buttons = append(reply.Buttons, stop)
 	}
 	end := chat.Button{Label: t.T("button.end"), Action: grammar.Press(grammar.VerbMeetEnd, ref), Danger: true}
 	if h.platforms.Of(on).Confirms { // what the other answers with

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/chat"
+	"meetbot/bot/chat/chattest"
 	"meetbot/meeting"
 )
 
@@ -120,5 +121,26 @@ func TestWhatIsSetIsProposedToBeSwitchedOff(t *testing.T) {
 			values = append(values, c.Value)
 		}
 		assert.Equal(t, []string{"all", "p0", "p1"}, values)
+	})
+}
+
+// A thumb on a card stops no show where the platform asks nothing.
+func TestACardStopsNothingBeforeItIsConfirmed(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.onAir(2)
+		w.bot.Attach(chattest.Discord, w.room)
+		reg, err := w.bot.registry.Get(t.Context(), meeting.Ref{Provider: "tencent", ID: "806146601"})
+		require.NoError(t, err)
+		card := w.bot.cards.card(w.bot.parser.Text(chattest.Discord, "en"), reg, chattest.Discord)
+		for _, b := range card.Buttons {
+			assert.Nil(t, b.Confirm)
+			if b.Danger {
+				d := w.bot.Parse(w.request(ada, channel, chat.Request{Action: &b.Action}))
+				posts := w.do(d, ada, channel)
+				assert.Equal(t, chat.Warning, find(t, posts, chat.SlotPrivate).Reply.Tone, b.Label)
+				assert.Equal(t, 2, w.on(), b.Label)
+			}
+		}
+		assert.False(t, w.tencent.meetings["806146601"].State.Over())
 	})
 }

@@ -148,7 +148,7 @@ func offButtons(t texts.Text, ref meeting.Ref, topic string, has []meeting.PushT
 // stopAll switches everything off that is pushed from a meeting.
 func stopAll(t texts.Text, ref meeting.Ref, topic string) chat.Button {
 	return chat.Button{
-		Label: t.T("button.stop_all"), Danger: true, Action: grammar.PressOff(ref, ""),
+		Label: t.T("button.stop_all"), Danger: true, Action: grammar.PressAllOff(ref),
 		Confirm: &chat.Confirm{Title: t.T("off.ask.title"), Text: t.T("off.ask", "Topic", topic), Yes: t.T("button.stop_all"), No: t.T("off.no")},
 	}
 }

@@ -1,7 +1,6 @@
 package grammar
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
@@ -31,9 +30,9 @@ func (p *Parser) action(r chat.Request) chat.Decision {
 		}
 		return p.open(r, v.Opens, ask)
 	}
-	if v.Takes == TakesAddress && arg != "" {
+	if v.Takes == TakesAddress {
 		ref, which, _ := strings.Cut(arg, "/")
-		if _, ok := p.cfg.Kinds.ParseRef(ref); !ok || which == "" {
+		if _, ok := p.cfg.Kinds.ParseRef(ref); !ok && arg != "" {
 			return p.tell(r, p.stale)
 		}
 		return p.accept(r, Ask{Verb: v.Verb, Meeting: ref, All: which == allAddresses, Which: which})
@@ -48,10 +47,17 @@ func (p *Parser) action(r chat.Request) chat.Decision {
 // allAddresses stands for every address of a meeting in a button's argument.
 const allAddresses = "all"
 
-// PressOff is what a button does that switches one address of a meeting off, or all.
+// PressOff is what a button does that switches one address of a meeting off; without an
+// address it asks which.
 func PressOff(ref meeting.Ref, address string) chat.Action {
-	return Press(VerbPushOff, ref.String()+"/"+cmp.Or(address, allAddresses))
+	if address == "" {
+		return Press(VerbPushOff, ref.String())
+	}
+	return Press(VerbPushOff, ref.String()+"/"+address)
 }
+
+// PressAllOff is what a button does that switches all addresses of a meeting off.
+func PressAllOff(ref meeting.Ref) chat.Action { return PressOff(ref, allAddresses) }
 
 // hasKey reports whether a stream key is given with the verb.
 func (d VerbDecl) hasKey() bool {
