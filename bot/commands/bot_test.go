@@ -18,6 +18,7 @@ import (
 	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
 	"meetbot/bot/policy"
+	"meetbot/bot/registry"
 	"meetbot/bot/texts"
 	"meetbot/config/secret"
 	"meetbot/meeting"
@@ -296,6 +297,12 @@ func (w *world) press(u chat.User, at chat.Place, posts []chat.Post, verb gramma
 	return nil
 }
 
+// another is say where somebody else's meeting is, and another one is wanted.
+func (w *world) another(u chat.User, at chat.Place, line string) []chat.Post {
+	w.t.Helper()
+	return w.press(u, at, w.say(u, at, line), grammar.VerbCreateAnyway)
+}
+
 func slots(posts []chat.Post) []chat.Slot {
 	var s []chat.Slot
 	for _, p := range posts {
@@ -397,24 +404,57 @@ func TestTheSameWishIsOneMeeting(t *testing.T) {
 		assert.Equal(t, 1, w.systec.created)
 		assert.Equal(t, "https://join.example/j/1591620801", posts[1].Reply.Links[0].URL)
 
-		w.say(ben, channel, "/meet sync")
+		w.another(ben, channel, "/meet sync")
 		assert.Equal(t, 2, w.systec.created, "somebody else's wish")
 		posts = w.press(ada, channel, posts, grammar.VerbCreateAnyway)
 		assert.Equal(t, 3, w.systec.created, "another one was wanted")
 		assert.Equal(t, chat.SlotRoot, posts[0].Slot)
 
 		time.Sleep(sameWish)
-		w.say(ada, channel, "/meet sync")
+		w.another(ada, channel, "/meet sync")
 		assert.Equal(t, 4, w.systec.created, "half a minute later it is a new wish")
 	})
 }
 
-func TestSomebodyElsesRunningMeetingIsMentionedPrivately(t *testing.T) {
+func TestWhereSomebodyElsesMeetingIsThePersonIsAsked(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/meet standup")
 		posts := w.say(ben, channel, "/meet retro")
+		assert.Equal(t, 1, w.systec.created)
+		assert.Equal(t, []chat.Slot{chat.SlotSettle, chat.SlotPrivate}, slots(posts))
+		asked := find(t, posts, chat.SlotPrivate).Reply
+		assert.Contains(t, asked.Text, "standup")
+		assert.Equal(t, []chat.Link{{Label: "Join that one", URL: "https://join.example/j/1591620801"}}, asked.Links)
+		assert.Equal(t, "Start another", asked.Buttons[0].Label)
+		made := w.press(ben, channel, posts, grammar.VerbCreateAnyway)
+		assert.Equal(t, 2, w.systec.created)
+		assert.Equal(t, "retro", find(t, made, chat.SlotRoot).Reply.Title)
+		w.press(ben, channel, posts, grammar.VerbCreateAnyway)
+		assert.Equal(t, 2, w.systec.created, "one click is one meeting")
+	})
+	inWorld(t, nil, func(w *world) { // of what is not known it is told, and nobody waits
+		w.say(ada, channel, "/meet standup")
+		_, err := w.bot.registry.Change(w.t.Context(), meeting.Ref{Provider: "systec", ID: "1591620801"}, func(r *registry.Registration) bool {
+			r.Meeting.State = meeting.StateUnknown
+			return true
+		})
+		require.NoError(t, err)
+		posts := w.say(ben, channel, "/meet retro")
+		assert.Equal(t, 2, w.systec.created)
 		assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Text, "standup")
-		assert.NotContains(t, revealed(find(t, posts, chat.SlotRoot)), "standup")
+	})
+}
+
+func TestWhatLooksLikeACommandIsAskedPrivately(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		for i, line := range []string{"/meet hlep", "/meet -h", "/meet end 123", "/meet schedule tomorrow 3pm", "/meet 明天下午三点"} {
+			posts := w.say(ada, channel, line)
+			assert.Equal(t, []chat.Slot{chat.SlotPrivate}, slots(posts), line)
+			assert.Equal(t, i, w.systec.created, line)
+			assert.Equal(t, "Create it anyway", posts[0].Reply.Buttons[0].Label)
+			w.press(ada, channel, posts, grammar.VerbCreateAnyway)
+			assert.Equal(t, i+1, w.systec.created, "one click goes on")
+		}
 	})
 }
 
@@ -541,7 +581,7 @@ func TestTencentWithoutAMappedAccountGetsAHostKey(t *testing.T) {
 		assert.Regexp(t, `^\d{6}$`, private.Reply.Secrets[0].Value.Reveal())
 		assert.Empty(t, find(t, posts, chat.SlotThread).Reply.Secrets)
 
-		private = find(t, w.say(ben, channel, "/meet x --provider tencent"), chat.SlotPrivate)
+		private = find(t, w.another(ben, channel, "/meet x --provider tencent"), chat.SlotPrivate)
 		assert.Empty(t, private.Reply.Secrets)
 	})
 }

@@ -144,7 +144,9 @@ func chaos(t *testing.T, seed uint64) {
 			}
 		default:
 			u := chat.User{ID: fmt.Sprintf("U%03d", len(asked)), Name: "Somebody", Rights: chat.RightsKnown | chat.RightMeet}
-			req := w.request(u, channel, chat.Request{Command: "meet", Text: fmt.Sprintf("topic %03d", len(asked))})
+			at := channel
+			at.Channel = fmt.Sprintf("C%03d", len(asked)) // where somebody else's meeting is, one is asked
+			req := w.request(u, at, chat.Request{Command: "meet", Text: fmt.Sprintf("topic %03d", len(asked))})
 			require.Zero(t, w.bot.Accept(t.Context(), w.bot.Parse(req)))
 			asked = append(asked, req)
 			time.Sleep(time.Duration(dice.IntN(1500)) * time.Millisecond)
@@ -184,7 +186,7 @@ func chaos(t *testing.T, seed uint64) {
 		if j.Outcome == "created" {
 			assert.Equal(t, 1, made)
 			assert.GreaterOrEqual(t, roots, 1, "%s is shown to everybody", req.Text)
-			found, err := w.bot.registry.Here(t.Context(), channel)
+			found, err := w.bot.registry.Here(t.Context(), req.Place)
 			require.NoError(t, err)
 			n := 0
 			for _, reg := range found {

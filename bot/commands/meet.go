@@ -54,6 +54,11 @@ func (h meet) begin(ctx context.Context, r *run) (jobs.Next, error) {
 	if !h.clients.has(provider) {
 		return jobs.Next{}, texts.NewMessage("which.provider", "Provider", r.providerName(provider))
 	}
+	if !r.w.Repeated && r.w.Ask.Verb == grammar.VerbMeet {
+		if asked, err := h.askFirst(ctx, r); asked || err != nil {
+			return jobs.Deliver(), err
+		}
+	}
 	if first, err := h.wishes.first(ctx, r); err != nil {
 		return jobs.Next{}, err
 	} else if first != nil {
@@ -109,6 +114,47 @@ func (h meet) room(ctx context.Context, r *run, provider meeting.Provider, in me
 		return r.faultOf(err)
 	}
 	return nil
+}
+
+// askFirst asks, privately, before a meeting is posted for everybody that is hardly wanted:
+// the topic looks like a command or a plan, or somebody else's meeting is here already. It
+// reports whether it did. One click goes on.
+func (h meet) askFirst(ctx context.Context, r *run) (bool, error) {
+	another := chat.Button{Label: r.t.T("button.another"), Action: grammar.Press(grammar.VerbCreateAnyway, r.job.ID)}
+	ask := r.w.Ask
+	if ask.Doubt != "" {
+		reply := chat.Reply{Tone: chat.Warning, Title: r.t.T("doubt.title", "Topic", ask.Meet.Topic), Text: r.t.T("doubt.time")}
+		if ask.Doubt == grammar.DoubtWord {
+			reply.Text = r.t.T("doubt.word", "Command", r.t.Command(grammar.Declared(ask.Meant).Line()))
+		}
+		another.Label = r.t.T("button.anyway")
+		reply.Buttons = []chat.Button{another}
+		_, err := r.answer(outcomeAsked, reply)
+		return true, err
+	}
+	place := r.w.Request.Place
+	here, err := h.handover.registry.Here(ctx, place)
+	if err != nil {
+		return false, err
+	}
+	for _, reg := range here {
+		if s := reg.Meeting.State; s != meeting.StateReady && s != meeting.StateRunning ||
+			h.people.same(place, r.w.Request.User.ID, reg.Place, reg.Requester.ID) {
+			continue
+		}
+		reply := chat.Reply{
+			Tone: chat.Warning, Title: r.t.T("beside.title"),
+			Text:   r.t.T("beside", "Name", reg.Requester.Name, "Topic", reg.Meeting.Topic, "Number", showCode(reg.Meeting.Code)),
+			Fields: []chat.Field{{Name: r.t.T("field.state"), Value: h.handover.cards.stateText(r.t, reg)}}, Buttons: []chat.Button{another},
+		}
+		if reg.Meeting.JoinURL != "" {
+			reply.Links = []chat.Link{{Label: r.t.T("beside.join"), URL: reg.Meeting.JoinURL}}
+		}
+		r.settle()
+		_, err := r.answer(outcomeAsked, reply)
+		return true, err
+	}
+	return false, nil
 }
 
 func (r *run) personName() string {

@@ -87,7 +87,7 @@ func TestTheEarlierMeetingsCardIsNotTheLaterOnes(t *testing.T) {
 		t := w.t
 		first := w.say(ada, channel, "/meet one --pmi")
 		root := find(t, first, chat.SlotRoot)
-		w.say(ben, channel, "/meet two --pmi")
+		w.another(ben, channel, "/meet two --pmi")
 		ref := meeting.Ref{Provider: "systec", ID: "1591620888"}
 		reg, err := w.bot.registry.Get(t.Context(), ref)
 		require.NoError(t, err)

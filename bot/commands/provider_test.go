@@ -183,11 +183,11 @@ func TestNamedHostsAreHostsAtTheProvider(t *testing.T) {
 	}, func(w *world) {
 		w.say(ada, channel, "/meet x --provider tencent --host U2,U9")
 		assert.Equal(t, []string{"ada", "ben"}, w.tencent.wish.Hosts)
-		w.say(dora, channel, "/meet y --provider tencent --host U2")
+		w.another(dora, channel, "/meet y --provider tencent --host U2")
 		assert.Equal(t, []string{"ben"}, w.tencent.wish.Hosts)
-		w.say(ada, channel, "/meet z --provider tencent --host U9")
+		w.another(ada, channel, "/meet z --provider tencent --host U9")
 		assert.Empty(t, w.tencent.wish.Hosts)
-		w.say(ada, channel, "/meet s --provider systec --host U2")
+		w.another(ada, channel, "/meet s --provider systec --host U2")
 		assert.Empty(t, w.systec.wish.Hosts, "it has no parameter for them")
 	})
 }

@@ -91,7 +91,7 @@ func (r *run) answer(o Outcome, reply chat.Reply) (jobs.Next, error) {
 // settle resolves a placeholder that everybody sees and that nothing will come of. The
 // reason is told privately.
 func (r *run) settle() {
-	if grammar.Declared(r.w.Ask.Verb).Public {
+	if grammar.Declared(r.w.Ask.Verb).Public && r.w.Ask.Doubt == "" {
 		r.put(delivery{Slot: chat.SlotSettle, Reply: chat.Reply{Text: r.t.T("settled." + r.w.Ask.Verb.TextID())}})
 	}
 }

@@ -14,6 +14,8 @@ type Ask struct {
 	Meet     meeting.Instant  // Topic empty: "<name>'s meeting"
 	Hosts    []string         // user IDs given with --host
 	Mentions []chat.User      // people mentioned in the topic, where they are names
+	Doubt    Doubt            // why the topic may be none; empty: it is one
+	Meant    Verb             // with DoubtWord
 
 	// Meeting is the MEETING argument as it was given, or a meeting.Ref; empty where none was.
 	Meeting string

@@ -121,8 +121,8 @@ func (p *Parser) overview(t texts.Text, typed bool, tone chat.Tone, title, text 
 	reply := chat.Reply{Tone: tone, Title: title, Text: text}
 	for _, v := range p.declared {
 		switch {
-		case typed && v.Typed != "" && !slices.ContainsFunc(reply.Fields, func(f chat.Field) bool { return f.Name == t.Command(v.line()) }):
-			reply.Fields = append(reply.Fields, chat.Field{Name: t.Command(v.line()), Value: v.Describe(t)})
+		case typed && v.Typed != "" && !slices.ContainsFunc(reply.Fields, func(f chat.Field) bool { return f.Name == t.Command(v.Line()) }):
+			reply.Fields = append(reply.Fields, chat.Field{Name: t.Command(v.Line()), Value: v.Describe(t)})
 		case !typed && v.IsJob():
 			reply.Fields = append(reply.Fields, chat.Field{Name: p.usage(t, v), Value: v.Describe(t)})
 		}

@@ -217,6 +217,7 @@ func (p *Parser) meetLine(r chat.Request) chat.Decision {
 	v := p.meet.verbs[""]
 	x := p.reading(r, VerbMeet)
 	topic := x.flags(v, tokens, false)
+	x.ask.Doubt, x.ask.Meant = p.doubt(topic)
 	if len(topic) > 0 {
 		x.set(&v.Options[0], phrase(topic))
 	}
@@ -280,5 +281,5 @@ func (p *Parser) finish(r chat.Request, x *reading) chat.Decision {
 }
 
 func (p *Parser) accept(r chat.Request, ask Ask) chat.Decision {
-	return chat.Decision{Ask: &ask, Public: Declared(ask.Verb).Public, Request: bare(r)}
+	return chat.Decision{Ask: &ask, Public: Declared(ask.Verb).Public && ask.Doubt == "", Request: bare(r)}
 }

@@ -108,6 +108,7 @@ func (p *Parser) typed(r chat.Request, command string) chat.Decision {
 		}
 	}
 	if v.Verb == VerbMeet {
+		x.ask.Doubt, x.ask.Meant = p.doubt(tokenize(r.Options["topic"]))
 		x.checkMeet()
 		return p.finish(r, &x)
 	}

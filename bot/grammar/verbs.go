@@ -369,8 +369,8 @@ func Once(a chat.Action) bool {
 	return d.Once
 }
 
-// line is the verb as people type it, without the slash: "livepush to".
-func (d VerbDecl) line() string { return strings.TrimSpace(d.Command + " " + d.Name) }
+// Line is the verb as people type it, without the slash: "livepush to".
+func (d VerbDecl) Line() string { return strings.TrimSpace(d.Command + " " + d.Name) }
 
 // isVerb reports whether people type s for a verb, for "in" or for "all": no destination can
 // be called that.

@@ -35,7 +35,7 @@ type option string
 // Command implements [texts.Words]: "/livepush to bili", or, where options are typed,
 // "/livepush to:bili". A verb that cannot be given there is its command alone.
 func (w words) Command(verb string, args ...any) any {
-	i := slices.IndexFunc(commandDeclarations, func(d VerbDecl) bool { return d.line() == verb })
+	i := slices.IndexFunc(commandDeclarations, func(d VerbDecl) bool { return d.Line() == verb })
 	if i < 0 {
 		return "/" + verb // unreachable: a test writes all commands of all texts
 	}

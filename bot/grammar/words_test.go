@@ -60,7 +60,7 @@ func TestEveryTextNamesWhatThePlatformHas(t *testing.T) {
 			text := Text(kind, locale)
 			var known []string
 			for _, d := range commandDeclarations {
-				known = append(known, strings.Fields(text.Command(d.line()))[0])
+				known = append(known, strings.Fields(text.Command(d.Line()))[0])
 			}
 			for id, source := range sources(t, locale) {
 				var pairs []any
