@@ -34,7 +34,7 @@ func spansBelow(t *testing.T) (ctx context.Context, ended func() tracetest.SpanS
 func attrsOf(s tracetest.SpanStub) map[string]string {
 	attrs := map[string]string{}
 	for _, a := range s.Attributes {
-		attrs[string(a.Key)] = a.Value.Emit()
+		attrs[string(a.Key)] = a.Value.String()
 	}
 	return attrs
 }

@@ -63,7 +63,7 @@ func (s traces) lines() []string {
 		for _, a := range span.Attributes {
 			key := strings.TrimPrefix(string(a.Key), "meetbot.")
 			if key != "job" && key != "command" {
-				fmt.Fprintf(&b, " %s=%s", key, a.Value.Emit())
+				fmt.Fprintf(&b, " %s=%s", key, a.Value.String())
 			}
 		}
 		if span.Status.Code == codes.Error {
@@ -155,7 +155,7 @@ func TestAJobIsOneTrace(t *testing.T) {
 		assert.False(t, span.EndTime.Before(span.StartTime), line)
 		attrs := map[string]string{}
 		for _, a := range span.Attributes {
-			attrs[string(a.Key)] = a.Value.Emit()
+			attrs[string(a.Key)] = a.Value.String()
 		}
 		assert.Equal(t, want, attrs["meetbot.job"], line)
 		assert.Contains(t, []string{"meet", "own"}, attrs["meetbot.command"], line)

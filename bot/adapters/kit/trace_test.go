@@ -62,7 +62,7 @@ func TestACallToAPlatformIsASpanOfTheJob(t *testing.T) {
 			assert.Equal(t, want["error.type"], all[i].Status.Description)
 			got := map[string]string{}
 			for _, attr := range all[i].Attributes {
-				got[string(attr.Key)] = attr.Value.Emit()
+				got[string(attr.Key)] = attr.Value.String()
 			}
 			assert.Equal(t, want, got)
 		}
