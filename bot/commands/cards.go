@@ -41,6 +41,9 @@ func (h cards) card(t texts.Text, reg registry.Registration, on chat.Platform) c
 	if names := pushNames(t, reg); names != "" {
 		reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.push"), Value: names})
 	}
+	if to := reg.Moved; to != nil {
+		reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.moved"), Value: strings.Join([]string{to.Topic, showCode(to.Code), to.JoinURL}, " · ")})
+	}
 	switch {
 	case m.State.Over():
 		return reply

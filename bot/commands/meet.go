@@ -358,10 +358,12 @@ func (h handover) numberUsedAgain(r *run, reg registry.Registration) jobs.Next {
 
 // sameDestinations creates a meeting like an earlier one, and sets the same destinations at it.
 type sameDestinations struct {
-	meet    meet
-	targets targets
-	people  people
-	queue   queue
+	meet     meet
+	targets  targets
+	people   people
+	queue    queue
+	carry    carry
+	registry changes
 }
 
 func (h sameDestinations) next(ctx context.Context, r *run) (jobs.Next, error) {
@@ -372,7 +374,7 @@ func (h sameDestinations) next(ctx context.Context, r *run) (jobs.Next, error) {
 	}
 	n, err := h.meet.next(ctx, r)
 	if err == nil && r.job.State == jobs.Called {
-		err = h.push(ctx, r, r.w.Meeting.Ref)
+		err = h.push(ctx, r, *r.w.Meeting)
 	}
 	return n, err
 }
@@ -396,25 +398,32 @@ func (h sameDestinations) ask(ctx context.Context, r *run) error {
 	live := true
 	r.w.Ask.Provider = reg.Ref().Provider
 	r.w.Ask.Meet = meeting.Instant{Topic: reg.Meeting.Topic, Live: &live}
-	r.w.Ask.Names = nil
-	for _, p := range reg.Pushes {
-		if p.Destination != "" && p.Enabled {
-			r.w.Ask.Names = append(r.w.Ask.Names, p.Name)
-		}
-	}
-	return nil
+	r.w.Calls, err = h.carry.of(ctx, reg)
+	return err
 }
 
-// push sets the destinations of the earlier meeting at the new one, in a
-// job of its own.
-func (h sameDestinations) push(ctx context.Context, r *run, ref meeting.Ref) error {
-	if len(r.w.Ask.Names) == 0 {
+// push sets the destinations of the earlier meeting at the new one, in a job of its own,
+// and says on the earlier one's card where the show went.
+func (h sameDestinations) push(ctx context.Context, r *run, made meeting.Meeting) error {
+	if old, ok := r.kinds.ParseRef(r.w.Ask.Arg); ok {
+		reg, err := h.registry.Change(ctx, old, func(reg *registry.Registration) bool {
+			reg.Moved = &registry.Moved{Topic: made.Topic, Code: made.Code, JoinURL: made.JoinURL}
+			return true
+		})
+		if err == nil {
+			err = h.queue.redraw(ctx, reg)
+		}
+		if err != nil && !errors.Is(err, jobs.ErrNotFound) {
+			return err
+		}
+	}
+	if len(r.w.Calls) == 0 {
 		return nil
 	}
 	req := r.w.Request
 	req.ID, req.At = "samedest:"+r.job.ID, r.now()
 	return h.queue.own(ctx, work{
-		Request: req, Locale: r.t.Locale, Since: r.now(),
-		Ask: grammar.Ask{Verb: grammar.VerbPushTo, Meeting: ref.String(), Names: r.w.Ask.Names},
+		Request: req, Locale: r.t.Locale, Since: r.now(), Calls: r.w.Calls, Carried: true,
+		Ask: grammar.Ask{Verb: grammar.VerbPushTo, Meeting: made.Ref.String()},
 	})
 }

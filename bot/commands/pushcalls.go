@@ -32,7 +32,11 @@ func (h pushCalls) decide(ctx context.Context, r *run, reg *registry.Registratio
 	case grammar.VerbPushOff:
 		return false, h.off(ctx, r, reg, has)
 	case grammar.VerbPushTo:
-		protected, err = h.fromSaved(ctx, r)
+		if r.w.Carried {
+			protected, err = h.carried(ctx, r)
+		} else {
+			protected, err = h.fromSaved(ctx, r)
+		}
 	default:
 		protected, err = h.one(ctx, r)
 	}
@@ -105,22 +109,57 @@ func (h pushCalls) fromSaved(ctx context.Context, r *run) (protected bool, _ err
 		if _, err := h.saved.usable(ctx, r, d.Name); err != nil {
 			return false, err
 		}
-		s := pushCall{Target: d.Target(), Destination: d.ID, Fingerprint: h.dests.Fingerprint(d.Key)}
-		preset := livepush.PresetByID(d.Preset)
-		_, findings := preset.Check(s.Target.URL, s.Target.Key, r.now())
-		// Other warnings were seen, and overridden, when it was saved.
-		findings = slices.DeleteFunc(findings, func(f livepush.Finding) bool { return !f.Limit && f.Message.ID != livepush.FindingExpired })
-		switch {
-		case d.Key.IsZero(), preset.FreshKey && r.now().Sub(d.KeySet) > freshFor:
-			s.Outcome, s.Fault = callRefused, texts.NewMessage("dest.fresh_key", "Name", d.Name, "Platform", preset.Name(r.t))
-			if d.Key.IsZero() {
-				s.Fault.ID = "dest.no_key"
-			}
-		case livepush.Limits(findings), len(findings) > 0 && !r.w.Ask.Override:
-			s.Outcome, s.Fault = callRefused, r.found(findings)
-		}
 		protected = protected || d.Protected
-		r.w.Calls = append(r.w.Calls, s)
+		r.w.Calls = append(r.w.Calls, h.ofSaved(r, d))
+	}
+	return protected, nil
+}
+
+// ofSaved is the call for a saved destination as it is now.
+func (h pushCalls) ofSaved(r *run, d livepush.Destination) pushCall {
+	s := pushCall{Target: d.Target(), Destination: d.ID, Fingerprint: h.dests.Fingerprint(d.Key)}
+	preset := livepush.PresetByID(d.Preset)
+	_, findings := preset.Check(s.Target.URL, s.Target.Key, r.now())
+	// Other warnings were seen, and overridden, when it was saved.
+	findings = slices.DeleteFunc(findings, func(f livepush.Finding) bool { return !f.Limit && f.Message.ID != livepush.FindingExpired })
+	switch {
+	case d.Key.IsZero(), preset.FreshKey && r.now().Sub(d.KeySet) > freshFor:
+		s.Outcome, s.Fault = callRefused, texts.NewMessage("dest.fresh_key", "Name", d.Name, "Platform", preset.Name(r.t))
+		if d.Key.IsZero() {
+			s.Fault.ID = "dest.no_key"
+		}
+	case livepush.Limits(findings), len(findings) > 0 && !r.w.Ask.Override:
+		s.Outcome, s.Fault = callRefused, r.found(findings)
+	}
+	return s
+}
+
+// carried completes the calls that come from another meeting: what is saved as it is saved
+// now, and anything else as it was set there. What cannot be carried over says why.
+func (h pushCalls) carried(ctx context.Context, r *run) (protected bool, _ error) {
+	for i, s := range r.w.Calls {
+		d, err := h.dests.ByID(ctx, s.Destination)
+		switch {
+		case errors.Is(err, livepush.ErrNoDestination): // typed, or forgotten since
+			r.w.Calls[i].Destination = ""
+			if s.Target.Key.IsZero() {
+				r.w.Calls[i].Outcome, r.w.Calls[i].Fault = callRefused, texts.NewMessage("carry.no_key")
+			}
+			continue
+		case err != nil:
+			return false, err
+		}
+		_, err = h.saved.usable(ctx, r, d.Name)
+		var no *texts.Message
+		switch {
+		case errors.As(err, &no):
+			r.w.Calls[i].Outcome, r.w.Calls[i].Fault = callRefused, no
+		case err != nil:
+			return false, err
+		default:
+			protected = protected || d.Protected
+			r.w.Calls[i] = h.ofSaved(r, d)
+		}
 	}
 	return protected, nil
 }

@@ -23,6 +23,7 @@ type pushReport struct {
 	dests   livepush.Destinations
 	keyPage keyPage
 	audit   auditor
+	carry   carry
 }
 
 // tell reads everything back once more and says what is so.
@@ -53,6 +54,11 @@ func (h pushReport) tell(ctx context.Context, r *run) (jobs.Next, error) {
 			open++
 		}
 		if err := h.logCall(ctx, r, i); err != nil {
+			return jobs.Next{}, err
+		}
+	}
+	if slices.ContainsFunc(r.w.Calls, func(s pushCall) bool { return s.Outcome == callReplaced }) {
+		if err := h.carry.keep(ctx, r.w.Ref, r.w.Calls); err != nil {
 			return jobs.Next{}, err
 		}
 	}

@@ -40,6 +40,7 @@ type parts struct {
 	keyPage    keyPage
 	saved      saved
 	approvals  approvals
+	carry      carry
 	repeat     repeat
 	defaultsTo meeting.Provider
 	locale     string
@@ -62,6 +63,7 @@ func newParts(b *Bot) parts {
 	p.audit = auditor{audit.New(b.store)}
 	p.keyPage = keyPage{cfg.KeyPageURL, keyLinks{b.store, b.now}, p.dests, p.people, p.queue}
 	p.saved = saved{p.dests, p.people, p.audit, p.keyPage}
+	p.carry = carry{b.store, p.dests, p.clients, b.now}
 	p.approvals = approvals{b.store, p.registry, p.queue, p.audit, p.people, p.dests}
 	p.repeat = repeat{b.store, p.people, p.wishes, p.clients, cfg.KeyPageURL != "", func(v grammar.Verb) steps { return b.steps[v] }}
 	return p
@@ -70,13 +72,13 @@ func newParts(b *Bot) parts {
 // stepsOf says what every verb does that [grammar] declares as a job.
 func stepsOf(p parts) map[grammar.Verb]steps {
 	meet := meet{p.clients, p.accounts, p.people, p.wishes, p.registry, handover{p.registry, p.polling, p.cards}, p.defaultsTo}
-	same := sameDestinations{meet, p.targets, p.people, p.queue}
+	same := sameDestinations{meet, p.targets, p.people, p.queue, p.carry, p.registry}
 	ending := ending{p.targets, p.clients, p.registry, p.queue}
 	sharing := sharing{p.targets, p.cards}
 	seen := pushSeen{p.registry, p.dests, p.queue}
 	push := push{
 		p.targets, p.clients, pushCalls{p.saved, p.dests, p.audit}, p.approvals, p.keyPage,
-		pushReport{p.clients, seen, p.dests, p.keyPage, p.audit},
+		pushReport{p.clients, seen, p.dests, p.keyPage, p.audit, p.carry},
 	}
 	events := events{p.registry, p.polling, p.targets}
 	repeated := steps{next: p.repeat.next}

@@ -41,6 +41,8 @@ type work struct {
 	Absent   []string   // what was to be switched off and is not set
 	Approved *chat.User // who decided about it, once somebody had to
 	Decision string     // the job in which that was done
+	// Carried says that Calls come from another meeting.
+	Carried bool
 	// Pinned is what the second person was shown: nothing else is sent without being shown again.
 	Pinned  *pinned
 	Until   time.Time    // with grammar.VerbApproval: when it is too late to decide

@@ -45,12 +45,17 @@ type Registration struct {
 	// StartUntil is when Meeting.StartURL stops working.
 	StartUntil time.Time
 	Pushes     []Push
+	// Moved is the meeting that was made in the place of this one; nil: none was.
+	Moved *Moved
 	Cards      []Card
 	// Before is the meeting that had the number before, without its secrets; nil: none had.
 	Before *Registration
 
 	revision uint64
 }
+
+// Moved is what people have to know of the meeting that was made in the place of another.
+type Moved struct{ Topic, Code, JoinURL string }
 
 // Push is a push address as it was last read back.
 type Push struct {

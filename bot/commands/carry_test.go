@@ -1,0 +1,86 @@
+package commands
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
+	"meetbot/meeting"
+)
+
+// keys are what is on at a meeting, by name.
+func (w *world) keys(id string) map[string]string {
+	on := map[string]string{}
+	for _, p := range w.tencent.pushes[id] {
+		if p.Enabled {
+			on[p.Name] = p.Key.Reveal()
+		}
+	}
+	return on
+}
+
+// A new meeting in the place of another takes over all that is set there, with the key that
+// was just given, and says what it could not.
+func TestANewMeetingTakesOverWhatIsSet(t *testing.T) {
+	const typed = "/livepush --name hand --url rtmp://hand.example.com/live --key "
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet show --provider tencent --live")
+		w.say(ada, channel, typed+"wrong")
+		for _, name := range []string{"one", "two", "zed"} {
+			w.say(ada, channel, "/livepush save "+name+" --url rtmp://"+name+".example.com/live --key key-"+name)
+		}
+		w.say(ada, channel, "/livepush to one, two, zed")
+		w.say(ada, channel, "/livepush off zed")
+		w.say(ada, channel, "/livepush forget two")
+		refused := w.say(ada, channel, typed+"right")
+		posts := w.press(ada, channel, refused, grammar.VerbSameDest)
+		assert.Equal(t, map[string]string{"hand": "right", "one": "key-one", "two": "key-two"}, w.keys("806146602"))
+		assert.Contains(t, describe(posts), "3 of 3 set")
+		reg, err := w.bot.registry.Get(t.Context(), meeting.Ref{Provider: "tencent", ID: "806146601"})
+		require.NoError(t, err)
+		old := w.bot.cards.card(w.bot.parser.Text(channel.Platform, "en"), reg, channel.Platform)
+		assert.Contains(t, old.Fields, chat.Field{Name: "Moved to", Value: "show · 806-146-602 · https://join.example/j/806146602"})
+
+		docs, err := w.store.Docs(t.Context(), 0, docCarry)
+		require.NoError(t, err)
+		assert.Len(t, docs, 1)
+		time.Sleep(carryFor + time.Hour)
+		docs, err = w.store.Docs(t.Context(), 0, docCarry)
+		require.NoError(t, err)
+		assert.Empty(t, docs, "the key is not kept")
+	})
+}
+
+func TestWhatCannotBeTakenOverIsNamed(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet show --provider tencent --live")
+		w.say(ada, channel, "/livepush --name hand --url rtmp://hand.example.com/live --key k")
+		w.say(ada, channel, "/livepush save one --url rtmp://one.example.com/live --key key-one")
+		w.say(ada, channel, "/livepush to one")
+		w.tencent.fail = func(op string) error {
+			if op == "pushes" {
+				return &meeting.APIError{Provider: "tencent", Op: op, Code: 1, Err: meeting.ErrNotPermitted}
+			}
+			return nil
+		}
+		posts := w.button(ada, channel, grammar.VerbSameDest, "tencent:806146601")
+		assert.Equal(t, map[string]string{"one": "key-one"}, w.keys("806146602"))
+		assert.Contains(t, describe(posts), "{hand not carried over")
+	})
+}
+
+func TestAProtectedDestinationIsNotTakenOverByOne(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet show --provider tencent --live")
+		w.say(ada, channel, saveProtected)
+		w.press(ben, channel, w.say(ada, channel, "/livepush to 主站"), grammar.VerbApprove)
+		posts := w.button(ada, channel, grammar.VerbSameDest, "tencent:806146601")
+		assert.Empty(t, w.keys("806146602"))
+		w.press(ben, channel, posts, grammar.VerbApprove)
+		assert.Equal(t, map[string]string{"主站": "canary-key"}, w.keys("806146602"))
+	})
+}
