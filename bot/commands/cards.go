@@ -76,17 +76,17 @@ func (h cards) card(t texts.Text, reg registry.Registration, on chat.Platform) c
 
 // stateText says what is known of a meeting, and since when. It never says more.
 func (h cards) stateText(t texts.Text, reg registry.Registration) string {
-	at := func(id string) string { return t.T(id, "Time", reg.StateAt.Local().Format("15:04 MST")) }
+	at := func(id string) string { return t.T(id, "Time", chat.Instant(reg.StateAt)) }
 	switch reg.Meeting.State {
 	case meeting.StateReady:
 		if !reg.JoinBy.IsZero() {
-			return t.T("state.ready_until", "Time", reg.JoinBy.Local().Format("15:04 MST"))
+			return t.T("state.ready_until", "Time", chat.Instant(reg.JoinBy))
 		}
 		return t.T("state.ready")
 	case meeting.StateRunning:
 		switch {
 		case !reg.LiveAt.IsZero():
-			return t.T("state.live", "Time", reg.LiveAt.Local().Format("15:04 MST"))
+			return t.T("state.live", "Time", chat.Instant(reg.LiveAt))
 		case pushNames(t, reg) != "" && reg.LiveHeard.IsZero() && !h.webhooks:
 			return at("state.running_live_unknown")
 		}
@@ -95,7 +95,7 @@ func (h cards) stateText(t texts.Text, reg registry.Registration) string {
 		if reg.Meeting.End.IsZero() {
 			return at("state.empty")
 		}
-		return t.T("state.empty_until", "Time", reg.StateAt.Local().Format("15:04 MST"), "End", reg.Meeting.End.Local().Format("15:04 MST"))
+		return t.T("state.empty_until", "Time", chat.Instant(reg.StateAt), "End", chat.Instant(reg.Meeting.End))
 	case meeting.StateExpired:
 		return at("state.expired")
 	case meeting.StateRecycled:

@@ -148,7 +148,7 @@ func (h changeLog) next(ctx context.Context, r *run) (jobs.Next, error) {
 			who = l.Who
 		}
 		reply.Fields = append(reply.Fields, chat.Field{
-			Name:  l.At.Local().Format("01-02 15:04 MST"),
+			Name:  chat.Instant(l.At),
 			Value: oneSpace(r.t.T("log.line", "Who", who, "Action", r.t.T("audit."+string(l.Action)), "Name", l.Destination, "Fingerprint", l.Fingerprint, "Outcome", r.t.T("outcome."+l.Outcome))),
 		})
 	}

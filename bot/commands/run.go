@@ -47,8 +47,8 @@ func (r *run) close() error {
 	return err
 }
 
-// clock shows a time of day. Zones differ between readers, so it says which.
-func (r *run) clock(at time.Time) string { return at.Local().Format("15:04 MST") }
+// clock shows an instant, which each reader sees in their own zone.
+func (r *run) clock(at time.Time) string { return chat.Instant(at) }
 
 func (r *run) links(m meeting.Meeting) []chat.Link { return linksOf(r.t, m) }
 

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	_ "time/tzdata" // an image has no zones of its own
 
 	"meetbot/bot/grammar"
 	"meetbot/config"

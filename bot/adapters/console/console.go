@@ -251,7 +251,7 @@ func (c *Console) Post(_ context.Context, p chat.Post) (chat.Receipt, error) {
 		receipt = *p.Edit
 		v.header, v.brief = header{kind: changed}, true
 		v.number = nil
-		text := c.style.message(c.t, v, p.Reply)
+		text := c.style.message(c.t, v, c.local(p.Reply))
 		if c.shown[receipt.Message] == text {
 			return receipt, nil
 		}
@@ -276,12 +276,12 @@ func (c *Console) Post(_ context.Context, p chat.Post) (chat.Receipt, error) {
 	}
 	c.messages++
 	receipt.Message = fmt.Sprintf("m%d", c.messages)
-	text := c.style.message(c.t, v, p.Reply)
+	text := c.style.message(c.t, v, c.local(p.Reply))
 	switch p.Slot {
 	case chat.SlotRoot:
 		receipt.Place.Thread = receipt.Message
 		c.under, c.titles[receipt.Message] = receipt.Message, p.Reply.Title
-		c.shown[receipt.Message] = c.style.message(c.t, view{width: v.width, header: header{kind: changed}, brief: true}, p.Reply)
+		c.shown[receipt.Message] = c.style.message(c.t, view{width: v.width, header: header{kind: changed}, brief: true}, c.local(p.Reply))
 	case chat.SlotThread:
 	default:
 		c.under = ""
@@ -300,6 +300,12 @@ func (c *Console) InGroup(context.Context, chat.Place, string, string) (bool, er
 	return false, nil
 }
 
+// local is a reply with its times as this terminal's clock has them.
+func (c *Console) local(r chat.Reply) chat.Reply {
+	now := c.cfg.Now().Local()
+	return r.WriteInstants(func(at time.Time) string { return chat.Clock(at, now) })
+}
+
 // show shows an immediate private answer.
 func (c *Console) show(r chat.Reply) {
 	c.mu.Lock()
@@ -308,7 +314,7 @@ func (c *Console) show(r chat.Reply) {
 		c.failed = true
 	}
 	c.under = ""
-	c.write(c.style.message(c.t, view{width: c.width(), header: header{kind: private}, number: c.number}, r))
+	c.write(c.style.message(c.t, view{width: c.width(), header: header{kind: private}, number: c.number}, c.local(r)))
 }
 
 // number gives a button the number that presses it.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/bwmarrin/discordgo"
 
@@ -315,8 +316,13 @@ func escape(s string) string {
 		b.WriteString(s[at[0]:at[1]])
 		s = s[at[1]:]
 	}
-	return b.String()
+	return chat.WriteInstants(b.String(), instant)
 }
+
+// instant is a time that each reader sees in their own zone, with the day.
+//
+// https://docs.discord.com/developers/reference#message-formatting-timestamp-styles
+func instant(at time.Time) string { return fmt.Sprintf("<t:%d:f>", at.Unix()) }
 
 func escapeLineStart(s string) string {
 	i := strings.IndexAny(s, "#>+-.")

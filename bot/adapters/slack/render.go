@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/clipperhouse/uax29/v2/graphemes"
 	slackapi "github.com/slack-go/slack"
@@ -303,7 +304,15 @@ func mrkdwn(text string) *slackapi.TextBlockObject {
 // https://docs.slack.dev/messaging/formatting-message-text#escaping
 var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
-func escape(s string) string { return escaper.Replace(s) }
+func escape(s string) string { return chat.WriteInstants(escaper.Replace(s), instant) }
+
+// instant is a time that each reader sees in their own zone, with the day in a word where it
+// has one; a client that cannot shows it in UTC.
+//
+// https://docs.slack.dev/messaging/formatting-message-text#date-formatting
+func instant(at time.Time) string {
+	return fmt.Sprintf("<!date^%d^{date_short_pretty} {time}|%s>", at.Unix(), at.UTC().Format("2006-01-02 15:04 UTC"))
+}
 
 // fit escapes s and cuts it so that what Slack counts is within the limit.
 func fit(s string, limit int) string {
