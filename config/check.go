@@ -95,6 +95,11 @@ type checker struct {
 	fault func(variable, fix string)
 }
 
+// any reports whether one of the variables is set.
+func (c checker) any(variables ...string) bool {
+	return slices.ContainsFunc(variables, func(v string) bool { return c.set[v] })
+}
+
 // needs reports what is missing for something that is wanted.
 func (c checker) needs(because string, variables ...string) {
 	for _, v := range variables {
@@ -127,12 +132,50 @@ func (c *Config) names(all AllNames, fault func(variable, fix string)) {
 			}
 		}
 	}
-	for _, who := range slices.Sorted(maps.Keys(c.Tencent.Users)) {
-		if !all.person(who) {
-			fault("TENCENT_USERS", "use "+all.people())
-			break
+	for i, p := range c.Providers.all() {
+		_, users := p.Accounts()
+		for _, who := range slices.Sorted(maps.Keys(users)) {
+			if !all.person(who) {
+				fault(strings.ToUpper(c.Providers.names()[i])+"_USERS", "use "+all.people())
+				break
+			}
 		}
 	}
+}
+
+// provider finds what is wrong with the meeting providers, and with the choice of one.
+func (c *Config) provider(check checker, chat bool) {
+	var on, wanted []string
+	names, all := c.Providers.names(), c.Providers.all()
+	var ways []string // to configure one
+	for i, p := range all {
+		if p.combinations(check) {
+			wanted = append(wanted, names[i])
+		}
+		if p.On() {
+			on = append(on, names[i])
+		}
+		if names[i] == c.MeetProvider && !slices.Contains(wanted, names[i]) {
+			check.fault("MEET_PROVIDER", "set "+sentence(p.Needs(), "and")+" as well, or remove it")
+		}
+		ways = append(ways, sentence(p.Needs(), "and"))
+	}
+	switch {
+	case c.MeetProvider != "":
+	case len(on) > 1:
+		check.fault("MEET_PROVIDER", "set it to "+sentence(on, "or")+": several are configured, and /meet uses one")
+	case len(wanted) == 0 && chat:
+		check.fault("MEET_PROVIDER", "configure "+strings.Join(ways, ", or ")+"; to try the bot without, set it to sandbox")
+	}
+}
+
+// sentence lists words as a sentence has them: "a, b and c".
+func sentence(words []string, last string) string {
+	n := len(words) - 1
+	if n < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:n], ", ") + " " + last + " " + words[n]
 }
 
 // inClear reports whether a server that is not on this machine is reached without TLS.
@@ -149,45 +192,12 @@ func (c *Config) combinations(fault func(variable, fix string)) {
 	check := checker{c.set, fault}
 	needs, only := check.needs, check.only
 	chat := false
-	for _, p := range c.all() {
+	for _, p := range c.Platforms.all() {
 		p.combinations(check)
 		chat = chat || c.set[p.Switch()]
 	}
 
-	if c.set["SYSTEC_API_KEY"] || c.set["SYSTEC_API_SECRET"] {
-		needs("SYSTEC umeeting needs key and secret", "SYSTEC_API_KEY", "SYSTEC_API_SECRET")
-	}
-	tencent := []string{"TENCENT_APP_ID", "TENCENT_SECRET_ID", "TENCENT_SECRET_KEY"}
-	wanted := false
-	for _, v := range append(tencent, "TENCENT_SDK_ID", "TENCENT_USER_ID", "TENCENT_USERS", "TENCENT_WEBHOOK_TOKEN") {
-		wanted = wanted || c.set[v]
-	}
-	if wanted {
-		needs("Tencent Meeting needs all of "+strings.Join(tencent, ", "), tencent...)
-		if !c.set["TENCENT_USER_ID"] && !c.set["TENCENT_USERS"] {
-			fault("TENCENT_USER_ID", "set it to the account that the bot acts as, or map people to their own with TENCENT_USERS")
-		}
-	}
-	only("TENCENT_WEBHOOK_TOKEN", "TENCENT_WEBHOOK_AES_KEY")
-
-	switch c.MeetProvider {
-	case "systec":
-		if !c.set["SYSTEC_API_KEY"] && !c.set["SYSTEC_API_SECRET"] {
-			fault("MEET_PROVIDER", "set SYSTEC_API_KEY and SYSTEC_API_SECRET as well, or remove it")
-		}
-	case "tencent":
-		if !wanted {
-			fault("MEET_PROVIDER", "set "+strings.Join(tencent, ", ")+" and TENCENT_USER_ID as well, or remove it")
-		}
-	case "":
-		systec, tencent := c.set["SYSTEC_API_KEY"], c.set["TENCENT_SECRET_ID"]
-		if systec && tencent {
-			fault("MEET_PROVIDER", "set it to systec or tencent: both are configured, and /meet uses one")
-		}
-		if !systec && !wanted && !c.set["SYSTEC_API_SECRET"] && chat {
-			fault("MEET_PROVIDER", "configure SYSTEC_API_KEY and SYSTEC_API_SECRET, or TENCENT_APP_ID, TENCENT_SECRET_ID and TENCENT_SECRET_KEY; to try the bot without either, set it to sandbox")
-		}
-	}
+	c.provider(check, chat)
 
 	only("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_KEY")
 	only("OTEL_EXPORTER_OTLP_CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE")

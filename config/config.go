@@ -10,8 +10,6 @@ package config
 import (
 	"slices"
 	"time"
-
-	"meetbot/config/secret"
 )
 
 // Config is the bot's whole configuration. A secret may also be given as the path of a
@@ -23,9 +21,8 @@ type Config struct {
 	OpsAddr   string `split_words:"true" default:"127.0.0.1:9090" desc:"/livez, /readyz and /metrics; keep it off the public network" check:"addr"`
 	PublicURL string `split_words:"true" desc:"https address under which people reach HTTP_ADDR; turns the key-entry page on" check:"url"`
 
-	MeetProvider string `split_words:"true" desc:"systec, tencent or sandbox; needed when both are configured" oneof:"systec tencent sandbox"`
-	Systec       Systec
-	Tencent      Tencent
+	MeetProvider string `split_words:"true" desc:"{providers} or sandbox; needed when several are configured" oneof:"{providers} sandbox"`
+	Providers
 
 	MeetAllow     Principals `split_words:"true" desc:"who may use /meet, comma-separated: {entries}; unset: {meet}"`
 	LivepushAllow Principals `split_words:"true" desc:"who may use /livepush, likewise; unset: {push}"`
@@ -48,28 +45,6 @@ type Config struct {
 	set map[string]bool
 }
 
-// Systec is SYSTEC umeeting; on when ApiKey is set.
-type Systec struct {
-	ApiKey    secret.String `split_words:"true" desc:"turns SYSTEC umeeting on"`
-	ApiSecret secret.String `split_words:"true" desc:"goes with the key"`
-	BaseURL   string        `split_words:"true" default:"https://api.systeccloud.com/umeeting" desc:"base of the API" check:"url"`
-	Capacity  int           `split_words:"true" default:"25" desc:"participants of a meeting for which none were named" min:"1"`
-}
-
-// Tencent is Tencent Meeting; on when SecretID is set.
-type Tencent struct {
-	AppID         string        `split_words:"true" desc:"turns Tencent Meeting on: the enterprise's AppId" check:"digits"`
-	SdkID         string        `split_words:"true" desc:"SdkId, where one was assigned"`
-	SecretID      secret.String `split_words:"true" desc:"SecretId"`
-	SecretKey     secret.String `split_words:"true" desc:"SecretKey"`
-	UserID        string        `split_words:"true" desc:"the account that the bot acts as"`
-	Users         Users         `split_words:"true" desc:"who acts as which account: {people}"`
-	InstanceID    int           `split_words:"true" default:"1" desc:"the terminal type that is named in calls" min:"1"`
-	BaseURL       string        `split_words:"true" default:"https://api.meeting.qq.com" desc:"base of the API" check:"url"`
-	WebhookToken  secret.String `split_words:"true" desc:"turns event subscription on, at /tencent/events"`
-	WebhookAESKey secret.String `split_words:"true" desc:"EncodingAESKey of the subscription, where it is encrypted" check:"aes43"`
-}
-
 // NATS is an external cluster, used instead of the embedded store when URL is set.
 type NATS struct {
 	URL   string `split_words:"true" desc:"an external NATS cluster instead of the embedded store, several servers comma-separated" check:"nats"`
@@ -78,25 +53,19 @@ type NATS struct {
 	Plaintext string `split_words:"true" default:"false" desc:"true accepts nats://, without TLS, to other machines: only where nobody else is on that network" oneof:"true false"`
 }
 
-// On reports whether SYSTEC umeeting is configured.
-func (s Systec) On() bool { return !s.ApiKey.IsZero() }
-
-// On reports whether Tencent Meeting is configured.
-func (t Tencent) On() bool { return !t.SecretID.IsZero() }
-
 // Chat reports whether any chat platform is configured; if none is, the bot runs in the
 // terminal.
-func (c Config) Chat() bool { return slices.ContainsFunc(c.all(), Platform.On) }
+func (c Config) Chat() bool { return slices.ContainsFunc(c.Platforms.all(), Platform.On) }
 
 // Sandbox reports whether meetings are made in the sandbox: because it was asked for, or
 // because nothing is configured at all.
 func (c Config) Sandbox() bool {
-	return c.MeetProvider == "sandbox" || !c.Chat() && !c.Systec.On() && !c.Tencent.On()
+	return c.MeetProvider == "sandbox" || !c.Chat() && !slices.ContainsFunc(c.Providers.all(), Provider.On)
 }
 
 // NeedsHTTP reports whether something has to be reachable at HTTPAddr.
 func (c Config) NeedsHTTP() bool {
-	return slices.ContainsFunc(c.all(), Platform.HTTP) || !c.Tencent.WebhookToken.IsZero() || c.PublicURL != ""
+	return slices.ContainsFunc(c.Platforms.all(), Platform.HTTP) || slices.ContainsFunc(c.Providers.all(), Provider.HTTP) || c.PublicURL != ""
 }
 
 // IsSet reports whether the variable was given a value, as opposed to its default.

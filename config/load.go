@@ -258,7 +258,7 @@ func (l leaf) assign(value string) error {
 			return err
 		}
 	}
-	if oneof := l.tag.Get("oneof"); oneof != "" && !slices.Contains(strings.Fields(oneof), value) {
+	if oneof := strings.ReplaceAll(l.tag.Get("oneof"), "{providers}", strings.Join(Providers{}.names(), " ")); oneof != "" && !slices.Contains(strings.Fields(oneof), value) {
 		return fmt.Errorf("use one of: %s", strings.ReplaceAll(oneof, " ", ", "))
 	}
 	switch p := l.field.Addr().Interface().(type) {

@@ -166,10 +166,10 @@ func (all AllNames) unset(of func(Names) string) string {
 	return strings.Join(list, "; ")
 }
 
-// describe fills what depends on the platforms into a description.
+// describe fills what depends on the platforms and providers into a description.
 func (all AllNames) describe(text string) string {
 	return strings.NewReplacer(
-		"{entries}", all.examples(), "{people}", all.people(),
+		"{providers}", strings.Join(Providers{}.names(), ", "), "{entries}", all.examples(), "{people}", all.people(),
 		"{meet}", all.unset(func(n Names) string { return n.Meet }), "{push}", all.unset(func(n Names) string { return n.Push }),
 	).Replace(text)
 }
