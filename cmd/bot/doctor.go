@@ -161,7 +161,10 @@ func (d *doctor) run(ctx context.Context) []finding {
 	for _, p := range platforms() {
 		checks = append(checks, check{string(p.kind(d.cfg).Name), func(ctx context.Context) []finding { return d.platform(ctx, p) }})
 	}
-	checks = append(checks, check{"systec", d.systec}, check{"tencent", d.tencent}, check{"traces", d.traces})
+	for _, row := range providerRows() {
+		checks = append(checks, check{string(row.kind.ID), func(ctx context.Context) []finding { return d.provider(ctx, row) }})
+	}
+	checks = append(checks, check{"traces", d.traces})
 	found := make([][]finding, len(checks))
 	var wg sync.WaitGroup
 	for i, c := range checks {
@@ -239,14 +242,14 @@ func (d *doctor) variables(context.Context) []finding {
 		return unsendable
 	}
 	if !d.cfg.Chat() {
-		if !d.cfg.Systec.On() && !d.cfg.Tencent.On() {
+		if d.cfg.Sandbox() {
 			return []finding{noted("nothing is configured: the bot runs in the terminal, against a sandbox")}
 		}
 		return []finding{noted("no chat platform is configured: the bot runs in the terminal")}
 	}
 	var all []finding
 	if d.cfg.Sandbox() {
-		all = append(all, warn("meetings are made in the sandbox: nobody can join them", "configure SYSTEC_* or TENCENT_*, and remove MEET_PROVIDER"))
+		all = append(all, warn("meetings are made in the sandbox: nobody can join them", "configure "+providerVariables()+", and remove MEET_PROVIDER"))
 	}
 	if d.cfg.Admins == nil {
 		all = append(all, noted("ADMINS is not set: nobody can end or push others' meetings"))
@@ -322,7 +325,7 @@ type clock struct {
 
 const (
 	slightSkew = 30 * time.Second
-	// Slack, Discord and Tencent Meeting refuse what is five minutes off.
+	// Platforms and providers that sign refuse what is five minutes off.
 	badSkew = 4 * time.Minute
 )
 

@@ -16,8 +16,6 @@ import (
 	"meetbot/bot/ops"
 	"meetbot/config"
 	"meetbot/meeting"
-	"meetbot/meeting/systec"
-	"meetbot/meeting/tencent"
 )
 
 // on are the chat platforms that are configured.
@@ -65,32 +63,31 @@ func (d *doctor) named(k chat.Kind) (all []chat.EntryKind) {
 	return all
 }
 
-// pinger is a provider's client, of which the doctor needs no more.
+// pinger is a provider's client that can be asked for nothing, and tells its time.
 type pinger interface {
 	Ping(ctx context.Context) (time.Time, error)
 }
 
-func (d *doctor) systec(ctx context.Context) []finding {
-	if !d.cfg.Systec.On() || d.cfg.Sandbox() {
+// provider looks at a meeting provider.
+func (d *doctor) provider(ctx context.Context, row providerRow) []finding {
+	if !row.on(d.cfg) || d.cfg.Sandbox() {
 		return nil
 	}
-	only := d.cfg
-	only.Tencent = config.Tencent{}
-	found, _ := d.ping(ctx, only, systec.Kind.ID)
+	if row.examine != nil {
+		return row.examine(ctx, d, row)
+	}
+	found, _ := d.ping(ctx, d.cfg, row)
 	return found
 }
 
-func (d *doctor) tencent(ctx context.Context) []finding {
-	if !d.cfg.Tencent.On() || d.cfg.Sandbox() {
-		return nil
+// examineTencent asks as every account that people act as.
+func examineTencent(ctx context.Context, d *doctor, row providerRow) []finding {
+	cfg := d.cfg
+	people := slices.Sorted(maps.Keys(cfg.Tencent.Users))
+	if cfg.Tencent.UserID == "" && len(people) > 0 {
+		cfg.Tencent.UserID = cfg.Tencent.Users[people[0]]
 	}
-	only := d.cfg
-	only.Systec = config.Systec{}
-	people := slices.Sorted(maps.Keys(only.Tencent.Users))
-	if only.Tencent.UserID == "" && len(people) > 0 {
-		only.Tencent.UserID = only.Tencent.Users[people[0]]
-	}
-	all, client := d.ping(ctx, only, tencent.Kind.ID)
+	all, client := d.ping(ctx, cfg, row)
 	if client == nil {
 		return all
 	}
@@ -99,7 +96,7 @@ func (d *doctor) tencent(ctx context.Context) []finding {
 			all = append(all, noted("only the first %d entries of TENCENT_USERS were tried", maxAccounts))
 			break
 		}
-		_, err := client.List(ctx, only.Tencent.Users[who], "")
+		_, err := client.List(ctx, cfg.Tencent.Users[who], "")
 		if err != nil {
 			all = append(all, fault(fmt.Sprintf("the account of %s in TENCENT_USERS cannot act: %s", who, d.text(err)), "correct the account: the userid of a registered member"))
 		}
@@ -110,38 +107,37 @@ func (d *doctor) tencent(ctx context.Context) []finding {
 const maxAccounts = 20
 
 // ping asks a provider for nothing. The client is returned if it was let in.
-func (d *doctor) ping(ctx context.Context, cfg config.Config, which meeting.Provider) ([]finding, commands.Provider) {
-	name := map[meeting.Provider]string{systec.Kind.ID: "SYSTEC", tencent.Kind.ID: "Tencent Meeting"}[which]
-	variables := map[meeting.Provider]string{systec.Kind.ID: "SYSTEC_API_KEY and SYSTEC_API_SECRET", tencent.Kind.ID: "TENCENT_APP_ID, TENCENT_SECRET_ID and TENCENT_SECRET_KEY"}[which]
-	all, _, err := providers(cfg)
+func (d *doctor) ping(ctx context.Context, cfg config.Config, row providerRow) ([]finding, commands.Provider) {
+	variables := strings.Join(row.settings(cfg).Needs(), ", ")
+	client, err := row.open(cfg)
 	if err != nil {
 		return []finding{fault("the settings do not fit: "+d.text(err), "correct "+variables)}, nil
 	}
-	client := all[which]
 	asked := time.Now()
-	at, err := client.(pinger).Ping(ctx)
-	d.clocks.saw(name, at, asked, time.Now())
+	var at time.Time
+	if p, ok := client.(pinger); ok {
+		at, err = p.Ping(ctx)
+	} else {
+		_, err = client.List(ctx, "", "")
+	}
+	d.clocks.saw(row.kind.Name.EN, at, asked, time.Now())
 	var api *meeting.APIError
 	reason := meeting.ReasonNone
 	if errors.As(err, &api) {
 		reason = api.Reason
 	}
-	says, fix := "", ""
+	known, isKnown := row.refusals[reason]
+	says, fix := known.says, known.fix
 	switch {
 	case err == nil:
 		return []finding{ok("the credentials are accepted")}, client
+	case isKnown:
 	case reason == meeting.ReasonClock:
 		says, fix = "it refuses calls because of this machine's clock", "set the clock by NTP"
-	case reason == meeting.ReasonUnknownSecretID:
-		says, fix = "TENCENT_SECRET_ID is not known there", "copy the application's SecretId again"
-	case reason == meeting.ReasonSignature:
-		says, fix = "the signature is refused", "copy the application's SecretKey again to TENCENT_SECRET_KEY"
-	case reason == meeting.ReasonAccount:
-		says, fix = "the account that acts is not registered", "set TENCENT_USER_ID to the userid of a registered member"
 	case errors.Is(err, meeting.ErrCredentials):
 		says, fix = "the credentials are refused", "copy "+variables+" again"
 	case errors.Is(err, meeting.ErrNotPermitted):
-		says, fix = "the account that acts may not list meetings", "give TENCENT_USER_ID the right, and the application the interface"
+		says, fix = "the account that acts may not list meetings", "give it the right, and the application the interface"
 	case errors.Is(err, meeting.ErrUnavailable):
 		says, fix = "it cannot be reached", kit.NetworkFix
 	default:
@@ -149,8 +145,6 @@ func (d *doctor) ping(ctx context.Context, cfg config.Config, which meeting.Prov
 	}
 	return []finding{fault(says+": "+d.text(err), fix)}, nil
 }
-
-var _ pinger = (*tencent.Client)(nil)
 
 // channelExamples are channels as --send takes them, one of every platform that has them.
 func channelExamples() string {

@@ -15,17 +15,15 @@ var orchestrated = regexp.MustCompile(`_(?:SERVICE_(?:HOST|PORT.*)|PORT(?:_\d+_(
 // misspelt returns what is set in the environment as if it were the bot's, and is none of
 // its variables: a name that begins as theirs do, or nearly is one. Values are not looked at.
 func misspelt(environ []string) []config.Fault {
-	var known, prefixes []string
+	var known []string
+	// OTEL_ has more variables than the bot's, which its library reads.
+	prefixes := append(config.Prefixes(), "NATS_", "LIVEPUSH_")
 	secrets := map[string]bool{}
 	for _, v := range config.Variables() {
 		known = append(known, v.Name)
 		if v.Secret {
 			known = append(known, v.Name+"_FILE")
 			secrets[v.Name] = true
-		}
-		// OTEL_ has more variables than the bot's, which its library reads.
-		if prefix, _, ok := strings.Cut(v.Name, "_"); ok && slices.Contains([]string{"SLACK", "DISCORD", "SYSTEC", "TENCENT", "NATS", "LIVEPUSH"}, prefix) {
-			prefixes = append(prefixes, prefix+"_")
 		}
 	}
 	var all []config.Fault

@@ -14,10 +14,16 @@ import (
 )
 
 // policyVariables are those that say who may do what.
-var policyVariables = []string{
-	"MEET_ALLOW", "LIVEPUSH_ALLOW", "ADMINS", "START_LINK", "MEET_PROVIDER",
-	"TENCENT_APP_ID", "TENCENT_SDK_ID", "TENCENT_SECRET_ID", "TENCENT_SECRET_ID_FILE", "TENCENT_SECRET_KEY", "TENCENT_SECRET_KEY_FILE",
-	"TENCENT_USER_ID", "TENCENT_USERS", "SYSTEC_API_KEY", "SYSTEC_API_KEY_FILE", "SYSTEC_API_SECRET", "SYSTEC_API_SECRET_FILE",
+func policyVariables() []string {
+	all := []string{"MEET_ALLOW", "LIVEPUSH_ALLOW", "ADMINS", "START_LINK", "MEET_PROVIDER"}
+	for _, v := range config.Variables() {
+		for _, row := range providerRows() {
+			if strings.HasPrefix(v.Name, strings.TrimSuffix(row.variables, "*")) {
+				all = append(all, v.Name, v.Name+"_FILE")
+			}
+		}
+	}
+	return all
 }
 
 // policyLine is one answer to "who may, and why".
@@ -35,7 +41,7 @@ func policyCommand(_ context.Context, p process) error {
 	if err := parse(f, p); err != nil {
 		return err
 	}
-	cfg, err := load(only(p.lookup, policyVariables...))
+	cfg, err := load(only(p.lookup, policyVariables()...))
 	if err != nil {
 		return err
 	}
@@ -70,7 +76,7 @@ var policyTitles = map[string]string{
 	"livepush":   "May use /livepush on meetings that they asked for or host, and approve what others ask",
 	"any_here":   "May set a push on every meeting of their channel, whoever asked for it",
 	"admin":      "May do everything, for others too: end, push, read the log",
-	"act_as":     "Whose Tencent Meeting account acts, and so whose meetings are within reach",
+	"act_as":     "Whose account at the provider acts, and so whose meetings are within reach",
 	"start_link": "Sees the start link, which lets its holder act as host",
 }
 
@@ -120,20 +126,25 @@ func policyOf(cfg config.Config) []policyLine {
 			add("admin", string(k.Name), "nobody", "ADMINS names nobody here")
 		}
 	}
-	switch {
-	case cfg.Tencent.On():
-		for _, who := range slices.Sorted(maps.Keys(cfg.Tencent.Users)) {
-			place, id, _ := strings.Cut(who, ":")
-			add("act_as", place, id+" acts as "+cfg.Tencent.Users[who], "TENCENT_USERS: every meeting of that account, by the provider's own rules")
-		}
-		if cfg.Tencent.UserID != "" {
-			add("act_as", "", "everybody else through "+cfg.Tencent.UserID,
-				"TENCENT_USER_ID: only meetings that the bot made at their request, that they host, or as above; admins reach every meeting of the account")
-		} else {
-			add("act_as", "", "nobody else", "TENCENT_USER_ID is not set")
-		}
-	case cfg.Sandbox():
+	if cfg.Sandbox() {
 		add("act_as", "", "the sandbox", "nothing there is real")
+	}
+	for _, row := range providerRows() {
+		if !row.on(cfg) || !row.kind.Can.Accounts {
+			continue
+		}
+		prefix := strings.TrimSuffix(row.variables, "*")
+		own, persons := row.settings(cfg).Accounts()
+		for _, who := range slices.Sorted(maps.Keys(persons)) {
+			place, id, _ := strings.Cut(who, ":")
+			add("act_as", place, id+" acts as "+persons[who], prefix+"USERS: every meeting of that account, by the provider's own rules")
+		}
+		if own != "" {
+			add("act_as", "", "everybody else through "+own,
+				prefix+"USER_ID: only meetings that the bot made at their request, that they host, or as above; admins reach every meeting of the account")
+		} else {
+			add("act_as", "", "nobody else", prefix+"USER_ID is not set")
+		}
 	}
 	if cfg.StartLink == "thread" {
 		add("start_link", "", "everybody who can read the thread", "START_LINK=thread")

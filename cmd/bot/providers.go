@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"meetbot/bot/commands"
@@ -18,34 +20,28 @@ import (
 	"meetbot/meeting/tencent"
 )
 
-// inSandbox starts the sandbox and points the configuration at it.
-func inSandbox(ctx context.Context, cfg *config.Config) (*sandbox.Server, error) {
-	users := []sandbox.User{{ID: sandbox.DefaultUser}}
-	for _, id := range slices.Sorted(maps.Values(cfg.Tencent.Users)) {
-		if !slices.ContainsFunc(users, func(u sandbox.User) bool { return u.ID == id }) {
-			users = append(users, sandbox.User{ID: id})
-		}
-	}
-	s, err := sandbox.Start(ctx, "127.0.0.1:0", sandbox.Config{Users: users})
-	if err != nil {
-		return nil, err
-	}
-	made := s.Config()
-	cfg.Systec.ApiKey, cfg.Systec.ApiSecret, cfg.Systec.BaseURL = secret.New(made.SystecKey), made.SystecSecret, s.SystecURL()
-	cfg.Tencent.AppID, cfg.Tencent.SdkID = made.TencentAppID, made.TencentSDKID
-	cfg.Tencent.SecretID, cfg.Tencent.SecretKey = secret.New(made.TencentSecretID), made.TencentSecretKey
-	cfg.Tencent.UserID, cfg.Tencent.BaseURL = sandbox.DefaultUser, s.TencentURL()
-	cfg.MeetProvider = string(systec.Kind.ID)
-	return s, nil
-}
-
 // A providerRow is all that the rest of the program has to be told of a meeting provider.
 type providerRow struct {
 	kind      meeting.Kind
 	variables string // what to set for it
-	on        func(config.Config) bool
+	settings  func(config.Config) config.Provider
 	open      func(config.Config) (commands.Provider, error)
+	// sandbox points its settings at the sandbox; nil: the sandbox does not play it, and it is
+	// not there while meetings are made in the sandbox.
+	sandbox func(*config.Config, *sandbox.Server)
+	// webhook takes what it reports by itself, at the path; nil: it reports nothing.
+	webhook func(config.Config, func(context.Context, meeting.Event) error) (path string, h http.Handler, err error)
+	// examine is the doctor's look at it; nil: it is asked for nothing.
+	examine func(context.Context, *doctor, providerRow) []finding
+	// refusals are what the doctor says and advises of its refusals, where the general
+	// sentence does not do.
+	refusals map[meeting.Reason]refusal
 }
+
+// refusal is what the doctor says of one, and what to do.
+type refusal struct{ says, fix string }
+
+func (r providerRow) on(c config.Config) bool { return r.settings(c).On() }
 
 // providerRows returns the providers that there are, in the order of lists. The first
 // that is configured is the one that /meet uses, if nothing else is said.
@@ -53,17 +49,21 @@ func providerRows() []providerRow {
 	return []providerRow{
 		{
 			kind: systec.Kind, variables: "SYSTEC_*",
-			on: func(c config.Config) bool { return c.Systec.On() },
+			settings: func(c config.Config) config.Provider { return c.Systec },
 			open: func(c config.Config) (commands.Provider, error) {
 				client, err := systec.New(systec.Config{
 					Key: c.Systec.ApiKey, Secret: c.Systec.ApiSecret, BaseURL: c.Systec.BaseURL, Capacity: c.Systec.Capacity,
 				})
 				return systec.Provider{Client: client}, err
 			},
+			sandbox: func(c *config.Config, s *sandbox.Server) {
+				made := s.Config()
+				c.Systec.ApiKey, c.Systec.ApiSecret, c.Systec.BaseURL = secret.New(made.SystecKey), made.SystecSecret, s.SystecURL()
+			},
 		},
 		{
 			kind: tencent.Kind, variables: "TENCENT_*",
-			on: func(c config.Config) bool { return c.Tencent.On() },
+			settings: func(c config.Config) config.Provider { return c.Tencent },
 			open: func(c config.Config) (commands.Provider, error) {
 				client, err := tencent.New(tencent.Config{
 					AppID: c.Tencent.AppID, SDKID: c.Tencent.SdkID, SecretID: c.Tencent.SecretID.Reveal(), SecretKey: c.Tencent.SecretKey,
@@ -71,8 +71,56 @@ func providerRows() []providerRow {
 				})
 				return tencent.Provider{Client: client}, err
 			},
+			sandbox: func(c *config.Config, s *sandbox.Server) {
+				made := s.Config()
+				c.Tencent.AppID, c.Tencent.SdkID = made.TencentAppID, made.TencentSDKID
+				c.Tencent.SecretID, c.Tencent.SecretKey = secret.New(made.TencentSecretID), made.TencentSecretKey
+				c.Tencent.UserID, c.Tencent.BaseURL = sandbox.DefaultUser, s.TencentURL()
+			},
+			webhook: func(c config.Config, hear func(context.Context, meeting.Event) error) (string, http.Handler, error) {
+				h, err := tencent.NewWebhook(c.Tencent.WebhookToken, c.Tencent.WebhookAESKey, nil, func(ctx context.Context, e tencent.Event) error {
+					said, ok := e.Neutral()
+					if !ok {
+						return nil
+					}
+					said.At = cmp.Or(said.At, time.Now())
+					return hear(ctx, said)
+				})
+				return "/tencent/events", h, err
+			},
+			examine: examineTencent,
+			refusals: map[meeting.Reason]refusal{
+				meeting.ReasonUnknownSecretID: {"TENCENT_SECRET_ID is not known there", "copy the application's SecretId again"},
+				meeting.ReasonSignature:       {"the signature is refused", "copy the application's SecretKey again to TENCENT_SECRET_KEY"},
+				meeting.ReasonAccount:         {"the account that acts is not registered", "set TENCENT_USER_ID to the userid of a registered member"},
+			},
 		},
 	}
+}
+
+// inSandbox starts the sandbox and points the configuration at it, and at nothing else.
+func inSandbox(ctx context.Context, cfg *config.Config) (*sandbox.Server, error) {
+	users := []sandbox.User{{ID: sandbox.DefaultUser}}
+	for _, row := range providerRows() {
+		_, persons := row.settings(*cfg).Accounts()
+		for _, id := range slices.Sorted(maps.Values(persons)) {
+			if !slices.ContainsFunc(users, func(u sandbox.User) bool { return u.ID == id }) {
+				users = append(users, sandbox.User{ID: id})
+			}
+		}
+	}
+	s, err := sandbox.Start(ctx, "127.0.0.1:0", sandbox.Config{Users: users})
+	if err != nil {
+		return nil, err
+	}
+	cfg.MeetProvider = ""
+	for _, row := range providerRows() {
+		if row.sandbox != nil {
+			row.sandbox(cfg, s)
+			cfg.MeetProvider = cmp.Or(cfg.MeetProvider, string(row.kind.ID))
+		}
+	}
+	return s, nil
 }
 
 // providerKinds are the providers that there are.
@@ -82,6 +130,15 @@ func providerKinds() meeting.Kinds {
 		all = append(all, row.kind)
 	}
 	return all
+}
+
+// providerVariables are what to set for one of them, as a sentence has it.
+func providerVariables() string {
+	var all []string
+	for _, row := range providerRows() {
+		all = append(all, row.variables)
+	}
+	return strings.Join(all, " or ")
 }
 
 // providerIDs are the IDs of the providers that there are.
@@ -94,10 +151,10 @@ func providerIDs() []meeting.Provider {
 }
 
 // providers makes the clients of what is configured, and says which one /meet uses.
-func providers(cfg config.Config) (all map[meeting.Provider]commands.Provider, first meeting.Provider, err error) {
+func providers(cfg config.Config, sandboxed bool) (all map[meeting.Provider]commands.Provider, first meeting.Provider, err error) {
 	all = make(map[meeting.Provider]commands.Provider)
 	for _, row := range providerRows() {
-		if !row.on(cfg) {
+		if !row.on(cfg) || sandboxed && row.sandbox == nil {
 			continue
 		}
 		client, err := row.open(cfg)
@@ -111,18 +168,6 @@ func providers(cfg config.Config) (all map[meeting.Provider]commands.Provider, f
 		return nil, "", errors.New("no meeting provider is configured")
 	}
 	return all, cmp.Or(meeting.Provider(cfg.MeetProvider), first), nil
-}
-
-// hear has a bot hear what Tencent Meeting reports.
-func hear(bot *commands.Bot) func(context.Context, tencent.Event) error {
-	return func(ctx context.Context, e tencent.Event) error {
-		said, ok := e.Neutral()
-		if !ok {
-			return nil
-		}
-		said.At = cmp.Or(said.At, time.Now())
-		return bot.Hear(ctx, said)
-	}
 }
 
 // pushProvider is the ID of a configured provider whose meetings take push addresses; empty

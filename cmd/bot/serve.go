@@ -26,7 +26,6 @@ import (
 	"meetbot/bot/policy"
 	"meetbot/config"
 	"meetbot/meeting"
-	"meetbot/meeting/tencent"
 )
 
 // serve runs what is configured.
@@ -150,7 +149,7 @@ func (b *building) providers(ctx context.Context) (err error) {
 		}
 		b.ending(s.Close)
 	}
-	b.clients, b.first, err = providers(b.cfg)
+	b.clients, b.first, err = providers(b.cfg, b.sandboxed)
 	return err
 }
 
@@ -243,14 +242,16 @@ func (b *building) platforms(context.Context) error {
 
 // webhooks takes what a meeting provider reports by itself.
 func (b *building) webhooks(context.Context) error {
-	if b.cfg.Tencent.WebhookToken.IsZero() {
-		return nil
+	for _, row := range providerRows() {
+		if row.webhook == nil || !row.settings(b.cfg).HTTP() {
+			continue
+		}
+		path, h, err := row.webhook(b.cfg, b.bot.Hear)
+		if err != nil {
+			return fmt.Errorf("%s: %w", row.variables, err)
+		}
+		b.web.Handle(path, h)
 	}
-	h, err := tencent.NewWebhook(b.cfg.Tencent.WebhookToken, b.cfg.Tencent.WebhookAESKey, nil, hear(b.bot))
-	if err != nil {
-		return fmt.Errorf("TENCENT_WEBHOOK_*: %w", err)
-	}
-	b.web.Handle("/tencent/events", h)
 	return nil
 }
 
@@ -332,9 +333,16 @@ func botConfig(cfg config.Config, pageURL string, log *slog.Logger, clients map[
 		Parser: grammar.Config{
 			Locale: cfg.Locale, Kinds: providerKinds(), Providers: names, Default: first, KeyPage: pageURL != "", Sandbox: sandboxed,
 		},
-		Providers: clients, Account: cfg.Tencent.UserID, Accounts: cfg.Tencent.Users,
-		StartLinkInThread: cfg.StartLink == "thread", Webhooks: !cfg.Tencent.WebhookToken.IsZero(),
-		Retention: cfg.Retention, Log: log,
+		Providers: clients, StartLinkInThread: cfg.StartLink == "thread", Retention: cfg.Retention, Log: log,
+	}
+	for _, row := range providerRows() {
+		if clients[row.kind.ID] == nil {
+			continue
+		}
+		if row.kind.Can.Accounts {
+			c.Account, c.Accounts = row.settings(cfg).Accounts()
+		}
+		c.Webhooks = c.Webhooks || row.settings(cfg).HTTP()
 	}
 	if pageURL != "" {
 		c.KeyPageURL = strings.TrimRight(pageURL, "/") + keypage.Path
