@@ -47,7 +47,13 @@ var examples = []example{
 	{
 		name: "provider",
 		add:  map[string]string{"meeting/acme/acme.go": "provider/acme.go", "meeting/acme/acme_test.go": "provider/acme_test.go"},
-		pkg:  "./meeting/acme/", run: ".",
+		into: []insertion{
+			{"config/providers.go", "}\n\n// Provider is what the settings of a meeting provider tell", "provider/field.txt"},
+			{"config/providers.go", "// Systec is SYSTEC umeeting; on when", "provider/config.txt"},
+			{"cmd/bot/providers.go", "\t\"meetbot/meeting/sandbox\"\n", "provider/import.txt"},
+			{"cmd/bot/providers.go", "\t}\n}\n\n// inSandbox starts", "provider/row.txt"},
+		},
+		pkg: "./meeting/acme/", run: ".",
 	},
 	{
 		name: "platform",

@@ -6,6 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
+	"strings"
+	"time"
 
 	"meetbot/config/secret"
 	"meetbot/meeting"
@@ -13,9 +16,33 @@ import (
 	"meetbot/meeting/internal/oneshot"
 )
 
-// Provider is how a meeting says that it is Acme's. In the real thing it is a constant of
-// package meeting, with its Capabilities.
-const Provider meeting.Provider = "acme"
+// Kind is what is true of Acme: all that the rest of the bot has to know of it.
+var Kind = meeting.Kind{
+	ID:      "acme",
+	Name:    meeting.Words{EN: "Acme", ZH: "Acme"},
+	Product: meeting.Words{EN: "Acme Rooms", ZH: "Acme 会议室"},
+
+	Can:        meeting.Capabilities{StartURL: true},
+	Parameters: map[string]string{"topic": "topic", "user_key": "note"},
+
+	// The API knows a meeting by the number that people type. https://acme.example/docs/numbers
+	IsCode: isNumber, IsID: isNumber, CodeIsID: true,
+	Hosts: []string{"acme.example"},
+	Link: func(u *url.URL) (string, bool) {
+		number := strings.TrimPrefix(u.Path, "/m/")
+		return number, isNumber(number)
+	},
+
+	// A note goes with a meeting, and the list tells it.
+	Prepare: func(in *meeting.Instant, o meeting.Origin) { in.UserKey = o.Mark },
+	Same: func(want meeting.Instant, _ time.Time, got meeting.Meeting) bool {
+		return got.UserKey != "" && got.UserKey == want.UserKey
+	},
+
+	StartLinkLife: time.Hour,
+}
+
+func isNumber(digits string) bool { return lenient.IsDigits(digits, 6, 6) }
 
 // Client calls the API. Each call is tried once: repeating is not for it to decide.
 type Client struct {
@@ -23,34 +50,44 @@ type Client struct {
 	http  *oneshot.Client
 }
 
-// New checks its arguments and sends nothing.
-func New(base string, token secret.String) (*Client, error) {
+// New checks its arguments and sends nothing. hc is optional.
+func New(base string, token secret.String, hc *http.Client) (*Client, error) {
 	if token.IsZero() {
 		return nil, errors.New("acme: token: missing")
 	}
-	hc, err := oneshot.New(Provider, base, nil, 0)
+	client, err := oneshot.New(Kind.ID, base, hc, 0)
 	if err != nil {
 		return nil, err
 	}
-	return &Client{token, hc}, nil
+	return &Client{token, client}, nil
 }
 
 // wireMeeting is a meeting as the API writes it.
 type wireMeeting struct {
 	ID    lenient.Text `json:"id"`
 	Topic lenient.Text `json:"topic"`
+	Note  lenient.Text `json:"note"`
 	Join  lenient.Text `json:"join_url"`
-	Ended bool         `json:"ended"`
+	Host  lenient.Text `json:"host_url"` // only when it was made, or asked for
+	State lenient.Text `json:"state"`
 }
 
 func (w wireMeeting) meeting() meeting.Meeting {
 	m := meeting.Meeting{
-		Ref: meeting.Ref{Provider: Provider, ID: string(w.ID)}, Code: string(w.ID),
-		Topic: string(w.Topic), JoinURL: string(w.Join), State: meeting.StateReady,
+		Ref: meeting.Ref{Provider: Kind.ID, ID: string(w.ID)}, Code: string(w.ID),
+		Topic: string(w.Topic), JoinURL: string(w.Join), UserKey: string(w.Note),
 	}
-	if w.Ended {
+	if w.Host != "" {
+		m.StartURL = secret.New(string(w.Host))
+	}
+	switch w.State {
+	case "waiting":
+		m.State = meeting.StateReady
+	case "on":
+		m.State = meeting.StateRunning
+	case "over":
 		m.State = meeting.StateEnded
-	}
+	} // any other says nothing
 	return m
 }
 
@@ -96,18 +133,18 @@ func (c *Client) do(ctx context.Context, op, method, path string, mutates bool, 
 // It returns [meeting.ErrInvalid] for what Acme has no parameter for.
 func (c *Client) Create(ctx context.Context, want meeting.Instant) (meeting.Meeting, error) {
 	const op = "POST /meetings"
-	if want.Capacity != 0 {
-		return meeting.Meeting{}, c.http.Refuse(op, meeting.ReasonUnsupported, "capacity")
+	if field := want.Unsupported(Kind.Parameters); field != "" {
+		return meeting.Meeting{}, c.http.Refuse(op, meeting.ReasonUnsupported, field)
 	}
 	var w wireMeeting
-	err := c.do(ctx, op, http.MethodPost, "/meetings", true, map[string]any{"topic": want.Topic}, &w)
+	err := c.do(ctx, op, http.MethodPost, "/meetings", true, map[string]any{"topic": want.Topic, "note": want.UserKey}, &w)
 	return w.meeting(), err
 }
 
 // Get returns the meeting with the given ID.
 func (c *Client) Get(ctx context.Context, _, id string) (meeting.Meeting, error) {
 	const op = "GET /meetings/{id}"
-	if !lenient.IsDigits(id, 1, 20) { // it goes into the path
+	if !isNumber(id) { // it goes into the path
 		return meeting.Meeting{}, c.http.Refuse(op, meeting.ReasonField, "id")
 	}
 	var w wireMeeting
@@ -132,8 +169,19 @@ func (c *Client) List(ctx context.Context, _, _ string) ([]meeting.Meeting, erro
 // End ends the meeting for everybody in it.
 func (c *Client) End(ctx context.Context, _, id string) error {
 	const op = "POST /meetings/{id}/end"
-	if !lenient.IsDigits(id, 1, 20) {
+	if !isNumber(id) {
 		return c.http.Refuse(op, meeting.ReasonField, "id")
 	}
 	return c.do(ctx, op, http.MethodPost, "/meetings/"+id+"/end", true, struct{}{}, &struct{}{})
+}
+
+// StartURL returns a fresh start link.
+func (c *Client) StartURL(ctx context.Context, id string) (secret.String, error) {
+	const op = "GET /meetings/{id}/host"
+	if !isNumber(id) {
+		return secret.String{}, c.http.Refuse(op, meeting.ReasonField, "id")
+	}
+	var w wireMeeting
+	err := c.do(ctx, op, http.MethodGet, "/meetings/"+id+"/host", false, nil, &w)
+	return w.meeting().StartURL, err
 }
