@@ -57,10 +57,16 @@ func doctorCommand(ctx context.Context, p process) error {
 	f := flags(p, "doctor")
 	asJSON := f.Bool("json", false, "print one JSON object")
 	send := f.String("send", "", "post a message with a thread to this channel: "+channelExamples())
+	try := f.Bool("try-provider", false, "make a meeting at each provider, try what no document says, and end it; asks first")
 	if err := parse(f, p); err != nil {
 		return err
 	}
-	findings, secrets := examine(ctx, p.lookup, *send)
+	if *try {
+		if err := mayTry(p); err != nil {
+			return err
+		}
+	}
+	findings, secrets := examine(ctx, p.lookup, *send, *try)
 	for _, m := range misspelt(p.environ) {
 		findings = append(findings, finding{kit.Warning, "variables", m.Variable + " is not one of the bot's variables", m.Fix})
 	}
@@ -130,7 +136,7 @@ func report(all []finding, faults, warnings int) string {
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // examine makes all checks.
-func examine(ctx context.Context, lookup func(string) (string, bool), send string) ([]finding, []secret.String) {
+func examine(ctx context.Context, lookup func(string) (string, bool), send string, try bool) ([]finding, []secret.String) {
 	cfg, err := load(lookup)
 	var bad *config.Error
 	if errors.As(err, &bad) {
@@ -144,7 +150,11 @@ func examine(ctx context.Context, lookup func(string) (string, bool), send strin
 		return []finding{{kit.Fault, "variables", "the variables cannot be read", err.Error()}}, nil
 	}
 	d := &doctor{cfg: cfg, lookup: lookup, send: send, secrets: secretsOf(cfg), within: checkWithin}
-	return d.run(ctx), d.secrets
+	found := d.run(ctx)
+	if try {
+		found = append(found, d.try(ctx)...)
+	}
+	return found, d.secrets
 }
 
 type check struct {

@@ -16,6 +16,7 @@ import (
 	"meetbot/bot/ops"
 	"meetbot/config"
 	"meetbot/meeting"
+	"meetbot/meeting/systec"
 )
 
 // on are the chat platforms that are configured.
@@ -80,6 +81,43 @@ func (d *doctor) provider(ctx context.Context, row providerRow) []finding {
 	return found
 }
 
+// soonExpired is how long before a licence's end the doctor warns.
+const soonExpired = 14 * 24 * time.Hour
+
+// examineSystec reads what the account is licensed for as well.
+func examineSystec(ctx context.Context, d *doctor, row providerRow) []finding {
+	all, client := d.ping(ctx, d.cfg, row)
+	api, isSystec := client.(systec.Provider)
+	if !isSystec {
+		return all
+	}
+	l, err := api.Licence(ctx)
+	if err != nil {
+		return append(all, warn("the licence cannot be read: "+d.text(err), "ask SYSTEC what the account has"))
+	}
+	var rooms []string
+	for _, size := range slices.Sorted(maps.Keys(l.Rooms)) {
+		rooms = append(rooms, fmt.Sprintf("%d of %d", l.Rooms[size], size))
+	}
+	if len(rooms) > 0 {
+		all = append(all, noted("licensed rooms, by participants: %s", strings.Join(rooms, ", ")))
+	}
+	if l.Billing == systec.BillingRooms && l.Rooms[d.cfg.Systec.Capacity] == 0 {
+		all = append(all, fault(fmt.Sprintf("the licence has no room of %d, which every meeting asks for", d.cfg.Systec.Capacity), "set SYSTEC_CAPACITY to a size that the licence has"))
+	}
+	const renew = "renew the licence at SYSTEC"
+	switch left := time.Until(l.Expires); {
+	case l.Expires.IsZero():
+	case left <= 0:
+		all = append(all, fault("the licence ended on "+l.Expires.UTC().Format(time.DateOnly), renew))
+	case left < soonExpired:
+		all = append(all, warn("the licence ends on "+l.Expires.UTC().Format(time.DateOnly), renew))
+	default:
+		all = append(all, ok("the licence runs until %s", l.Expires.UTC().Format(time.DateOnly)))
+	}
+	return all
+}
+
 // examineTencent asks as every account that people act as.
 func examineTencent(ctx context.Context, d *doctor, row providerRow) []finding {
 	cfg := d.cfg
@@ -91,6 +129,8 @@ func examineTencent(ctx context.Context, d *doctor, row providerRow) []finding {
 	if client == nil {
 		return all
 	}
+	// No call tells either: https://meeting.tencent.com/support/topic/1164
+	all = append(all, noted("live push needs the edition 商业版 or 企业版, and meetings made elsewhere an enterprise-level application (企业级)"))
 	for i, who := range people {
 		if i == maxAccounts {
 			all = append(all, noted("only the first %d entries of TENCENT_USERS were tried", maxAccounts))

@@ -54,7 +54,7 @@ func subcommands() []subcommand {
 		{"", "", "run what is configured; the console when no chat platform is", serve},
 		{"console", "", "chat in the terminal, also when chat platforms are configured", serveConsole},
 		{"manifest", manifestUsage(), "print what is to be registered with the platform", manifest},
-		{"doctor", "[--json] [--send CHANNEL]", "check what can go wrong, one line a fault with its fix; exit 1 on any", doctorCommand},
+		{"doctor", "[--json] [--send CHANNEL] [--try-provider]", "check what can go wrong, one line a fault with its fix; exit 1 on any", doctorCommand},
 		{"policy", "[--json]", "print who may effectively do what, and why", policyCommand},
 		{"jobs", "[ID] [--all] [--json] [--settle done|failed|retry]", "list the jobs under way and those that need somebody; show or settle one", jobsCommand},
 		{"audit", "", "print the audit log as JSON lines", auditCommand},

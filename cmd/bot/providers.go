@@ -60,6 +60,7 @@ func providerRows() []providerRow {
 				made := s.Config()
 				c.Systec.ApiKey, c.Systec.ApiSecret, c.Systec.BaseURL = secret.New(made.SystecKey), made.SystecSecret, s.SystecURL()
 			},
+			examine: examineSystec,
 		},
 		{
 			kind: tencent.Kind, variables: "TENCENT_*",
