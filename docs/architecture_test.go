@@ -343,3 +343,18 @@ func TestOnlyAProvidersOwnPackageNamesIt(t *testing.T) {
 	}
 	assert.Greater(t, seen, 50)
 }
+
+// TestNoTextNamesAProvider looks for providers in what people read: their names come from
+// their Kinds.
+func TestNoTextNamesAProvider(t *testing.T) {
+	files, err := filepath.Glob("../bot/texts/*.json")
+	require.NoError(t, err)
+	require.Greater(t, len(files), 8)
+	for _, path := range files {
+		b, err := os.ReadFile(path)
+		require.NoError(t, err)
+		for line := range strings.Lines(string(b)) {
+			assert.False(t, namesProviders.MatchString(line), "%s names a provider: %s", path, line)
+		}
+	}
+}

@@ -845,7 +845,7 @@ func TestAsManyAddressesAsAMeetingTakesAreCountedBeforehand(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/meet x --provider tencent --live")
 		var names []string
-		for i := range meeting.MaxPushThirdParty + 1 {
+		for i := range tencent.Kind.Push.Others + 1 {
 			names = append(names, fmt.Sprint("目标", i))
 			w.say(ada, channel, fmt.Sprintf("/livepush save %s --url rtmp://ingest%d.example.com/live --key k%d", names[i], i, i))
 		}

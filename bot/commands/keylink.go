@@ -35,7 +35,7 @@ func (h keyPage) give(ctx context.Context, r *run, t target) (jobs.Next, error) 
 	if h.url == "" {
 		return jobs.Next{}, texts.NewMessage("key.missing")
 	}
-	l := keyLink{Request: r.w.Request, Locale: r.t.Locale, Ask: r.w.Ask}
+	l := keyLink{Request: r.w.Request, Locale: r.t.Locale, Ask: r.w.Ask, Provider: r.kind(t.ref.Provider).Name}
 	l.Request.Origin = nil // worn out by the time the key is there
 	if !t.ref.IsZero() {
 		l.Ask.Meeting, l.Meeting = t.ref.String(), t.ref.ID
@@ -74,7 +74,7 @@ func (h keyPage) offer(ctx context.Context, r *run, reply *chat.Reply) error {
 		if err != nil {
 			return err
 		}
-		l := keyLink{Request: r.w.Request, Locale: r.t.Locale, Meeting: r.w.Ref.ID, Destination: d.ID, Ask: grammar.Ask{
+		l := keyLink{Request: r.w.Request, Locale: r.t.Locale, Meeting: r.w.Ref.ID, Provider: r.kind(r.w.Ref.Provider).Name, Destination: d.ID, Ask: grammar.Ask{
 			Verb: grammar.VerbPush, Meeting: r.w.Ref.String(), Names: []string{d.Name}, Preset: d.Preset, Push: d.Target(),
 		}}
 		l.Request.Origin = nil
@@ -169,7 +169,9 @@ type KeyForm struct {
 	Person  string       // whom it was made for
 	Verb    grammar.Verb // [grammar.VerbPushSave]: the key is stored; anything else: it is set at Meeting
 	Meeting string       // what people call it; empty with VerbPushSave
-	Until   time.Time
+	// Provider is the name of the meeting's provider; empty with VerbPushSave.
+	Provider meeting.Words
+	Until    time.Time
 
 	Preset string // [livepush.Preset.ID]
 	Name   string
@@ -214,6 +216,8 @@ type keyLink struct {
 	Locale  string
 	Ask     grammar.Ask // Push without its key
 	Meeting string      // what people call the meeting
+	// Provider is the name of the meeting's; empty with no meeting.
+	Provider meeting.Words
 	// Destination is the ID of the saved destination that the key is for; empty: none yet.
 	Destination string
 	Until       time.Time
@@ -343,7 +347,7 @@ func (l keyLink) form() KeyForm {
 	}
 	return KeyForm{
 		Locale: l.Locale, Place: l.Request.Place, Person: l.Request.User.Name,
-		Verb: l.Ask.Verb, Meeting: l.Meeting, Until: l.Until,
+		Verb: l.Ask.Verb, Meeting: l.Meeting, Provider: l.Provider, Until: l.Until,
 		Preset: p.ID, Name: l.Ask.Push.Name, URL: l.Ask.Push.URL,
 		Fixed: l.Destination != "", NameFixed: l.Ask.Push.Name != "",
 	}

@@ -262,7 +262,7 @@ func together(r *run, has []meeting.PushTarget) error {
 			add = append(add, s.Target)
 		}
 	}
-	fs := livepush.CheckTogether(has, add, r.w.Ask.Override)
+	fs := livepush.CheckTogether(r.kind(r.w.Ref.Provider).Push, has, add, r.w.Ask.Override)
 	if len(fs) == 0 {
 		return nil
 	}

@@ -204,7 +204,7 @@ func (h targets) vouch(ctx context.Context, r *run, t target, need want) error {
 	}
 	_, err := h.clients.of(t.ref.Provider).Get(ctx, t.account, t.ref.ID)
 	if errors.Is(err, meeting.ErrNotFound) || errors.Is(err, meeting.ErrNotPermitted) {
-		return texts.NewMessage("power.foreign")
+		return texts.NewMessage("power.foreign", "Provider", r.providerName(t.ref.Provider))
 	}
 	return err
 }
@@ -246,7 +246,7 @@ func (h targets) foreign(ctx context.Context, r *run, ref meeting.Ref, need want
 		return t, err
 	}
 	if !admin {
-		return t, texts.NewMessage("power.foreign")
+		return t, texts.NewMessage("power.foreign", "Provider", r.providerName(ref.Provider))
 	}
 	return t, nil
 }

@@ -22,7 +22,9 @@ func (p *Parser) Help(t texts.Text, command string) chat.Reply {
 	if command != commandMeet && command != commandLivepush {
 		return p.overview(t, false, chat.Neutral, t.T("help.title"), t.T("help.text"))
 	}
-	reply := chat.Reply{Title: t.T("help." + command + ".title"), Text: t.T("help." + command + ".text")}
+	pushed := p.pushed()
+	reply := chat.Reply{Title: t.T("help." + command + ".title"), Text: t.T("help."+command+".text",
+		"Provider", t.Either(pushed.Name.EN, pushed.Name.ZH), "WeChat", pushed.Push.WeChat, "Others", pushed.Push.Others)}
 	for _, v := range p.declared {
 		if v.Command == command {
 			reply.Fields = append(reply.Fields, chat.Field{Name: p.usage(t, v), Value: v.Describe(t)})
@@ -46,18 +48,18 @@ func (p *Parser) Help(t texts.Text, command string) chat.Reply {
 			reply.Fields = append(reply.Fields, chat.Field{Name: flagUsage(t, o), Value: p.optionHelp(t, o)})
 		}
 	}
-	reply.Copy = t.T("help."+command+".examples", "Provider", p.pushProvider())
+	reply.Copy = t.T("help."+command+".examples", "Provider", string(pushed.ID))
 	p.mark(t, &reply)
 	return reply
 }
 
-// pushProvider is the ID of a provider whose meetings can be pushed, for examples.
-func (p *Parser) pushProvider() string {
+// pushed is a provider whose meetings can be pushed, for the help.
+func (p *Parser) pushed() meeting.Kind {
 	i := slices.IndexFunc(p.cfg.Kinds, func(k meeting.Kind) bool { return k.Can.LivePush })
 	if i < 0 {
-		return "…"
+		return meeting.Kind{ID: "…", Name: meeting.Words{EN: "…", ZH: "…"}}
 	}
-	return string(p.cfg.Kinds[i].ID)
+	return p.cfg.Kinds[i]
 }
 
 // optionHelp describes an option, and says which provider has it where there are both.

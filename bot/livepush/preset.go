@@ -261,9 +261,9 @@ func (p Preset) Check(address string, key secret.String, now time.Time) (meeting
 }
 
 // CheckTogether checks whether the targets in add can be set beside those that a meeting
-// has: one WeChat Channels address, ten others, none twice, unless only the provider is to
+// has: not more than its provider's rules allow, none twice, unless only the provider is to
 // decide what is the same. What is set already is not counted again.
-func CheckTogether(has, add []meeting.PushTarget, twice bool) []Finding {
+func CheckTogether(rules meeting.PushRules, has, add []meeting.PushTarget, twice bool) []Finding {
 	var fs []Finding
 	count := map[meeting.PushPlatform]int{}
 	seen := map[string]string{}
@@ -281,11 +281,11 @@ func CheckTogether(has, add []meeting.PushTarget, twice bool) []Finding {
 		seen[t.URL] = t.Name
 		count[t.Platform]++
 	}
-	if count[meeting.PushWeChat] > meeting.MaxPushWeChat {
+	if rules.WeChat > 0 && count[meeting.PushWeChat] > rules.WeChat {
 		fs = append(fs, NewLimit("url", "wechat.one"))
 	}
-	if n := count[meeting.PushThirdParty]; n > meeting.MaxPushThirdParty {
-		fs = append(fs, NewLimit("url", "many", "Max", strconv.Itoa(meeting.MaxPushThirdParty), "Count", strconv.Itoa(n)))
+	if n := count[meeting.PushThirdParty]; rules.Others > 0 && n > rules.Others {
+		fs = append(fs, NewLimit("url", "many", "Max", strconv.Itoa(rules.Others), "Count", strconv.Itoa(n)))
 	}
 	return fs
 }

@@ -188,7 +188,7 @@ func TestTheLimitsOfAMeetingAreCountedBeforeAnythingIsSent(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
-			for _, f := range CheckTogether(tt.has, tt.add, false) {
+			for _, f := range CheckTogether(meeting.PushRules{WeChat: 1, Others: 10}, tt.has, tt.add, false) {
 				assert.True(t, f.Limit)
 				got = append(got, f.Message.ID)
 			}

@@ -47,7 +47,7 @@ type Registration struct {
 	Pushes     []Push
 	// Moved is the meeting that was made in the place of this one; nil: none was.
 	Moved *Moved
-	Cards      []Card
+	Cards []Card
 	// Before is the meeting that had the number before, without its secrets; nil: none had.
 	Before *Registration
 

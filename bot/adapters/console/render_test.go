@@ -13,6 +13,8 @@ import (
 	"meetbot/bot/grammar"
 	"meetbot/bot/texts"
 	"meetbot/config/secret"
+	"meetbot/meeting"
+	"meetbot/meeting/tencent"
 )
 
 func golden(t *testing.T, name, got string) {
@@ -72,7 +74,7 @@ var (
 			"Copy": {header{kind: private}, chat.Reply{
 				Title: "To copy", Copy: "Weekly sync\n159 1620 888\nhttp://127.0.0.1:40123/w/1", Tone: chat.Warning,
 			}},
-			"Help": {header{kind: private}, grammar.New(grammar.Config{}).Help(grammar.Text(Kind(), "en"), "livepush")},
+			"Help": {header{kind: private}, grammar.New(grammar.Config{Kinds: meeting.Kinds{tencent.Kind}}).Help(grammar.Text(Kind(), "en"), "livepush")},
 			"QR":   {header{kind: private}, chat.Reply{QR: "http://127.0.0.1:40123/w/1", QRCaption: "Watch: Weekly sync"}},
 			"Hostile": {header{kind: everyone}, chat.Reply{
 				Title:   "\x1b]0;owned\x07\x1b[31mred\x1b[0m \x9b2Jclear \u202Eright to left\u2066 a\tb\rc\x00\x7f",
@@ -98,7 +100,7 @@ var (
 			}},
 			"Thread":  {header{kind: thread}, chat.Reply{Text: "请在任何人入会之前设置推流地址。", Fields: []chat.Field{{Name: "会议号", Value: "159 1620 888"}}}},
 			"Private": {header{kind: private}, chat.Reply{Tone: chat.Good, Title: "可以开始“周会”了", Secrets: []chat.SecretField{{Name: "主持人密钥", Value: secret.New("123456")}}}},
-			"Help":    {header{kind: private}, grammar.New(grammar.Config{}).Help(grammar.Text(Kind(), "zh-CN"), "livepush")},
+			"Help":    {header{kind: private}, grammar.New(grammar.Config{Kinds: meeting.Kinds{tencent.Kind}}).Help(grammar.Text(Kind(), "zh-CN"), "livepush")},
 			"Changed": {header{kind: changed}, chat.Reply{Title: "周会", Fields: []chat.Field{{Name: "状态", Value: "14:02 起进行中"}}}},
 		},
 	}

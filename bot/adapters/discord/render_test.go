@@ -15,6 +15,8 @@ import (
 	"meetbot/bot/grammar"
 	"meetbot/bot/texts"
 	"meetbot/config/secret"
+	"meetbot/meeting"
+	"meetbot/meeting/tencent"
 )
 
 func long(n int) string { return strings.Repeat("x", n) }
@@ -66,8 +68,8 @@ func replies() map[string]chat.Reply {
 			Text:   "@here <@222> [click](https://evil.example.com) <https://x> ||spoiler|| `code` \\* ~~no~~\n> quote\n- list\n1. one\n-# small\n### head",
 			Fields: []chat.Field{{Name: "na**me\nx", Value: "<#1> </meet:1> <t:1> __u__"}},
 		},
-		"HelpEnglish": grammar.New(grammar.Config{}).Help(grammar.Text(chat.Kind{}, "en"), "livepush"),
-		"HelpChinese": grammar.New(grammar.Config{}).Help(grammar.Text(chat.Kind{}, "zh-CN"), "livepush"),
+		"HelpEnglish": grammar.New(grammar.Config{Kinds: meeting.Kinds{tencent.Kind}}).Help(grammar.Text(chat.Kind{}, "en"), "livepush"),
+		"HelpChinese": grammar.New(grammar.Config{Kinds: meeting.Kinds{tencent.Kind}}).Help(grammar.Text(chat.Kind{}, "zh-CN"), "livepush"),
 
 		"QR":    {QR: "https://meeting.example.com/w/1", QRCaption: "Watch on a phone", Title: "Watch"},
 		"Empty": {},

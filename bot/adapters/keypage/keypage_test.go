@@ -405,7 +405,8 @@ func TestEveryTextOfThePageIsThere(t *testing.T) {
 func TestASavedDestinationsNameAndPlatformAreShownAndNotAsked(t *testing.T) {
 	links := &fakeLinks{form: commands.KeyForm{
 		Locale: "zh-CN", Place: chat.Place{Platform: chattest.Discord, Channel: "12"}, Verb: grammar.VerbPush, Meeting: "周五秀 · 806 146 667", Until: now,
-		Preset: "wechat", Name: "视频号", Fixed: true, NameFixed: true,
+		Provider: meeting.Words{EN: "Acme", ZH: "顶点会议"},
+		Preset:   "wechat", Name: "视频号", Fixed: true, NameFixed: true,
 	}}
 	srv, _ := newTestPage(t, links)
 	res := do(t, http.MethodGet, srv.URL+Path+testToken, nil)
@@ -414,7 +415,8 @@ func TestASavedDestinationsNameAndPlatformAreShownAndNotAsked(t *testing.T) {
 	assert.Contains(t, res.body, `<p class="fixed">视频号</p>`)
 	assert.Contains(t, res.body, `<p class="fixed">周五秀 · 806 146 667</p>`)
 	assert.Contains(t, res.body, "每场直播都会换新密钥")
-	assert.Contains(t, res.body, "设置地址不等于开播")
+	assert.Contains(t, res.body, "设置地址不等于开播：要由主持人在顶点会议客户端里开始直播。")
+	assert.Contains(t, res.body, "再由机器人交给顶点会议。")
 	assert.Contains(t, res.body, "1 分钟内有效")
 }
 

@@ -168,11 +168,12 @@ func (p *page) formView(t texts.Text, token string, f commands.KeyForm, e comman
 	}
 	form.Preset, form.Hints = presets(t, f, e.Preset)
 
-	form.Points = []string{t.T("keypage.what.path." + verb), t.T("keypage.what.chat", "Chat", from)}
+	provider := t.Either(f.Provider.EN, f.Provider.ZH)
+	form.Points = []string{t.T("keypage.what.path."+verb, "Provider", provider), t.T("keypage.what.chat", "Chat", from)}
 	if verb == "save" {
 		form.Points = append(form.Points, t.T("keypage.what.revoke", "Chat", from))
 	} else {
-		form.Points = append(form.Points, t.T("keypage.what.air"))
+		form.Points = append(form.Points, t.T("keypage.what.air", "Provider", provider))
 	}
 
 	form.mark(t, findings)
