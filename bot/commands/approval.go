@@ -290,6 +290,13 @@ func (h approvals) decide(ctx context.Context, r *run) (jobs.Next, error) {
 	case err != nil && !errors.Is(err, errAlready):
 		return jobs.Next{}, err
 	}
+	// Who is quick clicks before the receipt of the question is saved, by which it is closed.
+	if was.Pinned != nil && r.now().Sub(r.w.Since) < closingWithin {
+		asked, err := h.store.Get(ctx, jobID(chat.Request{ID: approvalRequest(was.Pinned)}))
+		if err == nil && !asked.State.Finished() {
+			return jobs.RetryAt(r.now().Add(100 * time.Millisecond)), nil
+		}
+	}
 	action, title := audit.Approve, "approve.done"
 	if !approve {
 		action, title = audit.Reject, "reject.done"
@@ -307,6 +314,9 @@ func (h approvals) decide(ctx context.Context, r *run) (jobs.Next, error) {
 	r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T(title)})
 	return jobs.Deliver(), nil
 }
+
+// closingWithin is how long a decision waits for the question to be delivered.
+const closingWithin = 5 * time.Second
 
 // close takes the buttons from the message that asked about a job, and says there
 // what was decided. Where that message is not known the buttons say that it is too late.
