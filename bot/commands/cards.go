@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -160,6 +161,13 @@ func (h cards) threadReply(r *run, reg registry.Registration) chat.Reply {
 		reply.Secrets = startSecrets(r, reg)
 	}
 	reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.start"), User: &reg.Requester})
+	for _, id := range reg.Hosts { // they are told that they are, as the others are
+		host := chat.User{ID: id}
+		reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.start"), User: &host})
+		if !slices.ContainsFunc(reply.Mentions, func(u chat.User) bool { return u.ID == id }) {
+			reply.Mentions = append(slices.Clip(reply.Mentions), host)
+		}
+	}
 	ref := m.Ref.String()
 	reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.start"), Action: grammar.Press(grammar.VerbStartLink, ref)})
 	if kindOf(h.kinds, m.Ref.Provider).Can.LivePush {

@@ -290,7 +290,7 @@ func (h handover) made(ctx context.Context, r *run) (jobs.Next, error) {
 		Job: r.job.ID, Asked: made, Meeting: m, Requester: r.w.Request.User, Place: r.w.Request.Place, Hosts: r.w.Ask.Hosts,
 		Account: m.Creator, Created: now, StateAt: now,
 	}
-	reg.Requester.Roles = nil
+	reg.Requester.Name, reg.Requester.Roles = r.personName(), nil
 	if reg.Account == "" {
 		reg.Account = r.w.Instant.Account
 	}

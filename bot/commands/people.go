@@ -30,12 +30,13 @@ func (h people) lookUp(ctx context.Context, r *run) error {
 	r.w.Locale = h.locale
 	if u.Locale != "" {
 		r.w.Locale = u.Locale
-	} else if dir := h.directory(r.w.Request.Place.Platform); dir != nil {
+	}
+	if dir := h.directory(r.w.Request.Place.Platform); dir != nil && (u.Locale == "" || u.Name == "") {
 		profile, err := dir.Profile(ctx, r.w.Request.Place, u.ID)
 		if err != nil {
 			return err
 		}
-		if profile.Locale != "" {
+		if profile.Locale != "" && u.Locale == "" {
 			r.w.Locale = profile.Locale
 		}
 		if u.Name == "" {
