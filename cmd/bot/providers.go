@@ -29,6 +29,8 @@ type providerRow struct {
 	// sandbox points its settings at the sandbox; nil: the sandbox does not play it, and it is
 	// not there while meetings are made in the sandbox.
 	sandbox func(*config.Config, *sandbox.Server)
+	// token sets what the sandbox's reports are verified with; nil: it reports nothing there.
+	token func(*config.Config, secret.String)
 	// webhook takes what it reports by itself, at the path; nil: it reports nothing.
 	webhook func(config.Config, func(context.Context, meeting.Event) error) (path string, h http.Handler, err error)
 	// examine is the doctor's look at it; nil: it is asked for nothing.
@@ -77,6 +79,9 @@ func providerRows() []providerRow {
 				c.Tencent.AppID, c.Tencent.SdkID = made.TencentAppID, made.TencentSDKID
 				c.Tencent.SecretID, c.Tencent.SecretKey = secret.New(made.TencentSecretID), made.TencentSecretKey
 				c.Tencent.UserID, c.Tencent.BaseURL = sandbox.DefaultUser, s.TencentURL()
+			},
+			token: func(c *config.Config, token secret.String) {
+				c.Tencent.WebhookToken, c.Tencent.WebhookAESKey = token, secret.String{}
 			},
 			webhook: func(c config.Config, hear func(context.Context, meeting.Event) error) (string, http.Handler, error) {
 				h, err := tencent.NewWebhook(c.Tencent.WebhookToken, c.Tencent.WebhookAESKey, nil, func(ctx context.Context, e tencent.Event) error {

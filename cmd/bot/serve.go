@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +26,9 @@ import (
 	"meetbot/bot/ops"
 	"meetbot/bot/policy"
 	"meetbot/config"
+	"meetbot/config/secret"
 	"meetbot/meeting"
+	"meetbot/meeting/sandbox"
 )
 
 // serve runs what is configured.
@@ -98,7 +101,8 @@ type building struct {
 	traces    *ops.Traces
 	metrics   *ops.Metrics
 	store     *jobs.Store
-	pageURL   string       // of the key-entry page; empty: there is none
+	pageURL   string // of the key-entry page; empty: there is none
+	sandbox   *sandbox.Server
 	local     net.Listener // of the key-entry page of the person at this terminal
 	bot       *commands.Bot
 	finishers map[chat.Platform]kit.Finisher
@@ -148,6 +152,7 @@ func (b *building) providers(ctx context.Context) (err error) {
 			return err
 		}
 		b.ending(s.Close)
+		b.sandbox = s
 	}
 	b.clients, b.first, err = providers(b.cfg, b.sandboxed)
 	return err
@@ -241,7 +246,10 @@ func (b *building) platforms(context.Context) error {
 }
 
 // webhooks takes what a meeting provider reports by itself.
-func (b *building) webhooks(context.Context) error {
+func (b *building) webhooks(ctx context.Context) error {
+	if b.sandboxed {
+		return b.sandboxEvents(ctx)
+	}
 	for _, row := range providerRows() {
 		if row.webhook == nil || !row.settings(b.cfg).HTTP() {
 			continue
@@ -251,6 +259,31 @@ func (b *building) webhooks(context.Context) error {
 			return fmt.Errorf("%s: %w", row.variables, err)
 		}
 		b.web.Handle(path, h)
+	}
+	return nil
+}
+
+// sandboxEvents has the sandbox report to this bot, so that what is done on its pages is
+// seen on the cards at once. Both are one process: nothing has to be reachable for it.
+func (b *building) sandboxEvents(ctx context.Context) error {
+	for _, row := range providerRows() {
+		if row.token == nil {
+			continue
+		}
+		cfg, token := b.cfg, secret.New(rand.Text())
+		row.token(&cfg, token)
+		path, h, err := row.webhook(cfg, b.bot.Hear)
+		if err != nil {
+			return err
+		}
+		ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		mux := http.NewServeMux()
+		mux.Handle(path, h)
+		b.group.addListener("the sandbox's events", ln, mux)
+		b.sandbox.SetWebhook(sandbox.Webhook{URL: "http://" + ln.Addr().String() + path, Token: token})
 	}
 	return nil
 }
@@ -342,7 +375,7 @@ func botConfig(cfg config.Config, pageURL string, log *slog.Logger, clients map[
 		if row.kind.Can.Accounts {
 			c.Account, c.Accounts = row.settings(cfg).Accounts()
 		}
-		c.Webhooks = c.Webhooks || row.settings(cfg).HTTP()
+		c.Webhooks = c.Webhooks || row.settings(cfg).HTTP() || sandboxed && row.token != nil
 	}
 	if pageURL != "" {
 		c.KeyPageURL = strings.TrimRight(pageURL, "/") + keypage.Path

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"regexp"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// screen has what the bot writes, read while it does.
+type screen struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+// await returns what matched first.
+func (s *screen) await(t *testing.T, pattern string) []string {
+	t.Helper()
+	re := regexp.MustCompile(pattern)
+	var found []string
+	require.Eventually(t, func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		found = re.FindStringSubmatch(s.b.String())
+		return found != nil
+	}, time.Minute, 5*time.Millisecond, "%s", pattern)
+	return found
+}
+
+// TestTheSandboxsShow starts and ends a live on the sandbox's page, as a host does in the
+// client, and reads the card.
+func TestTheSandboxsShow(t *testing.T) {
+	t.Parallel()
+	in, lines := io.Pipe()
+	out := &screen{}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	env := map[string]string{"DATA_DIR": private(t), "TENCENT_USERS": ""}
+	go func() {
+		done <- run(ctx, process{
+			args: []string{"console"}, lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
+			stdin: in, stdout: out, stderr: out,
+		})
+	}()
+	_, err := io.WriteString(lines, "/meet --provider tencent --live Show\n")
+	require.NoError(t, err)
+	page := out.await(t, `Join +(http://127\.0\.0\.1:\d+/dm/\S+)\s`)[1]
+	key := out.await(t, `Host key +(\d{6})\s`)[1]
+
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	client := &http.Client{Jar: jar}
+	act := func(action string) {
+		resp, err := client.PostForm(page, url.Values{"action": {action}, "name": {"host"}, "host_key": {key}})
+		require.NoError(t, err)
+		_ = resp.Body.Close() // only its status is looked at
+		assert.Equal(t, http.StatusOK, resp.StatusCode, action)
+	}
+	act("enter")
+	out.await(t, `State +Running since`)
+	act("live")
+	out.await(t, `State +Live since`)
+	act("end")
+	out.await(t, `State +Ended at`)
+	require.NoError(t, lines.Close())
+	assert.NoError(t, <-done)
+}
