@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,10 +25,11 @@ func TestARoomThatCannotBeWrittenToHoldsUpNoOther(t *testing.T) {
 			w.say(ada, chat.Place{Platform: chattest.Slack, Team: "T1", Channel: fmt.Sprintf("R%02d", i)}, "/meet share 1591620801")
 		}
 		broken := func(p chat.Place) bool { return strings.HasPrefix(p.Channel, "R0") }
-		down := true
+		var down atomic.Bool
+		down.Store(true)
 		w.room.fail = func(p chat.Post) error {
 			switch {
-			case p.Slot != chat.SlotEdit || !broken(p.Place) || !down:
+			case p.Slot != chat.SlotEdit || !broken(p.Place) || !down.Load():
 				return nil
 			case strings.HasSuffix(p.Place.Channel, "1"):
 				return &chat.RetryAfter{After: time.Minute, Err: errors.New("rate limited")}
@@ -51,7 +53,7 @@ func TestARoomThatCannotBeWrittenToHoldsUpNoOther(t *testing.T) {
 		slices.Sort(edited)
 		assert.Len(t, slices.Compact(edited), 30, "every room but the ten that are broken")
 
-		down = false
+		down.Store(false)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		edited = nil

@@ -136,18 +136,18 @@ func (s *step) call(began time.Time) {
 		case <-notice.C:
 			if !j.Noticed {
 				j.Noticed = true
-				copied := clone(j)
+				copied, m := clone(j), s.m // a save changes both
 				done := make(chan struct{})
 				told = done
 				r.running.Go(func() {
 					defer close(done)
-					(&step{r: r, m: s.m, j: &copied}).notice()
+					(&step{r: r, m: m, j: &copied}).notice()
 				})
 			}
 		case <-lease.C:
 			r.log.Error("a call was given up: it did not end in its time", "job", j.ID, "label", j.Label, "call", j.Call)
-			late := clone(j)
-			r.running.Go(func() { r.late(s.m.Key, late, <-ended) })
+			late, key := clone(j), s.m.Key
+			r.running.Go(func() { r.late(key, late, <-ended) })
 			s.unknown()
 			return
 		}

@@ -504,6 +504,11 @@ func (e *natsEngine) Consume(ctx context.Context, kind string, handle func(Messa
 		})
 	}
 	reading, err := read()
+	if errors.Is(err, jetstream.ErrConsumerNotFound) { // gone since the engine was opened
+		if err = e.makeConsumer(ctx, kind); err == nil {
+			reading, err = read()
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -27,7 +28,8 @@ type Raw struct {
 
 // ReadRaw reads every version of every record that lies in the files of the engine in dir,
 // without the database and without changing anything: what of a file is damaged is told to
-// damaged, and the rest of it read. Nothing may be at work on the directory.
+// damaged, and the rest of it read. Of a store at work, files that it drops meanwhile are
+// passed over.
 func ReadRaw(ctx context.Context, dir string, yield func(Raw) error, damaged func(file string, err error)) error {
 	dir = filepath.Join(dir, RecordsDir)
 	files, err := os.ReadDir(dir)
@@ -61,7 +63,7 @@ func ReadRaw(ctx context.Context, dir string, yield func(Raw) error, damaged fun
 		case ".log":
 			err = rawLog(filepath.Join(dir, name), emit, func(err error) { damaged(name, err) })
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // a running store drops files that it has compacted
 			return err
 		}
 	}
