@@ -116,7 +116,7 @@ func checkMeta(ctx context.Context, cfg Config, get func(context.Context, string
 		return err
 	}
 	if _, err := seal.open(metaKey, nil, m.Subkey); err != nil {
-		return err
+		return fmt.Errorf("%w; if no key was changed, a file of the store is another store's: restore a backup, or write what can still be read with bot export --salvage", err)
 	}
 	return seal.has(m.Needs)
 }
