@@ -12,16 +12,6 @@ import (
 // calling goes on with a job whose call was begun, or put off, by somebody.
 func (s *step) calling() {
 	r, j := s.r, s.j
-	now := r.cfg.Now()
-	if !j.Noticed && !now.Before(j.Created.Add(r.cfg.NoticeAfter)) {
-		// Said before it is saved that it was said: once too often beats never.
-		s.notice()
-		j.Noticed = true
-		if j.phase != phaseRunning { // what follows may have to wait
-			s.save()
-			return
-		}
-	}
 	switch {
 	case j.phase == phaseLookup:
 		s.lookup()
@@ -61,7 +51,7 @@ func (s *step) begin() {
 	}
 	now := r.cfg.Now()
 	j.State, j.phase, j.Wait = Calling, phaseRunning, time.Time{}
-	j.Owner, j.began, j.lookedUp = r.owner, now, time.Time{}
+	j.Owner, j.began, j.lookedUp, j.spent = r.owner, now, time.Time{}, 0
 	j.Lease = now.Add(r.cfg.CallTimeout + r.cfg.ReconcileAfter)
 	if s.saved(r.cfg.EnqueueWindow) != nil {
 		r.leave(to)
@@ -119,38 +109,16 @@ func (s *step) call(began time.Time) {
 		ended <- outcome{err, given}
 	})
 
-	notice := time.NewTimer(j.Created.Add(r.cfg.NoticeAfter).Sub(r.cfg.Now()))
-	defer notice.Stop()
 	lease := time.NewTimer(left + r.cfg.ReconcileAfter)
 	defer lease.Stop()
-	var told <-chan struct{}
-	for {
-		select {
-		case out := <-ended:
-			if told != nil {
-				<-told
-			}
-			out.j.Noticed = j.Noticed
-			s.settle(out)
-			return
-		case <-notice.C:
-			if !j.Noticed {
-				j.Noticed = true
-				copied, m := clone(j), s.m // a save changes both
-				done := make(chan struct{})
-				told = done
-				r.running.Go(func() {
-					defer close(done)
-					(&step{r: r, m: m, j: &copied}).notice()
-				})
-			}
-		case <-lease.C:
-			r.log.Error("a call was given up: it did not end in its time", "job", j.ID, "label", j.Label, "call", j.Call)
-			late, key := clone(j), s.m.Key
-			r.running.Go(func() { r.late(key, late, <-ended) })
-			s.unknown()
-			return
-		}
+	select {
+	case out := <-ended:
+		s.settle(out)
+	case <-lease.C:
+		r.log.Error("a call was given up: it did not end in its time", "job", j.ID, "label", j.Label, "call", j.Call)
+		late, key := clone(j), s.m.Key
+		r.running.Go(func() { r.late(key, late, <-ended) })
+		s.unknown()
 	}
 }
 
@@ -213,6 +181,7 @@ func (s *step) lookup() {
 	if j.lookedUp.IsZero() {
 		j.lookedUp = r.cfg.Now()
 	}
+	began := time.Now()
 	err := r.do(j, &lookingUp, func(ctx context.Context) error { return r.h.Reconcile(ctx, j) })
 	if err == nil {
 		r.answered(j)
@@ -231,23 +200,14 @@ func (s *step) lookup() {
 	default:
 		j.Attempt++
 		j.phase, j.Owner, j.Lease = phaseLookup, "", time.Time{}
-		j.Wait = r.cfg.Now().Add(backoff(j.Attempt, err))
-		if j.Wait.After(j.lookedUp.Add(r.cfg.ReconcileWindow)) {
+		pause := backoff(j.Attempt, err)
+		j.Wait = r.cfg.Now().Add(pause)
+		if j.spent += time.Since(began) + pause; j.spent > r.cfg.ReconcileWindow {
 			s.ended(Unknown)
 			return
 		}
 		r.log.Warn("looking a call up failed and is tried again", "job", j.ID, "label", j.Label, "call", j.Call, "attempt", j.Attempt, "err", err)
 		s.save()
-	}
-}
-
-// notice tells the person that it takes longer.
-func (s *step) notice() {
-	r := s.r
-	copied := clone(s.j)
-	err := r.do(&copied, &noticing, func(ctx context.Context) error { r.h.Notice(ctx, &copied); return nil })
-	if err != nil {
-		r.log.Error("telling that it takes longer failed", "job", s.j.ID, "err", err)
 	}
 }
 

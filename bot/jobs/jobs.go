@@ -71,7 +71,7 @@ type Job struct {
 	State    State
 	Call     int       // index of the call being made, or made last
 	Calls    int       // how many calls there are, as far as the handler knows by now
-	Delivery int       // index of the next delivery
+	Delivery int       // index of the delivery that is next, or being made
 	Attempt  int       // failed tries of the current step
 	Wait     time.Time // not before; the end of a wait for approval
 	Noticed  bool      // the person was told that it takes longer
@@ -82,19 +82,24 @@ type Job struct {
 	Revision uint64 // of the record; 0 before it is stored
 
 	Data   []byte     // the handler's
-	Outbox []Delivery // what people are told, in this order
+	Outbox []Delivery // what people are told: see [Delivery] for the order
 
 	progress
 	marks
 }
 
-// Delivery is one thing that somebody is told.
+// Delivery is one thing that somebody is told. Those of one lane are made in their order;
+// lanes do not wait for each other.
 type Delivery struct {
 	Body    []byte    // the handler's
-	Until   time.Time // when trying ends; zero: an hour after the job began to deliver
+	Until   time.Time // when trying ends in any case; zero: only [Config.DeliveryWindow] bounds it
 	Receipt []byte    // what the handler got for it; earlier receipts are there for later deliveries
 	State   DeliveryState
 	Attempt int
+	Lane    string
+	Rank    int           // of the lanes that could go on, the one with the smallest goes first
+	Wait    time.Time     // not before
+	Spent   time.Duration // on tries and on the pauses between them; nothing while no process ran
 }
 
 // DeliveryState says how a delivery ended.
@@ -170,8 +175,9 @@ type Handler interface {
 	// kept is dropped from j.Data and j.Outbox. It may be told twice. The span in ctx is that
 	// of the whole job.
 	Ended(ctx context.Context, j *Job)
-	// Notice tells the person, once and as well as it can, that the job takes longer. It is
-	// called when a call is still running or being retried ten seconds after Created.
+	// Notice tells the person, once and as well as it can, that the job takes longer, unless
+	// the person has been told something. It is called [Config.NoticeAfter] after Created,
+	// whatever the job waits for but a second person, beside what is done for it.
 	Notice(ctx context.Context, j *Job)
 	// Timer handles a timer that is due. It may be handed the same one twice. An error is
 	// retried.

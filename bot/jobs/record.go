@@ -23,8 +23,9 @@ const (
 type progress struct {
 	nonce    uint64 // of the write, to know one's own again after a lost answer
 	phase    phase
-	began    time.Time // when `calling` was saved for the call that is under way
-	lookedUp time.Time // when looking up began
+	began    time.Time     // when `calling` was saved for the call that is under way
+	lookedUp time.Time     // when looking up began
+	spent    time.Duration // on looking up, and on the pauses between the tries
 }
 
 // marks stay in a job, to know one's own writes again when others have gone on since.
@@ -38,28 +39,29 @@ type marks struct {
 
 // clearJob is what of a job is in clear.
 type clearJob struct {
-	Label    string `cbor:"1,keyasint,omitempty" json:"label,omitempty"`
-	Outcome  string `cbor:"2,keyasint,omitempty" json:"outcome,omitempty"`
-	State    State  `cbor:"3,keyasint" json:"state"`
-	Call     int    `cbor:"4,keyasint,omitempty" json:"call,omitempty"`
-	Calls    int    `cbor:"5,keyasint,omitempty" json:"calls,omitempty"`
-	Delivery int    `cbor:"6,keyasint,omitempty" json:"delivery,omitempty"`
-	Attempt  int    `cbor:"7,keyasint,omitempty" json:"attempt,omitempty"`
-	Wait     int64  `cbor:"8,keyasint,omitempty" json:"wait,omitempty"`
-	Noticed  bool   `cbor:"9,keyasint,omitempty" json:"noticed,omitempty"`
-	Owner    string `cbor:"10,keyasint,omitempty" json:"owner,omitempty"`
-	Lease    int64  `cbor:"11,keyasint,omitempty" json:"lease,omitempty"`
-	Created  int64  `cbor:"12,keyasint,omitempty" json:"created,omitempty"`
-	Updated  int64  `cbor:"13,keyasint,omitempty" json:"updated,omitempty"`
-	Nonce    uint64 `cbor:"14,keyasint,omitempty" json:"nonce,omitempty"`
-	Phase    phase  `cbor:"15,keyasint,omitempty" json:"phase,omitempty"`
-	Began    int64  `cbor:"16,keyasint,omitempty" json:"began,omitempty"`
-	LookedUp int64  `cbor:"17,keyasint,omitempty" json:"lookedUp,omitempty"`
-	Origin   uint64 `cbor:"18,keyasint,omitempty" json:"origin,omitempty"`
-	Settled  uint64 `cbor:"19,keyasint,omitempty" json:"settled,omitempty"`
-	Prev     uint64 `cbor:"22,keyasint,omitempty" json:"prev,omitempty"`
-	To       string `cbor:"21,keyasint,omitempty" json:"to,omitempty"`
-	Source   string `cbor:"23,keyasint,omitempty" json:"source,omitempty"`
+	Label    string        `cbor:"1,keyasint,omitempty" json:"label,omitempty"`
+	Outcome  string        `cbor:"2,keyasint,omitempty" json:"outcome,omitempty"`
+	State    State         `cbor:"3,keyasint" json:"state"`
+	Call     int           `cbor:"4,keyasint,omitempty" json:"call,omitempty"`
+	Calls    int           `cbor:"5,keyasint,omitempty" json:"calls,omitempty"`
+	Delivery int           `cbor:"6,keyasint,omitempty" json:"delivery,omitempty"`
+	Attempt  int           `cbor:"7,keyasint,omitempty" json:"attempt,omitempty"`
+	Wait     int64         `cbor:"8,keyasint,omitempty" json:"wait,omitempty"`
+	Noticed  bool          `cbor:"9,keyasint,omitempty" json:"noticed,omitempty"`
+	Owner    string        `cbor:"10,keyasint,omitempty" json:"owner,omitempty"`
+	Lease    int64         `cbor:"11,keyasint,omitempty" json:"lease,omitempty"`
+	Created  int64         `cbor:"12,keyasint,omitempty" json:"created,omitempty"`
+	Updated  int64         `cbor:"13,keyasint,omitempty" json:"updated,omitempty"`
+	Nonce    uint64        `cbor:"14,keyasint,omitempty" json:"nonce,omitempty"`
+	Phase    phase         `cbor:"15,keyasint,omitempty" json:"phase,omitempty"`
+	Began    int64         `cbor:"16,keyasint,omitempty" json:"began,omitempty"`
+	LookedUp int64         `cbor:"17,keyasint,omitempty" json:"lookedUp,omitempty"`
+	Origin   uint64        `cbor:"18,keyasint,omitempty" json:"origin,omitempty"`
+	Settled  uint64        `cbor:"19,keyasint,omitempty" json:"settled,omitempty"`
+	Prev     uint64        `cbor:"22,keyasint,omitempty" json:"prev,omitempty"`
+	To       string        `cbor:"21,keyasint,omitempty" json:"to,omitempty"`
+	Source   string        `cbor:"23,keyasint,omitempty" json:"source,omitempty"`
+	Spent    time.Duration `cbor:"24,keyasint,omitempty" json:"spent,omitempty"`
 }
 
 type wirePrivate struct {
@@ -73,6 +75,10 @@ type wireDelivery struct {
 	Receipt []byte        `cbor:"3,keyasint,omitempty"`
 	State   DeliveryState `cbor:"4,keyasint,omitempty"`
 	Attempt int           `cbor:"5,keyasint,omitempty"`
+	Lane    string        `cbor:"6,keyasint,omitempty"`
+	Rank    int           `cbor:"7,keyasint,omitempty"`
+	Wait    int64         `cbor:"8,keyasint,omitempty"`
+	Spent   time.Duration `cbor:"9,keyasint,omitempty"`
 }
 
 // clearDoc is what of a document or of a timer is in clear.
@@ -136,7 +142,7 @@ func (s *sealer) read(e engine.Entry, clear any) (plain []byte, err error) {
 func (s *sealer) encodeJob(key string, j *Job, prev uint64) ([]byte, error) {
 	private := wirePrivate{Data: j.Data}
 	for _, d := range j.Outbox {
-		private.Outbox = append(private.Outbox, wireDelivery{d.Body, toUnix(d.Until), d.Receipt, d.State, d.Attempt})
+		private.Outbox = append(private.Outbox, wireDelivery{d.Body, toUnix(d.Until), d.Receipt, d.State, d.Attempt, d.Lane, d.Rank, toUnix(d.Wait), d.Spent})
 	}
 	plain, err := cbor.Marshal(private)
 	if err != nil {
@@ -147,7 +153,7 @@ func (s *sealer) encodeJob(key string, j *Job, prev uint64) ([]byte, error) {
 		Call: j.Call, Calls: j.Calls, Delivery: j.Delivery, Attempt: j.Attempt,
 		Wait: toUnix(j.Wait), Noticed: j.Noticed, Owner: j.Owner, Lease: toUnix(j.Lease),
 		Created: toUnix(j.Created), Updated: toUnix(j.Updated),
-		Nonce: j.nonce, Phase: j.phase, Began: toUnix(j.began), LookedUp: toUnix(j.lookedUp),
+		Nonce: j.nonce, Phase: j.phase, Began: toUnix(j.began), LookedUp: toUnix(j.lookedUp), Spent: j.spent,
 		Origin: j.origin, Settled: j.settled, Prev: prev,
 	}, plain)
 }
@@ -171,11 +177,11 @@ func (s *sealer) decodeJob(e engine.Entry) (Job, mark, error) {
 		Call: w.Call, Calls: w.Calls, Delivery: w.Delivery, Attempt: w.Attempt,
 		Wait: fromUnix(w.Wait), Noticed: w.Noticed, Owner: w.Owner, Lease: fromUnix(w.Lease),
 		Created: fromUnix(w.Created), Updated: fromUnix(w.Updated), Revision: e.Rev,
-		progress: progress{w.Nonce, w.Phase, fromUnix(w.Began), fromUnix(w.LookedUp)},
+		progress: progress{w.Nonce, w.Phase, fromUnix(w.Began), fromUnix(w.LookedUp), w.Spent},
 		marks:    marks{w.Origin, w.Settled}, Data: private.Data,
 	}
 	for _, d := range private.Outbox {
-		j.Outbox = append(j.Outbox, Delivery{d.Body, fromUnix(d.Until), d.Receipt, d.State, d.Attempt})
+		j.Outbox = append(j.Outbox, Delivery{d.Body, fromUnix(d.Until), d.Receipt, d.State, d.Attempt, d.Lane, d.Rank, fromUnix(d.Wait), d.Spent})
 	}
 	return j, mark{rev: e.Rev, prev: w.Prev, first: w.Origin}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"meetbot/bot/jobs/internal/engine"
@@ -26,6 +27,10 @@ func (s *Store) Run(ctx context.Context, h Handler) error {
 	working, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
 	r := newRunner(ctx, working, s, h)
+	s.running.Store(r)
+	if s.engine.Exclusive() { // else each replica is handed what another one leaves
+		r.running.Go(r.promiseAll)
+	}
 
 	stopJobs, err := s.engine.Consume(ctx, kindJob, func(m engine.Message) { r.dispatch(m, r.job) })
 	if err != nil {
@@ -103,6 +108,7 @@ func (r *runner) job(m engine.Message) {
 		m.Receipt.Ack()
 		return
 	}
+	r.promise(m.Key, &j)
 	now := r.cfg.Now()
 	if at, wait := r.due(&j, now); wait {
 		m.Receipt.Later(at.Sub(now))
@@ -119,16 +125,11 @@ func (r *runner) job(m engine.Message) {
 func (r *runner) due(j *Job, now time.Time) (time.Time, bool) {
 	at := j.Wait
 	if j.State == Calling {
-		notice := j.Created.Add(r.cfg.NoticeAfter)
 		switch {
 		case j.phase == phaseRunning && !r.unbegun(j):
-			// Until then the caller itself tells the person, and its record is left alone.
-			at, notice = r.settled(j), r.settled(j)
+			at = r.settled(j) // until then its record is left alone
 		case j.phase == phaseLookup && j.lookedUp.IsZero() && j.Owner != r.owner && !r.engine.Exclusive():
 			at = at.Add(r.cfg.ClockSkew) // it was another's clock
-		}
-		if !j.Noticed && notice.Before(at) {
-			at = notice
 		}
 	}
 	return at, now.Before(at)
@@ -213,29 +214,21 @@ func backoff(attempt int, err error) time.Duration {
 
 // toOutbox goes on with the deliveries.
 func (s *step) toOutbox() {
-	j := s.j
-	j.State, j.Attempt, j.Wait = Delivering, 0, time.Time{}
-	end := s.r.cfg.Now().Add(s.r.cfg.DeliveryWindow)
-	for i := range j.Outbox {
-		if d := &j.Outbox[i]; d.State == Pending && d.Until.IsZero() {
-			d.Until = end
-		}
-	}
+	s.j.State, s.j.Attempt = Delivering, 0
 	s.skipEnded()
 	s.save()
 }
 
-// skipEnded moves on to the next delivery that has not ended, or ends the job.
+// skipEnded moves on to the delivery that is to be made next, or ends the job.
 func (s *step) skipEnded() {
 	j := s.j
-	lost := false
-	for i := range j.Outbox {
-		if j.Outbox[i].State == Pending {
-			j.Delivery = i
-			return
-		}
-		lost = lost || j.Outbox[i].State == Lost
+	var found bool
+	if j.Delivery, found = nextDelivery(j.Outbox, s.r.cfg.Now()); found {
+		j.Wait = j.Outbox[j.Delivery].Wait
+		return
 	}
+	j.Wait = time.Time{}
+	lost := slices.ContainsFunc(j.Outbox, func(d Delivery) bool { return d.State == Lost })
 	j.Delivery = len(j.Outbox)
 	j.State = Done
 	if lost {
@@ -244,6 +237,35 @@ func (s *step) skipEnded() {
 	if err := s.r.over(j); err != nil {
 		s.r.log.Error("what a job need not keep was not dropped", "job", j.ID, "err", err)
 	}
+}
+
+// nextDelivery returns which of the deliveries that have not ended is next: of those that
+// are first in their lane and need not wait the one with the smallest rank, else the one that
+// waits least.
+func nextDelivery(outbox []Delivery, now time.Time) (next int, found bool) {
+	seen := make(map[string]bool, 2)
+	for i := range outbox {
+		d := &outbox[i]
+		if d.State != Pending || seen[d.Lane] {
+			continue
+		}
+		seen[d.Lane] = true
+		if !found || sooner(d, &outbox[next], now) {
+			next, found = i, true
+		}
+	}
+	return next, found
+}
+
+func sooner(a, b *Delivery, now time.Time) bool {
+	aWaits, bWaits := now.Before(a.Wait), now.Before(b.Wait)
+	switch {
+	case aWaits && bWaits:
+		return a.Wait.Before(b.Wait)
+	case aWaits || bWaits:
+		return bWaits
+	}
+	return a.Rank < b.Rank
 }
 
 // deliver carries out one delivery.
@@ -255,12 +277,9 @@ func (s *step) deliver() {
 		return
 	}
 	d := &j.Outbox[j.Delivery]
-	now := r.cfg.Now()
+	began := time.Now()
 	var err error
-	if d.Until.IsZero() {
-		d.Until = now.Add(r.cfg.DeliveryWindow)
-	}
-	if now.After(d.Until) {
+	if d.Spent >= r.cfg.DeliveryWindow || !d.Until.IsZero() && r.cfg.Now().After(d.Until) {
 		err = fmt.Errorf("its time is over: %w", ErrLost)
 	} else {
 		err = r.do(j, &delivering, func(ctx context.Context) error { return r.h.Deliver(ctx, j) })
@@ -279,11 +298,14 @@ func (s *step) deliver() {
 	default:
 		d.Attempt++
 		j.Attempt++
-		j.Wait = r.cfg.Now().Add(backoff(d.Attempt, err))
-		if j.Wait.After(d.Until) {
+		pause := backoff(d.Attempt, err)
+		d.Spent += time.Since(began) + pause
+		d.Wait = r.cfg.Now().Add(pause)
+		if d.Spent >= r.cfg.DeliveryWindow || !d.Until.IsZero() && d.Wait.After(d.Until) {
 			d.State = Lost
 		} else {
 			r.log.Warn("a delivery failed and is tried again", "job", j.ID, "label", j.Label, "delivery", j.Delivery, "attempt", d.Attempt, "err", err)
+			s.skipEnded()
 			s.save()
 			return
 		}
@@ -294,7 +316,7 @@ func (s *step) deliver() {
 			f(j.Label)
 		}
 	}
-	j.Attempt, j.Wait = 0, time.Time{}
+	j.Attempt = 0
 	s.skipEnded()
 	s.save()
 }
@@ -310,6 +332,7 @@ func (s *step) save() {
 func (s *step) saved(within time.Duration) error {
 	r, j := s.r, s.j
 	j.Updated = r.cfg.Now()
+	j.Noticed = j.Noticed || r.told(s.m.Key)
 	s.goOn = false
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), within)
 	defer cancel()
@@ -325,6 +348,9 @@ func (s *step) saved(within time.Duration) error {
 			r.forget(j.ID)
 		}
 		r.superseded(s.m.Key, j)
+		if j.State.Finished() {
+			r.kept(s.m.Key)
+		}
 		if !r.engine.Exclusive() {
 			s.m.Receipt.Ack() // whoever is handed what was saved goes on
 			break

@@ -50,8 +50,8 @@ type Config struct {
 	ReconcileAfter  time.Duration // how long the other side may still act on a request whose sender is gone; default 15 s
 	ClockSkew       time.Duration // how far the clocks of two processes may be apart; default 1 min
 	CallWindow      time.Duration // after Created in which a call that sends nothing is tried; default 2 min
-	ReconcileWindow time.Duration // in which a failing Reconcile is tried; default 5 min
-	DeliveryWindow  time.Duration // of deliveries that do not say; default 1 h
+	ReconcileWindow time.Duration // for which a failing Reconcile is tried; default 5 min
+	DeliveryWindow  time.Duration // for which a delivery is tried; default 1 h. Neither counts while no process runs
 	NoticeAfter     time.Duration // default 10 s
 	Grace           time.Duration // what running steps get when Run ends; default 25 s
 
@@ -160,6 +160,8 @@ type Store struct {
 	mu         sync.Mutex
 	unreadable map[string]uint64 // records that were told of, and their revision
 	begun      map[string]uint64 // jobs whose call was begun here, and the revision that it was begun at
+	promised   promises
+	running    atomic.Pointer[runner] // the one that there is now
 
 	closing    context.CancelFunc // ends what runs in the background
 	background sync.WaitGroup
@@ -267,6 +269,7 @@ func (s *Store) enqueue(ctx context.Context, j Job) (Job, error) {
 		err := s.write(ctx, key, &j, 0, false)
 		if err == nil {
 			s.health.enqueued(len(j.Data))
+			s.promise(key, &j)
 			return j, nil
 		}
 		if !errors.Is(err, ErrConflict) {

@@ -1,0 +1,161 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"meetbot/bot/jobs/internal/engine"
+)
+
+// promises are the jobs that this process knows to be under way, each with the moment at
+// which the person hears that it takes longer. What a job waits for then does not matter: a
+// directory, a call, its turn, a platform, another replica.
+type promises struct {
+	mu    sync.Mutex
+	by    map[string]*promised // by the record's key
+	slots chan struct{}        // of notices that are given side by side
+}
+
+type promised struct {
+	created time.Time
+	timer   *time.Timer
+	told    bool // by this process or another; the record may not say so yet
+}
+
+// maxNotices is how many people are told side by side that it takes longer.
+const maxNotices = 64
+
+// promise has the job's person hear in time that it takes longer.
+func (s *Store) promise(key string, j *Job) {
+	if j.Noticed || j.State == AwaitingApproval { // whoever is to decide knows
+		return
+	}
+	p := &s.promised
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	known := p.by[key]
+	if known != nil && (known.told || !j.Created.After(known.created)) {
+		return
+	}
+	if known != nil { // a second person has agreed, which is when it began
+		known.timer.Stop()
+	}
+	if p.by == nil {
+		p.by, p.slots = make(map[string]*promised), make(chan struct{}, maxNotices)
+	}
+	created := j.Created
+	// One that should have heard already may be about to hear the end.
+	wait := max(created.Add(s.cfg.NoticeAfter).Sub(s.cfg.Now()), min(time.Second, s.cfg.NoticeAfter))
+	there := clone(j)
+	p.by[key] = &promised{created: created, timer: time.AfterFunc(wait, func() { s.remind(key, there) })}
+}
+
+// kept forgets a job that is over.
+func (s *Store) kept(key string) {
+	p := &s.promised
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if known := p.by[key]; known != nil {
+		known.timer.Stop()
+		delete(p.by, key)
+	}
+}
+
+// told reports whether this process has told the person that the job takes longer.
+func (s *Store) told(key string) bool {
+	p := &s.promised
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.by[key] != nil && p.by[key].told
+}
+
+// promiseAll takes over what a process left that is gone.
+func (r *runner) promiseAll() {
+	err := r.engine.Queued(r.ctx, kindJob, false, func(e engine.Entry) bool {
+		if j, err := r.decodeJob(e); err == nil && !j.State.Finished() {
+			r.promise(e.Key, &j)
+		}
+		return r.taking.Err() == nil
+	})
+	if err != nil && r.ctx.Err() == nil {
+		r.log.Warn("the jobs that are under way could not be listed", "err", err)
+	}
+}
+
+// remind tells the person that the job takes longer, if that is so. known is what this
+// process knows of it, for when the store does not answer.
+func (s *Store) remind(key string, known Job) {
+	r := s.running.Load()
+	if r == nil { // nothing runs yet
+		s.promised.mu.Lock()
+		defer s.promised.mu.Unlock()
+		if p := s.promised.by[key]; p != nil && !s.stopping.Load() {
+			p.timer.Reset(time.Second)
+		}
+		return
+	}
+	select {
+	case s.promised.slots <- struct{}{}:
+	case <-r.taking.Done():
+		return
+	}
+	defer func() { <-s.promised.slots }()
+	if r.taking.Err() != nil || s.told(key) || !r.stillOpen(key, &known) {
+		s.kept(key)
+		return
+	}
+	mine := r.claim(known.ID)
+	s.promised.mu.Lock()
+	if p := s.promised.by[key]; p != nil { // else it ended this moment
+		p.told = true
+		p.timer.Reset(noticedFor) // should another replica end it
+	} else {
+		mine = false
+	}
+	s.promised.mu.Unlock()
+	if !mine {
+		return
+	}
+	if err := r.do(&known, &noticing, func(ctx context.Context) error { r.h.Notice(ctx, &known); return nil }); err != nil {
+		r.log.Error("telling that it takes longer failed", "job", known.ID, "err", err)
+	}
+}
+
+// storeWithin is how long a notice waits for the store.
+const storeWithin = 2 * time.Second
+
+// stillOpen reports whether the person is to hear that the job takes longer, and brings j up
+// to date. A store that does not answer is a reason to say so.
+func (r *runner) stillOpen(key string, j *Job) bool {
+	ctx, cancel := context.WithTimeout(r.ctx, storeWithin)
+	defer cancel()
+	e, err := r.engine.Get(ctx, key)
+	if errors.Is(err, ErrNotFound) {
+		return false
+	}
+	if err == nil {
+		now, err := r.decodeJob(e)
+		if err != nil {
+			return false
+		}
+		*j = now
+	}
+	return !j.State.Finished() && j.State != AwaitingApproval && !j.Noticed
+}
+
+// noticedFor is how long it is remembered that a person was told.
+const noticedFor = time.Hour
+
+// claim reports whether this replica is the one that tells the person, which is whoever
+// writes first that it does. Where the store does not answer, once too often beats never.
+func (r *runner) claim(id string) bool {
+	if r.engine.Exclusive() {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, storeWithin)
+	defer cancel()
+	_, err := r.PutDoc(ctx, Doc{Key: []string{"noticed", id}, Value: []byte{}, Expires: r.cfg.Now().Add(noticedFor)})
+	return !errors.Is(err, ErrConflict)
+}
