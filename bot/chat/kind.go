@@ -19,6 +19,10 @@ type Kind struct {
 	// Confirms says that what a button's [Confirm] asks is asked there, before the bot is told
 	// that it was pressed.
 	Confirms bool
+	// Aside says that a person can be told something alone before everybody is told what the
+	// command has for them. Elsewhere the first thing that is told takes the place of what
+	// everybody sees of the command meanwhile.
+	Aside bool
 	// OneID says that a person has the same ID in every team there. Elsewhere the same ID in
 	// another team is somebody else.
 	OneID bool

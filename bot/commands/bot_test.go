@@ -270,6 +270,9 @@ func (w *world) say(u chat.User, at chat.Place, line string) []chat.Post {
 func (w *world) request(u chat.User, at chat.Place, r chat.Request) chat.Request {
 	w.next++
 	r.ID, r.At, r.User, r.Place = fmt.Sprintf("slack:test:%d", w.next), time.Now(), u, at
+	if r.Origin == nil {
+		r.Origin = []byte("origin of " + r.ID)
+	}
 	return r
 }
 
@@ -353,14 +356,14 @@ func requireNoSecretsInPublic(t *testing.T, posts []chat.Post) {
 func TestMeetPostsRootThreadAndPrivateLinks(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		posts := w.say(ada, channel, "/meet 周会 --live")
-		require.Equal(t, []chat.Slot{chat.SlotRoot, chat.SlotThread, chat.SlotThreadPrivate, chat.SlotPrivate}, slots(posts))
+		require.Equal(t, []chat.Slot{chat.SlotPrivate, chat.SlotRoot, chat.SlotThread, chat.SlotThreadPrivate}, slots(posts))
 		requireNoSecretsInPublic(t, posts)
 
-		root := posts[0]
+		root := posts[1]
 		assert.Equal(t, "周会", root.Reply.Title)
 		assert.Equal(t, []chat.Link{{Label: "Join", URL: "https://join.example/j/1591620801"}, {Label: "Watch", URL: "https://watch.example/l/1591620801"}}, root.Reply.Links)
-		assert.Equal(t, &chat.Receipt{Place: chat.Place{Platform: chattest.Slack, Team: "T1", Channel: "C1", Thread: "t1"}, Message: "m1"}, posts[1].Root)
-		assert.Contains(t, revealed(posts[2]), canaryStart)
+		assert.Equal(t, &chat.Receipt{Place: chat.Place{Platform: chattest.Slack, Team: "T1", Channel: "C1", Thread: "t2"}, Message: "m2"}, posts[2].Root)
+		assert.Contains(t, revealed(posts[0]), canaryStart)
 		assert.Contains(t, revealed(posts[3]), canaryStart)
 		assert.Equal(t, 1, w.systec.created)
 
@@ -400,15 +403,15 @@ func TestTheSameWishIsOneMeeting(t *testing.T) {
 		assert.Equal(t, chat.Acceptance{Duplicate: true}, again, "the platform's repeat")
 
 		posts := w.say(ada, channel, "/meet sync")
-		require.Equal(t, []chat.Slot{chat.SlotSettle, chat.SlotPrivate}, slots(posts), "an impatient retype")
+		require.Equal(t, []chat.Slot{chat.SlotPrivate, chat.SlotSettle}, slots(posts), "an impatient retype")
 		assert.Equal(t, 1, w.systec.created)
-		assert.Equal(t, "https://join.example/j/1591620801", posts[1].Reply.Links[0].URL)
+		assert.Equal(t, "https://join.example/j/1591620801", posts[0].Reply.Links[0].URL)
 
 		w.another(ben, channel, "/meet sync")
 		assert.Equal(t, 2, w.systec.created, "somebody else's wish")
 		posts = w.press(ada, channel, posts, grammar.VerbCreateAnyway)
 		assert.Equal(t, 3, w.systec.created, "another one was wanted")
-		assert.Equal(t, chat.SlotRoot, posts[0].Slot)
+		assert.Equal(t, chat.SlotRoot, posts[1].Slot)
 
 		time.Sleep(sameWish)
 		w.another(ada, channel, "/meet sync")
@@ -421,7 +424,7 @@ func TestWhereSomebodyElsesMeetingIsThePersonIsAsked(t *testing.T) {
 		w.say(ada, channel, "/meet standup")
 		posts := w.say(ben, channel, "/meet retro")
 		assert.Equal(t, 1, w.systec.created)
-		assert.Equal(t, []chat.Slot{chat.SlotSettle, chat.SlotPrivate}, slots(posts))
+		assert.Equal(t, []chat.Slot{chat.SlotPrivate, chat.SlotSettle}, slots(posts))
 		asked := find(t, posts, chat.SlotPrivate).Reply
 		assert.Contains(t, asked.Text, "standup")
 		assert.Equal(t, []chat.Link{{Label: "Join that one", URL: "https://join.example/j/1591620801"}}, asked.Links)
@@ -462,9 +465,9 @@ func TestADefiniteRefusalIsToldAtOnceAndPrivately(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.systec.fail = func(op string) error { return refusal(meeting.ErrLimit, meeting.ReasonQuota) }
 		posts := w.say(ada, channel, "/meet x")
-		require.Equal(t, []chat.Slot{chat.SlotSettle, chat.SlotPrivate}, slots(posts))
-		assert.Contains(t, posts[1].Reply.Text, "as many meetings as it may")
-		assert.NotContains(t, revealed(posts[0]), "as many")
+		require.Equal(t, []chat.Slot{chat.SlotPrivate, chat.SlotSettle}, slots(posts))
+		assert.Contains(t, posts[0].Reply.Text, "as many meetings as it may")
+		assert.NotContains(t, revealed(posts[1]), "as many")
 
 		w.systec.fail = nil
 		require.Len(t, w.say(ada, channel, "/meet x"), 4, "a refusal is worth a retry")
@@ -607,7 +610,7 @@ func TestSharedCardsAreEditedTogether(t *testing.T) {
 		w.say(ada, channel, "/meet x")
 		other := chat.Place{Platform: chattest.Slack, Team: "T1", Channel: "C2"}
 		posts := w.say(ada, other, "/meet share 1591620801")
-		assert.Equal(t, []chat.Slot{chat.SlotRoot, chat.SlotPrivate}, slots(posts))
+		assert.Equal(t, []chat.Slot{chat.SlotPrivate, chat.SlotRoot}, slots(posts))
 		require.NoError(t, w.bot.Hear(w.t.Context(), meeting.Event{ID: "e1", At: time.Now(), Ref: meeting.Ref{Provider: "systec", ID: "1591620801"}, State: meeting.StateRunning}))
 		require.NoError(t, w.bot.Hear(w.t.Context(), meeting.Event{ID: "e1", At: time.Now(), Ref: meeting.Ref{Provider: "systec", ID: "1591620801"}, State: meeting.StateRunning}))
 		edits := w.settle()
@@ -782,7 +785,9 @@ func TestAKeyPageLinkReplacesTheForm(t *testing.T) {
 		assert.Equal(t, "x", form.Meeting)
 		_, err = w.bot.SubmitKey(w.t.Context(), token, KeyEntry{URL: "rtmp://ingest.example.com/live", Name: "B站", Key: secret.New("canary-key")})
 		require.NoError(t, err)
-		assert.Equal(t, "1 of 1 set", find(t, w.settle(), chat.SlotPrivate).Reply.Title)
+		told := find(t, w.settle(), chat.SlotPrivate)
+		assert.Equal(t, "1 of 1 set", told.Reply.Title)
+		assert.Equal(t, posts[0].Origin, told.Origin, "where the link was given, which takes no direct message")
 		_, err = w.bot.SubmitKey(w.t.Context(), token, KeyEntry{URL: "rtmp://ingest.example.com/live", Name: "B站", Key: secret.New("canary-key")})
 		require.ErrorIs(t, err, ErrLinkUsed)
 		assert.Equal(t, 1, w.tencent.sets)

@@ -26,10 +26,11 @@ func (b *Bot) open(j *jobs.Job) (*run, steps, error) {
 	if !ok {
 		return nil, steps{}, fmt.Errorf("no handler for %q", w.Ask.Verb)
 	}
+	platform := b.cfg.Platforms.Of(w.Request.Place.Platform)
 	return &run{
 		job: j, w: w, t: b.parser.Text(w.Request.Place.Platform, w.Locale, w.Request.User.Locale),
 		now: b.now, log: b.log, sandbox: b.cfg.Parser.Sandbox, kinds: b.cfg.Parser.Kinds,
-		text: b.parser.Text, local: b.cfg.Platforms.Of(w.Request.Place.Platform).Local,
+		text: b.parser.Text, local: platform.Local, aside: platform.Aside,
 	}, h, nil
 }
 
@@ -225,12 +226,17 @@ func (b *Bot) Notice(ctx context.Context, j *jobs.Job) {
 	if err != nil || r.w.internal() {
 		return
 	}
+	for p := range r.sent() {
+		if p.Slot.Private() || p.Slot == chat.SlotRoot { // there it is
+			return
+		}
+	}
 	poster := b.posters[r.w.Request.Place.Platform]
 	if poster == nil {
 		return
 	}
 	text := r.t.T("progress")
-	if j.Attempt > 0 { // a try failed, and there will be others
+	if j.State == jobs.Calling && j.Attempt > 0 { // a try failed, and there will be others
 		text = r.t.T("progress.trying", "Provider", r.providerName(cmp.Or(r.w.Ref.Provider, r.w.Ask.Provider)))
 	}
 	p := r.post(delivery{Slot: chat.SlotProgress, Reply: chat.Reply{Text: text}})

@@ -36,7 +36,6 @@ func (h keyPage) give(ctx context.Context, r *run, t target) (jobs.Next, error) 
 		return jobs.Next{}, texts.NewMessage("key.missing")
 	}
 	l := keyLink{Request: r.w.Request, Locale: r.t.Locale, Ask: r.w.Ask, Provider: r.kind(t.ref.Provider).Name}
-	l.Request.Origin = nil // worn out by the time the key is there
 	if !t.ref.IsZero() {
 		l.Ask.Meeting, l.Meeting = t.ref.String(), t.ref.ID
 	}
@@ -77,7 +76,6 @@ func (h keyPage) offer(ctx context.Context, r *run, reply *chat.Reply) error {
 		l := keyLink{Request: r.w.Request, Locale: r.t.Locale, Meeting: r.w.Ref.ID, Provider: r.kind(r.w.Ref.Provider).Name, Destination: d.ID, Ask: grammar.Ask{
 			Verb: grammar.VerbPush, Meeting: r.w.Ref.String(), Names: []string{d.Name}, Preset: d.Preset, Push: d.Target(),
 		}}
-		l.Request.Origin = nil
 		token, err := h.links.create(ctx, l)
 		if err != nil {
 			return err

@@ -18,6 +18,10 @@ import (
 // replicaGrace is how old a record is when another replica may have died delivering it.
 const replicaGrace = 20 * time.Second
 
+// lateAfter is after how long an answer says when it was asked for: the bot did not run, or
+// reached nobody.
+const lateAfter = 5 * time.Minute
+
 // Deliver implements [jobs.Handler].
 func (b *Bot) Deliver(ctx context.Context, j *jobs.Job) error {
 	r, _, err := b.open(j)
@@ -44,6 +48,9 @@ func (b *Bot) Deliver(ctx context.Context, j *jobs.Job) error {
 			return fmt.Errorf("%w: the card is of an earlier meeting", jobs.ErrSkip)
 		}
 		p.Reply = r.marked(b.cards.card(b.parser.Text(p.Place.Platform, reg.LocaleOf(*d.Edit)), reg, p.Place.Platform))
+	}
+	if p.Slot.Private() && !r.w.internal() && j.Outcome != outcomeWithdrawn.String() && b.now().Sub(r.w.Since) > lateAfter {
+		p.Reply.Note = joinNotes(p.Reply.Note, r.t.T("late.note", "Time", r.clock(r.w.Since)))
 	}
 	poster := b.posters[p.Place.Platform]
 	if poster == nil {

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"iter"
 	"log/slog"
 	"time"
 
@@ -26,6 +27,7 @@ type run struct {
 	// sits at the bot's own terminal.
 	text  func(on chat.Platform, locales ...string) texts.Text
 	local bool
+	aside bool // see [chat.Kind.Aside]
 }
 
 // kind is what is true of a provider; of one that nobody knows any more, nothing.
@@ -75,7 +77,34 @@ func (r *run) put(d delivery) {
 		r.log.Error("delivery not encoded", "job", r.job.ID, "err", err)
 		return
 	}
-	r.job.Outbox = append(r.job.Outbox, jobs.Delivery{Body: body})
+	lane, rank := d.order(r.aside)
+	if r.local { // nothing is slow there, and people read it from the top
+		rank = 0
+	}
+	r.job.Outbox = append(r.job.Outbox, jobs.Delivery{Body: body, Lane: lane, Rank: rank})
+}
+
+// order says which deliveries d waits for, and how it ranks among the others: the person who
+// asked comes first, as soon as the platform can tell one person alone.
+func (d delivery) order(aside bool) (lane string, rank int) {
+	alone := 2
+	if aside {
+		alone = 0
+	}
+	switch d.Slot {
+	case chat.SlotPrivate:
+		return "alone", alone
+	case chat.SlotDirect:
+		if d.User != nil {
+			return "direct " + d.User.ID, alone
+		}
+		return "direct", alone
+	case chat.SlotEdit: // of a message that is there already
+		return "edit " + d.Edit.Place.Key() + " " + d.Edit.Message, 4
+	case chat.SlotRoot, chat.SlotSettle:
+		return "", 1
+	}
+	return "", 3
 }
 
 // tell adds a private answer to the requester, where the command ran.
@@ -131,16 +160,26 @@ type posted struct {
 
 // root returns the message that this job posted for everybody.
 func (r *run) root() *chat.Receipt {
-	for i := range r.job.Delivery {
-		item := r.job.Outbox[i]
-		if item.State != jobs.Sent {
-			continue
-		}
-		if p, err := records.Decode[posted](item.Receipt); err == nil && p.Slot == chat.SlotRoot {
+	for p := range r.sent() {
+		if p.Slot == chat.SlotRoot {
 			return &p.Receipt
 		}
 	}
 	return nil
+}
+
+// sent are the receipts of what the job has posted.
+func (r *run) sent() iter.Seq[posted] {
+	return func(yield func(posted) bool) {
+		for _, item := range r.job.Outbox {
+			if item.State != jobs.Sent {
+				continue
+			}
+			if p, err := records.Decode[posted](item.Receipt); err == nil && !yield(p) {
+				return
+			}
+		}
+	}
 }
 
 // cardOf returns the meeting's card that is nearest to where the command ran: people are

@@ -141,9 +141,17 @@ func where(p chat.Place) string {
 	return p.Channel
 }
 
+// rootPatience is how long the first try may take to show what everybody sees.
+const rootPatience = 5 * time.Second
+
 // root shows the message that everybody sees and opens a thread from it.
 func (d delivery) root(ctx context.Context) (chat.Receipt, error) {
 	place := d.p.Place
+	if !d.p.Tried { // the person's own answer comes next, and a repeat does no harm
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, rootPatience)
+		defer cancel()
+	}
 	missing, threads := d.threads()
 	t := texts.For(d.p.User.Locale, d.a.cfg.Locale)
 	note := ""
@@ -343,7 +351,8 @@ func (d delivery) inThread(ctx context.Context) (chat.Receipt, error) {
 }
 
 // private tells the requester alone: where the command ran as long as the interaction's
-// token lives, by direct message after that. It is never shown in the channel.
+// token lives, by direct message after that. It is never shown in the channel; where no
+// private way is left, that says to the person that there is an answer.
 func (d delivery) private(ctx context.Context) (chat.Receipt, error) {
 	ways := []kit.Way[chat.Receipt]{func() (chat.Receipt, error) { return d.direct(ctx) }}
 	if d.alive() {
@@ -355,7 +364,22 @@ func (d delivery) private(ctx context.Context) (chat.Receipt, error) {
 			return chat.Receipt{Place: d.p.Place, Message: s.ID, InPlace: true}, err
 		})
 	}
-	return kit.Deliver(false, ways...)
+	r, err := kit.Deliver(false, ways...)
+	if errors.Is(err, chat.ErrLost) && d.p.Place.Kind == chat.InChannel {
+		return d.inTheOpen(ctx, err)
+	}
+	return r, err
+}
+
+// inTheOpen says in the channel that there is an answer.
+func (d delivery) inTheOpen(ctx context.Context, lost error) (chat.Receipt, error) {
+	t := texts.For(d.p.User.Locale, d.a.cfg.Locale)
+	d.p.Reply = chat.Reply{Text: t.T("alone.closed"), Mentions: []chat.User{d.p.User}}
+	s, err := d.public(ctx, where(d.p.Place), d.message(ctx, false, ""), false)
+	if errors.Is(err, kit.ErrClosed) || refused(err) {
+		return chat.Receipt{}, errors.Join(lost, err)
+	}
+	return chat.Receipt{Place: d.p.Place, Message: s.ID, InPlace: true}, err
 }
 
 // ephemeral answers by the interaction's token. The first answer to an ephemeral

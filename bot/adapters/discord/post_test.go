@@ -250,10 +250,16 @@ func TestAfterTheTokenHasExpired(t *testing.T) {
 		w.clock.forward(16 * time.Minute)
 		w.server.CloseDirect(alice)
 		_, err := w.post(d, chat.SlotPrivate, text("start link"))
-		require.ErrorIs(t, err, chat.ErrLost)
+		require.NoError(t, err)
+		said := w.server.In(channel)
+		assert.Contains(t, said[len(said)-1].Text(), "<@"+alice+">")
+		assert.Contains(t, said[len(said)-1].Text(), "I cannot reach you privately")
 		for _, m := range w.server.All() {
 			assert.NotContains(t, m.Text(), "start link")
 		}
+		w.server.Deny(routeMessage, channel)
+		_, err = w.post(d, chat.SlotPrivate, text("start link"))
+		require.ErrorIs(t, err, chat.ErrLost)
 	})
 	t.Run("EarlierThanExpected", func(t *testing.T) {
 		w := start(t, overGateway)

@@ -295,3 +295,32 @@ func TestCrashWhileSlackIsBeingTold(t *testing.T) {
 		}
 	}
 }
+
+// However many ask in one channel, whose public posts have a pace, each is told privately
+// before that is half through.
+func TestACrowdInOneChannelIsToldPrivately(t *testing.T) {
+	x := newTeam(t)
+	const people = 60
+	for i := range people {
+		user := fmt.Sprintf("U%d", 100+i)
+		x.slack.SetUser(slacktest.User{ID: user, Name: user, Locale: "en-US"})
+		x.do(x.slack.Slash("C1", user, "/meet", "meeting of "+user+" --provider systec"))
+	}
+	told := func() map[string]bool {
+		all := map[string]bool{}
+		for _, m := range x.slack.Messages() {
+			if m.To != "" && m.Hook {
+				all[m.To] = true
+			}
+		}
+		return all
+	}
+	require.NoError(t, x.slack.Wait(x.ctx(), func() bool { return len(told()) == people }))
+	posts := 0
+	for _, m := range x.slack.Messages() {
+		if m.To == "" {
+			posts++
+		}
+	}
+	assert.Less(t, posts, people/2)
+}

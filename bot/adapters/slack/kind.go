@@ -25,7 +25,7 @@ const fullMembers = "full members; no guests, no bots, nobody of another organis
 // declared ones.
 func Kind(commands map[string]string) chat.Kind {
 	return chat.Kind{
-		Name: Platform, Title: "Slack", Confirms: true, Commands: commands, IsID: anyID.MatchString,
+		Name: Platform, Title: "Slack", Confirms: true, Aside: true, Commands: commands, IsID: anyID.MatchString,
 		Entries: []chat.Entry{
 			{Kind: chat.UserEntry, Example: "U1", IsID: personID.MatchString, People: "person"},
 			{Kind: chat.GroupEntry, Example: "S1", IsID: groupID.MatchString, People: "members of user group"},

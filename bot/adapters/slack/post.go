@@ -26,7 +26,8 @@ import (
 //
 // What everybody sees goes to the channel with the bot's token, and through the
 // response_url where the bot is not in the channel. What one person sees goes through the
-// response_url while that lasts, then as an ephemeral message, then by direct message.
+// response_url while that lasts, then as an ephemeral message, then by direct message; where
+// all of that is closed, the channel hears that there is an answer and not what it says.
 type poster struct {
 	web    *web
 	people *people
@@ -52,7 +53,7 @@ var ways = map[chat.Slot][]func(*poster, context.Context, chat.Post) (chat.Recei
 	chat.SlotThread:        {(*poster).inThread, (*poster).byHook, (*poster).direct},
 	chat.SlotThreadPrivate: {(*poster).asideInThread},
 	chat.SlotPrivate:       {(*poster).asideInThread, (*poster).byHookAlone, (*poster).asideInChannel, (*poster).direct},
-	chat.SlotProgress:      {(*poster).byUnusedHook, (*poster).asideInThread, (*poster).asideInChannel},
+	chat.SlotProgress:      {(*poster).byUnusedHook, (*poster).asideInThread, (*poster).asideInChannel, (*poster).direct},
 	chat.SlotDirect:        {(*poster).direct},
 	chat.SlotEdit:          {(*poster).edit},
 }
@@ -78,13 +79,41 @@ func (po *poster) post(ctx context.Context, p chat.Post) (chat.Receipt, error) {
 	}
 	var open []kit.Way[chat.Receipt]
 	for _, way := range ways[p.Slot] {
-		open = append(open, func() (chat.Receipt, error) { return way(po, ctx, p) })
+		open = append(open, func() (chat.Receipt, error) {
+			if p.Slot != chat.SlotProgress {
+				return way(po, ctx, p)
+			}
+			// It is tried once, and twice is better than not at all.
+			ctx, cancel := context.WithTimeout(ctx, progressPatience)
+			defer cancel()
+			return way(po, ctx, p)
+		})
 	}
 	// The same private way again is better than two answers.
-	r, err := kit.Deliver(p.Slot == chat.SlotPrivate && p.Tried, open...)
+	r, err := kit.Deliver(p.Slot == chat.SlotProgress || p.Slot == chat.SlotPrivate && p.Tried, open...)
 	switch {
+	case p.Slot == chat.SlotPrivate && errors.Is(err, chat.ErrLost):
+		return po.inTheOpen(ctx, p, err)
 	case p.Slot == chat.SlotProgress && err != nil, p.Slot == chat.SlotThreadPrivate && errors.Is(err, chat.ErrLost):
 		err = fmt.Errorf("%w: %w", chat.ErrSkip, err)
+	}
+	return r, err
+}
+
+// progressPatience is how long one way is tried to say that it takes longer.
+const progressPatience = 3 * time.Second
+
+// inTheOpen says in the channel, to a person whom no private way reaches, that there is an
+// answer. It shows nothing of that.
+func (po *poster) inTheOpen(ctx context.Context, p chat.Post, lost error) (chat.Receipt, error) {
+	if p.Place.Kind == chat.InDirect || p.User.ID == "" {
+		return chat.Receipt{}, lost
+	}
+	t := texts.For(p.User.Locale, po.people.localeOf(p.User.ID), po.locale)
+	p.Slot, p.Reply = chat.SlotThread, chat.Reply{Text: t.T("alone.closed"), Mentions: []chat.User{p.User}}
+	r, err := po.inThread(ctx, p)
+	if errors.Is(err, errClosed) {
+		return r, errors.Join(lost, err)
 	}
 	return r, err
 }
@@ -216,13 +245,13 @@ func (po *poster) public(ctx context.Context, p chat.Post, channel, thread strin
 	if channel == "" {
 		return chat.Receipt{}, errClosed
 	}
+	if err := po.channels.Wait(ctx, channel); err != nil { // first: in a crowd looking costs as much as posting
+		return chat.Receipt{}, err
+	}
 	if p.Tried {
 		if ts, err := po.find(ctx, p, channel, thread); err != nil || ts != "" {
 			return po.receipt(p, channel, thread, ts), err
 		}
-	}
-	if err := po.channels.Wait(ctx, channel); err != nil {
-		return chat.Receipt{}, err
 	}
 	var at, ts string
 	err := po.orPlain(p, po.look(p.Slot == chat.SlotRoot, notes...), func(m message) error {

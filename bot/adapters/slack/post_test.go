@@ -246,6 +246,32 @@ func TestPrivateAnswerFindsAWay(t *testing.T) {
 		_, err = w.a.Post(w.ctx(), of(r, chat.SlotRoot, card))
 		require.ErrorIs(t, err, chat.ErrLost)
 	})
+	t.Run("NoPrivateWayThenTheChannelHearsThatThereIsAnAnswer", func(t *testing.T) {
+		w := newWorld(t)
+		w.slack.Leave("DU1")
+		w.slack.Fail("chat.postEphemeral", slacktest.Fault{Error: "user_not_in_channel"})
+		r := w.slash("C1")
+		w.slack.ExpireHooks()
+		w.post(of(r, chat.SlotPrivate, startIt))
+		m := w.messages(1)[0]
+		assert.Equal(t, "C1", m.Channel)
+		assert.Empty(t, m.To)
+		assert.Contains(t, string(m.Blocks), "@U1")
+		assert.Contains(t, m.Text, "I cannot reach you privately")
+		assert.NotContains(t, m.Text+string(m.Blocks), "https://")
+	})
+	t.Run("AHiccupOfTheLastPrivateWayIsWaitedFor", func(t *testing.T) {
+		w := newWorld(t)
+		w.slack.Fail("chat.postEphemeral", slacktest.Fault{Error: "user_not_in_channel"})
+		w.slack.Fail("conversations.open", slacktest.Fault{Status: 503})
+		r := w.slash("C1")
+		w.slack.ExpireHooks()
+		p := of(r, chat.SlotPrivate, startIt)
+		p.Tried = true
+		_, err := w.a.Post(w.ctx(), p)
+		require.Error(t, err)
+		assert.Empty(t, w.slack.Messages())
+	})
 	t.Run("SlackHiccupIsTriedAgainTheSameWay", func(t *testing.T) {
 		w := newWorld(t)
 		w.slack.Fail("response_url", slacktest.Fault{Status: 503})
@@ -280,6 +306,7 @@ func TestNothingToSettleAndProgressIsTriedOnce(t *testing.T) {
 	assert.Equal(t, "U1", w.messages(1)[0].To)
 	w.slack.Fail("response_url", slacktest.Fault{Status: 500})
 	w.slack.Fail("chat.postEphemeral", slacktest.Fault{Status: 500})
+	w.slack.Fail("conversations.open", slacktest.Fault{Status: 500})
 	_, err = w.a.Post(w.ctx(), of(r, chat.SlotProgress, chat.Reply{Text: "still at it"}))
 	require.ErrorIs(t, err, chat.ErrSkip)
 }

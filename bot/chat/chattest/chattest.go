@@ -25,7 +25,7 @@ var (
 func Kinds() chat.Kinds {
 	return chat.Kinds{
 		{Name: Console, Local: true, Confirms: true},
-		{Name: Slack, Confirms: true, IsID: letters.MatchString},
+		{Name: Slack, Confirms: true, Aside: true, IsID: letters.MatchString},
 		{Name: Discord, IsID: digits.MatchString, Typed: true, OneID: true},
 	}
 }

@@ -21,6 +21,6 @@ func TestTheNumberIsToldPrivately(t *testing.T) {
 
 func TestANumberInATopicIsATopic(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		assert.Equal(t, "number of the day", w.say(ada, channel, "/meet number of the day")[0].Reply.Title)
+		assert.Equal(t, "number of the day", find(t, w.say(ada, channel, "/meet number of the day"), chat.SlotRoot).Reply.Title)
 	})
 }
