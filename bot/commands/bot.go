@@ -13,11 +13,12 @@
 // (who may), targets (which meeting is meant), clients (the calls to providers), cards,
 // wishes, the queue of the bot's own jobs. A run is what one step works on.
 //
-// Besides the jobs this package keeps two kinds of documents. A wish (recent/HASH) says which
+// Besides the jobs this package keeps three kinds of documents. A wish (recent/HASH) says which
 // job does what a person asked in a place; it is written before the provider is called, and a
 // crash behind it leaves it to the same job. A key-entry link (keylink/HASH) is marked as
 // claimed before its job is written and as used after; a crash between the two lets the next
-// submission in, which meets the job of the first. What else is kept has packages of its own:
+// submission in, which meets the job of the first. What a provider says of a meeting before its
+// answer is here (heard/REF/HASH) waits some minutes for the meeting. What else is kept has packages of its own:
 // registry, livepush and audit.
 //
 // The package knows no platform and speaks no HTTP.
@@ -98,6 +99,7 @@ type Bot struct {
 	keyPage keyPage
 	polling polling
 	queue   queue
+	early   early
 	steps   map[grammar.Verb]steps
 }
 
@@ -119,7 +121,7 @@ func New(cfg Config, store Store) *Bot {
 	}
 	p := newParts(b)
 	b.people, b.targets, b.cards, b.saved, b.keyPage = p.people, p.targets, p.cards, p.saved, p.keyPage
-	b.polling, b.queue = p.polling, p.queue
+	b.polling, b.queue, b.early = p.polling, p.queue, p.early
 	b.steps = declaredSteps(p)
 	return b
 }
@@ -214,14 +216,20 @@ func (b *Bot) Complete(ctx context.Context, r chat.Request, option, typed string
 
 // Hear writes down what a provider said. When it returns nil the cards will show it.
 func (b *Bot) Hear(ctx context.Context, e meeting.Event) error {
-	if _, err := b.registry.Get(ctx, e.Ref); err != nil {
-		if errors.Is(err, jobs.ErrNotFound) {
-			return nil // not one of ours
+	_, err := b.registry.Get(ctx, e.Ref)
+	if errors.Is(err, jobs.ErrNotFound) {
+		if err := b.early.keep(ctx, e); err != nil {
+			return err
 		}
+		_, err = b.registry.Get(ctx, e.Ref) // it may have become known meanwhile
+		if errors.Is(err, jobs.ErrNotFound) {
+			return nil // not one of ours, as far as is known
+		}
+	}
+	if err != nil {
 		return err
 	}
-	req := chat.Request{ID: "event:" + string(e.Ref.Provider) + ":" + e.ID, At: e.At}
-	return b.queue.own(ctx, work{Request: req, Ask: grammar.Ask{Verb: grammar.VerbEvent, Arg: e.Ref.String()}, Event: &e})
+	return b.queue.heard(ctx, e)
 }
 
 // LookKey returns what a key-entry link is for, without using it up.

@@ -81,6 +81,60 @@ func (h events) cards(ctx context.Context, r *run) (jobs.Next, error) {
 	return jobs.Deliver(), nil
 }
 
+// early keeps what a provider said of a meeting that the bot does not know: its answer to
+// the call that made the meeting may still be on its way. Each word is a document under
+// heard/REF/HASH, and all of them are read when the meeting is registered. What is another's
+// is forgotten after [heardFor].
+type early struct {
+	store records.Store
+	queue queue
+	now   func() time.Time
+}
+
+const (
+	docHeard = "heard"
+	heardFor = 2 * time.Minute
+)
+
+func (h early) keep(ctx context.Context, e meeting.Event) error {
+	value, err := records.Encode(e)
+	if err != nil {
+		return err
+	}
+	_, err = h.store.PutDoc(ctx, jobs.Doc{Key: []string{docHeard, e.Ref.String(), records.ShortHash(e.ID)}, Value: value, Expires: h.now().Add(heardFor)})
+	if errors.Is(err, jobs.ErrConflict) { // it was repeated
+		return nil
+	}
+	return err
+}
+
+// tell has the meeting, which is known by now, heed what was said of it. It may be repeated.
+func (h early) tell(ctx context.Context, ref meeting.Ref) error {
+	docs, err := h.store.Docs(ctx, 0, docHeard, ref.String())
+	if err != nil {
+		return err
+	}
+	for _, d := range docs {
+		if !d.Expires.After(h.now()) {
+			continue
+		}
+		e, err := records.Decode[meeting.Event](d.Value)
+		if err != nil {
+			return err
+		}
+		if err := h.queue.heard(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// heard has a provider's word on a meeting that is known be heeded.
+func (h queue) heard(ctx context.Context, e meeting.Event) error {
+	req := chat.Request{ID: "event:" + string(e.Ref.Provider) + ":" + e.ID, At: e.At}
+	return h.own(ctx, work{Request: req, Ask: grammar.Ask{Verb: grammar.VerbEvent, Arg: e.Ref.String()}, Event: &e})
+}
+
 // queue takes the bot's own jobs.
 type queue struct {
 	store interface {

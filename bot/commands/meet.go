@@ -271,6 +271,7 @@ func (h meet) unknown(r *run) jobs.Next {
 type handover struct {
 	registry newMeetings
 	polling  polling
+	early    early
 	cards    cards
 }
 
@@ -318,6 +319,9 @@ func (h handover) made(ctx context.Context, r *run) (jobs.Next, error) {
 		h.closeCards(r, *reg.Before)
 	}
 	if err := h.polling.watch(ctx, reg); err != nil {
+		return jobs.Next{}, err
+	}
+	if err := h.early.tell(ctx, m.Ref); err != nil {
 		return jobs.Next{}, err
 	}
 

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"meetbot/bot/chat"
 	"meetbot/bot/jobs"
 	"meetbot/bot/records"
+	"meetbot/bot/registry"
 	"meetbot/bot/spans"
 )
 
@@ -64,7 +66,7 @@ func (b *Bot) Deliver(ctx context.Context, j *jobs.Job) error {
 			err = errors.Join(err, b.registry.DropCard(ctx, d.Card, *d.Edit))
 		}
 	case err == nil && d.Slot == chat.SlotRoot && !d.Card.IsZero():
-		if err := b.registry.AddCard(ctx, d.Card, d.Of, receipt, r.t.Locale); err != nil {
+		if err := b.remember(ctx, r, d, receipt); err != nil {
 			b.log.WarnContext(ctx, "card not remembered", "job", j.ID, "err", err)
 		}
 	}
@@ -78,6 +80,25 @@ func (b *Bot) Deliver(ctx context.Context, j *jobs.Job) error {
 		item.Receipt, err = records.Encode(posted{d.Slot, receipt})
 	}
 	return err
+}
+
+// remember knows a card from now on. What the meeting's cards were to show while it was on
+// its way is shown on it now.
+func (b *Bot) remember(ctx context.Context, r *run, d delivery, at chat.Receipt) error {
+	reg, err := b.registry.AddCard(ctx, d.Card, d.Of, at, r.t.Locale)
+	if err != nil || !reg.HasCard(at) {
+		return err
+	}
+	shown, err := records.Encode(d.Reply)
+	if err != nil {
+		return err
+	}
+	now, err := records.Encode(b.cards.card(b.parser.Text(at.Place.Platform, r.t.Locale), reg, at.Place.Platform))
+	if err != nil || bytes.Equal(now, shown) {
+		return err
+	}
+	reg.Cards = []registry.Card{{Receipt: at, Locale: r.t.Locale}}
+	return b.queue.redraw(ctx, reg)
 }
 
 const slotAttr = attribute.Key("meetbot.delivery.slot")

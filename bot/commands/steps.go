@@ -35,6 +35,7 @@ type parts struct {
 	wishes     wishes
 	queue      queue
 	polling    polling
+	early      early
 	dests      livepush.Destinations
 	audit      auditor
 	keyPage    keyPage
@@ -56,6 +57,7 @@ func newParts(b *Bot) parts {
 	p.cards = cards{platforms: cfg.Platforms, webhooks: cfg.Webhooks, kinds: cfg.Parser.Kinds, startInThread: cfg.StartLinkInThread}
 	p.wishes = wishes{b.store, cfg.Retention}
 	p.queue = queue{b.store, b.now}
+	p.early = early{b.store, p.queue, b.now}
 	p.polling = polling{
 		timers: b.store, registry: p.registry, clients: p.clients, queue: p.queue, pace: newPace(pollsPerMinute), now: b.now, log: b.log,
 	}
@@ -71,7 +73,7 @@ func newParts(b *Bot) parts {
 
 // stepsOf says what every verb does that [grammar] declares as a job.
 func stepsOf(p parts) map[grammar.Verb]steps {
-	meet := meet{p.clients, p.accounts, p.people, p.wishes, p.registry, handover{p.registry, p.polling, p.cards}, p.defaultsTo}
+	meet := meet{p.clients, p.accounts, p.people, p.wishes, p.registry, handover{p.registry, p.polling, p.early, p.cards}, p.defaultsTo}
 	same := sameDestinations{meet, p.targets, p.people, p.queue, p.carry, p.registry}
 	ending := ending{p.targets, p.clients, p.registry, p.queue}
 	sharing := sharing{p.targets, p.cards}

@@ -348,8 +348,8 @@ func (g *Registry) Here(ctx context.Context, p chat.Place) ([]Registration, erro
 }
 
 // AddCard remembers a card of the meeting that a job made; of another with that number it is
-// none. The meeting is listed where the card was posted.
-func (g *Registry) AddCard(ctx context.Context, ref meeting.Ref, job string, at chat.Receipt, locale string) error {
+// none. The meeting is listed where the card was posted. It returns the meeting as it is then.
+func (g *Registry) AddCard(ctx context.Context, ref meeting.Ref, job string, at chat.Receipt, locale string) (Registration, error) {
 	reg, err := g.Change(ctx, ref, func(reg *Registration) bool {
 		if reg.Job != job || reg.HasCard(at) {
 			return false
@@ -358,12 +358,12 @@ func (g *Registry) AddCard(ctx context.Context, ref meeting.Ref, job string, at 
 		return true
 	})
 	if err != nil {
-		return err
+		return reg, err
 	}
 	if reg.Job == job && at.Place.Key() != reg.Place.Key() { // shared into another room
 		err = g.List(ctx, at.Place.Key(), ref)
 	}
-	return err
+	return reg, err
 }
 
 // DropCard forgets a card that is not there any more.
