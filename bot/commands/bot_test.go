@@ -43,9 +43,10 @@ type fakeProvider struct {
 	fail     func(op string) error // before anything is done
 	after    func(op string) error // after it is done: a lost answer
 	// What nobody knows of a set address.
-	ignoresOff bool // setting it again with false changes nothing
-	keysTell   bool // another key makes it another address
-	listsAll   bool // whatever the user key
+	ignoresOff bool           // setting it again with false changes nothing
+	keysTell   bool           // another key makes it another address
+	listsAll   bool           // whatever the user key
+	viewers    map[string]int // of a meeting that has or had a live
 }
 
 func newFake(p meeting.Provider) *fakeProvider {
@@ -162,6 +163,17 @@ func (f fakeTencent) SetPush(_ context.Context, _, id string, p meeting.PushTarg
 func (f fakeTencent) Pushes(_ context.Context, _, id string) (ps []meeting.PushTarget, err error) {
 	err = f.do("pushes", func() error { ps = slices.Clone(f.pushes[id]); return nil })
 	return ps, err
+}
+
+func (f fakeTencent) Viewers(_ context.Context, _, id string) (n int, err error) {
+	err = f.do("viewers", func() error {
+		var live bool
+		if n, live = f.viewers[id]; !live {
+			return refusal(meeting.ErrInvalid, meeting.ReasonNoLive)
+		}
+		return nil
+	})
+	return n, err
 }
 
 // fakeSystec also gives fresh start links.

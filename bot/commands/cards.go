@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,6 +42,9 @@ func (h cards) card(t texts.Text, reg registry.Registration, on chat.Platform) c
 	}
 	if names := pushNames(t, reg); names != "" {
 		reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.push"), Value: names})
+	}
+	if text := audienceText(t, reg); text != "" {
+		reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.viewers"), Value: text})
 	}
 	if to := reg.Moved; to != nil {
 		reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.moved"), Value: strings.Join([]string{to.Topic, showCode(to.Code), to.JoinURL}, " · ")})
@@ -88,6 +92,8 @@ func (h cards) stateText(t texts.Text, reg registry.Registration) string {
 		switch {
 		case !reg.LiveAt.IsZero():
 			return t.T("state.live", "Time", chat.Instant(reg.LiveAt))
+		case reg.Audience != nil && reg.LiveHeard.IsZero(): // viewers are of a live that has begun
+			return at("state.running_live_begun")
 		case pushNames(t, reg) != "" && reg.LiveHeard.IsZero() && !h.webhooks:
 			return at("state.running_live_unknown")
 		}
@@ -111,6 +117,26 @@ func (h cards) stateText(t texts.Text, reg registry.Registration) string {
 		return at("state.unlisted")
 	}
 	return at("state.unknown")
+}
+
+// audienceText says how many watch, or once the live is over how many did.
+func audienceText(t texts.Text, reg registry.Registration) string {
+	a := reg.Audience
+	switch {
+	case a == nil:
+		return ""
+	case a.Over && a.At.IsZero(): // it was over before anybody counted
+		return t.T("viewers.total", "Total", strconv.Itoa(a.Total))
+	case a.Over:
+		return t.T("viewers.over", "Total", strconv.Itoa(a.Total), "Peak", strconv.Itoa(a.Peak))
+	case reg.Meeting.State.Over() || reg.Unlisted() || liveOver(reg): // all of them are being counted
+		return t.T("viewers.peak", "Peak", strconv.Itoa(a.Peak))
+	}
+	return t.T("viewers.now", "Now", strconv.Itoa(a.Now), "Time", chat.Instant(a.At), "Peak", strconv.Itoa(a.Peak))
+}
+
+func hasPush(reg registry.Registration, enabled bool) bool {
+	return slices.ContainsFunc(reg.Pushes, func(p registry.Push) bool { return p.Enabled == enabled })
 }
 
 func pushNames(t texts.Text, reg registry.Registration) string {

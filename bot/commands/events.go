@@ -31,9 +31,11 @@ type heard interface {
 
 func (h events) next(ctx context.Context, r *run) (jobs.Next, error) {
 	e := r.w.Event
-	forgotten := false
+	forgotten, ended := false, false
 	reg, err := h.registry.Change(ctx, e.Ref, func(reg *registry.Registration) bool {
 		forgotten = h.registry.Unwatched(*reg)
+		was := liveOver(*reg)
+		defer func() { ended = !was && liveOver(*reg) }()
 		changed := h.registry.TurnAt(reg, e.State, e.At)
 		if e.Live == meeting.LiveUnsaid || e.At.Before(reg.LiveHeard) { // an older word that comes late
 			return changed
@@ -59,6 +61,16 @@ func (h events) next(ctx context.Context, r *run) (jobs.Next, error) {
 				return jobs.Next{}, err
 			}
 		}
+	}
+	switch {
+	case err != nil:
+	case ended:
+		err = h.polling.audience.over(ctx, reg)
+	case e.Live == meeting.LiveOn && h.polling.clients.of(e.Ref.Provider).counts(): // the first count is not to wait for the next poll
+		err = h.polling.soon(ctx, e.Ref)
+	}
+	if err != nil && !errors.Is(err, jobs.ErrNotFound) {
+		return jobs.Next{}, err
 	}
 	r.endAs(outcomeHeard)
 	return jobs.Deliver(), h.polling.queue.redraw(ctx, reg)

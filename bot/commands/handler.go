@@ -260,6 +260,8 @@ func (b *Bot) Timer(ctx context.Context, t jobs.Timer) error {
 	switch kind {
 	case timerPoll:
 		return b.polling.poll(ctx, ref)
+	case timerViewers:
+		return b.polling.audience.total(ctx, ref)
 	case timerRemind:
 		req := chat.Request{ID: "remind:" + ref.String(), At: b.now()}
 		return b.queue.own(ctx, work{Request: req, Ask: grammar.Ask{Verb: grammar.VerbRemind, Arg: ref.String()}})

@@ -111,6 +111,7 @@ const (
 	opSetPush
 	opPushes
 	opStartURL
+	opViewers
 	operations int = iota
 )
 
@@ -125,6 +126,7 @@ var operationWords = [operations]string{
 	opSetPush:   "set_push",
 	opPushes:    "pushes",
 	opStartURL:  "start_url",
+	opViewers:   "viewers",
 }
 
 func (o Operation) String() string { return operationWords[o] }

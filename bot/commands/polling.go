@@ -21,6 +21,7 @@ type polling struct {
 	registry polled
 	clients  clients
 	queue    queue
+	audience audience
 	pace     *pace
 	now      func() time.Time
 	log      *slog.Logger
@@ -40,8 +41,9 @@ type polled interface {
 
 // Timers, each of a meeting where nothing else is said.
 const (
-	timerPoll   = "poll"
-	timerRemind = "remind"
+	timerPoll    = "poll"
+	timerRemind  = "remind"
+	timerViewers = "viewers"
 
 	timerDropKey = "dropkey" // of a job
 )
@@ -60,6 +62,11 @@ func (h polling) watch(ctx context.Context, reg registry.Registration) error {
 		}
 	}
 	return h.timers.SetTimer(ctx, jobs.Timer{Key: timerKey(timerPoll, ref.String()), At: h.now().Add(pollAfter(0))})
+}
+
+// soon has a meeting be polled in a moment.
+func (h polling) soon(ctx context.Context, ref meeting.Ref) error {
+	return h.timers.SetTimer(ctx, jobs.Timer{Key: timerKey(timerPoll, ref.String()), At: h.now().Add(countedAfter)})
 }
 
 // pollsPerMinute bounds what polling takes of a provider's calls a minute, so that
@@ -109,9 +116,25 @@ func (h polling) poll(ctx context.Context, ref meeting.Ref) error {
 		h.log.WarnContext(ctx, "meeting not polled", "meeting_id", ref, "err", err)
 		return h.timers.SetTimer(ctx, next)
 	}
-	reg, changed, err := h.learn(ctx, ref, m, asked)
+	asking := reg
+	asking.Meeting.State = m.State
+	viewers, counting := h.audience.count(ctx, asking)
+	over := reg.Meeting.State.Over() || reg.Unlisted()
+	reg, changed, err := h.learn(ctx, ref, m, asked, func(reg *registry.Registration) bool {
+		return counting && mayBeLive(*reg) && counted(reg, viewers, asked)
+	})
 	if err != nil {
 		return err
+	}
+	if !over && (reg.Meeting.State.Over() || reg.Unlisted()) {
+		if err := h.audience.over(ctx, reg); err != nil {
+			return err
+		}
+	}
+	if counting {
+		if soon := h.now().Add(pollAfter(10 * countEvery)); soon.Before(next.At) {
+			next.At = soon
+		}
 	}
 	// Also when nothing changed just now: whoever changed it before may have died before
 	// the cards were drawn. What is drawn already is not drawn again.
@@ -126,14 +149,15 @@ func (h polling) poll(ctx context.Context, ref meeting.Ref) error {
 	return h.timers.SetTimer(ctx, next)
 }
 
-// learn remembers what a provider said of a meeting when it was asked, and reports whether
-// cards show anything of it.
-func (h polling) learn(ctx context.Context, ref meeting.Ref, m meeting.Meeting, asked time.Time) (_ registry.Registration, changed bool, _ error) {
+// learn remembers what a provider said of a meeting when it was asked, with what else was
+// learnt, and reports whether cards show anything of it.
+func (h polling) learn(ctx context.Context, ref meeting.Ref, m meeting.Meeting, asked time.Time, also func(*registry.Registration) bool) (_ registry.Registration, changed bool, _ error) {
 	reg, err := h.registry.Change(ctx, ref, func(reg *registry.Registration) bool {
 		changed = !asked.Before(reg.StateAt) && h.registry.Turn(reg, m.State) // else a webhook was faster
 		if m.WatchURL != "" && reg.Meeting.WatchURL == "" {
 			reg.Meeting.WatchURL, changed = m.WatchURL, true
 		}
+		changed = also(reg) || changed
 		worn := !reg.Meeting.StartURL.IsZero() && (reg.Unlisted() || !h.now().Before(reg.StartUntil))
 		if worn {
 			reg.Meeting.StartURL, reg.StartUntil = noSecret, time.Time{}

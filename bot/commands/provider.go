@@ -40,6 +40,12 @@ type checker interface {
 	CanCreate(ctx context.Context, want meeting.Instant, at time.Time) error
 }
 
+// counter is a [Provider] that tells how many people watch a meeting's live now or, once it is
+// over, how many did.
+type counter interface {
+	Viewers(ctx context.Context, account, id string) (int, error)
+}
+
 var errNotSetUp = errors.New("not set up in this bot")
 
 // clients makes the calls to the providers. Jobs and meetings outlive a change of
@@ -100,6 +106,12 @@ func (c client) startsAnew() bool {
 // checks reports whether it tells before whether a meeting can be made.
 func (c client) checks() bool {
 	_, ok := c.clients.all[c.provider].(checker)
+	return ok
+}
+
+// counts reports whether it tells how many watch.
+func (c client) counts() bool {
+	_, ok := c.clients.all[c.provider].(counter)
 	return ok
 }
 
@@ -168,6 +180,10 @@ func (c client) Pushes(ctx context.Context, account, id string) ([]meeting.PushT
 
 func (c client) StartURL(ctx context.Context, id string) (secret.String, error) {
 	return call(ctx, c, opStartURL, func(p starter) (secret.String, error) { return p.StartURL(ctx, id) })
+}
+
+func (c client) Viewers(ctx context.Context, account, id string) (int, error) {
+	return call(ctx, c, opViewers, func(p counter) (int, error) { return p.Viewers(ctx, account, id) })
 }
 
 // errorKinds are the words for a provider's errors.

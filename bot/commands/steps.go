@@ -36,6 +36,7 @@ type parts struct {
 	queue      queue
 	polling    polling
 	early      early
+	audience   audience
 	dests      livepush.Destinations
 	audit      auditor
 	keyPage    keyPage
@@ -58,8 +59,10 @@ func newParts(b *Bot) parts {
 	p.wishes = wishes{b.store, cfg.Retention}
 	p.queue = queue{b.store, b.now}
 	p.early = early{b.store, p.queue, b.now}
+	pace := newPace(pollsPerMinute)
+	p.audience = audience{b.store, p.registry, p.clients, p.queue, pace, newRests(), b.now, b.log}
 	p.polling = polling{
-		timers: b.store, registry: p.registry, clients: p.clients, queue: p.queue, pace: newPace(pollsPerMinute), now: b.now, log: b.log,
+		timers: b.store, registry: p.registry, clients: p.clients, queue: p.queue, audience: p.audience, pace: pace, now: b.now, log: b.log,
 	}
 	p.dests = livepush.NewDestinations(b.store, b.now)
 	p.audit = auditor{audit.New(b.store)}

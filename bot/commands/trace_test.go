@@ -47,6 +47,7 @@ func (roomySystec) CanCreate(context.Context, meeting.Instant, time.Time) error 
 func TestCallsToAProviderAreSpansOfWhatTheyAreMadeFor(t *testing.T) {
 	sys, ten := newFake("systec"), newFake("tencent")
 	c := clients{all: map[meeting.Provider]Provider{"systec": roomySystec{fakeSystec{sys}}, "tencent": fakeTencent{ten}}}
+	ten.viewers = map[string]int{"806146601": 1, "806146602": 1}
 	every := func(ctx context.Context) {
 		s, p := c.of("systec"), c.of("tencent")
 		m, err := s.Create(ctx, meeting.Instant{Topic: "canary"})
@@ -62,6 +63,8 @@ func TestCallsToAProviderAreSpansOfWhatTheyAreMadeFor(t *testing.T) {
 		_, _ = p.ByCode(ctx, "", m.Code)
 		_ = p.SetPush(ctx, "", m.Ref.ID, meeting.PushTarget{Name: "canary"})
 		_, _ = p.Pushes(ctx, "", m.Ref.ID)
+		_, err = p.Viewers(ctx, "", m.Ref.ID)
+		require.NoError(t, err)
 		_, err = c.of("gone").Get(ctx, "", "canary")
 		require.ErrorIs(t, err, errNotSetUp)
 	}
@@ -81,7 +84,7 @@ func TestCallsToAProviderAreSpansOfWhatTheyAreMadeFor(t *testing.T) {
 	}
 	assert.Equal(t, []string{
 		"systec create", "systec can_create", "systec get", "systec poll", "systec list", "systec end", "systec start_url",
-		"tencent create", "tencent by_code", "tencent set_push", "tencent pushes",
+		"tencent create", "tencent by_code", "tencent set_push", "tencent pushes", "tencent viewers",
 	}, names)
 	for _, op := range Operations() {
 		assert.True(t, slices.ContainsFunc(names, func(name string) bool { return strings.HasSuffix(name, " "+op.String()) }), op)

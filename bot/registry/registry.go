@@ -45,6 +45,7 @@ type Registration struct {
 	// StartUntil is when Meeting.StartURL stops working.
 	StartUntil time.Time
 	Pushes     []Push
+	Audience   *Audience // nil: viewers were not counted
 	// Moved is the meeting that was made in the place of this one; nil: none was.
 	Moved *Moved
 	Cards []Card
@@ -63,6 +64,16 @@ type Push struct {
 	Fingerprint string
 	Destination string
 	Enabled     bool
+}
+
+// Audience is how many people watched the live, by the provider's count.
+type Audience struct {
+	Now  int       // when it was last asked and the number was another than before
+	At   time.Time // then
+	Peak int       // of what was counted
+	// Total is how many watched at all, once the live is over.
+	Total int
+	Over  bool
 }
 
 // Card is a card of the meeting, somewhere.

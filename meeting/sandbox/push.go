@@ -201,7 +201,11 @@ func (s *Server) liveViewers(id string, query url.Values) (any, *tencentError) {
 	case !r.wasLive:
 		return nil, failf(codeNoLive, "无开启直播")
 	}
-	return object{"meeting_id": r.ID, "subject": r.Topic, "live_viewers_num": r.viewers}, nil
+	viewers := r.viewers
+	if !r.Live {
+		viewers = r.watched
+	}
+	return object{"meeting_id": r.ID, "subject": r.Topic, "live_viewers_num": viewers}, nil
 }
 
 func (s *Server) queryPush(id string, query url.Values) (any, *tencentError) {

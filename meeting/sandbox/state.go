@@ -87,7 +87,8 @@ type record struct {
 	unknown    []string    // Tencent: user_non_registered
 	quick      bool
 	wasLive    bool
-	viewers    int
+	viewers    int // now
+	watched    int // in all
 	hostPass   string // proves that a browser has given the host key; made at the first time
 }
 
@@ -175,9 +176,10 @@ func (s *Server) StopLive(id string) error {
 	return s.control(id, func(r *record) error { return s.setLive(r, false) })
 }
 
-// Watch says how many people watch a meeting's live.
+// Watch says how many people watch a meeting's live. Whoever comes is somebody new.
 func (s *Server) Watch(id string, viewers int) error {
 	return s.control(id, func(r *record) error {
+		r.watched += max(viewers-r.viewers, 0)
 		r.viewers = viewers
 		return nil
 	})
