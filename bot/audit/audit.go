@@ -46,6 +46,8 @@ type Action string
 
 const (
 	Set     Action = "set"     // a push address at a meeting
+	Standby Action = "standby" // a push address that is not switched on yet
+	On      Action = "on"      // a push address that was set, switched on
 	Off     Action = "off"     // a push address switched off
 	Save    Action = "save"    // a destination
 	Key     Action = "key"     // a new key for a destination

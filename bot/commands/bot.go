@@ -206,6 +206,8 @@ func (b *Bot) Complete(ctx context.Context, r chat.Request, option, typed string
 		complete = b.targets.complete
 	case v.Verb == grammar.VerbPushOff:
 		complete = b.targets.completeOff
+	case v.Verb == grammar.VerbPushOn:
+		complete = b.targets.completeOn
 	}
 	choices, err := complete(ctx, r, typed)
 	if err != nil {

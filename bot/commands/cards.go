@@ -43,6 +43,9 @@ func (h cards) card(t texts.Text, reg registry.Registration, on chat.Platform) c
 	if names := pushNames(t, reg); names != "" {
 		reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.push"), Value: names})
 	}
+	if names := standbys(reg); len(names) > 0 {
+		reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.standby"), Value: t.Join(names)})
+	}
 	if text := audienceText(t, reg); text != "" {
 		reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.viewers"), Value: text})
 	}
@@ -62,6 +65,9 @@ func (h cards) card(t texts.Text, reg registry.Registration, on chat.Platform) c
 	}
 	if m.WatchURL != "" || m.JoinURL != "" {
 		reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.qr"), Action: grammar.Press(grammar.VerbQR, ref)})
+	}
+	if len(standbys(reg)) > 0 { // below the list of what can be switched on
+		reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.switch_on"), Action: grammar.PressOn(m.Ref, "")})
 	}
 	if pushNames(t, reg) != "" {
 		stop := stopAll(t, m.Ref, m.Topic)

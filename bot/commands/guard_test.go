@@ -159,6 +159,7 @@ func TestNothingIsCompletedForWhoMayNot(t *testing.T) {
 		w.say(ada, channel, "/meet weekly --provider tencent")
 		w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key")
 		w.say(ada, channel, "/livepush to 主站")
+		w.say(ada, channel, "/livepush --name 副站 --url rtmp://other.example.com/live --key canary-key --standby")
 		completed := 0
 		for _, d := range grammar.Declarations() {
 			for _, o := range d.Options {
@@ -224,5 +225,5 @@ func TestAVerbIsDeclaredAndDoesSomething(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) { assert.Equal(t, tt.ok, match(tt.steps, declared) == nil) })
 	}
 	assert.NoError(t, match(stepsOf(parts{}), grammar.Verbs()))
-	assert.Equal(t, []grammar.Verb{"endyes", "livepush", "livepush off", "livepush to", "meet", "samedest"}, CallingVerbs())
+	assert.Equal(t, []grammar.Verb{"endyes", "livepush", "livepush off", "livepush on", "livepush to", "meet", "samedest"}, CallingVerbs())
 }

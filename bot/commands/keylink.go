@@ -74,7 +74,7 @@ func (h keyPage) offer(ctx context.Context, r *run, reply *chat.Reply) error {
 			return err
 		}
 		l := keyLink{Request: r.w.Request, Locale: r.t.Locale, Meeting: r.w.Ref.ID, Provider: r.kind(r.w.Ref.Provider).Name, Destination: d.ID, Ask: grammar.Ask{
-			Verb: grammar.VerbPush, Meeting: r.w.Ref.String(), Names: []string{d.Name}, Preset: d.Preset, Push: d.Target(),
+			Verb: grammar.VerbPush, Meeting: r.w.Ref.String(), Names: []string{d.Name}, Preset: d.Preset, Push: d.Target(), Standby: r.w.Ask.Standby,
 		}}
 		token, err := h.links.create(ctx, l)
 		if err != nil {

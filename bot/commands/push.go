@@ -14,7 +14,7 @@ import (
 	"meetbot/meeting"
 )
 
-// push sets live push addresses at a meeting, or switches them off: one or more calls,
+// push sets live push addresses at a meeting, or switches them on or off: one or more calls,
 // since the provider takes one address a call, and each is reported on its own. Before the first call the bot looks at what is set, since no call changes or deletes
 // an address; after the last one it looks again, and says only what it saw.
 //
@@ -62,6 +62,14 @@ func (r *run) current() *pushCall { return &r.w.Calls[r.job.Call] }
 
 func (r *run) off() bool { return r.w.Ask.Verb == grammar.VerbPushOff }
 
+func (r *run) on() bool { return r.w.Ask.Verb == grammar.VerbPushOn }
+
+// switches reports whether the push only switches what is set.
+func (r *run) switches() bool { return r.off() || r.on() }
+
+// standby reports whether the push sets addresses without switching them on.
+func (r *run) standby() bool { return r.w.Ask.Standby && !r.switches() }
+
 // begin decides what is to be sent, all of it before the first call: which meeting,
 // what is set there already, and whether a second person has to agree.
 func (h push) begin(ctx context.Context, r *run) (jobs.Next, error) {
@@ -85,7 +93,7 @@ func (h push) begin(ctx context.Context, r *run) (jobs.Next, error) {
 	if err != nil {
 		return jobs.Next{}, offerHost(r, err, t)
 	}
-	if r.off() && len(r.w.Ask.Names) == 0 && !r.w.Ask.All && r.w.Ask.Which == "" && !r.w.Unread {
+	if r.switches() && len(r.w.Ask.Names) == 0 && !r.w.Ask.All && r.w.Ask.Which == "" && !r.w.Unread {
 		return h.askWhich(r, t, has)
 	}
 	protected, err := h.calls.decide(ctx, r, t.reg, has)
@@ -93,7 +101,6 @@ func (h push) begin(ctx context.Context, r *run) (jobs.Next, error) {
 		return jobs.Next{}, err
 	}
 	if !protected && !r.off() { // off the air nobody waits for anybody
-
 		if protected, err = h.calls.guarded(ctx, r, t.reg); err != nil {
 			return jobs.Next{}, err
 		}
@@ -110,13 +117,17 @@ func (h push) begin(ctx context.Context, r *run) (jobs.Next, error) {
 	return h.goOn(ctx, r)
 }
 
-// askWhich lists what is set, with a button each: nobody types a name in a hurry.
+// askWhich lists what can be switched, with a button each: nobody types a name in a hurry.
 func (h push) askWhich(r *run, t target, has []meeting.PushTarget) (jobs.Next, error) {
-	has = slices.DeleteFunc(slices.Clone(has), func(p meeting.PushTarget) bool { return !p.Enabled })
-	if len(has) == 0 {
-		return jobs.Next{}, texts.NewMessage("off.nothing")
-	}
+	has = slices.DeleteFunc(slices.Clone(has), func(p meeting.PushTarget) bool { return p.Enabled == r.on() })
 	reply := chat.Reply{Tone: chat.Warning, Title: r.t.T("off.which"), Buttons: offButtons(r.t, t.ref, topicOf(t), has)}
+	nothing := "off.nothing"
+	if r.on() {
+		reply.Title, reply.Buttons, nothing = r.t.T("on.which"), onButtons(r.t, t.ref, has), "on.nothing"
+	}
+	if len(has) == 0 {
+		return jobs.Next{}, texts.NewMessage(nothing)
+	}
 	for _, set := range has {
 		reply.Fields = append(reply.Fields, chat.Field{Name: set.Name, Value: livepush.Host(set.URL)})
 	}
@@ -141,6 +152,17 @@ func offButtons(t texts.Text, ref meeting.Ref, topic string, has []meeting.PushT
 	}
 	if len(buttons) > 0 {
 		buttons = append(buttons, stopAll(t, ref, topic))
+	}
+	return buttons
+}
+
+// onButtons switch on what is set at a meeting and off.
+func onButtons(t texts.Text, ref meeting.Ref, has []meeting.PushTarget) []chat.Button {
+	var buttons []chat.Button
+	for _, set := range has {
+		if !set.Enabled {
+			buttons = append(buttons, chat.Button{Label: t.T("button.on", "Name", set.Name), Action: grammar.PressOn(ref, livepush.Address(set))})
+		}
 	}
 	return buttons
 }
@@ -207,9 +229,9 @@ func (h push) reconcile(ctx context.Context, r *run) error {
 	if err != nil {
 		return err
 	}
-	switch seen(has, r.current().Target) {
+	switch seen(has, r.current().Target, r.off()) {
 	case callDiffers:
-		if r.off() { // to switch off twice does no harm
+		if r.switches() { // to switch twice does no harm
 			return jobs.ErrAbsent
 		}
 	case callSet:
@@ -222,8 +244,9 @@ func (h push) reconcile(ctx context.Context, r *run) error {
 }
 
 // seen compares what is set with what was wanted: callSet, callDiffers, or callRefused
-// when the address is absent.
-func seen(has []meeting.PushTarget, want meeting.PushTarget) callOutcome {
+// when the address is absent. A provider may leave out what is off: to be absent is then
+// to be as wanted.
+func seen(has []meeting.PushTarget, want meeting.PushTarget, off bool) callOutcome {
 	set, is := setAt(has, want)
 	switch {
 	case is && set.Key.Equal(want.Key) && set.Enabled == want.Enabled:
@@ -231,7 +254,7 @@ func seen(has []meeting.PushTarget, want meeting.PushTarget) callOutcome {
 	case is:
 		return callDiffers
 	}
-	if !want.Enabled { // a provider may leave out what is off
+	if off {
 		return callSet
 	}
 	return callRefused

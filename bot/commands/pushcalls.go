@@ -30,7 +30,12 @@ const freshFor = time.Hour
 func (h pushCalls) decide(ctx context.Context, r *run, reg *registry.Registration, has []meeting.PushTarget) (protected bool, err error) {
 	switch r.w.Ask.Verb {
 	case grammar.VerbPushOff:
-		return false, h.off(ctx, r, reg, has)
+		return false, h.toSwitch(ctx, r, reg, has)
+	case grammar.VerbPushOn:
+		if err := h.toSwitch(ctx, r, reg, has); err != nil {
+			return false, err
+		}
+		return h.mine(ctx, r)
 	case grammar.VerbPushTo:
 		if r.w.Carried {
 			protected, err = h.carried(ctx, r)
@@ -61,7 +66,7 @@ func (h pushCalls) one(ctx context.Context, r *run) (protected bool, _ error) {
 	if target.Name == "" {
 		target.Name = cutRunes(preset.Name(r.t), meeting.MaxPushName)
 	}
-	target.Enabled = true
+	target.Enabled = !r.w.Ask.Standby
 	_, findings := preset.Check(target.URL, target.Key, r.now())
 	if err := r.findings(append(livepush.CheckPushName(target.Name), findings...)); err != nil {
 		return false, err
@@ -118,6 +123,7 @@ func (h pushCalls) fromSaved(ctx context.Context, r *run) (protected bool, _ err
 // ofSaved is the call for a saved destination as it is now.
 func (h pushCalls) ofSaved(r *run, d livepush.Destination) pushCall {
 	s := pushCall{Target: d.Target(), Destination: d.ID, Fingerprint: h.dests.Fingerprint(d.Key)}
+	s.Target.Enabled = !r.w.Ask.Standby
 	preset := livepush.PresetByID(d.Preset)
 	_, findings := preset.Check(s.Target.URL, s.Target.Key, r.now())
 	// Other warnings were seen, and overridden, when it was saved.
@@ -159,13 +165,41 @@ func (h pushCalls) carried(ctx context.Context, r *run) (protected bool, _ error
 		default:
 			protected = protected || d.Protected
 			r.w.Calls[i] = h.ofSaved(r, d)
+			r.w.Calls[i].Target.Enabled = s.Target.Enabled
 		}
 	}
 	return protected, nil
 }
 
-// off has the calls that switch addresses off: what was read back, with false.
-func (h pushCalls) off(ctx context.Context, r *run, reg *registry.Registration, has []meeting.PushTarget) error {
+// mine refuses to switch on what is saved for others, and reports whether a second person
+// has to agree to the rest.
+func (h pushCalls) mine(ctx context.Context, r *run) (protected bool, _ error) {
+	admin, err := h.saved.people.isAdmin(ctx, r)
+	if err != nil {
+		return false, err
+	}
+	for i := range r.w.Calls {
+		s := &r.w.Calls[i]
+		if s.Outcome != callPending || s.Destination == "" {
+			continue
+		}
+		d, err := h.dests.ByID(ctx, s.Destination)
+		switch {
+		case errors.Is(err, livepush.ErrNoDestination): // forgotten since
+		case err != nil:
+			return false, err
+		case !d.MayUse(r.w.Request.User.ID, r.w.Request.Place, admin):
+			s.Outcome, s.Fault = callRefused, texts.NewMessage("dest.not_yours", "Name", d.Name, "Owner", d.OwnerName)
+		default:
+			protected = protected || d.Protected
+		}
+	}
+	return protected, nil
+}
+
+// toSwitch has the calls that switch addresses on or off: what was read back, with the other
+// value.
+func (h pushCalls) toSwitch(ctx context.Context, r *run, reg *registry.Registration, has []meeting.PushTarget) error {
 	ask := r.w.Ask
 	found, unsaved, err := h.dests.Resolve(ctx, livepush.Scope(r.w.Request.Place, r.w.Request.User.ID), ask.Names)
 	if err != nil {
@@ -194,26 +228,33 @@ func (h pushCalls) off(ctx context.Context, r *run, reg *registry.Registration, 
 		for _, d := range found {
 			if !d.Key.IsZero() {
 				s := pushCall{Target: d.Target(), Destination: d.ID, Fingerprint: h.dests.Fingerprint(d.Key)}
-				s.Target.Enabled = false
+				s.Target.Enabled = r.on()
 				r.w.Calls = append(r.w.Calls, s)
 			}
 		}
 		if len(r.w.Calls) == 0 {
-			return texts.NewMessage("off.unread", "Provider", r.providerName(r.w.Ref.Provider))
+			id := "off.unread"
+			if r.on() {
+				id = "on.unread"
+			}
+			return texts.NewMessage(id, "Provider", r.providerName(r.w.Ref.Provider))
 		}
 		return nil
 	}
 	for _, set := range has {
 		switch {
-		case ask.All && set.Enabled, livepush.Address(set) == ask.Which, named(names, set.Name):
+		case ask.All && set.Enabled != r.on(), livepush.Address(set) == ask.Which, named(names, set.Name):
 		default:
 			continue
 		}
 		s := pushCall{Target: set, Destination: saved[livepush.Fold(set.Name)].ID, Fingerprint: h.dests.Fingerprint(set.Key)}
-		if !set.Enabled {
+		if set.Enabled == r.on() {
 			s.Outcome = callAlready
 		}
-		s.Target.Enabled = false
+		s.Target.Enabled = r.on()
+		if reg != nil && s.Destination == "" {
+			s.Destination = destinationOf(*reg, s)
+		}
 		r.w.Calls = append(r.w.Calls, s)
 	}
 	var there []string
@@ -225,9 +266,23 @@ func (h pushCalls) off(ctx context.Context, r *run, reg *registry.Registration, 
 	case len(r.w.Calls) > 0:
 		return nil
 	case len(has) == 0, ask.All, ask.Which != "":
+		if r.on() {
+			return texts.NewMessage("on.nothing")
+		}
 		return texts.NewMessage("off.nothing")
 	}
 	return texts.NewMessage("off.missing", "Names", r.t.Join(r.w.Ask.Names), "There", r.t.Join(there))
+}
+
+// destinationOf returns the saved destination that was set at the meeting with that name and
+// key; empty if none was.
+func destinationOf(reg registry.Registration, s pushCall) string {
+	for _, p := range reg.Pushes {
+		if p.Name == s.Target.Name && p.Fingerprint == s.Fingerprint {
+			return p.Destination
+		}
+	}
+	return ""
 }
 
 // named reports whether a name is among others, as destinations compare them.
@@ -248,6 +303,8 @@ func lookBefore(r *run, has []meeting.PushTarget) {
 		case !is:
 		case set.Key.Equal(s.Target.Key) && set.Enabled == s.Target.Enabled:
 			s.Outcome = callAlready
+		case set.Key.Equal(s.Target.Key) && r.standby(): // who gets ready takes nothing off the air
+			s.Outcome, s.Fault = callRefused, texts.NewMessage("standby.is_on")
 		case !set.Key.Equal(s.Target.Key) && !r.w.Ask.Override:
 			s.Outcome = callReplaced
 		}

@@ -43,8 +43,8 @@ func (h pushReport) tell(ctx context.Context, r *run) (jobs.Next, error) {
 	good, open := 0, 0
 	for i := range r.w.Calls {
 		s := &r.w.Calls[i]
-		s.Outcome = s.readBack(has, read)
-		if r.off() && s.stillOn() {
+		s.Outcome = s.readBack(has, read, r.off())
+		if r.switches() && s.unswitched() {
 			s.Outcome = callKept
 		}
 		switch s.Outcome {
@@ -91,13 +91,13 @@ func (h pushReport) tell(ctx context.Context, r *run) (jobs.Next, error) {
 }
 
 // readBack is how the call has ended, by what is set now; without read that is not known.
-func (s pushCall) readBack(has []meeting.PushTarget, read bool) callOutcome {
+func (s pushCall) readBack(has []meeting.PushTarget, read, off bool) callOutcome {
 	switch {
 	case s.Outcome != callSent && s.Outcome != callUnclear:
 		return s.Outcome // it was not sent
 	case !read && s.Outcome == callSent:
 		return callUnread
-	case read && seen(has, s.Target) == callSet:
+	case read && seen(has, s.Target, off) == callSet:
 		return callSet
 	case read && s.Outcome == callSent:
 		return callDiffers
@@ -105,9 +105,9 @@ func (s pushCall) readBack(has []meeting.PushTarget, read bool) callOutcome {
 	return s.Outcome
 }
 
-// stillOn reports whether an address that was to be switched off is known to be on. On the
-// way off the air nobody is helped by what is wrong with the call.
-func (s pushCall) stillOn() bool {
+// unswitched reports whether an address that was to be switched is known not to be. On the
+// way onto or off the air nobody is helped by what is wrong with the call.
+func (s pushCall) unswitched() bool {
 	refused := s.Outcome == callRefused && s.Fault != nil && s.Fault.ID == "fault."+string(meeting.ReasonPushAddress)
 	return refused || s.Outcome == callDiffers
 }
@@ -125,8 +125,12 @@ func (h pushReport) reply(ctx context.Context, r *run, good int) chat.Reply {
 			unread++
 		}
 	}
+	absent := "step.off.absent"
+	if r.on() {
+		absent = "step.on.absent"
+	}
 	for _, name := range r.w.Absent {
-		reply.Fields = append(reply.Fields, chat.Field{Name: name, Value: r.t.T("step.off.absent")})
+		reply.Fields = append(reply.Fields, chat.Field{Name: name, Value: r.t.T(absent)})
 		if named(r.w.Ask.Names, name) { // of a set only what is there is meant
 			wanted++
 		}
@@ -136,6 +140,10 @@ func (h pushReport) reply(ctx context.Context, r *run, good int) chat.Reply {
 		reply.Title = r.t.T("push.title.unread", "Good", n(good+unread), "All", n(wanted))
 	case r.off():
 		reply.Title = r.t.T("off.title", "Good", n(good), "All", n(wanted))
+	case r.on():
+		reply.Title = r.t.T("on.title", "Good", n(good), "All", n(wanted))
+	case r.standby():
+		reply.Title = r.t.T("standby.title", "Good", n(good), "All", n(wanted))
 	default:
 		reply.Title = r.t.T("push.title", "Good", n(good), "All", n(wanted))
 	}
@@ -158,9 +166,16 @@ func pushNotes(r *run, sent bool) string {
 	provider := r.providerName(r.w.Ref.Provider)
 	var notes []string
 	if slices.ContainsFunc(r.w.Calls, func(s pushCall) bool { return s.Outcome == callKept }) {
-		notes = append(notes, r.t.T("off.kept", "Provider", provider))
+		id := "off.kept"
+		if r.on() {
+			id = "on.kept"
+		}
+		notes = append(notes, r.t.T(id, "Provider", provider))
 	}
-	if sent && !r.off() && !r.kind(r.w.Ref.Provider).Can.StartLive {
+	if sent && r.standby() {
+		notes = append(notes, r.t.T("standby.note"))
+	}
+	if sent && !r.switches() && !r.standby() && !r.kind(r.w.Ref.Provider).Can.StartLive {
 		notes = append(notes, r.t.T("push.not_on_air", "Provider", provider))
 	}
 	if r.w.Ask.Split {
@@ -179,7 +194,7 @@ func (h pushReport) waysOut(ctx context.Context, r *run) []chat.Button {
 	for _, s := range r.w.Calls {
 		replaced = replaced || s.Outcome == callReplaced
 		notPermitted = notPermitted || othersMay(s.Fault)
-		if s.Outcome != callKept || s.Destination == "" {
+		if s.Outcome != callKept || s.Destination == "" || r.on() {
 			continue
 		}
 		if d, err := h.dests.ByID(ctx, s.Destination); err == nil && !d.Key.IsZero() {
@@ -199,8 +214,11 @@ func (h pushReport) waysOut(ctx context.Context, r *run) []chat.Button {
 
 func (h pushReport) callText(ctx context.Context, r *run, s pushCall) string {
 	verb := "step."
-	if r.off() {
+	switch {
+	case r.off():
 		verb = "step.off."
+	case r.on():
+		verb = "step.on."
 	}
 	id := string(s.Outcome)
 	if s.Outcome == callUnread && r.w.Unread {
@@ -238,12 +256,17 @@ func announce(r *run, reg registry.Registration) {
 		return
 	}
 	id := "announce.set"
-	if r.off() {
+	switch {
+	case r.off():
 		id = "announce.off"
+	case r.on():
+		id = "announce.on"
+	case r.standby():
+		id = "announce.standby"
 	}
 	t := r.text(card.Place.Platform, reg.LocaleOf(*card), r.t.Locale)
 	text := t.T(id, "Names", t.Join(names))
-	if p := r.w.Ref.Provider; !r.off() && !r.kind(p).Can.StartLive {
+	if p := r.w.Ref.Provider; !r.switches() && !r.standby() && !r.kind(p).Can.StartLive {
 		text = texts.Paragraphs(text, t.T("push.not_on_air", "Provider", nameOf(t, r.kinds, p)))
 	}
 	user := r.w.Request.User
@@ -259,8 +282,13 @@ func (h pushReport) logCall(ctx context.Context, r *run, i int) error {
 		id += "late"
 	}
 	action := audit.Set
-	if r.off() {
+	switch {
+	case r.off():
 		action = audit.Off
+	case r.on():
+		action = audit.On
+	case r.standby():
+		action = audit.Standby
 	}
 	return h.audit.add(ctx, r, audit.Line{
 		Action: action, Destination: s.Target.Name, Fingerprint: s.Fingerprint, Outcome: string(s.Outcome),

@@ -33,7 +33,8 @@ func (h pushStatus) next(ctx context.Context, r *run) (jobs.Next, error) {
 	if err != nil {
 		return jobs.Next{}, err
 	}
-	if _, err := h.seen.note(ctx, r, has, true); err != nil && !errors.Is(err, jobs.ErrNotFound) {
+	reg, err := h.seen.note(ctx, r, has, true)
+	if err != nil && !errors.Is(err, jobs.ErrNotFound) {
 		return jobs.Next{}, err
 	}
 	reply := chat.Reply{Title: r.t.T("status.title", "Number", topicOf(t)), Text: r.t.T("status.none")}
@@ -45,12 +46,17 @@ func (h pushStatus) next(ctx context.Context, r *run) (jobs.Next, error) {
 	}
 	for _, set := range has {
 		id := "status.on"
-		if !set.Enabled {
+		switch {
+		case set.Enabled:
+		case slices.Contains(standbys(reg), set.Name):
+			id = "status.standby"
+		default:
 			id = "status.off"
 		}
 		reply.Fields = append(reply.Fields, chat.Field{Name: set.Name, Value: r.t.T(id, "Host", livepush.Host(set.URL), "Fingerprint", h.seen.dests.Fingerprint(set.Key))})
 	}
-	reply.Buttons = offButtons(r.t, t.ref, topicOf(t), has)
+	waiting := slices.DeleteFunc(slices.Clone(has), func(p meeting.PushTarget) bool { return !slices.Contains(standbys(reg), p.Name) })
+	reply.Buttons = slices.Concat(onButtons(r.t, t.ref, waiting), offButtons(r.t, t.ref, topicOf(t), has))
 	return r.answer(outcomeShown, reply)
 }
 
@@ -71,17 +77,18 @@ func (h pushSeen) note(ctx context.Context, r *run, has []meeting.PushTarget, re
 	}
 	changed := false
 	reg, err := h.registry.Change(ctx, r.w.Ref, func(reg *registry.Registration) bool {
-		byName := map[string]string{}
+		byName := map[string]registry.Push{}
 		for _, p := range reg.Pushes {
-			byName[p.Name+p.Fingerprint] = p.Destination
+			byName[p.Name+p.Fingerprint] = p
 		}
 		for _, s := range r.w.Calls {
-			byName[s.Target.Name+s.Fingerprint] = s.Destination
+			byName[s.Target.Name+s.Fingerprint] = r.pushed(s)
 		}
 		pushes := make([]registry.Push, 0, len(has))
 		for _, set := range has {
 			fp := h.dests.Fingerprint(set.Key)
-			pushes = append(pushes, registry.Push{Name: set.Name, Fingerprint: fp, Destination: byName[set.Name+fp], Enabled: set.Enabled})
+			was := byName[set.Name+fp]
+			pushes = append(pushes, registry.Push{Name: set.Name, Fingerprint: fp, Destination: was.Destination, Enabled: set.Enabled, Standby: was.Standby && !set.Enabled})
 		}
 		changed = !slices.Equal(pushes, reg.Pushes)
 		reg.Pushes = pushes
@@ -93,6 +100,25 @@ func (h pushSeen) note(ctx context.Context, r *run, has []meeting.PushTarget, re
 	return reg, h.queue.redraw(ctx, reg)
 }
 
+// pushed is what a call makes of an address.
+func (r *run) pushed(s pushCall) registry.Push {
+	return registry.Push{
+		Name: s.Target.Name, Fingerprint: s.Fingerprint, Destination: s.Destination, Enabled: s.Target.Enabled,
+		Standby: !s.Target.Enabled && !r.off(),
+	}
+}
+
+// standbys are the names of what is set at a meeting to be switched on later.
+func standbys(reg registry.Registration) []string {
+	var names []string
+	for _, p := range reg.Pushes {
+		if p.Standby && !p.Enabled {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
 // noteAccepted remembers what was accepted and cannot be read back.
 func (h pushSeen) noteAccepted(ctx context.Context, r *run) (registry.Registration, error) {
 	accepted := slices.DeleteFunc(slices.Clone(r.w.Calls), func(s pushCall) bool { return s.Outcome != callUnread })
@@ -102,7 +128,7 @@ func (h pushSeen) noteAccepted(ctx context.Context, r *run) (registry.Registrati
 	reg, err := h.registry.Change(ctx, r.w.Ref, func(reg *registry.Registration) bool {
 		for _, s := range accepted {
 			reg.Pushes = append(slices.DeleteFunc(reg.Pushes, func(p registry.Push) bool { return p.Name == s.Target.Name && p.Fingerprint == s.Fingerprint }),
-				registry.Push{Name: s.Target.Name, Fingerprint: s.Fingerprint, Destination: s.Destination, Enabled: s.Target.Enabled})
+				r.pushed(s))
 		}
 		return true
 	})

@@ -101,6 +101,7 @@ func stepsOf(p parts) map[grammar.Verb]steps {
 		grammar.VerbPush:             {next: push.next, call: push.call, reconcile: push.reconcile},
 		grammar.VerbPushTo:           {next: push.next, call: push.call, reconcile: push.reconcile},
 		grammar.VerbPushOff:          {next: push.next, call: push.call, reconcile: push.reconcile},
+		grammar.VerbPushOn:           {next: push.next, call: push.call, reconcile: push.reconcile},
 		grammar.VerbPushStatus:       {next: pushStatus{p.targets, p.clients, seen, p.cards}.next},
 		grammar.VerbPushLog:          {next: changeLog{p.targets, p.audit.log}.next},
 		grammar.VerbPushSave:         {next: p.saved.save},

@@ -325,6 +325,15 @@ func (h targets) complete(ctx context.Context, r chat.Request, typed string) ([]
 
 // completeOff proposes what can be switched off here: all, or what is set by name.
 func (h targets) completeOff(ctx context.Context, r chat.Request, typed string) ([]chat.Choice, error) {
+	return h.completeSet(ctx, r, typed, true)
+}
+
+// completeOn proposes what can be switched on here.
+func (h targets) completeOn(ctx context.Context, r chat.Request, typed string) ([]chat.Choice, error) {
+	return h.completeSet(ctx, r, typed, false)
+}
+
+func (h targets) completeSet(ctx context.Context, r chat.Request, typed string, enabled bool) ([]chat.Choice, error) {
 	regs, err := h.registry.Here(ctx, r.Place)
 	if err != nil {
 		return nil, err
@@ -332,7 +341,7 @@ func (h targets) completeOff(ctx context.Context, r chat.Request, typed string) 
 	var names []string
 	for _, reg := range regs {
 		for _, p := range reg.Pushes {
-			if p.Enabled && !slices.Contains(names, p.Name) {
+			if p.Enabled == enabled && !slices.Contains(names, p.Name) {
 				names = append(names, p.Name)
 			}
 		}

@@ -54,7 +54,7 @@ type work struct {
 	Card  *chat.Receipt  // with grammar.VerbCards: the one to bring up to date; nil in older records: all
 }
 
-// pushCall is the call that sets or switches off one destination of a push.
+// pushCall is the call that sets or switches one destination of a push.
 type pushCall struct {
 	Target      meeting.PushTarget
 	Destination string // ID of the saved destination; empty for an address given by hand
@@ -75,7 +75,7 @@ const (
 	callRefused  callOutcome = "refused"  // not sent, or refused by the provider
 	callUnclear  callOutcome = "unclear"  // the outcome is unknown
 	callReplaced callOutcome = "replaced" // not sent: the address is set with another key
-	callKept     callOutcome = "kept"     // still on: the provider takes no change of what is set
+	callKept     callOutcome = "kept"     // not switched: the provider takes no change of what is set
 )
 
 // targets returns the names of a push's destinations.

@@ -22,12 +22,14 @@ type Ask struct {
 
 	// Names are destinations.
 	Names []string
-	// All and Which are what [VerbPushOff] switches off besides Names: every address, or the
+	// All and Which are what [VerbPushOff] and [VerbPushOn] switch besides Names: every address, or the
 	// one with that [livepush.Address]. With none of the three the person is asked.
 	All   bool
 	Which string
 	// Push is the address of VerbPush and VerbPushSave. Key empty: to be asked for.
 	Push meeting.PushTarget
+	// Standby sets addresses without switching them on.
+	Standby bool
 	// Split says that Push was made from one combined address.
 	Split bool
 	// KeyTyped says that the key was typed into the chat platform.

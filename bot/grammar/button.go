@@ -56,6 +56,15 @@ func PressOff(ref meeting.Ref, address string) chat.Action {
 	return Press(VerbPushOff, ref.String()+"/"+address)
 }
 
+// PressOn is what a button does that switches one address of a meeting on; without an address
+// it asks which.
+func PressOn(ref meeting.Ref, address string) chat.Action {
+	if address == "" {
+		return Press(VerbPushOn, ref.String())
+	}
+	return Press(VerbPushOn, ref.String()+"/"+address)
+}
+
 // PressAllOff is what a button does that switches all addresses of a meeting off.
 func PressAllOff(ref meeting.Ref) chat.Action { return PressOff(ref, allAddresses) }
 

@@ -79,6 +79,11 @@ func (p *Parser) Form(t texts.Text, id string, ask Ask) chat.Form {
 		field(opt("name"), ask.Push.Name, false, false)
 		field(opt("url"), ask.Push.URL, true, false)
 		field(opt("key"), "", false, false)
+		given := ""
+		if ask.Standby {
+			given = "true"
+		}
+		field(opt("standby"), given, false, true)
 		if ask.Override {
 			field(opt("override"), "true", false, true)
 		}

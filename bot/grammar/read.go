@@ -144,6 +144,8 @@ func (x *reading) setBool(o *OptionDecl, v bool) {
 		x.ask.Override = v
 	case "protected":
 		x.ask.Protected = v
+	case "standby":
+		x.ask.Standby = v
 	}
 }
 
@@ -344,7 +346,7 @@ func split(s string) []string {
 func (x *reading) setNames(o *OptionDecl, w word) {
 	names := split(w.text)
 	for _, name := range names {
-		if x.ask.Verb == VerbPushOff && isAll(name) {
+		if (x.ask.Verb == VerbPushOff || x.ask.Verb == VerbPushOn) && isAll(name) {
 			x.ask.All = true
 			continue
 		}

@@ -25,6 +25,7 @@ const (
 	VerbPush             Verb = "livepush" // set one address, given with the command
 	VerbPushTo           Verb = "livepush to"
 	VerbPushOff          Verb = "livepush off"
+	VerbPushOn           Verb = "livepush on" // of what is set and off
 	VerbPushStatus       Verb = "livepush status"
 	VerbPushSave         Verb = "livepush save"
 	VerbPushDestinations Verb = "livepush destinations"
@@ -121,6 +122,7 @@ var declarations = func() []VerbDecl {
 	url := OptionDecl{Name: "url", Aliases: []string{"address", "server", "地址", "推流地址"}, Kind: KindText, Max: meeting.MaxPushURL}
 	key := OptionDecl{Name: "key", Aliases: []string{"stream-key", "密钥", "推流密钥", "推流码"}, Kind: KindSecret, Max: meeting.MaxPushKey}
 	override := OptionDecl{Name: "override", Aliases: []string{"force", "忽略警告"}, Kind: KindBool}
+	standby := OptionDecl{Name: "standby", Aliases: []string{"stand-by", "disabled", "待开启", "先不开启", "备用"}, Kind: KindBool}
 	name := OptionDecl{Name: "name", Aliases: []string{"名称", "名字"}, Kind: KindText, Max: meeting.MaxPushName}
 	saved := name
 	saved.Required, saved.Position = true, 1
@@ -175,7 +177,7 @@ var declarations = func() []VerbDecl {
 			Options: []OptionDecl{
 				meetingAt(1), name, url, key,
 				{Name: "wechat", Aliases: []string{"视频号", "微信视频号"}, Kind: KindBool},
-				override,
+				standby, override,
 			},
 		},
 		{
@@ -183,7 +185,7 @@ var declarations = func() []VerbDecl {
 			Typed: commandLivepush, Form: formPush, Right: chat.RightPush,
 			Options: []OptionDecl{
 				{Name: "to", Kind: KindDest, List: true, Required: true, Position: 1},
-				meetingAt(2), override,
+				meetingAt(2), standby, override,
 			},
 		},
 		{
@@ -191,6 +193,14 @@ var declarations = func() []VerbDecl {
 			Typed: commandLivepush, Button: "off", Takes: TakesAddress, Right: chat.RightPush,
 			Options: []OptionDecl{
 				{Name: "off", Kind: KindDest, List: true, Required: true, Position: 1},
+				meetingAt(2),
+			},
+		},
+		{
+			Verb: VerbPushOn, Command: commandLivepush, Name: "on", Aliases: []string{"enable", "开启", "启用", "打开", "开启推流"},
+			Typed: commandLivepush, Button: "on", Takes: TakesAddress, Right: chat.RightPush,
+			Options: []OptionDecl{
+				{Name: "on", Kind: KindDest, List: true, Required: true, Position: 1},
 				meetingAt(2),
 			},
 		},

@@ -64,6 +64,7 @@ type Push struct {
 	Fingerprint string
 	Destination string
 	Enabled     bool
+	Standby     bool // it was set to be switched on later
 }
 
 // Audience is how many people watched the live, by the provider's count.

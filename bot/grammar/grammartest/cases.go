@@ -187,6 +187,19 @@ func Cases(p chat.Platform) []Case {
 			Want: grammar.Ask{Verb: grammar.VerbPushOff, Names: []string{"bili"}},
 		},
 		{
+			Name: "a destination set on stand-by", Command: "livepush", HasLine: true, Line: "to bili --待开启", Typed: push(options{"to": "bili", "standby": "true"}),
+			Form: form("push", options{"to": "bili", "standby": "true"}),
+			Want: grammar.Ask{Verb: grammar.VerbPushTo, Names: []string{"bili"}, Standby: true},
+		},
+		{
+			Name: "destinations switched on", Command: "livepush", HasLine: true, Line: "开启 bili、抖音 在 806146667", Typed: push(options{"on": "bili, 抖音", "meeting": "806146667"}),
+			Want: grammar.Ask{Verb: grammar.VerbPushOn, Names: []string{"bili", "抖音"}, Meeting: "806146667"},
+		},
+		{
+			Name: "everything switched on", Command: "livepush", HasLine: true, Line: "on all", Typed: push(options{"on": "all"}),
+			Want: grammar.Ask{Verb: grammar.VerbPushOn, All: true},
+		},
+		{
 			Name: "the push status of a meeting by its ID", Command: "livepush", HasLine: true, Line: "status 7567173273889276131",
 			Typed: meetings("status", options{"meeting": "7567173273889276131"}),
 			Want:  grammar.Ask{Verb: grammar.VerbPushStatus, Meeting: "7567173273889276131"},

@@ -1,0 +1,176 @@
+package commands
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
+	"meetbot/config/secret"
+	"meetbot/meeting"
+)
+
+func (w *world) set() []meeting.PushTarget {
+	w.tencent.mu.Lock()
+	defer w.tencent.mu.Unlock()
+	return w.tencent.pushes[show.ID]
+}
+
+// switchOn presses the first button that switches on, or that asks what.
+func (w *world) switchOn(posts []chat.Post) []chat.Post {
+	w.t.Helper()
+	for _, p := range posts {
+		for _, b := range p.Reply.Buttons {
+			if b.Action.Name == grammar.PressOn(show, "").Name {
+				return w.do(w.bot.Parse(w.request(ada, channel, chat.Request{Action: &b.Action})), ada, channel)
+			}
+		}
+	}
+	require.Failf(w.t, "no such button", "%s", describe(posts))
+	return nil
+}
+
+// shownOn is what the last of the cards says of what is set.
+func shownOn(posts []chat.Post) (pushed, standby string) {
+	fields := card(posts)
+	return fields["Pushed to"], fields["On stand-by"]
+}
+
+func TestADestinationIsSetOnStandbyAndSwitchedOn(t *testing.T) {
+	for name, lines := range map[string][2]string{
+		"by hand":     {"", pushLine + " --standby"},
+		"saved":       {"/livepush save B站 --url rtmp://live-push.bilivideo.com/live-bvc/ --key ?streamname=live_1_2&key=canary-key&schedule=rtmp --override", "/livepush to B站 --standby"},
+		"in Chinese":  {"", pushLine + " --待开启"},
+		"said of off": {"", pushLine + " --disabled"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, nil, func(w *world) {
+				w.say(ada, channel, "/meet x --provider tencent --live")
+				if lines[0] != "" {
+					w.say(ada, channel, lines[0])
+				}
+				posts := w.say(ada, channel, lines[1])
+				requireNoSecretsInPublic(t, posts)
+				private := find(t, posts, chat.SlotPrivate).Reply
+				assert.Equal(t, "1 of 1 set on stand-by", private.Title)
+				assert.Contains(t, private.Text, "until somebody switches it on")
+				assert.NotContains(t, private.Text, "not on air")
+				assert.Contains(t, find(t, posts, chat.SlotThread).Reply.Text, "set on stand-by: B站")
+				require.Len(t, w.set(), 1)
+				assert.False(t, w.set()[0].Enabled)
+				pushed, standby := shownOn(posts)
+				assert.Empty(t, pushed)
+				assert.Equal(t, "B站", standby)
+
+				status := w.say(ada, channel, "/livepush status")
+				assert.Contains(t, find(t, status, chat.SlotPrivate).Reply.Fields[1].Value, "on stand-by · ")
+				assert.Contains(t, find(t, w.say(ada, channel, lines[1]), chat.SlotPrivate).Reply.Fields[0].Value, "was set already")
+
+				which := w.switchOn(posts) // the card's
+				require.Len(t, find(t, which, chat.SlotPrivate).Reply.Buttons, 1)
+				assert.Equal(t, "On: B站", find(t, which, chat.SlotPrivate).Reply.Buttons[0].Label)
+				posts = w.switchOn(which)
+				assert.Equal(t, "1 of 1 switched on", find(t, posts, chat.SlotPrivate).Reply.Title)
+				assert.Contains(t, find(t, posts, chat.SlotThread).Reply.Text, "switched on: B站")
+				assert.True(t, w.set()[0].Enabled)
+				pushed, standby = shownOn(posts)
+				assert.Equal(t, "B站", pushed)
+				assert.Empty(t, standby)
+
+				again := find(t, w.say(ada, channel, lines[1]), chat.SlotPrivate).Reply
+				assert.Contains(t, again.Fields[0].Value, "it is on already", "to get ready takes nothing off the air")
+				assert.True(t, w.set()[0].Enabled)
+				assert.Contains(t, find(t, w.say(ada, channel, "/livepush on B站"), chat.SlotPrivate).Reply.Fields[0].Value, "was on already")
+				w.say(ada, channel, "/livepush off B站")
+				pushed, standby = shownOn(w.say(ada, channel, "/meet share"))
+				assert.Empty(t, pushed+standby, "what was switched off is not waiting")
+				assert.Equal(t, "1 of 1 switched on", find(t, w.say(ada, channel, "/livepush 开启 all"), chat.SlotPrivate).Reply.Title)
+
+				log := find(t, w.say(ada, channel, "/livepush log"), chat.SlotPrivate).Reply
+				assert.Contains(t, log.Fields[0].Value, "set on stand-by")
+			})
+		})
+	}
+}
+
+func TestWhatToSwitchOnIsFound(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		assert.Contains(t, find(t, w.say(ada, channel, "/livepush on all"), chat.SlotPrivate).Reply.Text, "Nothing is set at this meeting that is off")
+		for _, n := range []string{"a", "b", "c"} {
+			w.say(ada, channel, "/livepush --name "+n+" --url rtmp://"+n+".example.com/live --key k"+n+" --standby")
+		}
+		require.Len(t, w.bot.Complete(w.t.Context(), w.request(ada, channel, chat.Request{Command: "livepush"}), "on", ""), 4)
+		some := w.say(ada, channel, "/livepush on a, b, nowhere")
+		private := find(t, some, chat.SlotPrivate).Reply
+		assert.Equal(t, "2 of 3 switched on", private.Title)
+		assert.Contains(t, private.Fields[2].Value, "nothing to switch on")
+		assert.Equal(t, "1 of 1 switched on", find(t, w.say(ada, channel, "/livepush on all"), chat.SlotPrivate).Reply.Title)
+		assert.Contains(t, find(t, w.say(ada, channel, "/livepush on"), chat.SlotPrivate).Reply.Text, "Nothing is set at this meeting that is off")
+	})
+}
+
+func TestToSwitchOnNeedsWhatToPushNeeds(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key --protected --channels <#C1>")
+		asked := w.say(ada, channel, "/livepush to 主站 --standby")
+		assert.Empty(t, w.set(), "a second person agrees to every push")
+		w.press(ben, channel, asked, grammar.VerbApprove)
+		require.Len(t, w.set(), 1)
+		require.False(t, w.set()[0].Enabled)
+		for _, line := range []string{"/livepush on 主站", "/livepush on all", "/livepush to 主站"} {
+			asked = w.say(ada, channel, line)
+			assert.False(t, w.set()[0].Enabled, line)
+		}
+		posts := w.press(ben, channel, asked, grammar.VerbApprove)
+		assert.True(t, w.set()[0].Enabled, describe(posts))
+	})
+	inWorld(t, nil, func(w *world) { // what is saved for others
+		w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key")
+		w.say(ada, channel, "/meet x --provider tencent --live --host <@U2>")
+		w.say(ada, channel, "/livepush to 主站 --standby")
+		posts := w.say(ben, channel, "/livepush on 主站")
+		assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Fields[0].Value, "Ada")
+		assert.False(t, w.set()[0].Enabled)
+	})
+}
+
+func TestOnThatIsRefusedSaysWhatToDoNow(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		w.say(ada, channel, pushLine+" --standby")
+		w.tencent.fail = refusedWith("set_push", &meeting.APIError{Provider: "tencent", Code: 400004, Err: meeting.ErrInvalid, Reason: meeting.ReasonPushAddress})
+		private := find(t, w.say(ada, channel, "/livepush on B站"), chat.SlotPrivate).Reply
+		assert.Equal(t, "0 of 1 switched on", private.Title)
+		assert.Equal(t, chat.Bad, private.Tone)
+		assert.Contains(t, private.Fields[0].Value, "still off")
+		assert.Contains(t, private.Text, "switch it on there")
+		assert.Empty(t, private.Buttons, "no key is revoked for it")
+	})
+	inWorld(t, nil, func(w *world) { // nothing can be read back
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key")
+		w.tencent.fail = refusedWith("pushes", &meeting.APIError{Provider: "tencent", Code: 200004, Err: meeting.ErrNotPermitted, Reason: meeting.ReasonAPI})
+		_, standby := shownOn(w.say(ada, channel, "/livepush to 主站 --standby"))
+		assert.Equal(t, "主站", standby)
+		assert.Equal(t, "1 of 1 accepted, not read back", find(t, w.say(ada, channel, "/livepush on 主站"), chat.SlotPrivate).Reply.Title)
+		assert.True(t, w.set()[0].Enabled)
+		assert.Contains(t, find(t, w.say(ada, channel, "/livepush on 副站"), chat.SlotPrivate).Reply.Text, "only saved destinations can be switched on")
+	})
+}
+
+func TestAKeyGivenOnThePageIsSetOnStandby(t *testing.T) {
+	inWorld(t, func(c *Config) { c.Parser.KeyPage, c.KeyPageURL = true, "https://bot.example/k/" }, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		private := find(t, w.say(ada, channel, "/livepush --name 主站 --url rtmp://ingest.example.com/live --standby"), chat.SlotPrivate)
+		require.Len(t, private.Reply.Secrets, 1)
+		token := private.Reply.Secrets[0].Value.Reveal()[len("https://bot.example/k/"):]
+		_, err := w.bot.SubmitKey(w.t.Context(), token, KeyEntry{Name: "主站", URL: "rtmp://ingest.example.com/live", Key: secret.New("canary-key")})
+		require.NoError(t, err)
+		assert.Equal(t, "1 of 1 set on stand-by", find(t, w.settle(), chat.SlotPrivate).Reply.Title)
+		assert.False(t, w.set()[0].Enabled)
+	})
+}
