@@ -38,7 +38,7 @@ var mayImport = map[string][]string{
 	"bot/livepush": {"bot/chat", "bot/jobs", "bot/plain", "bot/records", "bot/texts", "config/secret", "meeting"},
 	"bot/registry": {"bot/chat", "bot/jobs", "bot/records", "config/secret", "meeting"},
 	"bot/commands": {
-		"bot/audit", "bot/chat", "bot/grammar", "bot/jobs", "bot/livepush", "bot/policy", "bot/records", "bot/registry", "bot/spans", "bot/texts",
+		"bot/audit", "bot/chat", "bot/grammar", "bot/jobs", "bot/livepush", "bot/plain", "bot/policy", "bot/records", "bot/registry", "bot/spans", "bot/texts",
 		"config/secret", "meeting",
 	},
 	"bot/jobs":  {"bot/jobs/internal/...", "bot/spans"},

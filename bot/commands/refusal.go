@@ -68,6 +68,7 @@ func isRefusal(err error) bool {
 // provider said itself is in it where no sentence of ours fits. The log has all of it.
 func (r *run) faultOf(err error) *texts.Message {
 	r.log.Warn("provider refused", "job", r.job.ID, "verb", r.w.Ask.Verb, "err", err)
+	r.job.Err = err.Error()
 	var api *meeting.APIError
 	if errors.As(err, &api) {
 		provider := r.providerName(api.Provider)
@@ -137,6 +138,7 @@ func (r *run) again(err error) (jobs.Next, bool) {
 	if errors.As(err, &api) && api.RetryAfter > wait {
 		wait = api.RetryAfter
 	}
+	r.job.Err = err.Error()
 	at := r.now().Add(wait)
 	return jobs.RetryAt(at), at.Before(r.w.Since.Add(patience))
 }

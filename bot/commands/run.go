@@ -3,6 +3,7 @@ package commands
 import (
 	"iter"
 	"log/slog"
+	"strings"
 	"time"
 
 	"meetbot/bot/chat"
@@ -81,7 +82,7 @@ func (r *run) put(d delivery) {
 	if r.local { // nothing is slow there, and people read it from the top
 		rank = 0
 	}
-	r.job.Outbox = append(r.job.Outbox, jobs.Delivery{Body: body, Lane: lane, Rank: rank})
+	r.job.Outbox = append(r.job.Outbox, jobs.Delivery{Body: body, Lane: lane, Rank: rank, Label: r.labelOf(d)})
 }
 
 // order says which deliveries d waits for, and how it ranks among the others: the person who
@@ -105,6 +106,18 @@ func (d delivery) order(aside bool) (lane string, rank int) {
 		return "", 1
 	}
 	return "", 3
+}
+
+// labelOf says to an operator what a delivery is, and where it goes.
+func (r *run) labelOf(d delivery) string {
+	label := strings.ReplaceAll(string(d.Slot), "_", " ")
+	if d.Place != nil && *d.Place != r.w.Request.Place {
+		label += " in " + d.Place.Key()
+	}
+	if d.User != nil && d.User.ID != r.w.Request.User.ID {
+		label += " to " + d.User.ID
+	}
+	return label
 }
 
 // tell adds a private answer to the requester, where the command ran.

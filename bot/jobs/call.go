@@ -137,6 +137,9 @@ func (s *step) settle(out outcome) {
 	*j = out.j
 	j.ID, j.State, j.Revision, j.progress, j.marks = keep.ID, keep.State, keep.Revision, keep.progress, keep.marks
 	j.Owner, j.Lease, j.Call = keep.Owner, keep.Lease, keep.Call
+	if out.err != nil {
+		j.Err = out.err.Error()
+	}
 	switch err := out.err; {
 	case err == nil:
 		r.saveOutcome(s)
@@ -188,6 +191,9 @@ func (s *step) lookup() {
 	}
 	if r.ctx.Err() != nil && err != nil {
 		return
+	}
+	if err != nil {
+		j.Err = err.Error()
 	}
 	switch {
 	case err == nil:

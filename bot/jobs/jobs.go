@@ -51,7 +51,7 @@ const (
 // Finished reports whether nothing is left to do in s. Finished records expire.
 func (s State) Finished() bool { return s == Done || s == Undeliverable }
 
-// Job is one promise. Data and Outbox are encrypted at rest, everything else is in
+// Job is one promise. Data, Outbox and Err are encrypted at rest, everything else is in
 // clear, and authenticated: no text of a person, no name and no secret belongs there.
 type Job struct {
 	// ID is the same for the same wish, so that a wish that arrives twice is one job.
@@ -83,6 +83,9 @@ type Job struct {
 
 	Data   []byte     // the handler's
 	Outbox []Delivery // what people are told: see [Delivery] for the order
+	// Err is the last error that a step met, to an operator: a word of what the log has,
+	// without secrets, cut at [MaxErr]. A later success leaves it.
+	Err string
 
 	progress
 	marks
@@ -100,6 +103,8 @@ type Delivery struct {
 	Rank    int           // of the lanes that could go on, the one with the smallest goes first
 	Wait    time.Time     // not before
 	Spent   time.Duration // on tries and on the pauses between them; nothing while no process ran
+	Label   string // what kind of message it is, and where it goes, to an operator
+	Err     string // why the last try failed, as [Job.Err]
 }
 
 // DeliveryState says how a delivery ended.

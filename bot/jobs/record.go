@@ -3,6 +3,7 @@ package jobs
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
@@ -67,6 +68,7 @@ type clearJob struct {
 type wirePrivate struct {
 	Data   []byte         `cbor:"1,keyasint,omitempty"`
 	Outbox []wireDelivery `cbor:"2,keyasint,omitempty"`
+	Err    string         `cbor:"3,keyasint,omitempty"`
 }
 
 type wireDelivery struct {
@@ -79,6 +81,8 @@ type wireDelivery struct {
 	Rank    int           `cbor:"7,keyasint,omitempty"`
 	Wait    int64         `cbor:"8,keyasint,omitempty"`
 	Spent   time.Duration `cbor:"9,keyasint,omitempty"`
+	Label   string        `cbor:"10,keyasint,omitempty"`
+	Err     string        `cbor:"11,keyasint,omitempty"`
 }
 
 // clearDoc is what of a document or of a timer is in clear.
@@ -139,10 +143,22 @@ func (s *sealer) read(e engine.Entry, clear any) (plain []byte, err error) {
 	return plain, nil
 }
 
+// MaxErr is how long the text of an error is that a job keeps, in bytes.
+const MaxErr = 300
+
+// shortErr is the first line of an error, cut at a character.
+func shortErr(s string) string {
+	s, _, _ = strings.Cut(s, "\n")
+	if len(s) > MaxErr {
+		s = strings.ToValidUTF8(s[:MaxErr], "") + "…"
+	}
+	return s
+}
+
 func (s *sealer) encodeJob(key string, j *Job, prev uint64) ([]byte, error) {
-	private := wirePrivate{Data: j.Data}
+	private := wirePrivate{Data: j.Data, Err: shortErr(j.Err)}
 	for _, d := range j.Outbox {
-		private.Outbox = append(private.Outbox, wireDelivery{d.Body, toUnix(d.Until), d.Receipt, d.State, d.Attempt, d.Lane, d.Rank, toUnix(d.Wait), d.Spent})
+		private.Outbox = append(private.Outbox, wireDelivery{d.Body, toUnix(d.Until), d.Receipt, d.State, d.Attempt, d.Lane, d.Rank, toUnix(d.Wait), d.Spent, d.Label, shortErr(d.Err)})
 	}
 	plain, err := cbor.Marshal(private)
 	if err != nil {
@@ -178,10 +194,10 @@ func (s *sealer) decodeJob(e engine.Entry) (Job, mark, error) {
 		Wait: fromUnix(w.Wait), Noticed: w.Noticed, Owner: w.Owner, Lease: fromUnix(w.Lease),
 		Created: fromUnix(w.Created), Updated: fromUnix(w.Updated), Revision: e.Rev,
 		progress: progress{w.Nonce, w.Phase, fromUnix(w.Began), fromUnix(w.LookedUp), w.Spent},
-		marks:    marks{w.Origin, w.Settled}, Data: private.Data,
+		marks:    marks{w.Origin, w.Settled}, Data: private.Data, Err: private.Err,
 	}
 	for _, d := range private.Outbox {
-		j.Outbox = append(j.Outbox, Delivery{d.Body, fromUnix(d.Until), d.Receipt, d.State, d.Attempt, d.Lane, d.Rank, fromUnix(d.Wait), d.Spent})
+		j.Outbox = append(j.Outbox, Delivery{d.Body, fromUnix(d.Until), d.Receipt, d.State, d.Attempt, d.Lane, d.Rank, fromUnix(d.Wait), d.Spent, d.Label, d.Err})
 	}
 	return j, mark{rev: e.Rev, prev: w.Prev, first: w.Origin}, nil
 }

@@ -197,6 +197,7 @@ func (s *step) next() {
 func (s *step) retry(err error) {
 	s.r.log.Warn("a step failed and is tried again", "job", s.j.ID, "label", s.j.Label, "state", s.j.State, "attempt", s.j.Attempt+1, "err", err)
 	s.j.Attempt++
+	s.j.Err = err.Error()
 	s.j.Wait = s.r.cfg.Now().Add(backoff(s.j.Attempt, err))
 	s.save()
 }
@@ -287,6 +288,9 @@ func (s *step) deliver() {
 			return
 		}
 		d = &j.Outbox[j.Delivery] // the handler may have appended
+	}
+	if err != nil {
+		d.Err = err.Error()
 	}
 	switch {
 	case err == nil:

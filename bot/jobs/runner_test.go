@@ -11,6 +11,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -414,4 +415,25 @@ func TestTheHandlerIsToldThatAJobIsOverHoweverItEnded(t *testing.T) {
 func TestPanicWhereAJobIsOverEndsIt(t *testing.T) {
 	j, _ := inBubble(t, Config{}, &script{ended: func(context.Context, *Job) { panic("bug") }})
 	assert.Equal(t, Done, j.State)
+}
+
+func TestTheLastErrorIsKeptForAnOperator(t *testing.T) {
+	tries := 0
+	job, _ := inBubble(t, Config{}, &script{
+		call: func(context.Context, *Job) error {
+			if tries++; tries == 1 {
+				return fmt.Errorf("%w: nobody listens", ErrNotSent)
+			}
+			return nil
+		},
+		deliver: func(context.Context, *Job) error {
+			return fmt.Errorf("%w: %s\nand a second line", ErrLost, strings.Repeat("世", MaxErr))
+		},
+	})
+	assert.Equal(t, Undeliverable, job.State)
+	assert.Equal(t, "nothing was sent: nobody listens", job.Err, "a later success leaves it")
+	err := job.Outbox[0].Err
+	assert.True(t, utf8.ValidString(err))
+	assert.LessOrEqual(t, len(err), MaxErr+len("…"))
+	assert.True(t, strings.HasPrefix(err, ErrLost.Error()), err)
 }

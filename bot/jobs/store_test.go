@@ -135,7 +135,8 @@ func TestNothingPrivateIsOnDisk(t *testing.T) {
 	require.NoError(t, err)
 	const canary = "canary-8c1e"
 	stop := run(t, s, &script{next: func(_ context.Context, j *Job) (Next, error) {
-		j.Outbox = []Delivery{{Body: []byte(canary)}}
+		j.Outbox = []Delivery{{Body: []byte(canary), Label: canary, Err: canary}}
+		j.Err = canary
 		return Deliver(), nil
 	}, deliver: func(_ context.Context, j *Job) error {
 		j.Outbox[0].Receipt = []byte(canary)

@@ -16,6 +16,7 @@ import (
 
 	"meetbot/bot/commands"
 	"meetbot/bot/jobs"
+	"meetbot/config"
 )
 
 const jobsHelp = `Usage: bot jobs [--all] [--json]
@@ -30,7 +31,8 @@ Below them come the records that cannot be read, of jobs (job. …), of what is 
 them (doc. …) and of timers (timer. …). The bot leaves them alone. --drop removes such a
 record; one that can be read is not dropped.
 
-With an ID, shows one. The ID is the "job" of log lines and of the audit log. With
+With an ID, shows one: who asked, where, for what, the last error, and what was not
+delivered. The list has none of that. The ID is the "job" of log lines and of the audit log. With
 --settle, closes what the bot cannot close by itself. It never repeats a call to a
 provider, and it is refused while such a call is being made. It is written to the audit
 log.
@@ -99,22 +101,31 @@ func parseAround(f *flag.FlagSet, args []string) (rest []string, err error) {
 	}
 }
 
-// jobLine is a job as operators see it: nothing that a person wrote.
+// jobLine is a job as operators see it. In a list it has nothing that a person wrote.
 type jobLine struct {
-	ID         string     `json:"id"`
-	Command    string     `json:"command"`
-	Platform   string     `json:"platform,omitempty"` // where it was asked for
-	State      jobs.State `json:"state"`
-	Step       string     `json:"step,omitempty"` // "2/3": call or delivery
-	Outcome    string     `json:"outcome,omitempty"`
-	Look       string     `json:"look,omitempty"` // why somebody has to look at it
-	Why        string     `json:"why,omitempty"`  // it cannot be read; then ID is the record's name
-	Attempt    int        `json:"attempt,omitempty"`
-	Asked      time.Time  `json:"asked,omitzero"`
-	Updated    time.Time  `json:"updated,omitzero"`
-	Until      time.Time  `json:"waits_until,omitzero"`
-	Deliveries []string   `json:"deliveries,omitempty"` // the state of each
-	Was        jobs.State `json:"was,omitempty"`        // before it was settled
+	ID       string     `json:"id"`
+	Command  string     `json:"command"`
+	Platform string     `json:"platform,omitempty"` // where it was asked for
+	State    jobs.State `json:"state"`
+	Step     string     `json:"step,omitempty"` // "2/3": call or delivery
+	Outcome  string     `json:"outcome,omitempty"`
+	Look     string     `json:"look,omitempty"` // why somebody has to look at it
+	Why      string     `json:"why,omitempty"`  // it cannot be read; then ID is the record's name
+	Attempt  int        `json:"attempt,omitempty"`
+	Asked    time.Time  `json:"asked,omitzero"`
+	Updated  time.Time  `json:"updated,omitzero"`
+	Until    time.Time  `json:"waits_until,omitzero"`
+	// What only a single job shows.
+	Who        string     `json:"who,omitempty"`
+	Where      string     `json:"where,omitempty"`
+	Link       string     `json:"link,omitempty"` // of the place
+	Topic      string     `json:"topic,omitempty"`
+	Meeting    string     `json:"meeting,omitempty"`
+	Number     string     `json:"number,omitempty"`
+	Names      string     `json:"destinations,omitempty"`
+	Error      string     `json:"error,omitempty"` // the last one
+	Deliveries []string   `json:"deliveries,omitempty"`
+	Was        jobs.State `json:"was,omitempty"` // before it was settled
 }
 
 const (
@@ -134,13 +145,6 @@ func lineOf(j jobs.Job, now time.Time) jobLine {
 		l.Step = fmt.Sprintf("%d/%d", j.Delivery+1, len(j.Outbox))
 	case j.Calls > 0 && !j.State.Finished():
 		l.Step = fmt.Sprintf("%d/%d", j.Call+1, j.Calls)
-	}
-	for _, d := range j.Outbox {
-		state := string(d.State)
-		if d.State == jobs.Pending {
-			state = "pending"
-		}
-		l.Deliveries = append(l.Deliveries, state)
 	}
 	switch {
 	case strings.HasPrefix(j.Outcome, settledTag):
@@ -223,6 +227,24 @@ func (a admin) dropRecord(ctx context.Context, key string, w io.Writer) error {
 	return json.NewEncoder(w).Encode(l)
 }
 
+// aboutJob is a job with what its people have to be told.
+func (a admin) aboutJob(ctx context.Context, j jobs.Job) jobLine {
+	l := lineOf(j, time.Now())
+	t := commands.AboutJob(ctx, a.store, kinds(config.Config{}), j)
+	l.Who, l.Where, l.Link, l.Topic, l.Meeting, l.Number, l.Names, l.Error = t.Who, t.Where, t.Link, t.Topic, t.Meeting, t.Number, t.Names, t.Error
+	for _, d := range t.Deliveries {
+		text := d.Label + ": " + d.State
+		if d.Tries > 0 {
+			text += fmt.Sprintf(", failed tries: %d", d.Tries)
+		}
+		if d.Error != "" {
+			text += ", " + d.Error
+		}
+		l.Deliveries = append(l.Deliveries, text)
+	}
+	return l
+}
+
 func (a admin) showJob(ctx context.Context, id string, w io.Writer) error {
 	j, err := a.store.Get(ctx, id)
 	if err != nil {
@@ -231,7 +253,7 @@ func (a admin) showJob(ctx context.Context, id string, w io.Writer) error {
 		}
 		return noJob(id, err)
 	}
-	return json.NewEncoder(w).Encode(lineOf(j, time.Now()))
+	return json.NewEncoder(w).Encode(a.aboutJob(ctx, j))
 }
 
 func noJob(id string, err error) error {
@@ -312,7 +334,7 @@ func (a admin) settleJob(ctx context.Context, id, as string, w io.Writer) error 
 	if err := commands.AuditSettled(context.WithoutCancel(ctx), a.store, j, as, time.Now()); err != nil {
 		return fmt.Errorf("the job is settled, but the audit log could not be written: %w", err)
 	}
-	l := lineOf(j, time.Now())
+	l := a.aboutJob(ctx, j)
 	l.Was = was
 	return json.NewEncoder(w).Encode(l)
 }
@@ -351,8 +373,13 @@ func printJobs(w io.Writer, lines io.Reader, q question) error {
 	_ = tw.Flush() // a strings.Builder takes everything
 	if q.Op != "jobs" {
 		l := all[0]
-		if l.Why != "" {
-			fmt.Fprintf(&b, "why: %s\n", l.Why)
+		for _, f := range []struct{ name, value string }{
+			{"why", l.Why}, {"who", l.Who}, {"where", l.Where}, {"link", l.Link}, {"topic", l.Topic}, {"meeting", l.Meeting},
+			{"number", l.Number}, {"destinations", l.Names}, {"last error", l.Error},
+		} {
+			if f.value != "" {
+				fmt.Fprintf(&b, "%s: %s\n", f.name, f.value)
+			}
 		}
 		if l.Attempt > 0 {
 			fmt.Fprintf(&b, "failed tries of this step: %d\n", l.Attempt)
@@ -360,8 +387,8 @@ func printJobs(w io.Writer, lines io.Reader, q question) error {
 		if !l.Until.IsZero() {
 			fmt.Fprintf(&b, "waits until: %s\n", l.Until.Local().Format(time.DateTime))
 		}
-		if len(l.Deliveries) > 0 {
-			fmt.Fprintf(&b, "deliveries: %s\n", strings.Join(l.Deliveries, ", "))
+		for _, d := range l.Deliveries {
+			fmt.Fprintf(&b, "delivery: %s\n", d)
 		}
 	}
 	return write(w, b.String())
