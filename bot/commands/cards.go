@@ -58,7 +58,7 @@ func (h cards) card(t texts.Text, reg registry.Registration, on chat.Platform) c
 	case m.State == meeting.StateRunning:
 		reply.Tone = chat.Good
 	}
-	reply.Links = linksOf(t, m)
+	reply.Links = append(linksOf(t, m), pageLinks(t, reg, nil)...)
 	ref := m.Ref.String()
 	if kindOf(h.kinds, m.Ref.Provider).Can.LivePush {
 		reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.push"), Action: grammar.Press(grammar.VerbPushForm, ref)})
@@ -153,6 +153,18 @@ func pushNames(t texts.Text, reg registry.Registration) string {
 		}
 	}
 	return t.Join(names)
+}
+
+// pageLinks are where viewers watch what a meeting is pushed to; of those alone that are
+// named, nil: of all.
+func pageLinks(t texts.Text, reg registry.Registration, names []string) []chat.Link {
+	var links []chat.Link
+	for _, p := range reg.Pushes {
+		if p.Enabled && p.Page != "" && (names == nil || slices.Contains(names, p.Name)) {
+			links = append(links, chat.Link{Label: t.T("link.watch_at", "Name", p.Name), URL: p.Page})
+		}
+	}
+	return links
 }
 
 func linksOf(t texts.Text, m meeting.Meeting) []chat.Link {
@@ -314,10 +326,11 @@ func (h sharing) copy(ctx context.Context, r *run) (jobs.Next, error) {
 	if err != nil {
 		return jobs.Next{}, err
 	}
-	return r.answer(outcomeShown, chat.Reply{Title: r.t.T("copy.title"), Copy: copyBlock(r, reg.Meeting)})
+	return r.answer(outcomeShown, chat.Reply{Title: r.t.T("copy.title"), Copy: copyBlock(r, reg)})
 }
 
-func copyBlock(r *run, m meeting.Meeting) string {
+func copyBlock(r *run, reg registry.Registration) string {
+	m := reg.Meeting
 	lines := []string{m.Topic}
 	for _, l := range []struct{ id, value string }{
 		{"field.number", showCode(m.Code)}, {"field.passcode", m.Passcode}, {"link.join", m.JoinURL}, {"link.watch", m.WatchURL},
@@ -325,6 +338,9 @@ func copyBlock(r *run, m meeting.Meeting) string {
 		if l.value != "" {
 			lines = append(lines, r.t.T("copy.line", "Name", r.t.T(l.id), "Value", l.value))
 		}
+	}
+	for _, l := range pageLinks(r.t, reg, nil) {
+		lines = append(lines, r.t.T("copy.line", "Name", l.Label, "Value", l.URL))
 	}
 	return strings.Join(lines, "\n")
 }

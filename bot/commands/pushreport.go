@@ -270,8 +270,12 @@ func announce(r *run, reg registry.Registration) {
 		text = texts.Paragraphs(text, t.T("push.not_on_air", "Provider", nameOf(t, r.kinds, p)))
 	}
 	user := r.w.Request.User
+	var links []chat.Link
+	if !r.off() {
+		links = pageLinks(t, reg, names)
+	}
 	r.put(delivery{Slot: chat.SlotThread, Place: &card.Place, Root: card, Reply: chat.Reply{
-		Text: text, Fields: []chat.Field{{Name: t.T("field.by"), User: &user}},
+		Text: text, Links: links, Fields: []chat.Field{{Name: t.T("field.by"), User: &user}},
 	}})
 }
 

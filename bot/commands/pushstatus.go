@@ -75,6 +75,14 @@ func (h pushSeen) note(ctx context.Context, r *run, has []meeting.PushTarget, re
 	if !read {
 		return h.noteAccepted(ctx, r)
 	}
+	before, err := h.registry.Get(ctx, r.w.Ref)
+	if err != nil {
+		return before, err
+	}
+	pages, err := h.pages(ctx, r, before)
+	if err != nil {
+		return before, err
+	}
 	changed := false
 	reg, err := h.registry.Change(ctx, r.w.Ref, func(reg *registry.Registration) bool {
 		byName := map[string]registry.Push{}
@@ -82,13 +90,18 @@ func (h pushSeen) note(ctx context.Context, r *run, has []meeting.PushTarget, re
 			byName[p.Name+p.Fingerprint] = p
 		}
 		for _, s := range r.w.Calls {
-			byName[s.Target.Name+s.Fingerprint] = r.pushed(s)
+			byName[s.Target.Name+s.Fingerprint] = r.pushed(s, byName[s.Target.Name+s.Fingerprint].Page)
 		}
 		pushes := make([]registry.Push, 0, len(has))
 		for _, set := range has {
 			fp := h.dests.Fingerprint(set.Key)
-			was := byName[set.Name+fp]
-			pushes = append(pushes, registry.Push{Name: set.Name, Fingerprint: fp, Destination: was.Destination, Enabled: set.Enabled, Standby: was.Standby && !set.Enabled})
+			p := byName[set.Name+fp]
+			p.Name, p.Fingerprint, p.Enabled = set.Name, fp, set.Enabled
+			p.Standby = p.Standby && !set.Enabled
+			if page, saved := pages[p.Destination]; saved {
+				p.Page = page
+			}
+			pushes = append(pushes, p)
 		}
 		changed = !slices.Equal(pushes, reg.Pushes)
 		reg.Pushes = pushes
@@ -101,10 +114,10 @@ func (h pushSeen) note(ctx context.Context, r *run, has []meeting.PushTarget, re
 }
 
 // pushed is what a call makes of an address.
-func (r *run) pushed(s pushCall) registry.Push {
+func (r *run) pushed(s pushCall, page string) registry.Push {
 	return registry.Push{
 		Name: s.Target.Name, Fingerprint: s.Fingerprint, Destination: s.Destination, Enabled: s.Target.Enabled,
-		Standby: !s.Target.Enabled && !r.off(),
+		Standby: !s.Target.Enabled && !r.off(), Page: page,
 	}
 }
 
@@ -119,16 +132,51 @@ func standbys(reg registry.Registration) []string {
 	return names
 }
 
+// pages are the watch pages of the saved destinations that a push is about or that are known
+// at its meeting, by their IDs. What is not saved any more has none.
+func (h pushSeen) pages(ctx context.Context, r *run, reg registry.Registration) (map[string]string, error) {
+	pages := map[string]string{}
+	add := func(id string) error {
+		if _, known := pages[id]; known || id == "" {
+			return nil
+		}
+		d, err := h.dests.ByID(ctx, id)
+		if errors.Is(err, livepush.ErrNoDestination) {
+			return nil
+		}
+		if err == nil {
+			pages[id] = d.Page
+		}
+		return err
+	}
+	for _, p := range reg.Pushes {
+		if err := add(p.Destination); err != nil {
+			return nil, err
+		}
+	}
+	for _, s := range r.w.Calls {
+		if err := add(s.Destination); err != nil {
+			return nil, err
+		}
+	}
+	return pages, nil
+}
+
 // noteAccepted remembers what was accepted and cannot be read back.
 func (h pushSeen) noteAccepted(ctx context.Context, r *run) (registry.Registration, error) {
 	accepted := slices.DeleteFunc(slices.Clone(r.w.Calls), func(s pushCall) bool { return s.Outcome != callUnread })
-	if len(accepted) == 0 {
-		return h.registry.Get(ctx, r.w.Ref)
+	reg, err := h.registry.Get(ctx, r.w.Ref)
+	if err != nil || len(accepted) == 0 {
+		return reg, err
 	}
-	reg, err := h.registry.Change(ctx, r.w.Ref, func(reg *registry.Registration) bool {
+	pages, err := h.pages(ctx, r, reg)
+	if err != nil {
+		return reg, err
+	}
+	reg, err = h.registry.Change(ctx, r.w.Ref, func(reg *registry.Registration) bool {
 		for _, s := range accepted {
 			reg.Pushes = append(slices.DeleteFunc(reg.Pushes, func(p registry.Push) bool { return p.Name == s.Target.Name && p.Fingerprint == s.Fingerprint }),
-				r.pushed(s))
+				r.pushed(s, pages[s.Destination]))
 		}
 		return true
 	})

@@ -103,8 +103,8 @@ type Delivery struct {
 	Rank    int           // of the lanes that could go on, the one with the smallest goes first
 	Wait    time.Time     // not before
 	Spent   time.Duration // on tries and on the pauses between them; nothing while no process ran
-	Label   string // what kind of message it is, and where it goes, to an operator
-	Err     string // why the last try failed, as [Job.Err]
+	Label   string        // what kind of message it is, and where it goes, to an operator
+	Err     string        // why the last try failed, as [Job.Err]
 }
 
 // DeliveryState says how a delivery ended.

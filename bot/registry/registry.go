@@ -65,6 +65,7 @@ type Push struct {
 	Destination string
 	Enabled     bool
 	Standby     bool // it was set to be switched on later
+	Page        string // where viewers watch, of the saved destination; may be empty
 }
 
 // Audience is how many people watched the live, by the provider's count.
