@@ -268,7 +268,24 @@ func inWorld(t *testing.T, configure func(*Config), f func(*world)) {
 func (w *world) settle() []chat.Post {
 	time.Sleep(5 * time.Second)
 	synctest.Wait()
-	return w.room.take()
+	posts := w.room.take()
+	for _, p := range posts {
+		assertAsksFirst(w.t, p)
+	}
+	return posts
+}
+
+// assertAsksFirst: what cannot be undone is not one press away.
+func assertAsksFirst(t *testing.T, p chat.Post) {
+	t.Helper()
+	question := slices.ContainsFunc(p.Reply.Buttons, func(b chat.Button) bool { return b.Action.Name == string(grammar.VerbKeep) })
+	for _, b := range p.Reply.Buttons {
+		if grammar.Final(b.Action) {
+			asked := question && p.Slot == chat.SlotPrivate && p.Reply.Text != "" ||
+				b.Confirm != nil && chattest.Kinds().Of(p.Place.Platform).Confirms
+			assert.True(t, asked, "%s of %q on %s", b.Label, p.Reply.Title, p.Place.Platform)
+		}
+	}
 }
 
 // say has a person type a line and returns what was posted.
@@ -303,7 +320,7 @@ func (w *world) press(u chat.User, at chat.Place, posts []chat.Post, verb gramma
 	w.t.Helper()
 	for _, p := range posts {
 		for _, b := range p.Reply.Buttons {
-			if b.Action.Name == string(verb) {
+			if b.Action.Name == string(verb) || b.Action.Name == string(verb)+"yes" && b.Confirm != nil { // asked there, and meant
 				return w.do(w.bot.Parse(w.request(u, at, chat.Request{Action: &b.Action})), u, at)
 			}
 		}

@@ -76,12 +76,8 @@ func (h cards) card(t texts.Text, reg registry.Registration, on chat.Platform) c
 		}
 		reply.Buttons = append(reply.Buttons, stop)
 	}
-	end := chat.Button{Label: t.T("button.end"), Action: grammar.Press(grammar.VerbMeetEnd, ref), Danger: true}
-	if h.platforms.Of(on).Confirms { // what the other answers with
-		end.Action = grammar.Press(grammar.VerbEndYes, ref)
-		end.Confirm = &chat.Confirm{Title: t.T("end.ask.title"), Text: t.T("end.ask", "Topic", m.Topic), Yes: t.T("end.yes"), No: t.T("end.no")}
-	}
-	reply.Buttons = append(reply.Buttons, end)
+	reply.Buttons = append(reply.Buttons, finalButton(h.platforms.Of(on), t.T("button.end"), endQuestion(t, m.Topic),
+		grammar.Press(grammar.VerbMeetEnd, ref), grammar.Press(grammar.VerbEndYes, ref)))
 	return reply
 }
 

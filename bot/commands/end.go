@@ -35,16 +35,29 @@ func (h ending) askFirst(ctx context.Context, r *run) (jobs.Next, error) {
 	if err != nil {
 		return jobs.Next{}, err
 	}
-	topic := t.ref.ID
-	if t.reg != nil {
-		topic = t.reg.Meeting.Topic
+	return r.question(endQuestion(r.t, topicOf(t)), grammar.Press(grammar.VerbEndYes, t.ref.String()))
+}
+
+func endQuestion(t texts.Text, topic string) chat.Confirm {
+	return chat.Confirm{Title: t.T("end.ask.title"), Text: t.T("end.ask", "Topic", topic), Yes: t.T("end.yes"), No: t.T("end.no")}
+}
+
+// question asks before something is done that cannot be undone.
+func (r *run) question(q chat.Confirm, do chat.Action) (jobs.Next, error) {
+	return r.answer(outcomeAsked, chat.Reply{Tone: chat.Warning, Title: q.Title, Text: q.Text, Buttons: []chat.Button{
+		{Label: q.Yes, Danger: true, Action: do},
+		{Label: q.No, Action: grammar.Press(grammar.VerbKeep, "")},
+	}})
+}
+
+// finalButton does what cannot be undone. Where the platform asks before it tells of a press,
+// it asks there; elsewhere the answer to the button is the question.
+func finalButton(on chat.Kind, label string, q chat.Confirm, ask, do chat.Action) chat.Button {
+	b := chat.Button{Label: label, Danger: true, Action: ask}
+	if on.Confirms {
+		b.Action, b.Confirm = do, &q
 	}
-	r.endAs(outcomeAsked)
-	r.tell(chat.Reply{
-		Tone: chat.Warning, Title: r.t.T("end.ask.title"), Text: r.t.T("end.ask", "Topic", topic),
-		Buttons: []chat.Button{{Label: r.t.T("end.yes"), Danger: true, Action: grammar.Press(grammar.VerbEndYes, t.ref.String())}},
-	})
-	return jobs.Deliver(), nil
+	return b
 }
 
 // may guards ending a meeting: only its requester or an admin, and for a meeting that

@@ -26,11 +26,10 @@ func (b *Bot) open(j *jobs.Job) (*run, steps, error) {
 	if !ok {
 		return nil, steps{}, fmt.Errorf("no handler for %q", w.Ask.Verb)
 	}
-	platform := b.cfg.Platforms.Of(w.Request.Place.Platform)
 	return &run{
 		job: j, w: w, t: b.parser.Text(w.Request.Place.Platform, w.Locale, w.Request.User.Locale),
 		now: b.now, log: b.log, sandbox: b.cfg.Parser.Sandbox, kinds: b.cfg.Parser.Kinds,
-		text: b.parser.Text, local: platform.Local, aside: platform.Aside,
+		text: b.parser.Text, platform: b.cfg.Platforms.Of(w.Request.Place.Platform),
 	}, h, nil
 }
 

@@ -57,7 +57,7 @@ func (h keyPage) give(ctx context.Context, r *run, t target) (jobs.Next, error) 
 }
 
 // keySeen reports whether a chat platform has seen the key.
-func (r *run) keySeen() bool { return r.w.Ask.KeyTyped && !r.local }
+func (r *run) keySeen() bool { return r.w.Ask.KeyTyped && !r.platform.Local }
 
 // offer adds a link to the key-entry page for every destination that was not
 // sent because it needs a new key. What is entered there is kept and sent to the meeting.

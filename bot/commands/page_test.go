@@ -26,7 +26,7 @@ func TestTheWatchPageIsSharedWhereViewersLook(t *testing.T) {
 		shared := w.say(ada, chat.Place{Platform: channel.Platform, Team: "T1", Channel: "C9"}, "/meet share 806146601")
 		assert.Contains(t, find(t, shared, chat.SlotRoot).Reply.Links, watch, "where it is shared")
 
-		w.say(ada, channel, "/livepush forget bili")
+		w.press(ada, channel, w.say(ada, channel, "/livepush forget bili"), grammar.VerbForgetYes)
 		w.say(ada, channel, "/livepush status")
 		assert.Contains(t, w.press(ada, channel, made, grammar.VerbCopy)[0].Reply.Copy, page, "it is still pushed there")
 

@@ -317,13 +317,14 @@ func TestWhoMayOnlyUseADestinationDoesNotChangeIt(t *testing.T) {
 func TestAForgottenDestinationIsToldAndLoggedThoughTheProcessEnded(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key")
-		r := w.request(ada, channel, chat.Request{Command: "livepush", Text: "forget 主站"})
+		d, err := w.bot.saved.dests.ByName(w.t.Context(), livepush.Scope(channel, ada.ID), "主站")
+		require.NoError(t, err)
+		press := grammar.Press(grammar.VerbForgetYes, d.ForgetArg())
+		r := w.request(ada, channel, chat.Request{Action: &press})
 		data, err := records.Encode(work{
-			Request: r, Since: r.At, Locale: "en", Ask: grammar.Ask{Verb: grammar.VerbPushForget, Names: []string{"主站"}},
+			Request: r, Since: r.At, Locale: "en", Ask: grammar.Ask{Verb: grammar.VerbForgetYes, Arg: press.Arg},
 			Calls: []pushCall{{Target: meeting.PushTarget{Name: "主站"}, Fingerprint: "f"}},
 		})
-		require.NoError(t, err)
-		d, err := w.bot.saved.dests.ByName(w.t.Context(), livepush.Scope(channel, ada.ID), "主站")
 		require.NoError(t, err)
 		require.NoError(t, w.bot.saved.dests.Forget(w.t.Context(), d), "the process ended behind this")
 		_, err = w.store.Enqueue(w.t.Context(), jobs.Job{ID: jobID(r), Label: "x", State: jobs.Accepted, Created: time.Now(), Data: data})

@@ -198,9 +198,7 @@ func (h pushReport) waysOut(ctx context.Context, r *run) []chat.Button {
 			continue
 		}
 		if d, err := h.dests.ByID(ctx, s.Destination); err == nil && !d.Key.IsZero() {
-			buttons = append(buttons, chat.Button{
-				Label: r.t.T("button.revoke_of", "Name", d.Name), Danger: true, Action: grammar.Press(grammar.VerbRevoke, d.RevokeArg()),
-			})
+			buttons = append(buttons, revokeButton(r, d))
 		}
 	}
 	if replaced {

@@ -24,11 +24,10 @@ type run struct {
 	log     *slog.Logger
 	sandbox bool
 	kinds   meeting.Kinds
-	// text speaks a language as a platform writes commands; local says that the requester
-	// sits at the bot's own terminal.
-	text  func(on chat.Platform, locales ...string) texts.Text
-	local bool
-	aside bool // see [chat.Kind.Aside]
+	// text speaks a language as a platform writes commands; platform is the one that the
+	// command came from.
+	text     func(on chat.Platform, locales ...string) texts.Text
+	platform chat.Kind
 }
 
 // kind is what is true of a provider; of one that nobody knows any more, nothing.
@@ -78,8 +77,8 @@ func (r *run) put(d delivery) {
 		r.log.Error("delivery not encoded", "job", r.job.ID, "err", err)
 		return
 	}
-	lane, rank := d.order(r.aside)
-	if r.local { // nothing is slow there, and people read it from the top
+	lane, rank := d.order(r.platform.Aside)
+	if r.platform.Local { // nothing is slow there, and people read it from the top
 		rank = 0
 	}
 	r.job.Outbox = append(r.job.Outbox, jobs.Delivery{Body: body, Lane: lane, Rank: rank, Label: r.labelOf(d)})

@@ -55,7 +55,9 @@ func (h saved) save(ctx context.Context, r *run) (jobs.Next, error) {
 		reply.Text = r.t.T("save.set", "Name", d.Name)
 	} else {
 		reply.Text = r.t.T("save.next", "Name", d.Name)
-		reply.Buttons = []chat.Button{{Label: r.t.T("button.revoke"), Danger: true, Action: grammar.Press(grammar.VerbRevoke, d.RevokeArg())}}
+		if !d.Key.IsZero() {
+			reply.Buttons = []chat.Button{revokeButton(r, d)}
+		}
 	}
 	if ask.Split {
 		reply.Text = texts.Paragraphs(reply.Text, r.t.T("push.split", "URL", d.URL))
@@ -205,7 +207,8 @@ func (h saved) list(ctx context.Context, r *run) (jobs.Next, error) {
 	return r.answer(outcomeListed, reply)
 }
 
-func (h saved) forget(ctx context.Context, r *run) (jobs.Next, error) {
+// askForget asks before a destination is forgotten: its key is gone then.
+func (h saved) askForget(ctx context.Context, r *run) (jobs.Next, error) {
 	place, user := r.w.Request.Place, r.w.Request.User
 	name := r.w.Ask.Push.Name
 	if len(r.w.Ask.Names) > 0 {
@@ -213,15 +216,39 @@ func (h saved) forget(ctx context.Context, r *run) (jobs.Next, error) {
 	}
 	d, err := h.dests.ByName(ctx, livepush.Scope(place, user.ID), name)
 	if errors.Is(err, livepush.ErrNoDestination) {
-		if len(r.w.Calls) > 0 { // by an earlier try of ours
-			return h.forgotten(ctx, r)
-		}
-		return jobs.Next{}, texts.NewMessage("dest.missing", "Names", name)
+		err = texts.NewMessage("dest.missing", "Names", name)
+	}
+	if err == nil {
+		err = h.mayChange(ctx, r, d)
 	}
 	if err != nil {
 		return jobs.Next{}, err
 	}
-	if err := h.mayChange(ctx, r, d); err != nil {
+	id := "forget.ask"
+	if d.IsSet() {
+		id = "forget.ask.set"
+	}
+	q := chat.Confirm{Title: r.t.T("forget.ask.title", "Name", d.Name), Text: r.t.T(id), Yes: r.t.T("forget.yes"), No: r.t.T("forget.no")}
+	return r.question(q, grammar.Press(grammar.VerbForgetYes, d.ForgetArg()))
+}
+
+// forget forgets the destination that the question was about, if it is still as it was then.
+func (h saved) forget(ctx context.Context, r *run) (jobs.Next, error) {
+	id, _, _ := strings.Cut(r.w.Ask.Arg, ".")
+	d, err := h.dests.ByID(ctx, id)
+	if errors.Is(err, livepush.ErrNoDestination) {
+		if len(r.w.Calls) > 0 { // by an earlier try of ours
+			return h.forgotten(ctx, r)
+		}
+		return jobs.Next{}, texts.NewMessage("repeat.gone")
+	}
+	if err == nil {
+		err = h.mayChange(ctx, r, d)
+	}
+	if err == nil && d.ForgetArg() != r.w.Ask.Arg {
+		err = texts.NewMessage("forget.changed", "Name", d.Name)
+	}
+	if err != nil {
 		return jobs.Next{}, err
 	}
 	if len(r.w.Calls) == 0 { // written down first: when it is gone, nothing tells what it was
@@ -241,6 +268,32 @@ func (h saved) forgotten(ctx context.Context, r *run) (jobs.Next, error) {
 		return jobs.Next{}, err
 	}
 	return r.answer(outcomeForgotten, chat.Reply{Tone: chat.Good, Title: r.t.T("forget.done", "Name", name), Text: r.t.T("forget.still_set")})
+}
+
+// revokeButton removes the key of a destination.
+func revokeButton(r *run, d livepush.Destination) chat.Button {
+	return finalButton(r.platform, r.t.T("button.revoke", "Name", d.Name), revokeQuestion(r.t, d),
+		grammar.Press(grammar.VerbRevoke, d.RevokeArg()), grammar.Press(grammar.VerbRevokeYes, d.RevokeArg()))
+}
+
+func revokeQuestion(t texts.Text, d livepush.Destination) chat.Confirm {
+	return chat.Confirm{Title: t.T("revoke.ask.title", "Name", d.Name), Text: t.T("revoke.ask"), Yes: t.T("revoke.yes"), No: t.T("revoke.no")}
+}
+
+// askRevoke asks before a key is removed, where the platform has no question of its own.
+func (h saved) askRevoke(ctx context.Context, r *run) (jobs.Next, error) {
+	id, _, _ := strings.Cut(r.w.Ask.Arg, ".")
+	d, err := h.dests.ByID(ctx, id)
+	if errors.Is(err, livepush.ErrNoDestination) {
+		err = texts.NewMessage("repeat.gone")
+	}
+	if err == nil {
+		err = h.mayChange(ctx, r, d)
+	}
+	if err != nil {
+		return jobs.Next{}, err
+	}
+	return r.question(revokeQuestion(r.t, d), grammar.Press(grammar.VerbRevokeYes, r.w.Ask.Arg))
 }
 
 func (h saved) revoke(ctx context.Context, r *run) (jobs.Next, error) {

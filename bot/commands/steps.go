@@ -106,8 +106,10 @@ func stepsOf(p parts) map[grammar.Verb]steps {
 		grammar.VerbPushLog:          {next: changeLog{p.targets, p.audit.log}.next},
 		grammar.VerbPushSave:         {next: p.saved.save},
 		grammar.VerbPushDestinations: {next: p.saved.list},
-		grammar.VerbPushForget:       {next: p.saved.forget},
-		grammar.VerbRevoke:           {next: p.saved.revoke},
+		grammar.VerbPushForget:       {next: p.saved.askForget},
+		grammar.VerbForgetYes:        {next: p.saved.forget},
+		grammar.VerbRevoke:           {next: p.saved.askRevoke},
+		grammar.VerbRevokeYes:        {next: p.saved.revoke},
 
 		grammar.VerbCreateAnyway: repeated,
 		grammar.VerbRunExpired:   repeated,

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"meetbot/bot/chat"
+	"meetbot/bot/texts"
 	"meetbot/meeting"
 )
 
@@ -20,6 +21,9 @@ func (p *Parser) action(r chat.Request) chat.Decision {
 		arg != "" && v.Takes == TakesNothing,
 		arg != "" && v.takesMeeting() && !isRef:
 		return p.tell(r, p.stale)
+	}
+	if v.Help {
+		return p.tell(r, func(t texts.Text) chat.Reply { return chat.Reply{Title: t.T("kept")} })
 	}
 	if v.Opens != "" { // a form again, with what was typed in it, which the adapter has
 		asks, _ := byForm(v.Opens)

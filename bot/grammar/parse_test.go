@@ -362,6 +362,7 @@ func TestButtons(t *testing.T) {
 		{chat.Action{Name: "another", Arg: "abc234"}, Ask{Verb: VerbCreateAnyway, Arg: "abc234"}, true},
 		{chat.Action{Name: "approve", Arg: "abc234"}, Ask{Verb: VerbApprove, Arg: "abc234"}, false},
 		{chat.Action{Name: "revoke", Arg: "abc-def.k1"}, Ask{Verb: VerbRevoke, Arg: "abc-def.k1"}, false},
+		{chat.Action{Name: "forgetyes", Arg: "abc-def.k1"}, Ask{Verb: VerbForgetYes, Arg: "abc-def.k1"}, false},
 	} {
 		t.Run(tt.action.Name, func(t *testing.T) {
 			d := both().Parse(chat.Request{Action: &tt.action})

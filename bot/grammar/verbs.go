@@ -46,7 +46,10 @@ const (
 	VerbElsewhere    Verb = "elsewhere" // after a push to a meeting that takes none: one of a provider whose do
 	VerbApprove      Verb = "approve"   //
 	VerbReject       Verb = "reject"    //
-	VerbRevoke       Verb = "revoke"    //
+	VerbRevoke       Verb = "revoke"    // asks first
+	VerbRevokeYes    Verb = "revokeyes" // the answer to it
+	VerbForgetYes    Verb = "forgetyes" // the answer to "really forget it?"
+	VerbKeep         Verb = "keep"      // the other answer to any such question
 	VerbSameDest     Verb = "samedest"  // a new meeting with the destinations of an earlier one
 	VerbAskHost      Verb = "askhost"   // asks who can to do it
 
@@ -98,8 +101,9 @@ type VerbDecl struct {
 	Once bool
 
 	Opens    string // the form that is the whole answer; such a verb is no job
-	Help     bool   // explains its command, at once and to anybody; no job either
+	Help     bool   // changes nothing, and is answered at once and to anybody; no job either
 	Internal bool   // only the bot itself asks it
+	Final    bool   // cannot be undone: only a question leads there, see [Final]
 }
 
 // IsJob reports whether what is asked becomes a job, with steps in package commands.
@@ -242,7 +246,7 @@ var declarations = func() []VerbDecl {
 		{Verb: VerbStartLink, Button: "start", Takes: TakesMeeting, Right: chat.RightMeet},
 		{Verb: VerbQR, Button: "qr", Takes: TakesMeeting, Right: chat.RightMeet},
 		{Verb: VerbCopy, Button: "copy", Takes: TakesMeeting, Right: chat.RightMeet},
-		{Verb: VerbEndYes, Button: "endyes", Takes: TakesMeeting, Right: chat.RightMeet},
+		{Verb: VerbEndYes, Button: "endyes", Takes: TakesMeeting, Right: chat.RightMeet, Final: true},
 		{Verb: VerbCreateAnyway, Button: "another", Takes: TakesJob, Right: chat.RightMeet, Public: true, Once: true},
 		{Verb: VerbRunExpired, Button: "now", Takes: TakesJob, Right: chat.RightMeet, Once: true},
 		{Verb: VerbRetry, Button: "again", Takes: TakesJob, Right: chat.RightMeet, Once: true},
@@ -250,6 +254,9 @@ var declarations = func() []VerbDecl {
 		{Verb: VerbApprove, Button: "approve", Takes: TakesJob, Right: chat.RightPush},
 		{Verb: VerbReject, Button: "reject", Takes: TakesJob, Right: chat.RightPush},
 		{Verb: VerbRevoke, Button: "revoke", Takes: TakesDestination, Right: chat.RightPush},
+		{Verb: VerbRevokeYes, Button: "revokeyes", Takes: TakesDestination, Right: chat.RightPush, Final: true},
+		{Verb: VerbForgetYes, Button: "forgetyes", Takes: TakesDestination, Right: chat.RightPush, Final: true},
+		{Verb: VerbKeep, Button: "keep", Help: true},
 		{Verb: VerbSameDest, Button: "samedest", Takes: TakesMeeting, Right: chat.RightPush, Public: true, Once: true},
 		{Verb: VerbAskHost, Button: "askhost", Takes: TakesJob, Right: chat.RightMeet},
 
@@ -372,6 +379,13 @@ func Completed(r chat.Request, name string) (VerbDecl, OptionDecl, bool) {
 
 // Press is what a button does that asks a verb.
 func Press(v Verb, arg string) chat.Action { return chat.Action{Name: Declared(v).Button, Arg: arg} }
+
+// Final reports whether what a button does cannot be undone. It stands beneath a question, or
+// its platform asks first: see [chat.Confirm].
+func Final(a chat.Action) bool {
+	d, _ := byButton(a.Name)
+	return d.Final
+}
 
 // Once reports whether one person's clicks on a button are one wish: see [VerbDecl.Once].
 func Once(a chat.Action) bool {

@@ -76,6 +76,9 @@ func (d Destination) RevokeArg() string {
 	return d.ID + "." + strconv.FormatInt(d.KeySet.Unix(), 36)
 }
 
+// ForgetArg is the argument of the button that forgets d as it is now, and no later one.
+func (d Destination) ForgetArg() string { return d.ID + "." + strconv.FormatUint(d.revision, 36) }
+
 var (
 	ErrNoDestination   = errors.New("no such destination")
 	ErrNotOwner        = errors.New("somebody else's destination")

@@ -201,7 +201,8 @@ func TestRevokeTakesTheKeyItWasOfferedForAndNoLaterOne(t *testing.T) {
 	s, clock := testDestinations(t)
 	first, err := s.Save(t.Context(), scope, bili(canaryKey), ann, false)
 	require.NoError(t, err)
-	assert.LessOrEqual(t, len(chat.Action{Name: "revoke", Arg: first.RevokeArg()}.String()), chat.MaxAction)
+	assert.LessOrEqual(t, len(chat.Action{Name: "revokeyes", Arg: first.RevokeArg()}.String()), chat.MaxAction)
+	assert.LessOrEqual(t, len(chat.Action{Name: "forgetyes", Arg: first.ForgetArg()}.String()), chat.MaxAction-13, "whatever the revision")
 
 	_, err = s.Revoke(t.Context(), first.RevokeArg(), bob.ID, false)
 	require.ErrorIs(t, err, ErrNotOwner)

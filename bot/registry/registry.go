@@ -64,7 +64,7 @@ type Push struct {
 	Fingerprint string
 	Destination string
 	Enabled     bool
-	Standby     bool // it was set to be switched on later
+	Standby     bool   // it was set to be switched on later
 	Page        string // where viewers watch, of the saved destination; may be empty
 }
 

@@ -1,0 +1,76 @@
+package commands
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/chat"
+	"meetbot/bot/chat/chattest"
+	"meetbot/bot/grammar"
+)
+
+func TestWhatCannotBeUndoneIsOnlyReachedByAQuestion(t *testing.T) {
+	final := 0
+	for _, v := range grammar.Verbs() {
+		if v.Final {
+			final++
+			assert.Empty(t, v.Command+v.Typed+v.Form, "%s is asked for by a button alone", v.Verb)
+		}
+	}
+	assert.Positive(t, final)
+}
+
+func TestADestinationIsForgottenAfterAQuestion(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		saved := func() bool {
+			for _, f := range w.say(ada, channel, "/livepush destinations")[0].Reply.Fields {
+				if f.Name == "bili" {
+					return true
+				}
+			}
+			return false
+		}
+		w.say(ada, channel, "/livepush save bili --url rtmp://ingest.example.com/live --key k12345678")
+		assert.Contains(t, w.say(ben, channel, "/livepush forget bili")[0].Reply.Text, "Ada's", "whoever may not is not asked")
+
+		asked := w.say(ada, channel, "/livepush forget bili")
+		assert.Equal(t, "Delete bili?", asked[0].Reply.Title)
+		assert.True(t, saved())
+		assert.Equal(t, "Nothing was changed.", w.press(ada, channel, asked, grammar.VerbKeep)[0].Reply.Title)
+		assert.Equal(t, "Not done", w.press(ben, channel, asked, grammar.VerbForgetYes)[0].Reply.Title)
+		assert.True(t, saved())
+
+		w.say(ada, channel, "/livepush save bili --url rtmp://ingest.example.com/live --key another1234")
+		assert.Contains(t, w.press(ada, channel, asked, grammar.VerbForgetYes)[0].Reply.Text, "was changed since", "that one was not asked about")
+		assert.True(t, saved())
+
+		asked = w.say(ada, channel, "/livepush forget bili")
+		assert.Equal(t, "bili is forgotten", w.press(ada, channel, asked, grammar.VerbForgetYes)[0].Reply.Title)
+		assert.False(t, saved())
+		assert.Contains(t, w.press(ada, channel, asked, grammar.VerbForgetYes)[0].Reply.Text, "too long ago")
+	})
+}
+
+func TestAKeyIsRevokedAfterAQuestion(t *testing.T) {
+	for _, place := range []chat.Place{channel, {Platform: chattest.Discord, Team: "1", Channel: "2"}} {
+		t.Run(string(place.Platform), func(t *testing.T) {
+			inWorld(t, nil, func(w *world) {
+				w.bot.Attach(place.Platform, w.room)
+				d := w.bot.Parse(w.request(ada, place, chat.Request{Command: "livepush", Text: "save bili --url rtmp://ingest.example.com/live --key k12345678"}))
+				saved := w.do(d, ada, place)
+				require.Len(t, saved[0].Reply.Buttons, 1)
+				b := saved[0].Reply.Buttons[0]
+				assert.Equal(t, "Revoke the key of bili", b.Label)
+				if b.Confirm == nil { // the answer is the question
+					asked := w.do(w.bot.Parse(w.request(ada, place, chat.Request{Action: &b.Action})), ada, place)
+					assert.Equal(t, "Revoke the key of bili?", asked[0].Reply.Title)
+					b = asked[0].Reply.Buttons[0]
+				}
+				done := w.do(w.bot.Parse(w.request(ada, place, chat.Request{Action: &b.Action})), ada, place)
+				assert.Equal(t, "The key of bili is removed here", done[0].Reply.Title)
+			})
+		})
+	}
+}
