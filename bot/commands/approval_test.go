@@ -201,7 +201,7 @@ func TestAWithdrawnPushKeepsItsKeyForItsButtonAndNoLonger(t *testing.T) {
 			if page == "" {
 				assert.Contains(t, late.Text, "is no longer kept")
 			} else {
-				assert.Equal(t, "Enter the stream key", late.Title)
+				assert.Equal(t, "Enter the stream key of 主站", late.Title)
 			}
 			assert.Zero(t, w.tencent.sets)
 		})

@@ -138,7 +138,7 @@ func (b *Bot) Parse(r chat.Request) chat.Decision {
 	}
 	v, _ := grammar.Asked(d)
 	if b.cfg.Policy.Judge(r.Place, r.User, v.Right) == policy.No && !b.mayBeAdmin(r) {
-		reply := b.people.refusal(b.parser.Text(r.Place.Platform, r.User.Locale), v.Right)
+		reply := b.people.refusal(b.parser.Text(r.Place.Platform, r.User.Locale), r.Place.Platform, v.Right)
 		return chat.Decision{Reply: &reply}
 	}
 	return d

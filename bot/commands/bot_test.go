@@ -789,7 +789,7 @@ func TestAProtectedDestinationNeedsASecondPerson(t *testing.T) {
 		assert.Equal(t, []chat.Slot{chat.SlotPrivate, chat.SlotThread}, slots(asked))
 		assert.Zero(t, w.tencent.sets)
 		assert.Contains(t, w.press(ada, channel, asked, grammar.VerbApprove)[0].Reply.Text, "A second person")
-		assert.Contains(t, describe([]chat.Post{w.press(mal, channel, asked, grammar.VerbApprove)[0]}), "limited")
+		assert.Contains(t, describe([]chat.Post{w.press(mal, channel, asked, grammar.VerbApprove)[0]}), "Setting live pushes is for full members")
 		assert.Zero(t, w.tencent.sets)
 		posts := w.press(ben, channel, asked, grammar.VerbApprove)
 		assert.Equal(t, 1, w.tencent.sets, describe(posts))
@@ -920,7 +920,7 @@ func TestWhatTheEventDoesNotSayOfPeopleIsLookedUp(t *testing.T) {
 		assert.Equal(t, "发起人", find(t, posts, chat.SlotRoot).Reply.Fields[0].Name)
 		assert.Equal(t, []chat.User{{ID: "U5", Name: "Grace"}}, find(t, posts, chat.SlotThread).Reply.Mentions)
 
-		assert.Contains(t, describe(w.say(chat.User{ID: "U5"}, channel, "/meet x")), "limited to certain people", "a guest")
+		assert.Contains(t, describe(w.say(chat.User{ID: "U5"}, channel, "/meet x")), "Creating meetings is for full members", "a guest")
 		assert.Contains(t, describe(w.say(chat.User{ID: "U6"}, channel, "/meet x")), "could not look up", "a look-up that fails refuses")
 		assert.Contains(t, describe(w.say(chat.User{ID: "U1"}, channel, "/livepush status")), "SYSTEC 会议", "in the group")
 		assert.Contains(t, describe(w.say(chat.User{ID: "U5"}, channel, "/livepush status")), "limited to certain people")

@@ -46,9 +46,16 @@ func (h keyPage) give(ctx context.Context, r *run, t target) (jobs.Next, error) 
 	if err != nil {
 		return jobs.Next{}, err
 	}
+	title, open := r.t.T("keylink.title"), r.t.T("keylink.open")
+	if name := l.Ask.Push.Name; name != "" { // several of them look alike otherwise
+		title, open = r.t.T("keylink.title.name", "Name", name), r.t.T("keylink.open.name", "Name", name)
+	}
 	reply := chat.Reply{
-		Title: r.t.T("keylink.title"), Text: r.t.T("keylink.text"),
-		Secrets: []chat.SecretField{{Name: r.t.T("keylink.open"), Value: secret.New(h.url + token.Reveal()), Link: true}},
+		Title: title, Text: r.t.T("keylink.text"),
+		Secrets: []chat.SecretField{{Name: open, Value: secret.New(h.url + token.Reveal()), Link: true}},
+	}
+	if l.Meeting != "" {
+		reply.Fields = []chat.Field{{Name: r.t.T("field.meeting"), Value: l.Meeting}}
 	}
 	if r.keySeen() {
 		reply.Text = texts.Paragraphs(reply.Text, r.t.T("push.key_typed"))
@@ -341,7 +348,7 @@ func (l keyLink) form() KeyForm {
 	case l.Ask.Push.URL != "":
 		p = livepush.Detect(l.Ask.Push.URL)
 	default: // "save youtube"
-		p, _ = livepush.Find(l.Ask.Push.Name)
+		p = livepush.Guess(l.Ask.Push.Name)
 	}
 	return KeyForm{
 		Locale: l.Locale, Place: l.Request.Place, Person: l.Request.User.Name,

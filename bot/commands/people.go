@@ -111,14 +111,19 @@ func (h people) notLookedUp(ctx context.Context, r *run, err error) error {
 	return texts.NewMessage("fault.directory")
 }
 
-func (h people) refusal(t texts.Text, right chat.Rights) chat.Reply {
+// refusal says who may, and whom to ask: where no list says so, what the platform itself asks
+// for, in its own words.
+func (h people) refusal(t texts.Text, on chat.Platform, right chat.Rights) chat.Reply {
 	id := "denied.meet"
 	if right == chat.RightPush {
 		id = "denied.push"
 	}
 	reply := chat.Reply{Tone: chat.Bad, Title: t.T("denied.title"), Text: t.T(id) + " " + t.T("denied.whom")}
+	if own := string(on) + "." + id; h.policy.Unlisted(right) && t.Has(own) {
+		reply.Text = t.T(own)
+	}
 	for _, e := range h.policy.Admins {
-		if e.Kind == chat.UserEntry {
+		if e.Kind == chat.UserEntry && e.Platform == on { // of another one nobody here can be named
 			reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.admin"), User: &chat.User{ID: e.ID}})
 		}
 	}

@@ -193,7 +193,7 @@ func TestANewMeetingWithTheSameDestinationsNeedsTheRightToMeet(t *testing.T) {
 		w.say(ada, channel, "/meet x --provider tencent --live")
 		pusher := chat.User{ID: "U4", Name: "Dora", Rights: chat.RightsKnown}
 		posts := w.button(pusher, channel, grammar.VerbSameDest, "tencent:806146601")
-		assert.Contains(t, describe(posts), "Creating meetings is limited")
+		assert.Contains(t, describe(posts), "Creating meetings is for full members")
 		assert.Equal(t, 1, w.tencent.created)
 	})
 }

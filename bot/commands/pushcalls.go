@@ -299,7 +299,11 @@ func lookBefore(r *run, has []meeting.PushTarget) {
 		if s.Outcome != callPending {
 			continue
 		}
-		switch set, is := setAt(has, s.Target); {
+		set, is := setAt(has, s.Target)
+		if is && livepush.Fold(set.Name) != livepush.Fold(s.Target.Name) {
+			s.There = set.Name
+		}
+		switch {
 		case !is:
 		case set.Key.Equal(s.Target.Key) && set.Enabled == s.Target.Enabled:
 			s.Outcome = callAlready

@@ -226,6 +226,9 @@ func (h pushReport) callText(ctx context.Context, r *run, s pushCall) string {
 	if s.Fault != nil && s.Outcome == callRefused {
 		text = s.Fault.In(r.t)
 	}
+	if s.There != "" && !r.off() {
+		text += " · " + r.t.T("step.there", "Name", s.There)
+	}
 	if s.Fingerprint != "" {
 		text += " · " + r.t.T("field.fingerprint", "Fingerprint", s.Fingerprint)
 	}

@@ -61,6 +61,7 @@ type pushCall struct {
 	Fingerprint string
 	Outcome     callOutcome
 	Fault       *texts.Message
+	There       string // what the address is called at the meeting, where it was set before by another name
 }
 
 type callOutcome string

@@ -457,8 +457,11 @@ func (x *reading) checkPush(v *VerbDecl) {
 	x.ask.Push.Enabled = true
 	x.ask.Push.Platform = x.platform
 	var preset livepush.Preset
-	if x.ask.Preset != "" {
+	switch {
+	case x.ask.Preset != "":
 		preset = livepush.PresetByID(x.ask.Preset)
+	case x.url == "" && !x.ask.Push.Key.IsZero(): // "save youtube --key …"
+		preset = livepush.Guess(x.ask.Push.Name)
 	}
 	if x.url == "" {
 		x.url = preset.Ingest

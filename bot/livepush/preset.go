@@ -110,15 +110,38 @@ func PresetByID(id string) Preset {
 func Find(word string) (Preset, bool) {
 	word = Fold(word)
 	for _, p := range presets {
-		names := append([]string{p.ID}, p.Aliases...)
-		for _, l := range texts.Locales {
-			names = append(names, p.Name(texts.For(l)))
-		}
-		if slices.ContainsFunc(names, func(n string) bool { return Fold(n) == word }) {
+		if slices.ContainsFunc(p.words(), func(n string) bool { return Fold(n) == word }) {
 			return p, true
 		}
 	}
 	return PresetByID(GenericPreset), false
+}
+
+// Guess tells the service from what somebody calls a destination: "youtube", "B站 2"; the
+// generic preset where it cannot.
+func Guess(name string) Preset {
+	if p, ok := Find(name); ok {
+		return p
+	}
+	name = Fold(name)
+	for _, p := range presets {
+		for _, word := range p.words() {
+			long := utf8.RuneCountInString(word) >= 4 || len(word) > utf8.RuneCountInString(word) && word != "微信"
+			if long && p.ID != GenericPreset && strings.Contains(name, Fold(word)) {
+				return p
+			}
+		}
+	}
+	return PresetByID(GenericPreset)
+}
+
+// words are the service's ID, its names and its aliases.
+func (p Preset) words() []string {
+	words := append([]string{p.ID}, p.Aliases...)
+	for _, l := range texts.Locales {
+		words = append(words, p.Name(texts.For(l)))
+	}
+	return words
 }
 
 // Detect tells the service from a push address; the generic preset where it cannot.

@@ -71,6 +71,10 @@ func (p Policy) list(right chat.Rights) []Entry {
 	return []Entry{} // no right at all: nobody is named
 }
 
+// Unlisted reports whether no list says who has a right: what the platform lets people do
+// decides.
+func (p Policy) Unlisted(right chat.Rights) bool { return p.list(right) == nil }
+
 // People are the IDs of those on a platform whom the list for a right, or that of the
 // admins, has by name.
 func (p Policy) People(on chat.Platform, right chat.Rights) []string {

@@ -1,0 +1,94 @@
+package commands
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/chat"
+	"meetbot/bot/chat/chattest"
+	"meetbot/bot/livepush"
+	"meetbot/bot/policy"
+)
+
+func TestALinkToTheKeyPageSaysWhatItIsFor(t *testing.T) {
+	inWorld(t, func(c *Config) { c.Parser.KeyPage, c.KeyPageURL = true, "https://bot.example/k/" }, func(w *world) {
+		w.say(ada, channel, "/meet Show --provider tencent --live")
+		for line, title := range map[string]string{
+			"/livepush save youtube": "Enter the stream key of youtube",
+			"/livepush save 主站":      "Enter the stream key of 主站",
+			"/livepush":              "Enter the stream key",
+		} {
+			reply := w.say(ada, channel, line)[0].Reply
+			assert.Equal(t, title, reply.Title)
+			if line == "/livepush" {
+				assert.Equal(t, []chat.Field{{Name: "Meeting", Value: "Show"}}, reply.Fields)
+				continue
+			}
+			require.Len(t, reply.Secrets, 1)
+			assert.Contains(t, reply.Secrets[0].Name, "Enter the key of ")
+		}
+	})
+}
+
+func TestThePlatformIsGuessedFromTheName(t *testing.T) {
+	for name, want := range map[string]string{
+		"youtube": "youtube", "YouTube-2": "youtube", "bilibili 官方": "bilibili", "B站二号": "bilibili", "抖音主站": "douyin", "视频号": "wechat", "yt": "youtube",
+		"主站": "generic", "myty": "generic", "other": "generic", "微信群": "generic", "live": "generic",
+	} {
+		assert.Equal(t, want, livepush.Guess(name).ID, name)
+	}
+	inWorld(t, nil, func(w *world) {
+		saved := w.say(ada, channel, "/livepush save youtube --key abcd-efgh-ijkl-mnop-qrst")[0].Reply
+		assert.Equal(t, "youtube is saved", saved.Title)
+		assert.Contains(t, saved.Fields, chat.Field{Name: "Server", Value: "a.rtmp.youtube.com"})
+		assert.Contains(t, describe(w.say(ada, channel, "/livepush save 主站 --key abcd-efgh")), "The address is missing")
+	})
+}
+
+func TestAnAddressThatIsSetByAnotherNameIsCalledByIt(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet Show --provider tencent --live")
+		w.say(ada, channel, "/livepush --name bili --url rtmp://ingest.example.com/live --key k12345678")
+		again := w.say(ada, channel, "/livepush --name bili2 --url rtmp://ingest.example.com/live --key k12345678")
+		assert.Contains(t, again[0].Reply.Fields[0].Value, "was set already · called “bili” there")
+		other := w.say(ada, channel, "/livepush --name bili3 --url rtmp://ingest.example.com/live --key another123")
+		assert.Contains(t, other[0].Reply.Fields[0].Value, "called “bili” there")
+		same := w.say(ada, channel, "/livepush --name BILI --url rtmp://ingest.example.com/live --key k12345678")
+		assert.NotContains(t, same[0].Reply.Fields[0].Value, "called")
+	})
+}
+
+// Where no list says who may, the platform does, and its word for it is said.
+func TestARefusalSaysWhatIsNeeded(t *testing.T) {
+	discord := chat.Place{Platform: chattest.Discord, Team: "1", Channel: "2"}
+	for _, tt := range []struct {
+		name   string
+		place  chat.Place
+		line   string
+		policy policy.Policy
+		want   string
+		admins int
+	}{
+		{name: "DiscordMeet", place: discord, line: "meet", want: "“Manage Events”"},
+		{name: "DiscordPush", place: discord, line: "livepush", want: "“Manage Server”"},
+		{name: "SlackMeet", place: channel, line: "meet", want: "full members"},
+		{name: "AListDecides", place: discord, line: "meet", want: "certain people", policy: policy.Policy{Meet: []policy.Entry{}}},
+		{name: "AdminsOfHereAlone", place: discord, line: "meet", want: "Manage Events", admins: 1, policy: policy.Policy{Admins: []policy.Entry{
+			{Platform: chattest.Slack, Kind: chat.UserEntry, ID: "U9"}, {Platform: chattest.Discord, Kind: chat.UserEntry, ID: "7"},
+		}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inWorld(t, func(c *Config) { c.Policy = tt.policy }, func(w *world) {
+				reply := w.bot.Parse(w.request(mal, tt.place, chat.Request{Command: tt.line, Text: "x"})).Reply
+				if tt.line == "livepush" {
+					reply = w.bot.Parse(w.request(mal, tt.place, chat.Request{Command: tt.line, Text: "destinations"})).Reply
+				}
+				require.NotNil(t, reply)
+				assert.Contains(t, reply.Text, tt.want)
+				assert.Len(t, reply.Fields, tt.admins)
+			})
+		})
+	}
+}
