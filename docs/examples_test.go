@@ -65,7 +65,7 @@ var examples = []example{
 			{"config/platforms.go", "}\n\n// Platform is what the settings of a chat platform tell", "platform/field.txt"},
 			{"config/platforms.go", "// Slack is on when BotToken is set.", "platform/config.txt"},
 			{"cmd/bot/platforms.go", "\t\"meetbot/bot/adapters/console\"\n", "platform/import.txt"},
-			{"cmd/bot/platforms.go", "\t\t{\n\t\t\tkind: func(config.Config) chat.Kind { return console.Kind() },", "platform/row.txt"},
+			{"cmd/bot/platforms.go", "\t\t{\n\t\t\tkind: func(c config.Config) chat.Kind { return console.Kind(c.Sandbox()) },", "platform/row.txt"},
 		},
 		pkg: "./bot/adapters/acme/", run: ".",
 	},

@@ -14,6 +14,8 @@ type Kind struct {
 	// Local says that it is the operator's own terminal: whoever sits there holds the
 	// credentials, and types where nobody else and no chat platform reads along.
 	Local bool
+	// Alone says that nobody but the person who asks is there: nobody else can approve.
+	Alone bool
 	// Typed says that commands have typed options there, and not a line of text.
 	Typed bool
 	// Confirms says that what a button's [Confirm] asks is asked there, before the bot is told

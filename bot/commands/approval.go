@@ -105,7 +105,7 @@ func (h approvals) await(ctx context.Context, r *run, t target) (jobs.Next, erro
 // hasNoApprover reports whether nobody else would see that somebody has to approve.
 func hasNoApprover(r *run, t target) bool {
 	place := r.w.Request.Place
-	return r.platform.Local || place.Kind == chat.InDirect && (t.reg == nil || r.openCardOf(*t.reg) == nil)
+	return r.platform.Alone || place.Kind == chat.InDirect && (t.reg == nil || r.openCardOf(*t.reg) == nil)
 }
 
 // openCardOf is [run.cardOf] without the cards that only one person sees.

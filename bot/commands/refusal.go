@@ -38,7 +38,7 @@ func (b *Bot) refuse(r *run, err error) (jobs.Next, error) {
 	var api *meeting.APIError
 	switch {
 	case errors.As(err, &no):
-		reply = b.people.refusal(r.t, r.on.Name, no.right)
+		reply = b.people.refusal(r.t, r.platform.Name, no.right)
 	case errors.As(err, &told):
 		reply.Text = told.In(r.t)
 	default:

@@ -69,7 +69,7 @@ func platforms() []platform {
 			manifest: discordManifest, usage: "[--invite]",
 		},
 		{
-			kind: func(config.Config) chat.Kind { return console.Kind() },
+			kind: func(c config.Config) chat.Kind { return console.Kind(c.Sandbox()) },
 			on:   func(c config.Config) bool { return !c.Chat() },
 			open: func(c config.Config, p parts) (kit.Adapter, error) {
 				return console.New(consoleConfig(p.process, c, p.sandboxed), p.bot, p.process.stdin, p.process.stdout, p.log), nil

@@ -95,6 +95,7 @@ type building struct {
 	group *group
 	ends  []func() error // the last is called first
 
+	kinds     chat.Kinds // by the settings as they were given: the sandbox changes them
 	sandboxed bool
 	clients   map[meeting.Provider]commands.Provider
 	first     meeting.Provider // that /meet uses
@@ -139,7 +140,7 @@ func (b *building) settle(context.Context) error {
 			return err
 		}
 	}
-	b.group = &group{log: b.log}
+	b.group, b.kinds = &group{log: b.log}, kinds(b.cfg)
 	return nil
 }
 
@@ -197,6 +198,7 @@ func (b *building) keyPageAddress(ctx context.Context) (err error) {
 // commands makes what acts on what people ask.
 func (b *building) commands(context.Context) error {
 	c := botConfig(b.cfg, b.pageURL, b.log, b.clients, b.first, b.sandboxed)
+	c.Platforms = b.kinds
 	c.Observe = b.metrics.Commands()
 	count := c.Observe.Finished
 	b.finishers = make(map[chat.Platform]kit.Finisher)
@@ -362,7 +364,6 @@ func botConfig(cfg config.Config, pageURL string, log *slog.Logger, clients map[
 		}
 	}
 	c := commands.Config{
-		Platforms: kinds(cfg),
 		Parser: grammar.Config{
 			Locale: cfg.Locale, Kinds: providerKinds(), Providers: names, Default: first, KeyPage: pageURL != "", Sandbox: sandboxed,
 		},

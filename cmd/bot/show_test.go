@@ -81,3 +81,38 @@ func TestTheSandboxsShow(t *testing.T) {
 	require.NoError(t, lines.Close())
 	assert.NoError(t, <-done)
 }
+
+// TestASecondPersonIsPlayed pushes to a protected destination in the terminal, as whoever
+// tries the bot does.
+func TestASecondPersonIsPlayed(t *testing.T) {
+	t.Parallel()
+	in, lines := io.Pipe()
+	out := &screen{}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	env := map[string]string{"DATA_DIR": private(t)}
+	go func() {
+		done <- run(ctx, process{
+			args: []string{"console"}, lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
+			stdin: in, stdout: out, stderr: out,
+		})
+	}()
+	say := func(line string) {
+		_, err := io.WriteString(lines, line+"\n")
+		require.NoError(t, err)
+	}
+	say("/meet --provider tencent --live Show")
+	say("/livepush save vip --url rtmp://ingest.example.com/app --key k12345678 --protected")
+	say("/livepush to vip")
+	approve := out.await(t, `@ben (\d+) approves`)[1]
+	say("/livepush log") // what waits does not hold up others
+	out.await(t, `Changes to`)
+	say(approve)
+	out.await(t, `you asked for it yourself`)
+	say("@ben " + approve)
+	out.await(t, `only @ben sees this\n.*Approved`)
+	out.await(t, `1 of 1 set`)
+	require.NoError(t, lines.Close())
+	assert.Error(t, <-done, "the requester's own approval was refused")
+}

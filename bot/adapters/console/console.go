@@ -7,10 +7,11 @@
 //
 // What others would see in the channel is shown as the channel's message with its thread
 // beneath, what only the requester sees is marked as such, and buttons are numbered: a
-// number presses one.
+// number presses one. In the sandbox a line that begins with @NAME is somebody else's.
 package console
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -22,6 +23,7 @@ import (
 	"meetbot/bot/grammar"
 	"meetbot/bot/texts"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -71,8 +73,9 @@ type Console struct {
 	out      io.Writer
 	style    style
 	width    func() int
-	asked    int // requests made
-	open     int // accepted and not finished
+	asked    int               // requests made
+	open     int               // accepted and not finished
+	parked   map[string]string // whose of those wait for a second person, by the argument of the buttons
 	failed   bool
 	changed  chan struct{}     // closed and renewed when a command finishes
 	messages int               // posted
@@ -82,6 +85,7 @@ type Console struct {
 	note     string            // the small print that was shown last
 	buttons  []chat.Button     // by the number that presses them, less one
 	asking   int               // the button that asked whether it is meant, and was not answered yet
+	who      chat.User         // whose line is being carried out
 }
 
 // New returns a console that reads in and writes out. It edits lines and uses colours if
@@ -94,9 +98,9 @@ func New(cfg Config, bot chat.Bot, in io.Reader, out io.Writer, log *slog.Logger
 		cfg.Patience = 2 * time.Minute
 	}
 	c := &Console{
-		cfg: cfg, bot: bot, log: log, t: grammar.Text(Kind(), cfg.Locale), piped: true,
+		cfg: cfg, bot: bot, log: log, t: grammar.Text(Kind(cfg.Sandbox), cfg.Locale), piped: true,
 		session: rand.Text(), out: out, width: func() int { return pipedWidth },
-		changed: make(chan struct{}), shown: make(map[string]string), titles: make(map[string]string),
+		who: chat.User{ID: userID, Name: cfg.User}, parked: make(map[string]string), changed: make(chan struct{}), shown: make(map[string]string), titles: make(map[string]string),
 	}
 	if isTerminal(in) && isTerminal(out) {
 		c.piped = false
@@ -204,6 +208,14 @@ func (c *Console) Finished(done bool) {
 	defer c.mu.Unlock()
 	c.failed = c.failed || !done
 	c.open--
+	if len(c.parked) > c.open { // nobody has decided in time
+		clear(c.parked)
+	}
+	c.renew()
+}
+
+// renew wakes whoever waits. The caller holds the lock.
+func (c *Console) renew() {
 	close(c.changed)
 	c.changed = make(chan struct{})
 }
@@ -218,7 +230,7 @@ func (c *Console) wait(ctx context.Context) bool {
 	defer timer.Stop()
 	for {
 		c.mu.Lock()
-		open, changed := c.open, c.changed
+		open, changed := c.open-len(c.parked), c.changed
 		c.mu.Unlock()
 		if open <= 0 {
 			return true
@@ -268,11 +280,20 @@ func (c *Console) Post(_ context.Context, p chat.Post) (chat.Receipt, error) {
 		v.header = header{kind: everyone}
 	default:
 		v.header = header{kind: private}
+		if p.User.ID != userID {
+			v.header.title = cmp.Or(p.User.Name, p.User.ID)
+		}
 	}
 	if p.Reply.Note == c.note { // said right before
 		p.Reply.Note = ""
 	} else {
 		c.note = p.Reply.Note
+	}
+	if i := slices.IndexFunc(p.Reply.Buttons, approves); i >= 0 && c.cfg.Sandbox {
+		hint := c.t.T("console.second", "Number", len(c.buttons)+1+i)
+		p.Reply.Note = strings.TrimPrefix(p.Reply.Note+" · "+hint, " · ")
+		c.parked[p.Reply.Buttons[i].Action.Arg] = p.User.ID
+		c.renew()
 	}
 	c.messages++
 	receipt.Message = fmt.Sprintf("m%d", c.messages)
@@ -290,9 +311,17 @@ func (c *Console) Post(_ context.Context, p chat.Post) (chat.Receipt, error) {
 	return receipt, nil
 }
 
+func approves(b chat.Button) bool {
+	return b.Action.Name == grammar.Declared(grammar.VerbApprove).Button
+}
+
 // Profile implements [chat.Directory]: whoever sits here may do everything.
-func (c *Console) Profile(context.Context, chat.Place, string) (chat.Profile, error) {
-	return chat.Profile{Name: c.cfg.User, Locale: c.cfg.Locale, Rights: rights}, nil
+func (c *Console) Profile(_ context.Context, _ chat.Place, id string) (chat.Profile, error) {
+	name := id
+	if id == userID {
+		name = c.cfg.User
+	}
+	return chat.Profile{Name: name, Locale: c.cfg.Locale, Rights: rights}, nil
 }
 
 // InGroup implements [chat.Directory]: there are no groups here.
@@ -314,7 +343,11 @@ func (c *Console) show(r chat.Reply) {
 		c.failed = true
 	}
 	c.under = ""
-	c.write(c.style.message(c.t, view{width: c.width(), header: header{kind: private}, number: c.number}, c.local(r)))
+	v := view{width: c.width(), header: header{kind: private}, number: c.number}
+	if c.who.ID != userID {
+		v.header.title = c.who.Name
+	}
+	c.write(c.style.message(c.t, v, c.local(r)))
 }
 
 // number gives a button the number that presses it.

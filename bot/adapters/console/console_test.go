@@ -469,3 +469,25 @@ func TestAConfirmationIsAnsweredWithYes(t *testing.T) {
 		})
 	}
 }
+
+func TestInTheSandboxSomebodyElseCanBePlayed(t *testing.T) {
+	bot := &fakeBot{}
+	out, err := talk(t, bot, "en", "@Ben /meet his", "@Ben 1", "＠小王 /meet 她的", "/meet mine", "@Ben --no")
+	require.ErrorIs(t, err, ErrFailed, "the last one is no command")
+	require.Len(t, bot.asked, 4)
+	var who []string
+	for _, r := range bot.asked {
+		who = append(who, r.User.ID+"/"+r.User.Name)
+	}
+	assert.Equal(t, []string{"ben/Ben", "ben/Ben", "小王/小王", "you/Ada"}, who)
+	assert.Equal(t, "his", bot.asked[0].Text)
+	assert.Contains(t, out, "only @Ben sees this")
+	assert.Contains(t, out, "only you see this")
+
+	var real bytes.Buffer
+	alone := &fakeBot{}
+	c := New(Config{User: "Ada", Locale: "en"}, alone, strings.NewReader("@Ben /meet his\n"), &real, slog.New(slog.DiscardHandler))
+	alone.console = c
+	require.ErrorIs(t, c.Run(t.Context()), ErrFailed)
+	assert.Empty(t, alone.asked, "where meetings are real nobody speaks for others")
+}

@@ -22,6 +22,11 @@ func (c *Console) handle(ctx context.Context, line string) error {
 	c.mu.Lock()
 	asking := c.asking
 	c.asking = 0
+	c.who = chat.User{ID: userID, Name: c.cfg.User}
+	if m := otherPattern.FindStringSubmatch(line); m != nil && c.cfg.Sandbox {
+		c.who = chat.User{ID: strings.ToLower(m[1]), Name: m[1]}
+		line = m[2]
+	}
 	c.mu.Unlock()
 	if asking > 0 && yesPattern.MatchString(line) {
 		return c.press(ctx, asking, true)
@@ -47,7 +52,7 @@ func (c *Console) request() chat.Request {
 	return chat.Request{
 		ID:    fmt.Sprintf("%s:%s:%d", Platform, c.session, c.asked),
 		At:    c.cfg.Now(),
-		User:  chat.User{ID: userID, Name: c.cfg.User, Locale: c.cfg.Locale, Rights: rights},
+		User:  chat.User{ID: c.who.ID, Name: c.who.Name, Locale: c.cfg.Locale, Rights: rights},
 		Place: chat.Place{Platform: Platform, Channel: channel},
 	}
 }
@@ -137,6 +142,11 @@ func (c *Console) press(ctx context.Context, n int, yes bool) error {
 		}
 		return nil
 	}
+	c.mu.Lock()
+	if by, waits := c.parked[b.Action.Arg]; waits && by != c.who.ID { // what waits for it ends with it
+		delete(c.parked, b.Action.Arg)
+	}
+	c.mu.Unlock()
 	r := c.request()
 	r.Action = &b.Action
 	return c.decide(ctx, r)
@@ -144,6 +154,8 @@ func (c *Console) press(ctx context.Context, n int, yes bool) error {
 
 var (
 	pressPattern = regexp.MustCompile(`(?i)^\[?(\d{1,4})\]?(?:\s+(yes|y|是|确认))?$`)
+	// otherPattern is a line that somebody else types: "@ben /livepush status", "@ben 3".
+	otherPattern = regexp.MustCompile(`^[@＠]([\p{L}\p{N}_-]{1,20})\s+(\S.*)$`)
 	yesPattern   = regexp.MustCompile(`(?i)^(?:yes|y|是|确认)$`)
 )
 

@@ -67,7 +67,7 @@ const (
 type header struct {
 	kind    headerKind
 	follows bool   // the thread's root message is right above
-	title   string // of the thread's root message
+	title   string // of the thread's root message; with private: who else sees it
 }
 
 // view says where a message is shown.
@@ -93,7 +93,11 @@ func (s style) message(t texts.Text, v view, r chat.Reply) string {
 		}
 		head = s.mark(head, dim)
 	case private:
-		head, bar = s.mark("◇ "+t.T("console.private"), bold), "┊"
+		head, bar = "◇ "+t.T("console.private"), "┊"
+		if v.header.title != "" {
+			head = "◇ " + t.T("console.private.other", "Name", oneLine(v.header.title))
+		}
+		head = s.mark(head, bold)
 	case changed:
 		head = s.mark("↻ #"+channel, bold) + " " + s.mark(t.T("console.changed"), dim)
 	}
@@ -347,14 +351,15 @@ func (s style) greeting(t texts.Text, screen int, cfg Config) string {
 	b.WriteString("\n\n")
 	for _, try := range []struct {
 		line, what string
-		push       bool
+		shown      bool
 	}{
-		{t.T("console.try.meet"), "console.try.meet.what", false},
-		{t.T("console.try.push", "Provider", cfg.Push), "console.try.push.what", true},
-		{"/livepush", "console.try.livepush.what", true},
-		{"/meet help", "console.try.help.what", false},
+		{t.T("console.try.meet"), "console.try.meet.what", true},
+		{t.T("console.try.push", "Provider", cfg.Push), "console.try.push.what", cfg.Push != ""},
+		{"/livepush", "console.try.livepush.what", cfg.Push != ""},
+		{t.T("console.try.second"), "console.try.second.what", cfg.Sandbox},
+		{"/meet help", "console.try.help.what", true},
 	} {
-		if try.push && cfg.Push == "" {
+		if !try.shown {
 			continue
 		}
 		const column = 40

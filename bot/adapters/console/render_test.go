@@ -74,7 +74,7 @@ var (
 			"Copy": {header{kind: private}, chat.Reply{
 				Title: "To copy", Copy: "Weekly sync\n159 1620 888\nhttp://127.0.0.1:40123/w/1", Tone: chat.Warning,
 			}},
-			"Help": {header{kind: private}, grammar.New(grammar.Config{Kinds: meeting.Kinds{tencent.Kind}}).Help(grammar.Text(Kind(), "en"), "livepush")},
+			"Help": {header{kind: private}, grammar.New(grammar.Config{Kinds: meeting.Kinds{tencent.Kind}}).Help(grammar.Text(Kind(true), "en"), "livepush")},
 			"QR":   {header{kind: private}, chat.Reply{QR: "http://127.0.0.1:40123/w/1", QRCaption: "Watch: Weekly sync"}},
 			"Hostile": {header{kind: everyone}, chat.Reply{
 				Title:   "\x1b]0;owned\x07\x1b[31mred\x1b[0m \x9b2Jclear \u202Eright to left\u2066 a\tb\rc\x00\x7f",
@@ -100,7 +100,7 @@ var (
 			}},
 			"Thread":  {header{kind: thread}, chat.Reply{Text: "请在任何人入会之前设置推流地址。", Fields: []chat.Field{{Name: "会议号", Value: "159 1620 888"}}}},
 			"Private": {header{kind: private}, chat.Reply{Tone: chat.Good, Title: "可以开始“周会”了", Secrets: []chat.SecretField{{Name: "主持人密钥", Value: secret.New("123456")}}}},
-			"Help":    {header{kind: private}, grammar.New(grammar.Config{Kinds: meeting.Kinds{tencent.Kind}}).Help(grammar.Text(Kind(), "zh-CN"), "livepush")},
+			"Help":    {header{kind: private}, grammar.New(grammar.Config{Kinds: meeting.Kinds{tencent.Kind}}).Help(grammar.Text(Kind(true), "zh-CN"), "livepush")},
 			"Changed": {header{kind: changed}, chat.Reply{Title: "周会", Fields: []chat.Field{{Name: "状态", Value: "14:02 起进行中"}}}},
 		},
 	}
@@ -111,7 +111,7 @@ func TestMessagesAreRendered(t *testing.T) {
 		for name, tt := range cases {
 			t.Run(locale+"/"+name, func(t *testing.T) {
 				v := view{header: tt.header, width: 80, brief: tt.header.kind == changed}
-				text := grammar.Text(Kind(), locale)
+				text := grammar.Text(Kind(true), locale)
 				v.number = numbers()
 				got := style{}.message(text, v, tt.reply)
 				golden(t, "", got)
@@ -132,7 +132,7 @@ func TestMessagesAreRendered(t *testing.T) {
 
 func TestColoredMessage(t *testing.T) {
 	tt := replies["en"]["Private"]
-	golden(t, "", style{color: true}.message(grammar.Text(Kind(), "en"), view{header: tt.header, width: 80, number: numbers()}, tt.reply))
+	golden(t, "", style{color: true}.message(grammar.Text(Kind(true), "en"), view{header: tt.header, width: 80, number: numbers()}, tt.reply))
 }
 
 func TestGreetingAndForms(t *testing.T) {
@@ -144,7 +144,7 @@ func TestGreetingAndForms(t *testing.T) {
 	}}
 	for _, locale := range texts.Locales {
 		t.Run(locale, func(t *testing.T) {
-			text := grammar.Text(Kind(), locale)
+			text := grammar.Text(Kind(true), locale)
 			out := style{}.greeting(text, 80, Config{Sandbox: true, Push: "tencent"}) + style{}.formIntro(text, 80, form)
 			for _, f := range form.Fields {
 				out += style{}.field(text, 80, f, "")
@@ -157,7 +157,7 @@ func TestGreetingAndForms(t *testing.T) {
 }
 
 func TestTheGreetingShowsOnlyWhatCanBeDone(t *testing.T) {
-	got := style{}.greeting(grammar.Text(Kind(), "en"), 40, Config{})
+	got := style{}.greeting(grammar.Text(Kind(true), "en"), 40, Config{})
 	assert.NotContains(t, got, "live")
 	assert.NotContains(t, got, "SANDBOX")
 	for line := range strings.Lines(got) {

@@ -24,7 +24,7 @@ var (
 // Kinds are the three platforms.
 func Kinds() chat.Kinds {
 	return chat.Kinds{
-		{Name: Console, Local: true, Confirms: true},
+		{Name: Console, Local: true, Alone: true, Confirms: true},
 		{Name: Slack, Confirms: true, Aside: true, IsID: letters.MatchString},
 		{Name: Discord, IsID: digits.MatchString, Typed: true, OneID: true},
 	}
