@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"cmd/bot": {"..."},
 
 	// What an adapter may know of the rest: the words, what can be typed, and the sentences.
-	"bot/adapters/kit":     {"bot/chat", "bot/grammar", "bot/spans", "config/secret"},
+	"bot/adapters/kit":     {"bot/chat", "bot/grammar", "bot/spans", "bot/signed", "config/secret"},
 	"bot/adapters/keypage": {"bot/chat", "bot/commands", "bot/grammar", "bot/livepush", "bot/texts", "config/secret", "meeting"},
 
 	"bot/chat":     {"config/secret"},
@@ -47,7 +47,7 @@ var mayImport = map[string][]string{
 	"bot/jobs/internal/engine": {},
 	// What an operator asks for looks at every part, so it knows them; nobody but cmd/bot
 	// knows it.
-	"bot/ops": {"bot/adapters/kit", "bot/chat", "bot/commands", "bot/grammar", "bot/jobs", "bot/spans", "config/...", "meeting/..."},
+	"bot/ops": {"bot/adapters/kit", "bot/chat", "bot/commands", "bot/grammar", "bot/jobs", "bot/spans", "config/...", "bot/signed", "meeting/..."},
 
 	"meeting":                  {"config/secret"},
 	"meeting/internal/lenient": {},
@@ -58,6 +58,7 @@ var mayImport = map[string][]string{
 
 	"config":        {"config/secret"},
 	"config/secret": {},
+	"bot/signed":    {},
 
 	// For tests alone.
 	"bot/adapters/adaptertest":         {"bot/chat", "bot/chat/chattest", "bot/commands", "bot/grammar/...", "bot/jobs", "bot/policy", "bot/texts", "meeting/...", "config/secret"},
@@ -105,10 +106,10 @@ func TestEachPackageImportsOnlyWhatItMay(t *testing.T) {
 
 // anAdapter is what every adapter may know that has no rule of its own: the words, what can
 // be typed, and the sentences.
-var anAdapter = []string{"bot/adapters/kit", "bot/chat", "bot/grammar", "bot/texts", "config/secret"}
+var anAdapter = []string{"bot/adapters/kit", "bot/chat", "bot/grammar", "bot/texts", "bot/signed", "config/secret"}
 
 // aProvider is what every meeting provider may know that has no rule of its own.
-var aProvider = []string{"meeting", "meeting/internal/...", "config/secret"}
+var aProvider = []string{"meeting", "meeting/internal/...", "bot/signed", "config/secret"}
 
 // rulesOf returns the rule of a package, or of the nearest directory above that has one
 // and is not a product package itself.

@@ -22,6 +22,7 @@ import (
 	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
 	"meetbot/bot/ops"
+	"meetbot/bot/signed"
 )
 
 const (
@@ -42,7 +43,8 @@ func known(t *testing.T) map[string][]string {
 	s.Waited(0)
 	s.Failed("auth.test", "transport")
 	d.Duplicate()
-	d.Rejected()
+	d.Rejected(signed.Stale)
+	m.Rejected("tencent", signed.Stale)
 	j.Enqueued(0, nil)
 	j.Duplicate("meet")
 	j.Transition("meet", jobs.Accepted, jobs.Calling)

@@ -25,6 +25,7 @@ import (
 	"meetbot/bot/commands"
 	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
+	"meetbot/bot/signed"
 	"meetbot/meeting"
 )
 
@@ -57,6 +58,7 @@ type Metrics struct {
 	platform    *prometheus.CounterVec
 	duplicates  *prometheus.CounterVec
 	rejected    *prometheus.CounterVec
+	unheard     *prometheus.CounterVec
 	waits       *prometheus.HistogramVec
 
 	enqueued     *prometheus.HistogramVec
@@ -100,7 +102,8 @@ func NewMetrics(version string, providers []meeting.Provider, platforms ...chat.
 		callErrors:  counter("provider_errors_total", "Calls to a meeting provider that failed.", "provider", "call", "kind"),
 		platform:    counter("platform_errors_total", "Calls to a chat platform that failed.", "platform", "call", "kind"),
 		duplicates:  counter("platform_duplicates_total", "Events of a platform that were acknowledged or accepted before.", "platform"),
-		rejected:    counter("platform_rejected_requests_total", "Requests to the public address without the platform's signature.", "platform"),
+		rejected:    counter("platform_rejected_requests_total", "Requests to the public address that were not taken for the platform's.", "platform", "reason"),
+		unheard:     counter("provider_rejected_requests_total", "Requests to the public address that were not taken for the meeting provider's.", "provider", "reason"),
 		waits:       histogram("rate_limit_wait_seconds", "How long calls to a platform were held back by its rate limits.", waitBuckets, "platform"),
 
 		enqueued:     histogram("job_enqueue_duration_seconds", "Until a new job was on disk, or refused.", durableBuckets, "result"),
@@ -132,7 +135,7 @@ func NewMetrics(version string, providers []meeting.Provider, platforms ...chat.
 	})
 	build.Set(1)
 	m.registry.MustRegister(
-		m.commands, m.commandTime, m.acks, m.answers, m.calls, m.callErrors, m.platform, m.duplicates, m.rejected, m.waits,
+		m.commands, m.commandTime, m.acks, m.answers, m.calls, m.callErrors, m.platform, m.duplicates, m.rejected, m.unheard, m.waits,
 		m.enqueued, m.transitions, m.started, m.replayed, m.deduplicated, m.lost, m.late, m.timers, m.reopened, m.unreadable, m.damaged, m.replicas,
 		build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -224,12 +227,17 @@ func (m *Metrics) Platform(p chat.Platform, kinds []string) kit.Observer {
 	return kit.Observer{
 		Acked:     func(kind string, took time.Duration) { m.acked(platform, kind, took) },
 		Duplicate: func() { m.duplicates.WithLabelValues(platform).Inc() },
-		Rejected:  func() { m.rejected.WithLabelValues(platform).Inc() },
+		Rejected:  func(why signed.Reason) { m.rejected.WithLabelValues(platform, one(refusals, string(why))).Inc() },
 		Waited:    func(d time.Duration) { m.waits.WithLabelValues(platform).Observe(d.Seconds()) },
 		Failed: func(call, kind string) {
 			m.platform.WithLabelValues(platform, m.methods.word(call), platformKind(kinds, kind)).Inc()
 		},
 	}
+}
+
+// Rejected counts a request that claimed to be a provider's.
+func (m *Metrics) Rejected(p meeting.Provider, why signed.Reason) {
+	m.unheard.WithLabelValues(one(m.known, string(p)), one(refusals, string(why))).Inc()
 }
 
 func (m *Metrics) acked(platform, kind string, took time.Duration) {
@@ -240,6 +248,7 @@ func (m *Metrics) acked(platform, kind string, took time.Duration) {
 var (
 	providerCalls = words(commands.Operations(), commands.Operation.String)
 	providerKinds = commands.ErrorKinds()
+	refusals      = words(signed.Reasons(), func(r signed.Reason) string { return string(r) })
 	verbs         = words(grammar.Verbs(), func(d grammar.VerbDecl) string { return string(d.Verb) })
 	outcomes      = words(commands.Outcomes(), commands.Outcome.String)
 	ackKinds      = []string{"command", "action", "button", "form", "mention", "shortcut", "complete", "ping"}

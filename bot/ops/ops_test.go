@@ -27,6 +27,7 @@ import (
 	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
 	"meetbot/bot/ops"
+	"meetbot/bot/signed"
 	"meetbot/config/secret"
 	"meetbot/meeting"
 )
@@ -182,12 +183,13 @@ func TestEverythingObservedIsCounted(t *testing.T) {
 	c.Called("systec", "create", "", 3*time.Second)
 	c.Called("systec", "create", "unavailable", time.Second)
 	s.Acked("command", 80*time.Millisecond)
-	s.Rejected()
+	s.Rejected(signed.Stale)
+	m.Rejected("tencent", signed.Forged)
 	s.Waited(2 * time.Second)
 	s.Failed("chat.postMessage", "not_in_channel")
 	d.Acked("button", time.Millisecond)
 	d.Duplicate()
-	d.Rejected()
+	d.Rejected("canary")
 	d.Waited(time.Second)
 	d.Failed("POST /channels/{channel_id}/messages", "http_403")
 	j.Enqueued(time.Millisecond, nil)
@@ -212,8 +214,9 @@ func TestEverythingObservedIsCounted(t *testing.T) {
 		`meetbot_platform_errors_total{call="chat.postMessage",kind="not_in_channel",platform="slack"} 1`,
 		`meetbot_platform_errors_total{call="POST /channels/{channel_id}/messages",kind="http_403",platform="discord"} 1`,
 		`meetbot_platform_duplicates_total{platform="discord"} 1`,
-		`meetbot_platform_rejected_requests_total{platform="discord"} 1`,
-		`meetbot_platform_rejected_requests_total{platform="slack"} 1`,
+		`meetbot_platform_rejected_requests_total{platform="discord",reason="other"} 1`,
+		`meetbot_platform_rejected_requests_total{platform="slack",reason="stale"} 1`,
+		`meetbot_provider_rejected_requests_total{provider="tencent",reason="wrong_signature"} 1`,
 		`meetbot_job_enqueue_duration_seconds_count{result="ok"} 1`,
 		`meetbot_job_enqueue_duration_seconds_count{result="full"} 1`,
 		`meetbot_jobs_deduplicated_total{command="meet"} 1`,

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"meetbot/bot/commands"
+	"meetbot/bot/signed"
 	"meetbot/config"
 	"meetbot/config/secret"
 	"meetbot/meeting"
@@ -32,12 +34,19 @@ type providerRow struct {
 	// token sets what the sandbox's reports are verified with; nil: it reports nothing there.
 	token func(*config.Config, secret.String)
 	// webhook takes what it reports by itself, at the path; nil: it reports nothing.
-	webhook func(config.Config, func(context.Context, meeting.Event) error) (path string, h http.Handler, err error)
+	webhook func(config.Config, listener) (path string, h http.Handler, err error)
 	// examine is the doctor's look at it; nil: it is asked for nothing.
 	examine func(context.Context, *doctor, providerRow) []finding
 	// refusals are what the doctor says and advises of its refusals, where the general
 	// sentence does not do.
 	refusals map[meeting.Reason]refusal
+}
+
+// listener is told what a provider reports.
+type listener struct {
+	hear    func(context.Context, meeting.Event) error
+	refused func(signed.Reason) // a request that claimed to be the provider's
+	log     *slog.Logger
 }
 
 // refusal is what the doctor says of one, and what to do.
@@ -83,14 +92,17 @@ func providerRows() []providerRow {
 			token: func(c *config.Config, token secret.String) {
 				c.Tencent.WebhookToken, c.Tencent.WebhookAESKey = token, secret.String{}
 			},
-			webhook: func(c config.Config, hear func(context.Context, meeting.Event) error) (string, http.Handler, error) {
-				h, err := tencent.NewWebhook(c.Tencent.WebhookToken, c.Tencent.WebhookAESKey, nil, func(ctx context.Context, e tencent.Event) error {
-					said, ok := e.Neutral()
-					if !ok {
-						return nil
-					}
-					said.At = cmp.Or(said.At, time.Now())
-					return hear(ctx, said)
+			webhook: func(c config.Config, to listener) (string, http.Handler, error) {
+				h, err := tencent.NewWebhook(tencent.WebhookConfig{
+					Token: c.Tencent.WebhookToken, AESKey: c.Tencent.WebhookAESKey, Refused: to.refused, Log: to.log,
+					Handle: func(ctx context.Context, e tencent.Event) error {
+						said, ok := e.Neutral()
+						if !ok {
+							return nil
+						}
+						said.At = cmp.Or(said.At, time.Now())
+						return to.hear(ctx, said)
+					},
 				})
 				return "/tencent/events", h, err
 			},

@@ -25,6 +25,7 @@ import (
 	"meetbot/bot/jobs"
 	"meetbot/bot/ops"
 	"meetbot/bot/policy"
+	"meetbot/bot/signed"
 	"meetbot/config"
 	"meetbot/config/secret"
 	"meetbot/meeting"
@@ -256,13 +257,21 @@ func (b *building) webhooks(ctx context.Context) error {
 		if row.webhook == nil || !row.settings(b.cfg).HTTP() {
 			continue
 		}
-		path, h, err := row.webhook(b.cfg, b.bot.Hear)
+		path, h, err := row.webhook(b.cfg, b.listener(row))
 		if err != nil {
 			return fmt.Errorf("%s: %w", row.variables, err)
 		}
 		b.web.Handle(path, h)
 	}
 	return nil
+}
+
+func (b *building) listener(row providerRow) listener {
+	id := row.kind.ID
+	return listener{
+		hear: b.bot.Hear, log: b.log.With("provider", string(id)),
+		refused: func(why signed.Reason) { b.metrics.Rejected(id, why) },
+	}
 }
 
 // sandboxEvents has the sandbox report to this bot, so that what is done on its pages is
@@ -274,7 +283,7 @@ func (b *building) sandboxEvents(ctx context.Context) error {
 		}
 		cfg, token := b.cfg, secret.New(rand.Text())
 		row.token(&cfg, token)
-		path, h, err := row.webhook(cfg, b.bot.Hear)
+		path, h, err := row.webhook(cfg, b.listener(row))
 		if err != nil {
 			return err
 		}

@@ -290,12 +290,12 @@ func TestEventsArriveFromTheSandbox(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var mu sync.Mutex
 			var events []tencent.Event
-			handler, err := tencent.NewWebhook(token, tt.key, nil, func(_ context.Context, e tencent.Event) error {
+			handler, err := tencent.NewWebhook(tencent.WebhookConfig{Token: token, AESKey: tt.key, Handle: func(_ context.Context, e tencent.Event) error {
 				mu.Lock()
 				defer mu.Unlock()
 				events = append(events, e)
 				return nil
-			})
+			}})
 			require.NoError(t, err)
 			srv := httptest.NewServer(handler)
 			t.Cleanup(srv.Close)

@@ -11,12 +11,14 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"meetbot/bot/signed"
 	"meetbot/config/secret"
 	"meetbot/meeting"
 	"meetbot/meeting/internal/lenient"
@@ -94,7 +96,6 @@ func (e Event) Neutral() (meeting.Event, bool) {
 }
 
 const (
-	maxCallback = 1 << 20
 	// maxAge is how long ago a callback may have been signed. Tencent repeats one after 1, 3
 	// and 6 minutes, and whether it signs it anew is not documented; a repeat that is replayed
 	// is told by its TraceID.
@@ -104,43 +105,54 @@ const (
 	received = "successfully received callback"
 )
 
+// WebhookConfig is what [NewWebhook] needs.
+type WebhookConfig struct {
+	Token  secret.String
+	AESKey secret.String // the EncodingAESKey, 43 characters; empty if callbacks are not encrypted
+	// Handle is called for each event of a callback, in order; if it returns an error the
+	// callback is answered with 500 and Tencent sends all of it again. Tencent also repeats a
+	// callback whose answer it did not get.
+	Handle func(context.Context, Event) error
+
+	Now     func() time.Time    // optional
+	Refused func(signed.Reason) // optional; told of every request that is refused
+	Log     *slog.Logger        // optional
+}
+
 // webhook receives callbacks.
 type webhook struct {
-	token  secret.String
-	block  cipher.Block // nil if callbacks are not encrypted
-	iv     []byte
-	now    func() time.Time
-	handle func(context.Context, Event) error
+	WebhookConfig
+	block cipher.Block // nil if callbacks are not encrypted
+	iv    []byte
 }
 
 // NewWebhook returns a handler for Tencent's event callbacks. A GET with a check_str
 // proves that the address is ours, a POST brings events. What is not signed with the
 // token, or was signed more than 15 minutes ago, is answered with a bare 401.
 //
-// handle is called for each event of a callback, in order; if it returns an error the
-// callback is answered with 500 and Tencent sends all of it again. Tencent also repeats a
-// callback whose answer it did not get. now is optional.
-//
-// The aesKey is the EncodingAESKey, 43 characters, or empty if callbacks are not
-// encrypted.
-//
 // API docs: https://cloud.tencent.com/document/product/1095/51608,
 // https://cloud.tencent.com/document/product/1095/51612,
 // https://cloud.tencent.com/document/product/1095/54658
-func NewWebhook(token, aesKey secret.String, now func() time.Time, handle func(context.Context, Event) error) (http.Handler, error) {
-	if token.IsZero() {
+func NewWebhook(c WebhookConfig) (http.Handler, error) {
+	if c.Token.IsZero() {
 		return nil, errors.New("tencent: webhook token: missing")
 	}
-	if handle == nil {
+	if c.Handle == nil {
 		return nil, errors.New("tencent: webhook: no receiver of events")
 	}
-	if now == nil {
-		now = time.Now
+	if c.Now == nil {
+		c.Now = time.Now
 	}
-	h := &webhook{token: token, now: now, handle: handle}
-	if !aesKey.IsZero() {
+	if c.Refused == nil {
+		c.Refused = func(signed.Reason) {}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	h := &webhook{WebhookConfig: c}
+	if !c.AESKey.IsZero() {
 		// Not strict: the bits that the 43rd character has too many need not be zero.
-		key, err := base64.RawStdEncoding.DecodeString(aesKey.Reveal())
+		key, err := base64.RawStdEncoding.DecodeString(c.AESKey.Reveal())
 		if err != nil || len(key) != 32 {
 			return nil, errors.New("tencent: webhook AES key: must be 43 letters and digits")
 		}
@@ -149,66 +161,46 @@ func NewWebhook(token, aesKey secret.String, now func() time.Time, handle func(c
 		}
 		h.iv = key[:aes.BlockSize]
 	}
-	return h, nil
+	gate := signed.New(signed.Scheme{Sent: sent, Old: maxAge, Ahead: maxAhead, Valid: h.signed}, c.Now, c.Refused, c.Log)
+	take := gate.Handler(func(w http.ResponseWriter, r *http.Request, body []byte, _ time.Time) {
+		plain, err := h.open(dataOf(r, body))
+		switch {
+		case err != nil:
+			c.Log.WarnContext(r.Context(), "signed callback not decrypted", "err", err)
+			w.WriteHeader(http.StatusUnauthorized)
+		case r.Method == http.MethodGet:
+			prove(w, plain)
+		default:
+			h.receive(w, r, plain)
+		}
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodPost {
+			w.Header().Set("Allow", "GET, POST")
+			w.WriteHeader(http.StatusMethodNotAllowed)
+			return
+		}
+		take(w, r)
+	}), nil
 }
 
-func (h *webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch r.Method {
-	case http.MethodGet:
-		h.check(w, r)
-	case http.MethodPost:
-		h.receive(w, r)
-	default:
-		w.Header().Set("Allow", "GET, POST")
-		w.WriteHeader(http.StatusMethodNotAllowed)
-	}
-}
-
-// check answers a check_str with its plaintext, for which Tencent waits three seconds. It
+// prove answers a check_str with its plaintext, for which Tencent waits three seconds. It
 // sends one when the address is entered, and later from time to time.
-func (h *webhook) check(w http.ResponseWriter, r *http.Request) {
-	data := r.URL.Query().Get("check_str")
-	if !h.signed(r.Header, data) {
-		w.WriteHeader(http.StatusUnauthorized)
-		return
-	}
-	plain, err := h.open(data)
-	if err != nil {
-		w.WriteHeader(http.StatusUnauthorized)
-		return
-	}
+func prove(w http.ResponseWriter, plain []byte) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	_, _ = w.Write(plain)
 }
 
-func (h *webhook) receive(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCallback))
-	if err != nil {
-		w.WriteHeader(http.StatusRequestEntityTooLarge)
-		return
-	}
-	// The signature is over the value of data, so this much is parsed before it is known
-	// who sent it.
-	var envelope struct {
-		Data string `json:"data"`
-	}
-	if json.Unmarshal(body, &envelope) != nil || !h.signed(r.Header, envelope.Data) {
-		w.WriteHeader(http.StatusUnauthorized)
-		return
-	}
-	plain, err := h.open(envelope.Data)
-	if err != nil {
-		w.WriteHeader(http.StatusUnauthorized)
-		return
-	}
+func (h *webhook) receive(w http.ResponseWriter, r *http.Request, plain []byte) {
 	events, err := parseEvents(plain)
 	if err != nil {
+		h.Log.WarnContext(r.Context(), "signed callback not understood")
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
 	for _, e := range events {
-		if h.handle(r.Context(), e) != nil { // whoever handles it logs it
+		if h.Handle(r.Context(), e) != nil { // whoever handles it logs it
 			w.WriteHeader(http.StatusInternalServerError)
 			return
 		}
@@ -217,18 +209,33 @@ func (h *webhook) receive(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, received)
 }
 
-// signed reports whether the headers hold a fresh signature over data.
-func (h *webhook) signed(header http.Header, data string) bool {
-	timestamp, nonce := header.Get("timestamp"), header.Get("nonce")
-	ms, err := strconv.ParseInt(timestamp, 10, 64)
-	if err != nil || data == "" || nonce == "" {
-		return false
+// sent reads when a callback was signed, if it has something that looks like a signature.
+func sent(h http.Header) (time.Time, bool) {
+	ms, err := strconv.ParseInt(h.Get("timestamp"), 10, 64)
+	return time.UnixMilli(ms), err == nil && h.Get("nonce") != "" && len(h.Get("signature")) == hex.EncodedLen(sha1.Size)
+}
+
+// dataOf is what a signature is over: a value of the query, or of the body, which for that has
+// to be parsed before it is known who sent it.
+func dataOf(r *http.Request, body []byte) string {
+	if r.Method == http.MethodGet {
+		return r.URL.Query().Get("check_str")
 	}
-	age := h.now().Sub(time.UnixMilli(ms))
-	fresh := -maxAhead <= age && age <= maxAge
-	want := callbackSignature(h.token.Reveal(), timestamp, nonce, data)
-	same := subtle.ConstantTimeCompare([]byte(want), []byte(strings.ToLower(header.Get("signature")))) == 1
-	return same && fresh
+	var envelope struct {
+		Data string `json:"data"`
+	}
+	if json.Unmarshal(body, &envelope) != nil {
+		return ""
+	}
+	return envelope.Data
+}
+
+// signed reports whether the headers hold a signature over the callback's data.
+func (h *webhook) signed(r *http.Request, body []byte) bool {
+	data := dataOf(r, body)
+	want := callbackSignature(h.Token.Reveal(), r.Header.Get("timestamp"), r.Header.Get("nonce"), data)
+	same := subtle.ConstantTimeCompare([]byte(want), []byte(strings.ToLower(r.Header.Get("signature")))) == 1
+	return same && data != ""
 }
 
 // callbackSignature sorts the values, not names with values.

@@ -8,6 +8,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -20,6 +22,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"meetbot/bot/signed"
 	"meetbot/config/secret"
 	"meetbot/meeting"
 )
@@ -64,8 +67,10 @@ func (v webhookVector) headers() http.Header {
 // receiver returns a handler at the vector's time that keeps what it receives.
 func receiver(t testing.TB, v webhookVector, events *[]Event, result error) http.Handler {
 	t.Helper()
-	h, err := NewWebhook(secret.New(v.Token), secret.New(v.AESKey), func() time.Time { return v.time(t) },
-		func(_ context.Context, e Event) error { *events = append(*events, e); return result })
+	h, err := NewWebhook(WebhookConfig{
+		Token: secret.New(v.Token), AESKey: secret.New(v.AESKey), Now: func() time.Time { return v.time(t) },
+		Handle: func(_ context.Context, e Event) error { *events = append(*events, e); return result },
+	})
 	require.NoError(t, err)
 	return h
 }
@@ -180,7 +185,7 @@ func TestWebhookRefuses(t *testing.T) {
 	}
 	t.Run("TooLong", func(t *testing.T) {
 		var events []Event
-		rec := post(receiver(t, v, &events, nil), v.headers(), strings.Repeat("A", maxCallback))
+		rec := post(receiver(t, v, &events, nil), v.headers(), strings.Repeat("A", signed.MaxBody))
 		assert.Equal(t, 413, rec.Code)
 	})
 	t.Run("OtherMethods", func(t *testing.T) {
@@ -189,6 +194,37 @@ func TestWebhookRefuses(t *testing.T) {
 		receiver(t, v, &events, nil).ServeHTTP(rec, httptest.NewRequest(http.MethodPut, "/", nil))
 		assert.Equal(t, 405, rec.Code)
 	})
+}
+
+// unread fails the test if a body is looked at.
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("the body of a request that cannot be Tencent's is read")
+	return 0, io.EOF
+}
+
+func TestWhatCannotBeTencentsIsNotReadAndLeavesATrace(t *testing.T) {
+	_, v := webhookVectors(t)
+	var log strings.Builder
+	counted := map[signed.Reason]int{}
+	h, err := NewWebhook(WebhookConfig{
+		Token: secret.New(v.Token), AESKey: secret.New(v.AESKey), Now: func() time.Time { return v.time(t).Add(20 * time.Minute) },
+		Handle: func(context.Context, Event) error { t.Error("handled"); return nil }, Refused: func(r signed.Reason) { counted[r]++ },
+		Log: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	require.NoError(t, err)
+	for _, header := range []http.Header{{}, v.headers(), {"Timestamp": {v.Timestamp}, "Nonce": {"1"}, "Signature": {"canary"}}} {
+		r := httptest.NewRequest(http.MethodPost, "/tencent/events", unread{t})
+		r.Header = header
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, r)
+		assert.Equal(t, 401, rec.Code)
+		assert.Empty(t, rec.Body.String())
+	}
+	assert.Equal(t, map[signed.Reason]int{signed.Unsigned: 2, signed.Stale: 1}, counted)
+	assert.Contains(t, log.String(), "reason=stale count=1 age=20m0s")
+	assert.NotContains(t, log.String(), "canary")
 }
 
 func TestAnEventThatWasNotTakenIsSentAgain(t *testing.T) {
@@ -242,10 +278,10 @@ func TestSeveralMeetingsInOneCallback(t *testing.T) {
 func TestNewWebhookRefusesWhatCannotWork(t *testing.T) {
 	handle := func(context.Context, Event) error { return nil }
 	for _, tt := range []struct{ token, key string }{{"", ""}, {"t", "short"}, {"t", strings.Repeat("*", 43)}, {"t", strings.Repeat("A", 44)}} {
-		_, err := NewWebhook(secret.New(tt.token), secret.New(tt.key), nil, handle)
+		_, err := NewWebhook(WebhookConfig{Token: secret.New(tt.token), AESKey: secret.New(tt.key), Handle: handle})
 		require.Error(t, err)
 	}
-	_, err := NewWebhook(secret.New("t"), secret.String{}, nil, nil)
+	_, err := NewWebhook(WebhookConfig{Token: secret.New("t")})
 	require.Error(t, err)
 }
 

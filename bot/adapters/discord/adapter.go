@@ -35,6 +35,7 @@ import (
 	"meetbot/bot/adapters/kit"
 	"meetbot/bot/chat"
 	"meetbot/bot/grammar"
+	"meetbot/bot/signed"
 	"meetbot/config/secret"
 )
 
@@ -74,7 +75,7 @@ type Adapter struct {
 	drafts  *kit.Cache[chat.Form] // that a person has open, in this process only
 	members *kit.Cache[membership]
 	edits   *kit.Edits
-	signed  *kit.Signed
+	gate    *signed.Gate
 
 	refused chan struct{} // closed when Discord has refused the bot's token
 	busy    sync.WaitGroup
@@ -134,7 +135,9 @@ func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 		drafts: kit.NewCache[chat.Form](draftLife, maxDrafts, cfg.Now), members: kit.NewCache[membership](memberLife, maxMembers, cfg.Now),
 		refused: make(chan struct{}), slots: make(chan struct{}, maxConcurrent),
 	}
-	a.signed = kit.NewSigned(a.head, a.whole, cfg.Observe.Rejected)
+	requests := scheme(key)
+	requests.First = a.unseen
+	a.gate = signed.New(requests, cfg.Now, cfg.Observe.Rejected, log)
 	a.rest = &rest{
 		base: strings.TrimSuffix(cfg.APIURL, "/") + "/" + apiVersion, token: cfg.BotToken, http: kit.PlatformClient(Platform, cfg.HTTPClient), observe: cfg.Observe,
 		limits: newLimiter(cfg.Now, cfg.Observe.Waited, func() {

@@ -5,11 +5,12 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
-	"meetbot/bot/adapters/kit"
 	"net/http"
 	"strconv"
 	"time"
+
+	"meetbot/bot/adapters/kit"
+	"meetbot/bot/signed"
 )
 
 const (
@@ -20,23 +21,20 @@ const (
 // Path is where Discord sends interactions.
 const Path = "/discord/interactions"
 
-var errRejected = errors.New("rejected")
-
-// verify checks that body was sent by Discord within the last five minutes. Its error
-// says nothing: whoever sent it may be guessing.
+// scheme is how Discord signs requests: over the raw body with the application's key, at most
+// five minutes ago or ahead.
 //
 // https://docs.discord.com/developers/interactions/overview#setting-up-an-endpoint-validating-security-request-headers
-func verify(key ed25519.PublicKey, h http.Header, body []byte, now time.Time) error {
-	if !fresh(h, now) || !signedBy(key, h, body) {
-		return errRejected
-	}
-	return nil
+func scheme(key ed25519.PublicKey) signed.Scheme {
+	return signed.Scheme{Sent: signedAt, Old: maxAge, Ahead: maxAge, Valid: func(r *http.Request, body []byte) bool {
+		return signedBy(key, r.Header, body)
+	}}
 }
 
-// fresh reports whether the headers have a signature of the last five minutes.
-func fresh(h http.Header, now time.Time) bool {
-	sent, err := strconv.ParseInt(h.Get(headerTimestamp), 10, 64)
-	return err == nil && abs(now.Unix()-sent) <= int64(maxAge/time.Second) && len(h.Get(headerSignature)) == 2*ed25519.SignatureSize
+// signedAt reads when a request was signed, if it has something that looks like a signature.
+func signedAt(h http.Header) (time.Time, bool) {
+	seconds, err := strconv.ParseInt(h.Get(headerTimestamp), 10, 64)
+	return time.Unix(seconds, 0), err == nil && len(h.Get(headerSignature)) == hex.EncodedLen(ed25519.SignatureSize)
 }
 
 func signedBy(key ed25519.PublicKey, h http.Header, body []byte) bool {
@@ -47,13 +45,6 @@ func signedBy(key ed25519.PublicKey, h http.Header, body []byte) bool {
 	}
 	signed := make([]byte, 0, len(timestamp)+len(body))
 	return ed25519.Verify(key, append(append(signed, timestamp...), body...), signature)
-}
-
-func abs(n int64) int64 {
-	if n < 0 {
-		return -n
-	}
-	return n
 }
 
 // Endpoint implements [kit.Receiver].
@@ -69,16 +60,9 @@ func (a *Adapter) Endpoint() (string, http.Handler) {
 func (a *Adapter) Handler() http.Handler {
 	mux := http.NewServeMux()
 	if a.key != nil {
-		mux.HandleFunc("POST "+Path, a.signed.Handler(a.serve))
+		mux.HandleFunc("POST "+Path, a.gate.Handler(a.serve))
 	}
 	return mux
-}
-
-func (a *Adapter) head(h http.Header) bool { return fresh(h, a.cfg.Now()) }
-
-// whole reports whether a request is Discord's and was not seen before.
-func (a *Adapter) whole(h http.Header, body []byte) bool {
-	return verify(a.key, h, body, a.cfg.Now()) == nil && a.unseen(h, body)
 }
 
 func (a *Adapter) serve(w http.ResponseWriter, r *http.Request, body []byte, received time.Time) {
@@ -113,9 +97,9 @@ func (a *Adapter) serve(w http.ResponseWriter, r *http.Request, body []byte, rec
 }
 
 // unseen reports whether a signed request was not seen before.
-func (a *Adapter) unseen(h http.Header, body []byte) bool {
+func (a *Adapter) unseen(r *http.Request, body []byte) bool {
 	sum := sha256.New()
-	sum.Write([]byte(h.Get(headerTimestamp) + "\n"))
+	sum.Write([]byte(r.Header.Get(headerTimestamp) + "\n"))
 	sum.Write(body)
 	return a.seen.First(string(sum.Sum(nil)))
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"encoding/hex"
+	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -17,7 +19,7 @@ import (
 
 	"meetbot/bot/adapters/adaptertest"
 	"meetbot/bot/adapters/discord/discordtest"
-	"meetbot/bot/adapters/kit"
+	"meetbot/bot/signed"
 )
 
 // The key is that of RFC 8032, section 7.1, test 1; the signature over timestamp and body
@@ -78,6 +80,19 @@ func TestVerify(t *testing.T) {
 	}
 	require.NoError(t, verify(key, vectorHeader(), []byte(vectorBody), now.Add(5*time.Minute)))
 	require.NoError(t, verify(key, vectorHeader(), []byte(vectorBody), now.Add(-5*time.Minute)))
+}
+
+// verify sends a request through the gate at a moment.
+func verify(key ed25519.PublicKey, h http.Header, body []byte, now time.Time) error {
+	gate := signed.New(scheme(key), func() time.Time { return now }, func(signed.Reason) {}, slog.New(slog.DiscardHandler))
+	r := httptest.NewRequest(http.MethodPost, Path, bytes.NewReader(body))
+	r.Header = h
+	taken := false
+	gate.Handler(func(http.ResponseWriter, *http.Request, []byte, time.Time) { taken = true })(httptest.NewRecorder(), r)
+	if !taken {
+		return errors.New("rejected")
+	}
+	return nil
 }
 
 func FuzzVerify(f *testing.F) {
@@ -170,7 +185,7 @@ func TestTheEndpoint(t *testing.T) {
 		assert.Len(t, w.bot.jobs(), 1)
 	})
 	t.Run("NotTooLarge", func(t *testing.T) {
-		status, body := do(w.server.Sign(w.http, bytes.Repeat([]byte(" "), kit.MaxBody+1), w.clock.now()))
+		status, body := do(w.server.Sign(w.http, bytes.Repeat([]byte(" "), signed.MaxBody+1), w.clock.now()))
 		assert.Equal(t, http.StatusRequestEntityTooLarge, status)
 		assert.Empty(t, body)
 	})

@@ -1,5 +1,4 @@
-// Package kit has what adapters do alike: reading signed requests ([Signed]), remembering for
-// a while ([Cache]), trying again ([Retry]), walking the ways to a person ([Deliver]), pacing
+// Package kit has what adapters do alike: remembering for a while ([Cache]), trying again ([Retry]), walking the ways to a person ([Deliver]), pacing
 // calls and edits ([Pace], [Edits]), cutting text where a reader would, and telling how an
 // adapter is. It knows no platform. Its [Adapter] is what the binary runs.
 package kit

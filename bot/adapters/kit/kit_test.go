@@ -5,13 +5,8 @@ import (
 	"context"
 	"errors"
 	"image/png"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -111,119 +106,7 @@ func TestSeenRemembersForAWhileAndStaysBounded(t *testing.T) {
 	})
 }
 
-// signedBy is a Signed that takes what has the header "signed", over a body that is not "forged".
-func signedBy(rejected *atomic.Int32) *kit.Signed {
-	return kit.NewSigned(
-		func(h http.Header) bool { return h.Get("signed") != "" },
-		func(_ http.Header, body []byte) bool { return string(body) != "forged" },
-		func() { rejected.Add(1) },
-	)
-}
-
-func TestABodyIsReadWholeOrNotAtAll(t *testing.T) {
-	var rejected atomic.Int32
-	var got []byte
-	h := signedBy(&rejected).Handler(func(_ http.ResponseWriter, _ *http.Request, body []byte, _ time.Time) { got = body })
-	send := func(body io.Reader, signed string) int {
-		got = nil
-		r := httptest.NewRequest(http.MethodPost, "/", body)
-		r.Header.Set("signed", signed)
-		w := httptest.NewRecorder()
-		h(w, r)
-		assert.Empty(t, w.Body.String(), "not a word")
-		return w.Code
-	}
-	for _, n := range []int{0, 1, 511, 512, 16 << 10, 16<<10 + 1, kit.MaxBody} {
-		want := bytes.Repeat([]byte{'x'}, n)
-		assert.Equal(t, http.StatusOK, send(bytes.NewReader(want), "yes"), n)
-		assert.True(t, bytes.Equal(want, got), n)
-		assert.Equal(t, http.StatusOK, send(struct{ io.Reader }{bytes.NewReader(want)}, "yes"), "%d in chunks", n)
-		assert.True(t, bytes.Equal(want, got), n)
-	}
-	assert.Zero(t, rejected.Load())
-	assert.Equal(t, http.StatusRequestEntityTooLarge, send(bytes.NewReader(make([]byte, kit.MaxBody+1)), "yes"))
-	assert.Equal(t, http.StatusRequestEntityTooLarge, send(struct{ io.Reader }{bytes.NewReader(make([]byte, kit.MaxBody+1))}, "yes"))
-	assert.Equal(t, http.StatusUnauthorized, send(strings.NewReader("forged"), "yes"))
-	assert.EqualValues(t, 3, rejected.Load())
-	assert.Equal(t, http.StatusBadRequest, send(io.MultiReader(strings.NewReader("x"), errReader{}), "yes"))
-	assert.Nil(t, got)
-}
-
-func TestABodyWithoutASignatureIsNotRead(t *testing.T) {
-	var rejected atomic.Int32
-	r := httptest.NewRequest(http.MethodPost, "/", errReader{t})
-	w := httptest.NewRecorder()
-	signedBy(&rejected).Handler(nil)(w, r)
-	assert.Equal(t, http.StatusUnauthorized, w.Code)
-	assert.EqualValues(t, 1, rejected.Load())
-}
-
-// TestBodiesInFlightShareABudget: large bodies that do not end take no more memory than the
-// budget, and do not keep a small one out.
-func TestBodiesInFlightShareABudget(t *testing.T) {
-	var rejected atomic.Int32
-	h := signedBy(&rejected).Handler(func(http.ResponseWriter, *http.Request, []byte, time.Time) {})
-	send := func(body io.Reader) int {
-		r := httptest.NewRequest(http.MethodPost, "/", body)
-		r.Header.Set("signed", "yes")
-		w := httptest.NewRecorder()
-		h(w, r)
-		return w.Code
-	}
-	end := make(chan struct{})
-	var waiting, over sync.WaitGroup
-	codes := make(chan int, 40)
-	for range 40 {
-		waiting.Add(1)
-		full := sync.OnceFunc(waiting.Done)
-		over.Go(func() {
-			codes <- send(&endless{max: kit.MaxBody - 1, full: full, end: end})
-			full()
-		})
-	}
-	waiting.Wait() // each is whole but for its end, or refused
-	assert.Equal(t, http.StatusOK, send(strings.NewReader("small")))
-	close(end)
-	over.Wait()
-	close(codes)
-	count := map[int]int{}
-	for c := range codes {
-		count[c]++
-	}
-	assert.Positive(t, count[http.StatusOK])
-	assert.LessOrEqual(t, count[http.StatusOK], 20, "16 MiB hold no more")
-	assert.Equal(t, 40, count[http.StatusOK]+count[http.StatusServiceUnavailable], "%v", count)
-	assert.Equal(t, http.StatusOK, send(bytes.NewReader(make([]byte, kit.MaxBody))), "what they took is given back")
-}
-
-// endless is a body that does not end before it is told to.
-type endless struct {
-	n, max int
-	full   func()
-	end    chan struct{}
-}
-
-func (e *endless) Read(b []byte) (int, error) {
-	if e.n >= e.max {
-		e.full()
-		<-e.end
-		return 0, io.EOF
-	}
-	n := min(len(b), e.max-e.n)
-	e.n += n
-	return n, nil
-}
-
 var errBroken = errors.New("broken")
-
-type errReader struct{ t *testing.T }
-
-func (r errReader) Read([]byte) (int, error) {
-	if r.t != nil {
-		r.t.Error("the body is read")
-	}
-	return 0, errBroken
-}
 
 func TestScrubKeepsTheCauseAndNotTheURL(t *testing.T) {
 	err := kit.Scrub(&url.Error{Op: "Post", URL: "https://hooks.example/canary", Err: errBroken})

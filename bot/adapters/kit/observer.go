@@ -1,6 +1,10 @@
 package kit
 
-import "time"
+import (
+	"time"
+
+	"meetbot/bot/signed"
+)
 
 // Observer is told of what an adapter does, for metrics. Nil functions are not called: see
 // [Observer.Complete].
@@ -10,8 +14,8 @@ type Observer struct {
 	Acked func(kind string, took time.Duration)
 	// Duplicate: an event or a click had been accepted before.
 	Duplicate func()
-	// Rejected: a request to the HTTP endpoints was not the platform's.
-	Rejected func()
+	// Rejected: a request to the HTTP endpoints was not taken for the platform's.
+	Rejected func(signed.Reason)
 	// Waited: a rate limit held a call back for so long.
 	Waited func(d time.Duration)
 	// Failed: the platform refused a call, or could not be reached. The kind is the
@@ -28,7 +32,7 @@ func (o Observer) Complete() Observer {
 		o.Duplicate = func() {}
 	}
 	if o.Rejected == nil {
-		o.Rejected = func() {}
+		o.Rejected = func(signed.Reason) {}
 	}
 	if o.Waited == nil {
 		o.Waited = func(time.Duration) {}

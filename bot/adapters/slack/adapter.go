@@ -28,6 +28,7 @@ import (
 
 	"meetbot/bot/adapters/kit"
 	"meetbot/bot/chat"
+	"meetbot/bot/signed"
 	"meetbot/bot/texts"
 	"meetbot/config/secret"
 )
@@ -61,13 +62,13 @@ var ErrTokenRefused = kit.Refused("the token is refused by Slack")
 // Adapter is the bot in one Slack workspace. It implements [chat.Poster] and
 // [chat.Directory].
 type Adapter struct {
-	cfg    Config
-	bot    chat.Bot
-	log    *slog.Logger
-	now    func() time.Time
-	pulse  *kit.Pulse
-	signed *kit.Signed
-	seen   *kit.Seen
+	cfg   Config
+	bot   chat.Bot
+	log   *slog.Logger
+	now   func() time.Time
+	pulse *kit.Pulse
+	gate  *signed.Gate
+	seen  *kit.Seen
 
 	web     *web     // calls to Slack
 	people  *people  // who they are and what they may
@@ -135,11 +136,7 @@ func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 
 	pulse := kit.NewPulse(cfg.Now)
 	a := &Adapter{cfg: cfg, bot: bot, log: log, now: cfg.Now, pulse: pulse, seen: kit.NewSeen(time.Hour, 10_000), web: newWeb(cfg, pulse, log)}
-	a.signed = kit.NewSigned(
-		func(h http.Header) bool { return fresh(h, a.now()) },
-		func(h http.Header, body []byte) bool { return verify(cfg.SigningSecret, h, body, a.now()) == nil },
-		cfg.Observe.Rejected,
-	)
+	a.gate = signed.New(scheme(cfg.SigningSecret), cfg.Now, cfg.Observe.Rejected, log)
 	a.people = newPeople(a.web, cfg.Now)
 	a.poster = newPoster(cfg, a.web, a.people, log)
 	a.sockets = &sockets{web: a.web, pulse: pulse, log: log, busy: &a.busy, take: a.take, connections: cfg.Connections, backoff: time.Second}

@@ -15,6 +15,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"meetbot/bot/adapters/kit"
+	"meetbot/bot/signed"
 )
 
 // The library's own Socket Mode client drops what it is about to acknowledge when Slack
@@ -25,7 +26,7 @@ const (
 	silence      = time.Minute // without a ping of Slack's, which comes every few seconds
 	dialTimeout  = 15 * time.Second
 	writeTimeout = 5 * time.Second
-	maxFrame     = kit.MaxBody
+	maxFrame     = signed.MaxBody
 	// How long a connection must have lasted for the next to be opened without a wait.
 	steady = 10 * time.Second
 	// An answer must fit into one frame: Slack drops what is larger or split.

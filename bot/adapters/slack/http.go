@@ -15,6 +15,7 @@ import (
 	slackapi "github.com/slack-go/slack"
 	"github.com/slack-go/slack/slackevents"
 
+	"meetbot/bot/signed"
 	"meetbot/config/secret"
 )
 
@@ -30,35 +31,31 @@ const (
 	PathEvents       = "/slack/events"
 )
 
-var errRejected = errors.New("rejected")
-
-// verify reports whether a request is Slack's: signed over its raw body with the shared
-// secret, at most five minutes ago or ahead. It says nothing about why one is not.
+// scheme is how Slack signs requests: over the raw body with the shared secret, at most five
+// minutes ago or ahead.
 // https://docs.slack.dev/authentication/verifying-requests-from-slack
-func verify(key secret.String, h http.Header, body []byte, now time.Time) error {
-	if key.IsZero() || !fresh(h, now) {
-		return errRejected
-	}
+func scheme(key secret.String) signed.Scheme {
+	return signed.Scheme{Sent: sent, Old: maxSkew, Ahead: maxSkew, Valid: func(r *http.Request, body []byte) bool {
+		return signedBy(key, r.Header, body)
+	}}
+}
+
+// sent reads when a request was signed, if it has something that looks like a signature.
+func sent(h http.Header) (time.Time, bool) {
+	seconds, err := strconv.ParseInt(h.Get(headerTimestamp), 10, 64)
+	mac, ok := strings.CutPrefix(h.Get(headerSignature), "v0=")
+	return time.Unix(seconds, 0), err == nil && ok && len(mac) == hex.EncodedLen(sha256.Size)
+}
+
+func signedBy(key secret.String, h http.Header, body []byte) bool {
 	got, err := hex.DecodeString(strings.TrimPrefix(h.Get(headerSignature), "v0="))
-	if err != nil {
-		return errRejected
+	if err != nil || key.IsZero() {
+		return false
 	}
 	mac := hmac.New(sha256.New, []byte(key.Reveal()))
 	mac.Write([]byte("v0:" + h.Get(headerTimestamp) + ":"))
 	mac.Write(body)
-	if !hmac.Equal(got, mac.Sum(nil)) {
-		return errRejected
-	}
-	return nil
-}
-
-// fresh reports whether the headers have a signature that looks like one and is at most five
-// minutes old or ahead.
-func fresh(h http.Header, now time.Time) bool {
-	seconds, err := strconv.ParseInt(h.Get(headerTimestamp), 10, 64)
-	oldest, newest := now.Add(-maxSkew).Unix(), now.Add(maxSkew).Unix()
-	mac, ok := strings.CutPrefix(h.Get(headerSignature), "v0=")
-	return err == nil && oldest <= seconds && seconds <= newest && ok && len(mac) == hex.EncodedLen(sha256.Size)
+	return hmac.Equal(got, mac.Sum(nil))
 }
 
 // Endpoint implements [kit.Receiver].
@@ -81,7 +78,7 @@ func (a *Adapter) Handler() http.Handler {
 
 // handle hands a signed request on. What f returns is the answer: nil for an empty one.
 func (a *Adapter) handle(f func(r *http.Request, body []byte, arrived time.Time) (any, error)) http.HandlerFunc {
-	return a.signed.Handler(func(w http.ResponseWriter, r *http.Request, body []byte, arrived time.Time) {
+	return a.gate.Handler(func(w http.ResponseWriter, r *http.Request, body []byte, arrived time.Time) {
 		if a.web.isStopped() || !a.busy.begin() {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return

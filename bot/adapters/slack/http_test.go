@@ -1,6 +1,8 @@
 package slack
 
 import (
+	"bytes"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -15,10 +17,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/adapters/adaptertest"
-	"meetbot/bot/adapters/kit"
 	"meetbot/bot/adapters/slack/slacktest"
 	"meetbot/bot/chat"
 	"meetbot/bot/grammar"
+	"meetbot/bot/signed"
 	"meetbot/config/secret"
 )
 
@@ -80,6 +82,20 @@ func TestSignatureOfSlacksExampleHolds(t *testing.T) {
 	}
 }
 
+// verify sends a request through the gate at a moment.
+func verify(key secret.String, h http.Header, body []byte, now time.Time) error {
+	gate := signed.New(scheme(key), func() time.Time { return now }, func(signed.Reason) {}, slog.New(slog.DiscardHandler))
+	r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
+	r.Header = h
+	w := httptest.NewRecorder()
+	taken := false
+	gate.Handler(func(http.ResponseWriter, *http.Request, []byte, time.Time) { taken = true })(w, r)
+	if !taken {
+		return errors.New("rejected")
+	}
+	return nil
+}
+
 func FuzzSignature(f *testing.F) {
 	f.Add("key", []byte("body"), int64(0))
 	f.Add(exampleSecret, []byte(exampleBody), int64(-300))
@@ -138,11 +154,14 @@ func TestUnsignedRequestsLearnNothing(t *testing.T) {
 			assert.Equal(t, http.StatusUnauthorized, w.Code, path+name)
 		}
 		assert.Equal(t, http.StatusMethodNotAllowed, send(h, http.MethodGet, path, "", func(http.Header) {}).Code)
-		big := strings.Repeat("x", kit.MaxBody+1)
+		big := strings.Repeat("x", signed.MaxBody+1)
 		assert.Equal(t, http.StatusRequestEntityTooLarge, send(h, http.MethodPost, path, big, signedNow(big)).Code)
 	}
 	assert.Empty(t, bot.jobs())
-	assert.Empty(t, log.String(), "nothing of an unsigned request is logged")
+	assert.Contains(t, log.String(), "reason=wrong_signature count=1 age=")
+	assert.Contains(t, log.String(), "reason=unsigned count=1")
+	assert.NotContains(t, log.String(), "ssl_check", "nothing that an unsigned request says is logged")
+	assert.Equal(t, 3, strings.Count(log.String(), "\n"), "one line a minute and reason")
 }
 
 func TestSignedChecksOfSlackAreAnswered(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"meetbot/bot/adapters/kit"
 	"meetbot/bot/chat"
 	"meetbot/bot/grammar"
+	"meetbot/bot/signed"
 	"meetbot/config/secret"
 )
 
@@ -60,12 +61,12 @@ type Config struct {
 
 // Adapter brings Acme's chat to the bot.
 type Adapter struct {
-	cfg    Config
-	bot    chat.Bot
-	log    *slog.Logger
-	http   *http.Client
-	pulse  *kit.Pulse
-	signed *kit.Signed
+	cfg   Config
+	bot   chat.Bot
+	log   *slog.Logger
+	http  *http.Client
+	pulse *kit.Pulse
+	gate  *signed.Gate
 }
 
 var _ interface {
@@ -81,14 +82,15 @@ func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 	}
 	cfg.Observe = cfg.Observe.Complete()
 	a := &Adapter{cfg: cfg, bot: bot, log: log, http: kit.PlatformClient(Platform, cfg.HTTPClient), pulse: kit.NewPulse(time.Now)}
-	a.signed = kit.NewSigned(
-		func(h http.Header) bool { return len(h.Get("X-Acme-Signature")) == hex.EncodedLen(sha256.Size) },
-		func(h http.Header, body []byte) bool {
-			got, err := hex.DecodeString(h.Get("X-Acme-Signature"))
+	a.gate = signed.New(signed.Scheme{
+		Sent: func(h http.Header) (time.Time, bool) { // Acme does not say when
+			return time.Time{}, len(h.Get("X-Acme-Signature")) == hex.EncodedLen(sha256.Size)
+		},
+		Valid: func(r *http.Request, body []byte) bool {
+			got, err := hex.DecodeString(r.Header.Get("X-Acme-Signature"))
 			return err == nil && hmac.Equal(got, a.sign(body))
 		},
-		cfg.Observe.Rejected,
-	)
+	}, time.Now, cfg.Observe.Rejected, log)
 	return a, nil
 }
 
@@ -110,7 +112,7 @@ func (a *Adapter) Run(ctx context.Context) error {
 func (a *Adapter) Health() kit.Health { return a.pulse.Health() }
 
 // Endpoint implements [kit.Receiver].
-func (a *Adapter) Endpoint() (string, http.Handler) { return "/acme/", a.signed.Handler(a.take) }
+func (a *Adapter) Endpoint() (string, http.Handler) { return "/acme/", a.gate.Handler(a.take) }
 
 // Examine implements [kit.Examined].
 func (a *Adapter) Examine(ctx context.Context, _ kit.Circumstances) []kit.Finding {
@@ -266,7 +268,7 @@ func (a *Adapter) call(ctx context.Context, method, path string, in, out any) er
 	if out == nil {
 		return nil
 	}
-	return json.NewDecoder(http.MaxBytesReader(nil, resp.Body, kit.MaxBody)).Decode(out)
+	return json.NewDecoder(http.MaxBytesReader(nil, resp.Body, signed.MaxBody)).Decode(out)
 }
 
 // render is a reply as Acme's plain text, and the buttons beneath it. It is pure, so that
