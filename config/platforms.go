@@ -66,7 +66,8 @@ type Discord struct {
 	BotToken      secret.String `split_words:"true" desc:"turns Discord on"`
 	ApplicationID string        `split_words:"true" desc:"the application's ID" check:"snowflake"`
 	PublicKey     string        `split_words:"true" desc:"the application's public key: HTTP interactions instead of the gateway" check:"ed25519"`
-	GuildID       string        `split_words:"true" desc:"register the commands in this server only" check:"snowflake"`
+	GuildID       string        `split_words:"true" desc:"register the commands in this server only, and serve it" check:"snowflake"`
+	Guilds        IDs           `split_words:"true" desc:"the servers that the bot serves, comma-separated; it refuses everybody in another, and direct messages of people who are in none; unset: DISCORD_GUILD_ID, and without that every server that the bot is in"`
 	ApiURL        string        `split_words:"true" desc:"base of the REST API up to and without /v9, for a proxy; unset: Discord's own" check:"url"`
 }
 
@@ -80,7 +81,7 @@ func (d Discord) HTTP() bool { return d.PublicKey != "" }
 func (Discord) Switch() string { return "DISCORD_BOT_TOKEN" }
 
 func (d Discord) combinations(c checker) {
-	c.only("DISCORD_BOT_TOKEN", "DISCORD_APPLICATION_ID", "DISCORD_PUBLIC_KEY", "DISCORD_GUILD_ID")
+	c.only("DISCORD_BOT_TOKEN", "DISCORD_APPLICATION_ID", "DISCORD_PUBLIC_KEY", "DISCORD_GUILD_ID", "DISCORD_GUILDS")
 	if c.set["DISCORD_BOT_TOKEN"] {
 		c.needs("Discord needs it", "DISCORD_APPLICATION_ID")
 	}

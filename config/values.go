@@ -49,6 +49,24 @@ func (p *Principals) Set(value string) error {
 	return nil
 }
 
+// IDs is a list of Discord's IDs.
+type IDs []string
+
+// Set implements envconfig's Setter.
+func (ids *IDs) Set(value string) error {
+	list, err := entries(value)
+	if err != nil {
+		return err
+	}
+	for i, id := range list {
+		if err := checks["snowflake"](id); err != nil {
+			return fmt.Errorf("entry %d: %w", i+1, err)
+		}
+	}
+	*ids = list
+	return nil
+}
+
 // Users maps a person, as "slack:U123", to the provider's account that acts for them.
 type Users map[string]string
 

@@ -48,6 +48,7 @@ func newWorld(t *testing.T) *world {
 		args: []string{"doctor"},
 	}
 	t.Cleanup(w.slack.Close)
+	w.discord.SetApplication(func(a *discordtest.Application) { a.Private = true })
 	s, err := sandbox.Start(t.Context(), "127.0.0.1:0", sandbox.Config{
 		SystecKey: "canary-systec-key", SystecSecret: secret.New("canary-systec-secret"),
 		TencentAppID: "200000001", TencentSecretID: "canary-tencent-id", TencentSecretKey: secret.New("canary-tencent-key"),
@@ -260,8 +261,15 @@ func TestDoctorFindsWhatIsBroken(t *testing.T) {
 		}, faults: []string{`discord: the application has an interactions endpoint, so nothing comes over the gateway`}},
 		{name: "DiscordInNoServer", broken: func(_ *testing.T, w *world) { w.discord.SetGuilds() },
 			faults: []string{`discord: the bot is in no server`}},
+		{name: "DiscordForAnybody", broken: func(_ *testing.T, w *world) {
+			w.discord.SetApplication(func(a *discordtest.Application) { a.Private = false })
+		}, warnings: []string{`discord: anybody may add the bot to a server of their own`}},
+		{name: "DiscordForAnybodyAndServedAtHome", broken: func(_ *testing.T, w *world) {
+			w.discord.SetApplication(func(a *discordtest.Application) { a.Private = false })
+			w.set("DISCORD_GUILDS", discordtest.GuildID)
+		}},
 		{name: "DiscordNotInTheServer", broken: func(t *testing.T, w *world) { w.set("DISCORD_GUILD_ID", "600000000000000009") },
-			faults: []string{`discord: the bot is not in the server DISCORD_GUILD_ID`}},
+			faults: []string{`discord: the bot is not in the server 600000000000000009, which`}},
 		{name: "DiscordPermissionMissing", broken: func(_ *testing.T, w *world) {
 			w.discord.SetGuilds(discordtest.Guild{ID: "1", Permissions: 1<<40 - 1 - 1<<35 - 1<<3}) // CREATE_PUBLIC_THREADS, ADMINISTRATOR
 		}, warnings: []string{`discord: in server 1 the bot lacks CREATE_PUBLIC_THREADS$`}},

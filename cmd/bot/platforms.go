@@ -61,7 +61,7 @@ func platforms() []platform {
 			open: func(c config.Config, p parts) (kit.Adapter, error) {
 				return adapter(discord.New(discord.Config{
 					BotToken: c.Discord.BotToken, ApplicationID: c.Discord.ApplicationID, PublicKey: c.Discord.PublicKey,
-					GuildID: c.Discord.GuildID, APIURL: c.Discord.ApiURL, Listed: listed(c), Locale: c.Locale,
+					GuildID: c.Discord.GuildID, Guilds: c.Discord.Guilds, APIURL: c.Discord.ApiURL, Listed: listed(c), Locale: c.Locale,
 					Commands: grammar.TypedDeclarations(providerKinds()...),
 					Observe:  p.observe, HTTPClient: p.http,
 				}, p.bot, p.log))

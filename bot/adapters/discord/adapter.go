@@ -26,6 +26,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -47,6 +48,8 @@ type Config struct {
 	PublicKey string
 	// GuildID registers the commands in that server only, where they appear at once.
 	GuildID string
+	// Guilds are the servers that the bot serves, with GuildID. Neither: all that it is in.
+	Guilds []string
 	// APIURL is the base of the REST API without its version; empty: Discord's.
 	APIURL string
 	// Listed has the rights that an allow-list guards instead of Discord's permissions:
@@ -64,18 +67,21 @@ type Config struct {
 // Adapter connects a [chat.Bot] to Discord. It is a [chat.Poster] and a
 // [chat.Directory].
 type Adapter struct {
-	cfg     Config
-	key     ed25519.PublicKey
-	bot     chat.Bot
-	log     *slog.Logger
-	rest    *rest
-	pulse   *kit.Pulse
-	seen    *kit.Seen // bodies of signed requests
-	acks    acks
-	drafts  *kit.Cache[chat.Form] // that a person has open, in this process only
-	members *kit.Cache[membership]
-	edits   *kit.Edits
-	gate    *signed.Gate
+	cfg   Config
+	key   ed25519.PublicKey
+	bot   chat.Bot
+	log   *slog.Logger
+	rest  *rest
+	pulse *kit.Pulse
+	wall  wall
+	seen  *kit.Seen // bodies of signed requests
+	// strangers are servers outside of the wall that the log has named lately.
+	strangers *kit.Seen
+	acks      acks
+	drafts    *kit.Cache[chat.Form] // that a person has open, in this process only
+	members   *kit.Cache[membership]
+	edits     *kit.Edits
+	gate      *signed.Gate
 
 	refused chan struct{} // closed when Discord has refused the bot's token
 	busy    sync.WaitGroup
@@ -105,6 +111,13 @@ func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 	if cfg.GuildID != "" && !isID(cfg.GuildID) {
 		faults = append(faults, errors.New("DISCORD_GUILD_ID must be a server's ID, a number"))
 	}
+	served := wall(cfg.Guilds)
+	if slices.ContainsFunc(served, func(id string) bool { return !isID(id) }) {
+		faults = append(faults, errors.New("DISCORD_GUILDS must be servers' IDs, numbers"))
+	}
+	if cfg.GuildID != "" && !slices.Contains(served, cfg.GuildID) {
+		served = append(slices.Clone(served), cfg.GuildID)
+	}
 	var key ed25519.PublicKey // nil: the gateway
 	if cfg.PublicKey != "" {
 		key, _ = hex.DecodeString(cfg.PublicKey)
@@ -130,6 +143,7 @@ func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 	}
 	a := &Adapter{
 		cfg: cfg, key: key, bot: bot, log: log,
+		wall: served, strangers: kit.NewSeen(time.Minute, 1000),
 		pulse: kit.NewPulse(cfg.Now), seen: kit.NewSeen(2*maxAge, maxReplays),
 		edits:  kit.NewEdits(editInterval, maxRateWait, cfg.Observe.Waited),
 		drafts: kit.NewCache[chat.Form](draftLife, maxDrafts, cfg.Now), members: kit.NewCache[membership](memberLife, maxMembers, cfg.Now),

@@ -643,7 +643,8 @@ func TestCheck(t *testing.T) {
 	w.server.SetGuilds(discordtest.Guild{ID: discordtest.GuildID, Name: "Guild", Permissions: discordtest.Invited})
 	c, err := w.a.check(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, checked{Name: "meetbot", Shards: 1, Starts: 1000, Guilds: []guildCheck{{ID: discordtest.GuildID, Name: "Guild"}}}, c)
+	public := true
+	assert.Equal(t, checked{Name: "meetbot", Public: &public, Shards: 1, Starts: 1000, Guilds: []guildCheck{{ID: discordtest.GuildID, Name: "Guild"}}}, c)
 
 	_, err = w.a.Register(t.Context())
 	require.NoError(t, err)

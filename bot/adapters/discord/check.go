@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,6 +25,8 @@ type checked struct {
 	// EndpointSet says that Discord sends interactions to an address over HTTP; then none
 	// come over the gateway.
 	EndpointSet bool
+	// Public says that anybody may add the bot to a server; nil: Discord did not say.
+	Public *bool
 
 	Shards     int
 	Starts     int // sessions that may still be started before ResetAfter
@@ -50,12 +53,13 @@ func (a *Adapter) check(ctx context.Context) (checked, error) {
 		Name     string `json:"name"`
 		Key      string `json:"verify_key"`
 		Endpoint string `json:"interactions_endpoint_url"`
+		Public   *bool  `json:"bot_public"`
 	}
 	// https://docs.discord.com/developers/resources/application#get-current-application
 	if err := a.rest.do(ctx, call{Method: http.MethodGet, Route: "/applications/@me", Out: &app}); err != nil {
 		return c, err
 	}
-	c.Name, c.OtherApplication, c.EndpointSet = app.Name, app.ID != a.cfg.ApplicationID, app.Endpoint != ""
+	c.Name, c.OtherApplication, c.EndpointSet, c.Public = app.Name, app.ID != a.cfg.ApplicationID, app.Endpoint != "", app.Public
 	c.OtherKey = a.key != nil && !strings.EqualFold(app.Key, hex.EncodeToString(a.key))
 
 	var gateway gatewayInfo
@@ -122,6 +126,7 @@ func (a *Adapter) Examine(ctx context.Context, c kit.Circumstances) []kit.Findin
 	if err != nil {
 		return append(all, kit.Faulty("not everything could be asked", "check DISCORD_APPLICATION_ID and DISCORD_GUILD_ID, and that the bot was added with the scope applications.commands").Because(err))
 	}
+	all = append(all, a.examinePublic(found)...)
 	all = append(all, a.examineGuilds(found)...)
 	switch {
 	case found.OtherApplication:
@@ -138,12 +143,13 @@ func (a *Adapter) Examine(ctx context.Context, c kit.Circumstances) []kit.Findin
 func (a *Adapter) examineGuilds(found checked) []kit.Finding {
 	const invite = "add it with the address that bot manifest discord --invite prints"
 	var all []kit.Finding
-	member := false
+	missing := slices.Clone(a.wall) // servers that are to be served
 	for _, g := range found.Guilds {
-		if a.cfg.GuildID != "" && g.ID != a.cfg.GuildID {
+		if !a.wall.serves(g.ID) {
+			all = append(all, kit.Noted("the bot is in server %s, which it does not serve: everybody there is refused", g.ID))
 			continue
 		}
-		member = true
+		missing = slices.DeleteFunc(missing, func(id string) bool { return id == g.ID })
 		if len(g.Missing) > 0 {
 			all = append(all, kit.Warn(fmt.Sprintf("in server %s the bot lacks %s", g.ID, strings.Join(g.Missing, ", ")),
 				"give them to the bot's role, or "+invite))
@@ -152,10 +158,24 @@ func (a *Adapter) examineGuilds(found checked) []kit.Finding {
 		}
 	}
 	switch {
-	case !member && a.cfg.GuildID != "":
-		all = append(all, kit.Faulty("the bot is not in the server DISCORD_GUILD_ID", invite))
-	case !member:
+	case len(found.Guilds) == 0:
 		all = append(all, kit.Faulty("the bot is in no server", invite))
+	case len(missing) > 0 && len(found.Guilds) < maxGuildsChecked:
+		all = append(all, kit.Faulty("the bot is not in the server "+strings.Join(missing, ", ")+", which DISCORD_GUILDS or DISCORD_GUILD_ID names", invite))
 	}
 	return all
+}
+
+// examinePublic says who may add the bot to a server, and what follows.
+func (a *Adapter) examinePublic(found checked) []kit.Finding {
+	switch open := len(a.wall) == 0; {
+	case found.Public == nil:
+		return []kit.Finding{kit.Noted("Discord does not say whether anybody may add the bot to a server")}
+	case *found.Public && open:
+		return []kit.Finding{kit.Warn("anybody may add the bot to a server of their own, and whoever manages events there makes meetings with your account",
+			"name your servers in DISCORD_GUILDS; or set Installation, Install Link to None, then turn Bot, Public Bot off")}
+	case *found.Public:
+		return []kit.Finding{kit.Noted("anybody may add the bot to a server; it serves only those that DISCORD_GUILDS or DISCORD_GUILD_ID names")}
+	}
+	return []kit.Finding{kit.OK("only the application's owner may add the bot to a server")}
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // Profile implements [chat.Directory]. It is asked where no permissions came with
-// the event: in a direct message. There a person may what the servers that the bot is in
+// the event: in a direct message. There a person may what the servers that the bot serves
 // let them do.
 func (a *Adapter) Profile(ctx context.Context, place chat.Place, userID string) (chat.Profile, error) {
 	p := chat.Profile{Rights: chat.RightsKnown}
@@ -65,10 +65,12 @@ const maxGuilds = 20
 // https://docs.discord.com/developers/resources/user#get-current-user-guilds
 func (a *Adapter) guilds(ctx context.Context, place chat.Place) ([]string, error) {
 	switch {
+	case place.Team != "" && !a.wall.serves(place.Team): // nobody may anything there
+		return nil, nil
 	case place.Team != "":
 		return []string{place.Team}, nil
-	case a.cfg.GuildID != "":
-		return []string{a.cfg.GuildID}, nil
+	case len(a.wall) > 0:
+		return a.wall, nil
 	}
 	var all []struct {
 		ID string `json:"id"`

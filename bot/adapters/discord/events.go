@@ -131,7 +131,7 @@ func parseInteraction(b []byte) (*interaction, error) {
 	if in.Type == discordgo.InteractionPing {
 		return &in, nil
 	}
-	if !isID(in.ID) || !isID(in.ChannelID) || in.Token == "" || in.Member == nil && in.User == nil || !isID(in.user().ID) {
+	if !isID(in.ID) || !isID(in.ChannelID) || in.Token == "" || in.Member == nil && in.User == nil || !isID(in.user().ID) || in.GuildID != "" && !isID(in.GuildID) {
 		return nil, errors.New("the interaction is incomplete")
 	}
 	return &in, nil
@@ -267,8 +267,14 @@ func (a *Adapter) answer(ctx context.Context, in *interaction) *callback {
 		a.log.WarnContext(ctx, "interaction for another application", "application_id", in.ApplicationID)
 		return nil
 	}
-	r, focused, err := a.request(in)
 	t := texts.For(in.Locale, a.cfg.Locale)
+	if refusal := a.outside(ctx, in, t); refusal != nil {
+		if in.Type == discordgo.InteractionApplicationCommandAutocomplete {
+			return a.complete(ctx, chat.Request{}, option{})
+		}
+		return a.say(ctx, in, *refusal, kindOf(in.Type))
+	}
+	r, focused, err := a.request(in)
 	if err != nil {
 		a.log.WarnContext(ctx, "interaction not understood", "err", err)
 		return a.say(ctx, in, chat.Reply{Tone: chat.Bad, Text: t.T("discord.outdated")}, kindOf(in.Type))

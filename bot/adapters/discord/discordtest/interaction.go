@@ -2,6 +2,7 @@ package discordtest
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
@@ -33,6 +34,7 @@ type Where struct {
 	Channel     string
 	Kind        int
 	Parent      string // of a thread: the channel
+	Guild       string // empty: [GuildID]
 	App         int64  // what the bot may do there
 	Permissions int64  // what the person may do there
 }
@@ -169,7 +171,7 @@ func (s *Server) interaction(kind int, user string, w Where, locale string, mess
 		payload["user"], payload["context"] = person, 1
 		s.direct[user] = w.Channel
 	} else {
-		payload["guild_id"], payload["context"] = GuildID, 0
+		payload["guild_id"], payload["context"] = cmp.Or(w.Guild, GuildID), 0
 		payload["member"] = map[string]any{"user": person, "nick": nil, "roles": []string{"77"}, "permissions": strconv.FormatInt(w.Permissions, 10)}
 	}
 	if message != nil {

@@ -151,6 +151,7 @@ type Member struct {
 type Application struct {
 	ID, Name, Key string
 	Endpoint      string // where interactions are sent over HTTP; empty: over the gateway
+	Private       bool   // nobody but its owner may add it to a server
 }
 
 // Guild is a server that the bot is in, and what it may do there.
@@ -598,7 +599,7 @@ func (s *Server) handle(w http.ResponseWriter, c Call) {
 		}
 		answer(w, map[string]any{"nick": m.Nick, "roles": []string{c.Args[1] + "1"}, "user": map[string]string{"id": c.Args[1], "username": "user" + c.Args[1]}})
 	case "GET /applications/@me":
-		app := map[string]any{"id": s.app.ID, "name": s.app.Name, "verify_key": s.app.Key, "interactions_endpoint_url": nil}
+		app := map[string]any{"id": s.app.ID, "name": s.app.Name, "verify_key": s.app.Key, "interactions_endpoint_url": nil, "bot_public": !s.app.Private}
 		if s.app.Endpoint != "" {
 			app["interactions_endpoint_url"] = s.app.Endpoint
 		}
