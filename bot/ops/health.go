@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"meetbot/bot/adapters/kit"
 	"meetbot/bot/jobs"
@@ -189,7 +190,7 @@ func Scrub(text string, secrets ...secret.String) string {
 	text = anyURL.ReplaceAllString(text, "[url]")
 	text = token.ReplaceAllString(text, secret.Redacted)
 	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == 0x2028 || r == 0x2029 {
+		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) {
 			return ' '
 		}
 		return r

@@ -26,6 +26,7 @@ import (
 	"meetbot/bot/audit"
 	"meetbot/bot/jobs"
 	"meetbot/bot/ops"
+	"meetbot/config"
 )
 
 // start runs the bot in this process until the test ends or stop is called.
@@ -509,4 +510,39 @@ func TestAStopIsToldInTheLog(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
 	assert.Contains(t, log.String(), `"msg":"stopping","why":"context canceled"`)
 	assert.Contains(t, lines[len(lines)-1], `"msg":"stopped"`)
+}
+
+// TestNothingActsOnTheOperatorsTerminal: what strangers have named is printed and logged so
+// that no terminal obeys it and no line reads backwards.
+func TestNothingActsOnTheOperatorsTerminal(t *testing.T) {
+	t.Parallel()
+	const evil = "\x1b]0;PWNED\x07 \u009b31m \u202etxt.exe\u2028 \r"
+	w := newWorld(t)
+	store := w.store(t)
+	_, err := store.Enqueue(t.Context(), jobs.Job{ID: "j1", Label: evil, Source: evil, Created: time.Now().Add(-time.Hour)})
+	require.NoError(t, err)
+	require.NoError(t, audit.New(store).Append(t.Context(), audit.Line{
+		At: time.Now(), Asked: time.Now(), Who: "discord:1", WhoName: evil, Destination: evil, Job: "j1", Step: "1", Action: audit.Set,
+	}))
+	require.NoError(t, store.Close())
+	harmless := func(what, out string) {
+		assert.NotEmpty(t, out, what)
+		assert.NotRegexp(t, `[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]`, strings.NewReplacer("\n", "", "\t", "").Replace(out), what)
+	}
+	for _, args := range [][]string{{"jobs"}, {"jobs", "--json"}, {"jobs", "j1"}, {"audit"}, {"export"}} {
+		out, _, err := invoke(t, w.env, args...)
+		require.NoError(t, err)
+		harmless(strings.Join(args, " "), out)
+		if args[0] == "audit" {
+			var l audit.Line
+			require.NoError(t, json.Unmarshal([]byte(out), &l))
+			assert.Equal(t, evil, l.WhoName, "it is only written otherwise")
+		}
+	}
+	for _, format := range []string{"json", "text"} {
+		var log bytes.Buffer
+		l := logger(&log, config.Config{LogFormat: format, LogLevel: "debug"}).With(evil, evil).WithGroup(evil)
+		l.Info(evil, evil, evil, "err", errors.New(evil), "list", []string{evil}) //nolint:sloglint // it is what is tested
+		harmless(format, log.String())
+	}
 }

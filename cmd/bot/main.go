@@ -18,6 +18,7 @@ import (
 	_ "time/tzdata" // an image has no zones of its own
 
 	"meetbot/bot/grammar"
+	"meetbot/bot/plain"
 	"meetbot/config"
 )
 
@@ -26,7 +27,7 @@ func main() {
 	context.AfterFunc(ctx, stop) // a second signal kills at once
 	p := process{args: os.Args[1:], lookup: os.LookupEnv, environ: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 	if err := run(ctx, p); err != nil {
-		fmt.Fprintln(os.Stderr, "bot:", err)
+		fmt.Fprintln(plain.Escape(os.Stderr), "bot:", err)
 		os.Exit(1)
 	}
 }
@@ -47,22 +48,25 @@ type subcommand struct {
 	args  string // as the help shows them
 	about string
 	run   func(context.Context, process) error // p.args are its own
+	// chats says that it draws on the terminal by itself. What any other prints may come from
+	// strangers, and cannot act on the terminal.
+	chats bool
 }
 
 func subcommands() []subcommand {
 	return []subcommand{
-		{"", "", "run what is configured; the console when no chat platform is", serve},
-		{"console", "", "chat in the terminal, also when chat platforms are configured", serveConsole},
-		{"manifest", manifestUsage(), "print what is to be registered with the platform", manifest},
-		{"doctor", "[--json] [--send CHANNEL] [--try-provider]", "check what can go wrong, one line a fault with its fix; exit 1 on any", doctorCommand},
-		{"policy", "[--json]", "print who may effectively do what, and why", policyCommand},
-		{"jobs", "[ID] [--all] [--json] [--settle done|failed|retry]", "list the jobs under way and those that need somebody; show or settle one", jobsCommand},
-		{"audit", "", "print the audit log as JSON lines", auditCommand},
-		{"backup", "DIR", "copy the embedded store, also while the bot runs", backupCommand},
-		{"export", "", "print the store as JSON lines, secrets staying encrypted", exportCommand},
-		{"import", "", "read an export from standard input into a store that no bot runs on; with the same ENCRYPTION_KEY", importCommand},
-		{"healthcheck", "", "exit 0 if the running bot is alive (OPS_ADDR); for containers", healthcheck},
-		{"version", "", "print the version", version},
+		{"", "", "run what is configured; the console when no chat platform is", serve, true},
+		{"console", "", "chat in the terminal, also when chat platforms are configured", serveConsole, true},
+		{"manifest", manifestUsage(), "print what is to be registered with the platform", manifest, false},
+		{"doctor", "[--json] [--send CHANNEL] [--try-provider]", "check what can go wrong, one line a fault with its fix; exit 1 on any", doctorCommand, false},
+		{"policy", "[--json]", "print who may effectively do what, and why", policyCommand, false},
+		{"jobs", "[ID] [--all] [--json] [--settle done|failed|retry]", "list the jobs under way and those that need somebody; show or settle one", jobsCommand, false},
+		{"audit", "", "print the audit log as JSON lines", auditCommand, false},
+		{"backup", "DIR", "copy the embedded store, also while the bot runs", backupCommand, false},
+		{"export", "", "print the store as JSON lines, secrets staying encrypted", exportCommand, false},
+		{"import", "", "read an export from standard input into a store that no bot runs on; with the same ENCRYPTION_KEY", importCommand, false},
+		{"healthcheck", "", "exit 0 if the running bot is alive (OPS_ADDR); for containers", healthcheck, false},
+		{"version", "", "print the version", version, false},
 	}
 }
 
@@ -86,6 +90,9 @@ func run(ctx context.Context, p process) error {
 		return noSubcommand(name, all)
 	}
 	c := all[i]
+	if !c.chats {
+		p.stdout, p.stderr = plain.Escape(p.stdout), plain.Escape(p.stderr)
+	}
 	if len(p.args) == 1 && asksHelp(p.args[0]) && (c.args == "" || c.name == "manifest") { // no flags of its own
 		return write(p.stdout, "Usage:\n"+c.usage())
 	}

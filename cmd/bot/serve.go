@@ -24,6 +24,7 @@ import (
 	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
 	"meetbot/bot/ops"
+	"meetbot/bot/plain"
 	"meetbot/bot/policy"
 	"meetbot/bot/signed"
 	"meetbot/config"
@@ -137,7 +138,7 @@ func (b *building) settle(context.Context) error {
 	for _, m := range misspelt(b.environ) {
 		if b.cfg.Chat() {
 			b.log.Warn("not one of the bot's variables", "variable", m.Variable, "fix", m.Fix)
-		} else if _, err := fmt.Fprintf(b.stderr, "bot: %s is not one of the bot's variables: %s\n", m.Variable, m.Fix); err != nil {
+		} else if _, err := fmt.Fprintf(plain.Escape(b.stderr), "bot: %s is not one of the bot's variables: %s\n", m.Variable, m.Fix); err != nil {
 			return err
 		}
 	}
@@ -407,10 +408,11 @@ func logger(w io.Writer, cfg config.Config) *slog.Logger {
 	_ = level.UnmarshalText([]byte(cfg.LogLevel)) // config has checked it
 	o := &slog.HandlerOptions{Level: level}
 	traced := cfg.OTEL.TracesURL() != ""
+	out := plain.Escape(w)
 	if cfg.LogFormat == "text" || cfg.LogFormat == "" && isTerminal(w) {
-		return slog.New(ops.LogHandler(slog.NewTextHandler(w, o), traced))
+		return slog.New(ops.LogHandler(slog.NewTextHandler(out, o), traced))
 	}
-	return slog.New(ops.LogHandler(slog.NewJSONHandler(w, o), traced))
+	return slog.New(ops.LogHandler(slog.NewJSONHandler(out, o), traced))
 }
 
 func isTerminal(v any) bool {

@@ -264,7 +264,7 @@ func (a *Adapter) answer(ctx context.Context, in *interaction) *callback {
 		return &callback{Type: discordgo.InteractionResponsePong, kind: "ping"}
 	}
 	if in.ApplicationID != "" && in.ApplicationID != a.cfg.ApplicationID {
-		a.log.WarnContext(ctx, "interaction for another application", "application_id", in.ApplicationID)
+		a.log.WarnContext(ctx, "interaction for another application", "application_id", kit.Code(in.ApplicationID))
 		return nil
 	}
 	t := texts.For(in.Locale, a.cfg.Locale)

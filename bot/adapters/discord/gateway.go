@@ -230,6 +230,7 @@ func (s *shard) ended(ctx context.Context, err error) (kit.Verdict, error) {
 	code := 0
 	if closed, ok := errors.AsType[*websocket.CloseError](err); ok {
 		code = closed.Code
+		err = fmt.Errorf("closed with code %d", code) // its own text is the other side's
 	}
 	switch code {
 	case closeAuthentication:

@@ -630,3 +630,43 @@ func TestWhatAThreadDoesNotTakeIsShownBesideTheRoot(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatDiscordSaysIsTakenAsCodesOrNotAtAll: an answer may have anything in it, and its
+// errors end up in the log.
+func TestWhatDiscordSaysIsTakenAsCodesOrNotAtAll(t *testing.T) {
+	for name, tt := range map[string]struct{ body, want string }{
+		"Documented":   {`{"code":50035,"errors":{"data":{"components":{"0":{"label":{"_errors":[{"code":"BASE_TYPE_BAD_LENGTH","message":"canary"}]}}}}}}`, "POST /x: HTTP 400, code 50035: data.components.0.label BASE_TYPE_BAD_LENGTH"},
+		"NoCodes":      {`{"code":1,"errors":{"Bot canary.a.b":{"\u001b]0;x":{"_errors":[{"code":"canary token\u202e"}]}}}}`, "POST /x: HTTP 400, code 1: other.other other"},
+		"Huge":         {`{"code":1e99,"errors":{"a":{"_errors":[{"code":"B"}]}}}`, "POST /x: HTTP 400"},
+		"NotANumber":   {`{"code":"canary"}`, "POST /x: HTTP 400"},
+		"HTML":         {`<html>canary`, "POST /x: HTTP 400"},
+		"Deep":         {`{"code":1,"errors":` + strings.Repeat(`{"a":`, 9000) + `1` + strings.Repeat(`}`, 9000) + `}`, "POST /x: HTTP 400, code 1"},
+		"DeepAndLarge": {`{"code":1,"errors":` + strings.Repeat(`{"`+strings.Repeat("k", 300)+`":`, 9000) + `1` + strings.Repeat(`}`, 9000) + `}`, "POST /x: HTTP 400, code 1"},
+	} {
+		assert.Equal(t, tt.want, newAPIError("POST /x", 400, []byte(tt.body)).Error(), name)
+	}
+	many := newAPIError("POST /x", 400, []byte(`{"code":1,"errors":{"_errors":[`+strings.Repeat(`{"code":"A"},`, 999)+`{"code":"A"}]}}`))
+	assert.Equal(t, 8, strings.Count(many.Error(), " A"))
+}
+
+func TestNumbersOutOfBoundsInHeadersHoldNothingUpForGood(t *testing.T) {
+	for _, v := range []string{"NaN", "-1", "1e99", "Inf", "-Inf", "99999999999999999999", "0x7fffffffffffffff", "", "canary"} {
+		d, _ := retryAfter(http.Header{"Retry-After": {v}}, nil)
+		assert.True(t, d > 0 && d <= 24*time.Hour, "%q: %v", v, d)
+		l := newLimiter(time.Now, nil, func() {})
+		c := call{Method: "GET", Route: "/x"}
+		h := http.Header{"X-Ratelimit-Bucket": {"b"}, "X-Ratelimit-Remaining": {v}, "X-Ratelimit-Reset-After": {v}}
+		for _, remaining := range []string{v, "1", "-9223372036854775808"} {
+			h.Set("X-Ratelimit-Remaining", remaining)
+			l.learn(c, h, time.Now())
+		}
+		pause, err := l.reserve(c)
+		require.NoError(t, err)
+		assert.LessOrEqual(t, pause, 24*time.Hour, v)
+	}
+	d, _ := retryAfter(nil, []byte(`{"retry_after":1e300}`))
+	assert.Equal(t, 24*time.Hour, d)
+	l := newLimiter(time.Now, nil, func() {})
+	l.learn(call{}, http.Header{"X-Ratelimit-Bucket": {strings.Repeat("x", 1000)}, "X-Ratelimit-Remaining": {"1"}, "X-Ratelimit-Reset-After": {"1"}}, time.Now())
+	assert.Empty(t, l.names)
+}

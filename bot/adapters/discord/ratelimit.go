@@ -36,6 +36,8 @@ type bucket struct {
 	reset     time.Time
 }
 
+const maxBucketName = 128
+
 const invalidSlots = int(invalidWindow / time.Minute)
 
 type slot struct {
@@ -152,7 +154,7 @@ func (l *limiter) learn(c call, h http.Header, now time.Time) {
 	name := h.Get("X-RateLimit-Bucket")
 	remaining, err := strconv.Atoi(h.Get("X-RateLimit-Remaining"))
 	after, err2 := strconv.ParseFloat(h.Get("X-RateLimit-Reset-After"), 64)
-	if name == "" || err != nil || err2 != nil {
+	if name == "" || len(name) > maxBucketName || err != nil || err2 != nil {
 		return
 	}
 	l.names[c.name()] = name

@@ -223,16 +223,24 @@ func newAPIError(route string, status int, body []byte) error {
 	}
 	if json.Unmarshal(body, &answer) == nil { // a proxy answers HTML
 		e.Code = answer.Code
-		e.Invalid = strings.Join(invalid("", answer.Errors), ", ")
+		if len(answer.Errors) <= maxErrors {
+			e.Invalid = strings.Join(invalid("", answer.Errors, 0), ", ")
+		}
 	}
 	return e
 }
 
+const (
+	maxErrors  = 64 << 10 // bytes of an answer's errors that are looked through
+	maxDepth   = 16       // of the path to a fault; every level is read again for the next
+	mostFaults = 8        // that are named
+)
+
 // invalid lists where a body was refused and the code of the fault, without the text,
 // which may quote what we sent.
-func invalid(path string, b json.RawMessage) []string {
+func invalid(path string, b json.RawMessage, depth int) []string {
 	var node map[string]json.RawMessage
-	if len(b) == 0 || json.Unmarshal(b, &node) != nil {
+	if len(b) == 0 || depth > maxDepth || json.Unmarshal(b, &node) != nil {
 		return nil
 	}
 	var found []string
@@ -243,14 +251,14 @@ func invalid(path string, b json.RawMessage) []string {
 			}
 			_ = json.Unmarshal(value, &faults)
 			for _, f := range faults {
-				found = append(found, strings.TrimPrefix(path, ".")+" "+f.Code)
+				found = append(found, strings.TrimPrefix(path, ".")+" "+kit.Code(f.Code))
 			}
 			continue
 		}
-		found = append(found, invalid(path+"."+key, value)...)
+		found = append(found, invalid(path+"."+kit.Code(key), value, depth+1)...)
 	}
 	slices.Sort(found)
-	return found
+	return found[:min(len(found), mostFaults)]
 }
 
 // The calls. Each names Discord's page of it.

@@ -5,10 +5,15 @@ package kit
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
+	"net/http"
 	"net/url"
+	"regexp"
 	"runtime/debug"
 	"time"
 	"unicode/utf16"
@@ -89,11 +94,48 @@ func Guard(ctx context.Context, log *slog.Logger, part string, o Observer, f fun
 	return err
 }
 
-// Scrub returns err without the URL that net/http puts into it: a webhook's URL is a
-// secret.
+// Scrub returns err without the URL that net/http puts into it, since a webhook's URL is a
+// secret, and without what came over the wire: net/http quotes an answer that it cannot read.
 func Scrub(err error) error {
-	if urlErr, ok := errors.AsType[*url.Error](err); ok {
-		return fmt.Errorf("%s: %w", urlErr.Op, urlErr.Err)
+	urlErr, ok := errors.AsType[*url.Error](err)
+	if !ok {
+		return err
 	}
-	return err
+	return scrubbed{urlErr.Op + ": " + cause(urlErr.Err), urlErr.Err}
+}
+
+type scrubbed struct {
+	text string
+	err  error
+}
+
+func (s scrubbed) Error() string { return s.text }
+func (s scrubbed) Unwrap() error { return s.err }
+
+// cause says of err what has nothing from the wire.
+func cause(err error) string {
+	for _, known := range []error{context.Canceled, context.DeadlineExceeded, io.ErrUnexpectedEOF, io.EOF, http.ErrSchemeMismatch, net.ErrClosed} {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
+	}
+	if e, ok := errors.AsType[*net.OpError](err); ok { // a DNSError is in one
+		return e.Error()
+	}
+	if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return e.Error()
+	}
+	return "the connection or the answer cannot be used"
+}
+
+// codePattern is what platforms' codes look like: "not_in_channel", "BASE_TYPE_BAD_LENGTH". Their
+// tokens have other characters, so that none is taken for a code.
+var codePattern = regexp.MustCompile(`^[A-Za-z0-9_]{1,64}$`)
+
+// Code returns what a platform sent as a code, for logs and errors, or "other" if it is none.
+func Code(sent string) string {
+	if !codePattern.MatchString(sent) {
+		return "other"
+	}
+	return sent
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"image/png"
+	"net"
 	"net/url"
 	"strings"
 	"testing"
@@ -113,6 +114,30 @@ func TestScrubKeepsTheCauseAndNotTheURL(t *testing.T) {
 	require.ErrorIs(t, err, errBroken)
 	assert.NotContains(t, err.Error(), "canary")
 	assert.Equal(t, errBroken, kit.Scrub(errBroken))
+}
+
+// net/http quotes an answer that it cannot read. It may be an echo of what was sent.
+func TestScrubKeepsNothingFromTheWire(t *testing.T) {
+	for _, answer := range []string{"HTTP/1.1 canary 200\r\n\r\n", "canary\r\n\r\n", "HTTP/1.1 200 OK\r\nAuthorization canary\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: canary\r\n\r\n"} {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		go func() {
+			if c, err := ln.Accept(); err == nil {
+				_, _ = c.Read(make([]byte, 1000))
+				_, _ = c.Write([]byte(answer))
+				_ = c.Close()
+			}
+		}()
+		client := kit.HTTPClient(nil)
+		res, err := client.Get("http://" + ln.Addr().String() + "/canary-path")
+		if err == nil {
+			_ = res.Body.Close()
+		}
+		require.Error(t, err, answer)
+		assert.NotContains(t, kit.Scrub(err).Error(), "canary")
+		client.CloseIdleConnections()
+		require.NoError(t, ln.Close())
+	}
 }
 
 func TestQRCodeIsAnImage(t *testing.T) {

@@ -139,7 +139,7 @@ func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 	a.gate = signed.New(scheme(cfg.SigningSecret), cfg.Now, cfg.Observe.Rejected, log)
 	a.people = newPeople(a.web, cfg.Now)
 	a.poster = newPoster(cfg, a.web, a.people, log)
-	a.sockets = &sockets{web: a.web, pulse: pulse, log: log, busy: &a.busy, take: a.take, connections: cfg.Connections, backoff: time.Second}
+	a.sockets = &sockets{web: a.web, pulse: pulse, log: log, busy: &a.busy, take: a.take, slots: make(chan struct{}, maxConcurrent), connections: cfg.Connections, apiURL: cfg.APIURL, backoff: time.Second}
 	a.over, a.end = context.WithCancel(context.Background())
 	return a, nil
 }

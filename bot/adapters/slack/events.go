@@ -92,7 +92,10 @@ func (a *Adapter) command(c slackapi.SlashCommand) (event, error) {
 	case a.cfg.LivepushCommand:
 		name = livepushCommand
 	default:
-		command, _ := kit.Cut(c.Command, maxCommand)
+		command := c.Command
+		if !commandName.MatchString(command) {
+			command = "other" // not what Slack calls a command: it may be anything
+		}
 		a.log.Warn("unknown slash command: the names in the Slack app and in the bot's settings differ", "command", command)
 		name, c.Text = meetCommand, "help"
 	}
@@ -278,14 +281,18 @@ func (a *Adapter) take(ctx context.Context, env envelope, arrived time.Time) (an
 	switch env.Type {
 	case "slash_commands":
 		var c slackapi.SlashCommand
-		if err = json.Unmarshal(env.Payload, &c); err == nil {
+		if json.Unmarshal(env.Payload, &c) != nil { // its error may quote the payload
+			err = errors.New("not a slash command")
+		} else {
 			e, err = a.command(c)
 		}
 	case "interactive":
 		e, err = a.parseInteraction(env.Payload)
 	case "events_api":
 		var o outer
-		if err = json.Unmarshal(env.Payload, &o); err == nil {
+		if json.Unmarshal(env.Payload, &o) != nil {
+			err = errors.New("not an event")
+		} else {
 			e, err = a.parseEvent(o)
 		}
 	default:
@@ -293,7 +300,7 @@ func (a *Adapter) take(ctx context.Context, env envelope, arrived time.Time) (an
 	}
 	if err != nil {
 		if !errors.Is(err, errNotForUs) {
-			a.log.WarnContext(ctx, "event not understood", "type", env.Type, "err", err)
+			a.log.WarnContext(ctx, "event not understood", "type", kit.Code(env.Type), "err", err)
 		}
 		return nil, func() {}
 	}

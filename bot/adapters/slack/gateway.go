@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,7 +54,9 @@ type sockets struct {
 	log         *slog.Logger
 	busy        *busy
 	take        func(context.Context, envelope, time.Time) (answer any, acked func())
+	slots       chan struct{} // events being acknowledged, on all connections
 	connections int
+	apiURL      string
 	backoff     time.Duration // the first pause after a failure
 
 	live    atomic.Int32   // connections that are open
@@ -191,7 +195,31 @@ func (ss *sockets) open(ctx context.Context) (address string, err error) {
 		_, address, err = ss.web.api.StartSocketModeContext(ctx)
 		return err
 	})
+	if err == nil && !ss.trusts(address) {
+		return "", &APIError{Method: openMethod, Kind: "its address is not Slack's"}
+	}
 	return address, err
+}
+
+// trusts reports whether events from an address are Slack's: over TLS from its own domain, or
+// from the host that the Web API was configured to be at.
+func (ss *sockets) trusts(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil || u.User != nil || u.Hostname() == "" {
+		return false
+	}
+	api, err := url.Parse(ss.apiURL)
+	if err != nil {
+		return false
+	}
+	host := strings.ToLower(u.Hostname())
+	switch u.Scheme {
+	case "wss":
+		return strings.HasSuffix(host, ".slack.com") || strings.HasSuffix(host, ".slack-gov.com") || host == strings.ToLower(api.Hostname())
+	case "ws": // to a stand-in on this machine
+		return api.Scheme == "http" && host == strings.ToLower(api.Hostname())
+	}
+	return false
 }
 
 // dialError says what is known to have no part of the address, which has a ticket in it.
@@ -275,8 +303,12 @@ func (s *socket) read(ctx context.Context) {
 				close(s.refresh)
 			}
 		default:
-			if s.sockets.busy.begin() {
+			s.sockets.slots <- struct{}{} // else no more is read until something is acknowledged
+			if !s.sockets.busy.begin() {
+				<-s.sockets.slots
+			} else {
 				s.under.Go(func() {
+					defer func() { <-s.sockets.slots }()
 					defer s.sockets.busy.end()
 					kit.Contain(ctx, s.sockets.log, "event", func() { s.serve(ctx, env, arrived) })
 				})

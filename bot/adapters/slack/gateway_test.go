@@ -128,3 +128,19 @@ func TestOneRefusedCallIsAskedAbout(t *testing.T) {
 	assert.Equal(t, kit.Running, w.a.Health().State)
 	assert.Len(t, w.slack.Calls("auth.test"), 2)
 }
+
+func TestEventsComeFromSlackOverTLS(t *testing.T) {
+	for address, want := range map[string]bool{
+		"wss://wss-primary.slack.com/link/?ticket=1": true, "wss://wss-backup.SLACK.com/": true, "wss://wss.slack-gov.com/": true,
+		"wss://api.proxy.example/socket": true,
+		"ws://wss-primary.slack.com/":    false, "https://wss-primary.slack.com/": false, "wss://slack.com.evil.example/": false,
+		"wss://evilslack.com/": false, "wss://wss-primary.slack.com@evil.example/": false, "wss://user@wss-primary.slack.com/": false,
+		"wss://wss-primary.slack.com./": false, "wss://xn--slck-5na.com/": false, "ws://127.0.0.1:1/": false, "wss:///": false, "": false, "%": false,
+	} {
+		ss := &sockets{apiURL: "https://api.proxy.example/api/"}
+		assert.Equal(t, want, ss.trusts(address), address)
+	}
+	ss := &sockets{apiURL: "http://127.0.0.1:5/api/"}
+	assert.True(t, ss.trusts("ws://127.0.0.1:6/socket"), "a stand-in")
+	assert.False(t, ss.trusts("ws://127.0.0.2:6/socket"))
+}

@@ -55,6 +55,8 @@ const (
 	maxConnections     = 10
 	defaultConnections = 2
 
+	maxConcurrent = 256 // ours: events being acknowledged
+
 	// https://docs.slack.dev/authentication/verifying-requests-from-slack
 	maxSkew = 5 * time.Minute
 

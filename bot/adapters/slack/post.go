@@ -429,7 +429,7 @@ func (po *poster) sendThroughHook(ctx context.Context, p chat.Post, to string, m
 	switch {
 	case res.StatusCode == http.StatusTooManyRequests:
 		seconds, _ := strconv.Atoi(res.Header.Get("Retry-After"))
-		return chat.Receipt{}, po.web.fault(method, "", &slackapi.RateLimitedError{RetryAfter: time.Duration(seconds) * time.Second})
+		return chat.Receipt{}, po.web.fault(method, "", &slackapi.RateLimitedError{RetryAfter: time.Duration(min(seconds, int(maxHold/time.Second))) * time.Second})
 	case res.StatusCode >= 500:
 		return chat.Receipt{}, po.web.fault(method, "", slackapi.StatusCodeError{Code: res.StatusCode})
 	case res.StatusCode != http.StatusOK:

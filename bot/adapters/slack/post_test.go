@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"image/png"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	slackapi "github.com/slack-go/slack"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -539,5 +541,26 @@ func TestWithoutBlocksTheTextAloneIsPosted(t *testing.T) {
 			assert.NotContains(t, text, "example.com/start", "a locked screen shows the text")
 			assert.Contains(t, w.log.String(), "Slack takes no blocks")
 		})
+	}
+}
+
+func TestNumbersOutOfBoundsInHeadersHoldNothingUpForGood(t *testing.T) {
+	w := newWorld(t)
+	for _, seconds := range []int64{math.MinInt64, -1, 0, 1 << 40, 9_300_000_000, math.MaxInt64} {
+		limited := &slackapi.RateLimitedError{RetryAfter: time.Duration(seconds) * time.Second} // as the library multiplies it
+		var after *chat.RetryAfter
+		require.ErrorAs(t, w.a.web.fault("chat.postMessage", "", limited), &after)
+		assert.True(t, after.After >= time.Second && after.After <= time.Hour, "%d: %v", seconds, after.After)
+	}
+}
+
+func TestWhatSlackSaysIsTakenAsACodeOrNotAtAll(t *testing.T) {
+	w := newWorld(t)
+	for said, want := range map[string]string{
+		"not_in_channel": "not_in_channel", "xoxb-canary-token": "other", "\x1b]0;x\x07": "other", "a canary\u202e": "other",
+		"": "other", strings.Repeat("a", 65): "other",
+	} {
+		err := w.a.web.fault("chat.postMessage", "", slackapi.SlackErrorResponse{Err: said})
+		assert.EqualError(t, err, "chat.postMessage: "+want)
 	}
 }

@@ -52,6 +52,9 @@ func newWeb(cfg Config, pulse *kit.Pulse, log *slog.Logger) *web {
 	}
 }
 
+// scopeName is what a scope looks like.
+var scopeName = regexp.MustCompile(`^[a-z_.:]{1,64}$`)
+
 // identity is what auth.test says about the bot.
 type identity struct {
 	userID, userName string
@@ -96,14 +99,14 @@ func (w *web) whoAmI(ctx context.Context) error {
 		userID:  res.UserID, userName: res.User, team: res.TeamID, teamName: res.Team, enterprise: res.EnterpriseID,
 	}
 	for scope := range strings.SplitSeq(res.Header.Get("X-Oauth-Scopes"), ",") {
-		if scope = strings.TrimSpace(scope); scope != "" {
+		if scope = strings.TrimSpace(scope); scopeName.MatchString(scope) {
 			id.scopes = append(id.scopes, scope)
 		}
 	}
 	if w.self.Swap(id) == nil {
 		close(w.known)
 	}
-	w.log.InfoContext(ctx, "signed in to Slack", "team", id.team, "bot", id.userID, "scopes", id.scopes)
+	w.log.InfoContext(ctx, "signed in to Slack", "team", kit.Code(id.team), "bot", kit.Code(id.userID), "scopes", id.scopes)
 	for _, s := range scopes {
 		if s.Required && !id.has(s.Name) {
 			w.log.ErrorContext(ctx, "the Slack app lacks a required scope: add it under OAuth & Permissions and reinstall the app", "scope", s.Name, "without", s.Without)
@@ -166,6 +169,9 @@ var passingCodes = map[string]bool{
 	"access_denied_temporarily": true, "update_failed": true, "message_limit_exceeded": true,
 }
 
+// maxHold bounds what is believed of a Retry-After: Slack asks for a minute at most.
+const maxHold = time.Hour
+
 // fault turns what a call returned into what a [chat.Poster] returns, and holds the
 // method back if Slack said so. The scope is what the limit counts by, besides the method.
 func (w *web) fault(method, scope string, err error) error {
@@ -175,9 +181,9 @@ func (w *web) fault(method, scope string, err error) error {
 	failed := &APIError{Method: method}
 	var after time.Duration
 	if limited, ok := errors.AsType[*slackapi.RateLimitedError](err); ok {
-		failed.Kind, after = "ratelimited", max(limited.RetryAfter, time.Second)
+		failed.Kind, after = "ratelimited", min(max(limited.RetryAfter, time.Second), maxHold)
 	} else if answer, ok := errors.AsType[slackapi.SlackErrorResponse](err); ok {
-		failed.Kind = answer.Err
+		failed.Kind = kit.Code(answer.Err)
 		switch {
 		case tokenCodes[answer.Err]:
 			failed.Err = ErrTokenRefused
