@@ -93,7 +93,7 @@ const (
 	headerTimeout  = 5 * time.Second
 	requestTimeout = 15 * time.Second
 	answerTimeout  = 30 * time.Second
-	idleTimeout    = 2 * time.Minute
+	idleTimeout    = 75 * time.Second // longer than what proxies keep a connection for
 	maxHeader      = 64 << 10
 )
 
@@ -113,7 +113,7 @@ func (g *group) addServer(ctx context.Context, variable, addr string, h http.Han
 func (g *group) addListener(name string, ln net.Listener, h http.Handler) {
 	s := &http.Server{
 		Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout, WriteTimeout: answerTimeout,
-		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ConnState: (&connections{max: maxConnections}).state, ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
 	}
 	g.add(name, func(ctx context.Context) error {
 		served := make(chan error, 1)
