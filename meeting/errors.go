@@ -49,6 +49,7 @@ const (
 	ReasonRooms           Reason = "rooms"          // no free room of the wished size now (SYSTEC)
 	ReasonAPI             Reason = "api"            // the application has no right to this operation, or this service does not have it (200004)
 	ReasonApplication     Reason = "application"    // the meeting is not this application's (202801)
+	ReasonScope           Reason = "scope"          // the application lacks the scopes that Field names (Zoom 4711)
 	ReasonEnterprise      Reason = "enterprise"     // the enterprise is unknown or disabled (50000, 50001)
 	ReasonNotRetrieved    Reason = "not_retrieved"  // the provider could not read the meeting itself (190318)
 	ReasonNotChanged      Reason = "not_changed"    // the provider could not change the live's settings (190319)
@@ -81,6 +82,7 @@ func Reasons() []Reason {
 		ReasonRooms,
 		ReasonAPI,
 		ReasonApplication,
+		ReasonScope,
 		ReasonEnterprise,
 		ReasonNotRetrieved,
 		ReasonNotChanged,
@@ -102,7 +104,7 @@ type APIError struct {
 	Message    string        // the provider's own words, without anything that was sent; one line of at most 200 characters, empty if it gave none
 	RetryAfter time.Duration // 0 if the provider did not say
 	Reason     Reason
-	Field      string // with ReasonField and ReasonUnsupported: a field of Instant or PushTarget, as in "duration"
+	Field      string // with ReasonField and ReasonUnsupported: a field of Instant or PushTarget, as in "duration"; with ReasonScope: scopes
 	Err        error  // one of the Err… values of this package
 	Cause      error  // what the transport said, its URL removed; nil if there was an answer
 }

@@ -12,7 +12,7 @@ type Words struct{ EN, ZH string }
 type Capabilities struct {
 	LivePush  bool // RTMP push addresses can be set
 	PushRead  bool // and read back, with their keys
-	StartLive bool // the live can be started and stopped; otherwise its host does that in the client
+	StartLive bool // the live can be started and stopped, if its host need not do that in the client
 	StartURL  bool // there is a start link, which can be fetched anew
 	HostKey   bool // the host key can be chosen at creation
 	ByCode    bool // a meeting can be looked up by the number that people type to join
@@ -29,6 +29,9 @@ type PushRules struct {
 	Name   int // characters of a push name
 	WeChat int // WeChat Channels addresses per meeting
 	Others int // other addresses per meeting
+	// Replaces says that a meeting has one address, which the next takes the place of, and
+	// that none can be switched off: what can be stopped is the live.
+	Replaces bool
 }
 
 // Kind is all that is true of one provider, said by its package and registered once, so

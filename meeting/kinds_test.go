@@ -166,7 +166,7 @@ func TestEveryFieldIsTakenOrRefusedByName(t *testing.T) {
 	yes := true
 	full := meeting.Instant{
 		Topic: "t", Capacity: 25, Duration: time.Hour, JoinBeforeHost: &yes, Mute: &yes, HostVideo: &yes, ParticipantsVideo: &yes,
-		PMI: &yes, WaitingRoom: &yes, Live: &yes, Recording: meeting.RecordingCloud, HostName: "h", UserKey: "k",
+		PMI: &yes, WaitingRoom: &yes, Live: &yes, Recording: meeting.RecordingCloud, HostName: "h", Passcode: "p", UserKey: "k",
 		Start: time.Unix(1_700_000_000, 0), Account: "a", Hosts: []string{"a"}, HostKey: secret.New("123456"),
 	}
 	v := reflect.ValueOf(full)

@@ -85,8 +85,8 @@ type Meeting struct {
 	PlayURL  string // the stream itself (HLS); SYSTEC only
 	Passcode string // goes with the join URL
 
-	// StartURL lets any holder start the meeting as its host for about two hours.
-	// SYSTEC only; Tencent has none.
+	// StartURL lets any holder start the meeting as its host for about two hours. Tencent
+	// has none.
 	StartURL secret.String
 	// HostKey lets a participant claim the host's role.
 	HostKey secret.String
@@ -95,10 +95,10 @@ type Meeting struct {
 	Scheduled bool      // it was made to begin later; false also where nothing was said of it
 	Start     time.Time // of a meeting that was made to begin at once: when it was made
 	End       time.Time // planned
-	Creator   string    // the provider's account it belongs to; Tencent only (userid)
-	Hosts     []string  // Tencent only (userid)
+	Creator   string    // the provider's account it belongs to; Tencent and Zoom
+	Hosts     []string  // the provider's users who are its hosts; Tencent and Zoom
 	Capacity  int       // SYSTEC only
-	UserKey   string    // the correlation text given at creation; SYSTEC only
+	UserKey   string    // the correlation text given at creation; SYSTEC and Zoom
 }
 
 // Recording says where a meeting is recorded.
@@ -120,25 +120,26 @@ type Instant struct {
 
 	JoinBeforeHost    *bool
 	Mute              *bool
-	HostVideo         *bool // SYSTEC only
-	ParticipantsVideo *bool // SYSTEC only
-	PMI               *bool // the account's personal meeting number; SYSTEC only
+	HostVideo         *bool // SYSTEC and Zoom
+	ParticipantsVideo *bool // SYSTEC and Zoom
+	PMI               *bool // the account's personal meeting number; SYSTEC and Zoom
 	WaitingRoom       *bool
 	Live              *bool
 	Recording         Recording
 	HostName          string // SYSTEC only
+	Passcode          string // that people type to join; Zoom only
 
 	// UserKey marks the meeting with the caller's own text, by which it can be found
-	// again after a lost answer. SYSTEC only, at most 200 bytes.
+	// again after a lost answer. SYSTEC, at most 200 bytes, and Zoom, at most 250 characters.
 	UserKey string
-	// Start is the start time to send, whole seconds. Tencent only, where subject, start
-	// and end as sent are all that a lost meeting can be found by.
+	// Start is the start time to send, whole seconds. For Tencent subject, start and end as
+	// sent are all that a lost meeting can be found by; Zoom has it for scheduled meetings.
 	Start time.Time
-	// Account is the provider's user who becomes the creator. Tencent only; empty for
+	// Account is the provider's user who becomes the creator. Tencent and Zoom; empty for
 	// the account the client was configured with.
 	Account string
-	// Hosts are the provider's users who are to be hosts from the beginning. Tencent only,
-	// and of its paid editions; without them the creator is.
+	// Hosts are the provider's users who are to be hosts from the beginning. Tencent's paid
+	// editions, where without them the creator is, and Zoom, where the creator stays one.
 	Hosts []string
 	// HostKey is the six-digit key with which the host's role can be claimed. Tencent only.
 	HostKey secret.String
@@ -164,6 +165,7 @@ func (in Instant) Given() []string {
 		{"live", in.Live != nil},
 		{"recording", in.Recording != RecordingDefault},
 		{"host_name", in.HostName != ""},
+		{"passcode", in.Passcode != ""},
 		{"user_key", in.UserKey != ""},
 		{"start", !in.Start.IsZero()},
 		{"account", in.Account != ""},
@@ -204,4 +206,14 @@ type Event struct {
 	Ref   Ref
 	State State // [StateUnknown]: nothing was said of it
 	Live  Live
+	Made  Made
 }
+
+// Made is what a provider has made of a meeting, and now has ready for its host.
+type Made string
+
+const (
+	MadeNothing   Made = ""
+	MadeRecording Made = "recording"
+	MadeSummary   Made = "summary"
+)

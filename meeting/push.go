@@ -21,10 +21,14 @@ const (
 
 // PushTarget is where a meeting's live stream is pushed to.
 type PushTarget struct {
-	Name     string // 1 to [MaxPushName] characters, not only blanks, no line break
+	// Name has 1 to [MaxPushName] characters, not only blanks, no line break. A provider may
+	// keep none: it is empty then where it is read back.
+	Name     string
 	Platform PushPlatform
 	URL      string // rtmp:// or rtmps://, without the key
 	// Key is the stream key (推流密钥): whoever holds it can broadcast on the channel.
 	Key     secret.String
 	Enabled bool
+	// Page is where viewers watch, for providers that show it: https, empty for none.
+	Page string
 }

@@ -74,7 +74,7 @@ func (r *run) faultOf(err error) *texts.Message {
 		provider := r.providerName(api.Provider)
 		switch api.Reason {
 		case meeting.ReasonNone, meeting.ReasonAnswer:
-		case meeting.ReasonField, meeting.ReasonUnsupported:
+		case meeting.ReasonField, meeting.ReasonUnsupported, meeting.ReasonScope:
 			return texts.NewMessage("fault."+string(api.Reason), "Provider", provider, "Field", api.Field)
 		case meeting.ReasonUnlisted:
 			return inItsWords(api, provider)

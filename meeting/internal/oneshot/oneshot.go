@@ -1,14 +1,14 @@
 // Package oneshot sends one HTTP request to a provider, once, and says what can be
 // said about it afterwards.
 //
-// Neither provider can tell a repeated wish from a new one, so the question that
+// No provider can tell a repeated wish from a new one, so the question that
 // matters when no answer comes is whether the request may have arrived. A request that
 // changes something is sent on a connection of its own with a body that cannot be
 // rewound, which keeps net/http from sending it a second time by itself; and it counts
 // as sent from the moment it has a connection.
 //
 // No redirect is followed: credentials travel in the body or in a signature over the
-// path, and neither API documents one.
+// path, and no API documents one.
 package oneshot
 
 import (
@@ -261,14 +261,17 @@ var byteOrderMark = []byte("\xef\xbb\xbf")
 // maxRetryAfter bounds what is believed of a Retry-After.
 const maxRetryAfter = 24 * time.Hour
 
-// retryAfter reads the header in both of its forms; a date is taken relative to the
-// provider's own clock.
+// retryAfter reads the header in both of its forms, and in a third that Zoom has; a date is
+// taken relative to the provider's own clock.
 func retryAfter(a Answer) time.Duration {
 	v := strings.TrimSpace(a.Header.Get("Retry-After"))
 	if n, err := strconv.ParseUint(v, 10, 32); err == nil {
 		return min(time.Duration(n)*time.Second, maxRetryAfter)
 	}
 	at, err := http.ParseTime(v)
+	if err != nil {
+		at, err = time.Parse(time.RFC3339, v)
+	}
 	now := a.Date()
 	if err != nil || now.IsZero() || !at.After(now) {
 		return 0

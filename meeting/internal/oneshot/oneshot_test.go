@@ -243,6 +243,7 @@ func TestRetryAfter(t *testing.T) {
 		"": 0, "7": 7 * time.Second, " 7 ": 7 * time.Second, "-1": 0, "soon": 0, "4294967295": maxRetryAfter,
 		now.Add(time.Minute).Format(http.TimeFormat):  time.Minute,
 		now.Add(-time.Minute).Format(http.TimeFormat): 0,
+		now.Add(time.Minute).Format(time.RFC3339):     time.Minute,
 	} {
 		a := Answer{Header: http.Header{"Date": {now.Format(http.TimeFormat)}, "Retry-After": {header}}}
 		assert.Equal(t, want, retryAfter(a), header)
