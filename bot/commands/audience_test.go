@@ -106,7 +106,7 @@ func TestTheCardSaysHowManyWatch(t *testing.T) {
 
 // TestViewersFollowTheProvidersWord counts between the reports of a start and of an end.
 func TestViewersFollowTheProvidersWord(t *testing.T) {
-	inWorld(t, func(c *Config) { c.Webhooks = true }, func(w *world) {
+	inWorld(t, func(c *Config) { c.Webhooks = map[meeting.Provider]bool{show.Provider: true} }, func(w *world) {
 		w.say(ada, channel, "/meet x --provider tencent --live")
 		w.enter(meeting.StateRunning, 30)
 		w.hear(meeting.Event{State: meeting.StateRunning})
@@ -139,7 +139,7 @@ func TestViewersFollowTheProvidersWord(t *testing.T) {
 
 // TestAShowTooShortToBeCountedHasItsTotal also when the provider needs a while to answer.
 func TestAShowTooShortToBeCountedHasItsTotal(t *testing.T) {
-	inWorld(t, func(c *Config) { c.Webhooks = true }, func(w *world) {
+	inWorld(t, func(c *Config) { c.Webhooks = map[meeting.Provider]bool{show.Provider: true} }, func(w *world) {
 		w.say(ada, channel, "/meet x --provider tencent --live")
 		w.enter(meeting.StateEnded, 7)
 		w.tencent.fail = refusedWith("viewers", &meeting.APIError{Provider: "tencent", Err: meeting.ErrUnavailable})

@@ -55,14 +55,12 @@ type Config struct {
 	Parser    grammar.Config
 	Providers map[meeting.Provider]Provider
 	Policy    policy.Policy
-	// Account is the provider's user as whom the bot acts for everybody; Accounts says who
-	// acts as their own, by [chat.Place.UserKey]. Only providers with accounts heed them.
-	Account  string
-	Accounts map[string]string
+	// Accounts are those of the providers that have any.
+	Accounts map[meeting.Provider]Accounts
 	// StartLinkInThread posts start links for everybody to see.
 	StartLinkInThread bool
-	// Webhooks says that the provider reports the live state.
-	Webhooks bool
+	// Webhooks are the providers that report the live state.
+	Webhooks map[meeting.Provider]bool
 	// KeyPageURL is the address of the key-entry page, to which a token is appended;
 	// empty where there is none.
 	KeyPageURL string
@@ -70,6 +68,12 @@ type Config struct {
 	Observe    Observer
 	Log        *slog.Logger
 	Now        func() time.Time
+}
+
+// Accounts are the users of one provider as whom calls are made.
+type Accounts struct {
+	Bot     string            // for everybody
+	Persons map[string]string // who acts as their own, by [chat.Place.UserKey]
 }
 
 // Observer is told of what happens, for metrics. A nil function is not called.

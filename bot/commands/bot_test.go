@@ -606,7 +606,9 @@ func TestTheStartLinkIsForWhoeverHasTheRight(t *testing.T) {
 }
 
 func TestTencentWithoutAMappedAccountGetsAHostKey(t *testing.T) {
-	inWorld(t, func(c *Config) { c.Accounts = map[string]string{"slack:U2": "bob"} }, func(w *world) {
+	inWorld(t, func(c *Config) {
+		c.Accounts = map[meeting.Provider]Accounts{"tencent": {Persons: map[string]string{"slack:U2": "bob"}}}
+	}, func(w *world) {
 		posts := w.say(ada, channel, "/meet x --provider tencent")
 		private := find(t, posts, chat.SlotPrivate)
 		require.Len(t, private.Reply.Secrets, 1)
@@ -740,7 +742,9 @@ func TestAPushWhoseAnswerIsLostIsReadBack(t *testing.T) {
 }
 
 func TestOnlyWhoHoldsAMeetingPushesIt(t *testing.T) {
-	inWorld(t, func(c *Config) { c.Accounts = map[string]string{"slack:U4": "dora"} }, func(w *world) {
+	inWorld(t, func(c *Config) {
+		c.Accounts = map[meeting.Provider]Accounts{"tencent": {Persons: map[string]string{"slack:U4": "dora"}}}
+	}, func(w *world) {
 		w.say(ada, channel, "/meet x --provider tencent")
 		refused := w.say(ben, channel, pushLine)
 		assert.Contains(t, refused[0].Reply.Text, "Only Ada")

@@ -18,7 +18,7 @@ import (
 // cards shows meetings.
 type cards struct {
 	platforms     chat.Kinds
-	webhooks      bool // the provider reports the live state
+	webhooks      map[meeting.Provider]bool // which report the live state
 	kinds         meeting.Kinds
 	startInThread bool // start links are for everybody to see
 }
@@ -96,7 +96,7 @@ func (h cards) stateText(t texts.Text, reg registry.Registration) string {
 			return t.T("state.live", "Time", chat.Instant(reg.LiveAt))
 		case reg.Audience != nil && reg.LiveHeard.IsZero(): // viewers are of a live that has begun
 			return at("state.running_live_begun")
-		case pushNames(t, reg) != "" && reg.LiveHeard.IsZero() && !h.webhooks:
+		case pushNames(t, reg) != "" && reg.LiveHeard.IsZero() && !h.webhooks[reg.Ref().Provider]:
 			return at("state.running_live_unknown")
 		}
 		return at("state.running")

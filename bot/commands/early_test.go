@@ -36,7 +36,7 @@ func TestWhatHappensWhileAMeetingIsMadeIsShownAtOnce(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inWorld(t, func(cfg *Config) { cfg.Webhooks = true }, func(w *world) {
+			inWorld(t, func(cfg *Config) { cfg.Webhooks = map[meeting.Provider]bool{show.Provider: true} }, func(w *world) {
 				var done atomic.Bool
 				during(w, func() {
 					if done.Swap(true) {

@@ -70,10 +70,10 @@ func (h meet) begin(ctx context.Context, r *run) (jobs.Next, error) {
 	if in.Topic == "" {
 		in.Topic = r.t.T("meet.topic", "Name", r.personName())
 	}
-	own := h.accounts.own(r)
+	own := h.accounts.own(r, provider)
 	r.kind(provider).Prepare(&in, meeting.Origin{Mark: r.mark(), Account: own, Own: own != "", At: r.now()})
 	if r.kind(provider).Parameters["hosts"] != "" {
-		in.Hosts = h.hosts(r, own)
+		in.Hosts = h.hosts(r, provider, own)
 	}
 	if err := h.room(ctx, r, provider, in); err != nil {
 		return jobs.Next{}, err
@@ -85,10 +85,10 @@ func (h meet) begin(ctx context.Context, r *run) (jobs.Next, error) {
 
 // hosts are the provider's users among the people who were named as hosts. Whoever asks with
 // an account of their own stays one of them.
-func (h meet) hosts(r *run, own string) []string {
+func (h meet) hosts(r *run, provider meeting.Provider, own string) []string {
 	var accounts []string
 	for _, id := range r.w.Ask.Hosts {
-		if a := h.accounts.persons[r.w.Request.Place.UserKey(chat.User{ID: id})]; a != "" && !slices.Contains(accounts, a) {
+		if a := h.accounts.of(r, provider, chat.User{ID: id}); a != "" && !slices.Contains(accounts, a) {
 			accounts = append(accounts, a)
 		}
 	}
@@ -237,7 +237,7 @@ func (h meet) complete(ctx context.Context, r *run) {
 	}
 	if m.Creator == "" && r.kind(m.Ref.Provider).Can.Accounts {
 		if m.Creator = r.w.Instant.Account; m.Creator == "" {
-			m.Creator = h.accounts.bot
+			m.Creator = h.accounts[m.Ref.Provider].Bot
 		}
 	}
 	m.Live = m.Live || r.w.Instant.Live != nil && *r.w.Instant.Live

@@ -172,7 +172,9 @@ func TestLinksAreNotForWhoeverGuessesANumber(t *testing.T) {
 }
 
 func TestAnOwnAccountVouchesForNoMeetingItDoesNotKnow(t *testing.T) {
-	inWorld(t, func(c *Config) { c.Accounts = map[string]string{"slack:U2": "bob"} }, func(w *world) {
+	inWorld(t, func(c *Config) {
+		c.Accounts = map[meeting.Provider]Accounts{"tencent": {Persons: map[string]string{"slack:U2": "bob"}}}
+	}, func(w *world) {
 		w.say(ada, channel, "/meet secret --provider tencent")
 		w.tencent.fail = func(op string) error {
 			if op == "get" {

@@ -179,7 +179,7 @@ func TestNoFreeRoomIsToldBeforeAMeetingIsMade(t *testing.T) {
 // Whoever is named as a host and has an account is one in the meeting, too.
 func TestNamedHostsAreHostsAtTheProvider(t *testing.T) {
 	inWorld(t, func(c *Config) {
-		c.Accounts = map[string]string{"slack:U1": "ada", "slack:U2": "ben"}
+		c.Accounts = map[meeting.Provider]Accounts{"tencent": {Persons: map[string]string{"slack:U1": "ada", "slack:U2": "ben"}}}
 	}, func(w *world) {
 		w.say(ada, channel, "/meet x --provider tencent --host U2,U9")
 		assert.Equal(t, []string{"ada", "ben"}, w.tencent.wish.Hosts)

@@ -53,7 +53,7 @@ func newParts(b *Bot) parts {
 	p := parts{registry: b.registry, defaultsTo: cfg.Parser.Default, locale: cfg.Parser.Locale}
 	p.people = people{policy: cfg.Policy, posters: b.posters, locale: p.locale}
 	p.clients = clients{cfg.Providers, cfg.Observe.Called}
-	p.accounts = accounts{bot: cfg.Account, persons: cfg.Accounts}
+	p.accounts = cfg.Accounts
 	p.targets = targets{p.registry, p.people, p.clients, p.accounts}
 	p.cards = cards{platforms: cfg.Platforms, webhooks: cfg.Webhooks, kinds: cfg.Parser.Kinds, startInThread: cfg.StartLinkInThread}
 	p.wishes = wishes{b.store, cfg.Retention}

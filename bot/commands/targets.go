@@ -172,8 +172,8 @@ func (h targets) mayTouch(ctx context.Context, r *run, reg registry.Registration
 		return t, h.noPush(r, t.ref.Provider)
 	}
 	if !ok {
-		own := h.accounts.own(r)
-		if own == "" || !r.kind(t.ref.Provider).Can.Accounts {
+		own := h.accounts.own(r, t.ref.Provider)
+		if own == "" {
 			return t, texts.NewMessage("power.meeting", "Name", reg.Requester.Name)
 		}
 		t.account = own // the provider decides whether that account may
@@ -227,7 +227,7 @@ func (h targets) holds(ctx context.Context, r *run, reg registry.Registration) (
 // foreign guards a meeting that the bot did not make: the person acts as their own
 // account, or is an admin.
 func (h targets) foreign(ctx context.Context, r *run, ref meeting.Ref, need want) (target, error) {
-	t := target{ref: ref, account: h.accounts.own(r)}
+	t := target{ref: ref, account: h.accounts.own(r, ref.Provider)}
 	can := r.kind(ref.Provider).Can
 	if need.push && !can.LivePush {
 		return t, h.noPush(r, ref.Provider)
@@ -238,7 +238,7 @@ func (h targets) foreign(ctx context.Context, r *run, ref meeting.Ref, need want
 	if !can.Foreign {
 		return t, texts.NewMessage("which.none")
 	}
-	if t.account != "" && can.Accounts {
+	if t.account != "" {
 		return t, h.vouch(ctx, r, t, need)
 	}
 	admin, err := h.people.isAdmin(ctx, r)
@@ -353,14 +353,13 @@ func (h targets) completeSet(ctx context.Context, r chat.Request, typed string, 
 }
 
 // accounts says as which of a provider's users a person acts.
-type accounts struct {
-	bot     string            // as whom the bot acts for everybody
-	persons map[string]string // who acts as their own, by [chat.Place.UserKey]
-}
+type accounts map[meeting.Provider]Accounts
 
 // own is the provider's user that the person is mapped to; empty for none.
-func (h accounts) own(r *run) string {
-	return h.persons[r.w.Request.Place.UserKey(r.w.Request.User)]
+func (h accounts) own(r *run, p meeting.Provider) string { return h.of(r, p, r.w.Request.User) }
+
+func (h accounts) of(r *run, p meeting.Provider, who chat.User) string {
+	return h[p].Persons[r.w.Request.Place.UserKey(who)]
 }
 
 // showCode groups a meeting number as clients do: 806-146-667.

@@ -377,6 +377,7 @@ func botConfig(cfg config.Config, pageURL string, log *slog.Logger, clients map[
 		Parser: grammar.Config{
 			Locale: cfg.Locale, Kinds: providerKinds(), Providers: names, Default: first, KeyPage: pageURL != "", Sandbox: sandboxed,
 		},
+		Accounts: map[meeting.Provider]commands.Accounts{}, Webhooks: map[meeting.Provider]bool{},
 		Providers: clients, StartLinkInThread: cfg.StartLink == "thread", Retention: cfg.Retention, Log: log,
 	}
 	for _, row := range providerRows() {
@@ -384,9 +385,10 @@ func botConfig(cfg config.Config, pageURL string, log *slog.Logger, clients map[
 			continue
 		}
 		if row.kind.Can.Accounts {
-			c.Account, c.Accounts = row.settings(cfg).Accounts()
+			bot, persons := row.settings(cfg).Accounts()
+			c.Accounts[row.kind.ID] = commands.Accounts{Bot: bot, Persons: persons}
 		}
-		c.Webhooks = c.Webhooks || row.settings(cfg).HTTP() || sandboxed && row.token != nil
+		c.Webhooks[row.kind.ID] = row.settings(cfg).HTTP() || sandboxed && row.token != nil
 	}
 	if pageURL != "" {
 		c.KeyPageURL = strings.TrimRight(pageURL, "/") + keypage.Path

@@ -93,7 +93,7 @@ func (p *Process) Start(platform chat.Platform, connect func(*commands.Bot, *slo
 		Platforms: chattest.Kinds(),
 		Parser:    grammartest.Config(),
 		Providers: map[meeting.Provider]commands.Provider{systec.Kind.ID: systec.Provider{Client: sys}, tencent.Kind.ID: tencent.Provider{Client: ten}},
-		Account:   sandbox.DefaultUser, Log: log,
+		Accounts:  map[meeting.Provider]commands.Accounts{tencent.Kind.ID: {Bot: sandbox.DefaultUser}}, Log: log,
 	}, store)
 	a := connect(bot, log)
 	bot.Attach(platform, a)
