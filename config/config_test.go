@@ -54,6 +54,7 @@ const (
 
 var (
 	systec  = env{"SYSTEC_API_KEY": "canary-systec-key", "SYSTEC_API_SECRET": "canary-systec-secret"}
+	zoom    = env{"ZOOM_ACCOUNT_ID": "acct", "ZOOM_CLIENT_ID": "app", "ZOOM_CLIENT_SECRET": "canary-zs", "ZOOM_USER_ID": "ops@example.com"}
 	tencent = env{"TENCENT_APP_ID": "200000001", "TENCENT_SECRET_ID": "canary-tc-id", "TENCENT_SECRET_KEY": "canary-tc-key", "TENCENT_USER_ID": "ops"}
 	// spelt has the variables whose values matter to a test.
 	spelt = env{
@@ -66,6 +67,8 @@ var (
 		"TENCENT_APP_ID": "2", "TENCENT_SDK_ID": "3", "TENCENT_SECRET_ID": "canary-ti", "TENCENT_SECRET_KEY": "canary-tk", "TENCENT_USER_ID": "ops",
 		"TENCENT_USERS": "slack:U123=alice, discord:42=bob", "TENCENT_INSTANCE_ID": "5", "TENCENT_BASE_URL": "http://localhost:9",
 		"TENCENT_WEBHOOK_TOKEN": "canary-wt", "TENCENT_WEBHOOK_AES_KEY": "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG",
+		"ZOOM_ACCOUNT_ID": "acct", "ZOOM_CLIENT_ID": "app", "ZOOM_CLIENT_SECRET": "canary-zs", "ZOOM_USER_ID": "ops@example.com", "ZOOM_USERS": "slack:U1=ann@example.com",
+		"ZOOM_BASE_URL": "http://localhost:8/v2", "ZOOM_OAUTH_URL": "http://localhost:8/oauth/token", "ZOOM_WEBHOOK_TOKEN": "canary-zt",
 		"MEET_ALLOW": "slack:user:U1,slack:group:S1,slack:channel:C1", "LIVEPUSH_ALLOW": "discord:user:1,discord:role:2,discord:channel:3", "ADMINS": "console",
 		"START_LINK": "thread", "LOCALE": "zh-CN", "DATA_DIR": "/var/lib/meetbot", "NATS_URL": "tls://a:4222,tls://b:4222", "NATS_CREDS": "/run/secrets/nats.creds", "NATS_PLAINTEXT": "true",
 		"ENCRYPTION_KEY": key1 + "," + key2, "RETENTION": "24h", "ERASE_AFTER": "2h", "SHUTDOWN_GRACE": "10s", "LOG_LEVEL": "debug", "LOG_FORMAT": "json",
@@ -181,6 +184,9 @@ func TestFaultsNameTheVariable(t *testing.T) {
 		{"TencentUserAlone", env{"TENCENT_USER_ID": "ops"}, []string{"TENCENT_APP_ID", "TENCENT_SECRET_ID", "TENCENT_SECRET_KEY"}},
 		{"WebhookKeyWithoutToken", tencent.with("TENCENT_WEBHOOK_AES_KEY", "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"), []string{"TENCENT_WEBHOOK_TOKEN"}},
 		{"WebhookKeyOfAnotherLength", tencent.with("TENCENT_WEBHOOK_TOKEN", "canary", "TENCENT_WEBHOOK_AES_KEY", "canary"), []string{"TENCENT_WEBHOOK_AES_KEY"}},
+		{"ZoomWithoutSecret", env{"ZOOM_ACCOUNT_ID": "a", "ZOOM_CLIENT_ID": "b", "ZOOM_USER_ID": "ops"}, []string{"ZOOM_CLIENT_SECRET"}},
+		{"ZoomWithoutHost", env{"ZOOM_ACCOUNT_ID": "a", "ZOOM_CLIENT_ID": "b", "ZOOM_CLIENT_SECRET": "canary"}, []string{"ZOOM_USER_ID"}},
+		{"ZoomEventsAlone", env{"ZOOM_WEBHOOK_TOKEN": "canary"}, []string{"ZOOM_ACCOUNT_ID", "ZOOM_CLIENT_ID", "ZOOM_CLIENT_SECRET", "ZOOM_USER_ID"}},
 		{"UsersWithoutPlatform", tencent.with("TENCENT_USERS", "U123=canary"), []string{"TENCENT_USERS"}},
 		{"UserTwice", tencent.with("TENCENT_USERS", "slack:U1=canary,slack:U1=bob"), []string{"TENCENT_USERS"}},
 		{"AllowSomebodyUnknown", env{"MEET_ALLOW": "slack:user:U1,everyone-canary"}, []string{"MEET_ALLOW"}},
@@ -306,6 +312,7 @@ func TestWhatFitsTogetherIsAccepted(t *testing.T) {
 	for name, e := range map[string]env{
 		"Systec":            systec,
 		"Tencent":           tencent,
+		"Zoom":              zoom,
 		"BothAndAChoice":    systec.with("MEET_PROVIDER", "systec", "TENCENT_APP_ID", "1", "TENCENT_SECRET_ID", "i", "TENCENT_SECRET_KEY", "k", "TENCENT_USERS", "slack:U1=a"),
 		"SlackInTheSandbox": {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_SIGNING_SECRET": "s", "MEET_PROVIDER": "sandbox"},
 		"DiscordByGateway":  systec.with("DISCORD_BOT_TOKEN", "d", "DISCORD_APPLICATION_ID", "123456789012345678"),

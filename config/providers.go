@@ -13,6 +13,7 @@ import (
 type Providers struct {
 	Systec  Systec
 	Tencent Tencent
+	Zoom    Zoom
 }
 
 // Provider is what the settings of a meeting provider tell of themselves.
@@ -124,5 +125,40 @@ func (t Tencent) combinations(c checker) bool {
 	if !c.any("TENCENT_USER_ID", "TENCENT_USERS") {
 		c.fault("TENCENT_USER_ID", "set it to the account that the bot acts as, or map people to their own with TENCENT_USERS")
 	}
+	return true
+}
+
+// Zoom is on when ClientSecret is set.
+type Zoom struct {
+	AccountID    string        `split_words:"true" desc:"the account's ID"`
+	ClientID     string        `split_words:"true" desc:"the application's client ID"`
+	ClientSecret secret.String `split_words:"true" desc:"turns Zoom on: the application's client secret"`
+	UserID       string        `split_words:"true" desc:"the user who hosts for everybody else: an address or an ID"`
+	Users        Users         `split_words:"true" desc:"who hosts as which user: {people}"`
+	BaseURL      string        `split_words:"true" default:"https://api.zoom.us/v2" desc:"base of the API" check:"url"`
+	OauthURL     string        `split_words:"true" default:"https://zoom.us/oauth/token" desc:"where access tokens are given out" check:"url"`
+	WebhookToken secret.String `split_words:"true" desc:"turns events on, at /zoom/events: the application's secret token"`
+}
+
+// On implements [Provider].
+func (z Zoom) On() bool { return !z.ClientSecret.IsZero() }
+
+// HTTP implements [Provider].
+func (z Zoom) HTTP() bool { return !z.WebhookToken.IsZero() }
+
+// Needs implements [Provider].
+func (Zoom) Needs() []string {
+	return []string{"ZOOM_ACCOUNT_ID", "ZOOM_CLIENT_ID", "ZOOM_CLIENT_SECRET"}
+}
+
+// Accounts implements [Provider].
+func (z Zoom) Accounts() (string, Users) { return z.UserID, z.Users }
+
+func (z Zoom) combinations(c checker) bool {
+	if !c.any(append(z.Needs(), "ZOOM_USER_ID", "ZOOM_USERS", "ZOOM_WEBHOOK_TOKEN")...) {
+		return false
+	}
+	c.needs("Zoom needs all of "+strings.Join(z.Needs(), ", "), z.Needs()...)
+	c.needs("it hosts the meetings of everybody who has no Zoom user in ZOOM_USERS", "ZOOM_USER_ID")
 	return true
 }

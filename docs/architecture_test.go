@@ -321,7 +321,7 @@ func nested(dir string) bool {
 
 // namesProviders are the words for the providers. What is true of one stands in its own
 // package, in a struct of config, and in the table of cmd/bot.
-var namesProviders = regexp.MustCompile(`(?i)systec|umeeting|tencent|wemeet|voov|腾讯`)
+var namesProviders = regexp.MustCompile(`(?i)systec|umeeting|tencent|wemeet|voov|腾讯|zoom`)
 
 func TestOnlyAProvidersOwnPackageNamesIt(t *testing.T) {
 	seen := 0

@@ -67,6 +67,9 @@ type Kind struct {
 	// Same reports whether got, as [Origin]'s account lists it, is certainly the meeting that
 	// was made by sending want at the given time, rather than another's.
 	Same func(want Instant, sent time.Time, got Meeting) bool
+	// Unlisted says that lists may not have a meeting that was made to begin at once: one whose
+	// answer was lost is then mostly not found.
+	Unlisted bool
 
 	StartLinkLife time.Duration // how long a start link works; zero: there is none
 	JoinWithin    time.Duration // a meeting that nobody enters by then is deleted; zero: it is not

@@ -17,6 +17,7 @@ import (
 	"meetbot/config"
 	"meetbot/meeting"
 	"meetbot/meeting/systec"
+	"meetbot/meeting/zoom"
 )
 
 // on are the chat platforms that are configured.
@@ -131,20 +132,53 @@ func examineTencent(ctx context.Context, d *doctor, row providerRow) []finding {
 	}
 	// No call tells either: https://meeting.tencent.com/support/topic/1164
 	all = append(all, noted("live push needs the edition 商业版 or 企业版, and meetings made elsewhere an enterprise-level application (企业级)"))
-	for i, who := range people {
-		if i == maxAccounts {
-			all = append(all, noted("only the first %d entries of TENCENT_USERS were tried", maxAccounts))
-			break
-		}
-		_, err := client.List(ctx, cfg.Tencent.Users[who], "")
+	return append(all, d.asPersons(ctx, client, "TENCENT_USERS", cfg.Tencent.Users, "correct the account: the userid of a registered member")...)
+}
+
+// examineZoom compares the application's scopes with what calls need, and asks as every user
+// that people act as.
+func examineZoom(ctx context.Context, d *doctor, row providerRow) []finding {
+	cfg := d.cfg
+	all, client := d.ping(ctx, cfg, row)
+	api, isZoom := client.(*zoom.Client)
+	if !isZoom {
+		opened, err := row.open(cfg)
 		if err != nil {
-			all = append(all, fault(fmt.Sprintf("the account of %s in TENCENT_USERS cannot act: %s", who, d.text(err)), "correct the account: the userid of a registered member"))
+			return all
+		}
+		api = opened.(*zoom.Client)
+	}
+	switch missing, err := api.MissingScopes(ctx); {
+	case err != nil && client != nil:
+		all = append(all, warn("the application's scopes cannot be read: "+d.text(err), "compare them with docs/zoom.md"))
+	case err != nil: // it was said already
+	case len(missing) > 0:
+		all = append(all, fault("the application lacks scopes: "+strings.Join(missing, ", "), "add them to the application, on its page Scopes"))
+	default:
+		all = append(all, ok("the application has every scope that is needed"))
+	}
+	if client == nil {
+		return all
+	}
+	// No call tells: https://support.zoom.com/hc/en/article?id=zm_kb&sysparm_article=KB0064210
+	all = append(all, noted("live streams need a plan that has them, and the setting Custom Live Streaming Service"))
+	return append(all, d.asPersons(ctx, client, "ZOOM_USERS", cfg.Zoom.Users, "correct the user: the address of a user of the account")...)
+}
+
+const maxAccounts = 20
+
+// asPersons asks for nothing as every account that people act as.
+func (d *doctor) asPersons(ctx context.Context, client commands.Provider, variable string, users config.Users, fix string) (all []finding) {
+	for i, who := range slices.Sorted(maps.Keys(users)) {
+		if i == maxAccounts {
+			return append(all, noted("only the first %d entries of %s were tried", maxAccounts, variable))
+		}
+		if _, err := client.List(ctx, users[who], ""); err != nil {
+			all = append(all, fault(fmt.Sprintf("the account of %s in %s cannot act: %s", who, variable, d.text(err)), fix))
 		}
 	}
 	return all
 }
-
-const maxAccounts = 20
 
 // ping asks a provider for nothing. The client is returned if it was let in.
 func (d *doctor) ping(ctx context.Context, cfg config.Config, row providerRow) ([]finding, commands.Provider) {

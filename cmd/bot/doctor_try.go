@@ -17,7 +17,7 @@ import (
 )
 
 const tryQuestion = `This makes one real meeting at each provider that is configured, sets push addresses of a host that
-cannot exist where its meetings take any, switches them off, and ends the meeting. Nobody is invited.
+cannot exist where its meetings take any, switches them off where that is possible, and ends the meeting. Nobody is invited.
 Go on? [yes/no] `
 
 var errNotTried = errors.New("doctor: nothing was tried: it makes real meetings, and nobody answered yes")
@@ -164,7 +164,11 @@ func (t *tries) find(ctx context.Context, wish meeting.Instant, sent time.Time) 
 func (t *tries) listed(ctx context.Context, wish meeting.Instant, sent time.Time, m meeting.Meeting) {
 	list, err := t.client.List(ctx, t.account, wish.UserKey)
 	i := slices.IndexFunc(list, func(l meeting.Meeting) bool { return l.Ref == m.Ref })
-	t.holds("a new meeting is listed at once", i >= 0, err)
+	if t.row.kind.Unlisted && i < 0 && err == nil {
+		t.all = append(t.all, noted("it lists no meeting that was made at once, as documented: one whose answer is lost is not found"))
+	} else {
+		t.holds("a new meeting is listed at once", i >= 0, err)
+	}
 	if i >= 0 {
 		t.holds("a meeting whose answer is lost is recognised in the list", t.row.kind.Same(wish, sent, list[i]), nil)
 		if !wish.Start.IsZero() {
@@ -200,9 +204,13 @@ func (t *tries) pushes(ctx context.Context, api pushing, m meeting.Meeting) {
 	if readable {
 		has, err := t.readBack(ctx, api, m, want)
 		t.holds("it is read back at once, byte for byte", has != nil && has.URL == want.URL && has.Key.Equal(want.Key), err)
-		if has != nil {
+		if has != nil && !t.row.kind.Push.Replaces { // which keeps no names
 			t.holds("a name of ten Chinese characters is kept", has.Name == want.Name, nil)
 		}
+	}
+	if t.row.kind.Push.Replaces {
+		t.replaced(ctx, api, m, want, readable)
+		return
 	}
 	other := want
 	other.Key = secret.New("?doctor=" + rand.Text())
@@ -220,6 +228,19 @@ func (t *tries) pushes(ctx context.Context, api pushing, m meeting.Meeting) {
 		has, err := t.readBack(ctx, api, m, off)
 		t.holds("it is off then", has == nil || !has.Enabled, err)
 	}
+}
+
+// replaced tries whether another address takes the place of the first. None can be switched off.
+func (t *tries) replaced(ctx context.Context, api pushing, m meeting.Meeting, first meeting.PushTarget, readable bool) {
+	other := first
+	other.URL, other.Key = "rtmps://tls.meetbot.invalid/live/", secret.New("?doctor="+rand.Text())
+	err := api.SetPush(ctx, t.account, m.Ref.ID, other)
+	t.holds("an rtmps:// address is taken", err == nil, err)
+	if err != nil || !readable {
+		return
+	}
+	all, err := api.Pushes(ctx, t.account, m.Ref.ID)
+	t.holds("another address takes the place of the first", len(all) == 1 && all[0].URL == other.URL && all[0].Key.Equal(other.Key), err)
 }
 
 // refused tries what is thought to be refused. Whatever is taken all the same is switched off.

@@ -20,6 +20,7 @@ import (
 	"meetbot/meeting/sandbox"
 	"meetbot/meeting/systec"
 	"meetbot/meeting/tencent"
+	"meetbot/meeting/zoom"
 )
 
 // A providerRow is all that the rest of the program has to be told of a meeting provider.
@@ -111,6 +112,31 @@ func providerRows() []providerRow {
 				meeting.ReasonUnknownSecretID: {"TENCENT_SECRET_ID is not known there", "copy the application's SecretId again"},
 				meeting.ReasonSignature:       {"the signature is refused", "copy the application's SecretKey again to TENCENT_SECRET_KEY"},
 				meeting.ReasonAccount:         {"the account that acts is not registered", "set TENCENT_USER_ID to the userid of a registered member"},
+			},
+		},
+		{
+			kind: zoom.Kind, variables: "ZOOM_*",
+			settings: func(c config.Config) config.Provider { return c.Zoom },
+			open: func(c config.Config) (commands.Provider, error) {
+				return zoom.New(zoom.Config{
+					AccountID: c.Zoom.AccountID, ClientID: c.Zoom.ClientID, ClientSecret: c.Zoom.ClientSecret,
+					UserID: c.Zoom.UserID, Users: slices.Sorted(maps.Values(c.Zoom.Users)), BaseURL: c.Zoom.BaseURL, OAuthURL: c.Zoom.OauthURL,
+				})
+			},
+			sandbox: func(c *config.Config, s *sandbox.Server) {
+				made := s.Config()
+				c.Zoom.AccountID, c.Zoom.ClientID, c.Zoom.ClientSecret = made.ZoomAccountID, made.ZoomClientID, made.ZoomClientSecret
+				c.Zoom.UserID, c.Zoom.BaseURL, c.Zoom.OauthURL = sandbox.DefaultUser, s.ZoomURL(), s.ZoomOAuthURL()
+			},
+			token: func(c *config.Config, token secret.String) { c.Zoom.WebhookToken = token },
+			webhook: func(c config.Config, to listener) (string, http.Handler, error) {
+				h, err := zoom.NewWebhook(c.Zoom.WebhookToken, nil, to.hear)
+				return "/zoom/events", h, err
+			},
+			examine: examineZoom,
+			refusals: map[meeting.Reason]refusal{
+				meeting.ReasonAccount: {"ZOOM_USER_ID is no user of the account", "set it to the address of a user with a licence"},
+				meeting.ReasonScope:   {"the application lacks a scope", "add it to the application, on its page Scopes"},
 			},
 		},
 	}

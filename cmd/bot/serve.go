@@ -295,7 +295,7 @@ func (b *building) sandboxEvents(ctx context.Context) error {
 		mux := http.NewServeMux()
 		mux.Handle(path, h)
 		b.group.addListener("the sandbox's events", ln, mux)
-		b.sandbox.SetWebhook(sandbox.Webhook{URL: "http://" + ln.Addr().String() + path, Token: token})
+		b.sandbox.SetWebhook(sandbox.Webhook{Provider: sandbox.Provider(row.kind.ID), URL: "http://" + ln.Addr().String() + path, Token: token})
 	}
 	return nil
 }

@@ -5,13 +5,14 @@ import (
 	"strings"
 )
 
-// Provider is one of the two APIs.
+// Provider is one of the APIs.
 type Provider string
 
 // The providers.
 const (
 	Systec  Provider = "systec"
 	Tencent Provider = "tencent"
+	Zoom    Provider = "zoom"
 )
 
 // Endpoint names an operation of one of the APIs.
@@ -47,6 +48,20 @@ const (
 	TencentUnknown      Endpoint = "tencent unknown"
 )
 
+// Zoom's endpoints.
+const (
+	ZoomToken      Endpoint = "zoom POST /oauth/token"
+	ZoomCreate     Endpoint = "zoom POST /users/{userId}/meetings"
+	ZoomList       Endpoint = "zoom GET /users/{userId}/meetings"
+	ZoomGet        Endpoint = "zoom GET /meetings/{id}"
+	ZoomDelete     Endpoint = "zoom DELETE /meetings/{id}"
+	ZoomEnd        Endpoint = "zoom PUT /meetings/{id}/status"
+	ZoomSetPush    Endpoint = "zoom PATCH /meetings/{id}/livestream"
+	ZoomGetPush    Endpoint = "zoom GET /meetings/{id}/livestream"
+	ZoomLiveStatus Endpoint = "zoom PATCH /meetings/{id}/livestream/status"
+	ZoomUnknown    Endpoint = "zoom unknown"
+)
+
 // Page is every page that a browser opens.
 const Page Endpoint = "page"
 
@@ -73,8 +88,28 @@ var systecEndpoints = map[string]Endpoint{
 	"/share/freeRooms":   SystecFreeRooms,
 }
 
+// zoomRoutes tell an endpoint by its method and path, of which {} is a user or a meeting.
+var zoomRoutes = map[string]Endpoint{
+	"POST users/{}/meetings": ZoomCreate, "GET users/{}/meetings": ZoomList,
+	"GET meetings/{}": ZoomGet, "DELETE meetings/{}": ZoomDelete, "PUT meetings/{}/status": ZoomEnd,
+	"PATCH meetings/{}/livestream": ZoomSetPush, "GET meetings/{}/livestream": ZoomGetPush, "PATCH meetings/{}/livestream/status": ZoomLiveStatus,
+}
+
 func route(r *http.Request) Endpoint {
 	path := r.URL.EscapedPath()
+	if path == zoomOAuth {
+		return ZoomToken
+	}
+	if op, ok := strings.CutPrefix(path, zoomPrefix+"/"); ok {
+		parts := strings.Split(op, "/")
+		if len(parts) > 1 {
+			parts[1] = "{}"
+		}
+		if e, ok := zoomRoutes[r.Method+" "+strings.Join(parts, "/")]; ok {
+			return e
+		}
+		return ZoomUnknown
+	}
 	if op, ok := strings.CutPrefix(path, systecPrefix+"/"); ok {
 		if e, ok := systecEndpoints["/"+op]; ok {
 			return e

@@ -40,7 +40,7 @@ const (
 	// Redirect answers 307 to Fault.Location.
 	Redirect
 	// Refusal answers with the provider's own refusal, of Fault.Code and Fault.Message: Tencent
-	// Meeting's with HTTP 500, SYSTEC's with HTTP 200.
+	// Meeting's with HTTP 500, SYSTEC's with HTTP 200, Zoom's with Fault.Status, zero for 400.
 	Refusal
 )
 
@@ -155,9 +155,13 @@ func (s *Server) withFault(f *Fault, w http.ResponseWriter, c call, work func(ht
 		_ = http.NewResponseController(w).Flush()
 		hangUp(w, false)
 	case Refusal:
-		if c.endpoint.Provider() == Systec {
+		switch c.endpoint.Provider() {
+		case Systec:
 			s.answerSystec(w, systecFail(f.Code, f.Message))
-		} else {
+		case Zoom:
+			status := cmp.Or(f.Status, http.StatusBadRequest)
+			s.answerZoom(w, status, zoomFail(status, f.Code, "%s", f.Message))
+		default:
 			s.answerTencent(w, c.endpoint, nil, failf(f.Code, "%s", f.Message))
 		}
 	case Redirect:

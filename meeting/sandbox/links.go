@@ -13,11 +13,14 @@ import (
 // hostUser is who acts on a SYSTEC meeting through its start link.
 const hostUser = "host"
 
-// joinURL has the shape of the provider's own: SYSTEC's shows the number, Tencent's
+// joinURL has the shape of the provider's own: SYSTEC's and Zoom's show the number, Tencent's
 // is short.
 func (r *record) joinURL() string {
-	if r.Provider == Systec {
+	switch r.Provider {
+	case Systec:
 		return r.base + "/j/" + r.ID + "?pwd=" + r.joinSlug
+	case Zoom: // as the web client's: it shows the number that people type
+		return r.base + "/wc/" + r.Code + "/join?pwd=" + r.joinSlug
 	}
 	return r.base + "/dm/" + r.joinSlug
 }

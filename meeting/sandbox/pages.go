@@ -34,6 +34,7 @@ type page struct {
 	Start    string
 	KeyAsked bool // host actions need the host key
 	KeyKnown bool // and this browser has given it
+	Hosting  bool // host actions are possible at all
 	Pushes   []Push
 }
 
@@ -126,6 +127,11 @@ func (s *Server) link(u *url.URL) (r *record, as role, expired bool) {
 		if r := s.byID[rest]; r != nil && r.Provider == Systec && equal(u.Query().Get("pwd"), r.joinSlug) {
 			return r, roleGuest, false
 		}
+	case "wc":
+		number, _, _ := strings.Cut(rest, "/")
+		if r := s.find(number); r != nil && r.Provider == Zoom && equal(u.Query().Get("pwd"), r.joinSlug) {
+			return r, roleGuest, false
+		}
 	case "dm":
 		if r := s.byLink[rest]; r != nil && r.Provider == Tencent && rest == r.joinSlug {
 			return r, roleGuest, false
@@ -183,7 +189,7 @@ func (s *Server) act(r *record, as role, form url.Values, keyKnown bool) (status
 		return http.StatusForbidden, textOver
 	}
 	if action == "enter" {
-		if r.Passcode != "" && !equal(form.Get("passcode"), r.Passcode) {
+		if r.Passcode != "" && r.Provider != Zoom && !equal(form.Get("passcode"), r.Passcode) {
 			return http.StatusForbidden, textPass
 		}
 		name := []rune(strings.TrimSpace(form.Get("name")))
@@ -191,6 +197,9 @@ func (s *Server) act(r *record, as role, form url.Values, keyKnown bool) (status
 			name = []rune("guest")
 		}
 		return outcome(s.join(r, string(name[:min(len(name), 64)])))
+	}
+	if as != roleHost && r.Provider == Zoom { // whose start link alone makes a host
+		return http.StatusForbidden, textOver
 	}
 	if as != roleHost && !r.HostKey.IsZero() && !keyKnown && !r.opens(form) {
 		if strings.TrimSpace(form.Get("host_key")) == "" {
@@ -222,10 +231,15 @@ func (s *Server) pageOf(r *record, as role, keyKnown bool) page {
 	m := r.snapshot()
 	p := page{
 		Role: as, Meeting: &m, State: stateTexts[r.State], Start: r.Start.In(beijing).Format(systecTime) + " (UTC+8)",
-		Provider: "SYSTEC umeeting", KeyAsked: as == roleGuest && !r.HostKey.IsZero(), KeyKnown: keyKnown,
+		Provider: "SYSTEC umeeting", KeyAsked: as == roleGuest && !r.HostKey.IsZero(), KeyKnown: keyKnown, Hosting: as != roleWatch,
 	}
-	if r.Provider == Tencent {
+	switch r.Provider {
+	case Tencent:
 		p.Provider = "Tencent Meeting · 腾讯会议"
+	case Zoom:
+		p.Provider = "Zoom"
+		p.Hosting = as == roleHost
+		m.Passcode = "" // the link has it
 	}
 	if as != roleWatch {
 		p.Pushes = m.Pushes

@@ -115,6 +115,24 @@ type Quirks struct {
 	// without, as in the published example.
 	WebhookPadded bool
 
+	// ZoomListsInstants: lists have instant meetings too. Otherwise scheduled ones only, as
+	// documented.
+	ZoomListsInstants bool
+
+	// ZoomNoLiveCode is the error code of asking where a meeting is streamed to that has no
+	// address. Zero: an answer without one.
+	ZoomNoLiveCode int
+
+	// ZoomLocksLive: the address cannot be changed while the live is on. Otherwise it can.
+	ZoomLocksLive bool
+
+	// ZoomNeverLive: a live that is to be started does not come on air. Otherwise it does.
+	ZoomNeverLive bool
+
+	// ZoomCreatesPerDay is how many meetings of a user Zoom allows a day. Zero: 100, as
+	// documented; -1: any number.
+	ZoomCreatesPerDay int
+
 	// CallsPerMinute, CallsPerDay (errors 190310, 190311), CreatesPerHour for each user
 	// (500029) and CreatesPerMonth (500168) are Tencent Meeting's limits. Zero: as
 	// documented, 300, 200,000 and 2,000, and no monthly one; -1: none.
@@ -133,4 +151,5 @@ func (q *Quirks) setDefaults() {
 	or(&q.CreatesPerMonth, -1)
 	or(&q.SystecFailureStatus, 200)
 	or(&q.DismissNotRunning, codeNotExist)
+	or(&q.ZoomCreatesPerDay, 100)
 }

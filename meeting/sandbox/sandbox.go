@@ -1,6 +1,6 @@
-// Package sandbox serves the wire protocols of SYSTEC umeeting and Tencent Meeting
+// Package sandbox serves the wire protocols of SYSTEC umeeting, Tencent Meeting and Zoom
 // on the loopback interface, so that the bot can be tried and tested without an
-// account at either.
+// account at any.
 //
 // It is written from the providers' documents and shares no code with the clients:
 // a signature that both sides compute with one function would prove nothing. What
@@ -40,7 +40,7 @@ import (
 	"meetbot/config/secret"
 )
 
-// DefaultUser is the registered Tencent Meeting user of a Config without Users.
+// DefaultUser is the registered Tencent Meeting and Zoom user of a Config without Users.
 const DefaultUser = "operator"
 
 // maxBody bounds a request's body, in bytes. No documented request comes near it.
@@ -57,8 +57,14 @@ type Config struct {
 	TencentSecretID  string // SecretId, sent as X-TC-Key
 	TencentSecretKey secret.String
 
-	// Users are the enterprise's registered Tencent Meeting users; anyone else is
-	// error 190001. Empty: [DefaultUser], alice and bob.
+	ZoomAccountID    string
+	ZoomClientID     string
+	ZoomClientSecret secret.String
+	// ZoomScopes are the application's. Nil: all that its calls need.
+	ZoomScopes []string
+
+	// Users are the enterprise's registered Tencent Meeting users and the users of the
+	// Zoom account; anyone else is error 190001, or 1001. Empty: [DefaultUser], alice and bob.
 	Users []User
 
 	// Capacity is how many SYSTEC meetings of each size (meeting_capacity) may exist
@@ -80,15 +86,15 @@ type Config struct {
 	Now func() time.Time
 }
 
-// User is a registered Tencent Meeting user. The zero rights are an ordinary user's.
+// User is a registered user. The zero rights are an ordinary user's.
 type User struct {
 	ID         string
 	Admin      bool // administrator of the enterprise: may cancel and inspect others' meetings
-	NoSchedule bool // may not create meetings: error 9100
-	NoLive     bool // lacks 开启官方直播间权限: no push address on a meeting with live enabled, error 500014
+	NoSchedule bool // may not create meetings: error 9100, Zoom's 3161
+	NoLive     bool // lacks 开启官方直播间权限: no push address on a meeting with live enabled, error 500014; or a plan of Zoom's with live streams, 200
 }
 
-// Server is a sandbox of both providers: an [http.Handler] with its state. It is
+// Server is a sandbox of the providers: an [http.Handler] with its state. It is
 // safe for concurrent use.
 type Server struct {
 	cfg      Config
@@ -116,6 +122,8 @@ type Server struct {
 	nonces     nonceWindow
 	rates      rates
 	webhook    webhookQueue
+	zoomTokens map[string]time.Time // until when they are valid
+	zoomPMI    map[string]string    // the personal numbers of users
 }
 
 // New returns a Server that does not listen anywhere yet.
@@ -134,6 +142,20 @@ func New(cfg Config) *Server {
 	}
 	if cfg.TencentSecretKey.IsZero() {
 		cfg.TencentSecretKey = secret.New(randomHex(16))
+	}
+	if cfg.ZoomAccountID == "" {
+		cfg.ZoomAccountID = "sandbox" + randomHex(8)
+	}
+	if cfg.ZoomClientID == "" {
+		cfg.ZoomClientID = "sandbox" + randomHex(8)
+	}
+	if cfg.ZoomClientSecret.IsZero() {
+		cfg.ZoomClientSecret = secret.New(randomHex(16))
+	}
+	if cfg.ZoomScopes == nil {
+		for _, s := range zoomScopes {
+			cfg.ZoomScopes = append(cfg.ZoomScopes, s[0])
+		}
 	}
 	if len(cfg.Users) == 0 {
 		cfg.Users = []User{{ID: DefaultUser}, {ID: "alice"}, {ID: "bob"}}
@@ -162,7 +184,7 @@ func New(cfg Config) *Server {
 	}
 	_, _ = rand.Read(s.startKey) // never fails
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.webhook.to = cfg.Webhook
+	s.webhook.to = map[Provider]Webhook{cfg.Webhook.provider(): cfg.Webhook}
 	return s
 }
 
@@ -216,7 +238,7 @@ func (s *Server) Config() Config {
 	cfg := s.cfg
 	cfg.Users = append([]User(nil), cfg.Users...)
 	cfg.Capacity = maps.Clone(cfg.Capacity)
-	cfg.Webhook = s.webhook.to
+	cfg.Webhook = s.webhook.to[s.cfg.Webhook.provider()]
 	return cfg
 }
 
@@ -234,7 +256,13 @@ func (s *Server) SystecURL() string { return s.url + systecPrefix }
 // TencentURL is the base URL of the Tencent Meeting API. It needs [Start].
 func (s *Server) TencentURL() string { return s.url }
 
-// ServeHTTP serves both APIs and the pages.
+// ZoomURL is the base URL of the Zoom API. It needs [Start].
+func (s *Server) ZoomURL() string { return s.url + zoomPrefix }
+
+// ZoomOAuthURL is where tokens for the Zoom API are given out. It needs [Start].
+func (s *Server) ZoomOAuthURL() string { return s.url + zoomOAuth }
+
+// ServeHTTP serves the APIs and the pages.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat)) // of the same clock as the check of timestamps
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
@@ -267,6 +295,8 @@ func (s *Server) serve(w http.ResponseWriter, c call) {
 		s.serveSystec(w, c)
 	case Tencent:
 		s.serveTencent(w, c)
+	case Zoom:
+		s.serveZoom(w, c)
 	default:
 		s.servePage(w, c)
 	}

@@ -42,10 +42,10 @@ const (
 // Meeting is a snapshot of one meeting.
 type Meeting struct {
 	Provider     Provider
-	ID, Code     string // SYSTEC has one number for both
+	ID, Code     string // SYSTEC and Zoom have one number for both
 	Topic        string
-	Creator      string // Tencent: userid
-	UserKey      string // SYSTEC: user_key
+	Creator      string // Tencent: userid; Zoom: who hosts
+	UserKey      string // SYSTEC: user_key; Zoom: agenda
 	Hosts        []string
 	Inside       []string // who is in the meeting
 	State        State
@@ -61,10 +61,10 @@ type Meeting struct {
 	WatchURL     string // empty without live
 	Pushes       []Push
 	SystecParams map[string]string // instant's parameters as sent, without the credentials
-	Settings     json.RawMessage   // Tencent's settings as sent
+	Settings     json.RawMessage   // Tencent's and Zoom's settings as sent
 }
 
-// Push is a live push address of a Tencent meeting.
+// Push is a live push address of a meeting.
 type Push struct {
 	Platform int // platform_type: 1 WeChat Channels, 2 any other
 	Name     string
@@ -89,6 +89,7 @@ type record struct {
 	wasLive    bool
 	viewers    int // now
 	watched    int // in all
+	zoom       zoomState
 	hostPass   string // proves that a browser has given the host key; made at the first time
 }
 
@@ -268,10 +269,11 @@ func (s *Server) join(r *record, user string) error {
 	if r.State == Waiting && r.Provider == Systec {
 		r.Start = s.now()
 	}
+	first := r.State == Waiting
 	s.setState(r, Running)
 	r.Inside = append(r.Inside, user)
 	r.people = append(r.people, attendance{user: user, joined: s.now(), instanceID: 1})
-	if r.isHost(user) {
+	if r.isHost(user) || r.Provider == Zoom && first {
 		s.notify(r, "meeting.started", user, nil)
 	}
 	s.notify(r, "meeting.participant-joined", user, nil)
@@ -286,6 +288,9 @@ func (s *Server) leave(r *record, user string) error {
 	r.Inside = slices.Delete(r.Inside, i, i+1)
 	s.markLeft(r, user)
 	s.notify(r, "meeting.participant-left", user, nil)
+	if len(r.Inside) == 0 && r.Provider == Zoom { // the last one ends it
+		return s.end(r, endedByLastLeaving)
+	}
 	if len(r.Inside) > 0 || r.Provider != Tencent {
 		return nil
 	}
@@ -344,7 +349,11 @@ func (s *Server) end(r *record, endType int) error {
 	if r.Provider == Systec {
 		r.End = s.now()
 	}
-	s.setState(r, Ended)
+	if r.Provider == Zoom && r.zoom.kind == zoomPlanned { // it can be started again
+		s.setState(r, Waiting)
+	} else {
+		s.setState(r, Ended)
+	}
 	s.notify(r, "meeting.end", r.host(), map[string]any{"meeting_end_type": endType})
 	return nil
 }

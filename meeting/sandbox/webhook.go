@@ -2,11 +2,14 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha1"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -26,7 +29,8 @@ import (
 )
 
 // Tencent Meeting's webhooks, from https://cloud.tencent.com/document/product/1095/51608
-// (verification), /51612 (signature), /54658 (encryption) and the pages of the events.
+// (verification), /51612 (signature), /54658 (encryption) and the pages of the events; and
+// Zoom's, from https://developers.zoom.us/docs/api/webhooks/.
 
 const (
 	// checkTimeout is how long the callback has to answer a check_str.
@@ -39,28 +43,35 @@ const (
 
 // repeatAfter is when an event is repeated that was not answered as it has to be, each time
 // from the attempt before.
-var repeatAfter = []time.Duration{time.Minute, 3 * time.Minute, 6 * time.Minute}
+var repeatAfter = map[Provider][]time.Duration{
+	Tencent: {time.Minute, 3 * time.Minute, 6 * time.Minute},
+	Zoom:    {5 * time.Minute, 20 * time.Minute, time.Hour},
+}
 
-// Webhook is where Tencent Meeting's events are sent. An empty URL sends none.
+// Webhook is where a provider's events are sent. An empty URL sends none.
 type Webhook struct {
-	URL   string
-	Token secret.String
-	// AESKey is the EncodingAESKey, 43 characters; empty sends events unencrypted.
+	Provider Provider // empty for [Tencent]
+	URL      string
+	Token    secret.String
+	// AESKey is Tencent Meeting's EncodingAESKey, 43 characters; empty sends events unencrypted.
 	AESKey secret.String
-	// RepeatAfter is when an event is repeated that was not answered with HTTP 200 and the
-	// documented words, on the real clock, each from the attempt before. Nil: after 1, 3 and
-	// 6 minutes, as documented; empty: never.
+	// RepeatAfter is when an event is repeated that was not answered with HTTP 200 and, by
+	// Tencent Meeting's, the documented words, on the real clock, each from the attempt
+	// before. Nil: as documented; empty: never.
 	RepeatAfter []time.Duration
 }
 
+func (to Webhook) provider() Provider { return cmp.Or(to.Provider, Tencent) }
+
 // Delivery is an event that was sent, and how that went.
 type Delivery struct {
-	Event   string
-	TraceID string
-	Payload json.RawMessage // the event as JSON, before encryption
-	Attempt int             // 0 is the first
-	Status  int             // of the answer; zero if there was none
-	Err     error
+	Provider Provider
+	Event    string
+	TraceID  string
+	Payload  json.RawMessage // the event as JSON, before encryption
+	Attempt  int             // 0 is the first
+	Status   int             // of the answer; zero if there was none
+	Err      error
 
 	timestamp, nonce string // of the signature
 }
@@ -68,17 +79,17 @@ type Delivery struct {
 // webhookQueue sends events one after another, in the order they happened. The
 // Server's mutex guards it.
 type webhookQueue struct {
-	to      Webhook
+	to      map[Provider]Webhook
 	pending []Delivery
 	done    []Delivery
 	idle    chan struct{} // closed once nothing is pending; nil: nothing is
 }
 
-// SetWebhook changes where events are sent from now on.
+// SetWebhook changes where a provider's events are sent from now on.
 func (s *Server) SetWebhook(to Webhook) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.webhook.to = to
+	s.webhook.to[to.provider()] = to
 }
 
 // Deliveries returns the events sent so far, oldest first.
@@ -112,13 +123,61 @@ func (s *Server) Redeliver(d Delivery) {
 	s.repeat(d)
 }
 
-// VerifyWebhook asks the callback to prove itself, as the provider does when the URL
-// is saved: GET with check_str, answered by its plain text and nothing else.
+// VerifyWebhook asks the callbacks to prove themselves, as the providers do when a URL
+// is saved.
 func (s *Server) VerifyWebhook(ctx context.Context) error {
 	s.mu.Lock()
-	to := s.webhook.to
+	all := maps.Clone(s.webhook.to)
 	s.mu.Unlock()
+	for p, to := range all {
+		verify := s.verifyTencent
+		if p == Zoom {
+			verify = s.verifyZoom
+		}
+		if to.URL == "" {
+			continue
+		}
+		if err := verify(ctx, to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
+// verifyZoom sends an event with a plainToken, to be answered with it and its HMAC.
+func (s *Server) verifyZoom(ctx context.Context, to Webhook) error {
+	plain := "plain-" + randomHex(12)
+	body, err := json.Marshal(object{"event": "endpoint.url_validation", "event_ts": s.now().UnixMilli(), "payload": object{"plainToken": plain}})
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.URL, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	status, answer, err := s.sendZoom(req, to, body, strconv.FormatInt(s.now().Unix(), 10))
+	if err != nil {
+		return err
+	}
+	var got struct{ PlainToken, EncryptedToken string }
+	mac := hmac.New(sha256.New, []byte(to.Token.Reveal()))
+	mac.Write([]byte(plain))
+	if status != http.StatusOK || json.Unmarshal(answer, &got) != nil || got.PlainToken != plain || got.EncryptedToken != hex.EncodeToString(mac.Sum(nil)) {
+		return fmt.Errorf("webhook validation: answer %d of %d bytes does not prove anything", status, len(answer))
+	}
+	return nil
+}
+
+// sendZoom signs and sends an event. The callback may not redirect.
+func (s *Server) sendZoom(req *http.Request, to Webhook, body []byte, timestamp string) (int, []byte, error) {
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("X-Zm-Request-Timestamp", timestamp)
+	req.Header.Set("X-Zm-Signature", signZoom(to.Token.Reveal(), timestamp, body))
+	return exchange(req, checkTimeout)
+}
+
+// verifyTencent sends a check_str, to be answered by its plain text and nothing else.
+func (s *Server) verifyTencent(ctx context.Context, to Webhook) error {
 	plain := "check-" + randomHex(12)
 	data, err := to.seal([]byte(plain), true)
 	if err != nil {
@@ -145,9 +204,14 @@ func (s *Server) VerifyWebhook(ctx context.Context) error {
 	return nil
 }
 
-// notify queues an event of a Tencent meeting. It is called with s.mu held.
+// notify queues an event of a meeting. It is called with s.mu held.
 func (s *Server) notify(r *record, event, operator string, extra object) {
-	if r.Provider != Tencent || s.webhook.to.URL == "" {
+	if s.webhook.to[r.Provider].URL == "" {
+		return
+	}
+	if r.Provider == Zoom {
+		name, body := s.zoomEvent(r, event, operator)
+		s.enqueue(Delivery{Provider: Zoom, Event: name, TraceID: randomHex(16), Payload: body})
 		return
 	}
 	person := func(id string) object {
@@ -177,12 +241,12 @@ func (s *Server) notify(r *record, event, operator string, extra object) {
 	if err != nil {
 		panic(err) // strings and integers only
 	}
-	s.enqueue(Delivery{Event: event, TraceID: trace, Payload: payload})
+	s.enqueue(Delivery{Provider: r.Provider, Event: event, TraceID: trace, Payload: payload})
 }
 
 // repeat queues an event once more. It is called with s.mu held.
 func (s *Server) repeat(d Delivery) {
-	again := Delivery{Event: d.Event, TraceID: d.TraceID, Payload: d.Payload, Attempt: d.Attempt + 1}
+	again := Delivery{Provider: d.Provider, Event: d.Event, TraceID: d.TraceID, Payload: d.Payload, Attempt: d.Attempt + 1}
 	if s.cfg.Quirks.WebhookSignedOnce {
 		again.timestamp, again.nonce = d.timestamp, d.nonce
 	}
@@ -209,12 +273,16 @@ func (s *Server) sendPending() {
 			s.mu.Unlock()
 			return
 		}
-		d, to, padded := s.webhook.pending[0], s.webhook.to, s.cfg.Quirks.WebhookPadded
+		d, padded := s.webhook.pending[0], s.cfg.Quirks.WebhookPadded
+		to := s.webhook.to[d.Provider]
 		s.webhook.pending = s.webhook.pending[1:]
 		s.mu.Unlock()
 
 		if d.timestamp == "" {
 			d.timestamp, d.nonce = strconv.FormatInt(s.now().UnixMilli(), 10), newNonce()
+			if d.Provider == Zoom {
+				d.timestamp = strconv.FormatInt(s.now().Unix(), 10)
+			}
 		}
 		d.Status, d.Err = s.post(to, d, padded)
 		s.mu.Lock()
@@ -230,7 +298,7 @@ func (s *Server) sendPending() {
 func (s *Server) repeatLater(to Webhook, d Delivery) {
 	after := to.RepeatAfter
 	if after == nil {
-		after = repeatAfter
+		after = repeatAfter[d.Provider]
 	}
 	if d.Attempt >= len(after) {
 		return
@@ -244,6 +312,17 @@ func (s *Server) repeatLater(to Webhook, d Delivery) {
 }
 
 func (s *Server) post(to Webhook, d Delivery, padded bool) (int, error) {
+	if d.Provider == Zoom {
+		req, err := http.NewRequestWithContext(s.ctx, http.MethodPost, to.URL, bytes.NewReader(d.Payload))
+		if err != nil {
+			return 0, err
+		}
+		status, _, err := s.sendZoom(req, to, d.Payload, d.timestamp)
+		if err == nil && status != http.StatusOK && status != http.StatusNoContent {
+			err = fmt.Errorf("webhook answered %d", status)
+		}
+		return status, err
+	}
 	data, err := to.seal(d.Payload, padded)
 	if err != nil {
 		return 0, err
@@ -270,6 +349,10 @@ func (s *Server) sendWebhook(req *http.Request, to Webhook, data, timestamp, non
 	req.Header["timestamp"] = []string{timestamp}
 	req.Header["nonce"] = []string{nonce}
 	req.Header["signature"] = []string{signWebhook(to.Token.Reveal(), timestamp, nonce, data)}
+	return exchange(req, timeout)
+}
+
+func exchange(req *http.Request, timeout time.Duration) (int, []byte, error) {
 	client := &http.Client{
 		Timeout:       timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
