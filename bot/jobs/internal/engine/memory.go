@@ -42,7 +42,7 @@ func (m *Memory) Put(ctx context.Context, key string, body []byte, expect uint64
 		time.AfterFunc(ttl, func() { _ = m.Remove(context.Background(), key, rev) })
 		m.queue.drop(key, rev)
 	} else {
-		m.queue.add(key, rev, held && !m.Shared)
+		m.queue.add(key, rev, body, held && !m.Shared)
 	}
 	return rev, nil
 }

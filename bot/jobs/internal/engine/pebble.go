@@ -31,10 +31,13 @@ const MakingDir = "records.new"
 
 const (
 	memTableSize = 4 << 20
-	cacheSize    = 4 << 20
+	cacheSize    = 24 << 20        // Pebble counts the tables in memory too, of which there may be two
 	openTimeout  = time.Minute     // a log has at most a few MiB
 	closeTimeout = 5 * time.Second // of a database whose disk does not answer
+	openingShift = 40              // of a revision: above it the openings are counted, below it the writes
 	keepEvery    = time.Second
+	crowded      = 8 // writes under way from which on a sync waits for others
+	gatherFor    = 2 * time.Millisecond
 	stripes      = 512
 )
 
@@ -55,6 +58,8 @@ type Pebble struct {
 	lock    *os.File
 	seed    maphash.Seed
 	queue   *queue
+	writers writers
+	writing atomic.Int32 // writes under way
 	reserve *reserve
 
 	in   atomic.Pointer[instance] // nil while there is none
@@ -79,7 +84,8 @@ type instance struct {
 	db       *pebble.DB
 	readOnly bool
 	log      *slog.Logger
-	rev      atomic.Uint64 // the newest; the upper bits count the openings
+	rev      atomic.Uint64 // the newest; from openingShift on the opening
+	opening  uint64
 	locks    [stripes]chan struct{}
 
 	files  sync.Map // that are open
@@ -104,7 +110,7 @@ func openPebble(_ context.Context, cfg Config, lock *os.File, fresh bool, check 
 		dir: filepath.Join(cfg.Dir, RecordsDir), cfg: cfg, fs: fs, log: cfg.Log, lock: lock, seed: maphash.MakeSeed(),
 		stopped: make(chan struct{}),
 	}
-	p.queue = newQueue(cfg.Queues, p.Get)
+	p.queue, p.writers = newQueue(cfg.Queues, p.Get), newWriters()
 	p.reserve = &reserve{path: filepath.Join(cfg.Dir, reserveFile), log: cfg.Log}
 	if err := p.start(fresh, check); err != nil {
 		return nil, errors.Join(err, unlock(lock))
@@ -217,6 +223,7 @@ func (p *Pebble) open(dir string, create, readOnly bool) (*instance, error) {
 		Logger:                     logger{in},
 		EventListener:              in.listener(),
 		CompactionConcurrencyRange: func() (int, int) { return 1, 1 },
+		WALMinSyncInterval:         p.gather,
 	}
 	for i := range options.Levels {
 		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
@@ -238,6 +245,15 @@ func (p *Pebble) open(dir string, create, readOnly bool) (*instance, error) {
 		return nil, errors.Join(err, in.close())
 	}
 	return in, nil
+}
+
+// gather is how long the log is not synced again after a sync, so that more writes share the
+// next one: among many that is cheaper for all, and for a few there is nothing to gain.
+func (p *Pebble) gather() time.Duration {
+	if p.writing.Load() < crowded {
+		return 0
+	}
+	return gatherFor
 }
 
 // openDB is [pebble.Open], which panics or hangs at some faults of the disk.
@@ -295,7 +311,8 @@ func (in *instance) begin() error {
 		in.p.erased.Store(time.Now().Unix()) // there is nothing yet
 	}
 	n++
-	in.rev.Store(n << 40)
+	in.opening = n
+	in.rev.Store(n << openingShift)
 	b := in.db.NewBatch()
 	if err := b.Set(openingsKey, binary.BigEndian.AppendUint64(nil, n), nil); err != nil {
 		return err
@@ -348,18 +365,18 @@ func (p *Pebble) Put(ctx context.Context, key string, body []byte, expect uint64
 	if ttl > 0 {
 		expires = time.Now().Add(ttl + time.Second - 1).Unix()
 	}
-	return p.write(ctx, key, func(in *instance, was stored) (uint64, error) {
+	return p.write(ctx, key, func(in *instance, was head) (uint64, error) {
 		if was.rev != expect {
 			return 0, ErrConflict
 		}
 		rev := in.rev.Add(1)
-		if err := in.store(key, was, stored{rev: rev, expires: expires, body: body}); err != nil {
+		if err := in.store(key, was, stored{head{rev, expires, len(body)}, body}); err != nil {
 			return 0, err
 		}
 		if expires != 0 {
 			p.queue.drop(key, rev)
 		} else {
-			p.queue.add(key, rev, held)
+			p.queue.add(key, rev, body, held)
 		}
 		return rev, nil
 	})
@@ -367,7 +384,7 @@ func (p *Pebble) Put(ctx context.Context, key string, body []byte, expect uint64
 
 // Remove is [Engine.Remove].
 func (p *Pebble) Remove(ctx context.Context, key string, expect uint64) error {
-	_, err := p.write(ctx, key, func(in *instance, was stored) (uint64, error) {
+	_, err := p.write(ctx, key, func(in *instance, was head) (uint64, error) {
 		if was.rev == 0 || was.rev != expect {
 			return 0, ErrConflict
 		}
@@ -380,9 +397,9 @@ func (p *Pebble) Remove(ctx context.Context, key string, expect uint64) error {
 	return err
 }
 
-// write calls change alone with the record at key, and returns when it is done, ctx is, or
-// the database has failed: in the last two cases it may yet be done.
-func (p *Pebble) write(ctx context.Context, key string, change func(*instance, stored) (uint64, error)) (uint64, error) {
+// write calls change alone with what is known of the record at key, and returns when it is
+// done, ctx is, or the database has failed: in the last two cases it may yet be done.
+func (p *Pebble) write(ctx context.Context, key string, change func(*instance, head) (uint64, error)) (uint64, error) {
 	if p.cfg.ReadOnly {
 		return 0, errReadOnly
 	}
@@ -399,22 +416,24 @@ func (p *Pebble) write(ctx context.Context, key string, change func(*instance, s
 		return 0, fmt.Errorf("%w: %w", ErrUnconfirmed, ctx.Err())
 	}
 	done := make(chan result, 1)
-	go func() {
+	p.writing.Add(1)
+	p.writers.run(func() {
 		var r result
 		defer func() {
+			p.writing.Add(-1)
 			if v := recover(); v != nil { // it was closed
 				r.err = fmt.Errorf("%w: %v", ErrUnconfirmed, v)
 			}
 			<-lock
 			done <- r
 		}()
-		was, err := in.get(key)
+		was, err := in.current(key)
 		if err != nil {
 			r.err = err
 			return
 		}
 		r.rev, r.err = change(in, was)
-	}()
+	})
 	select {
 	case r := <-done:
 		return r.rev, r.err
@@ -425,12 +444,67 @@ func (p *Pebble) write(ctx context.Context, key string, change func(*instance, s
 	}
 }
 
-// stored is what is stored under a key: 8 bytes each of revision and Unix second of expiry
-// (0: none), and the body. The zero record is none.
-type stored struct {
+// current returns what has to be known of the record at key to replace it. What is under way
+// was written by this opening and never expires: then nothing is read. The caller has the
+// key's lock, so that nobody writes it meanwhile.
+func (in *instance) current(key string) (head, error) {
+	if rev, size := in.p.queue.known(key); rev>>openingShift == in.opening {
+		return head{rev: rev, size: size}, nil
+	}
+	r, err := in.get(key)
+	return r.head, err
+}
+
+// writers are goroutines that writes run on: one that hangs holds up nobody, and one that is
+// done is used again, since its stack has grown to what the next one needs.
+type writers struct {
+	idle  chan func()
+	spare chan struct{} // one for each that waits for work
+	ended chan struct{} // closed when nothing is written any more
+}
+
+const spareWriters = 64
+
+func newWriters() writers {
+	return writers{make(chan func()), make(chan struct{}, spareWriters), make(chan struct{})}
+}
+
+func (w writers) run(f func()) {
+	select {
+	case w.idle <- f:
+	default:
+		go w.work(f)
+	}
+}
+
+func (w writers) work(f func()) {
+	for {
+		f()
+		select {
+		case w.spare <- struct{}{}:
+		default:
+			return
+		}
+		select {
+		case f = <-w.idle:
+		case <-w.ended:
+			return
+		}
+		<-w.spare
+	}
+}
+
+// head is what a write has to know of the record that it replaces; the zero one is none.
+type head struct {
 	rev     uint64
-	expires int64
-	body    []byte
+	expires int64 // Unix second; 0: never
+	size    int   // of the body
+}
+
+// stored is what is stored under a key: 8 bytes each of revision and expiry, and the body.
+type stored struct {
+	head
+	body []byte
 }
 
 const recordHead = 16
@@ -446,7 +520,8 @@ func decode(value []byte) (stored, error) {
 	if len(value) < recordHead {
 		return stored{}, errors.New("a record is cut off")
 	}
-	return stored{binary.BigEndian.Uint64(value), int64(binary.BigEndian.Uint64(value[8:])), value[recordHead:]}, nil
+	body := value[recordHead:]
+	return stored{head{binary.BigEndian.Uint64(value), int64(binary.BigEndian.Uint64(value[8:])), len(body)}, body}, nil
 }
 
 // safely calls f, which reads. The database may be closed meanwhile, and then panics.
@@ -483,10 +558,10 @@ func (in *instance) read(key string) (stored, error) {
 }
 
 // store replaces a record; the zero one removes it. It returns when that is durable.
-func (in *instance) store(key string, was, now stored) error {
+func (in *instance) store(key string, was head, now stored) error {
 	b := in.db.NewBatchWithSize(len(now.body) + 2*len(key) + 96)
 	disk := diskKey(key)
-	queued := func(r stored) bool { return r.rev != 0 && r.expires == 0 && in.p.queue.laneOf(key) != nil }
+	queued := func(r head) bool { return r.rev != 0 && r.expires == 0 && in.p.queue.laneOf(key) != nil }
 	var err error
 	if now.rev == 0 {
 		err = b.Delete(disk, nil)
@@ -501,9 +576,9 @@ func (in *instance) store(key string, was, now stored) error {
 			err = errors.Join(err, b.Set(expiryKey(disk, now.expires), nil, nil))
 		}
 	}
-	if queued(was) != queued(now) {
+	if queued(was) != queued(now.head) {
 		mark := append([]byte{indexQueue}, disk[1:]...)
-		if queued(now) {
+		if queued(now.head) {
 			err = errors.Join(err, b.Set(mark, nil, nil))
 		} else {
 			err = errors.Join(err, b.Delete(mark, nil))
@@ -515,13 +590,13 @@ func (in *instance) store(key string, was, now stored) error {
 	if err := in.apply(b, pebble.Sync); err != nil {
 		return err
 	}
-	size := func(r stored) int64 {
+	size := func(r head) int64 {
 		if r.rev == 0 {
 			return 0
 		}
-		return int64(len(disk) + recordHead + len(r.body))
+		return int64(len(disk) + recordHead + r.size)
 	}
-	in.p.used.Add(size(now) - size(was))
+	in.p.used.Add(size(now.head) - size(was))
 	for now.expires != 0 {
 		swept := in.p.swept.Load()
 		if now.expires >= swept || in.p.swept.CompareAndSwap(swept, now.expires) {
@@ -792,7 +867,7 @@ func (p *Pebble) erase(ctx context.Context, in *instance) error {
 	if err := b.Set(erasedKey, binary.BigEndian.AppendUint64(nil, uint64(began.Unix())), nil); err != nil {
 		return err
 	}
-	if _, err := p.write(ctx, "erased", func(in *instance, _ stored) (uint64, error) { return 0, in.apply(b, pebble.Sync) }); err != nil {
+	if _, err := p.write(ctx, "erased", func(in *instance, _ head) (uint64, error) { return 0, in.apply(b, pebble.Sync) }); err != nil {
 		return err
 	}
 	p.erased.Store(began.Unix())
@@ -847,7 +922,7 @@ func (p *Pebble) expire(ctx context.Context, in *instance) {
 			return // told by the listener
 		}
 		for _, d := range due {
-			_, err := p.write(ctx, d.key, func(in *instance, was stored) (uint64, error) {
+			_, err := p.write(ctx, d.key, func(in *instance, was head) (uint64, error) {
 				if was.rev == 0 || was.expires != d.at {
 					return 0, nil // written anew meanwhile
 				}
@@ -900,6 +975,7 @@ func (p *Pebble) Close() error {
 		case <-time.After(closeTimeout):
 		}
 		p.queue.close()
+		close(p.writers.ended)
 		if in := p.in.Swap(nil); in != nil {
 			p.err = in.close() // also writes what is in the log to a table, whose damage can be told
 		}

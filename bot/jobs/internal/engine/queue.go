@@ -11,14 +11,19 @@ import (
 // ackWait is after how long a worker that is not heard of is taken to have lost its record.
 const ackWait = 10 * time.Second
 
+// keptBodies is of how many records the queue has the body too, so that what is taken soon
+// after it was written is not read again.
+const keptBodies = 512
+
 // queue hands records of an engine in this process to workers. It knows keys and revisions;
-// the bodies stay where the engine has them.
+// nearly all bodies stay where the engine has them.
 type queue struct {
 	read func(context.Context, string) (Entry, error) // the newest record
 
-	mu    sync.Mutex
-	items map[string]*item // by key: what is not acked
-	lanes map[string]*lane // by the first segment of the keys
+	mu     sync.Mutex
+	items  map[string]*item // by key: what is not acked
+	lanes  map[string]*lane // by the first segment of the keys
+	bodies int              // how many items have theirs
 }
 
 // item is a record that somebody has to work on.
@@ -26,6 +31,8 @@ type item struct {
 	key   string
 	lane  *lane
 	rev   uint64      // 0 until it is read
+	size  int         // of the body at rev
+	body  []byte      // at rev, or nil
 	turn  uint64      // of whoever may answer for it
 	ready bool        // in lane.ready
 	taken uint64      // how often it was taken from there
@@ -54,7 +61,7 @@ func (q *queue) laneOf(key string) *lane {
 
 // add notes that the record at key was written. Unless it is held by the worker that did
 // so, it is made ready.
-func (q *queue) add(key string, rev uint64, held bool) {
+func (q *queue) add(key string, rev uint64, body []byte, held bool) {
 	l := q.laneOf(key)
 	if l == nil {
 		return
@@ -69,7 +76,8 @@ func (q *queue) add(key string, rev uint64, held bool) {
 	case it.rev >= rev:
 		return // it was read before its writer came to say so
 	}
-	it.rev = rev
+	q.dropBody(it)
+	it.rev, it.size = rev, len(body)
 	if held && !it.ready {
 		it.out = true
 		q.wait(it, ackWait)
@@ -77,7 +85,31 @@ func (q *queue) add(key string, rev uint64, held bool) {
 	}
 	it.out = false
 	it.turn++
+	if q.bodies < keptBodies {
+		it.body = body
+		q.bodies++
+	}
 	q.makeReady(it)
+}
+
+// dropBody is called with mu held.
+func (q *queue) dropBody(it *item) (body []byte) {
+	if body = it.body; body != nil {
+		it.body = nil
+		q.bodies--
+	}
+	return body
+}
+
+// known returns the revision of the record at key and the size of its body, as far as it was
+// written or read here.
+func (q *queue) known(key string) (rev uint64, size int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if it := q.items[key]; it != nil {
+		return it.rev, it.size
+	}
+	return 0, 0
 }
 
 // restore makes the record at key ready, unless somebody has it.
@@ -130,6 +162,7 @@ func (q *queue) remove(it *item) {
 	if it.again != nil {
 		it.again.Stop()
 	}
+	q.dropBody(it)
 	delete(q.items, it.key) // what is left of it in lane.ready is skipped
 }
 
@@ -159,8 +192,15 @@ func (q *queue) wait(it *item, d time.Duration) {
 	it.again = t
 }
 
+// taken is an item that was taken from its lane, with its record if the queue has it.
+type taken struct {
+	*item
+	times uint64
+	entry Entry
+}
+
 // next takes the first ready item, and reports whether there are more.
-func (q *queue) next(l *lane) (it *item, taken uint64, more bool) {
+func (q *queue) next(l *lane) (t taken, more bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for len(l.ready) > 0 {
@@ -170,19 +210,23 @@ func (q *queue) next(l *lane) (it *item, taken uint64, more bool) {
 		it.ready = false
 		if q.items[it.key] == it {
 			it.taken++
-			return it, it.taken, len(l.ready) > 0
+			return taken{it, it.taken, Entry{it.key, q.dropBody(it), it.rev}}, len(l.ready) > 0
 		}
 	}
 	l.ready = nil
-	return nil, 0, false
+	return taken{}, false
 }
 
-// take reads the item's record and makes it a message.
-func (q *queue) take(ctx context.Context, it *item, taken uint64) (Message, bool) {
-	e, err := q.read(ctx, it.key)
+// take makes the item's record a message, and reads it if need be.
+func (q *queue) take(ctx context.Context, t taken) (Message, bool) {
+	it, e := t.item, t.entry
+	var err error
+	if e.Body == nil {
+		e, err = q.read(ctx, it.key)
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.items[it.key] != it || it.ready || it.taken != taken {
+	if q.items[it.key] != it || it.ready || it.taken != t.times || err == nil && e.Rev < it.rev {
 		return Message{}, false // it was written meanwhile, and perhaps handed to another
 	}
 	switch {
@@ -194,7 +238,7 @@ func (q *queue) take(ctx context.Context, it *item, taken uint64) (Message, bool
 		return Message{}, false
 	}
 	doubtful := it.out
-	it.rev, it.out = e.Rev, true
+	it.rev, it.size, it.out = e.Rev, len(e.Body), true
 	q.wait(it, ackWait)
 	return Message{e, &queueReceipt{q, it, it.turn, e.Rev}, doubtful}, true
 }
@@ -221,9 +265,9 @@ func (q *queue) consume(kind string, handle func(Message)) (stop func()) {
 	go func() {
 		defer close(ended)
 		for {
-			it, taken, more := q.next(l)
+			t, more := q.next(l)
 			if ctx.Err() != nil {
-				if it != nil {
+				if it := t.item; it != nil {
 					q.mu.Lock()
 					if q.items[it.key] == it {
 						q.makeReady(it)
@@ -232,8 +276,8 @@ func (q *queue) consume(kind string, handle func(Message)) (stop func()) {
 				}
 				return
 			}
-			if it != nil {
-				if m, ok := q.take(ctx, it, taken); ok {
+			if t.item != nil {
+				if m, ok := q.take(ctx, t); ok {
 					handle(m)
 				}
 			}
