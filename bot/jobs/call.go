@@ -318,7 +318,7 @@ func (r *runner) adopt(key string, given Job, late *Job) bool {
 // clone copies a job, so that two goroutines can change it.
 func clone(j *Job) Job {
 	c := *j
-	c.Data = slices.Clone(j.Data)
+	c.Data, c.Memo = slices.Clone(j.Data), nil
 	c.Outbox = slices.Clone(j.Outbox)
 	for i := range c.Outbox {
 		c.Outbox[i].Body = slices.Clone(c.Outbox[i].Body)

@@ -82,6 +82,7 @@ type Job struct {
 	Revision uint64 // of the record; 0 before it is stored
 
 	Data   []byte     // the handler's
+	Memo   any        // the handler's, while one worker goes on with the job; not stored
 	Outbox []Delivery // what people are told: see [Delivery] for the order
 	// Err is the last error that a step met, to an operator: a word of what the log has,
 	// without secrets, cut at [MaxErr]. A later success leaves it.

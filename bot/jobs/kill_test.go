@@ -200,7 +200,6 @@ func TestKilledAtEveryStep(t *testing.T) {
 		{wishPlain, "after the request", Called, 1, 1},
 		{wishPlain, saved(Called), Called, 1, 1},
 		{wishPlain, asked(Called), Called, 1, 1},
-		{wishPlain, saved(Delivering), Called, 1, 1},
 		{wishPlain, "before the post", Called, 1, 1},
 		{wishPlain, "after the post", Called, 1, 2},
 		{wishPlain, saved(Done), Called, 1, 1},

@@ -93,11 +93,11 @@ func (w *world) lastOf(tr *truth) Job {
 // legal says which state may follow which.
 var legal = map[State][]State{
 	"":            {Accepted},
-	Accepted:      {Accepted, Calling, Delivering},
+	Accepted:      {Accepted, Calling, Delivering, Done, Undeliverable},
 	Calling:       {Calling, Called, Refused, Unknown},
-	Called:        {Called, Calling, Delivering},
-	Refused:       {Refused, Delivering},
-	Unknown:       {Unknown, Delivering, Called}, // late
+	Called:        {Called, Calling, Delivering, Done, Undeliverable},
+	Refused:       {Refused, Delivering, Done, Undeliverable},
+	Unknown:       {Unknown, Delivering, Done, Undeliverable, Called}, // late
 	Delivering:    {Delivering, Done, Undeliverable, Called},
 	Done:          {Called},
 	Undeliverable: {Called},
@@ -416,7 +416,9 @@ func (p *process) Late(_ context.Context, j, _ *Job) bool {
 func (p *process) Deliver(_ context.Context, j *Job) error {
 	tr := p.w.job(j.ID)
 	last := p.w.lastOf(tr)
-	if !p.isDead() && (last.State != Delivering || last.Delivery != j.Delivery) {
+	// What is said first is decided in the same step, from the record as it is.
+	first := slices.Contains([]State{Accepted, Called, Refused, Unknown}, last.State) && last.Revision == j.Revision && j.Delivery == 0
+	if !p.isDead() && !first && (last.State != Delivering || last.Delivery != j.Delivery) {
 		p.w.wrong("%s: %s delivers %d, but the record is %s %d", j.ID, p.name, j.Delivery, last.State, last.Delivery)
 	}
 	fault := p.w.choose(6)

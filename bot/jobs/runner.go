@@ -142,7 +142,7 @@ type step struct {
 	j    *Job
 	from State
 	at   time.Time // when the worker took it
-	goOn bool      // the job was saved, and the same worker goes on with it
+	goOn bool      // the same worker goes on with the job
 }
 
 // carryOut carries out one step, and reports whether there is another one to do at once.
@@ -213,11 +213,21 @@ func backoff(attempt int, err error) time.Duration {
 	return d/2 + rand.N(d)
 }
 
-// toOutbox goes on with the deliveries.
+// toOutbox goes on with the deliveries. What is to be said is saved with the end of the first
+// one: until then [Handler.Next] can say it again. Only the end of a wait for approval is
+// saved at once, so that nobody approves what somebody was told is over.
 func (s *step) toOutbox() {
-	s.j.State, s.j.Attempt = Delivering, 0
-	s.skipEnded()
-	s.save()
+	r, j := s.r, s.j
+	j.State, j.Attempt = Delivering, 0
+	if s.from == AwaitingApproval {
+		s.skipEnded()
+		s.save()
+		return
+	}
+	r.mu.Lock()
+	r.yield(r.jobs[s.m.Key])
+	r.mu.Unlock()
+	s.goOn = true
 }
 
 // skipEnded moves on to the delivery that is to be made next, or ends the job.
