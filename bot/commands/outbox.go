@@ -30,6 +30,7 @@ func (b *Bot) Deliver(ctx context.Context, j *jobs.Job) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", jobs.ErrLost, err)
 	}
+	defer r.leave()
 	item := &j.Outbox[j.Delivery]
 	d, err := records.Decode[delivery](item.Body)
 	if err != nil {

@@ -45,9 +45,13 @@ func (r *run) close() error {
 	data, err := records.Encode(r.w)
 	if err == nil {
 		r.job.Data = data
+		r.leave()
 	}
 	return err
 }
+
+// leave ends a step that has not changed r.w since it was opened or closed.
+func (r *run) leave() { r.job.Memo = r.w }
 
 // clock shows an instant, which each reader sees in their own zone.
 func (r *run) clock(at time.Time) string { return chat.Instant(at) }
