@@ -64,9 +64,20 @@ func (k *kept) Finished(failed bool) {
 // Endpoint implements [kit.Receiver].
 func (k *kept) Endpoint() (string, http.Handler) {
 	path, _ := endpoint(k.now())
+	type served struct {
+		a *kit.Adapter
+		h http.Handler
+	}
+	var last atomic.Pointer[served]
 	return path, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, h := endpoint(k.now()); h != nil {
-			h.ServeHTTP(w, r)
+		s, a := last.Load(), k.current.Load()
+		if s == nil || s.a != a { // it was replaced
+			_, h := endpoint(*a)
+			s = &served{a, h}
+			last.Store(s)
+		}
+		if s.h != nil {
+			s.h.ServeHTTP(w, r)
 			return
 		}
 		http.NotFound(w, r)
