@@ -33,7 +33,10 @@ type measured struct {
 	cost, p99 time.Duration
 }
 
-const peerRounds = 3
+const (
+	peerRounds = 3
+	peerPeople = 200 // who type in turn: all are known after the warm-up
+)
 
 // peers measures the bot, with every command on disk before its acknowledgement, and
 // Slack's own library, which keeps nothing, at the same work in turn.
@@ -118,7 +121,7 @@ func (b *bench) peerRound(ctx context.Context, dir, name string, connections int
 	p.to.Client = client
 	send := func(first, n int) (typed, error) {
 		t := crowd{bot: bot, first: first, n: n}.sendWith(ctx, connections, func(ctx context.Context, i int) bool {
-			ack, err := r.Slack.Deliver(ctx, p.to, r.Slack.Slash("CPEER", fmt.Sprintf("UPEER%d", i), "/meet", "list"), 0)
+			ack, err := r.Slack.Deliver(ctx, p.to, r.Slack.Slash("CPEER", fmt.Sprintf("UPEER%d", i%peerPeople), "/meet", "list"), 0)
 			return err == nil && ack.Status == http.StatusOK
 		})
 		if t.failed > 0 {
