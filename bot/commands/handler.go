@@ -216,11 +216,19 @@ func (b *Bot) Late(ctx context.Context, j, late *jobs.Job) bool {
 	if err != nil {
 		return false
 	}
+	i := late.Call
+	called := i < len(l.w.Calls) && i < len(r.w.Calls)
+	switch was := r.w.Meeting; {
+	case called:
+		if o := r.w.Calls[i].Outcome; o != callPending && o != callUnclear { // it was looked up
+			return false
+		}
+		r.w.Calls[i] = l.w.Calls[i] // with its key, by which it is read back
+	case was != nil && l.w.Meeting != nil && was.Ref == l.w.Meeting.Ref, l.w.Meeting == nil && j.Outcome != "" && Done(j.Outcome):
+		return false // it was found, and told
+	}
 	r.w.Fault = nil
 	r.w.Meeting = l.w.Meeting
-	if i := late.Call; i < len(l.w.Calls) && i < len(r.w.Calls) {
-		r.w.Calls[i] = l.w.Calls[i] // with its key, by which it is read back
-	}
 	j.Call = late.Call // others may have followed
 	return r.close() == nil
 }

@@ -100,3 +100,31 @@ func TestThePersonHearsThatAnAnswerTakesLonger(t *testing.T) {
 		assert.Empty(t, w.room.take())
 	})
 }
+
+// A process that stood still while it made a meeting, until another had found it and told of
+// it, has nothing to add.
+func TestALateAnswerToWhatWasFoundAndToldSaysNothing(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		stands := make(chan struct{})
+		w.systec.after = func(op string) error {
+			if op == "create" {
+				w.systec.mu.Unlock() // others are answered
+				<-stands
+				w.systec.mu.Lock()
+			}
+			return nil
+		}
+		w.say(ada, channel, "/meet sync")
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		posts := w.room.take()
+		require.Len(t, posts, 5, describe(posts))
+		assert.Equal(t, chat.SlotProgress, posts[0].Slot)
+		w.systec.after = nil
+		close(stands)
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		assert.Empty(t, w.room.take())
+		assert.Equal(t, 1, w.systec.created)
+	})
+}

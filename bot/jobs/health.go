@@ -109,11 +109,17 @@ func (s *Store) Healthy() (state Health, since time.Time, last error) {
 func (s *Store) watch(ctx context.Context) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	for {
+	for n := 0; ; n++ {
 		s.look(ctx)
 		_, _, _ = s.Healthy() // notes since when
+		if n%int(keepClockEvery/watchEvery) == 0 {
+			s.keepClock(ctx)
+		}
 		select {
 		case <-ctx.Done():
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), watchEvery)
+			defer cancel()
+			s.keepClock(ctx)
 			return
 		case <-tick.C:
 		}
@@ -132,6 +138,7 @@ func (s *Store) look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, watchEvery)
 	defer cancel()
 	waiting, used, err := s.engine.Load(ctx, kindJob)
+	s.watchClock(ctx)
 	h.unreachable.Store(err != nil)
 	h.unread.Store(errors.Is(err, engine.ErrUnread))
 	if err == nil {

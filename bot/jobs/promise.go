@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"sync"
@@ -156,6 +157,8 @@ func (r *runner) claim(id string) bool {
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, storeWithin)
 	defer cancel()
-	_, err := r.PutDoc(ctx, Doc{Key: []string{"noticed", id}, Value: []byte{}, Expires: r.cfg.Now().Add(noticedFor)})
+	key := engine.JoinKey(kindMeta, "noticed", id)
+	body := r.seal.seal(key, nil, nil)
+	_, err := r.put(ctx, key, body, 0, noticedFor, false, func(e engine.Entry) bool { return bytes.Equal(e.Body, body) })
 	return !errors.Is(err, ErrConflict)
 }

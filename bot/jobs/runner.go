@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"time"
 
 	"meetbot/bot/jobs/internal/engine"
@@ -30,6 +31,12 @@ func (s *Store) Run(ctx context.Context, h Handler) error {
 	s.running.Store(r)
 	if s.engine.Exclusive() { // else each replica is handed what another one leaves
 		r.running.Go(r.promiseAll)
+	} else {
+		present, leave := context.WithCancel(context.WithoutCancel(ctx))
+		var left sync.WaitGroup
+		left.Go(func() { s.keepPresence(present) })
+		defer left.Wait()
+		defer leave()
 	}
 
 	stopJobs, err := s.engine.Consume(ctx, kindJob, func(m engine.Message) { r.dispatch(m, r.job) })
@@ -121,6 +128,9 @@ func (r *runner) job(m engine.Message) {
 	}
 }
 
+// lookAgain is how often it is looked whether the replica that makes a call is gone.
+const lookAgain = 3 * time.Second
+
 // due returns when something has to be done for j, and whether that is still to come.
 func (r *runner) due(j *Job, now time.Time) (time.Time, bool) {
 	at := j.Wait
@@ -128,8 +138,11 @@ func (r *runner) due(j *Job, now time.Time) (time.Time, bool) {
 		switch {
 		case j.phase == phaseRunning && !r.unbegun(j):
 			at = r.settled(j) // until then its record is left alone
+			if again := now.Add(lookAgain); j.Owner != r.owner && !r.engine.Exclusive() && now.Before(at) {
+				return earlier(at, again), true // its maker may turn out to be gone
+			}
 		case j.phase == phaseLookup && j.lookedUp.IsZero() && j.Owner != r.owner && !r.engine.Exclusive():
-			at = at.Add(r.cfg.ClockSkew) // it was another's clock
+			at = at.Add(r.skew()) // it was another's clock
 		}
 	}
 	return at, now.Before(at)

@@ -48,19 +48,24 @@ type Config struct {
 	StepTimeout     time.Duration // of one Next, Reconcile, Deliver, Notice or Timer; default 30 s
 	CallTimeout     time.Duration // of one Call; default 30 s
 	ReconcileAfter  time.Duration // how long the other side may still act on a request whose sender is gone; default 15 s
-	ClockSkew       time.Duration // how far the clocks of two processes may be apart; default 1 min
+	ClockSkew       time.Duration // how far the clocks of two processes may be apart where that is not known; default 1 min
 	CallWindow      time.Duration // after Created in which a call that sends nothing is tried; default 2 min
 	ReconcileWindow time.Duration // for which a failing Reconcile is tried; default 5 min
 	DeliveryWindow  time.Duration // for which a delivery is tried; default 1 h. Neither counts while no process runs
 	NoticeAfter     time.Duration // default 10 s
 	Grace           time.Duration // what running steps get when Run ends; default 25 s
 
-	Log      *slog.Logger
+	Log *slog.Logger
+	// Now is what instants are made of and compared with. Nil: a clock of the store's own, which
+	// goes on evenly when the machine's is set, and is the same for all replicas on a cluster.
 	Now      func() time.Time
 	Observer Observer
 	// Tracer makes a trace of each job; nil: there are none. Its root spans have to get their
 	// IDs from [RootIDs].
 	Tracer trace.Tracer
+
+	clock   *clock           // nil: Now is another
+	machine func() time.Time // in tests: a clock that can be set
 }
 
 // Format implements [fmt.Formatter], so that neither a key nor a password in NATSURL is
@@ -133,7 +138,11 @@ func withDefaults(cfg Config) Config {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Now == nil {
-		cfg.Now = time.Now
+		if cfg.machine == nil {
+			cfg.machine = time.Now
+		}
+		cfg.clock = newClock(cfg.machine)
+		cfg.Now = cfg.clock.Now
 	}
 	return cfg
 }
@@ -161,6 +170,9 @@ type Store struct {
 	unreadable map[string]uint64 // records that were told of, and their revision
 	begun      map[string]uint64 // jobs whose call was begun here, and the revision that it was begun at
 	promised   promises
+	replicas   replicas
+	clockRev   uint64                 // of the record that keeps the clock
+	clockTold  bool                   // that the machine's clock was set
 	running    atomic.Pointer[runner] // the one that there is now
 
 	closing    context.CancelFunc // ends what runs in the background
@@ -186,11 +198,18 @@ func newStore(ctx context.Context, cfg Config, e engine.Engine) (*Store, error) 
 	cfg.Keys = nil // nothing that is printed may hold them
 	s := &Store{
 		cfg: cfg, log: cfg.Log, engine: e, seal: seal,
-		owner: rand.Text(), opened: cfg.Now(), begun: make(map[string]uint64), unreadable: make(map[string]uint64),
+		owner: rand.Text(), begun: make(map[string]uint64), unreadable: make(map[string]uint64),
 	}
 	if err := s.openMeta(ctx); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
+	if err := s.takeClock(ctx); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	if !e.Exclusive() {
+		s.look(ctx) // else the first instants are of this machine's clock
+	}
+	s.opened = cfg.Now()
 	background, cancel := context.WithCancel(context.Background())
 	s.closing = cancel
 	s.health.since = cfg.Now()
@@ -423,9 +442,12 @@ func (s *Store) settled(j *Job) time.Time {
 		return j.Lease
 	case s.engine.Exclusive(): // its maker died before this process had the store
 		return earlier(j.Lease, s.opened.Add(s.cfg.ReconcileAfter))
-	default:
-		return j.Lease.Add(s.cfg.ClockSkew)
 	}
+	at := j.Lease.Add(s.skew())
+	if since, gone := s.silentSince(j.Owner); gone { // it may have gone on for one beat more
+		at = earlier(at, since.Add(2*beatEvery+s.cfg.ReconcileAfter))
+	}
+	return at
 }
 
 func earlier(a, b time.Time) time.Time {

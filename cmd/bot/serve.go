@@ -201,6 +201,7 @@ func (b *building) keyPageAddress(ctx context.Context) (err error) {
 func (b *building) commands(context.Context) error {
 	c := botConfig(b.cfg, b.pageURL, b.log, b.clients, b.first, b.sandboxed)
 	c.Platforms = b.kinds
+	c.Now = b.store.Now
 	c.Observe = b.metrics.Commands()
 	count := c.Observe.Finished
 	b.finishers = make(map[chat.Platform]kit.Finisher)

@@ -55,8 +55,9 @@ type natsEngine struct {
 	why         error // once failed is closed
 
 	mu       sync.Mutex
-	failing  time.Time // since when the cluster does not answer
-	upToDate int       // replicas, as told last
+	failing  time.Time    // since when the cluster does not answer
+	clock    [3]time.Time // what it showed last, and between which moments
+	upToDate int          // replicas, as told last
 
 	written atomic.Uint64 // the newest revision that this process wrote
 	nc      *nats.Conn
@@ -656,6 +657,13 @@ func (e *natsEngine) Load(ctx context.Context, kind string) (waiting, used uint6
 	return waiting, used, nil
 }
 
+// Clock returns what the cluster's clock showed last, and the moments between which it did.
+func (e *natsEngine) Clock() (theirs, asked, answered time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.clock[0], e.clock[1], e.clock[2]
+}
+
 func (e *natsEngine) load(ctx context.Context, kind string) (waiting, used uint64, current int, err error) {
 	for _, queue := range e.queues {
 		consumer, err := e.js.Consumer(ctx, e.name, queue)
@@ -669,11 +677,15 @@ func (e *natsEngine) load(ctx context.Context, kind string) (waiting, used uint6
 			waiting = consumer.CachedInfo().NumPending
 		}
 	}
+	asked := time.Now()
 	stream, err := e.js.Stream(ctx, e.name)
 	if err != nil {
 		return 0, 0, 0, err
 	}
 	info := stream.CachedInfo()
+	e.mu.Lock()
+	e.clock = [3]time.Time{info.TimeStamp, asked, time.Now()}
+	e.mu.Unlock()
 	current = 1
 	if info.Cluster != nil {
 		for _, r := range info.Cluster.Replicas {

@@ -1,0 +1,145 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"meetbot/bot/jobs/internal/engine"
+)
+
+// Of a store that several processes share each says every two seconds that it runs, in a
+// record of its own. So the others take over what is left of one that does not any more,
+// before a server gives its jobs to them.
+const (
+	beatEvery = 2 * time.Second
+	goneAfter = 3 * beatEvery
+	beatKept  = 30 * time.Second // the record of one that is gone
+)
+
+// replicasKey is where their records are.
+var replicasKey = engine.JoinKey(kindMeta, "replica")
+
+// replicas are the processes that share the store.
+type replicas struct {
+	mu sync.Mutex
+	by map[string]*replica // by owner
+}
+
+type replica struct {
+	rev  uint64
+	seen time.Time // when its record changed last, by this process's store clock
+	gone bool
+}
+
+// keepPresence says that this process runs, and watches the others, until ctx is done.
+func (s *Store) keepPresence(ctx context.Context) {
+	var rev uint64
+	tick := time.NewTicker(beatEvery)
+	defer tick.Stop()
+	for {
+		rev = s.beat(ctx, rev)
+		select {
+		case <-ctx.Done():
+			if rev != 0 {
+				ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+				defer cancel()
+				_ = s.engine.Remove(ctx, engine.JoinKey(kindMeta, "replica", s.owner), rev) // else it expires
+			}
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// beat is one beat. It returns the revision of the process's own record.
+func (s *Store) beat(ctx context.Context, rev uint64) uint64 {
+	ctx, cancel := context.WithTimeout(ctx, beatEvery)
+	defer cancel()
+	key := engine.JoinKey(kindMeta, "replica", s.owner)
+	next, err := s.engine.Put(ctx, key, s.seal.seal(key, nil, nil), rev, beatKept, false)
+	if errors.Is(err, ErrConflict) { // an answer was lost, or it was away for long
+		if e, err := s.engine.Get(ctx, key); err == nil {
+			return e.Rev
+		}
+		return 0
+	}
+	if err != nil {
+		return rev
+	}
+	there := make(map[string]uint64)
+	err = s.engine.List(ctx, replicasKey, false, func(e engine.Entry) bool {
+		if _, segments, err := engine.SplitKey(e.Key); err == nil && len(segments) == 2 {
+			if _, err := s.seal.open(e.Key, nil, e.Body); err == nil {
+				there[segments[1]] = e.Rev
+			}
+		}
+		return true
+	})
+	if err == nil {
+		s.sawReplicas(there)
+	}
+	return next
+}
+
+// sawReplicas notes which replicas there are, with the revisions of their records, and takes
+// over from those that are gone.
+func (s *Store) sawReplicas(there map[string]uint64) {
+	now := s.cfg.Now()
+	p := &s.replicas
+	p.mu.Lock()
+	if p.by == nil {
+		p.by = make(map[string]*replica)
+	}
+	for owner, rev := range there {
+		known := p.by[owner]
+		switch {
+		case owner == s.owner:
+		case known == nil:
+			p.by[owner] = &replica{rev: rev, seen: now}
+		case known.rev != rev:
+			*known = replica{rev: rev, seen: now}
+		}
+	}
+	lost := false
+	for owner, known := range p.by {
+		if gone := there[owner] == 0 || now.Sub(known.seen) > goneAfter; gone && !known.gone {
+			known.gone, lost = true, true
+			s.log.Warn("another replica of the bot is gone; what it had in hand is taken over", "silent", now.Sub(known.seen).Round(time.Second))
+		}
+		if there[owner] == 0 && now.Sub(known.seen) > time.Hour {
+			delete(p.by, owner)
+		}
+	}
+	p.mu.Unlock()
+	if r := s.running.Load(); lost && r != nil {
+		r.promiseAll()
+	}
+}
+
+// silentSince returns since when a replica that is gone was not heard of.
+func (s *Store) silentSince(owner string) (time.Time, bool) {
+	s.replicas.mu.Lock()
+	defer s.replicas.mu.Unlock()
+	known := s.replicas.by[owner]
+	if known == nil || !known.gone {
+		return time.Time{}, false
+	}
+	return known.seen, true
+}
+
+// alone reports whether no other process shares the store, as far as is known.
+func (s *Store) alone() bool {
+	if s.engine.Exclusive() {
+		return true
+	}
+	s.replicas.mu.Lock()
+	defer s.replicas.mu.Unlock()
+	for _, known := range s.replicas.by {
+		if !known.gone {
+			return false
+		}
+	}
+	return true
+}
