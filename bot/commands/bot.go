@@ -220,9 +220,13 @@ func (b *Bot) Complete(ctx context.Context, r chat.Request, option, typed string
 	return choices
 }
 
-// Hear writes down what a provider said. When it returns nil the cards will show it.
+// Hear writes down what a provider said. When it returns nil the cards will show it. That one
+// more person has come says nothing new of a meeting that runs.
 func (b *Bot) Hear(ctx context.Context, e meeting.Event) error {
-	_, err := b.registry.Get(ctx, e.Ref)
+	reg, err := b.registry.Get(ctx, e.Ref)
+	if err == nil && e.Live == meeting.LiveUnsaid && e.State == meeting.StateRunning && reg.Meeting.State == e.State {
+		return nil
+	}
 	if errors.Is(err, jobs.ErrNotFound) {
 		if err := b.early.keep(ctx, e); err != nil {
 			return err

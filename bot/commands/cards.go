@@ -43,7 +43,7 @@ func (h cards) card(t texts.Text, reg registry.Registration, on chat.Platform) c
 	if names := pushNames(t, reg); names != "" {
 		reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.push"), Value: names})
 	}
-	if names := standbys(reg); len(names) > 0 {
+	if names := standbys(reg); len(names) > 0 && !m.State.Over() {
 		reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.standby"), Value: t.Join(names)})
 	}
 	if text := audienceText(t, reg); text != "" {
@@ -127,7 +127,7 @@ func audienceText(t texts.Text, reg registry.Registration) string {
 	switch {
 	case a == nil:
 		return ""
-	case a.Over && a.At.IsZero(): // it was over before anybody counted
+	case a.Over && a.Peak == 0: // it was over before anybody counted, or nobody came
 		return t.T("viewers.total", "Total", strconv.Itoa(a.Total))
 	case a.Over:
 		return t.T("viewers.over", "Total", strconv.Itoa(a.Total), "Peak", strconv.Itoa(a.Peak))

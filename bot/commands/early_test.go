@@ -1,6 +1,8 @@
 package commands
 
 import (
+	"context"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/chat"
+	"meetbot/bot/chat/chattest"
 	"meetbot/meeting"
 )
 
@@ -72,5 +75,62 @@ func TestAnothersEventIsForgotten(t *testing.T) {
 		assert.Empty(t, docs)
 		posts := w.say(ada, channel, "/meet x --provider tencent")
 		assert.Contains(t, find(t, posts, chat.SlotRoot).Reply.Fields[1].Value, "nobody is in yet")
+	})
+}
+
+// slow is a room to which the first edit takes a while.
+type slow struct {
+	*room
+	edits atomic.Int32
+}
+
+func (s *slow) Post(ctx context.Context, p chat.Post) (chat.Receipt, error) {
+	if p.Slot == chat.SlotEdit && s.edits.Add(1) == 1 {
+		time.Sleep(2 * time.Second)
+	}
+	return s.room.Post(ctx, p)
+}
+
+// TestAnEditThatIsOvertakenLeavesNothingOldBehind has the edit for an earlier word arrive after
+// the edit for a later one.
+func TestAnEditThatIsOvertakenLeavesNothingOldBehind(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		late := &slow{room: w.room}
+		w.bot.Attach(chattest.Slack, late)
+		w.hear(meeting.Event{State: meeting.StateRunning})
+		time.Sleep(time.Second)
+		w.hear(meeting.Event{Live: meeting.LiveOn})
+		assert.Contains(t, card(w.settle())["State"], "Live since")
+		assert.EqualValues(t, 2, late.edits.Load()-1, "the late one, and once more")
+	})
+}
+
+// TestWhoeverComesTurnsTheCard and the others who come are no work.
+func TestWhoeverComesTurnsTheCard(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		for range 50 {
+			w.hear(meeting.Event{State: meeting.StateRunning})
+		}
+		posts := w.settle()
+		assert.Contains(t, card(posts)["State"], "Running since")
+		for range 300 {
+			w.hear(meeting.Event{State: meeting.StateRunning})
+		}
+		before, err := w.bot.registry.Get(w.t.Context(), show)
+		require.NoError(t, err)
+		assert.Empty(t, w.settle())
+		after, err := w.bot.registry.Get(w.t.Context(), show)
+		require.NoError(t, err)
+		assert.Equal(t, before.Version(), after.Version())
+
+		other := meeting.Ref{Provider: "tencent", ID: "9"}
+		for i := range 300 { // another's
+			require.NoError(t, w.bot.Hear(w.t.Context(), meeting.Event{ID: fmt.Sprint(i), At: time.Now(), Ref: other, State: meeting.StateRunning}))
+		}
+		docs, err := w.store.Docs(w.t.Context(), 0, docHeard)
+		require.NoError(t, err)
+		assert.Len(t, docs, 1)
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"meetbot/bot/chat"
@@ -106,9 +107,19 @@ type early struct {
 const (
 	docHeard = "heard"
 	heardFor = 2 * time.Minute
+	// heardMost bounds what is kept of one meeting.
+	heardMost = 20
 )
 
 func (h early) keep(ctx context.Context, e meeting.Event) error {
+	kept, err := h.of(ctx, e.Ref)
+	if err != nil {
+		return err
+	}
+	n := len(kept)
+	if n == heardMost || n > 0 && e.Live == meeting.LiveUnsaid && kept[n-1].State == e.State { // nothing new
+		return nil
+	}
 	value, err := records.Encode(e)
 	if err != nil {
 		return err
@@ -122,23 +133,31 @@ func (h early) keep(ctx context.Context, e meeting.Event) error {
 
 // tell has the meeting, which is known by now, heed what was said of it. It may be repeated.
 func (h early) tell(ctx context.Context, ref meeting.Ref) error {
-	docs, err := h.store.Docs(ctx, 0, docHeard, ref.String())
-	if err != nil {
-		return err
+	kept, err := h.of(ctx, ref)
+	for _, e := range kept {
+		err = errors.Join(err, h.queue.heard(ctx, e))
 	}
+	return err
+}
+
+// of returns what is kept of a meeting, in the order of the times.
+func (h early) of(ctx context.Context, ref meeting.Ref) ([]meeting.Event, error) {
+	docs, err := h.store.Docs(ctx, heardMost, docHeard, ref.String())
+	if err != nil {
+		return nil, err
+	}
+	var kept []meeting.Event
 	for _, d := range docs {
-		if !d.Expires.After(h.now()) {
-			continue
-		}
 		e, err := records.Decode[meeting.Event](d.Value)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if err := h.queue.heard(ctx, e); err != nil {
-			return err
+		if d.Expires.After(h.now()) {
+			kept = append(kept, e)
 		}
 	}
-	return nil
+	slices.SortStableFunc(kept, func(a, b meeting.Event) int { return a.At.Compare(b.At) })
+	return kept, nil
 }
 
 // heard has a provider's word on a meeting that is known be heeded.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -42,15 +43,17 @@ func (b *Bot) Deliver(ctx context.Context, j *jobs.Job) error {
 	if p.Root == nil && d.Place == nil {
 		p.Root = r.root()
 	}
-	if d.Slot == chat.SlotEdit && !d.Card.IsZero() {
-		reg, err := b.registry.Get(ctx, d.Card)
+	var reg registry.Registration
+	edits := d.Slot == chat.SlotEdit && !d.Card.IsZero()
+	if edits {
+		reg, err = b.registry.Get(ctx, d.Card)
 		if err != nil {
 			return fmt.Errorf("%w: %w", jobs.ErrSkip, err)
 		}
 		if !reg.HasCard(*d.Edit) { // the number is another meeting's by now
 			return fmt.Errorf("%w: the card is of an earlier meeting", jobs.ErrSkip)
 		}
-		p.Reply = r.marked(b.cards.card(b.parser.Text(p.Place.Platform, reg.LocaleOf(*d.Edit)), reg, p.Place.Platform))
+		p.Reply = b.drawn(r, d, reg)
 	}
 	if p.Slot.Private() && !r.w.internal() && j.Outcome != outcomeWithdrawn.String() && b.now().Sub(r.w.Since) > lateAfter {
 		p.Reply.Note = joinNotes(p.Reply.Note, r.t.T("late.note", "Time", r.clock(r.w.Since)))
@@ -60,6 +63,9 @@ func (b *Bot) Deliver(ctx context.Context, j *jobs.Job) error {
 		return fmt.Errorf("%w: no adapter for %s", jobs.ErrLost, p.Place.Platform)
 	}
 	receipt, err := post(ctx, poster, p)
+	if err == nil && edits {
+		err = b.catchUp(ctx, r, poster, p, d, reg)
+	}
 	switch {
 	case errors.Is(err, chat.ErrGone):
 		err = chat.ErrSkip
@@ -81,6 +87,32 @@ func (b *Bot) Deliver(ctx context.Context, j *jobs.Job) error {
 		item.Receipt, err = records.Encode(posted{d.Slot, receipt})
 	}
 	return err
+}
+
+// drawn is a card as the meeting is.
+func (b *Bot) drawn(r *run, d delivery, reg registry.Registration) chat.Reply {
+	on := d.Edit.Place.Platform
+	return r.marked(b.cards.card(b.parser.Text(on, reg.LocaleOf(*d.Edit)), reg, on))
+}
+
+// catchUp edits a card once more if the meeting has changed while it was being edited: the edit
+// that was made for the change may have gone before this one.
+func (b *Bot) catchUp(ctx context.Context, r *run, poster chat.Poster, p chat.Post, d delivery, reg registry.Registration) error {
+	for range 5 {
+		now, err := b.registry.Get(ctx, d.Card)
+		if err != nil || now.Version() == reg.Version() || !now.HasCard(*d.Edit) {
+			return nil // the card was edited, and is forgotten
+		}
+		drawn := b.drawn(r, d, now)
+		if reflect.DeepEqual(drawn, p.Reply) {
+			return nil
+		}
+		reg, p.Reply = now, drawn
+		if _, err := post(ctx, poster, p); err != nil {
+			return err
+		}
+	}
+	return nil // it changes all the time, and each change has an edit of its own
 }
 
 // remember knows a card from now on. What the meeting's cards were to show while it was on

@@ -28,17 +28,28 @@ func (s *screen) Write(p []byte) (int, error) {
 	return s.b.Write(p)
 }
 
+// clear forgets what was written.
+func (s *screen) clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.b.Reset()
+}
+
 // await returns what matched first.
 func (s *screen) await(t *testing.T, pattern string) []string {
 	t.Helper()
 	re := regexp.MustCompile(pattern)
 	var found []string
-	require.Eventually(t, func() bool {
+	if !assert.Eventually(t, func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		found = re.FindStringSubmatch(s.b.String())
 		return found != nil
-	}, time.Minute, 5*time.Millisecond, "%s", pattern)
+	}, time.Minute, 5*time.Millisecond) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		require.Failf(t, "not written", "%s in:\n%s", pattern, s.b.String())
+	}
 	return found
 }
 

@@ -76,7 +76,7 @@ func (e Event) Neutral() (meeting.Event, bool) {
 	}
 	out := meeting.Event{ID: id + ":" + e.Name + ":" + e.Ref.ID, At: e.At, Ref: e.Ref}
 	switch e.Kind {
-	case EventStarted:
+	case EventStarted, EventJoined: // the first may tell only that its host has come
 		out.State = meeting.StateRunning
 	case EventCancelled:
 		out.State = meeting.StateCancelled
@@ -85,8 +85,8 @@ func (e Event) Neutral() (meeting.Event, bool) {
 		if e.EndType == EndEmptyEarly { // it may be entered again
 			out.State = meeting.StateEmpty
 		}
-	case EventLiveStart:
-		out.Live = meeting.LiveOn
+	case EventLiveStart: // which its host does, from within
+		out.State, out.Live = meeting.StateRunning, meeting.LiveOn
 	case EventLiveEnd:
 		out.Live = meeting.LiveOff
 	default:

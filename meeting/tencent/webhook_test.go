@@ -255,6 +255,40 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// TestWhatAnEventSaysOfAMeeting in the words that all providers have.
+func TestWhatAnEventSaysOfAMeeting(t *testing.T) {
+	for _, tt := range []struct {
+		event, end string
+		state      meeting.State
+		live       meeting.Live
+		silent     bool
+	}{
+		{event: "meeting.started", state: meeting.StateRunning},
+		{event: "meeting.participant-joined", state: meeting.StateRunning},
+		{event: "meeting.live-started", state: meeting.StateRunning, live: meeting.LiveOn},
+		{event: "meeting.live-stopped", live: meeting.LiveOff},
+		{event: "meeting.canceled", state: meeting.StateCancelled},
+		{event: "meeting.end", state: meeting.StateEnded},
+		{event: "meeting.end", end: `"meeting_end_type":0,`, state: meeting.StateEnded},
+		{event: "meeting.end", end: `"meeting_end_type":"1",`, state: meeting.StateEnded},
+		{event: "meeting.end", end: `"meeting_end_type":3,`, state: meeting.StateEmpty},
+		{event: "meeting.participant-left", silent: true},
+		{event: "meeting.created", silent: true},
+		{event: "meeting.updated", silent: true},
+		{event: "meeting.live-config-update", silent: true},
+		{event: "meeting.something", silent: true},
+	} {
+		got, err := parseEvents([]byte(`{"event":"` + tt.event + `","trace_id":"t","payload":[{` + tt.end + `"operate_time":1700000000000,"meeting_info":{"meeting_id":"1"}}]}`))
+		require.NoError(t, err)
+		require.Len(t, got, 1)
+		said, ok := got[0].Neutral()
+		assert.Equal(t, !tt.silent, ok, tt.event)
+		if ok {
+			assert.Equal(t, meeting.Event{ID: "t:" + tt.event + ":1", At: time.UnixMilli(1700000000000), Ref: meeting.Ref{Provider: Kind.ID, ID: "1"}, State: tt.state, Live: tt.live}, said)
+		}
+	}
+}
+
 func TestWhyAMeetingEnded(t *testing.T) {
 	for payload, want := range map[string]EndType{
 		`{"meeting_end_type":0,"meeting_info":{"meeting_id":"1"}}`:   EndByHost,
