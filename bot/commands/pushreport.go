@@ -78,7 +78,7 @@ func (h pushReport) tell(ctx context.Context, r *run) (jobs.Next, error) {
 	default:
 		r.endAs(outcomeRefused)
 	}
-	reply := h.reply(ctx, r, good)
+	reply := h.reply(ctx, r, reg, good)
 	if err := h.keyPage.offer(ctx, r, &reply); err != nil {
 		return jobs.Next{}, err
 	}
@@ -115,7 +115,7 @@ func (s pushCall) unswitched() bool {
 // errNotRead stands for a read-back that is known to be refused.
 var errNotRead = errors.New("the provider does not let this account read it")
 
-func (h pushReport) reply(ctx context.Context, r *run, good int) chat.Reply {
+func (h pushReport) reply(ctx context.Context, r *run, reg registry.Registration, good int) chat.Reply {
 	n := strconv.Itoa
 	wanted, unread := len(r.w.Calls), 0
 	reply := chat.Reply{Tone: chat.Good}
@@ -153,7 +153,7 @@ func (h pushReport) reply(ctx context.Context, r *run, good int) chat.Reply {
 	case good < wanted:
 		reply.Tone = chat.Warning
 	}
-	reply.Text = pushNotes(r, good+unread > 0)
+	reply.Text = pushNotes(r, reg, good+unread > 0)
 	reply.Buttons = h.waysOut(ctx, r)
 	if good > 0 && !r.off() {
 		reply.Buttons = append(reply.Buttons, chat.Button{Label: r.t.T("button.copy"), Action: grammar.Press(grammar.VerbCopy, r.w.Ref.String())})
@@ -162,7 +162,7 @@ func (h pushReport) reply(ctx context.Context, r *run, good int) chat.Reply {
 }
 
 // pushNotes is what there is to say of all calls together; sent says that one was made.
-func pushNotes(r *run, sent bool) string {
+func pushNotes(r *run, reg registry.Registration, sent bool) string {
 	provider := r.providerName(r.w.Ref.Provider)
 	var notes []string
 	if slices.ContainsFunc(r.w.Calls, func(s pushCall) bool { return s.Outcome == callKept }) {
@@ -175,7 +175,7 @@ func pushNotes(r *run, sent bool) string {
 	if sent && r.standby() {
 		notes = append(notes, r.t.T("standby.note"))
 	}
-	if sent && !r.switches() && !r.standby() && !r.kind(r.w.Ref.Provider).Can.StartLive {
+	if sent && waitsForLive(r, reg) {
 		notes = append(notes, r.t.T("push.not_on_air", "Provider", provider))
 	}
 	if r.w.Ask.Split {
@@ -185,6 +185,12 @@ func pushNotes(r *run, sent bool) string {
 		notes = append(notes, r.t.T("push.key_typed"))
 	}
 	return texts.Paragraphs(notes...)
+}
+
+// waitsForLive reports whether what was set is on the air only once the host starts the live.
+func waitsForLive(r *run, reg registry.Registration) bool {
+	live := r.on() && (!reg.LiveAt.IsZero() || reg.Audience != nil)
+	return !r.off() && !r.standby() && !live && !r.kind(r.w.Ref.Provider).Can.StartLive
 }
 
 // waysOut are buttons for what did not go as it was wished.
@@ -267,8 +273,8 @@ func announce(r *run, reg registry.Registration) {
 	}
 	t := r.text(card.Place.Platform, reg.LocaleOf(*card), r.t.Locale)
 	text := t.T(id, "Names", t.Join(names))
-	if p := r.w.Ref.Provider; !r.switches() && !r.standby() && !r.kind(p).Can.StartLive {
-		text = texts.Paragraphs(text, t.T("push.not_on_air", "Provider", nameOf(t, r.kinds, p)))
+	if waitsForLive(r, reg) {
+		text = texts.Paragraphs(text, t.T("push.not_on_air", "Provider", nameOf(t, r.kinds, r.w.Ref.Provider)))
 	}
 	user := r.w.Request.User
 	var links []chat.Link

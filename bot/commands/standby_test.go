@@ -74,6 +74,7 @@ func TestADestinationIsSetOnStandbyAndSwitchedOn(t *testing.T) {
 				posts = w.switchOn(which)
 				assert.Equal(t, "1 of 1 switched on", find(t, posts, chat.SlotPrivate).Reply.Title)
 				assert.Contains(t, find(t, posts, chat.SlotThread).Reply.Text, "switched on: B站")
+				assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Text, "not on air: the host now starts")
 				assert.True(t, w.set()[0].Enabled)
 				pushed, standby = shownOn(posts)
 				assert.Equal(t, "B站", pushed)
@@ -84,10 +85,14 @@ func TestADestinationIsSetOnStandbyAndSwitchedOn(t *testing.T) {
 				assert.True(t, w.set()[0].Enabled)
 				assert.Contains(t, find(t, w.say(ada, channel, "/livepush on B站"), chat.SlotPrivate).Reply.Fields[0].Value, "was on already")
 				w.say(ada, channel, "/livepush off B站")
+				w.hear(meeting.Event{Live: meeting.LiveOn})
+				w.settle()
 				pushed, standby = shownOn(w.say(ada, channel, "/meet share"))
 				assert.Empty(t, pushed+standby, "what was switched off is not waiting")
 				assert.Equal(t, "1 of 1 switched on", find(t, w.say(ada, channel, "/livepush 开启 all"), chat.SlotPrivate).Reply.Title)
 
+				w.say(ada, channel, "/livepush off B站")
+				assert.NotContains(t, find(t, w.say(ada, channel, "/livepush on B站"), chat.SlotPrivate).Reply.Text, "not on air")
 				log := find(t, w.say(ada, channel, "/livepush log"), chat.SlotPrivate).Reply
 				assert.Contains(t, log.Fields[0].Value, "set on stand-by")
 			})

@@ -20,6 +20,7 @@ import (
 	"meetbot/bot/grammar"
 	"meetbot/bot/plain"
 	"meetbot/config"
+	"meetbot/meeting/sandbox"
 )
 
 func main() {
@@ -40,6 +41,7 @@ type process struct {
 	stdin   io.Reader
 	stdout  io.Writer
 	stderr  io.Writer
+	sandbox func(*sandbox.Config) // of a test
 }
 
 // subcommand is one thing that the binary does.

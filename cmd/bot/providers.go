@@ -142,8 +142,9 @@ func providerRows() []providerRow {
 	}
 }
 
-// inSandbox starts the sandbox and points the configuration at it, and at nothing else.
-func inSandbox(ctx context.Context, cfg *config.Config) (*sandbox.Server, error) {
+// inSandbox starts the sandbox and points the configuration at it, and at nothing else. What
+// plays in it may be changed; nil: nothing is.
+func inSandbox(ctx context.Context, cfg *config.Config, change func(*sandbox.Config)) (*sandbox.Server, error) {
 	users := []sandbox.User{{ID: sandbox.DefaultUser}}
 	for _, row := range providerRows() {
 		_, persons := row.settings(*cfg).Accounts()
@@ -153,7 +154,11 @@ func inSandbox(ctx context.Context, cfg *config.Config) (*sandbox.Server, error)
 			}
 		}
 	}
-	s, err := sandbox.Start(ctx, "127.0.0.1:0", sandbox.Config{Users: users})
+	played := sandbox.Config{Users: users}
+	if change != nil {
+		change(&played)
+	}
+	s, err := sandbox.Start(ctx, "127.0.0.1:0", played)
 	if err != nil {
 		return nil, err
 	}

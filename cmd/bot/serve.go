@@ -150,7 +150,7 @@ func (b *building) settle(context.Context) error {
 func (b *building) providers(ctx context.Context) (err error) {
 	if b.sandboxed = b.cfg.Sandbox(); b.sandboxed {
 		// It outlives ctx: what is under way at shutdown may still need it.
-		s, err := inSandbox(context.WithoutCancel(ctx), &b.cfg)
+		s, err := inSandbox(context.WithoutCancel(ctx), &b.cfg, b.process.sandbox)
 		if err != nil {
 			return err
 		}

@@ -157,6 +157,7 @@ func (s *Server) storePush(r *record, push Push) *tencentError {
 	}
 	r.Pushes = append(r.Pushes, push)
 	r.setAt = append(r.setAt, s.now())
+	s.encode(r)
 	s.touch(r)
 	return nil
 }
@@ -175,6 +176,7 @@ func (s *Server) repost(r *record, i int, push Push) *tencentError {
 		return nil
 	}
 	r.Pushes[i] = push
+	s.encode(r)
 	s.touch(r)
 	return nil
 }

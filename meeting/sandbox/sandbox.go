@@ -78,6 +78,9 @@ type Config struct {
 	Quirks  Quirks
 	Webhook Webhook
 
+	// Encoder pushes what is live. Nil: nothing is pushed anywhere.
+	Encoder *Encoder
+
 	// PublicURL is the start of the links in answers, without a final slash. Empty:
 	// the address that the request came to.
 	PublicURL string
@@ -124,6 +127,7 @@ type Server struct {
 	webhook    webhookQueue
 	zoomTokens map[string]time.Time // until when they are valid
 	zoomPMI    map[string]string    // the personal numbers of users
+	streams    streams
 }
 
 // New returns a Server that does not listen anywhere yet.
@@ -219,7 +223,7 @@ func Start(ctx context.Context, addr string, cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Close ends listening, open requests, hangs and webhooks. The state stays readable.
+// Close ends listening, open requests, hangs, streams and webhooks. The state stays readable.
 func (s *Server) Close() error {
 	s.cancel()
 	var err error
@@ -228,6 +232,9 @@ func (s *Server) Close() error {
 		<-s.served
 	}
 	_ = s.WaitWebhooks(context.Background()) // the one being sent has been cancelled
+	s.mu.Lock()                              // whoever starts a stream is through, or sees that none is to be
+	defer s.mu.Unlock()
+	s.streams.ended.Wait()
 	return err
 }
 

@@ -319,6 +319,7 @@ func (s *Server) setLive(r *record, on bool) error {
 	}
 	r.Live = on
 	r.wasLive = true
+	s.encode(r)
 	s.touch(r)
 	event := "meeting.live-started"
 	if !on {

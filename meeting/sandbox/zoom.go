@@ -539,6 +539,7 @@ func (s *Server) zoomSetPush(c call, r *record) *zoomError {
 	}
 	r.Pushes = []Push{{Platform: platformOther, URL: *in.StreamURL, Key: secret.New(*in.StreamKey), Enabled: true}}
 	r.setAt, r.zoom.page = []time.Time{s.now()}, *in.PageURL
+	s.encode(r)
 	s.touch(r)
 	return nil
 }
