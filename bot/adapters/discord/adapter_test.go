@@ -99,6 +99,7 @@ func TestRightsComeFromPermissions(t *testing.T) {
 	}{
 		"Nothing":       {0, chat.RightsKnown},
 		"ManageEvents":  {discordtest.ManageEvents, chat.RightsKnown | chat.RightMeet},
+		"CreateEvents":  {discordtest.CreateEvents, chat.RightsKnown | chat.RightMeet},
 		"ManageServer":  {discordtest.ManageGuild, chat.RightsKnown | chat.RightPush},
 		"Administrator": {8, chat.RightsKnown | chat.RightMeet | chat.RightPush},
 	} {
@@ -580,7 +581,7 @@ func TestCommandsAreGuarded(t *testing.T) {
 		require.NotNil(t, c.Permissions, c.Name)
 		permissions[c.Name] = *c.Permissions
 	}
-	events, guild := "8589934592", "32"
+	events, guild := "17592186044416", "32"
 	assert.Equal(t, map[string]string{"meet": events, "meetings": events, "livepush": guild, "destinations": guild}, permissions)
 
 	all, err = Commands(chat.RightMeet, declared)

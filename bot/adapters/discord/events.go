@@ -177,7 +177,7 @@ func (in *interaction) person() chat.User {
 // [Adapter.Profile] looks them up.
 func rights(permissions int64) chat.Rights {
 	r := chat.RightsKnown
-	if permissions&(discordgo.PermissionAdministrator|discordgo.PermissionManageEvents) != 0 {
+	if permissions&(discordgo.PermissionAdministrator|discordgo.PermissionManageEvents|discordgo.PermissionCreateEvents) != 0 {
 		r |= chat.RightMeet
 	}
 	if permissions&(discordgo.PermissionAdministrator|discordgo.PermissionManageGuild) != 0 {

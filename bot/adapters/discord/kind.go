@@ -19,7 +19,7 @@ func Kind() chat.Kind {
 		},
 		Link: link,
 		Members: map[chat.Rights]string{
-			chat.RightMeet: "every member with Manage Events",
+			chat.RightMeet: "every member with Create Events or Manage Events",
 			chat.RightPush: "every member with Manage Server",
 		},
 	}

@@ -138,12 +138,13 @@ func Commands(listed chat.Rights, declared []grammar.TypedDecl) ([]Command, erro
 	return all, check(all)
 }
 
-// rightPermission is the permission that a right is where no allow-list is set.
+// rightPermission is the permission with which Discord shows what a right is needed for, where
+// no allow-list is set. Whoever organises events has it; to manage those of others is more.
 func rightPermission(r chat.Rights) int64 {
 	if r == chat.RightPush {
 		return discordgo.PermissionManageGuild
 	}
-	return discordgo.PermissionManageEvents
+	return discordgo.PermissionCreateEvents
 }
 
 func options(d grammar.TypedDecl) []Option {

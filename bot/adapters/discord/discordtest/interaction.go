@@ -25,6 +25,7 @@ const (
 const (
 	ManageGuild  = 1 << 5
 	ManageEvents = 1 << 33
+	CreateEvents = 1 << 44
 	// Invited is what the bot has after an invitation.
 	Invited = 1<<10 | 1<<11 | 1<<15 | 1<<16 | 1<<35 | 1<<38
 )
