@@ -11,6 +11,7 @@ import (
 	"meetbot/bot/jobs"
 	"meetbot/bot/livepush"
 	"meetbot/bot/registry"
+	"meetbot/bot/texts"
 	"meetbot/meeting"
 )
 
@@ -22,14 +23,19 @@ type pushStatus struct {
 	cards   cards
 }
 
-// next shows what is set, as the provider says now.
+// next shows what is set, as the provider says now. One that tells it also of a meeting that
+// is over is asked of such a one, too.
 func (h pushStatus) next(ctx context.Context, r *run) (jobs.Next, error) {
-	t, err := h.targets.resolve(ctx, r, want{push: true})
+	t, err := h.targets.resolve(ctx, r, want{push: true, over: true})
 	if err != nil {
 		return jobs.Next{}, err
 	}
 	r.w.Ref, r.w.Account = t.ref, t.account
+	over := t.reg != nil && t.reg.Meeting.State.Over()
 	has, err := h.clients.of(r.w.Ref.Provider).Pushes(ctx, r.w.Account, r.w.Ref.ID)
+	if over && errors.Is(err, meeting.ErrNotFound) {
+		err = texts.NewMessage("which.over", "Topic", t.reg.Meeting.Topic)
+	}
 	if err != nil {
 		return jobs.Next{}, err
 	}
@@ -54,6 +60,9 @@ func (h pushStatus) next(ctx context.Context, r *run) (jobs.Next, error) {
 			id = "status.off"
 		}
 		reply.Fields = append(reply.Fields, chat.Field{Name: set.Name, Value: r.t.T(id, "Host", livepush.Host(set.URL), "Fingerprint", h.seen.dests.Fingerprint(set.Key))})
+	}
+	if over { // there is nothing to switch
+		return r.answer(outcomeShown, reply)
 	}
 	waiting := slices.DeleteFunc(slices.Clone(has), func(p meeting.PushTarget) bool { return !slices.Contains(standbys(reg), p.Name) })
 	reply.Buttons = slices.Concat(onButtons(r.t, t.ref, waiting), offButtons(r.t, t.ref, topicOf(t), has))

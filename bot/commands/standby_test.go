@@ -179,3 +179,20 @@ func TestAKeyGivenOnThePageIsSetOnStandby(t *testing.T) {
 		assert.False(t, w.set()[0].Enabled)
 	})
 }
+
+// TestWhatWasSetIsShownAfterTheShow where the provider still tells.
+func TestWhatWasSetIsShownAfterTheShow(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		w.say(ada, channel, pushLine)
+		w.hear(meeting.Event{State: meeting.StateEnded})
+		w.settle()
+		shown := find(t, w.say(ada, channel, "/livepush status 806 146 601"), chat.SlotPrivate).Reply
+		require.Len(t, shown.Fields, 2)
+		assert.Contains(t, shown.Fields[0].Value, "Ended")
+		assert.Contains(t, shown.Fields[1].Value, "live-push.bilivideo.com")
+		assert.Empty(t, shown.Buttons)
+		w.tencent.fail = refusedWith("pushes", &meeting.APIError{Provider: "tencent", Code: 400005, Err: meeting.ErrNotFound, Reason: meeting.ReasonMeeting})
+		assert.Contains(t, find(t, w.say(ada, channel, "/livepush status 806 146 601"), chat.SlotPrivate).Reply.Text, "is over")
+	})
+}

@@ -222,6 +222,9 @@ func (s *Server) queryPush(id string, query url.Values) (any, *tencentError) {
 		return nil, fail
 	}
 	r, fail := s.pushable(id, user)
+	if ended := s.byID[id]; fail != nil && ended != nil && ended.Provider == Tencent && ended.State.over() && ended.Creator == user.ID {
+		r, fail = ended, nil // to be read before, during and after the meeting, the document says
+	}
 	if fail != nil {
 		return nil, fail
 	}

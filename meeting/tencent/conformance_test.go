@@ -263,6 +263,23 @@ func TestViewersAreCounted(t *testing.T) {
 	assert.Equal(t, 412, n, "all who watched")
 }
 
+func TestWhatWasPushedIsReadAfterTheShow(t *testing.T) {
+	s := start(t, sandbox.Config{})
+	c := newClient(t, config(s, nil))
+	m, err := c.Create(t.Context(), meeting.Instant{Topic: "t"})
+	require.NoError(t, err)
+	p := push("B站", "rtmp://h.example/app/", "k")
+	require.NoError(t, c.SetPush(t.Context(), "", m.Ref.ID, p))
+	require.NoError(t, s.Join(m.Ref.ID, sandbox.DefaultUser))
+	require.NoError(t, s.End(m.Ref.ID))
+	got, err := c.Pushes(t.Context(), "", m.Ref.ID)
+	require.NoError(t, err)
+	assert.Equal(t, []meeting.PushTarget{p}, got)
+	require.Error(t, c.SetPush(t.Context(), "", m.Ref.ID, p))
+	_, err = c.Pushes(t.Context(), "alice", m.Ref.ID)
+	require.Error(t, err)
+}
+
 func TestALostPushIsReadBack(t *testing.T) {
 	s := start(t, sandbox.Config{})
 	c := newClient(t, config(s, nil))

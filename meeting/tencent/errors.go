@@ -95,15 +95,20 @@ var open = map[int]meeting.Reason{
 	200002: meeting.ReasonReplay,
 }
 
+// code is the error code; 0 for none.
+func (w wireError) code() int {
+	if n := w.Code.Int(); n != 0 {
+		return n
+	}
+	return w.NewCode.Int() % 1_000_000
+}
+
 // classify puts the failure into e. Tencent answers a refusal with HTTP 400, 403 or 500,
 // and its list of codes is known to be incomplete: a code, listed or not, is its word that
 // it refused, whatever the status. Only the codes in open, and an error_info without one,
 // leave it open what was done.
 func (w wireError) classify(e *meeting.APIError, mutates bool) {
-	e.Code = w.Code.Int()
-	if e.Code == 0 {
-		e.Code = w.NewCode.Int() % 1_000_000
-	}
+	e.Code = w.code()
 	reason, isOpen := open[e.Code]
 	k, listed := codes[e.Code]
 	switch {

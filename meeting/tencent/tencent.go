@@ -184,10 +184,14 @@ func (c *Client) do(ctx context.Context, r oneshot.Request) (oneshot.Answer, err
 	}
 	var w *struct {
 		ErrorInfo *wireError `json:"error_info"`
+		wireError            // people quote it also without what is around it
 	}
 	empty := len(bytes.TrimSpace(a.Body)) == 0
 	if !empty && (a.Decode(&w) != nil || w == nil) {
 		return a, c.http.Unusable(r, a)
+	}
+	if w != nil && w.ErrorInfo == nil && w.code() != 0 {
+		w.ErrorInfo = &w.wireError
 	}
 	if w != nil && w.ErrorInfo != nil {
 		e := c.http.Err(r, a)

@@ -529,12 +529,20 @@ func TestErrorEnvelopeVariants(t *testing.T) {
 		`{"error_info":{"error_code":"9003","message":"x"}}`: 9003,
 		`{"error_info":{"new_error_code":200009003}}`:        9003,
 		`{"error_info":{"new_error_code":"500400005"}}`:      400005,
+		`{"error_info":{"error_code":" 9003 "}}`:             9003,
+		`{"error_code":9003,"new_error_code":101009003}`:     9003,
+		`{"error_code":"9003","message":"x"}`:                9003,
+		`{"new_error_code":200009003}`:                       9003,
+		`{"error_info":null,"error_code":9003}`:              9003,
+		"\ufeff" + `{"error_info":{"error_code":9003}}`:      9003,
 	} {
-		err := newTestClient(t, clienttest.Answer(400, body)).Dismiss(t.Context(), "", meetingID)
-		var got *meeting.APIError
-		require.ErrorAs(t, err, &got)
-		assert.Equal(t, code, got.Code)
-		require.ErrorIs(t, err, meeting.ErrNotFound)
+		for _, status := range []int{200, 400, 403, 500, 502} {
+			err := newTestClient(t, clienttest.Answer(status, body)).Dismiss(t.Context(), "", meetingID)
+			var got *meeting.APIError
+			require.ErrorAs(t, err, &got, "%d %s", status, body)
+			assert.Equal(t, code, got.Code)
+			require.ErrorIs(t, err, meeting.ErrNotFound)
+		}
 	}
 }
 
