@@ -28,6 +28,9 @@ const freshFor = time.Hour
 // decide puts the calls into the job, and marks those that are not to be made as things are. It
 // reports whether one of them is of a protected destination.
 func (h pushCalls) decide(ctx context.Context, r *run, reg *registry.Registration, has []meeting.PushTarget) (protected bool, err error) {
+	if p := r.w.Ref.Provider; r.standby() && r.kind(p).Push.Replaces {
+		return false, texts.NewMessage("standby.none", "Provider", r.providerName(p))
+	}
 	switch r.w.Ask.Verb {
 	case grammar.VerbPushOff:
 		return false, h.toSwitch(ctx, r, reg, has)

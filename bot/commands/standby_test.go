@@ -196,3 +196,16 @@ func TestWhatWasSetIsShownAfterTheShow(t *testing.T) {
 		assert.Contains(t, find(t, w.say(ada, channel, "/livepush status 806 146 601"), chat.SlotPrivate).Reply.Text, "is over")
 	})
 }
+
+// TestWhatIsAlwaysOnHasNoStandby is said before anything is set.
+func TestWhatIsAlwaysOnHasNoStandby(t *testing.T) {
+	inWorld(t, func(c *Config) {
+		one := kinds[1]
+		one.Push.Replaces = true
+		c.Parser.Kinds = meeting.Kinds{kinds[0], one}
+	}, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		assert.Contains(t, find(t, w.say(ada, channel, pushLine+" --standby"), chat.SlotPrivate).Reply.Text, "there is no stand-by")
+		assert.Empty(t, w.set())
+	})
+}
