@@ -134,3 +134,12 @@ func TestWhoeverComesTurnsTheCard(t *testing.T) {
 		assert.Len(t, docs, 1)
 	})
 }
+
+// TestALiveThatHasBegunIsThatOfARunningMeeting also where nobody said that it runs.
+func TestALiveThatHasBegunIsThatOfARunningMeeting(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		w.hear(meeting.Event{Live: meeting.LiveOn})
+		assert.Contains(t, card(w.settle())["State"], "Live since")
+	})
+}

@@ -32,6 +32,9 @@ type heard interface {
 
 func (h events) next(ctx context.Context, r *run) (jobs.Next, error) {
 	e := r.w.Event
+	if e.Live == meeting.LiveOn && e.State == meeting.StateUnknown { // its host starts it from within
+		e.State = meeting.StateRunning
+	}
 	forgotten, ended := false, false
 	reg, err := h.registry.Change(ctx, e.Ref, func(reg *registry.Registration) bool {
 		forgotten = h.registry.Unwatched(*reg)

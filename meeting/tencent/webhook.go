@@ -85,8 +85,8 @@ func (e Event) Neutral() (meeting.Event, bool) {
 		if e.EndType == EndEmptyEarly { // it may be entered again
 			out.State = meeting.StateEmpty
 		}
-	case EventLiveStart: // which its host does, from within
-		out.State, out.Live = meeting.StateRunning, meeting.LiveOn
+	case EventLiveStart:
+		out.Live = meeting.LiveOn
 	case EventLiveEnd:
 		out.Live = meeting.LiveOff
 	default:

@@ -265,7 +265,7 @@ func TestWhatAnEventSaysOfAMeeting(t *testing.T) {
 	}{
 		{event: "meeting.started", state: meeting.StateRunning},
 		{event: "meeting.participant-joined", state: meeting.StateRunning},
-		{event: "meeting.live-started", state: meeting.StateRunning, live: meeting.LiveOn},
+		{event: "meeting.live-started", live: meeting.LiveOn},
 		{event: "meeting.live-stopped", live: meeting.LiveOff},
 		{event: "meeting.canceled", state: meeting.StateCancelled},
 		{event: "meeting.end", state: meeting.StateEnded},
