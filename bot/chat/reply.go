@@ -92,6 +92,7 @@ const (
 	TextField   FieldKind = ""
 	MaskedField FieldKind = "secret" // masked where the platform can
 	ChoiceField FieldKind = "choice"
+	ListField   FieldKind = "list" // some of the choices; its value is theirs, with commas between
 	NumberField FieldKind = "number"
 	UserField   FieldKind = "user" // a person's ID, in a field where the platform lets people choose one
 )
@@ -103,15 +104,19 @@ type FormField struct {
 	Hint        string // at most 100 characters
 	Placeholder string
 	Kind        FieldKind
-	Required    bool
+	Required    bool // with Only: where that is met, so no platform can know it before the form is sent
 	Extra       bool // left out where the platform's form has no room (Discord: five fields)
 	Max         int  // characters; 0: the platform's own limit
 	Value       string
 	Choices     []Choice
+	Propose     bool `json:",omitempty"` // [Bot.Ready] gives it the choices that there are; without any a list is left out
 	// Only says what another field has to have for this one to mean anything; nil: anything.
 	// Where fields are asked one by one, it is not asked otherwise.
 	Only *Precondition `json:",omitempty"`
 }
+
+// Needed reports whether a form cannot be sent with the field empty, whatever the others are.
+func (f FormField) Needed() bool { return f.Required && f.Only == nil }
 
 // Precondition is met if a field has one of the values; an empty one is a field left empty.
 type Precondition struct {
@@ -262,6 +267,10 @@ type Bot interface {
 	Parse(r Request) Decision
 	// Accept returns once the decision is durable, or with what to tell instead.
 	Accept(ctx context.Context, d Decision) Acceptance
+	// Ready makes a decision's form ready to be opened: its fields get the choices that there
+	// are, and who may not send it gets a Reply instead. Another decision stays as it is. What
+	// cannot be looked up while ctx lasts is left out; the right is checked again later.
+	Ready(ctx context.Context, d Decision) Decision
 	// Complete proposes values for the named option of the command in r.
 	Complete(ctx context.Context, r Request, option, typed string) []Choice
 }

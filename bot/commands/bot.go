@@ -189,6 +189,48 @@ func (b *Bot) Accept(ctx context.Context, d chat.Decision) chat.Acceptance {
 	return chat.Acceptance{Reply: &chat.Reply{Tone: chat.Bad, Title: t.T(id + ".title"), Text: t.T(id)}}
 }
 
+// mostProposed is how many choices every platform shows in a form.
+const mostProposed = 25
+
+// Ready implements [chat.Bot].
+func (b *Bot) Ready(ctx context.Context, d chat.Decision) chat.Decision {
+	if d.Form == nil {
+		return d
+	}
+	v, _ := grammar.Asked(d)
+	r := d.Request
+	allowed, err := b.cfg.Policy.Permits(ctx, b.people.directory(r.Place.Platform), r.Place, r.User, v.Right)
+	if err == nil && !allowed {
+		reply := b.people.refusal(b.parser.Text(r.Place.Platform, r.User.Locale), r.Place.Platform, v.Right)
+		return chat.Decision{Reply: &reply, Request: r}
+	}
+	f := *d.Form
+	f.Fields = nil
+	gone := map[string]bool{}
+	for _, field := range d.Form.Fields {
+		if field.Propose {
+			all := b.Complete(ctx, chat.Request{Command: v.Command, User: r.User, Place: r.Place}, field.Name, "")
+			switch {
+			case len(all) == 0 && field.Kind == chat.ListField:
+				gone[field.Name] = true
+				continue
+			case len(all) == 0, len(all) > mostProposed, field.Value != "": // to be typed
+				field.Kind = chat.TextField
+			case field.Kind == chat.TextField:
+				field.Kind, field.Max, field.Choices, field.Placeholder = chat.ChoiceField, 0, all, ""
+			default:
+				field.Choices, field.Placeholder = all, ""
+			}
+		}
+		if field.Only != nil && gone[field.Only.Field] {
+			field.Only, field.Extra = nil, false // there is room for it now
+		}
+		f.Fields = append(f.Fields, field)
+	}
+	d.Form = &f
+	return d
+}
+
 // Complete proposes values for the named option of the command in r: recent meetings
 // here, or names of saved destinations. It never proposes a key, and nothing to whom the
 // command would be refused.

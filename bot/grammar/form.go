@@ -72,13 +72,25 @@ func (p *Parser) Form(t texts.Text, id string, ask Ask) chat.Form {
 		}
 		if _, ok := p.cfg.Kinds.ParseRef(ask.Meeting); ok {
 			f.Arg = ask.Meeting
+		} else {
+			field(opt("meeting"), ask.Meeting, false, false)
+			f.Fields[0].Propose = true
 		}
-		field(opt("meeting"), ask.Meeting, false, false)
-		field(Declared(VerbPushTo).Options[0], "", false, true)
-		field(platformOption, platform, false, false)
+		if ask.Push.Name == "" && ask.Push.URL == "" { // else one address is meant
+			field(Declared(VerbPushTo).Options[0], "", false, false)
+			last := &f.Fields[len(f.Fields)-1]
+			last.Kind, last.Propose, last.Hint = chat.ListField, true, t.T("form.to.hint")
+		}
+		typed := len(f.Fields)
 		field(opt("name"), ask.Push.Name, false, false)
 		field(opt("url"), ask.Push.URL, true, false)
-		field(opt("key"), "", false, false)
+		field(opt("key"), "", true, false)
+		field(platformOption, platform, false, platform == "") // the address mostly tells it
+		if typed > 0 && f.Fields[typed-1].Kind == chat.ListField {
+			for i := typed; i < len(f.Fields); i++ {
+				f.Fields[i].Only = &chat.Precondition{Field: f.Fields[typed-1].Name, Values: []string{""}}
+			}
+		}
 		given := ""
 		if ask.Standby {
 			given = "true"
@@ -101,7 +113,7 @@ func (p *Parser) Form(t texts.Text, id string, ask Ask) chat.Form {
 			value := given[o.Name]
 			switch o.Name {
 			case "name", "url", "key": // a preset may have the address
-				field(o, value, o.Name == "name", false)
+				field(o, value, o.Name != "url", false)
 				continue
 			case "preset", "page", "protected": // asked for in any case
 			default:
@@ -243,7 +255,7 @@ func (p *Parser) submission(r chat.Request) chat.Decision {
 	}
 	if v.Verb == VerbPushTo {
 		if s.Fields["url"] != "" || s.Fields["key"] != "" {
-			x.fail(&v.Options[0], "together", "Other", "url")
+			x.fail(&v.Options[0], "together.form")
 		}
 		return p.finish(r, &x)
 	}

@@ -194,6 +194,9 @@ func (p problem) called(t texts.Text, line bool) string {
 func (x *reading) faults(t texts.Text) map[string]string {
 	m := map[string]string{}
 	for _, p := range x.problems {
+		if id := p.fault.ID + ".form"; t.Has(id) { // fields are not called as options are
+			p.fault.ID = id
+		}
 		text := p.text(t)
 		if before := m[p.field]; before != "" {
 			text = before + " " + text

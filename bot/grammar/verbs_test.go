@@ -270,7 +270,7 @@ func TestAFormHasWhatIsKnown(t *testing.T) {
 		}
 	}
 	assert.Equal(t, map[string]string{
-		"meeting": "806 146 667", "to": "", "platform": "wechat", "standby": "", "name": "视频号", "url": "rtmp://1.livepush.myqcloud.com/trtc_1/", "key": "", "override": "true",
+		"meeting": "806 146 667", "platform": "wechat", "standby": "", "name": "视频号", "url": "rtmp://1.livepush.myqcloud.com/trtc_1/", "key": "", "override": "true",
 	}, values)
 	assert.Contains(t, d.Form.Intro, "platform sees")
 

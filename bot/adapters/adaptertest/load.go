@@ -38,6 +38,9 @@ func (a Accepting) Accept(ctx context.Context, d chat.Decision) chat.Acceptance 
 	return chat.Acceptance{}
 }
 
+// Ready changes nothing.
+func (Accepting) Ready(_ context.Context, d chat.Decision) chat.Decision { return d }
+
 // Complete proposes nothing.
 func (Accepting) Complete(context.Context, chat.Request, string, string) []chat.Choice {
 	return nil

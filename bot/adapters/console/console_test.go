@@ -84,6 +84,21 @@ func (b *fakeBot) Accept(_ context.Context, d chat.Decision) chat.Acceptance {
 	return chat.Acceptance{}
 }
 
+// Ready gives lists two choices.
+func (b *fakeBot) Ready(_ context.Context, d chat.Decision) chat.Decision {
+	if d.Form != nil {
+		f := *d.Form
+		f.Fields = slices.Clone(f.Fields)
+		for i := range f.Fields {
+			if f.Fields[i].Kind == chat.ListField {
+				f.Fields[i].Choices = []chat.Choice{{Label: "bili", Value: "bili"}, {Label: "抖音", Value: "抖音"}}
+			}
+		}
+		d.Form = &f
+	}
+	return d
+}
+
 func (b *fakeBot) Complete(_ context.Context, _ chat.Request, option, typed string) []chat.Choice {
 	all := []chat.Choice{{Value: "bili"}, {Value: "周五秀"}}
 	if option == "meeting" {
@@ -319,6 +334,8 @@ func TestATerminalFailsNoRun(t *testing.T) {
 func TestValuesOfForms(t *testing.T) {
 	choice := chat.FormField{Kind: chat.ChoiceField, Choices: []chat.Choice{{Label: "Bilibili", Value: "bili"}, {Label: "抖音", Value: "douyin"}}}
 	open := chat.FormField{Kind: chat.ChoiceField, Choices: []chat.Choice{{Label: "Yes", Value: "true"}, {Label: "No", Value: "false"}}}
+	list := choice
+	list.Kind = chat.ListField
 	for _, tt := range []struct {
 		field chat.FormField
 		typed string
@@ -329,6 +346,7 @@ func TestValuesOfForms(t *testing.T) {
 		{choice, "3", "", false}, {choice, "0", "", false}, {choice, "x", "", false},
 		{open, "Y", "true", true}, {open, "n", "false", true}, {open, "否", "false", true}, {open, "1", "true", true}, {open, "2", "false", true}, {open, "", "", true}, {open, "maybe", "", false},
 		{chat.FormField{}, "as typed", "as typed", true},
+		{list, "2, 1", "douyin,bili", true}, {list, "抖音、2", "douyin", true}, {list, "", "", true}, {list, "1, 3", "", false},
 	} {
 		got, ok := valueOf(tt.field, tt.typed)
 		assert.Equal(t, tt.want, got, tt.typed)

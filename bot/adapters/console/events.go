@@ -59,7 +59,7 @@ func (c *Console) request() chat.Request {
 
 // decide does with a request what its parsing says.
 func (c *Console) decide(ctx context.Context, r chat.Request) error {
-	d := c.bot.Parse(r)
+	d := c.bot.Ready(ctx, c.bot.Parse(r))
 	for {
 		switch {
 		case d.Reply != nil:

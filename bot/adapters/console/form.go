@@ -84,6 +84,8 @@ func (c *Console) ask(ctx context.Context, f chat.FormField, fault, value string
 		switch {
 		case !ok && yesNo(f):
 			c.fault("console.form.yes_no")
+		case !ok && f.Kind == chat.ListField:
+			c.fault("console.form.choose_some")
 		case !ok:
 			c.fault("console.form.choose")
 		case v == "" && f.Required:
@@ -117,6 +119,21 @@ func shown(f chat.FormField, value string) string {
 
 // valueOf is the value that was meant, and whether there is one.
 func valueOf(f chat.FormField, typed string) (string, bool) {
+	if f.Kind == chat.ListField && len(f.Choices) > 0 { // numbers or names, and not all of them need be there
+		var values []string
+		one := f
+		one.Kind = chat.ChoiceField
+		for word := range strings.FieldsFuncSeq(typed, func(r rune) bool { return strings.ContainsRune(",，、", r) }) {
+			v, ok := valueOf(one, strings.TrimSpace(word))
+			if !ok {
+				return "", false
+			}
+			if v != "" && !slices.Contains(values, v) {
+				values = append(values, v)
+			}
+		}
+		return strings.Join(values, ","), true
+	}
 	if f.Kind != chat.ChoiceField {
 		return typed, true
 	}
@@ -173,7 +190,7 @@ func (s style) formOnOneLine(t texts.Text, width int, f chat.Form) string {
 	r := chat.Reply{Tone: chat.Bad, Title: f.Title, Text: t.T("console.form.one_line") + "\n\n" + strings.Join(usage, " ")}
 	for _, field := range f.Fields {
 		hint := field.Hint
-		if field.Required {
+		if field.Required { // here a line with saved destinations is another command
 			hint = strings.TrimSuffix(t.T("console.form.required")+" · "+hint, " · ")
 		}
 		r.Fields = append(r.Fields, chat.Field{Name: field.Label, Value: hint})

@@ -160,7 +160,7 @@ func TestABareLivepushOpensAForm(t *testing.T) {
 		// Faults are told with a button that opens the form again, as it was filled in.
 		form := modalOf(t, ack)
 		sent := w.server.Submit(alice, where, form.CustomID, map[string]any{
-			"meeting": "806 146 667", "name": "bili", "url": "http://no-push.example.com", "key": "canary-key", "platform": []string{"wechat"},
+			"meeting": "806 146 667", "name": "bili", "url": "http://no-push.example.com", "key": "canary-key", "to": []string{"bili", "抖音"},
 		})
 		faults := w.send(sent)
 		require.Equal(t, 4, faults.Type)
@@ -172,14 +172,15 @@ func TestABareLivepushOpensAForm(t *testing.T) {
 		again := w.send(w.server.Click(alice, where, told.ID, button))
 		require.Equal(t, 9, again.Type)
 		assert.Contains(t, string(again.Data), "http://no-push.example.com")
-		assert.Contains(t, string(again.Data), `"value":"wechat","default":true`)
+		assert.Contains(t, string(again.Data), `"value":"bili","default":true`)
+		assert.Contains(t, string(again.Data), `"value":"抖音","default":true`)
 		assert.NotContains(t, string(again.Data), "canary-key")
 
 		// Somebody else's click does not open it.
 		assert.Equal(t, 4, w.send(w.server.Click(bob, where, told.ID, button)).Type)
 
 		d := w.job(w.server.Submit(alice, where, form.CustomID, map[string]any{
-			"meeting": "806 146 667", "name": "bili", "url": "rtmp://a.rtmp.youtube.com/live2", "key": "canary-key", "platform": []string{"other"},
+			"meeting": "806 146 667", "name": "bili", "url": "rtmp://a.rtmp.youtube.com/live2", "key": "canary-key", "to": []string{},
 		}))
 		assert.Equal(t, "bili", grammar.AskOf(d).Push.Name)
 		assert.Equal(t, "canary-key", grammar.AskOf(d).Push.Key.Reveal())

@@ -306,7 +306,7 @@ func (a *Adapter) decide(ctx context.Context, in *interaction, r chat.Request, t
 	if r.Form != nil {
 		a.completeForm(r)
 	}
-	d := a.bot.Parse(r)
+	d := a.bot.Ready(ctx, a.bot.Parse(r))
 	switch {
 	case d.Form != nil:
 		return a.ask(ctx, in, r, *d.Form, t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/bwmarrin/discordgo"
@@ -168,19 +169,22 @@ func renderForm(f chat.Form) (modal, []string) {
 }
 
 func input(f chat.FormField, cut func(what, s string, limit int) string) any {
-	choose := selectInput{CustomID: f.Name, Required: f.Required, MaxValues: 1}
-	if f.Required {
+	choose := selectInput{CustomID: f.Name, Required: f.Needed(), MaxValues: 1}
+	if f.Needed() {
 		choose.MinValues = 1
 	}
 	switch {
 	case f.Kind == chat.UserField:
 		choose.Type, choose.MaxValues = discordgo.UserSelectMenuComponent, maxSelectOptions
 		return choose
-	case f.Kind == chat.ChoiceField && len(f.Choices) > 0 && len(f.Choices) <= maxSelectOptions:
+	case (f.Kind == chat.ChoiceField || f.Kind == chat.ListField) && len(f.Choices) > 0 && len(f.Choices) <= maxSelectOptions:
 		choose.Type = discordgo.SelectMenuComponent
+		if f.Kind == chat.ListField {
+			choose.MaxValues = len(f.Choices)
+		}
 		for _, c := range f.Choices {
 			choose.Options = append(choose.Options, selectOption{
-				Label: cut(f.Name, c.Label, maxOptionLabel), Value: c.Value, Default: c.Value == f.Value && f.Value != "",
+				Label: cut(f.Name, c.Label, maxOptionLabel), Value: c.Value, Default: slices.Contains(strings.Split(f.Value, ","), c.Value) && f.Value != "",
 			})
 		}
 		return choose
@@ -190,7 +194,7 @@ func input(f chat.FormField, cut func(what, s string, limit int) string) any {
 		limit = min(limit, f.Max)
 	}
 	return textInput{
-		Type: discordgo.TextInputComponent, CustomID: f.Name, Style: discordgo.TextInputShort, Required: f.Required,
+		Type: discordgo.TextInputComponent, CustomID: f.Name, Style: discordgo.TextInputShort, Required: f.Needed(),
 		Placeholder: cut(f.Name, f.Placeholder, maxPlaceholder), Value: cut(f.Name, f.Value, limit), MaxLength: limit,
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -81,6 +82,21 @@ func (b *fakeBot) Accept(ctx context.Context, d chat.Decision) chat.Acceptance {
 	b.ids[d.Request.ID] = true
 	b.accepted = append(b.accepted, d)
 	return chat.Acceptance{}
+}
+
+// Ready gives lists two choices.
+func (b *fakeBot) Ready(_ context.Context, d chat.Decision) chat.Decision {
+	if d.Form != nil {
+		f := *d.Form
+		f.Fields = slices.Clone(f.Fields)
+		for i := range f.Fields {
+			if f.Fields[i].Kind == chat.ListField {
+				f.Fields[i].Choices = []chat.Choice{{Label: "bili", Value: "bili"}, {Label: "抖音", Value: "抖音"}}
+			}
+		}
+		d.Form = &f
+	}
+	return d
 }
 
 func (b *fakeBot) Complete(_ context.Context, r chat.Request, option, typed string) []chat.Choice {

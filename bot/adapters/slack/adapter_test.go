@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -32,6 +33,21 @@ type fakeBot struct {
 	parsed   []chat.Request
 	accepted []chat.Request
 	seen     map[string]bool
+}
+
+// Ready gives lists two choices.
+func (b *fakeBot) Ready(_ context.Context, d chat.Decision) chat.Decision {
+	if d.Form != nil {
+		f := *d.Form
+		f.Fields = slices.Clone(f.Fields)
+		for i := range f.Fields {
+			if f.Fields[i].Kind == chat.ListField {
+				f.Fields[i].Choices = []chat.Choice{{Label: "bili", Value: "bili"}, {Label: "抖音", Value: "抖音"}}
+			}
+		}
+		d.Form = &f
+	}
+	return d
 }
 
 func (b *fakeBot) Complete(context.Context, chat.Request, string, string) []chat.Choice { return nil }

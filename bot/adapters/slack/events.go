@@ -318,7 +318,10 @@ func (a *Adapter) serve(ctx context.Context, e event) any {
 	case d.Faults != nil && e.view != nil:
 		return faults(*e.view, a.inLanguage(ctx, e, d).Faults)
 	case d.Form != nil && e.view != nil:
-		return slackapi.NewUpdateViewSubmissionResponse(new(a.modal(*a.inLanguage(ctx, e, d).Form, e.req)))
+		if d = a.ready(ctx, a.inLanguage(ctx, e, d)); d.Form == nil {
+			return faults(*e.view, map[string]string{"": d.Reply.Text})
+		}
+		return slackapi.NewUpdateViewSubmissionResponse(new(a.modal(*d.Form, e.req)))
 	case d.Form != nil && a.seen.First(e.req.ID):
 		a.later(ctx, func(ctx context.Context) { a.open(ctx, e, d) })
 	case d.Reply != nil && (e.view != nil || a.seen.First(e.req.ID)):
@@ -403,9 +406,22 @@ func (a *Adapter) tell(ctx context.Context, r chat.Request, reply chat.Reply) {
 // https://docs.slack.dev/interactivity/handling-user-interaction#modal_responses
 const triggerLife = 2800 * time.Millisecond
 
+// readyTimeout bounds what is looked up for a form that waits to be opened.
+const readyTimeout = 700 * time.Millisecond
+
+func (a *Adapter) ready(ctx context.Context, d chat.Decision) chat.Decision {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	return a.bot.Ready(ctx, d)
+}
+
 // open opens a form, trying as long as Slack lets it.
 func (a *Adapter) open(ctx context.Context, e event, d chat.Decision) {
-	form := *a.inLanguage(ctx, e, d).Form
+	if d = a.ready(ctx, a.inLanguage(ctx, e, d)); d.Reply != nil {
+		a.tell(ctx, e.req, *d.Reply)
+		return
+	}
+	form := *d.Form
 	opening, cancel := context.WithTimeout(ctx, triggerLife-a.now().Sub(e.req.At))
 	defer cancel()
 	err := kit.Retry(opening, kit.Pauses{First: 100 * time.Millisecond, Longest: 400 * time.Millisecond}, func(ctx context.Context) (kit.Verdict, error) {

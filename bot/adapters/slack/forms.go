@@ -3,6 +3,7 @@ package slack
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 
 	slackapi "github.com/slack-go/slack"
@@ -71,7 +72,7 @@ func label(s string, limit int) *slackapi.TextBlockObject {
 func input(f chat.FormField) *slackapi.InputBlock {
 	b := &slackapi.InputBlock{
 		Type: slackapi.MBTInput, BlockID: f.Name, Label: label(f.Label, maxLabel),
-		Optional: !f.Required,
+		Optional: !f.Needed(),
 	}
 	if f.Hint != "" {
 		b.Hint = label(f.Hint, maxHint)
@@ -82,18 +83,13 @@ func input(f chat.FormField) *slackapi.InputBlock {
 	}
 	switch {
 	case f.Kind == chat.ChoiceField && len(f.Choices) > 0:
-		s := &slackapi.SelectBlockElement{Type: slackapi.OptTypeStatic, ActionID: valueID, Placeholder: placeholder}
-		for _, c := range f.Choices[:min(len(f.Choices), maxOptions)] {
-			if c.Value == "" || kit.Len(c.Value) > maxOptionValue {
-				continue // it could not come back as it is
-			}
-			o := &slackapi.OptionBlockObject{Text: label(c.Label, maxOptionText), Value: c.Value}
-			s.Options = append(s.Options, o)
-			if c.Value == f.Value {
-				s.InitialOption = o
-			}
+		s := &slackapi.SelectBlockElement{Type: slackapi.OptTypeStatic, ActionID: valueID, Placeholder: placeholder, Options: options(f.Choices)}
+		if i := slices.IndexFunc(s.Options, func(o *slackapi.OptionBlockObject) bool { return o.Value == f.Value }); i >= 0 {
+			s.InitialOption = s.Options[i]
 		}
 		b.Element = s
+	case f.Kind == chat.ListField && len(f.Choices) > 0:
+		b.Element = &slackapi.MultiSelectBlockElement{Type: slackapi.MultiOptTypeStatic, ActionID: valueID, Placeholder: placeholder, Options: options(f.Choices)}
 	case f.Kind == chat.UserField:
 		b.Element = &slackapi.SelectBlockElement{Type: slackapi.OptTypeUser, ActionID: valueID, Placeholder: placeholder, InitialUser: f.Value}
 	case f.Kind == chat.NumberField:
@@ -110,6 +106,17 @@ func input(f chat.FormField) *slackapi.InputBlock {
 		b.Element = p
 	}
 	return b
+}
+
+// options are the choices that can come back as they are.
+func options(choices []chat.Choice) []*slackapi.OptionBlockObject {
+	var all []*slackapi.OptionBlockObject
+	for _, c := range choices[:min(len(choices), maxOptions)] {
+		if c.Value != "" && kit.Len(c.Value) <= maxOptionValue {
+			all = append(all, &slackapi.OptionBlockObject{Text: label(c.Label, maxOptionText), Value: c.Value})
+		}
+	}
+	return all
 }
 
 // submission turns a form that was sent into a request.
@@ -146,6 +153,12 @@ func value(v slackapi.BlockAction) string {
 	switch string(v.Type) {
 	case slackapi.OptTypeStatic:
 		return v.SelectedOption.Value
+	case slackapi.MultiOptTypeStatic:
+		var values []string
+		for _, o := range v.SelectedOptions {
+			values = append(values, o.Value)
+		}
+		return strings.Join(values, ",")
 	case slackapi.OptTypeUser:
 		return v.SelectedUser
 	}

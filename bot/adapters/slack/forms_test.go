@@ -24,6 +24,8 @@ var pushForm = chat.Form{
 		{Name: "wechat", Label: "WeChat Channels", Kind: chat.ChoiceField, Choices: []chat.Choice{{Label: "Yes", Value: "true"}, {Label: "No", Value: "false"}}, Value: "true"},
 		{Name: "minutes", Label: "Minutes", Kind: chat.NumberField, Extra: true},
 		{Name: "host", Label: "Host", Kind: chat.UserField},
+		{Name: "to", Label: "Saved", Kind: chat.ListField, Choices: []chat.Choice{{Label: "bili", Value: "bili"}, {Label: "抖音", Value: "抖音"}}},
+		{Name: "else", Label: "Otherwise", Required: true, Only: &chat.Precondition{Field: "to", Values: []string{""}}},
 	},
 }
 
@@ -62,13 +64,13 @@ func TestFormIsOpenedFilledInAndSent(t *testing.T) {
 			assert.JSONEq(t, `{"response_action":"errors","errors":{"meeting":"Busy. Send it again."}}`, string(ack.Payload))
 			w.bot.accept = nil
 
-			ack = send(map[string]string{"url": " rtmp://a/b ", "key": "canary?a=b&c=d", "wechat": "false", "host": "U5"})
+			ack = send(map[string]string{"url": " rtmp://a/b ", "key": "canary?a=b&c=d", "wechat": "false", "host": "U5", "to": "bili,抖音"})
 			assert.Empty(t, ack.Payload, "the form closes")
 			send(map[string]string{"url": "rtmp://a/b", "key": "k"})
 			require.Len(t, w.bot.jobs(), jobs+1, "a form sent twice is one wish")
 			r := w.bot.jobs()[jobs]
 			assert.Equal(t, &chat.Submission{Form: "push", Arg: "tencent:123", Fields: map[string]string{
-				"meeting": "123 456 789", "preset": "bili", "url": "rtmp://a/b", "key": "canary?a=b&c=d", "wechat": "false", "minutes": "", "host": "U5",
+				"meeting": "123 456 789", "preset": "bili", "url": "rtmp://a/b", "key": "canary?a=b&c=d", "wechat": "false", "minutes": "", "host": "U5", "to": "bili,抖音", "else": "",
 			}}, r.Form)
 			assert.Equal(t, chat.Place{Platform: Platform, Team: slacktest.Team, Channel: "C1"}, r.Place)
 			assert.NotContains(t, w.log.String(), "canary?a")

@@ -180,7 +180,7 @@ func (a *Adapter) take(w http.ResponseWriter, req *http.Request, body []byte, ar
 	default:
 		r.Command, r.Text = e.Command, e.Text
 	}
-	d := a.bot.Parse(r)
+	d := a.bot.Ready(req.Context(), a.bot.Parse(r))
 	out := answer{Faults: d.Faults}
 	reply := d.Reply
 	switch {

@@ -181,7 +181,7 @@ func (f *faults) input(e element) {
 	case "plain_text_input":
 		f.ensure(e.MaxLength <= 3000, "max_length")
 		f.max("initial_value", e.Initial, 3000)
-	case "static_select":
+	case "static_select", "multi_static_select":
 		f.ensure(len(e.Options) >= 1 && len(e.Options) <= 100, "options")
 		for _, o := range e.Options {
 			f.text("option", &o.Text, 75)

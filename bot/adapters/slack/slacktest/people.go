@@ -271,6 +271,12 @@ func (s *Server) Submit(v View, user string, values map[string]string) (Act, err
 				selected = map[string]any{"value": given, "text": reply{"type": "plain_text", "text": given}}
 			}
 			filled["selected_option"] = selected
+		case "multi_static_select":
+			all := []reply{}
+			for _, v := range strings.FieldsFunc(given, func(r rune) bool { return r == ',' }) {
+				all = append(all, reply{"value": v, "text": reply{"type": "plain_text", "text": v}})
+			}
+			filled["selected_options"] = all
 		case "users_select":
 			filled["selected_user"] = e["initial_user"]
 			if ok {
