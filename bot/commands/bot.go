@@ -57,6 +57,8 @@ type Config struct {
 	Policy    policy.Policy
 	// Accounts are those of the providers that have any.
 	Accounts map[meeting.Provider]Accounts
+	// SandboxHere says that the sandbox's links open on the bot's own machine alone.
+	SandboxHere bool
 	// StartLinkInThread posts start links for everybody to see.
 	StartLinkInThread bool
 	// Webhooks are the providers that report the live state.

@@ -22,7 +22,7 @@ type run struct {
 	t       texts.Text
 	now     func() time.Time
 	log     *slog.Logger
-	sandbox bool
+	note    string // ID of the small print of every message; empty: none
 	kinds   meeting.Kinds
 	// text speaks a language as a platform writes commands; platform is the one that the
 	// command came from.
@@ -148,10 +148,22 @@ func joinNotes(a, b string) string {
 	return a + " · " + b
 }
 
+// smallPrint is the text that says, in the sandbox, that nothing is real: with where its links
+// open, if people who see them sit elsewhere.
+func (c Config) smallPrint(on chat.Kind) string {
+	switch {
+	case !c.Parser.Sandbox:
+		return ""
+	case c.SandboxHere && !on.Local:
+		return "sandbox.note.here"
+	}
+	return "sandbox.note"
+}
+
 // marked says, in the sandbox, that nothing is real.
 func (r *run) marked(reply chat.Reply) chat.Reply {
-	if r.sandbox {
-		reply.Note = joinNotes(reply.Note, r.t.T("sandbox.note"))
+	if r.note != "" {
+		reply.Note = joinNotes(reply.Note, r.t.T(r.note))
 	}
 	return reply
 }

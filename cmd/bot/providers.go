@@ -142,6 +142,9 @@ func providerRows() []providerRow {
 	}
 }
 
+// sandboxPages is where PUBLIC_URL has the pages of the sandbox.
+const sandboxPages = "/sandbox"
+
 // inSandbox starts the sandbox and points the configuration at it, and at nothing else. What
 // plays in it may be changed; nil: nothing is.
 func inSandbox(ctx context.Context, cfg *config.Config, change func(*sandbox.Config)) (*sandbox.Server, error) {
@@ -155,6 +158,9 @@ func inSandbox(ctx context.Context, cfg *config.Config, change func(*sandbox.Con
 		}
 	}
 	played := sandbox.Config{Users: users}
+	if cfg.Chat() && cfg.PublicURL != "" { // people are elsewhere, and reach the bot there
+		played.PublicURL = strings.TrimRight(cfg.PublicURL, "/") + sandboxPages
+	}
 	if change != nil {
 		change(&played)
 	}

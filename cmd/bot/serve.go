@@ -157,6 +157,9 @@ func (b *building) providers(ctx context.Context) (err error) {
 		b.ending(s.Close)
 		b.sandbox = s
 	}
+	if b.sandboxed && b.cfg.Chat() && b.cfg.PublicURL != "" {
+		b.web.Handle(sandboxPages+"/", http.StripPrefix(sandboxPages, b.sandbox.Pages()))
+	}
 	b.clients, b.first, err = providers(b.cfg, b.sandboxed)
 	return err
 }
@@ -200,7 +203,7 @@ func (b *building) keyPageAddress(ctx context.Context) (err error) {
 // commands makes what acts on what people ask.
 func (b *building) commands(context.Context) error {
 	c := botConfig(b.cfg, b.pageURL, b.log, b.clients, b.first, b.sandboxed)
-	c.Platforms = b.kinds
+	c.Platforms, c.SandboxHere = b.kinds, b.sandboxed && b.cfg.PublicURL == ""
 	c.Now = b.store.Now
 	c.Observe = b.metrics.Commands()
 	count := c.Observe.Finished

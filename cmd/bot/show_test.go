@@ -8,6 +8,7 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -126,4 +127,57 @@ func TestASecondPersonIsPlayed(t *testing.T) {
 	out.await(t, `1 of 1 set`)
 	require.NoError(t, lines.Close())
 	assert.Error(t, <-done, "the requester's own approval was refused")
+}
+
+// TestTheSandboxsLinksWorkForThoseWhoSeeThem: people in Slack sit elsewhere.
+func TestTheSandboxsLinksWorkForThoseWhoSeeThem(t *testing.T) {
+	t.Parallel()
+	const here = "only on the machine that I run on"
+	said := func(t *testing.T, public bool) (said, web string) {
+		w := newWorld(t)
+		w.without("DISCORD_")
+		w.without("SYSTEC_")
+		w.without("TENCENT_")
+		w.set("MEET_PROVIDER", "sandbox")
+		web = freeAddr(t)
+		if public {
+			w.set("HTTP_ADDR", web, "PUBLIC_URL", "http://"+web+"/")
+		}
+		start(t, w.env, io.Discard)
+		_, err := w.slack.Deliver(t.Context(), w.slack.Socket(), w.slack.Slash("C1", "U1", "/meet", "--provider tencent Show"), 0)
+		require.NoError(t, err)
+		require.Eventually(t, func() bool {
+			said = ""
+			for _, m := range w.slack.Messages() {
+				said += string(m.Blocks) + m.Text
+			}
+			return strings.Contains(said, "/dm/")
+		}, 20*time.Second, 10*time.Millisecond)
+		return said, web
+	}
+	t.Run("WithoutAnAddress", func(t *testing.T) {
+		t.Parallel()
+		text, _ := said(t, false)
+		assert.Contains(t, text, here)
+	})
+	t.Run("WithPublicURL", func(t *testing.T) {
+		t.Parallel()
+		text, web := said(t, true)
+		assert.NotContains(t, text, here)
+		assert.NotContains(t, text, "http://127.0.0.1:0")
+		link := regexp.MustCompile(`http://` + regexp.QuoteMeta(web) + `/sandbox/dm/[\w-]+`).FindString(text)
+		require.NotEmpty(t, link, text)
+		resp, err := http.PostForm(link, url.Values{"action": {"enter"}, "name": {"guest"}})
+		require.NoError(t, err)
+		defer resp.Body.Close() //nolint:errcheck // only read
+		page, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		assert.Equal(t, http.StatusOK, resp.StatusCode)
+		assert.Equal(t, link, resp.Request.URL.String(), "back on the page")
+		assert.Contains(t, string(page), "Running")
+		for _, path := range []string{"/sandbox/v1/meetings", "/sandbox/umeeting/share/list", "/v1/meetings", "/dm/x"} {
+			code, _ := fetch(web, path)
+			assert.Equal(t, http.StatusNotFound, code, "%s: the APIs are nobody's business", path)
+		}
+	})
 }

@@ -112,7 +112,7 @@ func (s *Server) answerPage(w http.ResponseWriter, c call) {
 			writePage(w, status, p)
 			return
 		}
-		http.Redirect(w, r, r.URL.RequestURI(), http.StatusSeeOther)
+		http.Redirect(w, r, s.cfg.PublicURL+r.URL.RequestURI(), http.StatusSeeOther)
 	default:
 		h.Set("Allow", "GET, HEAD, POST")
 		writePage(w, http.StatusMethodNotAllowed, page{Message: textMethod})

@@ -288,6 +288,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.withFault(fault, w, c, func(w http.ResponseWriter) { s.serve(w, c) })
 }
 
+// Pages serves the links' pages and none of the APIs, for people who reach them by
+// [Config.PublicURL].
+func (s *Server) Pages() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if route(r) != Page {
+			http.NotFound(w, r)
+			return
+		}
+		s.ServeHTTP(w, r)
+	})
+}
+
 // call is one request, its body read.
 type call struct {
 	endpoint Endpoint
