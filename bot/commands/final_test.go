@@ -74,3 +74,24 @@ func TestAKeyIsRevokedAfterAQuestion(t *testing.T) {
 		})
 	}
 }
+
+// Where people sit elsewhere, every message of the sandbox says that its links do not open.
+func TestTheSandboxSaysWhereItsLinksOpen(t *testing.T) {
+	inWorld(t, func(c *Config) { c.Parser.Sandbox, c.SandboxHere = true, true }, func(w *world) {
+		w.bot.Attach(chattest.Console, w.room)
+		here := chat.Place{Platform: chattest.Console, Channel: "console"}
+		for _, place := range []chat.Place{channel, here} {
+			posts := w.do(w.bot.Parse(w.request(ada, place, chat.Request{Command: "meet", Text: "Show --provider tencent"})), ada, place)
+			posts = append(posts, w.do(w.bot.Parse(w.request(ada, place, chat.Request{Command: "livepush", Text: "--name bili --url rtmp://ingest.example.com/live --key k12345678"})), ada, place)...)
+			require.NotEmpty(t, posts)
+			find(t, posts, chat.SlotEdit) // of the bot's own, asked for nowhere
+			for _, p := range posts {
+				if place == here {
+					assert.Equal(t, "SANDBOX: nothing here is real", p.Reply.Note, p.Slot)
+				} else {
+					assert.Contains(t, p.Reply.Note, "only on the machine that I run on", p.Slot)
+				}
+			}
+		}
+	})
+}

@@ -92,7 +92,7 @@ func (b *Bot) Deliver(ctx context.Context, j *jobs.Job) error {
 // drawn is a card as the meeting is.
 func (b *Bot) drawn(r *run, d delivery, reg registry.Registration) chat.Reply {
 	on := d.Edit.Place.Platform
-	return r.marked(b.cards.card(b.parser.Text(on, reg.LocaleOf(*d.Edit)), reg, on))
+	return r.marked(b.cards.card(b.parser.Text(on, reg.LocaleOf(*d.Edit)), reg, on), on)
 }
 
 // catchUp edits a card once more if the meeting has changed while it was being edited: the edit

@@ -22,7 +22,7 @@ type run struct {
 	t       texts.Text
 	now     func() time.Time
 	log     *slog.Logger
-	note    string // ID of the small print of every message; empty: none
+	note    func(chat.Platform) string // ID of the small print of every message there; empty: none
 	kinds   meeting.Kinds
 	// text speaks a language as a platform writes commands; platform is the one that the
 	// command came from.
@@ -150,33 +150,34 @@ func joinNotes(a, b string) string {
 
 // smallPrint is the text that says, in the sandbox, that nothing is real: with where its links
 // open, if people who see them sit elsewhere.
-func (c Config) smallPrint(on chat.Kind) string {
+func (c Config) smallPrint(on chat.Platform) string {
 	switch {
 	case !c.Parser.Sandbox:
 		return ""
-	case c.SandboxHere && !on.Local:
+	case c.SandboxHere && !c.Platforms.Of(on).Local:
 		return "sandbox.note.here"
 	}
 	return "sandbox.note"
 }
 
 // marked says, in the sandbox, that nothing is real.
-func (r *run) marked(reply chat.Reply) chat.Reply {
-	if r.note != "" {
-		reply.Note = joinNotes(reply.Note, r.t.T(r.note))
+func (r *run) marked(reply chat.Reply, on chat.Platform) chat.Reply {
+	if id := r.note(on); id != "" {
+		reply.Note = joinNotes(reply.Note, r.t.T(id))
 	}
 	return reply
 }
 
 func (r *run) post(d delivery) chat.Post {
 	req := r.w.Request
-	p := chat.Post{Slot: d.Slot, Place: req.Place, User: req.User, Origin: req.Origin, Asked: req.At, Reply: r.marked(d.Reply), Root: d.Root, Edit: d.Edit}
+	p := chat.Post{Slot: d.Slot, Place: req.Place, User: req.User, Origin: req.Origin, Asked: req.At, Root: d.Root, Edit: d.Edit}
 	if d.Place != nil { // somewhere else than where the command ran: its token is of no use there
 		p.Place, p.Origin = *d.Place, nil
 	}
 	if d.User != nil {
 		p.User = *d.User
 	}
+	p.Reply = r.marked(d.Reply, p.Place.Platform)
 	return p
 }
 
