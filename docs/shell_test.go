@@ -45,6 +45,7 @@ var treatments = []treatment{
 	{line: `(LOCALE=\S+ )?go run \./cmd/bot`, by: [2]string{"../.ci/run", "go run ./cmd/bot"}},
 	{line: `go test \./\.\.\.`, by: [2]string{"../.ci/run", "go test -race"}},
 	{line: `go test \./bench/promise -kills 100 -chaos`, by: [2]string{"../.ci/run", "./bench/promise -kills 100 -chaos"}},
+	{line: `go test \./bench/hostile -duration 1m`, by: [2]string{"../.ci/run", "./bench/hostile -duration 1m"}},
 	{line: `\.ci/run`, not: "is what runs the rest"},
 	{line: `GOBIN=/usr/local/bin go install \./cmd/bot`, run: "cd $ROOT && GOBIN=$HERE/bin go install ./cmd/bot && $HERE/bin/bot version"},
 	{line: `install .*`, by: [2]string{"systemd_test.go", "`## systemd`"}},

@@ -42,6 +42,8 @@ type Verdict struct {
 	Cut        bool          // the connection ends without an answer
 	Status     int           // this is answered instead
 	RetryAfter time.Duration // with Status
+	Header     http.Header   // with Status, instead of what the status says by itself
+	Body       []byte        // likewise
 	Delay      time.Duration // before it goes on
 }
 
@@ -104,7 +106,13 @@ func (g *gate) pass(w http.ResponseWriter, r Request) bool {
 		if v.RetryAfter > 0 {
 			w.Header().Set("Retry-After", fmt.Sprint(int(v.RetryAfter.Seconds())))
 		}
-		http.Error(w, http.StatusText(v.Status), v.Status)
+		if v.Header == nil && v.Body == nil {
+			http.Error(w, http.StatusText(v.Status), v.Status)
+			return false
+		}
+		maps.Copy(w.Header(), v.Header)
+		w.WriteHeader(v.Status)
+		_, _ = w.Write(v.Body)
 		return false
 	}
 	return true

@@ -72,6 +72,7 @@ func New(o Options) (_ *Rig, err error) {
 		return nil, err
 	}
 	r.Slack.URL = r.slack.url // response_urls too come through the gate
+	r.slack.set(nil)          // after which every request sees it
 	r.Discord = discordtest.New(r.tb, nil)
 	base, _, _ := strings.Cut(r.Discord.URL, "/proxied")
 	discord, err := forward(base)

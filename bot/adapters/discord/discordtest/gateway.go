@@ -306,3 +306,12 @@ func (s *Server) Heartbeats() int {
 	defer g.mu.Unlock()
 	return g.beats
 }
+
+// Inject sends a frame as it is on every connection.
+func (s *Server) Inject(kind int, frame []byte) {
+	s.gateway.each(func(c *conn) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		_ = c.ws.WriteMessage(kind, frame) // it may be closed already
+	})
+}

@@ -53,17 +53,7 @@ func Sign(h http.Header, secret string, at time.Time, body []byte) {
 }
 
 func (t HTTP) deliver(ctx context.Context, kind string, form url.Values, payload any, again int) (Ack, error) {
-	raw, err := json.Marshal(payload)
-	if err != nil {
-		return Ack{}, err
-	}
-	path, body, content := "/slack/commands", []byte(form.Encode()), "application/x-www-form-urlencoded"
-	switch kind {
-	case interactiveKind:
-		path, body = "/slack/interactions", []byte(url.Values{"payload": {string(raw)}}.Encode())
-	case eventKind:
-		path, body, content = "/slack/events", raw, "application/json"
-	}
+	path, content, body := Act{kind, form, payload}.Request()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.Base+path, bytes.NewReader(body))
 	if err != nil {
 		return Ack{}, err
@@ -122,6 +112,25 @@ type Act struct {
 	kind    string
 	form    url.Values
 	payload any
+}
+
+// Request is the act as Slack sends it over HTTP.
+func (a Act) Request() (path, contentType string, body []byte) {
+	const form = "application/x-www-form-urlencoded"
+	raw, _ := json.Marshal(a.payload) // maps and strings can always be encoded
+	switch a.kind {
+	case interactiveKind:
+		return "/slack/interactions", form, []byte(url.Values{"payload": {string(raw)}}.Encode())
+	case eventKind:
+		return "/slack/events", "application/json", raw
+	}
+	return "/slack/commands", form, []byte(a.form.Encode())
+}
+
+// Frame is the act as Slack sends it over a socket.
+func (a Act) Frame(envelope string) []byte {
+	raw, _ := json.Marshal(reply{"type": a.kind, "envelope_id": envelope, "payload": a.payload, "accepts_response_payload": a.kind != eventKind})
+	return raw
 }
 
 // Deliver brings an act to the bot; again counts Slack's earlier tries.

@@ -667,6 +667,15 @@ func (s *Server) DropConnections() {
 	}
 }
 
+// Inject sends a frame as it is on every connection.
+func (s *Server) Inject(kind int, frame []byte) {
+	for _, c := range s.open() {
+		c.mu.Lock()
+		_ = c.ws.WriteMessage(kind, frame) // it may be closed already
+		c.mu.Unlock()
+	}
+}
+
 func (s *Server) open() []*conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
