@@ -10,42 +10,49 @@ import (
 // maxConnections is how many connections a listener has at once: each takes some 40 KiB.
 const maxConnections = 1024
 
-// connections keeps a server's connections at a number. When one more comes, the one that has
-// waited longest without a request is closed: a request is answered within seconds of its
-// connection, so that whoever only holds connections loses them, and the others do not. While
-// all have a request under way, which the server's timeouts end, the new one is closed.
+// connections keeps a server's connections at a number. When one more comes, the one is closed
+// on which nothing has begun or ended for the longest time. A request is answered within
+// moments of its connection: so whoever only holds connections loses them, with half a request
+// or without one, and who asks is answered.
 type connections struct {
 	max int
 
-	mu      sync.Mutex
-	open    map[net.Conn]*list.Element // in waiting; nil: it has a request
-	waiting list.List                  // of net.Conn, the longest first
+	mu    sync.Mutex
+	open  map[net.Conn]*list.Element // in quiet
+	quiet list.List                  // of net.Conn, the longest first
 }
 
 // state is an [http.Server]'s ConnState.
 func (c *connections) state(conn net.Conn, s http.ConnState) {
+	if tooMany := c.changed(conn, s); tooMany != nil {
+		_ = tooMany.Close() // the server notices
+	}
+}
+
+func (c *connections) changed(conn net.Conn, s http.ConnState) (tooMany net.Conn) {
 	c.mu.Lock()
-	if c.open == nil {
-		c.open = make(map[net.Conn]*list.Element)
-	}
-	if e := c.open[conn]; e != nil {
-		c.waiting.Remove(e)
-	}
-	var tooLong net.Conn
-	switch s {
-	case http.StateActive:
-		c.open[conn] = nil
-	case http.StateNew, http.StateIdle:
-		c.open[conn] = c.waiting.PushBack(conn)
-		if len(c.open) > c.max {
-			tooLong = c.waiting.Remove(c.waiting.Front()).(net.Conn)
-			delete(c.open, tooLong)
+	defer c.mu.Unlock()
+	e := c.open[conn]
+	switch {
+	case s == http.StateNew:
+		if c.open == nil {
+			c.open = make(map[net.Conn]*list.Element)
 		}
+		c.open[conn] = c.quiet.PushBack(conn)
+	case e == nil: // it was too many
+	case s == http.StateActive || s == http.StateIdle:
+		c.quiet.MoveToBack(e)
 	default: // closed
-		delete(c.open, conn)
+		c.remove(e)
 	}
-	c.mu.Unlock()
-	if tooLong != nil {
-		_ = tooLong.Close() // the server notices
+	if len(c.open) <= c.max {
+		return nil
 	}
+	return c.remove(c.quiet.Front())
+}
+
+func (c *connections) remove(e *list.Element) net.Conn {
+	conn := c.quiet.Remove(e).(net.Conn)
+	delete(c.open, conn)
+	return conn
 }
