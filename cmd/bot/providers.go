@@ -130,7 +130,7 @@ func providerRows() []providerRow {
 			},
 			token: func(c *config.Config, token secret.String) { c.Zoom.WebhookToken = token },
 			webhook: func(c config.Config, to listener) (string, http.Handler, error) {
-				h, err := zoom.NewWebhook(c.Zoom.WebhookToken, nil, to.hear)
+				h, err := zoom.NewWebhook(zoom.WebhookConfig{Token: c.Zoom.WebhookToken, Handle: to.hear, Refused: to.refused, Log: to.log})
 				return "/zoom/events", h, err
 			},
 			examine: examineZoom,

@@ -395,7 +395,7 @@ func TestEventsArriveFromTheSandbox(t *testing.T) {
 	var mu sync.Mutex
 	var events []meeting.Event
 	failing := 0
-	handler, err := zoom.NewWebhook(token, nil, func(_ context.Context, e meeting.Event) error {
+	handler, err := zoom.NewWebhook(zoom.WebhookConfig{Token: token, Handle: func(_ context.Context, e meeting.Event) error {
 		mu.Lock()
 		defer mu.Unlock()
 		if failing > 0 {
@@ -404,7 +404,7 @@ func TestEventsArriveFromTheSandbox(t *testing.T) {
 		}
 		events = append(events, e)
 		return nil
-	})
+	}})
 	require.NoError(t, err)
 	srv := httptest.NewServer(handler)
 	t.Cleanup(srv.Close)

@@ -7,19 +7,19 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
+	"meetbot/bot/signed"
 	"meetbot/config/secret"
 	"meetbot/meeting"
 	"meetbot/meeting/internal/lenient"
 )
 
 const (
-	maxEvent = 1 << 20 // bytes
 	// maxAge is how long ago an event may have been signed. Zoom repeats one after 5, 20 and
 	// 60 minutes, each from the attempt before, and whether it signs it anew is not
 	// documented. A repeat that is replayed is told by its ID.
@@ -29,52 +29,59 @@ const (
 	maxPlain = 1024 // bytes of a plainToken
 )
 
-// webhook receives events.
-type webhook struct {
-	token  secret.String
-	now    func() time.Time
-	handle func(context.Context, meeting.Event) error
+// WebhookConfig is what [NewWebhook] needs.
+type WebhookConfig struct {
+	Token secret.String
+	// Handle is called for what says something of a meeting; if it returns an error the event is
+	// answered with 500 and Zoom sends it again.
+	Handle func(context.Context, meeting.Event) error
+
+	Now     func() time.Time    // optional
+	Refused func(signed.Reason) // optional; told of every request that is refused
+	Log     *slog.Logger        // optional
 }
+
+// webhook receives events.
+type webhook struct{ WebhookConfig }
 
 // NewWebhook returns a handler for Zoom's events, all of which are signed with the
 // application's secret token, over the bytes of the body. It answers Zoom's validation of the
 // address, which comes when it is entered and every 72 hours. What is not signed, or was
 // signed more than 90 minutes ago, is answered with a bare 401.
 //
-// handle is called for what says something of a meeting; if it returns an error the event is
-// answered with 500 and Zoom sends it again. now is optional.
-//
 // API docs: https://developers.zoom.us/docs/api/webhooks/
-func NewWebhook(token secret.String, now func() time.Time, handle func(context.Context, meeting.Event) error) (http.Handler, error) {
-	if token.IsZero() {
+func NewWebhook(c WebhookConfig) (http.Handler, error) {
+	if c.Token.IsZero() {
 		return nil, errors.New("zoom: webhook secret token: missing")
 	}
-	if handle == nil {
+	if c.Handle == nil {
 		return nil, errors.New("zoom: webhook: no receiver of events")
 	}
-	if now == nil {
-		now = time.Now
+	if c.Now == nil {
+		c.Now = time.Now
 	}
-	return &webhook{token, now, handle}, nil
+	if c.Refused == nil {
+		c.Refused = func(signed.Reason) {}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	h := &webhook{c}
+	take := signed.New(signed.Scheme{Sent: sent, Old: maxAge, Ahead: maxAhead, Valid: h.signed}, c.Now, c.Refused, c.Log).Handler(h.receive)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost {
+			w.Header().Set("Allow", "POST")
+			w.WriteHeader(http.StatusMethodNotAllowed)
+			return
+		}
+		take(w, r)
+	}), nil
 }
 
-func (h *webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", "POST")
-		w.WriteHeader(http.StatusMethodNotAllowed)
-		return
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxEvent))
-	if err != nil {
-		w.WriteHeader(http.StatusRequestEntityTooLarge)
-		return
-	}
-	if !h.signed(r.Header, body) {
-		w.WriteHeader(http.StatusUnauthorized)
-		return
-	}
+func (h *webhook) receive(w http.ResponseWriter, r *http.Request, body []byte, _ time.Time) {
 	var e wireEvent
 	if json.Unmarshal(body, &e) != nil {
+		h.Log.WarnContext(r.Context(), "signed event not understood")
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
@@ -82,8 +89,8 @@ func (h *webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.validate(w, e)
 		return
 	}
-	said, ok := e.neutral(h.now())
-	if ok && h.handle(r.Context(), said) != nil { // whoever handles it logs it
+	said, ok := e.neutral(h.Now())
+	if ok && h.Handle(r.Context(), said) != nil { // whoever handles it logs it
 		w.WriteHeader(http.StatusInternalServerError)
 		return
 	}
@@ -104,24 +111,24 @@ func (h *webhook) validate(w http.ResponseWriter, e wireEvent) {
 	})
 }
 
-// signed reports whether the headers hold a fresh signature over the body.
-func (h *webhook) signed(header http.Header, body []byte) bool {
-	stamp := header.Get("X-Zm-Request-Timestamp")
-	seconds, err := strconv.ParseInt(stamp, 10, 64)
-	if err != nil {
-		return false
-	}
+// sent reads when an event was signed, if it has something that looks like a signature.
+func sent(h http.Header) (time.Time, bool) {
+	seconds, err := strconv.ParseInt(h.Get("X-Zm-Request-Timestamp"), 10, 64)
 	if seconds > 1e11 { // milliseconds, as other times of events are
 		seconds /= 1000
 	}
-	age := h.now().Sub(time.Unix(seconds, 0))
-	got, err := hex.DecodeString(strings.TrimPrefix(header.Get("X-Zm-Signature"), "v0="))
-	same := hmac.Equal(got, h.mac([]byte("v0:"+stamp+":"), body))
-	return err == nil && same && -maxAhead <= age && age <= maxAge
+	mac, ok := strings.CutPrefix(h.Get("X-Zm-Signature"), "v0=")
+	return time.Unix(seconds, 0), err == nil && ok && len(mac) == hex.EncodedLen(sha256.Size)
+}
+
+// signed reports whether the headers hold a signature over the body.
+func (h *webhook) signed(r *http.Request, body []byte) bool {
+	got, err := hex.DecodeString(strings.TrimPrefix(r.Header.Get("X-Zm-Signature"), "v0="))
+	return err == nil && hmac.Equal(got, h.mac([]byte("v0:"+r.Header.Get("X-Zm-Request-Timestamp")+":"), body))
 }
 
 func (h *webhook) mac(parts ...[]byte) []byte {
-	mac := hmac.New(sha256.New, []byte(h.token.Reveal()))
+	mac := hmac.New(sha256.New, []byte(h.Token.Reveal()))
 	for _, p := range parts {
 		mac.Write(p)
 	}

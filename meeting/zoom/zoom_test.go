@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -18,6 +20,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"meetbot/bot/signed"
 	"meetbot/config/secret"
 	"meetbot/meeting"
 	"meetbot/meeting/clienttest"
@@ -208,8 +211,8 @@ func TestOnlyTheMarkTellsThatAMeetingIsTheLostOne(t *testing.T) {
 
 const hookToken = "canary-secret-token"
 
-// signed is an event as Zoom would send it.
-func signed(body string, at time.Time) *http.Request {
+// asZoom is an event as Zoom would send it.
+func asZoom(body string, at time.Time) *http.Request {
 	stamp := strconv.FormatInt(at.Unix(), 10)
 	mac := hmac.New(sha256.New, []byte(hookToken))
 	fmt.Fprintf(mac, "v0:%s:%s", stamp, body)
@@ -220,7 +223,10 @@ func signed(body string, at time.Time) *http.Request {
 }
 
 func hook(t testing.TB, handle func(meeting.Event) error) http.Handler {
-	h, err := NewWebhook(secret.New(hookToken), func() time.Time { return noon }, func(_ context.Context, e meeting.Event) error { return handle(e) })
+	h, err := NewWebhook(WebhookConfig{
+		Token: secret.New(hookToken), Now: func() time.Time { return noon },
+		Handle: func(_ context.Context, e meeting.Event) error { return handle(e) },
+	})
 	require.NoError(t, err)
 	return h
 }
@@ -240,16 +246,16 @@ func TestOnlyWhatZoomSignedCounts(t *testing.T) {
 		"a changed body": {func(r *http.Request) {
 			r.Body = http.NoBody
 		}, 401},
-		"an old one":      {func(r *http.Request) { *r = *signed(body, noon.Add(-91*time.Minute)) }, 401},
-		"the last repeat": {func(r *http.Request) { *r = *signed(body, noon.Add(-86*time.Minute)) }, 200},
-		"one to come":     {func(r *http.Request) { *r = *signed(body, noon.Add(6*time.Minute)) }, 401},
+		"an old one":      {func(r *http.Request) { *r = *asZoom(body, noon.Add(-91*time.Minute)) }, 401},
+		"the last repeat": {func(r *http.Request) { *r = *asZoom(body, noon.Add(-86*time.Minute)) }, 200},
+		"one to come":     {func(r *http.Request) { *r = *asZoom(body, noon.Add(6*time.Minute)) }, 401},
 		"a GET":           {func(r *http.Request) { r.Method = http.MethodGet }, 405},
-		"no JSON":         {func(r *http.Request) { *r = *signed("nothing", noon) }, 400},
-		"much too much":   {func(r *http.Request) { *r = *signed(strings.Repeat("x", maxEvent+1), noon) }, 413},
+		"no JSON":         {func(r *http.Request) { *r = *asZoom("nothing", noon) }, 400},
+		"much too much":   {func(r *http.Request) { *r = *asZoom(strings.Repeat("x", signed.MaxBody+1), noon) }, 413},
 	} {
 		t.Run(name, func(t *testing.T) {
 			heard := 0
-			r := signed(body, noon)
+			r := asZoom(body, noon)
 			tt.change(r)
 			w := httptest.NewRecorder()
 			hook(t, func(meeting.Event) error { heard++; return nil }).ServeHTTP(w, r)
@@ -260,17 +266,46 @@ func TestOnlyWhatZoomSignedCounts(t *testing.T) {
 	}
 }
 
+// unread fails the test if a body is looked at.
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("the body of a request that cannot be Zoom's is read")
+	return 0, io.EOF
+}
+
+func TestWhatCannotBeZoomsIsNotReadAndLeavesATrace(t *testing.T) {
+	var log strings.Builder
+	counted := map[signed.Reason]int{}
+	h, err := NewWebhook(WebhookConfig{
+		Token: secret.New(hookToken), Now: func() time.Time { return noon }, Handle: func(context.Context, meeting.Event) error { return nil },
+		Refused: func(r signed.Reason) { counted[r]++ }, Log: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	require.NoError(t, err)
+	for _, header := range []http.Header{{}, asZoom("", noon.Add(-2*time.Hour)).Header, {"X-Zm-Request-Timestamp": {strconv.FormatInt(noon.Unix(), 10)}, "X-Zm-Signature": {"v0=canary"}}} {
+		r := httptest.NewRequest(http.MethodPost, "/zoom/events", unread{t})
+		r.Header = header
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		assert.Equal(t, 401, w.Code)
+		assert.Empty(t, w.Body.String())
+	}
+	assert.Equal(t, map[signed.Reason]int{signed.Unsigned: 2, signed.Stale: 1}, counted)
+	assert.Contains(t, log.String(), "reason=stale count=1 age=2h0m0s")
+	assert.NotContains(t, log.String(), "canary")
+}
+
 func TestTheAddressIsProved(t *testing.T) {
 	w := httptest.NewRecorder()
-	hook(t, nil2).ServeHTTP(w, signed(`{"event":"endpoint.url_validation","event_ts":1,"payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"}}`, noon))
+	hook(t, nil2).ServeHTTP(w, asZoom(`{"event":"endpoint.url_validation","event_ts":1,"payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"}}`, noon))
 	require.Equal(t, 200, w.Code)
 	mac := hmac.New(sha256.New, []byte(hookToken))
 	mac.Write([]byte("qgg8vlvZRS6UYooatFL8Aw"))
 	assert.JSONEq(t, fmt.Sprintf(`{"plainToken":"qgg8vlvZRS6UYooatFL8Aw","encryptedToken":%q}`, hex.EncodeToString(mac.Sum(nil))), w.Body.String())
 	w = httptest.NewRecorder()
-	hook(t, nil2).ServeHTTP(w, signed(`{"event":"endpoint.url_validation","payload":{"plainToken":"`+strings.Repeat("x", maxPlain+1)+`"}}`, noon))
+	hook(t, nil2).ServeHTTP(w, asZoom(`{"event":"endpoint.url_validation","payload":{"plainToken":"`+strings.Repeat("x", maxPlain+1)+`"}}`, noon))
 	assert.Equal(t, 400, w.Code, "nobody is given a signature over what they like")
-	_, err := NewWebhook(secret.String{}, nil, nil)
+	_, err := NewWebhook(WebhookConfig{})
 	require.Error(t, err)
 }
 
@@ -326,7 +361,7 @@ func FuzzWebhook(f *testing.F) {
 			assert.NotEmpty(t, e.ID)
 			assert.False(t, e.At.IsZero())
 			return nil
-		}).ServeHTTP(w, signed(body, noon))
+		}).ServeHTTP(w, asZoom(body, noon))
 		assert.Contains(t, []int{200, 400, 413}, w.Code)
 		assert.NotContains(t, w.Body.String(), hookToken)
 	})

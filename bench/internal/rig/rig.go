@@ -117,6 +117,15 @@ func (r *Rig) Providers() []string {
 	}
 }
 
+// Zoom are the variables of the third meeting provider, which [Rig.Providers] leaves out.
+func (r *Rig) Zoom() []string {
+	c := r.Sandbox.Config()
+	return []string{
+		"ZOOM_ACCOUNT_ID=" + c.ZoomAccountID, "ZOOM_CLIENT_ID=" + c.ZoomClientID, "ZOOM_CLIENT_SECRET=" + c.ZoomClientSecret.Reveal(),
+		"ZOOM_USER_ID=" + sandbox.DefaultUser, "ZOOM_BASE_URL=" + r.providers.url + "/zoom/v2", "ZOOM_OAUTH_URL=" + r.providers.url + "/zoom/oauth/token",
+	}
+}
+
 // Chat are the variables of the two chat platforms.
 func (r *Rig) Chat() []string {
 	env := []string{
@@ -136,7 +145,7 @@ func (r *Rig) Chat() []string {
 func (r *Rig) Secrets() []string {
 	c := r.Sandbox.Config()
 	return []string{
-		c.SystecSecret.Reveal(), c.TencentSecretKey.Reveal(),
+		c.SystecSecret.Reveal(), c.TencentSecretKey.Reveal(), c.ZoomClientSecret.Reveal(),
 		slacktest.BotToken, slacktest.AppToken, slacktest.SigningSecret, discordtest.Token, "canary-interaction-token-", "hook-canary-", "canary-verification-token",
 	}
 }
