@@ -230,11 +230,20 @@ type Profile struct {
 	Rights Rights // with RightsKnown
 }
 
-// Directory is a [Poster] that can look people up. A look-up that fails refuses.
+// Directory is a [Poster] that can look people up. A look-up that fails refuses. It may believe
+// for some minutes what it was told, but not where it is asked [Afresh].
 type Directory interface {
 	Profile(ctx context.Context, place Place, userID string) (Profile, error)
 	InGroup(ctx context.Context, place Place, userID, groupID string) (bool, error)
 }
+
+type afresh struct{}
+
+// Afresh returns a context in which a [Directory] asks its platform, whatever it remembers.
+func Afresh(ctx context.Context) context.Context { return context.WithValue(ctx, afresh{}, true) }
+
+// IsAfresh reports whether ctx is, or comes from, one of [Afresh].
+func IsAfresh(ctx context.Context) bool { return ctx.Value(afresh{}) != nil }
 
 // Decision is what becomes of a [Request]. Exactly one of Form, Reply, Faults and Ask is
 // set.

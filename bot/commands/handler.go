@@ -88,14 +88,21 @@ func (b *Bot) giveUp(r *run) jobs.Next {
 // advance makes the next step: it checks, before the first one, that the command is still
 // wanted and permitted, and it is the one place where a refusal becomes an answer.
 func (b *Bot) advance(ctx context.Context, r *run, h steps) (jobs.Next, error) {
+	d := grammar.Declared(r.w.Ask.Verb)
+	if d.Afresh() {
+		ctx = chat.Afresh(ctx)
+	}
 	if r.job.State == jobs.Accepted && !r.w.internal() {
+		if u := &r.w.Request.User; r.w.Approved != nil && b.people.directory(r.w.Request.Place.Platform) != nil {
+			u.Rights, u.Roles = 0, nil // what came with the command is as old as the question
+		}
 		if err := b.people.lookUp(ctx, r); err != nil {
 			r.log.WarnContext(ctx, "person not looked up", "job", r.job.ID, "err", err)
 		}
 		if r.now().Sub(r.w.Since) > staleAfter {
 			return b.expire(ctx, r)
 		}
-		if err := b.people.mustHave(ctx, r, grammar.Declared(r.w.Ask.Verb).Right); err != nil {
+		if err := b.people.mustHave(ctx, r, d.Right); err != nil {
 			return b.refuse(r, err)
 		}
 	}

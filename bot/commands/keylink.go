@@ -119,7 +119,7 @@ func (h keyPage) submit(ctx context.Context, token string, e KeyEntry) (KeyResul
 	if dir != nil { // what came with the command is some minutes old
 		l.Request.User.Rights, l.Request.User.Roles = 0, nil
 	}
-	allowed, err := h.people.policy.Permits(ctx, dir, l.Request.Place, l.Request.User, chat.RightPush)
+	allowed, err := h.people.policy.Permits(chat.Afresh(ctx), dir, l.Request.Place, l.Request.User, chat.RightPush)
 	if err != nil {
 		return KeyResult{}, fmt.Errorf("look up whether the person still may: %w", err)
 	}

@@ -109,6 +109,12 @@ type VerbDecl struct {
 // IsJob reports whether what is asked becomes a job, with steps in package commands.
 func (d VerbDecl) IsJob() bool { return d.Opens == "" && !d.Help }
 
+// Afresh reports whether who may is asked of the platform each time, whatever it said a moment
+// ago: where keys are sent, approved or kept, and where a meeting is ended.
+func (d VerbDecl) Afresh() bool {
+	return d.Right == chat.RightPush || d.Verb == VerbMeetEnd || d.Verb == VerbEndYes
+}
+
 // The commands' declared names, and what typed platforms call the rest.
 const (
 	commandMeet     = "meet"

@@ -2,11 +2,15 @@ package kit
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
+
+	"meetbot/bot/chat"
 )
 
 // Cache remembers up to a number of values, each for a while. Where there is no room left
@@ -21,6 +25,7 @@ type Cache[V any] struct {
 	m       map[string]kept[V]
 	tidied  time.Time
 	flights singleflight.Group
+	asked   atomic.Uint64 // afresh
 }
 
 type kept[V any] struct {
@@ -81,12 +86,16 @@ func (c *Cache[V]) First(key string, v V) bool {
 const lookUpTimeout = 10 * time.Second
 
 // Fetch returns what is remembered under key, or asks once for all who want it and
-// remembers the answer. An error is not remembered.
+// remembers the answer. An error is not remembered. Who wants it [chat.Afresh] has it asked
+// now, and does not get the answer to an earlier question.
 func (c *Cache[V]) Fetch(ctx context.Context, key string, ask func(context.Context) (V, error)) (V, error) {
-	if v, ok := c.Get(key); ok {
+	question := key
+	if chat.IsAfresh(ctx) {
+		question = fmt.Sprint("afresh ", c.asked.Add(1), " ", key)
+	} else if v, ok := c.Get(key); ok {
 		return v, nil
 	}
-	flight := c.flights.DoChan(key, func() (any, error) {
+	flight := c.flights.DoChan(question, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookUpTimeout)
 		defer cancel()
 		v, err := ask(ctx)

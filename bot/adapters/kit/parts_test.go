@@ -172,3 +172,23 @@ func TestTheWaysToAPersonAreTriedInTurn(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoAsksAfreshGetsNoOlderAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := NewCache[int](time.Hour, 10, time.Now)
+		asked := 0
+		ask := func(context.Context) (int, error) { asked++; mine := asked; time.Sleep(time.Second); return mine, nil }
+		var wg sync.WaitGroup
+		wg.Go(func() { got, err := c.Fetch(t.Context(), "k", ask); assert.NoError(t, err); assert.Equal(t, 1, got) })
+		synctest.Wait() // the first question is on its way
+		for want := 2; want < 4; want++ {
+			got, err := c.Fetch(chat.Afresh(t.Context()), "k", ask)
+			require.NoError(t, err)
+			assert.Equal(t, want, got)
+		}
+		wg.Wait()
+		got, err := c.Fetch(t.Context(), "k", ask)
+		require.NoError(t, err)
+		assert.Equal(t, 3, got, "and everybody has the newer one from then on")
+	})
+}
