@@ -89,6 +89,8 @@ func newGuild(t *testing.T) *guild {
 	t.Helper()
 	g := &guild{T: t, clock: &clock{}}
 	g.server = discordtest.New(t, g.clock.now)
+	// As her interactions say: see [discordtest.InGuild].
+	g.server.Join(alice, discordtest.Member{Permissions: discordtest.ManageEvents | discordtest.ManageGuild})
 	g.Process = adaptertest.NewProcess(t)
 	g.start()
 	t.Cleanup(func() {
