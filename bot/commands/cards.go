@@ -249,14 +249,14 @@ func startReply(r *run, reg registry.Registration) chat.Reply {
 // listing lists the meetings of a place.
 type listing struct {
 	registry interface {
-		Here(ctx context.Context, p chat.Place) ([]registry.Registration, error)
+		Here(ctx context.Context, p chat.Place, limit int) ([]registry.Registration, error)
 	}
 	cards cards
 }
 
 // next shows this place's meetings that are not over, with what is pushed where.
 func (h listing) next(ctx context.Context, r *run) (jobs.Next, error) {
-	regs, err := h.registry.Here(ctx, r.w.Request.Place)
+	regs, err := h.registry.Here(ctx, r.w.Request.Place, registry.MaxHere)
 	if err != nil {
 		return jobs.Next{}, err
 	}

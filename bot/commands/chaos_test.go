@@ -186,7 +186,7 @@ func chaos(t *testing.T, seed uint64) {
 		if j.Outcome == "created" {
 			assert.Equal(t, 1, made)
 			assert.GreaterOrEqual(t, roots, 1, "%s is shown to everybody", req.Text)
-			found, err := w.bot.registry.Here(t.Context(), req.Place)
+			found, err := w.bot.registry.Here(t.Context(), req.Place, 25)
 			require.NoError(t, err)
 			n := 0
 			for _, reg := range found {

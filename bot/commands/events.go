@@ -27,7 +27,7 @@ type heard interface {
 	changes
 	TurnAt(reg *registry.Registration, to meeting.State, at time.Time) bool
 	Unwatched(reg registry.Registration) bool
-	List(ctx context.Context, place string, ref meeting.Ref) error
+	List(ctx context.Context, place string, reg registry.Registration) error
 }
 
 func (h events) next(ctx context.Context, r *run) (jobs.Next, error) {
@@ -61,7 +61,7 @@ func (h events) next(ctx context.Context, r *run) (jobs.Next, error) {
 			return jobs.Next{}, err
 		}
 		for _, place := range reg.Places() {
-			if err := h.registry.List(ctx, place, reg.Ref()); err != nil {
+			if err := h.registry.List(ctx, place, reg); err != nil {
 				return jobs.Next{}, err
 			}
 		}

@@ -107,3 +107,42 @@ func TestTheLogIsOfTheMeetingThatCanBePushed(t *testing.T) {
 		assert.Equal(t, "Changes to “x”", w.say(ada, channel, "/livepush log 1591620801")[0].Reply.Title)
 	})
 }
+
+// However many meetings a place has had, what is shown is the newest of those that go on.
+func TestAListShowsTheNewestOfVeryMany(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		created := time.Now()
+		for i := range 260 {
+			m := meeting.Meeting{Ref: meeting.Ref{Provider: "systec", ID: fmt.Sprint(1000000000 + i*7919%260)}, Topic: fmt.Sprint("meeting ", i), State: meeting.StateReady}
+			_, err := w.bot.registry.Add(w.t.Context(), registry.Registration{
+				Job: fmt.Sprint(i), Created: created.Add(time.Duration(i) * time.Second), StateAt: created, Asked: created, Place: channel, Meeting: m,
+			})
+			require.NoError(t, err)
+		}
+		time.Sleep(5 * time.Minute)
+		fields := w.say(ada, channel, "/meet list")[0].Reply.Fields
+		require.Len(t, fields, registry.MaxHere)
+		assert.Equal(t, "meeting 259", fields[0].Name)
+		assert.Equal(t, "meeting 235", fields[24].Name)
+
+		// What is over makes room for what is older, also where the newest cannot be read.
+		for _, i := range []int{259, 258, 240} {
+			ref := meeting.Ref{Provider: "systec", ID: fmt.Sprint(1000000000 + i*7919%260)}
+			_, err := w.bot.registry.Change(w.t.Context(), ref, func(reg *registry.Registration) bool {
+				reg.Meeting.State = meeting.StateEnded
+				return true
+			})
+			require.NoError(t, err)
+		}
+		ref := meeting.Ref{Provider: "systec", ID: fmt.Sprint(1000000000 + 257*7919%260)}
+		doc, err := w.store.Doc(w.t.Context(), "meeting", ref.String())
+		require.NoError(t, err)
+		doc.Value = []byte("from another version")
+		_, err = w.store.PutDoc(w.t.Context(), doc)
+		require.NoError(t, err)
+		fields = w.say(ada, channel, "/meet list")[0].Reply.Fields
+		require.Len(t, fields, registry.MaxHere)
+		assert.Equal(t, "meeting 256", fields[0].Name)
+		assert.Equal(t, "meeting 231", fields[24].Name)
+	})
+}

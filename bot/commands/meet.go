@@ -116,6 +116,9 @@ func (h meet) room(ctx context.Context, r *run, provider meeting.Provider, in me
 	return nil
 }
 
+// besides is how many of a place's newest meetings are looked at for somebody else's.
+const besides = 8
+
 // askFirst asks, privately, before a meeting is posted for everybody that is hardly wanted:
 // the topic looks like a command or a plan, or somebody else's meeting is here already. It
 // reports whether it did. One click goes on.
@@ -133,7 +136,7 @@ func (h meet) askFirst(ctx context.Context, r *run) (bool, error) {
 		return true, err
 	}
 	place := r.w.Request.Place
-	here, err := h.handover.registry.Here(ctx, place)
+	here, err := h.handover.registry.Here(ctx, place, besides)
 	if err != nil {
 		return false, err
 	}
@@ -278,7 +281,7 @@ type handover struct {
 // newMeetings is the part of [registry.Registry] that takes a new meeting in.
 type newMeetings interface {
 	Add(ctx context.Context, reg registry.Registration) (registry.Registration, error)
-	Here(ctx context.Context, p chat.Place) ([]registry.Registration, error)
+	Here(ctx context.Context, p chat.Place, limit int) ([]registry.Registration, error)
 }
 
 // made remembers the meeting and tells everybody. All of it may be done twice.
@@ -304,7 +307,7 @@ func (h handover) made(ctx context.Context, r *run) (jobs.Next, error) {
 	if !m.StartURL.IsZero() {
 		reg.StartUntil = made.Add(kind.StartLinkLife)
 	}
-	others, err := h.registry.Here(ctx, reg.Place)
+	others, err := h.registry.Here(ctx, reg.Place, besides)
 	if err != nil {
 		return jobs.Next{}, err
 	}

@@ -26,7 +26,7 @@ type targets struct {
 // meetings is the part of [registry.Registry] that finds them.
 type meetings interface {
 	Get(ctx context.Context, ref meeting.Ref) (registry.Registration, error)
-	Here(ctx context.Context, p chat.Place) ([]registry.Registration, error)
+	Here(ctx context.Context, p chat.Place, limit int) ([]registry.Registration, error)
 	ByCode(ctx context.Context, code string) ([]registry.Registration, error)
 	ByJoinURL(ctx context.Context, url string) ([]registry.Registration, error)
 }
@@ -120,7 +120,7 @@ func (h targets) refs(ctx context.Context, r *run, m meeting.Target, need want) 
 }
 
 func (h targets) resolveHere(ctx context.Context, r *run, need want) (target, error) {
-	regs, err := h.registry.Here(ctx, r.w.Request.Place)
+	regs, err := h.registry.Here(ctx, r.w.Request.Place, registry.MaxHere)
 	if err != nil {
 		return target{}, err
 	}
@@ -308,7 +308,7 @@ func (h targets) seenHere(ctx context.Context, r *run) (registry.Registration, e
 }
 
 func (h targets) complete(ctx context.Context, r chat.Request, typed string) ([]chat.Choice, error) {
-	regs, err := h.registry.Here(ctx, r.Place)
+	regs, err := h.registry.Here(ctx, r.Place, registry.MaxHere)
 	if err != nil {
 		return nil, err
 	}
@@ -334,7 +334,7 @@ func (h targets) completeOn(ctx context.Context, r chat.Request, typed string) (
 }
 
 func (h targets) completeSet(ctx context.Context, r chat.Request, typed string, enabled bool) ([]chat.Choice, error) {
-	regs, err := h.registry.Here(ctx, r.Place)
+	regs, err := h.registry.Here(ctx, r.Place, registry.MaxHere)
 	if err != nil {
 		return nil, err
 	}

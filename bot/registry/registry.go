@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"time"
 
@@ -122,9 +123,16 @@ func (r *Registration) ThreadAt(p chat.Place) *chat.Receipt {
 const (
 	docMeeting = "meeting" // ref → registration
 	docCode    = "code"    // code, ref
-	docHere    = "here"    // place, ref
+	docHere    = "here"    // place, rank, ref
 	docJoin    = "join"    // hash of the join URL, ref
 )
+
+// rank orders the meetings of a place in its list, the newest first.
+func rank(created time.Time) string { return fmt.Sprintf("%016x", math.MaxInt64-created.UnixNano()) }
+
+func hereKey(place string, reg Registration) []string {
+	return []string{docHere, place, rank(reg.Created), reg.Ref().String()}
+}
 
 // Registry is which meetings the bot knows, where they are listed and whose they are.
 type Registry struct {
@@ -184,7 +192,7 @@ func (g *Registry) Add(ctx context.Context, reg Registration) (Registration, err
 	if reg.Before != nil {
 		g.Unlist(ctx, *reg.Before)
 	}
-	keys := [][]string{{docHere, reg.Place.Key(), ref}}
+	keys := [][]string{hereKey(reg.Place.Key(), reg)}
 	if reg.Meeting.Code != "" {
 		keys = append(keys, []string{docCode, reg.Meeting.Code, ref})
 	}
@@ -252,13 +260,20 @@ func (r *Registration) Places() []string {
 // list is read: see [Registry.Here].
 func (g *Registry) Unlist(ctx context.Context, reg Registration) {
 	for _, place := range reg.Places() {
-		g.unlist(ctx, place, reg.Ref())
+		key := hereKey(place, reg)
+		doc, err := g.store.Doc(ctx, key...)
+		if err == nil {
+			err = g.store.DeleteDoc(ctx, doc.Revision, key...)
+		}
+		if err != nil && !errors.Is(err, jobs.ErrNotFound) && !errors.Is(err, jobs.ErrConflict) {
+			g.log.WarnContext(ctx, "meeting that is over not taken from its list", "meeting_id", reg.Ref(), "err", err)
+		}
 	}
 }
 
 // List puts a meeting into the list of a place. It may be repeated.
-func (g *Registry) List(ctx context.Context, place string, ref meeting.Ref) error {
-	return g.index(ctx, ref.String(), []string{docHere, place, ref.String()}, g.now().Add(g.retention))
+func (g *Registry) List(ctx context.Context, place string, reg Registration) error {
+	return g.index(ctx, reg.Ref().String(), hereKey(place, reg), g.now().Add(g.retention))
 }
 
 // index lets a meeting be found by a key. It may be repeated.
@@ -270,80 +285,99 @@ func (g *Registry) index(ctx context.Context, ref string, key []string, expires 
 	return err
 }
 
-// unlist takes a meeting from the list of a place, and reports whether it is not there now.
-func (g *Registry) unlist(ctx context.Context, place string, ref meeting.Ref) bool {
-	key := []string{docHere, place, ref.String()}
-	doc, err := g.store.Doc(ctx, key...)
-	if err == nil {
-		err = g.store.DeleteDoc(ctx, doc.Revision, key...)
-	}
-	if err != nil && !errors.Is(err, jobs.ErrNotFound) && !errors.Is(err, jobs.ErrConflict) {
-		g.log.WarnContext(ctx, "meeting that is over not taken from its list", "meeting_id", ref, "err", err)
-		return false
-	}
-	return true
-}
-
-// indexed bounds how many meetings of one channel are looked at.
+// indexed bounds how many meetings with one number or link, or for one thread, are looked at.
 const indexed = 200
 
-// Find loads the meetings under an index key, newest first.
-func (g *Registry) Find(ctx context.Context, prefix ...string) ([]Registration, error) {
+// find loads the meetings under an index key, newest first.
+func (g *Registry) find(ctx context.Context, prefix ...string) ([]Registration, error) {
 	docs, err := g.store.Docs(ctx, indexed, prefix...)
 	if err != nil {
 		return nil, err
 	}
 	var regs []Registration
 	for _, d := range docs {
-		ref, ok := g.kinds.ParseRef(d.Key[len(d.Key)-1])
-		if !ok {
-			continue
-		}
-		reg, err := g.Get(ctx, ref)
-		if errors.Is(err, jobs.ErrNotFound) {
-			continue // expired between the two reads
-		}
-		if errors.Is(err, records.ErrUnreadable) { // one such must not stand in the way of the others
-			g.log.ErrorContext(ctx, "meeting cannot be read", "meeting_id", ref, "err", err)
-			continue
-		}
+		reg, ok, err := g.load(ctx, d)
 		if err != nil {
 			return nil, err
 		}
-		regs = append(regs, reg)
+		if ok {
+			regs = append(regs, reg)
+		}
 	}
 	slices.SortFunc(regs, func(a, b Registration) int { return b.Created.Compare(a.Created) })
 	return regs, nil
 }
 
+// load returns the meeting that a document of an index is about, if it can be had.
+func (g *Registry) load(ctx context.Context, index jobs.Doc) (reg Registration, ok bool, err error) {
+	ref, ok := g.kinds.ParseRef(index.Key[len(index.Key)-1])
+	if !ok {
+		return reg, false, nil
+	}
+	reg, err = g.Get(ctx, ref)
+	switch {
+	case errors.Is(err, jobs.ErrNotFound): // expired between the two reads
+		return reg, false, nil
+	case errors.Is(err, records.ErrUnreadable): // one such must not stand in the way of the others
+		g.log.ErrorContext(ctx, "meeting cannot be read", "meeting_id", ref, "err", err)
+		return reg, false, nil
+	}
+	return reg, err == nil, err
+}
+
 // ByCode returns the meetings with a number, newest first.
 func (g *Registry) ByCode(ctx context.Context, code string) ([]Registration, error) {
-	return g.Find(ctx, docCode, code)
+	return g.find(ctx, docCode, code)
 }
 
 // ByJoinURL returns the meetings with a join link, newest first.
 func (g *Registry) ByJoinURL(ctx context.Context, url string) ([]Registration, error) {
-	return g.Find(ctx, docJoin, records.ShortHash(url))
+	return g.find(ctx, docJoin, records.ShortHash(url))
 }
 
-// Here returns the meetings of a place that may go on, newest first; in a thread that
-// has some of its own, only those.
-func (g *Registry) Here(ctx context.Context, p chat.Place) ([]Registration, error) {
+// MaxHere is how many meetings of a place are ever shown.
+const MaxHere = 25
+
+// Here returns the newest meetings of a place that may go on, the newest first, at most limit
+// of them and no more than [MaxHere]; in a thread that has some of its own, only those. It
+// takes from the list what it meets there that does not belong there any more.
+func (g *Registry) Here(ctx context.Context, p chat.Place, limit int) ([]Registration, error) {
+	limit = min(limit, MaxHere)
+	shown := limit
+	if p.Thread != "" {
+		limit = indexed // its own may be older
+	}
 	var regs []Registration
-	for again := true; again; { // what is over makes room for others
-		var err error
-		if regs, err = g.Find(ctx, docHere, p.Key()); err != nil {
+	for n, again := limit, true; again; { // what is over makes room for others
+		docs, err := g.store.Docs(ctx, n, docHere, p.Key())
+		if err != nil {
 			return nil, err
 		}
-		full := len(regs) == indexed
+		regs = regs[:0]
+		full, kept := len(docs) == n, 0
 		again = false
-		regs = slices.DeleteFunc(regs, func(r Registration) bool {
-			if !g.Unwatched(r) && slices.Contains(r.Places(), p.Key()) {
-				return false // else it is over, or its number was used again elsewhere
+		for _, d := range docs {
+			reg, ok, err := g.load(ctx, d)
+			if err != nil {
+				return nil, err
 			}
-			again = g.unlist(ctx, p.Key(), r.Ref()) && full || again
-			return true
-		})
+			switch {
+			case !ok: // it stays there, and must not stand in the way of others
+				kept++
+			case g.listed(p, d, reg):
+				regs = append(regs, reg)
+			default:
+				err := g.store.DeleteDoc(ctx, d.Revision, d.Key...)
+				if err != nil && !errors.Is(err, jobs.ErrConflict) {
+					g.log.WarnContext(ctx, "meeting that is over not taken from its list", "meeting_id", reg.Ref(), "err", err)
+					kept++
+				}
+				again = full
+			}
+		}
+		if full && n < limit+kept {
+			n, again = limit+kept, true
+		}
 	}
 	if p.Thread == "" {
 		return regs, nil
@@ -355,9 +389,15 @@ func (g *Registry) Here(ctx context.Context, p chat.Place) ([]Registration, erro
 		}
 	}
 	if len(inThread) > 0 {
-		return inThread, nil
+		regs = inThread
 	}
-	return regs, nil
+	return regs[:min(len(regs), shown)], nil
+}
+
+// listed reports whether a meeting belongs where d lists it: it is not over, and its number was
+// not used again.
+func (g *Registry) listed(p chat.Place, d jobs.Doc, reg Registration) bool {
+	return !g.Unwatched(reg) && slices.Contains(reg.Places(), p.Key()) && slices.Equal(d.Key, hereKey(p.Key(), reg))
 }
 
 // AddCard remembers a card of the meeting that a job made; of another with that number it is
@@ -374,7 +414,7 @@ func (g *Registry) AddCard(ctx context.Context, ref meeting.Ref, job string, at 
 		return reg, err
 	}
 	if reg.Job == job && at.Place.Key() != reg.Place.Key() { // shared into another room
-		err = g.List(ctx, at.Place.Key(), ref)
+		err = g.List(ctx, at.Place.Key(), reg)
 	}
 	return reg, err
 }
