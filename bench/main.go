@@ -58,6 +58,7 @@ var parts = []part{
 	{"cost", (*bench).cost},
 	{"flood", (*bench).flood},
 	{"stored", (*bench).stored},
+	{"steady", (*bench).steady},
 	{"peers", (*bench).peers},
 }
 

@@ -79,7 +79,7 @@ func lookUps(ctx context.Context, r *rig.Rig, bot *rig.Bot, first int) ([]time.D
 }
 
 // multiply stores copies of what the bot remembers of one meeting, under other numbers,
-// until there are n, and returns how large the store is.
+// until there are n, all in one channel, and returns how large the store is.
 func multiply(ctx context.Context, dir string, n int) (size float64, err error) {
 	s, err := jobs.Open(ctx, jobs.Config{Dir: dir})
 	if err != nil {
@@ -113,8 +113,8 @@ func multiply(ctx context.Context, dir string, n int) (size float64, err error) 
 				for _, d := range templates {
 					copied := jobs.Doc{Value: bytes.ReplaceAll(d.Value, id, other), Expires: d.Expires}
 					for k, segment := range d.Key {
-						if k == 1 && d.Key[0] != "meeting" {
-							segment += string(other) // another place, another link
+						if k == 1 && (d.Key[0] == "code" || d.Key[0] == "join") {
+							segment += string(other)
 						}
 						copied.Key = append(copied.Key, string(bytes.ReplaceAll([]byte(segment), id, other)))
 					}
