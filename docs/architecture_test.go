@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"cmd/bot": {"..."},
 
 	// What an adapter may know of the rest: the words, what can be typed, and the sentences.
-	"bot/adapters/kit":     {"bot/chat", "bot/grammar", "bot/spans", "bot/signed", "config/secret"},
+	"bot/adapters/kit":     {"bot/chat", "bot/grammar", "bot/spans", "bot/signed", "config/clock", "config/secret"},
 	"bot/adapters/keypage": {"bot/chat", "bot/commands", "bot/grammar", "bot/livepush", "bot/texts", "config/secret", "meeting"},
 
 	"bot/chat":     {"config/secret"},
@@ -39,7 +39,7 @@ var mayImport = map[string][]string{
 	"bot/registry": {"bot/chat", "bot/jobs", "bot/records", "config/secret", "meeting"},
 	"bot/commands": {
 		"bot/audit", "bot/chat", "bot/grammar", "bot/jobs", "bot/livepush", "bot/plain", "bot/policy", "bot/records", "bot/registry", "bot/spans", "bot/texts",
-		"config/secret", "meeting",
+		"config/clock", "config/secret", "meeting",
 	},
 	"bot/jobs":  {"bot/jobs/internal/...", "bot/spans"},
 	"bot/spans": {},
@@ -51,12 +51,13 @@ var mayImport = map[string][]string{
 
 	"meeting":                  {"config/secret"},
 	"meeting/internal/lenient": {},
-	"meeting/internal/oneshot": {"meeting", "meeting/internal/...", "config/secret"},
+	"meeting/internal/oneshot": {"meeting", "meeting/internal/...", "config/clock", "config/secret"},
 	"meeting/internal/scrub":   {},
 	// It checks the clients, so it shares no code with them.
 	"meeting/sandbox": {"config/secret"},
 
 	"config":        {"config/secret"},
+	"config/clock":  {},
 	"config/secret": {},
 	"bot/signed":    {},
 
@@ -106,10 +107,10 @@ func TestEachPackageImportsOnlyWhatItMay(t *testing.T) {
 
 // anAdapter is what every adapter may know that has no rule of its own: the words, what can
 // be typed, and the sentences.
-var anAdapter = []string{"bot/adapters/kit", "bot/chat", "bot/grammar", "bot/texts", "bot/signed", "config/secret"}
+var anAdapter = []string{"bot/adapters/kit", "bot/chat", "bot/grammar", "bot/texts", "bot/signed", "config/clock", "config/secret"}
 
 // aProvider is what every meeting provider may know that has no rule of its own.
-var aProvider = []string{"meeting", "meeting/internal/...", "bot/signed", "config/secret"}
+var aProvider = []string{"meeting", "meeting/internal/...", "bot/signed", "config/clock", "config/secret"}
 
 // rulesOf returns the rule of a package, or of the nearest directory above that has one
 // and is not a product package itself.

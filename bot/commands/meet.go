@@ -71,14 +71,14 @@ func (h meet) begin(ctx context.Context, r *run) (jobs.Next, error) {
 		in.Topic = r.t.T("meet.topic", "Name", r.personName())
 	}
 	own := h.accounts.own(r, provider)
-	r.kind(provider).Prepare(&in, meeting.Origin{Mark: r.mark(), Account: own, Own: own != "", At: r.now()})
+	r.kind(provider).Prepare(&in, meeting.Origin{Mark: r.mark(), Account: own, Own: own != "", At: h.clients.of(provider).now(r.now())})
 	if r.kind(provider).Parameters["hosts"] != "" {
 		in.Hosts = h.hosts(r, provider, own)
 	}
 	if err := h.room(ctx, r, provider, in); err != nil {
 		return jobs.Next{}, err
 	}
-	r.w.Ask.Provider, r.w.Instant, r.w.Sent = provider, in, r.now()
+	r.w.Ask.Provider, r.w.Instant, r.w.Sent = provider, in, h.clients.of(provider).now(r.now())
 	r.job.Call, r.job.Calls, r.job.To = 0, 1, string(provider)
 	return jobs.MakeCall(), nil
 }
@@ -175,7 +175,7 @@ func (r *run) mark() string {
 
 func (h meet) call(ctx context.Context, r *run) error {
 	p := h.clients.of(r.w.Ask.Provider)
-	r.w.Sent = r.now()
+	r.w.Sent = h.clients.of(r.w.Ask.Provider).now(r.now())
 	m, err := p.Create(ctx, r.w.Instant)
 	if err != nil {
 		r.w.Fault = r.faultOf(err)

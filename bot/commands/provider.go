@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 
 	"meetbot/bot/spans"
+	"meetbot/config/clock"
 	"meetbot/config/secret"
 	"meetbot/meeting"
 )
@@ -44,6 +45,21 @@ type checker interface {
 // over, how many did.
 type counter interface {
 	Viewers(ctx context.Context, account, id string) (int, error)
+}
+
+// clocked is a [Provider] that knows its own clock.
+type clocked interface {
+	Clock() *clock.Theirs
+}
+
+// now is what the provider's clock shows, or ours: a meeting is found by when it began.
+func (c client) now(ours time.Time) time.Time {
+	if p, ok := c.clients.all[c.provider].(clocked); ok {
+		if _, known := p.Clock().Ahead(); known {
+			return p.Clock().Now()
+		}
+	}
+	return ours
 }
 
 var errNotSetUp = errors.New("not set up in this bot")

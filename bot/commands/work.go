@@ -29,7 +29,7 @@ type work struct {
 
 	// Creating a meeting.
 	Instant meeting.Instant // as sent, also to find it again
-	Sent    time.Time       // about when
+	Sent    time.Time       // about when, by the provider's clock
 	Meeting *meeting.Meeting
 
 	// Live push.

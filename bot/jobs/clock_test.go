@@ -217,7 +217,7 @@ func TestAReplicaThatIsGoneIsTakenOverFrom(t *testing.T) {
 	defer cancel()
 	go func() {
 		_ = dead.Run(ctx, &script{
-			call:   func(context.Context, *Job) error { close(calling); <-release; return ErrUnknown },
+			call: func(context.Context, *Job) error { close(calling); <-release; return ErrUnknown },
 			notice: func(context.Context, *Job) {
 				if !gone.Load() { // else it could say nothing
 					noticed <- struct{}{}

@@ -107,7 +107,7 @@ type healthCollector struct{ h *Health }
 
 var (
 	readyDesc = prometheus.NewDesc(namespace+"_ready", "1 while /readyz says ready.", nil, nil)
-	partDesc  = prometheus.NewDesc(namespace+"_part_ready", "1 while the part is ready: the engine, an adapter, a provider.", []string{"part", "kind"}, nil)
+	partDesc  = prometheus.NewDesc(namespace+"_part_ready", "1 while the part is ready: the engine, an adapter, a provider, the machine's clock.", []string{"part", "kind"}, nil)
 	storeDesc = prometheus.NewDesc(namespace+"_store_state", "1 for the state that the store is in.", []string{"state"}, nil)
 )
 
@@ -139,8 +139,11 @@ func (c healthCollector) Collect(ch chan<- prometheus.Metric) {
 
 // kind says what a part is.
 func (h *Health) kind(part string) string {
-	if part == "jobs" {
+	switch part {
+	case "jobs":
 		return "engine"
+	case "clock":
+		return "clock"
 	}
 	if _, platform := h.Adapters[part]; platform {
 		return "platform"
@@ -152,6 +155,9 @@ func (h *Health) kind(part string) string {
 // It is called once.
 func (m *Metrics) Watch(store Lister, h *Health) {
 	m.registry.MustRegister(&census{store: store, now: time.Now}, healthCollector{h})
+	if h.Clocks != nil {
+		m.registry.MustRegister(h.Clocks)
+	}
 }
 
 func (m *Metrics) handler() http.Handler {

@@ -27,7 +27,8 @@ type Part struct {
 // Readiness is the answer of /readyz.
 type Readiness struct {
 	Ready bool `json:"ready"`
-	// Parts are the engine ("jobs"), the adapters and the providers, by name.
+	// Parts are the engine ("jobs"), the adapters and the providers, by name, and the
+	// machine's clock ("clock").
 	Parts map[string]Part `json:"parts"`
 }
 
@@ -41,6 +42,8 @@ type Health struct {
 	Store Store
 	// Adapters by name; without any the console alone takes commands, and always can.
 	Adapters map[string]func() kit.Health
+	// Clocks are those of platforms and providers; nil: they are not compared.
+	Clocks *Clocks
 	// Metrics know how the providers answered.
 	Metrics *Metrics
 	// Stopping reports that the process takes no new commands.
@@ -67,6 +70,11 @@ func (h *Health) Readiness() Readiness {
 		r.Ready = r.Ready || a.Ready()
 		r.Parts[name] = Part{
 			Ready: a.Ready(), State: string(a.State), Since: a.Since, LastError: Scrub(a.LastError, h.Secrets...), ErrorAt: a.ErrorAt,
+		}
+	}
+	if h.Clocks != nil {
+		if part, known := h.Clocks.part(); known {
+			r.Parts["clock"] = part
 		}
 	}
 	if h.Metrics != nil {

@@ -325,17 +325,17 @@ func (d *doctor) runningBot(context.Context) []finding {
 // clocks compares this machine's clock with those of the servers that answered.
 type clocks struct {
 	mu   sync.Mutex
-	seen []clock
+	seen []seenClock
 }
 
-type clock struct {
+type seenClock struct {
 	whose string
 	ahead time.Duration // this machine's, as far as can be told
 }
 
 const (
 	slightSkew = 30 * time.Second
-	// Platforms and providers that sign refuse what is five minutes off.
+	// Whoever signs refuses what is five minutes off.
 	badSkew = 4 * time.Minute
 )
 
@@ -346,16 +346,16 @@ func (c *clocks) saw(whose string, theirs, asked, answered time.Time) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !slices.ContainsFunc(c.seen, func(k clock) bool { return k.whose == whose }) {
+	if !slices.ContainsFunc(c.seen, func(k seenClock) bool { return k.whose == whose }) {
 		ours := asked.Add(answered.Sub(asked) / 2)
-		c.seen = append(c.seen, clock{whose, ours.Sub(theirs).Round(time.Second)})
+		c.seen = append(c.seen, seenClock{whose, ours.Sub(theirs).Round(time.Second)})
 	}
 }
 
 func (c *clocks) findings() []finding {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	slices.SortFunc(c.seen, func(a, b clock) int { return strings.Compare(a.whose, b.whose) })
+	slices.SortFunc(c.seen, func(a, b seenClock) int { return strings.Compare(a.whose, b.whose) })
 	var all []finding
 	for _, k := range c.seen {
 		direction := "ahead of"
@@ -363,7 +363,7 @@ func (c *clocks) findings() []finding {
 			direction = "behind"
 		}
 		says := fmt.Sprintf("this machine's clock is %v %s that of %s", k.ahead.Abs(), direction, k.whose)
-		const fix = "set it by NTP: signed calls and requests are refused when it is five minutes off"
+		const fix = "set it by NTP: the times in the log are wrong, and until the first answer of a platform or provider the bot has no other"
 		switch {
 		case k.ahead.Abs() >= badSkew:
 			all = append(all, fault(says, fix))

@@ -54,6 +54,14 @@ func (k *kept) Run(ctx context.Context) error { return k.now().Run(ctx) }
 // Health implements [kit.Adapter].
 func (k *kept) Health() kit.Health { return k.now().Health() }
 
+// ahead is how far this machine's clock is ahead of the platform's, if that is known.
+func (k *kept) ahead() (time.Duration, bool) {
+	if c, knows := k.now().(clocked); knows {
+		return c.Clock().Ahead()
+	}
+	return 0, false
+}
+
 // Finished implements [kit.Finisher].
 func (k *kept) Finished(failed bool) {
 	if f, hears := k.now().(kit.Finisher); hears {

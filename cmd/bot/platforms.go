@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"meetbot/bot/adapters/console"
 	"meetbot/bot/adapters/discord"
@@ -34,7 +35,8 @@ type parts struct {
 	bot       chat.Bot // nil where the adapter is only to be looked at
 	log       *slog.Logger
 	observe   kit.Observer
-	http      *http.Client // nil: the adapter's own
+	http      *http.Client     // nil: the adapter's own
+	now       func() time.Time // nil: the machine's clock
 	sandboxed bool
 }
 
@@ -50,7 +52,7 @@ func platforms() []platform {
 				return adapter(slack.New(slack.Config{
 					BotToken: c.Slack.BotToken, AppToken: c.Slack.AppToken, SigningSecret: c.Slack.SigningSecret, APIURL: c.Slack.ApiURL,
 					MeetCommand: c.Slack.MeetCommand, LivepushCommand: c.Slack.LivepushCommand, Locale: c.Locale,
-					Observe: p.observe, HTTPClient: p.http,
+					Observe: p.observe, HTTPClient: p.http, Now: p.now,
 				}, p.bot, p.log))
 			},
 			errors: slack.ErrorKinds(), manifest: slackManifest, usage: "[--socket | --url URL] [--with SCOPES|all]",
@@ -63,7 +65,7 @@ func platforms() []platform {
 					BotToken: c.Discord.BotToken, ApplicationID: c.Discord.ApplicationID, PublicKey: c.Discord.PublicKey,
 					GuildID: c.Discord.GuildID, Guilds: c.Discord.Guilds, APIURL: c.Discord.ApiURL, Listed: listed(c), Locale: c.Locale,
 					Commands: grammar.TypedDeclarations(providerKinds()...),
-					Observe:  p.observe, HTTPClient: p.http,
+					Observe:  p.observe, HTTPClient: p.http, Now: p.now,
 				}, p.bot, p.log))
 			},
 			manifest: discordManifest, usage: "[--invite]",

@@ -45,6 +45,7 @@ type providerRow struct {
 
 // listener is told what a provider reports.
 type listener struct {
+	now     func() time.Time // the provider's clock
 	hear    func(context.Context, meeting.Event) error
 	refused func(signed.Reason) // a request that claimed to be the provider's
 	log     *slog.Logger
@@ -95,7 +96,7 @@ func providerRows() []providerRow {
 			},
 			webhook: func(c config.Config, to listener) (string, http.Handler, error) {
 				h, err := tencent.NewWebhook(tencent.WebhookConfig{
-					Token: c.Tencent.WebhookToken, AESKey: c.Tencent.WebhookAESKey, Refused: to.refused, Log: to.log,
+					Token: c.Tencent.WebhookToken, AESKey: c.Tencent.WebhookAESKey, Refused: to.refused, Log: to.log, Now: to.now,
 					Handle: func(ctx context.Context, e tencent.Event) error {
 						said, ok := e.Neutral()
 						if !ok {
@@ -130,7 +131,7 @@ func providerRows() []providerRow {
 			},
 			token: func(c *config.Config, token secret.String) { c.Zoom.WebhookToken = token },
 			webhook: func(c config.Config, to listener) (string, http.Handler, error) {
-				h, err := zoom.NewWebhook(zoom.WebhookConfig{Token: c.Zoom.WebhookToken, Handle: to.hear, Refused: to.refused, Log: to.log})
+				h, err := zoom.NewWebhook(zoom.WebhookConfig{Token: c.Zoom.WebhookToken, Now: to.now, Handle: to.hear, Refused: to.refused, Log: to.log})
 				return "/zoom/events", h, err
 			},
 			examine: examineZoom,

@@ -28,6 +28,7 @@ import (
 	"meetbot/bot/policy"
 	"meetbot/bot/signed"
 	"meetbot/config"
+	"meetbot/config/clock"
 	"meetbot/config/secret"
 	"meetbot/meeting"
 	"meetbot/meeting/sandbox"
@@ -109,6 +110,7 @@ type building struct {
 	local     net.Listener // of the key-entry page of the person at this terminal
 	bot       *commands.Bot
 	finishers map[chat.Platform]kit.Finisher
+	clocks    ops.Clocks
 	web       *http.ServeMux // what HTTP_ADDR serves
 }
 
@@ -227,7 +229,7 @@ func (b *building) platforms(context.Context) error {
 		name := p.kind(b.cfg).Name
 		made := parts{
 			process: b.process, bot: b.bot, log: b.log.With("adapter", string(name)), sandboxed: b.sandboxed,
-			observe: b.metrics.Platform(name, p.errors),
+			observe: b.metrics.Platform(name, p.errors), now: b.store.Now,
 		}
 		again := false
 		k, a, err := keep(string(name), func() (kit.Adapter, error) {
@@ -248,6 +250,7 @@ func (b *building) platforms(context.Context) error {
 			b.web.Handle(path, h)
 		}
 		b.finishers[name] = k
+		b.clocks.Add(string(name), k.ahead)
 		b.group.addAdapter(k, a)
 	}
 	return nil
@@ -271,10 +274,17 @@ func (b *building) webhooks(ctx context.Context) error {
 	return nil
 }
 
+// clocked are the adapters and providers that know the clock of whom they talk to.
+type clocked interface{ Clock() *clock.Theirs }
+
 func (b *building) listener(row providerRow) listener {
 	id := row.kind.ID
+	now := time.Now
+	if c, knows := b.clients[id].(clocked); knows {
+		now = c.Clock().Now
+	}
 	return listener{
-		hear: b.bot.Hear, log: b.log.With("provider", string(id)),
+		now: now, hear: b.bot.Hear, log: b.log.With("provider", string(id)),
 		refused: func(why signed.Reason) { b.metrics.Rejected(id, why) },
 	}
 }
@@ -330,8 +340,13 @@ func (b *building) listen(ctx context.Context) error {
 		}
 	}
 	health := g.health(b.store, b.metrics, secretsOf(b.cfg))
-	for p := range b.clients {
+	health.Clocks = &b.clocks
+	g.add("clocks", func(ctx context.Context) error { b.clocks.Watch(ctx, b.log); return nil })
+	for p, client := range b.clients {
 		b.metrics.Expect(string(p))
+		if c, knows := client.(clocked); knows {
+			b.clocks.Add(string(p), c.Clock().Ahead)
+		}
 	}
 	b.metrics.Watch(b.store, health)
 	if b.cfg.Chat() || b.cfg.IsSet("OPS_ADDR") {

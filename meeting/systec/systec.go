@@ -21,6 +21,7 @@ import (
 	"strings"
 	"time"
 
+	"meetbot/config/clock"
 	"meetbot/config/secret"
 	"meetbot/meeting"
 	"meetbot/meeting/internal/lenient"
@@ -67,6 +68,9 @@ func New(cfg Config) (*Client, error) {
 	}
 	return &Client{cfg: cfg, http: hc}, nil
 }
+
+// Clock is SYSTEC's, as far as its answers tell.
+func (c *Client) Clock() *clock.Theirs { return c.http.Clock() }
 
 // The operations, as errors name them.
 const (

@@ -24,6 +24,7 @@ import (
 	"strings"
 	"time"
 
+	"meetbot/config/clock"
 	"meetbot/config/secret"
 	"meetbot/meeting"
 	"meetbot/meeting/internal/lenient"
@@ -49,7 +50,7 @@ type Config struct {
 	Timeout    time.Duration // of one call; zero for 15 seconds
 	// HTTPClient is optional. Its redirect policy and cookies are not used.
 	HTTPClient *http.Client
-	Now        func() time.Time // optional
+	Now        func() time.Time // optional: Tencent's clock as its answers tell it
 	// Nonce returns a new positive number each time. Optional; the default is random.
 	Nonce func() uint64
 }
@@ -68,13 +69,13 @@ func New(cfg Config) (*Client, error) {
 	if cfg.InstanceID == 0 {
 		cfg.InstanceID = DefaultInstanceID
 	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
 	if cfg.Nonce == nil {
 		cfg.Nonce = randomNonce
 	}
 	hc, err := oneshot.New(Kind.ID, cfg.BaseURL, cfg.HTTPClient, cfg.Timeout)
+	if err == nil && cfg.Now == nil {
+		cfg.Now = hc.Clock().Now // what is signed is judged by Tencent's
+	}
 	switch {
 	case err != nil:
 	case !headerSafe(cfg.AppID) || cfg.AppID == "":
@@ -122,6 +123,9 @@ func checkUserID(id string) error {
 func headerSafe(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
 }
+
+// Clock is Tencent's, as far as its answers tell.
+func (c *Client) Clock() *clock.Theirs { return c.http.Clock() }
 
 // The operations, as errors name them.
 const (
@@ -178,6 +182,16 @@ func marshal(v any) []byte {
 // do sends r and returns its answer, of which it is known that it is no failure. The body
 // of an operation that returns something is left to the caller.
 func (c *Client) do(ctx context.Context, r oneshot.Request) (oneshot.Answer, error) {
+	signed := c.cfg.Now()
+	a, err := c.once(ctx, r)
+	var refused *meeting.APIError
+	if errors.As(err, &refused) && refused.Reason == meeting.ReasonClock && c.cfg.Now().Sub(signed).Abs() > time.Minute {
+		return c.once(ctx, r) // that answer told what the clock shows there, and that nothing was done
+	}
+	return a, err
+}
+
+func (c *Client) once(ctx context.Context, r oneshot.Request) (oneshot.Answer, error) {
 	a, err := c.http.Do(ctx, r)
 	if err != nil {
 		return a, err

@@ -23,6 +23,7 @@ import (
 	"strings"
 	"time"
 
+	"meetbot/config/clock"
 	"meetbot/config/secret"
 	"meetbot/meeting"
 	"meetbot/meeting/internal/oneshot"
@@ -46,7 +47,7 @@ type Config struct {
 	Timeout      time.Duration // of one call; zero for 15 seconds
 	// HTTPClient is optional. Its redirect policy and cookies are not used.
 	HTTPClient *http.Client
-	Now        func() time.Time // optional
+	Now        func() time.Time // optional: Zoom's clock as its answers tell it
 }
 
 // Client calls the API. It is safe for concurrent use. It tries every call once, but for one
@@ -66,10 +67,10 @@ func New(cfg Config) (*Client, error) {
 	if cfg.OAuthURL == "" {
 		cfg.OAuthURL = DefaultOAuthURL
 	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
 	api, err := oneshot.New(Kind.ID, cfg.BaseURL, cfg.HTTPClient, cfg.Timeout)
+	if err == nil && cfg.Now == nil {
+		cfg.Now = api.Clock().Now
+	}
 	var oauth *oneshot.Client
 	if err == nil {
 		oauth, err = oneshot.New(Kind.ID, cfg.OAuthURL, cfg.HTTPClient, cfg.Timeout)
@@ -94,6 +95,9 @@ func New(cfg Config) (*Client, error) {
 	}
 	return &Client{cfg: cfg, http: api, oauth: oauth}, nil
 }
+
+// Clock is Zoom's, as far as its answers tell.
+func (c *Client) Clock() *clock.Theirs { return c.http.Clock() }
 
 // The operations, as errors name them.
 const (

@@ -37,6 +37,7 @@ import (
 	"meetbot/bot/chat"
 	"meetbot/bot/grammar"
 	"meetbot/bot/signed"
+	"meetbot/config/clock"
 	"meetbot/config/secret"
 )
 
@@ -67,14 +68,15 @@ type Config struct {
 // Adapter connects a [chat.Bot] to Discord. It is a [chat.Poster] and a
 // [chat.Directory].
 type Adapter struct {
-	cfg   Config
-	key   ed25519.PublicKey
-	bot   chat.Bot
-	log   *slog.Logger
-	rest  *rest
-	pulse *kit.Pulse
-	wall  wall
-	seen  *kit.Seen // bodies of signed requests
+	cfg    Config
+	key    ed25519.PublicKey
+	bot    chat.Bot
+	log    *slog.Logger
+	rest   *rest
+	theirs *clock.Theirs // Discord's, by which its IDs are made
+	pulse  *kit.Pulse
+	wall   wall
+	seen   *kit.Seen // bodies of signed requests
 	// strangers are servers outside of the wall that the log has named lately.
 	strangers *kit.Seen
 	acks      acks
@@ -141,8 +143,9 @@ func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	client, theirs := kit.Dated(kit.PlatformClient(Platform, cfg.HTTPClient), cfg.Now)
 	a := &Adapter{
-		cfg: cfg, key: key, bot: bot, log: log,
+		cfg: cfg, theirs: theirs, key: key, bot: bot, log: log,
 		wall: served, strangers: kit.NewSeen(time.Minute, 1000),
 		pulse: kit.NewPulse(cfg.Now), seen: kit.NewSeen(2*maxAge, maxReplays),
 		edits:  kit.NewEdits(editInterval, maxRateWait, cfg.Observe.Waited),
@@ -151,9 +154,9 @@ func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 	}
 	requests := scheme(key)
 	requests.First = a.unseen
-	a.gate = signed.New(requests, cfg.Now, cfg.Observe.Rejected, log)
+	a.gate = signed.New(requests, theirs.Now, cfg.Observe.Rejected, log)
 	a.rest = &rest{
-		base: strings.TrimSuffix(cfg.APIURL, "/") + "/" + apiVersion, token: cfg.BotToken, http: kit.PlatformClient(Platform, cfg.HTTPClient), observe: cfg.Observe,
+		base: strings.TrimSuffix(cfg.APIURL, "/") + "/" + apiVersion, token: cfg.BotToken, http: client, observe: cfg.Observe,
 		limits: newLimiter(cfg.Now, cfg.Observe.Waited, func() {
 			a.pulse.Failed(ErrTokenRefused)
 			a.pulse.Set(kit.Stopped)
@@ -162,6 +165,9 @@ func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 	}
 	return a, nil
 }
+
+// Clock implements [kit.Clocked].
+func (a *Adapter) Clock() *clock.Theirs { return a.theirs }
 
 // Health tells how the adapter is.
 func (a *Adapter) Health() kit.Health { return a.pulse.Health() }

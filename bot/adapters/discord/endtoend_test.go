@@ -81,13 +81,13 @@ func given(typed *grammartest.Typed) []discordtest.Option {
 type guild struct {
 	*testing.T
 	*adaptertest.Process
-	clock  *clock
+	clock  *testClock
 	server *discordtest.Server
 }
 
 func newGuild(t *testing.T) *guild {
 	t.Helper()
-	g := &guild{T: t, clock: &clock{}}
+	g := &guild{T: t, clock: &testClock{}}
 	g.server = discordtest.New(t, g.clock.now)
 	// As her interactions say: see [discordtest.InGuild].
 	g.server.Join(alice, discordtest.Member{Permissions: discordtest.ManageEvents | discordtest.ManageGuild})

@@ -189,7 +189,7 @@ func rights(permissions int64) chat.Rights {
 // request is the neutral form of an interaction, without its origin. It also returns the
 // option that the person is typing.
 func (a *Adapter) request(in *interaction) (r chat.Request, focused option, err error) {
-	r = chat.Request{ID: "discord:" + in.ID, At: snowflakeTime(in.ID), User: in.person(), Place: in.place()}
+	r = chat.Request{ID: "discord:" + in.ID, At: a.typed(in.ID), User: in.person(), Place: in.place()}
 	unreadable := errors.New("the interaction's data cannot be read")
 	switch in.Type {
 	case discordgo.InteractionApplicationCommand, discordgo.InteractionApplicationCommandAutocomplete:
@@ -246,6 +246,22 @@ func (a *Adapter) request(in *interaction) (r chat.Request, focused option, err 
 		return r, focused, fmt.Errorf("interaction of unknown type %d", in.Type)
 	}
 	return r, focused, nil
+}
+
+// unnoticed is by how much an interaction may seem to be old that is not: clocks are known to
+// about that.
+const unnoticed = 10 * time.Second
+
+// typed returns when an interaction was begun: now, unless Discord was long in delivering it.
+func (a *Adapter) typed(id string) time.Time {
+	now := a.cfg.Now()
+	if _, known := a.theirs.Ahead(); !known {
+		return now
+	}
+	if at := a.theirs.Here(snowflakeTime(id)); at.Before(now.Add(-unnoticed)) {
+		return at
+	}
+	return now
 }
 
 // text is an option's value as people would type it.

@@ -33,11 +33,11 @@ import (
 	"meetbot/meeting/tencent"
 )
 
-// clock is the real one, moved.
-type clock struct{ offset atomic.Int64 }
+// testClock is the real one, moved.
+type testClock struct{ offset atomic.Int64 }
 
-func (c *clock) now() time.Time          { return time.Now().Add(time.Duration(c.offset.Load())) }
-func (c *clock) forward(d time.Duration) { c.offset.Add(int64(d)) }
+func (c *testClock) now() time.Time          { return time.Now().Add(time.Duration(c.offset.Load())) }
+func (c *testClock) forward(d time.Duration) { c.offset.Add(int64(d)) }
 
 // fakeBot parses as the bot does, and keeps what it is to accept.
 type fakeBot struct {
@@ -117,7 +117,8 @@ func (b *fakeBot) jobs() []chat.Decision {
 // world is an adapter connected to a Discord.
 type world struct {
 	t      *testing.T
-	clock  *clock
+	clock  *testClock
+	ahead  time.Duration // the adapter's clock of Discord's
 	server *discordtest.Server
 	bot    *fakeBot
 	a      *Adapter
@@ -136,7 +137,7 @@ const (
 
 // still makes a world whose adapter is not run.
 func still(t *testing.T, how transport) *world {
-	w := &world{t: t, clock: &clock{}, bot: newBot(), log: &adaptertest.Log{}}
+	w := &world{t: t, clock: &testClock{}, bot: newBot(), log: &adaptertest.Log{}}
 	w.server = discordtest.New(t, w.clock.now)
 	w.a = w.adapter(how)
 	t.Cleanup(func() {
@@ -152,7 +153,7 @@ func still(t *testing.T, how transport) *world {
 func (w *world) adapter(how transport) *Adapter {
 	cfg := Config{
 		BotToken: secret.New(discordtest.Token), ApplicationID: discordtest.ApplicationID,
-		APIURL: w.server.URL, Now: w.clock.now,
+		APIURL: w.server.URL, Now: func() time.Time { return w.clock.now().Add(w.ahead) },
 	}
 	if how == overHTTP {
 		cfg.PublicKey = w.server.PublicKey

@@ -128,7 +128,7 @@ func FuzzInteraction(f *testing.F) {
 	}
 	f.Add([]byte(`{"type":1}`))
 	f.Add([]byte(`{"type":2,"id":"1","channel_id":"1","token":"t","user":{"id":"1"},"data":null}`))
-	a := (&world{t: &testing.T{}, clock: &clock{}, bot: newBot(), log: &adaptertest.Log{}, server: server}).adapter(overHTTP)
+	a := (&world{t: &testing.T{}, clock: &testClock{}, bot: newBot(), log: &adaptertest.Log{}, server: server}).adapter(overHTTP)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		in, err := parseInteraction(body)
 		if err != nil {

@@ -101,7 +101,7 @@ type delivery struct {
 
 // alive reports whether the interaction's token can still be used.
 func (d delivery) alive() bool {
-	return d.o.Token != "" && d.a.cfg.Now().Before(snowflakeTime(d.o.ID).Add(tokenLife))
+	return d.o.Token != "" && d.a.theirs.Now().Before(snowflakeTime(d.o.ID).Add(tokenLife))
 }
 
 // ackGrace is how long an interaction that Discord does not know may just not be
@@ -116,7 +116,7 @@ func tokenGone(err error) bool {
 
 // early turns an error about a token that may not be known yet into a pause.
 func (d delivery) early(err error) error {
-	if tokenGone(err) && d.a.cfg.Now().Before(snowflakeTime(d.o.ID).Add(ackGrace)) {
+	if tokenGone(err) && d.a.theirs.Now().Before(snowflakeTime(d.o.ID).Add(ackGrace)) {
 		return &chat.RetryAfter{After: time.Second, Err: err}
 	}
 	return err
@@ -308,7 +308,7 @@ const maxPages = 5
 // Not being allowed to look is no fault: then the nonce is all there is. Where Discord does
 // not say, nothing is posted yet.
 func (d delivery) find(ctx context.Context, channel string) (sent, error) {
-	after := snowflakeAt(d.p.Asked.Add(-time.Minute)) // clocks differ
+	after := snowflakeAt(d.a.theirs.There(d.p.Asked).Add(-time.Minute))
 	for range maxPages {
 		messages, err := d.a.history(ctx, channel, after)
 		switch {

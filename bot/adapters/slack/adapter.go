@@ -30,6 +30,7 @@ import (
 	"meetbot/bot/chat"
 	"meetbot/bot/signed"
 	"meetbot/bot/texts"
+	"meetbot/config/clock"
 	"meetbot/config/secret"
 )
 
@@ -62,13 +63,14 @@ var ErrTokenRefused = kit.Refused("the token is refused by Slack")
 // Adapter is the bot in one Slack workspace. It implements [chat.Poster] and
 // [chat.Directory].
 type Adapter struct {
-	cfg   Config
-	bot   chat.Bot
-	log   *slog.Logger
-	now   func() time.Time
-	pulse *kit.Pulse
-	gate  *signed.Gate
-	seen  *kit.Seen
+	cfg    Config
+	bot    chat.Bot
+	log    *slog.Logger
+	now    func() time.Time
+	theirs *clock.Theirs // Slack's clock
+	pulse  *kit.Pulse
+	gate   *signed.Gate
+	seen   *kit.Seen
 
 	web     *web     // calls to Slack
 	people  *people  // who they are and what they may
@@ -84,6 +86,7 @@ var _ interface {
 	kit.Adapter
 	kit.Receiver
 	kit.Examined
+	kit.Clocked
 	chat.Directory
 } = (*Adapter)(nil)
 
@@ -101,7 +104,8 @@ func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	cfg.HTTPClient = kit.PlatformClient(Platform, cfg.HTTPClient)
+	var theirs *clock.Theirs
+	cfg.HTTPClient, theirs = kit.Dated(kit.PlatformClient(Platform, cfg.HTTPClient), cfg.Now)
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
@@ -135,10 +139,10 @@ func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 	cfg.APIURL = strings.TrimSuffix(cfg.APIURL, "/") + "/"
 
 	pulse := kit.NewPulse(cfg.Now)
-	a := &Adapter{cfg: cfg, bot: bot, log: log, now: cfg.Now, pulse: pulse, seen: kit.NewSeen(time.Hour, 10_000), web: newWeb(cfg, pulse, log)}
-	a.gate = signed.New(scheme(cfg.SigningSecret), cfg.Now, cfg.Observe.Rejected, log)
+	a := &Adapter{cfg: cfg, bot: bot, log: log, now: cfg.Now, theirs: theirs, pulse: pulse, seen: kit.NewSeen(time.Hour, 10_000), web: newWeb(cfg, pulse, log)}
+	a.gate = signed.New(scheme(cfg.SigningSecret), theirs.Now, cfg.Observe.Rejected, log)
 	a.people = newPeople(a.web, cfg.Now)
-	a.poster = newPoster(cfg, a.web, a.people, log)
+	a.poster = newPoster(cfg, a.web, a.people, theirs, log)
 	a.sockets = &sockets{web: a.web, pulse: pulse, log: log, busy: &a.busy, take: a.take, slots: make(chan struct{}, maxConcurrent), connections: cfg.Connections, apiURL: cfg.APIURL, backoff: time.Second}
 	a.over, a.end = context.WithCancel(context.Background())
 	return a, nil
@@ -161,6 +165,9 @@ func (a *Adapter) InGroup(ctx context.Context, _ chat.Place, userID, groupID str
 
 // Health returns how the adapter is.
 func (a *Adapter) Health() kit.Health { return a.pulse.Health() }
+
+// Clock implements [kit.Clocked].
+func (a *Adapter) Clock() *clock.Theirs { return a.theirs }
 
 // Run connects, and returns nil when ctx is done and what is under way is acknowledged. It
 // returns an error that matches [ErrTokenRefused] once a token is refused: nothing more is

@@ -114,6 +114,13 @@ func newWorld(t *testing.T, more ...string) *world {
 	w := &world{T: t, slack: slacktest.New(append(append([]string(nil), slacktest.DefaultScopes...), more...)...), bot: &fakeBot{}, log: &adaptertest.Log{}, done: make(chan error, 1)}
 	t.Cleanup(w.slack.Close)
 	w.a = newAdapter(t, w.slack, w.bot, w.log)
+	w.connect()
+	return w
+}
+
+// connect runs the world's adapter.
+func (w *world) connect() {
+	t := w.T
 	server := httptest.NewServer(w.a.Handler())
 	t.Cleanup(server.Close)
 	w.http = slacktest.HTTP{Base: server.URL, Secret: slacktest.SigningSecret, Client: server.Client()}
@@ -131,12 +138,17 @@ func newWorld(t *testing.T, more ...string) *world {
 	})
 	require.NoError(t, w.slack.Wait(w.ctx(), func() bool { return w.slack.Connections() == 2 }), "two connections")
 	require.Eventually(t, func() bool { return w.a.Health().Ready() }, hang, time.Millisecond)
-	return w
 }
 
 func newAdapter(t testing.TB, s *slacktest.Server, bot chat.Bot, log *adaptertest.Log) *Adapter {
 	t.Helper()
+	return adapterBy(t, time.Now, s, bot, log)
+}
+
+func adapterBy(t testing.TB, now func() time.Time, s *slacktest.Server, bot chat.Bot, log *adaptertest.Log) *Adapter {
+	t.Helper()
 	a, err := New(Config{
+		Now:      now,
 		BotToken: secret.New(slacktest.BotToken), AppToken: secret.New(slacktest.AppToken), SigningSecret: secret.New(slacktest.SigningSecret),
 		APIURL: s.APIURL(), HTTPClient: &http.Client{Timeout: 5 * time.Second},
 	}, bot, slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))

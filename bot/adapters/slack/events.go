@@ -35,7 +35,7 @@ type event struct {
 type origin struct {
 	Hook string    `json:"hook,omitempty"` // the response_url
 	User string    `json:"user,omitempty"` // who sees what is private there
-	At   time.Time `json:"at,omitzero"`    // when it was given
+	At   time.Time `json:"at,omitzero"`    // when it was given, by Slack's clock
 	// Lone says that the thread of the place is not there yet.
 	Lone bool `json:"lone,omitempty"`
 }
@@ -117,7 +117,7 @@ func (a *Adapter) stamp(e event, at time.Time) event {
 		e.hook = ""
 	}
 	e.req.At = at
-	e.req.Origin = origin{Hook: e.hook, User: e.req.User.ID, At: at, Lone: e.lone}.encode()
+	e.req.Origin = origin{Hook: e.hook, User: e.req.User.ID, At: a.theirs.There(at), Lone: e.lone}.encode()
 	return e
 }
 
@@ -210,7 +210,7 @@ func (a *Adapter) mention(team string, m slackevents.AppMentionEvent) (event, er
 	at := now
 	// Slack repeats an event for an hour; the message's own time says how old the wish is.
 	if seconds, err := strconv.ParseFloat(m.TimeStamp, 64); err == nil {
-		if t := time.Unix(int64(seconds), 0); t.Before(now) {
+		if t := a.theirs.Here(time.Unix(int64(seconds), 0)); t.Before(now.Add(-unnoticed)) {
 			at = t
 		}
 	}
@@ -221,6 +221,10 @@ func (a *Adapter) mention(team string, m slackevents.AppMentionEvent) (event, er
 		Command: name, Text: text, InTheOpen: true,
 	}}, at), nil
 }
+
+// unnoticed is by how much a message may seem to be old that is not: clocks are known to about
+// that.
+const unnoticed = 10 * time.Second
 
 var leadingMention = regexp.MustCompile(`^\s*<@([UW][A-Z0-9]+)(?:\|[^>]*)?>`)
 

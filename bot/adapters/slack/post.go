@@ -20,6 +20,7 @@ import (
 	"meetbot/bot/adapters/kit"
 	"meetbot/bot/chat"
 	"meetbot/bot/texts"
+	"meetbot/config/clock"
 )
 
 // poster delivers messages.
@@ -36,12 +37,13 @@ type poster struct {
 
 	channels *kit.Pace // one post a second and channel
 	edits    *kit.Edits
+	theirs   *clock.Theirs
 	hooks    *hooks
 }
 
-func newPoster(cfg Config, w *web, p *people, log *slog.Logger) *poster {
+func newPoster(cfg Config, w *web, p *people, theirs *clock.Theirs, log *slog.Logger) *poster {
 	return &poster{
-		web: w, people: p, log: log, locale: cfg.Locale, hooks: newHooks(cfg.Now),
+		web: w, people: p, log: log, locale: cfg.Locale, hooks: newHooks(theirs.Now), theirs: theirs,
 		channels: kit.NewPace(postInterval, postPatience, cfg.Observe.Waited),
 		edits:    kit.NewEdits(postInterval, postPatience, cfg.Observe.Waited),
 	}
@@ -295,7 +297,7 @@ func (po *poster) find(ctx context.Context, p chat.Post, channel, thread string)
 	}
 	oldest := ""
 	if !p.Asked.IsZero() {
-		oldest = strconv.FormatInt(p.Asked.Add(-time.Minute).Unix(), 10)
+		oldest = strconv.FormatInt(po.theirs.There(p.Asked).Add(-time.Minute).Unix(), 10)
 	}
 	method := "conversations.history"
 	if thread != "" {

@@ -28,6 +28,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"meetbot/config/clock"
 	"meetbot/meeting"
 )
 
@@ -43,7 +44,11 @@ type Client struct {
 	base          *url.URL
 	reads, writes *http.Client
 	timeout       time.Duration
+	clock         *clock.Theirs
 }
+
+// Clock is the provider's, as far as its answers tell.
+func (c *Client) Clock() *clock.Theirs { return c.clock }
 
 // New checks base, which must be https, or http to a loopback address. It sends nothing.
 // A nil hc means a client like [http.DefaultClient]; hc itself is not changed. A timeout
@@ -77,7 +82,7 @@ func New(p meeting.Provider, base string, hc *http.Client, timeout time.Duration
 		c.Jar = nil
 		c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	}
-	return &Client{provider: p, base: u, reads: &reads, writes: &writes, timeout: timeout}, nil
+	return &Client{provider: p, base: u, reads: &reads, writes: &writes, timeout: timeout, clock: clock.New(nil)}, nil
 }
 
 func parseBase(base string) (*url.URL, error) {
@@ -190,10 +195,12 @@ func (c *Client) Do(ctx context.Context, r Request) (Answer, error) {
 	if r.Mutates {
 		hc = c.writes
 	}
+	asked := time.Now()
 	res, err := hc.Do(req.WithContext(ctx))
 	if err != nil {
 		return Answer{}, fail(0, err)
 	}
+	c.clock.Saw(res.Header, asked, time.Now())
 	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(res.Body, MaxBody+1))
 	if err != nil {
