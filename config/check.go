@@ -13,7 +13,8 @@ import (
 	"strings"
 )
 
-// checks are the shapes that a `check` tag names. Their errors say what to set instead.
+// checks are the shapes that a `check` tag names. Their errors say what to set instead, unless
+// a `fix` tag does.
 var checks = map[string]func(string) error{
 	"addr": func(v string) error {
 		_, port, err := net.SplitHostPort(v)
@@ -32,12 +33,12 @@ var checks = map[string]func(string) error{
 	"xoxb":      slackToken("xoxb-", "use the Bot User OAuth Token on the app's OAuth & Permissions page, which begins with xoxb-"),
 	"xapp":      slackToken("xapp-", "use an app-level token, which begins with xapp-"),
 	"command":   matching(`^/[a-z0-9_-]{1,31}$`, "use a slash and up to 31 small letters, digits, - or _"),
-	"snowflake": matching(`^[0-9]{15,20}$`, "use the numeric ID (Discord: Developer Mode, Copy ID)"),
-	"ed25519":   matching(`^[0-9a-fA-F]{64}$`, "use the 64 hexadecimal digits of the Public Key on the application's General Information page"),
-	"digits":    matching(`^[0-9]+$`, "use the number that Tencent Meeting shows as AppId"),
+	"snowflake": matching(`^[0-9]{15,20}$`, "use the numeric ID"),
+	"ed25519":   matching(`^[0-9a-fA-F]{64}$`, "use the 64 hexadecimal digits of the public key"),
+	"digits":    matching(`^[0-9]+$`, "use a number"),
 	"aes43": func(v string) error {
 		if b, err := base64.StdEncoding.DecodeString(v + "="); err != nil || len(b) != 32 {
-			return errors.New("use the 43 characters that Tencent Meeting shows as EncodingAESKey")
+			return errors.New("use the 43 characters that a key of 32 bytes has")
 		}
 		return nil
 	},

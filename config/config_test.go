@@ -433,3 +433,22 @@ func TestWhatIsSetForTracesAloneWins(t *testing.T) {
 		assert.Equal(t, tt.want, c.OTEL.Headers())
 	}
 }
+
+// TestWhereAValueIsFoundIsSaidByWhoeverGivesItOut looks at the sentences that stand beside the
+// variable, and not beside the shape that others may share.
+func TestWhereAValueIsFoundIsSaidByWhoeverGivesItOut(t *testing.T) {
+	_, err := config.Load(env{
+		"TENCENT_APP_ID": "canary", "TENCENT_WEBHOOK_AES_KEY": "canary", "DISCORD_APPLICATION_ID": "canary", "DISCORD_PUBLIC_KEY": "canary", "DISCORD_GUILDS": "canary",
+	}.lookup, names...)
+	require.Error(t, err)
+	for _, want := range []string{
+		"TENCENT_APP_ID: use the number that Tencent Meeting shows as AppId",
+		"TENCENT_WEBHOOK_AES_KEY: use the 43 characters that Tencent Meeting shows as EncodingAESKey",
+		"DISCORD_APPLICATION_ID: use the numeric ID (Discord: Developer Mode, Copy ID)",
+		"DISCORD_PUBLIC_KEY: use the 64 hexadecimal digits of the Public Key on the application's General Information page",
+		"DISCORD_GUILDS: entry 1: use the numeric ID (Discord: Developer Mode, Copy ID)",
+	} {
+		assert.Contains(t, err.Error(), want)
+	}
+	assert.NotContains(t, err.Error(), "canary")
+}

@@ -255,6 +255,9 @@ func (l leaf) assign(value string) error {
 	}
 	if check := checks[l.tag.Get("check")]; check != nil {
 		if err := check(value); err != nil {
+			if fix := l.tag.Get("fix"); fix != "" { // where it is found, in the words of who gives it out
+				return errors.New(fix)
+			}
 			return err
 		}
 	}

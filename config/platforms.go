@@ -64,9 +64,9 @@ func (s Slack) combinations(c checker) {
 // Discord is on when BotToken is set.
 type Discord struct {
 	BotToken      secret.String `split_words:"true" desc:"turns Discord on"`
-	ApplicationID string        `split_words:"true" desc:"the application's ID" check:"snowflake"`
-	PublicKey     string        `split_words:"true" desc:"the application's public key: HTTP interactions instead of the gateway" check:"ed25519"`
-	GuildID       string        `split_words:"true" desc:"register the commands in this server only, and serve it" check:"snowflake"`
+	ApplicationID string        `split_words:"true" desc:"the application's ID" check:"snowflake" fix:"use the numeric ID (Discord: Developer Mode, Copy ID)"`
+	PublicKey     string        `split_words:"true" desc:"the application's public key: HTTP interactions instead of the gateway" check:"ed25519" fix:"use the 64 hexadecimal digits of the Public Key on the application's General Information page"`
+	GuildID       string        `split_words:"true" desc:"register the commands in this server only, and serve it" check:"snowflake" fix:"use the numeric ID (Discord: Developer Mode, Copy ID)"`
 	Guilds        IDs           `split_words:"true" desc:"the servers that the bot serves, comma-separated; it refuses everybody in another, and direct messages of people who are in none; unset: DISCORD_GUILD_ID, and without that every server that the bot is in"`
 	ApiURL        string        `split_words:"true" desc:"base of the REST API up to and without /v9, for a proxy; unset: Discord's own" check:"url"`
 }

@@ -90,7 +90,7 @@ func (s Systec) combinations(c checker) bool {
 
 // Tencent is Tencent Meeting; on when SecretID is set.
 type Tencent struct {
-	AppID         string        `split_words:"true" desc:"turns Tencent Meeting on: the enterprise's AppId" check:"digits"`
+	AppID         string        `split_words:"true" desc:"turns Tencent Meeting on: the enterprise's AppId" check:"digits" fix:"use the number that Tencent Meeting shows as AppId"`
 	SdkID         string        `split_words:"true" desc:"SdkId, where one was assigned"`
 	SecretID      secret.String `split_words:"true" desc:"SecretId"`
 	SecretKey     secret.String `split_words:"true" desc:"SecretKey"`
@@ -99,7 +99,7 @@ type Tencent struct {
 	InstanceID    int           `split_words:"true" default:"1" desc:"the terminal type that is named in calls" min:"1"`
 	BaseURL       string        `split_words:"true" default:"https://api.meeting.qq.com" desc:"base of the API" check:"url"`
 	WebhookToken  secret.String `split_words:"true" desc:"turns event subscription on, at /tencent/events"`
-	WebhookAESKey secret.String `split_words:"true" desc:"EncodingAESKey of the subscription, where it is encrypted" check:"aes43"`
+	WebhookAESKey secret.String `split_words:"true" desc:"EncodingAESKey of the subscription, where it is encrypted" check:"aes43" fix:"use the 43 characters that Tencent Meeting shows as EncodingAESKey"`
 }
 
 // On implements [Provider].

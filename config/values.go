@@ -60,7 +60,7 @@ func (ids *IDs) Set(value string) error {
 	}
 	for i, id := range list {
 		if err := checks["snowflake"](id); err != nil {
-			return fmt.Errorf("entry %d: %w", i+1, err)
+			return fmt.Errorf("entry %d: %w (Discord: Developer Mode, Copy ID)", i+1, err)
 		}
 	}
 	*ids = list

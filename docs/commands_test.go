@@ -1,16 +1,12 @@
 package docs_test
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
-
 	"meetbot/bot/chat"
+	"meetbot/bot/goldentest"
 	"meetbot/bot/grammar"
 	"meetbot/bot/livepush"
 	"meetbot/bot/texts"
@@ -19,17 +15,8 @@ import (
 	"meetbot/meeting/tencent"
 )
 
-var update = flag.Bool("update", false, "write the generated documents anew")
-
 func TestTheCommandsPageFollowsFromTheDeclarations(t *testing.T) {
-	const path = "commands.md"
-	want := commandsPage()
-	if *update {
-		require.NoError(t, os.WriteFile(path, []byte(want), 0o644))
-	}
-	got, err := os.ReadFile(path)
-	require.NoError(t, err)
-	assert.Equal(t, want, string(got), "run: go test ./docs -update")
+	goldentest.Check(t, "commands.md", commandsPage())
 }
 
 // pageWords are what the page itself says, in each language.

@@ -17,6 +17,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"meetbot/bot/adapters/slack"
+	"meetbot/bot/goldentest"
 	"meetbot/config"
 )
 
@@ -309,12 +310,8 @@ func TestEveryAlertHasItsPage(t *testing.T) {
 		if a.For != "" {
 			when = "after " + a.For
 		}
-		want := rule.ReplaceAllLiteralString(page, "<!-- rule -->\n**Severity: "+a.Labels.Severity+"**, "+when+" of\n\n```promql\n"+strings.TrimSpace(a.Expr)+"\n```\n<!-- /rule -->")
-		if *update {
-			require.NoError(t, os.WriteFile(path, []byte(want), 0o644))
-			page = want
-		}
-		assert.Equal(t, want, page, "run: go test ./docs -update")
+		page = rule.ReplaceAllLiteralString(page, "<!-- rule -->\n**Severity: "+a.Labels.Severity+"**, "+when+" of\n\n```promql\n"+strings.TrimSpace(a.Expr)+"\n```\n<!-- /rule -->")
+		goldentest.Check(t, path, page)
 		assert.True(t, strings.HasPrefix(page, "# "+a.Alert+"\n"), path)
 		assert.Less(t, len(strings.Fields(page)), 250, "%s is too long for 3 a.m.", path)
 		assert.Contains(t, operating, "### "+a.Alert+"\n\n[", "operating.md has no heading for it")

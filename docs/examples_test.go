@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/goldentest"
 )
 
 // example is a worked example: files that would be added to the tree, and lines that would
@@ -142,11 +144,7 @@ func TestTheDocumentsShowTheExamplesAsTheyAre(t *testing.T) {
 			lang := map[string]string{".go": "go", ".txt": "go", ".json": "json"}[filepath.Ext(name)]
 			return "<!-- include: " + name + " -->\n```" + lang + "\n" + strings.TrimRight(string(content), "\n") + "\n```\n<!-- end -->"
 		})
-		if *update {
-			require.NoError(t, os.WriteFile(path, []byte(is), 0o644))
-			continue
-		}
-		assert.Equal(t, is, string(was), "%s shows another version; run: go test ./docs -update", path)
+		goldentest.Check(t, path, is)
 	}
 	for _, e := range examples {
 		for _, file := range e.add {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"io"
 	"log/slog"
 	"net"
@@ -21,12 +20,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"meetbot/bot/goldentest"
 	"meetbot/bot/jobs"
 	"meetbot/bot/ops"
 	"meetbot/config"
 )
-
-var update = flag.Bool("update", false, "rewrite what is generated in the documents")
 
 // asBot makes the test's own binary behave as the bot.
 const asBot = "MEETBOT_TEST_RUN_AS_BOT"
@@ -334,12 +332,7 @@ func TestTheConfigurationPageIsTrue(t *testing.T) {
 	require.NoError(t, err)
 	table := regexp.MustCompile(`(?s)<!-- variables -->\n.*?<!-- /variables -->`)
 	require.True(t, table.Match(raw), "the page marks where the table of variables is")
-	want := table.ReplaceAllLiteralString(string(raw), "<!-- variables -->\n"+config.Markdown(names()...)+"<!-- /variables -->")
-	if *update {
-		require.NoError(t, os.WriteFile(path, []byte(want), 0o644))
-		raw = []byte(want)
-	}
-	assert.Equal(t, want, string(raw), "go test ./cmd/bot -update")
+	goldentest.Check(t, path, table.ReplaceAllLiteralString(string(raw), "<!-- variables -->\n"+config.Markdown(names()...)+"<!-- /variables -->"))
 	for _, c := range subcommands() {
 		assert.Contains(t, string(raw), "`"+strings.TrimSpace("bot "+c.name))
 	}
