@@ -17,13 +17,13 @@ import (
 
 // run is one step of one job: what was asked, what is known by now, and what is to be said.
 type run struct {
-	job     *jobs.Job
-	w       work
-	t       texts.Text
-	now     func() time.Time
-	log     *slog.Logger
-	note    func(chat.Platform) string // ID of the small print of every message there; empty: none
-	kinds   meeting.Kinds
+	job   *jobs.Job
+	w     work
+	t     texts.Text
+	now   func() time.Time
+	log   *slog.Logger
+	note  func(chat.Platform) string // ID of the small print of every message there; empty: none
+	kinds meeting.Kinds
 	// text speaks a language as a platform writes commands; platform is the one that the
 	// command came from.
 	text     func(on chat.Platform, locales ...string) texts.Text

@@ -286,13 +286,16 @@ func (s *shard) connect(ctx context.Context) error {
 		return fmt.Errorf("%w: its address is not Discord's", errInvalid)
 	}
 	u.RawQuery = url.Values{"v": {apiVersion[1:]}, "encoding": {"json"}}.Encode()
-	dialer := websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: 15 * time.Second}
+	dialer, err := kit.Websocket(websocket.Dialer{HandshakeTimeout: 15 * time.Second}, u.String(), nil)
+	if err != nil {
+		return fmt.Errorf("connect to the gateway: %w", err)
+	}
 	ws, _, err := dialer.DialContext(ctx, u.String(), nil)
 	if err != nil {
 		if s.misses++; s.misses >= maxMisses {
 			s.session = ""
 		}
-		return fmt.Errorf("connect to the gateway: %w", kit.Scrub(err))
+		return fmt.Errorf("connect to the gateway: %w", kit.Unquoted(err))
 	}
 	s.misses = 0
 	ws.SetReadLimit(maxEvent)

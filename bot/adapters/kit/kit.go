@@ -104,6 +104,10 @@ func Scrub(err error) error {
 	return scrubbed{urlErr.Op + ": " + cause(urlErr.Err), urlErr.Err}
 }
 
+// Unquoted returns err with a text that has nothing of an address, and nothing that came over
+// the wire.
+func Unquoted(err error) error { return scrubbed{cause(err), err} }
+
 type scrubbed struct {
 	text string
 	err  error
@@ -118,6 +122,9 @@ func cause(err error) string {
 		if errors.Is(err, known) {
 			return known.Error()
 		}
+	}
+	if e, ok := errors.AsType[*ProxyError](err); ok {
+		return e.Error()
 	}
 	if e, ok := errors.AsType[*net.OpError](err); ok { // a DNSError is in one
 		return e.Error()

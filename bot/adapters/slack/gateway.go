@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -131,7 +130,10 @@ func (ss *sockets) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	dialer := websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: dialTimeout, WriteBufferSize: maxAckFrame + 1024}
+	dialer, err := kit.Websocket(websocket.Dialer{HandshakeTimeout: dialTimeout, WriteBufferSize: maxAckFrame + 1024}, address, nil)
+	if err != nil {
+		return dialError(nil, err)
+	}
 	conn, res, err := dialer.DialContext(dialCtx, address, nil)
 	if err != nil {
 		return dialError(res, err)
@@ -224,13 +226,10 @@ func (ss *sockets) trusts(address string) bool {
 
 // dialError says what is known to have no part of the address, which has a ticket in it.
 func dialError(res *http.Response, err error) error {
-	failed := &APIError{Method: "socket", Kind: "dial"}
-	if op, ok := errors.AsType[*net.OpError](err); ok {
-		failed.Err = op
-	} else if res != nil {
-		failed.Kind = "http_" + strconv.Itoa(res.StatusCode)
+	if res != nil {
+		return &APIError{Method: "socket", Kind: "http_" + strconv.Itoa(res.StatusCode)}
 	}
-	return failed
+	return &APIError{Method: "socket", Kind: "dial", Err: kit.Unquoted(err)}
 }
 
 // overlap is how long a connection that Slack wants replaced is still read.
