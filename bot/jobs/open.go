@@ -235,6 +235,8 @@ func private(path string) error {
 		return fmt.Errorf("%w: everybody on this machine may write to %s, and so may have made its key; chmod 700 it, and rotate the key", ErrOpenToOthers, filepath.Dir(path))
 	case file.Mode().Perm()&0o077 != 0:
 		return fmt.Errorf("%w: others may read %s; chmod 600 it, and rotate the key", ErrOpenToOthers, path)
+	case stranger(file):
+		return fmt.Errorf("%w: %s belongs to another user, who knows it; chown it if that user is you, else rotate the key", ErrOpenToOthers, path)
 	}
 	return nil
 }
