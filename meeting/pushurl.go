@@ -312,7 +312,8 @@ func (a PushAddress) Shown() string {
 }
 
 // SamePushAddress reports whether two addresses are the same to whoever connects to them: the
-// case of scheme and host, the scheme's own port and a slash at the end make no difference.
+// case of scheme and host, a dot after the host, the scheme's own port and a slash at the end make
+// no difference.
 func SamePushAddress(a, b string) bool { return a == b || plainAddress(a) == plainAddress(b) }
 
 func plainAddress(s string) string {
@@ -320,13 +321,15 @@ func plainAddress(s string) string {
 	if err != nil || u.Host == "" {
 		return s
 	}
-	u.Scheme, u.Host = strings.ToLower(u.Scheme), strings.ToLower(u.Host)
-	switch u.Scheme {
-	case "rtmp":
-		u.Host = strings.TrimSuffix(u.Host, ":1935")
-	case "rtmps":
-		u.Host = strings.TrimSuffix(u.Host, ":443")
+	u.Scheme = strings.ToLower(u.Scheme)
+	host, port := strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")), u.Port()
+	if strings.Contains(host, ":") { // IPv6
+		host = "[" + host + "]"
 	}
+	if port != "" && port != map[string]string{"rtmp": "1935", "rtmps": "443"}[u.Scheme] {
+		host += ":" + port
+	}
+	u.Host = host
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
 	return u.String()
 }

@@ -263,7 +263,7 @@ func (s Destinations) SetKey(ctx context.Context, id, address string, key secret
 
 // moved takes down that the address was another one before.
 func (d *Destination) moved(was string, now time.Time) {
-	if was != "" && foldAddress(was) != foldAddress(d.URL) {
+	if was != "" && !meeting.SamePushAddress(was, d.URL) {
 		d.Moved, d.From = now, Host(was)
 	}
 }
