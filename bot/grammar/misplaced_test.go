@@ -36,6 +36,9 @@ func TestAKeyInTheWrongCommandMakesNoMeeting(t *testing.T) {
 		"--key CANARY", "--url=rtmp://x.example/app show", "—推流码 CANARY",
 		"--topic rtmp://live.example.com/app/CANARY", "--host-name live_1234_CANARYX1",
 		"end rtmp://live.example.com/app/CANARY",
+		"rtmp%3A%2F%2Flive.example.com%2Fapp%2FCANARY", "rtmp%253A%252F%252Flive.example.com/app/CANARY", "show %6cive_1234_CANARYX1",
+		"ｌｉｖｅ＿1234＿CANARYX1", "li\u200bve_1234_CANARYX1", "rtmp\u2060://live.example.com/app/CANARY", "live\u00ad_1234_CANARYX1",
+		"x:rtmp://live.example.com/app/CANARY", "https://live.twitch.tv/app/live_1234_CANARYX1", "%3Fstreamname=live_1_2%26key=CANARY",
 	} {
 		typed := line("meet", "")
 		typed.Place.Platform, typed.Options, typed.Text = chattest.Discord, map[string]string{"topic": text}, ""

@@ -221,6 +221,7 @@ var youtubeKey = regexp.MustCompile(`^[a-z0-9]{4}(-[a-z0-9]{4}){3,4}$`)
 // MayBeIngest reports whether a word is a push address, or has the shape of a stream key in it
 // that some service gives.
 func MayBeIngest(word string) bool {
+	word = unescape(norm.NFKC.String(word)) // as whoever reads it can write it out
 	if slices.ContainsFunc(unlikely, func(r *regexp.Regexp) bool { return r.MatchString(word) }) {
 		return true
 	}
