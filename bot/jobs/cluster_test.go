@@ -148,3 +148,47 @@ func TestLeaderLossUnderLoad(t *testing.T) {
 	assert.NotZero(t, n)
 	t.Logf("%d jobs were confirmed and done", n)
 }
+
+// The node that a replica is connected to is cut off from the others, and does not say so. The
+// replica goes to one that has a quorum; what was confirmed is done, once.
+func TestAReplicaLeavesANodeWithoutAQuorum(t *testing.T) {
+	t.Parallel()
+	c, err := jobstest.NewSplittable(t.TempDir())
+	require.NoError(t, err)
+	defer c.Close()
+	s := closing(t, openOn(t, c)(Config{}))
+	var calls sync.Map
+	run(t, s, &script{call: func(_ context.Context, j *Job) error {
+		_, twice := calls.LoadOrStore(j.ID, true)
+		assert.False(t, twice, "job %s was called twice", j.ID)
+		return nil
+	}})
+	var confirmed []string
+	enqueue := func() bool {
+		id := fmt.Sprint("job", len(confirmed), time.Now().UnixNano())
+		_, err := s.Enqueue(t.Context(), Job{ID: id})
+		if err == nil {
+			confirmed = append(confirmed, id)
+		}
+		return err == nil
+	}
+	require.True(t, enqueue())
+
+	alone := -1
+	for i := range 3 {
+		if c.Clients(i) > 0 {
+			alone = i
+		}
+	}
+	require.GreaterOrEqual(t, alone, 0)
+	c.Isolate(alone)
+	require.Eventually(t, enqueue, time.Minute, 50*time.Millisecond, "no node with a quorum was found")
+	assert.Zero(t, c.Clients(alone))
+	for range 20 {
+		assert.True(t, enqueue())
+	}
+	c.Rejoin(alone)
+	for _, id := range confirmed {
+		await(t, s, id, finished)
+	}
+}

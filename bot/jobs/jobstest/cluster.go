@@ -22,11 +22,19 @@ type Cluster struct {
 	accounts []string
 	options  []*server.Options
 	servers  []*server.Server
+	wires    []ends // between the servers, of [NewSplittable]
 }
 
 // NewCluster starts three servers that keep their data in dir. With accounts, each of them
 // has streams of its own, and whoever connects needs its [Cluster.Credentials].
-func NewCluster(dir string, accounts ...string) (_ *Cluster, err error) {
+func NewCluster(dir string, accounts ...string) (*Cluster, error) {
+	return newCluster(dir, false, accounts)
+}
+
+// NewSplittable is [NewCluster] of which one server can be cut off from the others.
+func NewSplittable(dir string) (*Cluster, error) { return newCluster(dir, true, nil) }
+
+func newCluster(dir string, splittable bool, accounts []string) (_ *Cluster, err error) {
 	c := &Cluster{dir: dir, accounts: accounts, servers: make([]*server.Server, 3)}
 	defer func() {
 		if err != nil {
@@ -59,6 +67,12 @@ func NewCluster(dir string, accounts ...string) (_ *Cluster, err error) {
 	}
 	for i, o := range c.options {
 		o.Routes = routes
+		if splittable {
+			o.Cluster.Advertise = "127.0.0.1:1" // nobody is to find a way around the wires
+			if o.Routes, err = c.between(i, routes); err != nil {
+				return nil, err
+			}
+		}
 		if err := c.Start(i); err != nil {
 			return nil, err
 		}
@@ -162,6 +176,10 @@ func (c *Cluster) Close() {
 		if s != nil {
 			s.WaitForShutdown()
 		}
+	}
+	for _, w := range c.wires {
+		w.set(false)
+		_ = w.listener.Close()
 	}
 }
 
