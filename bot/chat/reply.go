@@ -201,6 +201,8 @@ var (
 	ErrSkip = errors.New("the platform has no place for this post")
 	// ErrLost: every way to the person is closed for good.
 	ErrLost = errors.New("no way to the person is left")
+	// ErrTaken: another bot answers the request, which does not share this one's store.
+	ErrTaken = errors.New("another bot has answered the request")
 	// ErrGone: the message to edit does not exist any more.
 	ErrGone = errors.New("the message is gone")
 )
@@ -221,6 +223,14 @@ func (e *RetryAfter) Unwrap() error { return e.Err }
 // later try may succeed.
 type Poster interface {
 	Post(ctx context.Context, p Post) (Receipt, error)
+}
+
+// Claimer is a [Poster] on a platform where one request may reach several processes, of which
+// one can answer it.
+type Claimer interface {
+	// Claim returns once it is known whether the request of that origin is this process's to
+	// carry out, or that of one that shares its store. The error matches [ErrTaken] where it is not.
+	Claim(ctx context.Context, origin []byte) error
 }
 
 // Profile is what a platform knows of a person.

@@ -93,6 +93,12 @@ func (b *Bot) advance(ctx context.Context, r *run, h steps) (jobs.Next, error) {
 		ctx = chat.Afresh(ctx)
 	}
 	if r.job.State == jobs.Accepted && !r.w.internal() {
+		if c, claims := b.posters[r.w.Request.Place.Platform].(chat.Claimer); claims {
+			if err := c.Claim(ctx, r.w.Request.Origin); errors.Is(err, chat.ErrTaken) {
+				r.endAs(outcomeNotNeeded) // who has answered does it
+				return jobs.Deliver(), nil
+			}
+		}
 		if u := &r.w.Request.User; r.w.Approved != nil && b.people.directory(r.w.Request.Place.Platform) != nil {
 			u.Rights, u.Roles = 0, nil // what came with the command is as old as the question
 		}

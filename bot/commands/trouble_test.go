@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -125,6 +126,31 @@ func TestALateAnswerToWhatWasFoundAndToldSaysNothing(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
 		assert.Empty(t, w.room.take())
+		assert.Equal(t, 1, w.systec.created)
+	})
+}
+
+// claimed is a room on a platform that gives some requests to another bot.
+type claimed struct {
+	*room
+	taken bool
+}
+
+func (c *claimed) Claim(context.Context, []byte) error {
+	if c.taken {
+		return chat.ErrTaken
+	}
+	return nil
+}
+
+func TestWhatAnotherBotAnswersIsLeftToIt(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		c := &claimed{room: w.room, taken: true}
+		w.bot.Attach(chattest.Slack, c)
+		assert.Empty(t, w.say(ada, channel, "/meet sync"))
+		assert.Zero(t, w.systec.created)
+		c.taken = false
+		require.Len(t, w.say(ada, channel, "/meet sync"), 4)
 		assert.Equal(t, 1, w.systec.created)
 	})
 }

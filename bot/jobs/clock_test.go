@@ -232,10 +232,10 @@ func TestAReplicaThatIsGoneIsTakenOverFrom(t *testing.T) {
 		reconcile: func(context.Context, *Job) error { return nil },
 		notice:    func(context.Context, *Job) { noticed <- struct{}{} },
 	})
-	require.Eventually(t, func() bool { return !alive.alone() }, time.Minute, 10*time.Millisecond, "it was there")
+	require.Eventually(t, func() bool { return !alive.Alone() }, time.Minute, 10*time.Millisecond, "it was there")
 	gone.Store(true)
 	require.NoError(t, dead.engine.Close()) // as a kill does
 	assert.Equal(t, "called", await(t, alive, "x", inState(Done)).Outcome)
 	assert.Len(t, noticed, 1)
-	assert.True(t, alive.alone())
+	assert.True(t, alive.Alone())
 }

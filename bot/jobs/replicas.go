@@ -129,8 +129,8 @@ func (s *Store) silentSince(owner string) (time.Time, bool) {
 	return known.seen, true
 }
 
-// alone reports whether no other process shares the store, as far as is known.
-func (s *Store) alone() bool {
+// Alone reports whether no other process shares the store, as far as is known.
+func (s *Store) Alone() bool {
 	if s.engine.Exclusive() {
 		return true
 	}

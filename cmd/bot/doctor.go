@@ -312,9 +312,12 @@ func (d *doctor) runningBot(context.Context) []finding {
 		if part.LastError != "" {
 			says += ", last error: " + part.LastError
 		}
-		if part.Ready {
+		switch {
+		case part.Ready && strings.Contains(part.LastError, kit.ErrOtherBot.Error()):
+			all = append(all, warn(says, "stop one of the two, or give both one store by NATS_URL"))
+		case part.Ready:
 			all = append(all, finding{Level: kit.Fine, Says: says})
-		} else {
+		default:
 			all = append(all, fault(says, "see the other lines about it, and the bot's log"))
 		}
 	}

@@ -48,6 +48,14 @@ func (k *kept) Post(ctx context.Context, p chat.Post) (chat.Receipt, error) {
 	return k.now().Post(ctx, p)
 }
 
+// Claim implements [chat.Claimer].
+func (k *kept) Claim(ctx context.Context, origin []byte) error {
+	if c, claims := k.now().(chat.Claimer); claims {
+		return c.Claim(ctx, origin)
+	}
+	return nil
+}
+
 // Run implements [kit.Adapter].
 func (k *kept) Run(ctx context.Context) error { return k.now().Run(ctx) }
 

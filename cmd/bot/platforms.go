@@ -37,6 +37,7 @@ type parts struct {
 	observe   kit.Observer
 	http      *http.Client     // nil: the adapter's own
 	now       func() time.Time // nil: the machine's clock
+	alone     func() bool      // no other process shares the store; nil: that is not known
 	sandboxed bool
 }
 
@@ -52,7 +53,7 @@ func platforms() []platform {
 				return adapter(slack.New(slack.Config{
 					BotToken: c.Slack.BotToken, AppToken: c.Slack.AppToken, SigningSecret: c.Slack.SigningSecret, APIURL: c.Slack.ApiURL,
 					MeetCommand: c.Slack.MeetCommand, LivepushCommand: c.Slack.LivepushCommand, Locale: c.Locale,
-					Observe: p.observe, HTTPClient: p.http, Now: p.now,
+					Observe: p.observe, HTTPClient: p.http, Now: p.now, Alone: p.alone,
 				}, p.bot, p.log))
 			},
 			errors: slack.ErrorKinds(), manifest: slackManifest, usage: "[--socket | --url URL] [--with SCOPES|all]",
@@ -65,7 +66,7 @@ func platforms() []platform {
 					BotToken: c.Discord.BotToken, ApplicationID: c.Discord.ApplicationID, PublicKey: c.Discord.PublicKey,
 					GuildID: c.Discord.GuildID, Guilds: c.Discord.Guilds, APIURL: c.Discord.ApiURL, Listed: listed(c), Locale: c.Locale,
 					Commands: grammar.TypedDeclarations(providerKinds()...),
-					Observe:  p.observe, HTTPClient: p.http, Now: p.now,
+					Observe:  p.observe, HTTPClient: p.http, Now: p.now, Alone: p.alone,
 				}, p.bot, p.log))
 			},
 			manifest: discordManifest, usage: "[--invite]",

@@ -229,7 +229,7 @@ func (b *building) platforms(context.Context) error {
 		name := p.kind(b.cfg).Name
 		made := parts{
 			process: b.process, bot: b.bot, log: b.log.With("adapter", string(name)), sandboxed: b.sandboxed,
-			observe: b.metrics.Platform(name, p.errors), now: b.store.Now,
+			observe: b.metrics.Platform(name, p.errors), now: b.store.Now, alone: b.store.Alone,
 		}
 		again := false
 		k, a, err := keep(string(name), func() (kit.Adapter, error) {

@@ -63,6 +63,8 @@ type Config struct {
 
 	HTTPClient *http.Client // nil: one that takes its proxy from the environment
 	Now        func() time.Time
+	// Alone reports that no other process shares the store; nil: that is not known.
+	Alone func() bool
 }
 
 // Adapter connects a [chat.Bot] to Discord. It is a [chat.Poster] and a
@@ -82,6 +84,7 @@ type Adapter struct {
 	acks      acks
 	drafts    *kit.Cache[chat.Form] // that a person has open, in this process only
 	members   *kit.Cache[membership]
+	taken     *kit.Cache[struct{}] // interactions that another bot has answered
 	edits     *kit.Edits
 	gate      *signed.Gate
 
@@ -92,6 +95,7 @@ type Adapter struct {
 
 var (
 	_ chat.Poster    = (*Adapter)(nil)
+	_ chat.Claimer   = (*Adapter)(nil)
 	_ chat.Directory = (*Adapter)(nil)
 )
 
@@ -150,6 +154,7 @@ func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 		pulse: kit.NewPulse(cfg.Now), seen: kit.NewSeen(2*maxAge, maxReplays),
 		edits:  kit.NewEdits(editInterval, maxRateWait, cfg.Observe.Waited),
 		drafts: kit.NewCache[chat.Form](draftLife, maxDrafts, cfg.Now), members: kit.NewCache[membership](memberLife, maxMembers, cfg.Now),
+		taken:   kit.NewCache[struct{}](tokenLife, maxDrafts, cfg.Now),
 		refused: make(chan struct{}), slots: make(chan struct{}, maxConcurrent),
 	}
 	requests := scheme(key)

@@ -121,6 +121,7 @@ type callback struct {
 
 	files []file
 	kind  string // for metrics
+	first bool   // of a request that was not known before
 }
 
 func parseInteraction(b []byte) (*interaction, error) {
@@ -346,14 +347,14 @@ func (a *Adapter) decide(ctx context.Context, in *interaction, r chat.Request, t
 	}
 	if accepted.Duplicate {
 		a.cfg.Observe.Duplicate()
-		if grammar.Once(action(r)) {
-			// A second click, or the first one delivered twice; then the other delivery
-			// acknowledges at once, and this one comes too late, as it should.
-			kit.Sleep(ctx, time.Second)
+		// The first to have it acknowledges at once, and this one comes too late, as it should:
+		// if the first does too, another bot was there.
+		kit.Sleep(ctx, time.Second)
+		if grammar.Once(action(r)) { // or a second click
 			return a.say(ctx, in, chat.Reply{Text: t.T("discord.already")}, "")
 		}
 	}
-	c := &callback{Type: discordgo.InteractionResponseDeferredChannelMessageWithSource}
+	c := &callback{Type: discordgo.InteractionResponseDeferredChannelMessageWithSource, first: !accepted.Duplicate}
 	if !public {
 		c.Data = struct {
 			Flags discordgo.MessageFlags `json:"flags"`
@@ -447,6 +448,19 @@ func (a *acks) wait(ctx context.Context, id string) {
 // discordEpoch is the first millisecond of the IDs' time:
 // https://docs.discord.com/developers/reference#snowflakes
 const discordEpoch = 1420070400000
+
+// Claim implements [chat.Claimer]: it waits for the acknowledgement, if this process makes it.
+func (a *Adapter) Claim(ctx context.Context, request []byte) error {
+	var o origin
+	if json.Unmarshal(request, &o) != nil || o.ID == "" {
+		return nil //nolint:nilerr // no interaction
+	}
+	a.acks.wait(ctx, o.ID)
+	if _, taken := a.taken.Get(o.ID); taken {
+		return chat.ErrTaken
+	}
+	return nil
+}
 
 func snowflakeTime(id string) time.Time {
 	n, _ := strconv.ParseUint(id, 10, 64) // an ID too large is far in the past, and so expired

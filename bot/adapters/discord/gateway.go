@@ -508,7 +508,9 @@ func (a *Adapter) acknowledge(ctx context.Context, in *interaction, c *callback,
 	ctx, cancel := context.WithDeadline(ctx, received.Add(ackBefore))
 	defer cancel()
 	const pause = 100 * time.Millisecond
+	tries := 0
 	err := kit.Retry(ctx, kit.Pauses{First: pause, Longest: pause}, func(ctx context.Context) (kit.Verdict, error) {
+		tries++
 		err := a.rest.createResponse(ctx, in.ID, in.Token, c)
 		if isCode(err, codeAcknowledged) || !isRetry(err) && !transient(err) {
 			return kit.Stop, err
@@ -522,6 +524,11 @@ func (a *Adapter) acknowledge(ctx context.Context, in *interaction, c *callback,
 		// By another process on this token, or by an earlier try.
 		a.log.DebugContext(ctx, "acknowledged already", "kind", c.kind)
 		a.cfg.Observe.Duplicate()
+		if c.first && tries == 1 && a.cfg.Alone != nil && a.cfg.Alone() {
+			a.taken.Put(in.ID, struct{}{})
+			a.pulse.Failed(kit.ErrOtherBot)
+			a.log.ErrorContext(ctx, "another bot uses this Discord token and does not share this one's store; what it answers first is left to it: stop one of the two, or give both one store by NATS_URL")
+		}
 	default:
 		// If there is a job, its answer goes by the bot's token.
 		a.log.WarnContext(ctx, "interaction not acknowledged", "kind", c.kind, "err", err)

@@ -55,6 +55,10 @@ type Circumstances struct {
 // succeed until there are others.
 var ErrTokenRefused = errors.New("the token is refused")
 
+// ErrOtherBot says that another bot uses the same token and does not share the store: it does
+// not know what this one has made, nor this one what it has.
+var ErrOtherBot = errors.New("another bot uses the same token and does not share this one's store")
+
 // Refused returns an error that matches [ErrTokenRefused], in the platform's own words.
 func Refused(text string) error { return refused(text) }
 

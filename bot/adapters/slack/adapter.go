@@ -54,7 +54,9 @@ type Config struct {
 
 	HTTPClient *http.Client // nil: one with the environment's proxy and a time limit
 	Now        func() time.Time
-	Observe    kit.Observer
+	// Alone reports that no other process shares the store; nil: that is not known.
+	Alone   func() bool
+	Observe kit.Observer
 }
 
 // ErrTokenRefused is returned by [Adapter.Run] when Slack does not accept a token.
@@ -143,7 +145,7 @@ func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 	a.gate = signed.New(scheme(cfg.SigningSecret), theirs.Now, cfg.Observe.Rejected, log)
 	a.people = newPeople(a.web, cfg.Now)
 	a.poster = newPoster(cfg, a.web, a.people, theirs, log)
-	a.sockets = &sockets{web: a.web, pulse: pulse, log: log, busy: &a.busy, take: a.take, slots: make(chan struct{}, maxConcurrent), connections: cfg.Connections, apiURL: cfg.APIURL, backoff: time.Second}
+	a.sockets = &sockets{web: a.web, pulse: pulse, log: log, busy: &a.busy, take: a.take, slots: make(chan struct{}, maxConcurrent), connections: cfg.Connections, alone: cfg.Alone, apiURL: cfg.APIURL, backoff: time.Second}
 	a.over, a.end = context.WithCancel(context.Background())
 	return a, nil
 }

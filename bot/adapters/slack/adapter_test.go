@@ -148,7 +148,8 @@ func newAdapter(t testing.TB, s *slacktest.Server, bot chat.Bot, log *adaptertes
 func adapterBy(t testing.TB, now func() time.Time, s *slacktest.Server, bot chat.Bot, log *adaptertest.Log) *Adapter {
 	t.Helper()
 	a, err := New(Config{
-		Now:      now,
+		Now: now, Alone: func() bool { return true },
+
 		BotToken: secret.New(slacktest.BotToken), AppToken: secret.New(slacktest.AppToken), SigningSecret: secret.New(slacktest.SigningSecret),
 		APIURL: s.APIURL(), HTTPClient: &http.Client{Timeout: 5 * time.Second},
 	}, bot, slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))

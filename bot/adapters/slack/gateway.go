@@ -37,10 +37,12 @@ const (
 // envelope is one message of Slack's over a socket.
 // https://docs.slack.dev/apis/events-api/using-socket-mode#events
 type envelope struct {
-	Type       string          `json:"type"`
-	EnvelopeID string          `json:"envelope_id"`
-	Reason     string          `json:"reason"`
-	Payload    json.RawMessage `json:"payload"`
+	Type       string `json:"type"`
+	EnvelopeID string `json:"envelope_id"`
+	Reason     string `json:"reason"`
+	// Connections is, with "hello", how many the app has, whoever opened them.
+	Connections int             `json:"num_connections"`
+	Payload     json.RawMessage `json:"payload"`
 }
 
 // errRefresh says that Slack will close a connection soon and a new one is wanted.
@@ -55,6 +57,7 @@ type sockets struct {
 	take        func(context.Context, envelope, time.Time) (answer any, acked func())
 	slots       chan struct{} // events being acknowledged, on all connections
 	connections int
+	alone       func() bool // see [Config]
 	apiURL      string
 	backoff     time.Duration // the first pause after a failure
 
@@ -257,6 +260,18 @@ func (s *socket) alive() {
 	}
 }
 
+// count compares how many connections the app has with this bot's own. Slack gives each event
+// to one of them, so another bot that does not share the store has its part of them.
+func (ss *sockets) count(ctx context.Context, all int) {
+	own := ss.connections + 1 // one may be replaced just now
+	if all <= own || ss.alone == nil || !ss.alone() {
+		return
+	}
+	ss.pulse.Failed(kit.ErrOtherBot)
+	ss.log.ErrorContext(ctx, "another bot seems to use this Slack app's token and does not share this one's store: each gets a part of the commands and does not know the other's meetings. Stop one of the two, or give both one store by NATS_URL",
+		"connections", all, "own", own)
+}
+
 // finish reads no more, and closes the connection when what arrived on it is
 // acknowledged. What Slack sends from now on it gives to another connection.
 func (s *socket) finish() {
@@ -291,6 +306,7 @@ func (s *socket) read(ctx context.Context) {
 			if !greeted {
 				greeted = true
 				close(s.hello)
+				s.sockets.count(ctx, env.Connections)
 			}
 		case "disconnect":
 			if env.Reason == "link_disabled" { // Socket Mode was turned off in the app's settings

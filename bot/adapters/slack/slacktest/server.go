@@ -20,6 +20,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -115,7 +116,12 @@ type Server struct {
 	conns    map[*conn]bool
 	acks     map[string]chan []byte
 	serial   int
+
+	strangers atomic.Int64
 }
+
+// Strangers has Slack count connections that others have opened for the app.
+func (s *Server) Strangers(n int) { s.strangers.Store(int64(n)) }
 
 // New starts a workspace in which the app has the given scopes.
 func New(scopes ...string) *Server {
@@ -619,7 +625,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c := &conn{ws: ws}
-	if c.send(reply{"type": "hello", "num_connections": 1}) != nil {
+	if c.send(reply{"type": "hello", "num_connections": s.strangers.Load() + int64(s.Connections()) + 1}) != nil {
 		return
 	}
 	s.change(func() { s.conns[c] = true })
