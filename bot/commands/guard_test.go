@@ -3,8 +3,6 @@ package commands
 import (
 	"context"
 	"fmt"
-	"maps"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -13,66 +11,12 @@ import (
 	"meetbot/bot/chat"
 	"meetbot/bot/chat/chattest"
 	"meetbot/bot/grammar"
+	"meetbot/bot/grammar/grammartest"
 	"meetbot/bot/jobs"
 	"meetbot/bot/policy"
 	"meetbot/bot/texts"
 	"meetbot/meeting"
 )
-
-// given is what is typed for an option that a verb cannot do without.
-func given(d grammar.VerbDecl) map[string]string {
-	values := map[string]string{}
-	for _, o := range d.Options {
-		if o.Required {
-			values[o.Name] = "主站"
-		}
-	}
-	if d.Verb == grammar.VerbPush || d.Verb == grammar.VerbPushSave {
-		maps.Copy(values, map[string]string{"name": "主站", "url": "rtmp://ingest.example.com/live", "key": "canary-key"})
-	}
-	return values
-}
-
-// waysTo returns every request that leads to a verb, from its declaration.
-func waysTo(d grammar.VerbDecl) map[string]chat.Request {
-	ways := map[string]chat.Request{}
-	values := given(d)
-	if d.Command != "" {
-		words := []string{d.Name}
-		for _, o := range d.Options {
-			if value := values[o.Name]; value != "" && o.Position > 0 {
-				words = append(words, value)
-			} else if value != "" {
-				words = append(words, "--"+o.Name, value)
-			}
-		}
-		line := strings.TrimSpace(strings.Join(words, " "))
-		ways["line"] = chat.Request{Command: d.Command, Text: line}
-		if _, keyed := values["key"]; !keyed { // else it is told that everybody has seen the key
-			ways["mention"] = chat.Request{Command: d.Command, Text: line, InTheOpen: true}
-		}
-		if d.Command == "livepush" && d.Name == "" {
-			ways["bare line"] = chat.Request{Command: d.Command}
-		}
-		if d.Verb == grammar.VerbMeet {
-			ways["shortcut"] = chat.Request{Command: d.Command, About: "The build is red"}
-		}
-	}
-	if d.Typed != "" {
-		ways["typed options"] = chat.Request{Command: d.Typed, Verb: d.TypedSub, Options: values}
-	}
-	if d.Form != "" {
-		ways["form"] = chat.Request{Form: &chat.Submission{Form: d.Form, Fields: values}}
-	}
-	if d.Button != "" {
-		arg := map[grammar.Takes]string{
-			grammar.TakesMeeting: "tencent:806146601", grammar.TakesAnyMeeting: "tencent:806146601",
-			grammar.TakesJob: "job", grammar.TakesDestination: "destination", grammar.TakesAddress: "tencent:806146601/all",
-		}[d.Takes]
-		ways["button"] = chat.Request{Action: &chat.Action{Name: d.Button, Arg: arg}}
-	}
-	return ways
-}
 
 // stranger is a directory that knows of no right.
 type stranger struct{ *room }
@@ -111,7 +55,7 @@ func TestNoWayLeadsPastTheGuard(t *testing.T) {
 			}
 			console := chat.Place{Platform: chattest.Console, Channel: "terminal"}
 			for _, d := range grammar.Verbs() {
-				for way, r := range waysTo(d) {
+				for way, r := range grammartest.WaysTo(d) {
 					for platform, place := range places {
 						name := fmt.Sprintf("%s, %s, %s, lists %t", platform, d.Verb, way, listed)
 						if d.Help {
@@ -190,7 +134,7 @@ func TestWhatIsTheBotsOwnHasNoWayIn(t *testing.T) {
 		if !d.Internal {
 			continue
 		}
-		assert.Empty(t, waysTo(d), d.Verb)
+		assert.Empty(t, grammartest.WaysTo(d), d.Verb)
 		for _, arg := range []string{"", "job", "systec:1591620801"} {
 			parsed := bot.Parse(chat.Request{User: ada, Place: channel, Action: &chat.Action{Name: string(d.Verb), Arg: arg}})
 			assert.Nil(t, parsed.Ask, d.Verb)

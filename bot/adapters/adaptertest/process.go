@@ -20,6 +20,7 @@ import (
 	"meetbot/bot/commands"
 	"meetbot/bot/grammar/grammartest"
 	"meetbot/bot/jobs"
+	"meetbot/bot/policy"
 	"meetbot/config/secret"
 	"meetbot/meeting"
 	"meetbot/meeting/sandbox"
@@ -57,6 +58,7 @@ type Adapter interface {
 type Process struct {
 	Sandbox *sandbox.Server
 	Logged  *Log
+	Policy  policy.Policy // of the processes that are started after it is set
 
 	t    *testing.T
 	dir  string
@@ -92,6 +94,7 @@ func (p *Process) Start(platform chat.Platform, connect func(*commands.Bot, *slo
 	bot := commands.New(commands.Config{
 		Platforms: chattest.Kinds(),
 		Parser:    grammartest.Config(),
+		Policy:    p.Policy,
 		Providers: map[meeting.Provider]commands.Provider{systec.Kind.ID: systec.Provider{Client: sys}, tencent.Kind.ID: tencent.Provider{Client: ten}},
 		Accounts:  map[meeting.Provider]commands.Accounts{tencent.Kind.ID: {Bot: sandbox.DefaultUser}}, Log: log,
 	}, store)
