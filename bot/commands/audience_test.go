@@ -50,20 +50,42 @@ func (w *world) hear(e meeting.Event) {
 	require.NoError(w.t, w.bot.Hear(w.t.Context(), e))
 }
 
+// failing sets how a fake fails, also while it is at work; nil: it does not.
+func (f *fakeProvider) failing(with func(op string) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fail = with
+}
+
+// calls are how often a fake was asked for something since it was looked at last.
+type calls struct {
+	f *fakeProvider
+	n int
+}
+
 // calls counts what a fake is asked.
-func (f *fakeProvider) calls(op string) *int {
-	n := 0
-	before := f.fail
+func (f *fakeProvider) calls(op string) *calls {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c, before := &calls{f: f}, f.fail
 	f.fail = func(called string) error {
 		if called == op {
-			n++
+			c.n++
 		}
 		if before != nil {
 			return before(called)
 		}
 		return nil
 	}
-	return &n
+	return c
+}
+
+func (c *calls) take() int {
+	c.f.mu.Lock()
+	defer c.f.mu.Unlock()
+	n := c.n
+	c.n = 0
+	return n
 }
 
 // TestTheCardSaysHowManyWatch counts a live that nobody reports: that it has viewers is the
@@ -87,7 +109,7 @@ func TestTheCardSaysHowManyWatch(t *testing.T) {
 		asked := w.tencent.calls("viewers")
 		time.Sleep(5 * time.Hour)
 		assert.Empty(t, w.room.take(), "what has not changed is not drawn")
-		assert.InDelta(t, 350, *asked, 70, "about once a minute, also of an old meeting")
+		assert.InDelta(t, 350, asked.take(), 70, "about once a minute, also of an old meeting")
 
 		w.enter(meeting.StateRunning, 97)
 		time.Sleep(2 * time.Minute)
@@ -98,9 +120,9 @@ func TestTheCardSaysHowManyWatch(t *testing.T) {
 		fields = card(w.room.take())
 		assert.Contains(t, fields["State"], "Ended")
 		assert.Equal(t, "1203 in all, at most 412 at once", fields["Viewers"])
-		*asked = 0
+		asked.take()
 		time.Sleep(5 * time.Hour)
-		assert.Zero(t, *asked)
+		assert.Zero(t, asked.take())
 	})
 }
 
@@ -123,7 +145,7 @@ func TestViewersFollowTheProvidersWord(t *testing.T) {
 		asked := w.tencent.calls("viewers")
 		assert.Equal(t, "80 in all, at most 30 at once", card(w.settle())["Viewers"])
 		time.Sleep(time.Hour)
-		assert.Zero(t, *asked, "it is not on")
+		assert.Zero(t, asked.take(), "it is not on")
 
 		w.enter(meeting.StateRunning, 5)
 		w.hear(meeting.Event{Live: meeting.LiveOn})
@@ -142,15 +164,13 @@ func TestAShowTooShortToBeCountedHasItsTotal(t *testing.T) {
 	inWorld(t, func(c *Config) { c.Webhooks = map[meeting.Provider]bool{show.Provider: true} }, func(w *world) {
 		w.say(ada, channel, "/meet x --provider tencent --live")
 		w.enter(meeting.StateEnded, 7)
-		w.tencent.fail = refusedWith("viewers", &meeting.APIError{Provider: "tencent", Err: meeting.ErrUnavailable})
+		w.tencent.failing(refusedWith("viewers", &meeting.APIError{Provider: "tencent", Err: meeting.ErrUnavailable}))
 		w.hear(meeting.Event{State: meeting.StateRunning})
 		w.hear(meeting.Event{Live: meeting.LiveOn})
 		w.hear(meeting.Event{State: meeting.StateEnded})
 		time.Sleep(3 * time.Minute)
 		assert.NotContains(t, card(w.room.take()), "Viewers")
-		w.tencent.mu.Lock()
-		w.tencent.fail = nil
-		w.tencent.mu.Unlock()
+		w.tencent.failing(nil)
 		time.Sleep(10 * time.Minute)
 		assert.Equal(t, "7 in all", card(w.room.take())["Viewers"])
 	})
@@ -168,14 +188,14 @@ func TestWhoMayNotCountIsToldOnce(t *testing.T) {
 			var log bytes.Buffer
 			inWorld(t, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) }, func(w *world) {
 				w.say(ada, channel, "/meet x --provider tencent --live")
-				w.tencent.fail = refusedWith("viewers", err)
+				w.tencent.failing(refusedWith("viewers", err))
 				w.enter(meeting.StateRunning)
 				asked := w.tencent.calls("viewers")
 				time.Sleep(3*time.Hour + time.Minute)
 				fields := card(w.room.take())
 				assert.Contains(t, fields["State"], "Running")
 				assert.NotContains(t, fields, "Viewers")
-				assert.LessOrEqual(t, *asked, 4, "an hour is long enough for a right to be granted")
+				assert.LessOrEqual(t, asked.take(), 4, "an hour is long enough for a right to be granted")
 				w.enter(meeting.StateEnded)
 				time.Sleep(time.Hour)
 			})
@@ -188,12 +208,13 @@ func TestWhoMayNotCountIsToldOnce(t *testing.T) {
 func TestABusyProviderIsAskedLessAndLess(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/meet x --provider tencent --live")
-		w.tencent.fail = refusedWith("viewers", &meeting.APIError{Provider: "tencent", Code: 190310, Err: meeting.ErrRateLimited})
+		w.tencent.failing(refusedWith("viewers", &meeting.APIError{Provider: "tencent", Code: 190310, Err: meeting.ErrRateLimited}))
 		w.enter(meeting.StateRunning)
 		asked := w.tencent.calls("viewers")
 		time.Sleep(2 * time.Hour)
-		assert.LessOrEqual(t, *asked, 14)
-		assert.GreaterOrEqual(t, *asked, 6)
+		n := asked.take()
+		assert.LessOrEqual(t, n, 14)
+		assert.GreaterOrEqual(t, n, 6)
 	})
 	r, now, who := newRests(), time.Unix(0, 0), rester{provider: "tencent"}
 	r.longer(who, now, time.Hour)
