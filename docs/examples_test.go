@@ -3,6 +3,7 @@ package docs_test
 import (
 	"cmp"
 	"encoding/json"
+	"flag"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -73,8 +74,18 @@ var examples = []example{
 	},
 }
 
+// Each builds much of the bot anew: go test alone looks only whether the examples still fit.
+var recipes = flag.Bool("recipes", false, "build and run the examples, and follow the recipes to the letter, for some minutes")
+
+func long(t *testing.T) {
+	t.Helper()
+	if !*recipes {
+		t.Skip("builds the bot anew: go test ./docs -recipes")
+	}
+}
+
 // TestTheWorkedExamplesWork lays each example over the tree, as somebody who follows the
-// document would change it, and runs its tests.
+// document would change it, and with -recipes runs its tests.
 func TestTheWorkedExamplesWork(t *testing.T) {
 	root, err := filepath.Abs("..")
 	require.NoError(t, err)
@@ -98,6 +109,7 @@ func TestTheWorkedExamplesWork(t *testing.T) {
 				require.NoError(t, os.WriteFile(changed, []byte(strings.Replace(string(was), in.before, string(lines)+in.before, 1)), 0o600))
 				replace[path] = changed
 			}
+			long(t)
 			overlay, err := json.Marshal(map[string]any{"Replace": replace})
 			require.NoError(t, err)
 			file := filepath.Join(t.TempDir(), "overlay.json")

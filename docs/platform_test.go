@@ -212,9 +212,7 @@ func (c *theChat) count() int {
 // TestAPlatformIsAddedByItsRecipe follows the recipe to the letter over a copy of the tree,
 // counts the files that it touches, and talks to the platform that comes of it.
 func TestAPlatformIsAddedByItsRecipe(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds the bot anew")
-	}
+	long(t)
 	i := slices.IndexFunc(examples, func(e example) bool { return e.name == "platform" })
 	c := copyTree(t)
 	c.follow(examples[i])

@@ -62,9 +62,7 @@ func (s *theRooms) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // TestAProviderIsAddedByItsRecipe follows the recipe to the letter over a copy of the tree,
 // counts the files that it touches, and has the bot that comes of it make meetings.
 func TestAProviderIsAddedByItsRecipe(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds the bot anew")
-	}
+	long(t)
 	i := slices.IndexFunc(examples, func(e example) bool { return e.name == "provider" })
 	c := copyTree(t)
 	c.follow(examples[i])

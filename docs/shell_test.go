@@ -46,6 +46,7 @@ var treatments = []treatment{
 	{line: `go test \./\.\.\.`, by: [2]string{"../.ci/run", "go test -race"}},
 	{line: `go test \./bench/promise -kills 100 -chaos`, by: [2]string{"../.ci/run", "./bench/promise -kills 100 -chaos"}},
 	{line: `go test \./bench/hostile -duration 1m`, by: [2]string{"../.ci/run", "./bench/hostile -duration 1m"}},
+	{line: `go test \./docs -recipes`, by: [2]string{"../.ci/run", "./docs -recipes"}},
 	{line: `\.ci/run`, not: "is what runs the rest"},
 	{line: `GOBIN=/usr/local/bin go install \./cmd/bot`, run: "cd $ROOT && GOBIN=$HERE/bin go install ./cmd/bot && $HERE/bin/bot version"},
 	{line: `install .*`, by: [2]string{"systemd_test.go", "`## systemd`"}},

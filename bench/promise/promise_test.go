@@ -26,7 +26,7 @@ func TestThePromise(t *testing.T) {
 	require.NoError(t, err)
 	o := options{kills: *kills / 2, quick: true, binary: binary}
 	if o.kills == 0 {
-		o.kills, o.short = 10, true
+		o.kills, o.short = 4, true
 	}
 	for _, engine := range []string{"embedded", "cluster"} {
 		t.Run(engine, func(t *testing.T) {

@@ -143,9 +143,6 @@ func providerRows() []providerRow {
 	}
 }
 
-// sandboxPages is where PUBLIC_URL has the pages of the sandbox.
-const sandboxPages = "/sandbox"
-
 // inSandbox starts the sandbox and points the configuration at it, and at nothing else. What
 // plays in it may be changed; nil: nothing is.
 func inSandbox(ctx context.Context, cfg *config.Config, change func(*sandbox.Config)) (*sandbox.Server, error) {
@@ -178,6 +175,9 @@ func inSandbox(ctx context.Context, cfg *config.Config, change func(*sandbox.Con
 	}
 	return s, nil
 }
+
+// sandboxPages is where PUBLIC_URL has the pages of the sandbox.
+const sandboxPages = "/sandbox"
 
 // providerKinds are the providers that there are.
 func providerKinds() meeting.Kinds {
