@@ -26,6 +26,8 @@ func nameFault(verb Verb, name string) string {
 		return "name"
 	case verb == VerbPushSave && isVerb(livepush.Fold(name)):
 		return "name.verb"
+	case livepush.MixesScripts(name):
+		return "name.mixed"
 	case strings.ContainsAny(name, listMarks):
 		return "name.list"
 	}

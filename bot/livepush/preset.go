@@ -242,6 +242,17 @@ func CheckPushName(name string) []Finding {
 	return nil
 }
 
+// lookalikes are the scripts that have letters which look like Latin ones.
+var lookalikes = []*unicode.RangeTable{unicode.Cyrillic, unicode.Greek, unicode.Armenian, unicode.Cherokee, unicode.Coptic, unicode.Lisu, unicode.Deseret}
+
+// MixesScripts reports whether a name has Latin letters and such that only look like them: one of
+// the other scripts alone, or Chinese beside Latin, is how people write.
+func MixesScripts(name string) bool {
+	name = norm.NFKC.String(name)
+	return strings.ContainsFunc(name, func(r rune) bool { return unicode.Is(unicode.Latin, r) }) &&
+		strings.ContainsFunc(name, func(r rune) bool { return unicode.In(r, lookalikes...) })
+}
+
 // turns reports whether r moves the text around it.
 func turns(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
 

@@ -165,6 +165,15 @@ func TestPushNamesKeepTheDocumentedLimits(t *testing.T) {
 	}
 }
 
+func TestANameOfTwoAlphabetsThatLookAlikeIsNoticed(t *testing.T) {
+	for name, want := range map[string]bool{
+		"brand": false, "бренд": false, "μηνα": false, "B站直播": false, "品牌 brand": false, "ブランドbr": false, "brän-d1": false, "": false,
+		"br\u0430nd": true, "\u0412rand": true, "brand\u03bf": true, "ｂr\u0430nd": true, "\u13a0BC": true,
+	} {
+		assert.Equal(t, want, MixesScripts(name), "%q", name)
+	}
+}
+
 func TestTheLimitsOfAMeetingAreCountedBeforeAnythingIsSent(t *testing.T) {
 	others := func(from, n int) (ts []meeting.PushTarget) {
 		for i := range n {
