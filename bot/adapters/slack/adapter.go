@@ -73,6 +73,8 @@ type Adapter struct {
 	pulse  *kit.Pulse
 	gate   *signed.Gate
 	seen   *kit.Seen
+	// strangers are other workspaces that the log has named lately.
+	strangers *kit.Seen
 
 	web     *web     // calls to Slack
 	people  *people  // who they are and what they may
@@ -141,7 +143,7 @@ func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 	cfg.APIURL = strings.TrimSuffix(cfg.APIURL, "/") + "/"
 
 	pulse := kit.NewPulse(cfg.Now)
-	a := &Adapter{cfg: cfg, bot: bot, log: log, now: cfg.Now, theirs: theirs, pulse: pulse, seen: kit.NewSeen(time.Hour, 10_000), web: newWeb(cfg, pulse, log)}
+	a := &Adapter{cfg: cfg, bot: bot, log: log, now: cfg.Now, theirs: theirs, pulse: pulse, seen: kit.NewSeen(time.Hour, 10_000), strangers: kit.NewSeen(time.Minute, 1000), web: newWeb(cfg, pulse, log)}
 	a.gate = signed.New(scheme(cfg.SigningSecret), theirs.Now, cfg.Observe.Rejected, log)
 	a.people = newPeople(a.web, cfg.Now)
 	a.poster = newPoster(cfg, a.web, a.people, theirs, log)

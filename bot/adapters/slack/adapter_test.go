@@ -466,3 +466,35 @@ func TestLinesAskTheSameAsEverywhere(t *testing.T) {
 	}
 	require.NotZero(t, lines)
 }
+
+// TestAnotherWorkspaceIsNotServed: whoever installs a distributed app has its events signed with
+// the same secret.
+func TestAnotherWorkspaceIsNotServed(t *testing.T) {
+	w := newWorld(t)
+	mine := w.a.web.self.Load()
+	acts := func() []slacktest.Act {
+		mention, _ := w.slack.Mention("C1", "", "U1", "<@"+slacktest.BotUser+"> meet")
+		return []slacktest.Act{w.slack.Slash("C1", "U1", "/meet", ""), mention, w.slack.Shortcut("C1", "1.0", "", "U1", "The build is red")}
+	}
+	theirs := *mine
+	theirs.team = "T666"
+	w.a.web.self.Store(&theirs)
+	for _, tr := range w.transports() {
+		for _, act := range acts() {
+			assert.Empty(t, w.deliver(tr, act).Payload)
+		}
+	}
+	assert.Empty(t, w.bot.jobs())
+	assert.Equal(t, 1, strings.Count(w.log.String(), "another workspace"), "one line, however many")
+
+	grid := theirs // of one organisation: its members are looked up
+	grid.enterprise = "E1"
+	for _, self := range []*identity{mine, &grid} {
+		w.a.web.self.Store(self)
+		before := len(w.bot.jobs())
+		for _, act := range acts() {
+			w.deliver(w.http, act)
+		}
+		assert.Len(t, w.bot.jobs(), before+3)
+	}
+}

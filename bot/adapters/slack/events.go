@@ -85,6 +85,9 @@ func kindOf(channel, name string) chat.PlaceKind {
 // command turns a slash command into a request.
 // https://docs.slack.dev/interactivity/implementing-slash-commands#app_command_handling
 func (a *Adapter) command(c slackapi.SlashCommand) (event, error) {
+	if a.elsewhere(c.TeamID) {
+		return event{}, errNotForUs
+	}
 	var name string
 	switch c.Command {
 	case a.cfg.MeetCommand:
@@ -135,6 +138,20 @@ func (a *Adapter) isSlacks(raw string) bool {
 	return err == nil && u.Scheme == api.Scheme && u.Host == api.Host
 }
 
+// elsewhere reports whether something was asked in a workspace that the bot's token is not of:
+// whoever installs a distributed app has its events signed with the same secret. Workspaces of one
+// organisation are not told apart here: see [people.isMember].
+func (a *Adapter) elsewhere(team string) bool {
+	self := a.web.self.Load()
+	if self == nil || self.enterprise != "" || team == self.team {
+		return false
+	}
+	if a.strangers.First(team) {
+		a.log.Warn("an event of another workspace is not taken", "team", kit.Code(team))
+	}
+	return true
+}
+
 // interaction turns a pressed button, a sent form or a used shortcut into a request.
 // https://docs.slack.dev/reference/interaction-payloads
 func (a *Adapter) interaction(c slackapi.InteractionCallback) (event, error) {
@@ -150,6 +167,9 @@ func (a *Adapter) interaction(c slackapi.InteractionCallback) (event, error) {
 		return a.click(c, user, place)
 	case slackapi.InteractionTypeMessageAction:
 		if c.CallbackID != shortcutID {
+			return event{}, errNotForUs
+		}
+		if a.elsewhere(team) {
 			return event{}, errNotForUs
 		}
 		place.Thread = cmp.Or(c.Message.ThreadTimestamp, c.Message.Timestamp)
@@ -202,7 +222,7 @@ func (a *Adapter) mention(team string, m slackevents.AppMentionEvent) (event, er
 		return event{}, errNotForUs
 	}
 	self := a.web.self.Load()
-	if self != nil && m.User == self.userID {
+	if a.elsewhere(team) || self != nil && m.User == self.userID {
 		return event{}, errNotForUs
 	}
 	name, text := a.spoken(m.Text)
