@@ -81,9 +81,10 @@ type Adapter struct {
 	poster  *poster  // messages
 	sockets *sockets // Socket Mode
 
-	busy busy
-	over context.Context // ends when the adapter no longer waits for what is under way
-	end  context.CancelFunc
+	busy   busy
+	follow chan struct{}   // what follows acknowledgements, see [Adapter.later]
+	over   context.Context // ends when the adapter no longer waits for what is under way
+	end    context.CancelFunc
 }
 
 var _ interface {
@@ -143,7 +144,7 @@ func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 	cfg.APIURL = strings.TrimSuffix(cfg.APIURL, "/") + "/"
 
 	pulse := kit.NewPulse(cfg.Now)
-	a := &Adapter{cfg: cfg, bot: bot, log: log, now: cfg.Now, theirs: theirs, pulse: pulse, seen: kit.NewSeen(time.Hour, 10_000), strangers: kit.NewSeen(time.Minute, 1000), web: newWeb(cfg, pulse, log)}
+	a := &Adapter{follow: make(chan struct{}, maxLater), cfg: cfg, bot: bot, log: log, now: cfg.Now, theirs: theirs, pulse: pulse, seen: kit.NewSeen(time.Hour, 10_000), strangers: kit.NewSeen(time.Minute, 1000), web: newWeb(cfg, pulse, log)}
 	a.gate = signed.New(scheme(cfg.SigningSecret), theirs.Now, cfg.Observe.Rejected, log)
 	a.people = newPeople(a.web, cfg.Now)
 	a.poster = newPoster(cfg, a.web, a.people, theirs, log)

@@ -498,3 +498,31 @@ func TestAnotherWorkspaceIsNotServed(t *testing.T) {
 		assert.Len(t, w.bot.jobs(), before+3)
 	}
 }
+
+// What waits for Slack without being a job is bounded. Whoever types a command then hears at
+// once, by the acknowledgement, that it is too much; nothing is kept for them.
+func TestAnswersThatWaitForSlackAreBounded(t *testing.T) {
+	w := newWorld(t)
+	w.bot.parse = func(chat.Request) chat.Decision { return chat.Decision{Reply: &chat.Reply{Title: "Help"}} }
+	for range maxLater { // as many hang
+		w.a.follow <- struct{}{}
+	}
+	for _, tr := range []slacktest.Transport{w.http, w.socket} {
+		ack := w.deliver(tr, w.slack.Slash("C1", "U1", "/meet", "help"))
+		assert.JSONEq(t, `{"response_type":"ephemeral","text":"Too many commands are waiting right now. Nothing was done. Try again in a minute."}`, string(ack.Payload))
+	}
+	assert.Empty(t, w.slack.Messages())
+
+	// One who cannot hear it that way has the next place that is free.
+	act, _ := w.slack.Mention("C1", "1.0", "U1", "<@U0BOT>")
+	go func() {
+		time.Sleep(50 * time.Millisecond)
+		for range maxLater {
+			<-w.a.follow
+		}
+	}()
+	w.deliver(w.http, act)
+	assert.Equal(t, "Help", w.messages(1)[0].Text)
+	w.deliver(w.http, w.slack.Slash("C1", "U1", "/meet", "help"))
+	w.messages(2)
+}

@@ -347,9 +347,9 @@ func (a *Adapter) serve(ctx context.Context, e event) any {
 		}
 		return slackapi.NewUpdateViewSubmissionResponse(new(a.modal(*d.Form, e.req)))
 	case d.Form != nil && a.seen.First(e.req.ID):
-		a.later(ctx, func(ctx context.Context) { a.open(ctx, e, d) })
+		return a.later(ctx, e, func(ctx context.Context) { a.open(ctx, e, d) })
 	case d.Reply != nil && (e.view != nil || a.seen.First(e.req.ID)):
-		a.later(ctx, func(ctx context.Context) {
+		return a.later(ctx, e, func(ctx context.Context) {
 			if reply := a.inLanguage(ctx, e, d).Reply; reply != nil {
 				a.tell(ctx, e.req, *reply)
 			}
@@ -369,8 +369,7 @@ func (a *Adapter) accept(ctx context.Context, e event, d chat.Decision) any {
 		// The form stays open with what was typed; it can be sent again.
 		return faults(*e.view, map[string]string{"": strings.TrimSpace(accepted.Reply.Title + " " + accepted.Reply.Text)})
 	}
-	a.later(ctx, func(ctx context.Context) { a.tell(ctx, e.req, *accepted.Reply) })
-	return nil
+	return a.later(ctx, e, func(ctx context.Context) { a.tell(ctx, e.req, *accepted.Reply) })
 }
 
 // languageTimeout bounds looking up a person's language while a form waits to be opened.
@@ -396,19 +395,40 @@ func (a *Adapter) inLanguage(ctx context.Context, e event, d chat.Decision) chat
 	return again
 }
 
-// laterTimeout bounds what follows an acknowledgement without being a job.
-const laterTimeout = 20 * time.Second
+const (
+	// laterTimeout bounds what follows an acknowledgement without being a job.
+	laterTimeout = 20 * time.Second
+	// maxLater is how much of that goes on side by side.
+	maxLater = 256
+)
 
-// later does something after the acknowledgement.
-func (a *Adapter) later(ctx context.Context, f func(context.Context)) {
+// later does something after the acknowledgement, and returns what that says. If too much is
+// being done already, whoever typed a command is told so by the acknowledgement, and anybody
+// else waits a moment for a place.
+func (a *Adapter) later(ctx context.Context, e event, f func(context.Context)) any {
+	select {
+	case a.follow <- struct{}{}:
+	default:
+		if e.kind == "command" {
+			return map[string]string{"response_type": slackapi.ResponseTypeEphemeral, "text": a.text(e.req).T("accept.busy")}
+		}
+		select {
+		case a.follow <- struct{}{}:
+		case <-time.After(kit.AckTimeout):
+			a.log.ErrorContext(ctx, "too many answers wait for Slack, one is dropped", "kind", e.kind)
+			return nil
+		}
+	}
 	a.busy.more()
 	go func() {
+		defer func() { <-a.follow }()
 		defer a.busy.end()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), laterTimeout)
 		defer cancel()
 		defer context.AfterFunc(a.over, cancel)()
 		kit.Contain(ctx, a.log, "answer", func() { f(ctx) })
 	}()
+	return nil
 }
 
 // tell gives a private answer at once; it is not a job and is not kept.
