@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +35,7 @@ type health struct {
 	unconfirmed atomic.Int64 // writes in a row
 	unreachable atomic.Bool  // the engine does not answer
 	unread      atomic.Bool  // and nothing hands out what it has
+	scarce      atomic.Bool  // the process is almost out of file descriptors
 
 	mu    sync.Mutex
 	state Health
@@ -126,6 +128,22 @@ func (s *Store) watch(ctx context.Context) {
 	}
 }
 
+// spare are the file descriptors that have to be left for a new job: without one its outcome
+// could be neither found out nor told.
+const spare = 16
+
+// descriptors returns an error if the process has hardly a file descriptor left.
+func descriptors() error {
+	for range spare {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = f.Close() }()
+	}
+	return nil
+}
+
 func (s *Store) look(ctx context.Context) {
 	h := &s.health
 	free, known := s.engine.(interface{ Free() (uint64, error) })
@@ -145,7 +163,11 @@ func (s *Store) look(ctx context.Context) {
 		h.added.Store(0)
 		h.addedBytes.Store(0)
 		h.used.Store(used)
-		h.busy.Store(waiting+uint64(s.aside.Load()) > uint64(s.cfg.MaxWaiting))
+		h.busy.Store(waiting+uint64(s.aside.Load()) > uint64(s.cfg.MaxWaiting) || h.scarce.Load())
+	}
+	if scarce := descriptors() != nil; scarce != h.scarce.Swap(scarce) {
+		s.log.WarnContext(ctx, "whether the process has file descriptors left for new jobs has changed: raise its limit (ulimit -n, LimitNOFILE)", "left", !scarce)
+		h.busy.Store(scarce)
 	}
 	quota := s.overQuota()
 	if full := diskFull || quota; full != h.full.Swap(full) {

@@ -455,15 +455,32 @@ func (po *poster) edit(ctx context.Context, p chat.Post) (chat.Receipt, error) {
 	}
 	channel, ts := p.Edit.Place.Channel, p.Edit.Message
 	err := po.edits.Do(ctx, channel+":"+ts, func() error {
-		return po.web.call(ctx, "chat.update", "", func() error {
-			_, _, _, err := po.web.api.UpdateMessageContext(ctx, channel, ts, po.options(render(p.Reply, po.look(true)), p)...)
-			return err
+		return po.orPlain(p, po.look(true), func(m message) error {
+			options := po.options(m, p)
+			if m.blocks == nil { // else Slack keeps those that are there, which say something else
+				options = append(options, slackapi.MsgOptionBlocks([]slackapi.Block{}...))
+			}
+			return po.web.call(ctx, "chat.update", "", func() error {
+				_, _, _, err := po.web.api.UpdateMessageContext(ctx, channel, ts, options...)
+				return err
+			})
 		})
 	})
-	if cause := err; errors.Is(err, errClosed) {
-		err = fmt.Errorf("%w: %s", chat.ErrGone, cause) // closed: there is no other way
+	if errors.Is(err, errClosed) { // there is no other way
+		why := chat.ErrLost
+		if failed, ok := errors.AsType[*APIError](err); ok && slices.Contains(goneCodes, failed.Kind) {
+			why = chat.ErrGone
+		}
+		err = fmt.Errorf("%w: %s", why, err.Error())
 	}
 	return *p.Edit, err
+}
+
+// goneCodes are the answers after which a message will not be edited any more. Any other refusal
+// may be of this edit alone.
+// https://docs.slack.dev/reference/methods/chat.update#errors
+var goneCodes = []string{
+	"message_not_found", "cant_update_message", "edit_window_closed", "channel_not_found", "is_inactive", "is_archived", "not_in_channel",
 }
 
 // image uploads a QR code: a file that everybody in the thread sees, or the person alone.

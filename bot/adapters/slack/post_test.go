@@ -564,3 +564,23 @@ func TestWhatSlackSaysIsTakenAsACodeOrNotAtAll(t *testing.T) {
 		assert.EqualError(t, err, "chat.postMessage: "+want)
 	}
 }
+
+// A card whose edit Slack takes no blocks of becomes plain text, and one whose edit it refuses for
+// a reason that is not documented is not given up: the next edit may be taken.
+func TestAnEditThatSlackRefuses(t *testing.T) {
+	w := newWorld(t)
+	r := w.slash("C1")
+	root := w.post(of(r, chat.SlotRoot, card))
+	edit := of(r, chat.SlotEdit, chat.Reply{Title: "Ended"})
+	edit.Edit = &root
+	w.slack.Fail("chat.update", slacktest.Fault{Error: "invalid_blocks"})
+	w.post(edit)
+	m := w.messages(1)[0]
+	assert.Contains(t, m.Text, "Ended")
+	assert.Equal(t, "[]", string(m.Blocks), "the old ones say something else")
+	for code, want := range map[string]error{"restricted_action": chat.ErrLost, "message_not_found": chat.ErrGone, "something_new": chat.ErrLost} {
+		w.slack.Fail("chat.update", slacktest.Fault{Error: code})
+		_, err := w.a.Post(w.ctx(), edit)
+		require.ErrorIs(t, err, want, code)
+	}
+}
