@@ -93,8 +93,15 @@ func (h push) begin(ctx context.Context, r *run) (jobs.Next, error) {
 	if err != nil {
 		return jobs.Next{}, offerHost(r, err, t)
 	}
-	if r.switches() && len(r.w.Ask.Names) == 0 && !r.w.Ask.All && r.w.Ask.Which == "" && !r.w.Unread {
-		return h.askWhich(r, t, has)
+	if r.switches() && len(r.w.Ask.Names) == 0 && !r.w.Ask.All && r.w.Ask.Which == "" {
+		if r.w.Unread {
+			if has, err = h.calls.remembered(ctx, t.reg); err != nil {
+				return jobs.Next{}, err
+			}
+		}
+		if !r.w.Unread || len(has) > 0 {
+			return h.askWhich(r, t, has)
+		}
 	}
 	protected, err := h.calls.decide(ctx, r, t.reg, has)
 	if err != nil {

@@ -212,7 +212,7 @@ func (h pushCalls) toSwitch(ctx context.Context, r *run, reg *registry.Registrat
 		for _, p := range reg.Pushes {
 			d, err := h.dests.ByID(ctx, p.Destination)
 			switch {
-			case errors.Is(err, livepush.ErrNoDestination), err == nil && !ask.All && livepush.Address(d.Target()) != ask.Which:
+			case errors.Is(err, livepush.ErrNoDestination), err == nil && !ask.All && livepush.Address(d.Target()) != ask.Which, ask.All && r.on() && p.Enabled:
 			case err != nil:
 				return err
 			default:
@@ -286,6 +286,27 @@ func destinationOf(reg registry.Registration, s pushCall) string {
 		}
 	}
 	return ""
+}
+
+// remembered is what was set at a meeting from what is saved, where it cannot be read back.
+func (h pushCalls) remembered(ctx context.Context, reg *registry.Registration) ([]meeting.PushTarget, error) {
+	if reg == nil {
+		return nil, nil
+	}
+	var has []meeting.PushTarget
+	for _, p := range reg.Pushes {
+		d, err := h.dests.ByID(ctx, p.Destination)
+		switch {
+		case errors.Is(err, livepush.ErrNoDestination): // by hand, or forgotten since
+		case err != nil:
+			return nil, err
+		default:
+			target := d.Target()
+			target.Enabled = p.Enabled
+			has = append(has, target)
+		}
+	}
+	return has, nil
 }
 
 // named reports whether a name is among others, as destinations compare them.
