@@ -52,7 +52,7 @@ func TestNoWayOnDiscordLeadsPastTheGuard(t *testing.T) {
 	for name, listed := range map[string]bool{"by permission": false, "by list": true} {
 		for _, right := range []chat.Rights{chat.RightMeet, chat.RightPush} {
 			t.Run(fmt.Sprintf("%s, %d", name, right), func(t *testing.T) {
-				g := &guild{T: t, clock: &clock{}}
+				g := &guild{T: t, clock: &testClock{}}
 				g.server = discordtest.New(t, g.clock.now)
 				g.Process = adaptertest.NewProcess(t)
 				inGuild := discordtest.InGuild(channel)
@@ -70,6 +70,7 @@ func TestNoWayOnDiscordLeadsPastTheGuard(t *testing.T) {
 					assert.Empty(t, g.server.Problems(), "what Discord would refuse")
 					assert.NotContains(t, g.Logged.String(), "canary-")
 				})
+				g.server.Join(alice, discordtest.Member{Permissions: discordtest.ManageEvents | discordtest.ManageGuild})
 				g.server.Join(bob, discordtest.Member{Permissions: inGuild.Permissions})
 				// What there would be to complete.
 				g.send(g.server.Command(alice, discordtest.InGuild(channel), "en-US", "destinations save", given(&grammartest.Typed{Options: map[string]string{"name": "主站", "url": "rtmp://ingest.example.com/live", "key": "canary-key"}})...))
