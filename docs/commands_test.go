@@ -13,6 +13,7 @@ import (
 	"meetbot/meeting"
 	"meetbot/meeting/systec"
 	"meetbot/meeting/tencent"
+	"meetbot/meeting/zoom"
 )
 
 func TestTheCommandsPageFollowsFromTheDeclarations(t *testing.T) {
@@ -48,7 +49,7 @@ func commandsPage() string {
 	var b strings.Builder
 	b.WriteString("<!-- Generated: go test ./docs -update -->\n\n# Commands\n")
 	b.WriteString("\n[English](#english) · [简体中文](#简体中文)\n")
-	p := grammar.New(grammar.Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Providers: []meeting.Provider{"systec", "tencent"}, Default: "systec"})
+	p := grammar.New(grammar.Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind, zoom.Kind}, Providers: []meeting.Provider{"systec", "tencent", "zoom"}, Default: "systec"})
 	for _, locale := range texts.Locales {
 		t, words := grammar.Text(chat.Kind{}, locale), pageWords[locale]
 		fmt.Fprintf(&b, "\n## %s\n\n### %s\n", words["title"], words["type"])
@@ -57,7 +58,7 @@ func commandsPage() string {
 		}
 		presetSection(&b, words, t)
 		fmt.Fprintf(&b, "\n### %s\n\n%s\n", words["typed"], words["typedHow"])
-		for _, c := range grammar.TypedDeclarations(systec.Kind, tencent.Kind) {
+		for _, c := range grammar.TypedDeclarations(systec.Kind, tencent.Kind, zoom.Kind) {
 			optionsSection(&b, c, words, t)
 		}
 	}
@@ -68,7 +69,7 @@ func commandsPage() string {
 func typedSection(b *strings.Builder, help chat.Reply, command string, words map[string]string) {
 	fmt.Fprintf(b, "\n#### /%s\n\n%s\n", command, help.Text)
 	aliases := map[string][]string{}
-	for _, v := range grammar.Declarations(systec.Kind, tencent.Kind) {
+	for _, v := range grammar.Declarations(systec.Kind, tencent.Kind, zoom.Kind) {
 		for _, o := range v.Options {
 			aliases["--"+o.Name] = o.Aliases
 		}
@@ -92,7 +93,7 @@ func typedSection(b *strings.Builder, help chat.Reply, command string, words map
 // verbAliases lists the other words for a command's verbs.
 func verbAliases(b *strings.Builder, command string, words map[string]string) {
 	var lines []string
-	for _, v := range grammar.Declarations(systec.Kind, tencent.Kind) {
+	for _, v := range grammar.Declarations(systec.Kind, tencent.Kind, zoom.Kind) {
 		if v.Command == command && v.Name != "" && len(v.Aliases) > 0 {
 			lines = append(lines, fmt.Sprintf("`%s`: %s", v.Name, strings.Join(v.Aliases, ", ")))
 		}
@@ -126,7 +127,11 @@ func optionsSection(b *strings.Builder, c grammar.TypedDecl, words map[string]st
 				mark = "*"
 			}
 			if takers := o.Takers(); len(takers) < len(o.Providers) {
-				only = fmt.Sprintf(words["only"], t.Either(takers[0].Product.EN, takers[0].Product.ZH))
+				var names []string
+				for _, k := range takers {
+					names = append(names, t.Either(k.Product.EN, k.Product.ZH))
+				}
+				only = fmt.Sprintf(words["only"], t.Join(names))
 			}
 			fmt.Fprintf(b, "| `%s`%s | %s%s |\n", o.NameIn(t), mark, cell(o.Describe(t)), only)
 		}

@@ -49,6 +49,8 @@ const (
 	Standby Action = "standby" // a push address that is not switched on yet
 	On      Action = "on"      // a push address that was set, switched on
 	Off     Action = "off"     // a push address switched off
+	Start   Action = "start"   // a meeting's live
+	Stop    Action = "stop"    // a meeting's live
 	Save    Action = "save"    // a destination
 	Key     Action = "key"     // a new key for a destination
 	Forget  Action = "forget"  // a destination

@@ -69,7 +69,10 @@ func (h cards) card(t texts.Text, reg registry.Registration, on chat.Platform) c
 	if len(standbys(reg)) > 0 { // below the list of what can be switched on
 		reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.switch_on"), Action: grammar.PressOn(m.Ref, "")})
 	}
-	if pushNames(t, reg) != "" {
+	switch {
+	case kindOf(h.kinds, m.Ref.Provider).Can.StartLive:
+		reply.Buttons = append(reply.Buttons, h.liveButton(t, reg, on)...)
+	case pushNames(t, reg) != "":
 		stop := stopAll(t, m.Ref, m.Topic)
 		if !h.platforms.Of(on).Confirms { // the list of what is on, below which the button of all is
 			stop.Action, stop.Confirm = grammar.PressOff(m.Ref, ""), nil
@@ -96,6 +99,8 @@ func (h cards) stateText(t texts.Text, reg registry.Registration) string {
 			return t.T("state.live", "Time", chat.Instant(reg.LiveAt))
 		case reg.Audience != nil && reg.LiveHeard.IsZero(): // viewers are of a live that has begun
 			return at("state.running_live_begun")
+		case !reg.LiveAsked.IsZero():
+			return t.T("state.live_asked", "Time", chat.Instant(reg.LiveAsked))
 		case pushNames(t, reg) != "" && reg.LiveHeard.IsZero() && !h.webhooks[reg.Ref().Provider]:
 			return at("state.running_live_unknown")
 		}
@@ -177,6 +182,7 @@ func linksOf(t texts.Text, m meeting.Meeting) []chat.Link {
 // threadReply has all that everybody may know of a new meeting.
 func (h cards) threadReply(r *run, reg registry.Registration) chat.Reply {
 	m, t := reg.Meeting, r.t
+	kind := kindOf(h.kinds, m.Ref.Provider)
 	reply := chat.Reply{Links: r.links(m), Mentions: r.w.Ask.Mentions}
 	if m.PlayURL != "" {
 		reply.Links = append(reply.Links, chat.Link{Label: t.T("link.play"), URL: m.PlayURL})
@@ -189,10 +195,15 @@ func (h cards) threadReply(r *run, reg registry.Registration) chat.Reply {
 	}
 	if m.WatchURL == "" {
 		id := "watch.add_live"
-		if m.Live {
+		switch {
+		case m.Live:
 			id = "watch.not_given"
+		case kind.Parameters["live"] == "":
+			id = "" // its meetings have no watch page
 		}
-		reply.Fields = append(reply.Fields, chat.Field{Name: t.T("link.watch"), Value: t.T(id)})
+		if id != "" {
+			reply.Fields = append(reply.Fields, chat.Field{Name: t.T("link.watch"), Value: t.T(id)})
+		}
 	}
 	if m.JoinURL == "" {
 		reply.Fields = append(reply.Fields, chat.Field{Name: t.T("link.join"), Value: t.T("join.by_number")})
@@ -210,8 +221,11 @@ func (h cards) threadReply(r *run, reg registry.Registration) chat.Reply {
 	}
 	ref := m.Ref.String()
 	reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.start"), Action: grammar.Press(grammar.VerbStartLink, ref)})
-	if kindOf(h.kinds, m.Ref.Provider).Can.LivePush {
+	if kind.Can.LivePush {
 		reply.Text = t.T("push.before")
+		if kind.Can.StartLive {
+			reply.Text = t.T("live.before")
+		}
 		reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.push"), Action: grammar.Press(grammar.VerbPushForm, ref)})
 	}
 	reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.copy"), Action: grammar.Press(grammar.VerbCopy, ref)})
@@ -370,10 +384,13 @@ func (h startLinks) next(ctx context.Context, r *run) (jobs.Next, error) {
 	if reg.Meeting.State.Over() {
 		return jobs.Next{}, texts.NewMessage("which.over", "Topic", reg.Meeting.Topic)
 	}
-	if client := h.clients.of(reg.Ref().Provider); client.startsAnew() && !r.now().Before(reg.StartUntil) {
-		reg.Meeting.StartURL, reg.StartUntil = noSecret, time.Time{}
+	if client := h.clients.of(reg.Ref().Provider); client.startsAnew() {
+		worn := !r.now().Before(reg.StartUntil)
+		if worn {
+			reg.Meeting.StartURL, reg.StartUntil = noSecret, time.Time{}
+		}
 		url, err := client.StartURL(ctx, reg.Ref().ID)
-		if n, ok := r.again(err); ok {
+		if n, ok := r.again(err); ok && worn { // the link that there is will do
 			return n, nil
 		}
 		if err == nil {

@@ -77,8 +77,8 @@ func (h carry) of(ctx context.Context, reg registry.Registration) ([]pushCall, e
 			}
 			s := pushCall{Target: set, Fingerprint: h.dests.Fingerprint(set.Key)}
 			for _, p := range reg.Pushes {
-				if p.Name == set.Name && p.Fingerprint == s.Fingerprint {
-					s.Destination = p.Destination
+				if p.Fingerprint == s.Fingerprint && (set.Name == p.Name || set.Name == "") { // its provider may keep no name
+					s.Target.Name, s.Destination = p.Name, p.Destination
 				}
 			}
 			calls = append(calls, s)

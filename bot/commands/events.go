@@ -44,7 +44,7 @@ func (h events) next(ctx context.Context, r *run) (jobs.Next, error) {
 		if e.Live == meeting.LiveUnsaid || e.At.Before(reg.LiveHeard) { // an older word that comes late
 			return changed
 		}
-		reg.LiveHeard = e.At
+		reg.LiveHeard, reg.LiveAsked = e.At, time.Time{}
 		switch {
 		case e.Live == meeting.LiveOff:
 			reg.LiveAt = time.Time{}
@@ -77,7 +77,26 @@ func (h events) next(ctx context.Context, r *run) (jobs.Next, error) {
 		return jobs.Next{}, err
 	}
 	r.endAs(outcomeHeard)
+	if err == nil && e.Made != meeting.MadeNothing {
+		h.tellMade(r, reg, e.Made)
+		return jobs.Deliver(), nil // no card shows it
+	}
 	return jobs.Deliver(), h.polling.queue.redraw(ctx, reg)
+}
+
+// tellMade tells the requester what the provider has ready of their meeting. It is the host's,
+// so nobody else is told, and no link to it is passed on.
+func (h events) tellMade(r *run, reg registry.Registration, made meeting.Made) {
+	locale := ""
+	if len(reg.Cards) > 0 {
+		locale = reg.Cards[0].Locale
+	}
+	r.w.Locale = locale
+	r.t = r.text(reg.Place.Platform, locale)
+	r.put(delivery{Slot: chat.SlotDirect, Place: &reg.Place, User: &reg.Requester, Reply: chat.Reply{
+		Title: r.t.T("made."+string(made)+".title", "Topic", reg.Meeting.Topic),
+		Text:  r.t.T("made."+string(made), "Provider", r.providerName(reg.Ref().Provider)),
+	}})
 }
 
 func (h events) cards(ctx context.Context, r *run) (jobs.Next, error) {

@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -16,6 +17,7 @@ import (
 	"meetbot/bot/policy"
 	"meetbot/bot/texts"
 	"meetbot/meeting"
+	"meetbot/meeting/zoom"
 )
 
 // stranger is a directory that knows of no right.
@@ -46,6 +48,7 @@ func TestNoWayLeadsPastTheGuard(t *testing.T) {
 	may := map[chat.Rights]chat.User{chat.RightMeet: other[chat.RightPush], chat.RightPush: other[chat.RightMeet]}
 	for _, listed := range []bool{false, true} {
 		inWorld(t, func(c *Config) {
+			c.Parser.Kinds = append(slices.Clone(kinds), zoom.Kind) // whose verbs others have not
 			if listed {
 				c.Policy = lists
 			}
@@ -169,5 +172,5 @@ func TestAVerbIsDeclaredAndDoesSomething(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) { assert.Equal(t, tt.ok, match(tt.steps, declared) == nil) })
 	}
 	assert.NoError(t, match(stepsOf(parts{}), grammar.Verbs()))
-	assert.Equal(t, []grammar.Verb{"endyes", "livepush", "livepush off", "livepush on", "livepush to", "meet", "samedest"}, CallingVerbs())
+	assert.Equal(t, []grammar.Verb{"endyes", "golive", "livepush", "livepush off", "livepush on", "livepush to", "meet", "samedest", "unlive"}, CallingVerbs())
 }

@@ -402,11 +402,19 @@ func (h sameDestinations) ask(ctx context.Context, r *run) error {
 	if err := h.people.mustHave(ctx, r, chat.RightMeet); err != nil { // the button has the right for pushes
 		return err
 	}
-	live := true
 	r.w.Ask.Provider = reg.Ref().Provider
-	r.w.Ask.Meet = meeting.Instant{Topic: reg.Meeting.Topic, Live: &live}
+	r.w.Ask.Meet = meeting.Instant{Topic: reg.Meeting.Topic, Live: liveAtFirst(r.kind(reg.Ref().Provider))}
 	r.w.Calls, err = h.carry.of(ctx, reg)
 	return err
+}
+
+// liveAtFirst is the wish for a live, at a provider whose meetings have one only if they are
+// made with it.
+func liveAtFirst(k meeting.Kind) *bool {
+	if k.Parameters["live"] == "" {
+		return nil
+	}
+	return new(true)
 }
 
 // push sets the destinations of the earlier meeting at the new one, in a job of its own,

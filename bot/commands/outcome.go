@@ -38,6 +38,8 @@ const (
 	outcomeDrawn // cards
 	outcomeNotNeeded
 	outcomeReminded
+	outcomeStarted // the provider was asked to start the live, and took it
+	outcomeStopped
 	outcomes int = iota
 )
 
@@ -66,6 +68,8 @@ var outcomeWords = [outcomes]string{
 	outcomeDrawn:      "drawn",
 	outcomeNotNeeded:  "not_needed",
 	outcomeReminded:   "reminded",
+	outcomeStarted:    "started",
+	outcomeStopped:    "stopped",
 }
 
 func (o Outcome) String() string { return outcomeWords[o] }
@@ -112,6 +116,8 @@ const (
 	opPushes
 	opStartURL
 	opViewers
+	opStartLive
+	opStopLive
 	operations int = iota
 )
 
@@ -127,6 +133,8 @@ var operationWords = [operations]string{
 	opPushes:    "pushes",
 	opStartURL:  "start_url",
 	opViewers:   "viewers",
+	opStartLive: "start_live",
+	opStopLive:  "stop_live",
 }
 
 func (o Operation) String() string { return operationWords[o] }

@@ -36,6 +36,12 @@ type starter interface {
 	StartURL(ctx context.Context, id string) (secret.String, error)
 }
 
+// liver is a [Provider] that starts and stops a meeting's live: see [meeting.Capabilities].
+type liver interface {
+	StartLive(ctx context.Context, account, id, name string) error
+	StopLive(ctx context.Context, account, id string) error
+}
+
 // checker is a [Provider] that tells before a meeting is made whether it can be.
 type checker interface {
 	CanCreate(ctx context.Context, want meeting.Instant, at time.Time) error
@@ -200,6 +206,16 @@ func (c client) StartURL(ctx context.Context, id string) (secret.String, error) 
 
 func (c client) Viewers(ctx context.Context, account, id string) (int, error) {
 	return call(ctx, c, opViewers, func(p counter) (int, error) { return p.Viewers(ctx, account, id) })
+}
+
+func (c client) StartLive(ctx context.Context, account, id, name string) error {
+	_, err := call(ctx, c, opStartLive, func(p liver) (struct{}, error) { return struct{}{}, p.StartLive(ctx, account, id, name) })
+	return err
+}
+
+func (c client) StopLive(ctx context.Context, account, id string) error {
+	_, err := call(ctx, c, opStopLive, func(p liver) (struct{}, error) { return struct{}{}, p.StopLive(ctx, account, id) })
+	return err
 }
 
 // errorKinds are the words for a provider's errors.

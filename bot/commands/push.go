@@ -27,6 +27,7 @@ type push struct {
 	approvals approvals
 	keyPage   keyPage
 	report    pushReport
+	live      live
 }
 
 func (h push) next(ctx context.Context, r *run) (jobs.Next, error) {
@@ -92,6 +93,16 @@ func (h push) begin(ctx context.Context, r *run) (jobs.Next, error) {
 	}
 	if err != nil {
 		return jobs.Next{}, offerHost(r, err, t)
+	}
+	has = h.report.seen.name(r, t.reg, has)
+	if k := r.kind(t.ref.Provider); k.Push.Replaces && k.Can.StartLive {
+		switch {
+		case r.off():
+			return h.live.stopInstead(r, t, has)
+		case r.on():
+			return h.live.startInstead(ctx, r, t, has)
+		}
+		r.w.Ask.Standby = false // so is every address there: nothing goes out before the live is started
 	}
 	if r.switches() && len(r.w.Ask.Names) == 0 && !r.w.Ask.All && r.w.Ask.Which == "" {
 		if r.w.Unread {

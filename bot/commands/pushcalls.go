@@ -333,7 +333,7 @@ func lookBefore(r *run, has []meeting.PushTarget) {
 			s.Outcome = callAlready
 		case set.Key.Equal(s.Target.Key) && r.standby(): // who gets ready takes nothing off the air
 			s.Outcome, s.Fault = callRefused, texts.NewMessage("standby.is_on")
-		case !set.Key.Equal(s.Target.Key) && !r.w.Ask.Override:
+		case !set.Key.Equal(s.Target.Key) && !r.w.Ask.Override && !r.kind(r.w.Ref.Provider).Push.Replaces:
 			s.Outcome = callReplaced
 		}
 	}

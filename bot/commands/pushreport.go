@@ -40,6 +40,7 @@ func (h pushReport) tell(ctx context.Context, r *run) (jobs.Next, error) {
 		r.log.WarnContext(ctx, "push not read back", "job", r.job.ID, "err", err)
 	}
 	read := err == nil
+	has = h.seen.named(ctx, r, has)
 	good, open := 0, 0
 	for i := range r.w.Calls {
 		s := &r.w.Calls[i]
@@ -172,11 +173,14 @@ func pushNotes(r *run, reg registry.Registration, sent bool) string {
 		}
 		notes = append(notes, r.t.T(id, "Provider", provider))
 	}
-	if sent && r.standby() {
+	switch {
+	case !sent:
+	case r.standby():
 		notes = append(notes, r.t.T("standby.note"))
-	}
-	if sent && waitsForLive(r, reg) {
+	case waitsForLive(r, reg):
 		notes = append(notes, r.t.T("push.not_on_air", "Provider", provider))
+	case !r.switches() && r.kind(r.w.Ref.Provider).Can.StartLive:
+		notes = append(notes, r.t.T("live.next"))
 	}
 	if r.w.Ask.Split {
 		notes = append(notes, r.t.T("push.split", "URL", r.w.Ask.Push.URL))

@@ -39,6 +39,7 @@ func (h pushStatus) next(ctx context.Context, r *run) (jobs.Next, error) {
 	if err != nil {
 		return jobs.Next{}, err
 	}
+	has = h.seen.name(r, t.reg, has)
 	reg, err := h.seen.note(ctx, r, has, true)
 	if err != nil && !errors.Is(err, jobs.ErrNotFound) {
 		return jobs.Next{}, err
@@ -53,6 +54,8 @@ func (h pushStatus) next(ctx context.Context, r *run) (jobs.Next, error) {
 	for _, set := range has {
 		id := "status.on"
 		switch {
+		case r.kind(t.ref.Provider).Push.Replaces: // nothing is switched there
+			id = "status.set"
 		case set.Enabled:
 		case slices.Contains(standbys(reg), set.Name):
 			id = "status.standby"
@@ -65,7 +68,12 @@ func (h pushStatus) next(ctx context.Context, r *run) (jobs.Next, error) {
 		return r.answer(outcomeShown, reply)
 	}
 	waiting := slices.DeleteFunc(slices.Clone(has), func(p meeting.PushTarget) bool { return !slices.Contains(standbys(reg), p.Name) })
-	reply.Buttons = slices.Concat(onButtons(r.t, t.ref, waiting), offButtons(r.t, t.ref, topicOf(t), has))
+	switch {
+	case !r.kind(t.ref.Provider).Push.Replaces:
+		reply.Buttons = slices.Concat(onButtons(r.t, t.ref, waiting), offButtons(r.t, t.ref, topicOf(t), has))
+	case t.reg != nil:
+		reply.Buttons = h.cards.liveButton(r.t, *t.reg, r.w.Request.Place.Platform)
+	}
 	return r.answer(outcomeShown, reply)
 }
 

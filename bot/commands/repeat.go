@@ -56,8 +56,7 @@ func (h repeat) next(ctx context.Context, r *run) (jobs.Next, error) {
 		if !ok {
 			return jobs.Next{}, texts.NewMessage("repeat.gone")
 		}
-		live := true
-		w.Ask = grammar.Ask{Verb: grammar.VerbMeet, Provider: other, Meet: meeting.Instant{Live: &live}}
+		w.Ask = grammar.Ask{Verb: grammar.VerbMeet, Provider: other, Meet: meeting.Instant{Live: liveAtFirst(r.kind(other))}}
 	case w.KeyGone && !h.keyPage: // else the page asks for it anew
 		return jobs.Next{}, texts.NewMessage("repeat.key_gone")
 	}

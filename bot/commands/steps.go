@@ -81,9 +81,10 @@ func stepsOf(p parts) map[grammar.Verb]steps {
 	ending := ending{p.targets, p.clients, p.registry, p.queue}
 	sharing := sharing{p.targets, p.cards}
 	seen := pushSeen{p.registry, p.dests, p.queue}
+	live := live{p.targets, p.clients, seen, p.registry, p.queue, p.audit}
 	push := push{
 		p.targets, p.clients, pushCalls{p.saved, p.dests, p.audit}, p.approvals, p.keyPage,
-		pushReport{p.clients, seen, p.dests, p.keyPage, p.audit, p.carry},
+		pushReport{p.clients, seen, p.dests, p.keyPage, p.audit, p.carry}, live,
 	}
 	events := events{p.registry, p.polling, p.targets}
 	repeated := steps{next: p.repeat.next}
@@ -102,6 +103,10 @@ func stepsOf(p parts) map[grammar.Verb]steps {
 		grammar.VerbPushTo:           {next: push.next, call: push.call, reconcile: push.reconcile},
 		grammar.VerbPushOff:          {next: push.next, call: push.call, reconcile: push.reconcile},
 		grammar.VerbPushOn:           {next: push.next, call: push.call, reconcile: push.reconcile},
+		grammar.VerbLiveStart:        {next: live.askStart},
+		grammar.VerbLiveStartYes:     {next: live.nextStart, call: live.callStart, reconcile: live.reconcileStart},
+		grammar.VerbLiveStop:         {next: live.askStop},
+		grammar.VerbLiveStopYes:      {next: live.nextStop, call: live.callStop, reconcile: live.reconcileStop},
 		grammar.VerbPushStatus:       {next: pushStatus{p.targets, p.clients, seen, p.cards}.next},
 		grammar.VerbPushLog:          {next: changeLog{p.targets, p.audit.log}.next},
 		grammar.VerbPushSave:         {next: p.saved.save},

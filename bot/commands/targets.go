@@ -143,7 +143,11 @@ func (h targets) resolveHere(ctx context.Context, r *run, need want) (target, er
 		return target{}, h.noPush(r, regs[0].Ref().Provider)
 	case need.push:
 		if other, ok := h.clients.pushable(r.kinds); ok {
-			return target{}, texts.NewMessage("which.none_push", "Provider", string(other))
+			id := "which.none_push"
+			if r.kind(other).Parameters["live"] == "" { // any meeting of its can be pushed
+				id += ".any"
+			}
+			return target{}, texts.NewMessage(id, "Provider", string(other))
 		}
 	}
 	return target{}, texts.NewMessage("which.none")
@@ -362,10 +366,13 @@ func (h accounts) of(r *run, p meeting.Provider, who chat.User) string {
 	return h[p].Persons[r.w.Request.Place.UserKey(who)]
 }
 
-// showCode groups a meeting number as clients do: 806-146-667.
+// showCode groups a meeting number as clients do: 806-146-667, 812-3456-7890.
 func showCode(code string) string {
-	if len(code) < 9 {
+	switch n := len(code); {
+	case n < 9:
 		return code
+	case n == 11:
+		return code[:3] + "-" + code[3:7] + "-" + code[7:]
 	}
 	return code[:3] + "-" + code[3:6] + "-" + code[6:]
 }

@@ -44,9 +44,15 @@ type roomySystec struct{ fakeSystec }
 
 func (roomySystec) CanCreate(context.Context, meeting.Instant, time.Time) error { return nil }
 
+// startedTencent has a live that can be started and stopped.
+type startedTencent struct{ fakeTencent }
+
+func (startedTencent) StartLive(context.Context, string, string, string) error { return nil }
+func (startedTencent) StopLive(context.Context, string, string) error          { return nil }
+
 func TestCallsToAProviderAreSpansOfWhatTheyAreMadeFor(t *testing.T) {
 	sys, ten := newFake("systec"), newFake("tencent")
-	c := clients{all: map[meeting.Provider]Provider{"systec": roomySystec{fakeSystec{sys}}, "tencent": fakeTencent{ten}}}
+	c := clients{all: map[meeting.Provider]Provider{"systec": roomySystec{fakeSystec{sys}}, "tencent": startedTencent{fakeTencent{ten}}}}
 	ten.viewers = map[string]int{"806146601": 1, "806146602": 1}
 	every := func(ctx context.Context) {
 		s, p := c.of("systec"), c.of("tencent")
@@ -65,6 +71,8 @@ func TestCallsToAProviderAreSpansOfWhatTheyAreMadeFor(t *testing.T) {
 		_, _ = p.Pushes(ctx, "", m.Ref.ID)
 		_, err = p.Viewers(ctx, "", m.Ref.ID)
 		require.NoError(t, err)
+		_ = p.StartLive(ctx, "", m.Ref.ID, "canary")
+		_ = p.StopLive(ctx, "", m.Ref.ID)
 		_, err = c.of("gone").Get(ctx, "", "canary")
 		require.ErrorIs(t, err, errNotSetUp)
 	}
@@ -84,7 +92,7 @@ func TestCallsToAProviderAreSpansOfWhatTheyAreMadeFor(t *testing.T) {
 	}
 	assert.Equal(t, []string{
 		"systec create", "systec can_create", "systec get", "systec poll", "systec list", "systec end", "systec start_url",
-		"tencent create", "tencent by_code", "tencent set_push", "tencent pushes", "tencent viewers",
+		"tencent create", "tencent by_code", "tencent set_push", "tencent pushes", "tencent viewers", "tencent start_live", "tencent stop_live",
 	}, names)
 	for _, op := range Operations() {
 		assert.True(t, slices.ContainsFunc(names, func(name string) bool { return strings.HasSuffix(name, " "+op.String()) }), op)

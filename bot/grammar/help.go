@@ -26,8 +26,8 @@ func (p *Parser) Help(t texts.Text, command string) chat.Reply {
 	reply := chat.Reply{Title: t.T("help." + command + ".title"), Text: t.T("help."+command+".text",
 		"Provider", t.Either(pushed.Name.EN, pushed.Name.ZH), "WeChat", pushed.Push.WeChat, "Others", pushed.Push.Others)}
 	for _, v := range p.declared {
-		if v.Command == command {
-			reply.Fields = append(reply.Fields, chat.Field{Name: p.usage(t, v), Value: v.Describe(t)})
+		if v.Command == command && p.cfg.shows(v) {
+			reply.Fields = append(reply.Fields, chat.Field{Name: p.usage(t, v), Value: v.Describe(t) + p.able(t, v)})
 		}
 	}
 	explained := map[string]bool{}
@@ -45,7 +45,7 @@ func (p *Parser) Help(t texts.Text, command string) chat.Reply {
 				heading = chat.Field{}
 			}
 			explained[o.Name] = true
-			reply.Fields = append(reply.Fields, chat.Field{Name: flagUsage(t, o), Value: p.optionHelp(t, o)})
+			reply.Fields = append(reply.Fields, chat.Field{Name: p.flagUsage(t, o), Value: p.optionHelp(t, o)})
 		}
 	}
 	reply.Copy = t.T("help."+command+".examples", "Provider", string(pushed.ID))
@@ -55,7 +55,7 @@ func (p *Parser) Help(t texts.Text, command string) chat.Reply {
 
 // pushed is a provider whose meetings can be pushed, for the help.
 func (p *Parser) pushed() meeting.Kind {
-	i := slices.IndexFunc(p.cfg.Kinds, func(k meeting.Kind) bool { return k.Can.LivePush })
+	i := slices.IndexFunc(p.cfg.Kinds, func(k meeting.Kind) bool { return k.Can.LivePush && p.cfg.offers(k) })
 	if i < 0 {
 		return meeting.Kind{ID: "…", Name: meeting.Words{EN: "…", ZH: "…"}}
 	}
@@ -64,15 +64,37 @@ func (p *Parser) pushed() meeting.Kind {
 
 // optionHelp describes an option, and says which provider has it where there are both.
 func (p *Parser) optionHelp(t texts.Text, o OptionDecl) string {
-	s := o.Describe(t)
-	if takers := o.Takers(); len(takers) < len(o.Providers) && len(p.cfg.Providers) != 1 {
-		var names []string
-		for _, k := range takers {
-			names = append(names, t.Either(k.Product.EN, k.Product.ZH))
-		}
-		s += t.T("help.only", "Provider", t.Join(names))
+	takers := o.Takers()
+	return o.Describe(t) + p.only(t, o.Providers, func(k meeting.Kind) bool {
+		return slices.ContainsFunc(takers, func(taker meeting.Kind) bool { return taker.ID == k.ID })
+	})
+}
+
+// able says which provider can do a verb where not each can whose meetings can be pushed.
+func (p *Parser) able(t texts.Text, v VerbDecl) string {
+	if v.Can == nil {
+		return ""
 	}
-	return s
+	return p.only(t, p.cfg.Kinds, func(k meeting.Kind) bool { return v.Can(k.Can) })
+}
+
+// only names the providers that can do something, if there are others.
+func (p *Parser) only(t texts.Text, all meeting.Kinds, can func(meeting.Kind) bool) string {
+	var names []string
+	others := false
+	for _, k := range all {
+		switch {
+		case !p.cfg.offers(k):
+		case can(k):
+			names = append(names, t.Either(k.Product.EN, k.Product.ZH))
+		default:
+			others = true
+		}
+	}
+	if !others || len(p.cfg.Providers) == 1 {
+		return ""
+	}
+	return t.T("help.only", "Provider", t.Join(names))
 }
 
 // usage writes a verb's grammar: "/livepush to NAME… [in MEETING]".
@@ -103,14 +125,16 @@ func (p *Parser) usage(t texts.Text, v VerbDecl) string {
 }
 
 // flagUsage writes a flag: "--duration MINUTES".
-func flagUsage(t texts.Text, o OptionDecl) string {
+func (p *Parser) flagUsage(t texts.Text, o OptionDecl) string {
 	switch o.Kind {
 	case KindBool:
 		return "--" + o.Name
 	case KindChoice:
-		values := make([]string, len(o.Choices))
-		for i, c := range o.Choices {
-			values[i] = c.Value
+		var values []string
+		for _, c := range o.Choices {
+			if k, is := o.Providers.Kind(meeting.Provider(c.Value)); o.Name != "provider" || !is || p.cfg.offers(k) {
+				values = append(values, c.Value)
+			}
 		}
 		return "--" + o.Name + " " + strings.Join(values, "|")
 	}
@@ -123,6 +147,7 @@ func (p *Parser) overview(t texts.Text, typed bool, tone chat.Tone, title, text 
 	reply := chat.Reply{Tone: tone, Title: title, Text: text}
 	for _, v := range p.declared {
 		switch {
+		case !p.cfg.shows(v):
 		case typed && v.Typed != "" && !slices.ContainsFunc(reply.Fields, func(f chat.Field) bool { return f.Name == t.Command(v.Line()) }):
 			reply.Fields = append(reply.Fields, chat.Field{Name: t.Command(v.Line()), Value: v.Describe(t)})
 		case !typed && v.IsJob():

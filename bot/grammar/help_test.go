@@ -14,12 +14,13 @@ import (
 	"meetbot/meeting"
 	"meetbot/meeting/systec"
 	"meetbot/meeting/tencent"
+	"meetbot/meeting/zoom"
 )
 
 // TestHelpReadsWell keeps what people are told by the parser as files to be read: help,
 // forms, and the answer to a line full of faults.
 func TestHelpReadsWell(t *testing.T) {
-	p := New(Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Platforms: chattest.Kinds(), Providers: []meeting.Provider{"systec", "tencent"}, Default: "systec", Sandbox: true})
+	p := New(Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind, zoom.Kind}, Platforms: chattest.Kinds(), Providers: []meeting.Provider{"systec", "tencent", "zoom"}, Default: "systec", Sandbox: true})
 	for _, locale := range texts.Locales {
 		r := func(command, text string) chat.Request {
 			r := line(command, text)

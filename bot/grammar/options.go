@@ -57,6 +57,7 @@ const (
 	maxMinutes  = 24 * 60
 	maxCapacity = 10000
 	maxName     = 60  // of a host, in characters
+	maxPasscode = 10  // characters
 	maxURL      = 512 // of a watch page or a meeting's link
 	maxList     = 20  // names, people or channels
 	maxProblems = 20  // that are told at once; who makes more makes them one way

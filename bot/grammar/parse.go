@@ -55,6 +55,16 @@ type hanVerb struct {
 	verb *VerbDecl
 }
 
+// offers reports whether a provider is configured; each is where that is not said.
+func (c Config) offers(k meeting.Kind) bool {
+	return len(c.Providers) == 0 || slices.Contains(c.Providers, k.ID)
+}
+
+// shows reports whether people are told of a verb: some provider that is configured can do it.
+func (c Config) shows(v VerbDecl) bool {
+	return v.Can == nil || slices.ContainsFunc(c.Kinds, func(k meeting.Kind) bool { return c.offers(k) && v.Can(k.Can) })
+}
+
 // New returns a Parser.
 func New(cfg Config) *Parser {
 	p := &Parser{cfg: cfg, declared: Declarations(cfg.Kinds...), flags: map[*VerbDecl]map[string]*OptionDecl{}}

@@ -275,6 +275,12 @@ func (x *reading) setText(o *OptionDecl, w word) {
 			return
 		}
 		x.ask.Meet.HostName = w.text
+	case "passcode":
+		if n := utf8.RuneCountInString(w.text); n > o.Max {
+			x.fail(o, "long", "Count", strconv.Itoa(n), "Max", strconv.Itoa(o.Max))
+			return
+		}
+		x.ask.Meet.Passcode = w.text
 	case "name":
 		x.setName(o, w.text)
 	case "url":

@@ -31,6 +31,8 @@ const (
 	VerbPushDestinations Verb = "livepush destinations"
 	VerbPushForget       Verb = "livepush forget"
 	VerbPushLog          Verb = "livepush log"
+	VerbLiveStart        Verb = "livepush start" // of the live itself, where the provider can
+	VerbLiveStop         Verb = "livepush stop"  // likewise; typed "stop" is VerbPushOff, which comes to this there
 	VerbPushHelp         Verb = "livepush help"
 
 	// What only buttons ask. Ask.Arg is the button's.
@@ -52,6 +54,8 @@ const (
 	VerbKeep         Verb = "keep"      // the other answer to any such question
 	VerbSameDest     Verb = "samedest"  // a new meeting with the destinations of an earlier one
 	VerbAskHost      Verb = "askhost"   // asks who can to do it
+	VerbLiveStartYes Verb = "golive"    // the answers to "start it?" and "stop it?"
+	VerbLiveStopYes  Verb = "unlive"
 
 	// What only the bot asks of itself.
 	VerbCards    Verb = "cards"    // Arg: a [meeting.Ref], whose cards are brought up to date
@@ -90,6 +94,9 @@ type VerbDecl struct {
 
 	Options []OptionDecl
 	Takes   Takes // of Button
+	// Can is what a meeting's provider has to be able to do; nil: nothing in particular. Where
+	// no provider can, people are not offered the verb.
+	Can func(meeting.Capabilities) bool
 
 	// Right is who may: people with RightMeet or with RightPush. Without one nobody may,
 	// except what is Help or Internal.
@@ -123,6 +130,9 @@ const (
 	typedMeetings     = "meetings"
 	typedDestinations = "destinations"
 )
+
+// startsLive is [VerbDecl.Can] of what starts and stops a live.
+func startsLive(can meeting.Capabilities) bool { return can.StartLive }
 
 // declarations is the one list of verbs.
 var declarations = func() []VerbDecl {
@@ -161,6 +171,7 @@ var declarations = func() []VerbDecl {
 				{Name: "participants-video", Aliases: []string{"参会者视频"}, Kind: KindBool, Field: "participants_video"},
 				{Name: "pmi", Aliases: []string{"个人会议号"}, Kind: KindBool, Field: "pmi"},
 				{Name: "host-name", Aliases: []string{"主持人名称"}, Kind: KindText, Max: maxName, Field: "host_name"},
+				{Name: "passcode", Aliases: []string{"密码", "会议密码"}, Kind: KindText, Max: maxPasscode, Field: "passcode"},
 			},
 		},
 		{
@@ -245,6 +256,14 @@ var declarations = func() []VerbDecl {
 			Verb: VerbPushLog, Command: commandLivepush, Name: "log", Aliases: []string{"记录", "日志"},
 			Typed: typedMeetings, TypedSub: "log", Button: "log", Takes: TakesMeeting, Right: chat.RightPush, Options: []OptionDecl{meetingAt(1)},
 		},
+		{
+			Verb: VerbLiveStart, Command: commandLivepush, Name: "start", Aliases: []string{"go-live", "start-live", "开播", "开始直播", "开始推流"},
+			Typed: typedMeetings, TypedSub: "start-live", Button: "startlive", Takes: TakesMeeting, Right: chat.RightPush, Options: []OptionDecl{meetingAt(1)}, Can: startsLive,
+		},
+		{
+			Verb: VerbLiveStop, Command: commandLivepush, Name: "stop-live", Aliases: []string{"end-live", "停播", "下播", "结束直播", "停止直播"},
+			Typed: typedMeetings, TypedSub: "stop-live", Button: "stoplive", Takes: TakesMeeting, Right: chat.RightPush, Options: []OptionDecl{meetingAt(1)}, Can: startsLive,
+		},
 		{Verb: VerbPushHelp, Command: commandLivepush, Name: "help", Aliases: []string{"?", "？", "帮助", "--help"}, Help: true},
 
 		{Verb: VerbPushForm, Button: "push", Takes: TakesAnyMeeting, Opens: formPush, Right: chat.RightPush},
@@ -265,6 +284,8 @@ var declarations = func() []VerbDecl {
 		{Verb: VerbKeep, Button: "keep", Help: true},
 		{Verb: VerbSameDest, Button: "samedest", Takes: TakesMeeting, Right: chat.RightPush, Public: true, Once: true},
 		{Verb: VerbAskHost, Button: "askhost", Takes: TakesJob, Right: chat.RightMeet},
+		{Verb: VerbLiveStartYes, Button: "golive", Takes: TakesMeeting, Right: chat.RightPush},
+		{Verb: VerbLiveStopYes, Button: "unlive", Takes: TakesMeeting, Right: chat.RightPush},
 
 		{Verb: VerbCards, Internal: true},
 		{Verb: VerbEvent, Internal: true},
@@ -286,6 +307,9 @@ func Declarations(providers ...meeting.Kind) []VerbDecl {
 	if len(providers) == 0 {
 		return all
 	}
+	all = slices.DeleteFunc(all, func(d VerbDecl) bool {
+		return d.Can != nil && !slices.ContainsFunc(providers, func(k meeting.Kind) bool { return d.Can(k.Can) })
+	})
 	for i := range all {
 		if all[i].Verb == VerbMeet {
 			all[i].Options = ofProviders(all[i].Options, providers)
@@ -294,9 +318,11 @@ func Declarations(providers ...meeting.Kind) []VerbDecl {
 	return all
 }
 
-// ofProviders returns options with what depends on the providers.
+// ofProviders returns options with what depends on the providers, without those that none has.
 func ofProviders(options []OptionDecl, providers meeting.Kinds) []OptionDecl {
-	options = slices.Clone(options)
+	options = slices.DeleteFunc(slices.Clone(options), func(o OptionDecl) bool {
+		return o.Field != "" && !slices.ContainsFunc(providers, func(k meeting.Kind) bool { return k.Parameters[o.Field] != "" })
+	})
 	taken := map[string]bool{}
 	for _, o := range options {
 		for _, name := range append([]string{o.Name}, o.Aliases...) {

@@ -161,7 +161,7 @@ func TestOnlyMeetingsArePublic(t *testing.T) {
 // The declared right is the only guard, so who may is said a second time, by a rule: what a
 // button of a card asks has the right of the card's command.
 func TestEveryVerbHasTheRightOfItsCommand(t *testing.T) {
-	pushes := []Verb{VerbPushForm, VerbSaveForm, VerbApprove, VerbReject, VerbRevoke, VerbRevokeYes, VerbForgetYes, VerbSameDest}
+	pushes := []Verb{VerbPushForm, VerbSaveForm, VerbApprove, VerbReject, VerbRevoke, VerbRevokeYes, VerbForgetYes, VerbSameDest, VerbLiveStartYes, VerbLiveStopYes}
 	for _, d := range Verbs() {
 		want := chat.RightMeet
 		switch {

@@ -59,7 +59,7 @@ func (d Destination) IsSet() bool { return len(d.Members) > 0 }
 
 // Target is d as a push address.
 func (d Destination) Target() meeting.PushTarget {
-	return meeting.PushTarget{Name: d.Name, Platform: d.Platform, URL: d.URL, Key: d.Key, Enabled: true}
+	return meeting.PushTarget{Name: d.Name, Platform: d.Platform, URL: d.URL, Key: d.Key, Enabled: true, Page: d.Page}
 }
 
 // MayUse reports whether a person may push to d from a place: its owner, those it was

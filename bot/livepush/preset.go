@@ -300,6 +300,9 @@ func (p Preset) Check(address string, key secret.String, now time.Time) (meeting
 // decide what is the same. What is set already is not counted again.
 func CheckTogether(rules meeting.PushRules, has, add []meeting.PushTarget, twice bool) []Finding {
 	var fs []Finding
+	if rules.Replaces {
+		return checkOne(has, add, twice)
+	}
 	count := map[meeting.PushPlatform]int{}
 	seen := map[string]string{}
 	for _, t := range has {
@@ -323,6 +326,18 @@ func CheckTogether(rules meeting.PushRules, has, add []meeting.PushTarget, twice
 		fs = append(fs, NewLimit("url", "many", "Max", strconv.Itoa(rules.Others), "Count", strconv.Itoa(n)))
 	}
 	return fs
+}
+
+// checkOne is [CheckTogether] where a meeting has one address: another takes its place, if
+// whoever sets it knows that.
+func checkOne(has, add []meeting.PushTarget, replace bool) []Finding {
+	switch {
+	case len(add) > 1:
+		return []Finding{NewLimit("url", "one", "Count", strconv.Itoa(len(add)))}
+	case len(add) == 1 && len(has) > 0 && !replace && !meeting.SamePushAddress(has[0].URL, add[0].URL):
+		return []Finding{warning("url", "replaces", "Name", has[0].Name, "Host", Host(has[0].URL))}
+	}
+	return nil
 }
 
 // Fold makes names equal that people take for the same: upper and lower case, full-width

@@ -41,6 +41,10 @@ type Registration struct {
 	// newest one was spoken.
 	LiveAt    time.Time
 	LiveHeard time.Time
+	// LiveAsked is when LiveJob asked the provider to start the live, of which nothing was heard
+	// since.
+	LiveAsked time.Time
+	LiveJob   string
 	// JoinBy is when the provider deletes the meeting if nobody has joined; zero: it does not.
 	JoinBy time.Time
 	// StartUntil is when Meeting.StartURL stops working.
@@ -446,7 +450,7 @@ func (g *Registry) TurnAt(reg *Registration, to meeting.State, at time.Time) boo
 		reg.JoinBy = time.Time{}
 	}
 	if to.Over() {
-		reg.LiveAt = time.Time{}
+		reg.LiveAt, reg.LiveAsked = time.Time{}, time.Time{}
 	}
 	return true
 }

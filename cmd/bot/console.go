@@ -35,7 +35,7 @@ func consoleConfig(p process, cfg config.Config, sandboxed bool) console.Config 
 		name = u.Username
 	}
 	_, noColor := p.lookup("NO_COLOR") // https://no-color.org
-	return console.Config{User: name, Locale: terminalLocale(p.lookup, cfg), Sandbox: sandboxed, Push: pushProvider(cfg), Declared: grammar.Declarations(providerKinds()...), NoColor: noColor}
+	return console.Config{User: name, Locale: terminalLocale(p.lookup, cfg), Sandbox: sandboxed, Push: pushProvider(cfg), Declared: grammar.Declarations(offeredKinds(cfg)...), NoColor: noColor}
 }
 
 // terminalLocale is the language of whoever sits at the terminal: what LOCALE says, else

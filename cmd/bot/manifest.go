@@ -118,6 +118,9 @@ func discordManifest(p process) error {
 	if err != nil {
 		return err
 	}
+	if all, err := load(p.lookup); err == nil { // the providers that are set up, if that can be known already
+		cfg = all
+	}
 	f := flags(p, "manifest discord")
 	invite := f.Bool("invite", false, "print the address that adds the bot to a server")
 	if err := parse(f, p); err != nil {
@@ -130,7 +133,7 @@ func discordManifest(p process) error {
 		}
 		return write(p.stdout, discord.InviteURL(id)+"\n")
 	}
-	out, err := discord.Manifest(listed(cfg), grammar.TypedDeclarations(providerKinds()...))
+	out, err := discord.Manifest(listed(cfg), grammar.TypedDeclarations(offeredKinds(cfg)...))
 	if err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ func platforms() []platform {
 				return adapter(discord.New(discord.Config{
 					BotToken: c.Discord.BotToken, ApplicationID: c.Discord.ApplicationID, PublicKey: c.Discord.PublicKey,
 					GuildID: c.Discord.GuildID, Guilds: c.Discord.Guilds, APIURL: c.Discord.ApiURL, Listed: listed(c), Locale: c.Locale,
-					Commands: grammar.TypedDeclarations(providerKinds()...),
+					Commands: grammar.TypedDeclarations(offeredKinds(c)...),
 					Observe:  p.observe, HTTPClient: p.http, Now: p.now, Alone: p.alone,
 				}, p.bot, p.log))
 			},

@@ -188,6 +188,20 @@ func providerKinds() meeting.Kinds {
 	return all
 }
 
+// offeredKinds are those that people are offered: what is configured, or all while nothing is.
+func offeredKinds(cfg config.Config) meeting.Kinds {
+	var on meeting.Kinds
+	for _, row := range providerRows() {
+		if row.on(cfg) {
+			on = append(on, row.kind)
+		}
+	}
+	if len(on) == 0 {
+		return providerKinds()
+	}
+	return on
+}
+
 // providerVariables are what to set for one of them, as a sentence has it.
 func providerVariables() string {
 	var all []string

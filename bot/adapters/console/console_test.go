@@ -12,6 +12,7 @@ import (
 	"meetbot/bot/texts"
 	"meetbot/meeting/systec"
 	"meetbot/meeting/tencent"
+	"meetbot/meeting/zoom"
 	"slices"
 	"strings"
 	"sync"
@@ -109,7 +110,7 @@ func (b *fakeBot) Complete(_ context.Context, _ chat.Request, option, typed stri
 
 func start(bot *fakeBot, locale string, in io.Reader, out io.Writer) *Console {
 	c := New(Config{
-		User: "Ada", Locale: locale, Sandbox: true, Declared: grammar.Declarations(systec.Kind, tencent.Kind),
+		User: "Ada", Locale: locale, Sandbox: true, Declared: grammar.Declarations(systec.Kind, tencent.Kind, zoom.Kind),
 	}, bot, in, out, slog.New(slog.DiscardHandler))
 	bot.console = c
 	return c

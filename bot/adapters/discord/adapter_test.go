@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"meetbot/meeting/systec"
 	"meetbot/meeting/tencent"
+	"meetbot/meeting/zoom"
 	"net/http"
 	"strings"
 	"sync"
@@ -593,7 +594,7 @@ func TestCommandsAreGuarded(t *testing.T) {
 }
 
 // declared is what the bot has with the providers that there are.
-var declared = grammar.TypedDeclarations(systec.Kind, tencent.Kind)
+var declared = grammar.TypedDeclarations(systec.Kind, tencent.Kind, zoom.Kind)
 
 func TestManifest(t *testing.T) {
 	b, err := Manifest(0, declared)

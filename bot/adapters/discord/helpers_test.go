@@ -31,6 +31,7 @@ import (
 	"meetbot/meeting"
 	"meetbot/meeting/systec"
 	"meetbot/meeting/tencent"
+	"meetbot/meeting/zoom"
 )
 
 // testClock is the real one, moved.
@@ -53,7 +54,7 @@ type fakeBot struct {
 
 func newBot() *fakeBot {
 	return &fakeBot{
-		Parser: grammar.New(grammar.Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Providers: []meeting.Provider{"systec", "tencent"}, Default: "systec"}),
+		Parser: grammar.New(grammar.Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind, zoom.Kind}, Providers: []meeting.Provider{"systec", "tencent", "zoom"}, Default: "systec"}),
 		ids:    map[string]bool{},
 	}
 }

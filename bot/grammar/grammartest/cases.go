@@ -13,6 +13,7 @@ import (
 	"meetbot/meeting"
 	"meetbot/meeting/systec"
 	"meetbot/meeting/tencent"
+	"meetbot/meeting/zoom"
 )
 
 // Case is one wish. A way of writing that cannot say it is empty.
@@ -67,7 +68,7 @@ func (c Case) WantOf(way string) grammar.Ask {
 
 // Config is the parser's configuration that the cases are for.
 func Config() grammar.Config {
-	return grammar.Config{Platforms: chattest.Kinds(), Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Providers: []meeting.Provider{"systec", "tencent"}, Default: "systec"}
+	return grammar.Config{Platforms: chattest.Kinds(), Kinds: meeting.Kinds{systec.Kind, tencent.Kind, zoom.Kind}, Providers: []meeting.Provider{"systec", "tencent", "zoom"}, Default: "systec"}
 }
 
 // Canary is the stream key in the cases: it may appear nowhere but in an Ask.
@@ -198,6 +199,14 @@ func Cases(p chat.Platform) []Case {
 		{
 			Name: "everything switched on", Command: "livepush", HasLine: true, Line: "on all", Typed: push(options{"on": "all"}),
 			Want: grammar.Ask{Verb: grammar.VerbPushOn, All: true},
+		},
+		{
+			Name: "a live started", Command: "livepush", HasLine: true, Line: "start 81238456071", Typed: meetings("start-live", options{"meeting": "81238456071"}),
+			Want: grammar.Ask{Verb: grammar.VerbLiveStart, Meeting: "81238456071"},
+		},
+		{
+			Name: "a live stopped", Command: "livepush", HasLine: true, Line: "停播", Typed: meetings("stop-live", nil),
+			Want: grammar.Ask{Verb: grammar.VerbLiveStop},
 		},
 		{
 			Name: "the push status of a meeting by its ID", Command: "livepush", HasLine: true, Line: "status 7567173273889276131",

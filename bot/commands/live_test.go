@@ -1,0 +1,312 @@
+package commands
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
+	"meetbot/meeting"
+	"meetbot/meeting/sandbox"
+	"meetbot/meeting/tencent"
+	"meetbot/meeting/zoom"
+)
+
+// wire carries requests to the sandbox without a network, and may lose answers.
+type wire struct {
+	*sandbox.Server
+	lose string // the path's end of the calls whose answers get lost
+}
+
+func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	rec := httptest.NewRecorder()
+	if r.Body == nil {
+		r = r.Clone(r.Context())
+		r.Body = http.NoBody
+	}
+	w.ServeHTTP(rec, r)
+	if w.lose != "" && r.Method != http.MethodGet && strings.HasSuffix(r.URL.Path, w.lose) {
+		return nil, errors.New("connection reset")
+	}
+	return rec.Result(), nil
+}
+
+// liveWorld is a world with Zoom besides the others, played by the sandbox.
+type liveWorld struct {
+	*world
+	zoom   *sandbox.Server
+	wire   *wire
+	id     string // of the meeting
+	events int
+}
+
+// inLiveWorld runs f with a meeting at Zoom that somebody is in.
+func inLiveWorld(t *testing.T, q sandbox.Quirks, webhooks bool, f func(*liveWorld)) {
+	lw := &liveWorld{}
+	inWorld(t, func(c *Config) {
+		lw.zoom = sandbox.New(sandbox.Config{Quirks: q, Now: time.Now})
+		lw.wire = &wire{Server: lw.zoom}
+		made := lw.zoom.Config()
+		client, err := zoom.New(zoom.Config{
+			AccountID: made.ZoomAccountID, ClientID: made.ZoomClientID, ClientSecret: made.ZoomClientSecret, UserID: sandbox.DefaultUser,
+			BaseURL: "http://127.0.0.1" + "/zoom/v2", OAuthURL: "http://127.0.0.1" + "/zoom/oauth/token",
+			HTTPClient: &http.Client{Transport: lw.wire},
+		})
+		require.NoError(t, err)
+		c.Parser.Kinds = meeting.Kinds{kinds[0], tencent.Kind, zoom.Kind}
+		c.Parser.Providers = []meeting.Provider{"systec", "tencent", "zoom"}
+		c.Providers["zoom"] = client
+		c.Webhooks = map[meeting.Provider]bool{"zoom": webhooks}
+	}, func(w *world) {
+		lw.world = w
+		w.say(ada, channel, "/meet Launch --provider zoom")
+		all := lw.zoom.Meetings()
+		require.Len(t, all, 1)
+		lw.id = all[0].ID
+		f(lw)
+	})
+}
+
+// enter has somebody enter, and the bot hear of it.
+func (w *liveWorld) enter() []chat.Post {
+	w.t.Helper()
+	require.NoError(w.t, w.zoom.Join(w.id, "somebody"))
+	return w.hear(meeting.Event{State: meeting.StateRunning})
+}
+
+// hear is what Zoom reports.
+func (w *liveWorld) hear(e meeting.Event) []chat.Post {
+	w.t.Helper()
+	w.events++
+	e.ID, e.At, e.Ref = fmt.Sprint("event", w.events), time.Now(), meeting.Ref{Provider: "zoom", ID: w.id}
+	require.NoError(w.t, w.bot.Hear(w.t.Context(), e))
+	return w.settle()
+}
+
+const setYouTube = "/livepush --name show --url rtmp://a.rtmp.youtube.com/live2 --key abcd-abcd-abcd-abcd"
+
+func (w *liveWorld) set() {
+	w.t.Helper()
+	require.Contains(w.t, describe(w.say(ada, channel, setYouTube)), "1 of 1 set")
+}
+
+func shown(t *testing.T, posts []chat.Post) chat.Reply {
+	t.Helper()
+	return find(t, posts, chat.SlotEdit).Reply
+}
+
+func hasButton(r chat.Reply, v grammar.Verb) bool {
+	for _, b := range r.Buttons {
+		if b.Action.Name == grammar.Declared(v).Button {
+			return true
+		}
+	}
+	return false
+}
+
+// A show from its beginning to its end, by the words and by the buttons. "Live" is said only on
+// Zoom's own word.
+func TestALiveIsStartedAndStoppedWhereTheProviderCan(t *testing.T) {
+	inLiveWorld(t, sandbox.Quirks{}, true, func(w *liveWorld) {
+		assert.Contains(t, describe(w.say(ada, channel, "/livepush start")), "set where the meeting is streamed to first")
+		w.set()
+		assert.Contains(t, describe(w.say(ada, channel, "/livepush start")), "Nobody is in")
+		posts := w.enter()
+		assert.True(t, hasButton(shown(t, posts), grammar.VerbLiveStart) || hasButton(shown(t, posts), grammar.VerbLiveStartYes), "the card offers it once somebody is in")
+		assert.False(t, hasButton(shown(t, posts), grammar.VerbPushOff))
+
+		asked := w.say(ada, channel, "/livepush start")
+		assert.Contains(t, describe(asked), "“Launch” goes on air: show (a.rtmp.youtube.com)")
+		assert.Zero(t, w.zoom.LiveStarts(w.id), "it asks first")
+		started := w.press(ada, channel, asked, grammar.VerbLiveStartYes)
+		assert.Contains(t, describe(started), "The live is being started")
+		assert.Contains(t, describe(started), "Asked to start the live", "the thread hears who asked for it")
+		assert.Contains(t, fmt.Sprint(shown(t, started).Fields), "is not reported on air yet")
+		assert.NotContains(t, fmt.Sprint(shown(t, started).Fields), "Live since", "Zoom's taking the request is no word")
+		assert.Equal(t, 1, w.zoom.LiveStarts(w.id))
+
+		posts = w.hear(meeting.Event{Live: meeting.LiveOn})
+		assert.Contains(t, fmt.Sprint(shown(t, posts).Fields), "Live since")
+		assert.True(t, hasButton(shown(t, posts), grammar.VerbLiveStop) || hasButton(shown(t, posts), grammar.VerbLiveStopYes))
+		assert.Contains(t, describe(w.say(ada, channel, "/livepush start")), "on air since")
+		assert.Contains(t, describe(w.press(ada, channel, asked, grammar.VerbLiveStartYes)), "on air since", "the old question starts nothing again")
+		assert.Equal(t, 1, w.zoom.LiveStarts(w.id))
+
+		for _, line := range []string{"/livepush stop", "/livepush off all", "/livepush off show", "/livepush 停止", "/livepush stop-live"} {
+			asked = w.say(ada, channel, line)
+			assert.Contains(t, describe(asked), "Stop the live?", line)
+		}
+		stopped := w.press(ada, channel, asked, grammar.VerbLiveStopYes)
+		assert.Contains(t, describe(stopped), "The live is being stopped")
+		truth, _ := w.zoom.Meeting(w.id)
+		assert.False(t, truth.Live)
+		assert.Len(t, truth.Pushes, 1, "the address stays, as it is said")
+		w.hear(meeting.Event{Live: meeting.LiveOff})
+		assert.Contains(t, describe(w.say(ada, channel, "/livepush stop")), "says that this live is not on air")
+
+		log := describe(w.say(ada, channel, "/livepush log"))
+		assert.Contains(t, log, "start the live")
+		assert.Contains(t, log, "stop the live")
+	})
+}
+
+// Two people who press at once, and one who presses twice, start one live.
+func TestALiveIsNeverStartedTwice(t *testing.T) {
+	inLiveWorld(t, sandbox.Quirks{ZoomNeverLive: true}, true, func(w *liveWorld) {
+		w.set()
+		w.enter()
+		asked := w.say(ada, channel, "/livepush start")
+		button := find(t, asked, chat.SlotPrivate).Reply.Buttons[0].Action
+		for range 2 {
+			d := w.bot.Parse(w.request(ada, channel, chat.Request{Action: &button}))
+			require.Zero(t, w.bot.Accept(w.t.Context(), d))
+		}
+		said := describe(w.settle())
+		assert.Contains(t, said, "The live is being started")
+		assert.Contains(t, said, "Somebody asked Zoom at")
+		assert.Equal(t, 1, w.zoom.LiveStarts(w.id))
+		assert.Equal(t, 1, w.zoom.Calls(sandbox.ZoomLiveStatus))
+
+		time.Sleep(time.Minute) // nothing was heard
+		w.settle()
+		again := w.say(ada, channel, "/livepush start")
+		assert.Contains(t, describe(again), "has not said that the stream is on air. Go on only if", "it can be tried again, by somebody who knows")
+		w.press(ada, channel, again, grammar.VerbLiveStartYes)
+		assert.Equal(t, 2, w.zoom.LiveStarts(w.id))
+	})
+}
+
+// An answer that is lost leaves open whether the live starts: it is not asked for again.
+func TestALostStartIsNotRepeated(t *testing.T) {
+	for name, heard := range map[string]bool{"NothingHeard": false, "ZoomSaysSo": true} {
+		t.Run(name, func(t *testing.T) {
+			inLiveWorld(t, sandbox.Quirks{}, true, func(w *liveWorld) {
+				w.set()
+				w.enter()
+				asked := w.say(ada, channel, "/livepush start")
+				w.wire.lose = "/livestream/status"
+				posts := w.press(ada, channel, asked, grammar.VerbLiveStartYes)
+				if heard {
+					posts = append(posts, w.hear(meeting.Event{Live: meeting.LiveOn})...)
+				}
+				time.Sleep(2 * time.Minute)
+				posts = append(posts, w.settle()...)
+				assert.Equal(t, 1, w.zoom.LiveStarts(w.id))
+				assert.Equal(t, 1, w.zoom.Calls(sandbox.ZoomLiveStatus))
+				if heard {
+					assert.Contains(t, describe(posts), "The live is being started")
+				} else {
+					assert.Contains(t, describe(posts), "Perhaps started")
+				}
+			})
+		})
+	}
+}
+
+// To stop a live twice does no harm, so that a lost stop is asked for again.
+func TestALostStopIsRepeated(t *testing.T) {
+	inLiveWorld(t, sandbox.Quirks{}, true, func(w *liveWorld) {
+		w.set()
+		w.enter()
+		w.press(ada, channel, w.say(ada, channel, "/livepush start"), grammar.VerbLiveStartYes)
+		asked := w.say(ada, channel, "/livepush stop")
+		w.wire.lose = "/livestream/status"
+		w.press(ada, channel, asked, grammar.VerbLiveStopYes)
+		w.wire.lose = ""
+		time.Sleep(2 * time.Minute)
+		assert.Contains(t, describe(w.settle()), "The live is being stopped")
+		truth, _ := w.zoom.Meeting(w.id)
+		assert.False(t, truth.Live)
+	})
+}
+
+func TestALiveThatTheProviderDoesNotStartIsNotOffered(t *testing.T) {
+	inWorld(t, func(c *Config) {
+		c.Parser.Kinds = meeting.Kinds{kinds[0], tencent.Kind, zoom.Kind}
+	}, func(w *world) {
+		w.say(ada, channel, "/meet Show --provider tencent --live")
+		w.say(ada, channel, setYouTube)
+		assert.Contains(t, describe(w.say(ada, channel, "/livepush start")), "lets nobody start or stop a live from outside")
+		assert.Contains(t, describe(w.say(ada, channel, "/livepush stop all")), "1 of 1 switched off", "where addresses can be switched off, stop does that")
+		help := describe(w.say(ada, channel, "/livepush help"))
+		assert.NotContains(t, help, "livepush start")
+		assert.NotContains(t, describe(w.say(ada, channel, "/meet help")), "passcode")
+	})
+}
+
+// A meeting has one address at Zoom: another takes its place, and only if whoever sets it knows.
+func TestTheOneAddressIsReplacedKnowingly(t *testing.T) {
+	inLiveWorld(t, sandbox.Quirks{}, true, func(w *liveWorld) {
+		w.set()
+		const other = "/livepush --name own --url rtmp://live.example.com/app --key zzzz"
+		said := describe(w.say(ada, channel, other))
+		assert.Contains(t, said, "streamed to one place at a time, and show (a.rtmp.youtube.com) is set")
+		assert.Contains(t, said, "--override")
+		assert.Contains(t, describe(w.say(ada, channel, "/livepush --name show --url rtmp://a.rtmp.youtube.com/live2 --key efgh-efgh-efgh-efgh")), "1 of 1 set", "a new key for the same place asks nothing")
+		assert.Contains(t, describe(w.say(ada, channel, other+" --override")), "1 of 1 set")
+		truth := w.zoom.Pushes(w.id)
+		require.Len(t, truth, 1)
+		assert.Equal(t, "rtmp://live.example.com/app", truth[0].URL)
+		status := describe(w.say(ada, channel, "/livepush status"))
+		assert.Contains(t, status, "own", "it has the name that it was set under, though Zoom keeps none")
+		assert.NotContains(t, status, "zzzz")
+
+		for _, name := range []string{"one", "two"} {
+			w.say(ada, channel, fmt.Sprintf("/livepush save %s --url rtmp://%s.example.com/app --key k%s", name, name, name))
+		}
+		assert.Contains(t, describe(w.say(ada, channel, "/livepush to one, two")), "These are 2 addresses")
+	})
+}
+
+// Where nothing goes out before the live is started, every address is on stand-by, and what is
+// switched on and off is the live.
+func TestWhereALiveIsStartedEveryAddressIsOnStandby(t *testing.T) {
+	inLiveWorld(t, sandbox.Quirks{}, true, func(w *liveWorld) {
+		said := describe(w.say(ada, channel, setYouTube+" --standby"))
+		assert.Contains(t, said, "1 of 1 set")
+		assert.Contains(t, said, "start the live")
+		w.enter()
+		for _, line := range []string{"/livepush on", "/livepush on show", "/livepush 开启 all"} {
+			assert.Contains(t, describe(w.say(ada, channel, line)), "Start the live?", line)
+		}
+		assert.Zero(t, w.zoom.LiveStarts(w.id))
+	})
+}
+
+// What Zoom has made of a meeting is said once, to its requester alone, without a link.
+func TestARecordingIsAnnouncedToTheRequester(t *testing.T) {
+	inLiveWorld(t, sandbox.Quirks{}, true, func(w *liveWorld) {
+		w.enter()
+		w.hear(meeting.Event{State: meeting.StateEnded})
+		for made, want := range map[meeting.Made]string{meeting.MadeRecording: "The recording of “Launch” is ready", meeting.MadeSummary: "The summary of “Launch” is ready"} {
+			posts := w.hear(meeting.Event{Made: made})
+			require.Len(t, posts, 1)
+			assert.Equal(t, chat.SlotDirect, posts[0].Slot)
+			assert.Equal(t, "U1", posts[0].User.ID)
+			assert.Equal(t, want, posts[0].Reply.Title)
+			assert.Empty(t, posts[0].Reply.Links)
+		}
+	})
+}
+
+// The start link is fetched at the click, for whoever asked alone.
+func TestTheStartLinkIsFreshAtTheClick(t *testing.T) {
+	inLiveWorld(t, sandbox.Quirks{}, true, func(w *liveWorld) {
+		posts := w.say(ada, channel, "/meet Second --provider zoom")
+		first := revealed(find(t, posts, chat.SlotPrivate))
+		again := revealed(find(t, w.press(ada, channel, posts, grammar.VerbStartLink), chat.SlotPrivate))
+		assert.Contains(t, first, "zak=")
+		assert.Contains(t, again, "zak=")
+		assert.NotEqual(t, first, again, "though the first would have worked for two hours")
+		assert.NotContains(t, describe(posts), "zak=")
+		assert.Contains(t, describe(w.press(mal, channel, posts, grammar.VerbStartLink)), "may not")
+	})
+}
