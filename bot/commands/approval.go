@@ -150,6 +150,9 @@ func (h approvals) ask(ctx context.Context, r *run, t target, until time.Time, a
 // shows is what two people can compare of an address: where it is, and which key it has.
 func (h approvals) shows(r *run, s pushCall, d livepush.Destination) string {
 	parts := []string{livepush.Host(s.Target.URL), r.t.T("field.fingerprint", "Fingerprint", s.Fingerprint)}
+	if !s.Target.Enabled {
+		parts = append(parts, r.t.T("field.standby"))
+	}
 	switch d.ID {
 	case "":
 		parts = append(parts, r.t.T("approval.by_hand"))

@@ -54,7 +54,7 @@ func mayBeLive(reg registry.Registration) bool {
 	if reg.LiveAt.IsZero() && !reg.LiveHeard.IsZero() {
 		return false
 	}
-	return !reg.LiveAt.IsZero() || reg.Meeting.Live || hasPush(reg, true)
+	return !reg.LiveAt.IsZero() || reg.Meeting.Live || isPushed(reg)
 }
 
 // errNotAsked stands for a question that is not put now.

@@ -142,8 +142,8 @@ func audienceText(t texts.Text, reg registry.Registration) string {
 	return t.T("viewers.now", "Now", strconv.Itoa(a.Now), "Time", chat.Instant(a.At), "Peak", strconv.Itoa(a.Peak))
 }
 
-func hasPush(reg registry.Registration, enabled bool) bool {
-	return slices.ContainsFunc(reg.Pushes, func(p registry.Push) bool { return p.Enabled == enabled })
+func isPushed(reg registry.Registration) bool {
+	return slices.ContainsFunc(reg.Pushes, func(p registry.Push) bool { return p.Enabled })
 }
 
 func pushNames(t texts.Text, reg registry.Registration) string {

@@ -123,6 +123,7 @@ func TestToSwitchOnNeedsWhatToPushNeeds(t *testing.T) {
 		w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key --protected --channels <#C1>")
 		asked := w.say(ada, channel, "/livepush to 主站 --standby")
 		assert.Empty(t, w.set(), "a second person agrees to every push")
+		assert.Contains(t, describe(asked), "On stand-by", "and sees that nothing goes there yet")
 		w.press(ben, channel, asked, grammar.VerbApprove)
 		require.Len(t, w.set(), 1)
 		require.False(t, w.set()[0].Enabled)
