@@ -40,7 +40,7 @@ import (
 )
 
 var (
-	duration = flag.Duration("duration", 3*time.Second, "how long the hostile table runs")
+	duration = flag.Duration("duration", 2*time.Second, "how long the hostile table runs")
 	seed     = flag.Uint64("seed", uint64(time.Now().UnixNano()), "what the changes follow from")
 )
 
@@ -65,10 +65,25 @@ type world struct {
 	sent   atomic.Int64 // requests and frames
 }
 
+var (
+	buildDir string
+	built    = sync.OnceValues(func() (string, error) { return rig.Build(context.Background(), buildDir) })
+)
+
+func TestMain(m *testing.M) {
+	var err error
+	if buildDir, err = os.MkdirTemp("", "hostile-*"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(buildDir) // it is the system's temporary directory
+	os.Exit(code)
+}
+
 func newWorld(t *testing.T, o rig.Options) *world {
 	t.Helper()
 	dir := t.TempDir()
-	binary, err := rig.Build(t.Context(), dir)
+	binary, err := built()
 	require.NoError(t, err)
 	w := &world{T: t}
 	w.rig, err = rig.New(o)
