@@ -35,6 +35,7 @@ type health struct {
 	unconfirmed atomic.Int64 // writes in a row
 	unreachable atomic.Bool  // the engine does not answer
 	unread      atomic.Bool  // and nothing hands out what it has
+	looks       int          // of [Store.watch]
 	scarce      atomic.Bool  // the process is almost out of file descriptors
 
 	mu    sync.Mutex
@@ -165,7 +166,8 @@ func (s *Store) look(ctx context.Context) {
 		h.used.Store(used)
 		h.busy.Store(waiting+uint64(s.aside.Load()) > uint64(s.cfg.MaxWaiting) || h.scarce.Load())
 	}
-	if scarce := descriptors() != nil; scarce != h.scarce.Swap(scarce) {
+	if h.looks++; h.looks%5 != 1 { // it costs more than the rest
+	} else if scarce := descriptors() != nil; scarce != h.scarce.Swap(scarce) {
 		s.log.WarnContext(ctx, "whether the process has file descriptors left for new jobs has changed: raise its limit (ulimit -n, LimitNOFILE)", "left", !scarce)
 		h.busy.Store(scarce)
 	}
