@@ -17,6 +17,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"meetbot/bot/chat"
 	"meetbot/bot/jobs"
 	"meetbot/bot/records"
@@ -203,10 +205,12 @@ func (g *Registry) Add(ctx context.Context, reg Registration) (Registration, err
 	if reg.Meeting.JoinURL != "" {
 		keys = append(keys, []string{docJoin, records.ShortHash(reg.Meeting.JoinURL), ref})
 	}
+	var all errgroup.Group // what is written side by side shares a sync
 	for _, key := range keys {
-		if err := g.index(ctx, ref, key, expires); err != nil {
-			return reg, fmt.Errorf("index %s: %w", ref, err)
-		}
+		all.Go(func() error { return g.index(ctx, ref, key, expires) })
+	}
+	if err := all.Wait(); err != nil {
+		return reg, fmt.Errorf("index %s: %w", ref, err)
 	}
 	return reg, nil
 }
