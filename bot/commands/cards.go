@@ -40,8 +40,12 @@ func (h cards) card(t texts.Text, reg registry.Registration, on chat.Platform) c
 	if m.Code != "" {
 		reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.number"), Value: showCode(m.Code)})
 	}
+	pushed := "field.push"
+	if m.State.Over() {
+		pushed = "field.pushed"
+	}
 	if names := pushNames(t, reg); names != "" {
-		reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.push"), Value: names})
+		reply.Fields = append(reply.Fields, chat.Field{Name: t.T(pushed), Value: names})
 	}
 	if names := standbys(reg); len(names) > 0 && !m.State.Over() {
 		reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.standby"), Value: t.Join(names)})

@@ -38,7 +38,7 @@ func (h meet) next(ctx context.Context, r *run) (jobs.Next, error) {
 		return h.handover.made(ctx, r)
 	case jobs.Refused:
 		// The button that led here may be worn out: a platform takes one click of it.
-		return jobs.Next{}, offering{r.fault(), chat.Button{Label: r.t.T("button.retry"), Action: grammar.Press(grammar.VerbRetry, r.job.ID)}}
+		return jobs.Next{}, offering{r.fault(), []chat.Button{{Label: r.t.T("button.retry"), Action: grammar.Press(grammar.VerbRetry, r.job.ID)}}}
 	case jobs.Unknown:
 		return h.unknown(r), nil
 	}

@@ -8,6 +8,7 @@ import (
 
 	"meetbot/bot/chat"
 	"meetbot/bot/chat/chattest"
+	"meetbot/bot/grammar"
 	"meetbot/bot/livepush"
 	"meetbot/bot/policy"
 )
@@ -91,4 +92,36 @@ func TestARefusalSaysWhatIsNeeded(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestWhichOfSeveralIsAskedWithButtons(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet Show --provider tencent --live")
+		w.another(ben, channel, "/meet Show --provider tencent --live")
+		for _, line := range []string{"/meet end", "/livepush status", "/livepush log", "/livepush off"} {
+			reply := w.say(ada, channel, line)[0].Reply
+			require.Len(t, reply.Buttons, 2, line)
+			assert.Equal(t, "Show · 806-146-602", reply.Buttons[0].Label, "the newest first")
+			assert.Contains(t, reply.Text, "made at ", "equal names are told apart")
+			again := w.do(w.bot.Parse(w.request(ada, channel, chat.Request{Action: &reply.Buttons[1].Action})), ada, channel)
+			assert.NotContains(t, describe(again), "There are several", line)
+		}
+		typed := w.say(ada, channel, "/livepush off bili")[0].Reply
+		assert.Empty(t, typed.Buttons, "a button would switch off something else")
+		assert.Contains(t, typed.Text, "with the number")
+	})
+}
+
+func TestACardOfAMeetingThatIsOverSpeaksOfThePast(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		made := w.onAir(1)
+		over := w.press(ada, channel, made, grammar.VerbEndYes)
+		var names []string
+		for _, f := range find(t, over, chat.SlotEdit).Reply.Fields {
+			names = append(names, f.Name)
+		}
+		assert.Contains(t, names, "Was pushed to")
+		assert.NotContains(t, names, "Pushed to")
+		assert.Contains(t, describe(w.say(ada, channel, "/livepush --name b --url rtmp://ingest.example.com/live --key k12345678 806146601")), "is over")
+	})
 }

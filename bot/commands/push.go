@@ -198,7 +198,7 @@ func (h push) offerElsewhere(r *run, err error) error {
 	var told *texts.Message
 	if errors.As(err, &told) && told.ID == "which.no_push" {
 		other, _ := h.clients.pushable(r.kinds)
-		return offering{err, chat.Button{Label: r.t.T("button.elsewhere", "Provider", r.providerName(other)), Action: grammar.Press(grammar.VerbElsewhere, r.job.ID)}}
+		return offering{err, []chat.Button{{Label: r.t.T("button.elsewhere", "Provider", r.providerName(other)), Action: grammar.Press(grammar.VerbElsewhere, r.job.ID)}}}
 	}
 	return err
 }
@@ -227,7 +227,7 @@ func offerHost(r *run, err error, t target) error {
 	if !othersMay(f) {
 		return f
 	}
-	return offering{f, chat.Button{Label: r.t.T("button.askhost"), Action: grammar.Press(grammar.VerbAskHost, r.job.ID)}}
+	return offering{f, []chat.Button{{Label: r.t.T("button.askhost"), Action: grammar.Press(grammar.VerbAskHost, r.job.ID)}}}
 }
 
 func (h push) call(ctx context.Context, r *run) error {

@@ -234,7 +234,7 @@ func (h pushReport) callText(ctx context.Context, r *run, s pushCall) string {
 	}
 	text := r.t.T(verb+id, "Provider", r.providerName(r.w.Ref.Provider))
 	if s.Fault != nil && s.Outcome == callRefused {
-		text = s.Fault.In(r.t)
+		return s.Fault.In(r.t) // nothing is added to a sentence
 	}
 	if s.There != "" && !r.off() {
 		text += " · " + r.t.T("step.there", "Name", s.There)

@@ -11,10 +11,10 @@ import (
 	"meetbot/meeting"
 )
 
-// offering is a refusal with a way out.
+// offering is a refusal with ways out.
 type offering struct {
 	error
-	button chat.Button
+	buttons []chat.Button
 }
 
 func (o offering) Unwrap() error { return o.error }
@@ -52,7 +52,7 @@ func (b *Bot) refuse(r *run, err error) (jobs.Next, error) {
 	}
 	var way offering
 	if errors.As(err, &way) {
-		reply.Buttons = []chat.Button{way.button}
+		reply.Buttons = way.buttons
 	}
 	r.settle()
 	return r.answer(outcomeRefused, reply)

@@ -134,11 +134,7 @@ func (h targets) resolveHere(ctx context.Context, r *run, need want) (target, er
 	case len(able) == 1:
 		return h.mayTouch(ctx, r, able[0], need)
 	case len(able) > 1:
-		var names []string
-		for _, reg := range able {
-			names = append(names, reg.Meeting.Topic+" "+showCode(reg.Meeting.Code))
-		}
-		return target{}, texts.NewMessage("which.several", "Meetings", strings.Join(names, r.t.T("list.apart")))
+		return target{}, several(r, able)
 	case len(regs) > 0:
 		return target{}, h.noPush(r, regs[0].Ref().Provider)
 	case need.push:
@@ -309,6 +305,30 @@ func (h targets) seenHere(ctx context.Context, r *run) (registry.Registration, e
 		err = texts.NewMessage("power.card")
 	}
 	return reg, err
+}
+
+// maxOffered is how many meetings a question offers by buttons.
+const maxOffered = 10
+
+// several asks which of the meetings of a place is meant: by buttons where a button can ask
+// the same.
+func several(r *run, able []registry.Registration) error {
+	var names []string
+	var buttons []chat.Button
+	v := grammar.Declared(r.w.Ask.Verb)
+	same := v.Button != "" && len(r.w.Ask.Names) == 0 && !r.w.Ask.All && (v.Takes == grammar.TakesMeeting || v.Takes == grammar.TakesAddress)
+	for i, reg := range able {
+		number := showCode(reg.Meeting.Code)
+		names = append(names, r.t.T("which.one", "Topic", reg.Meeting.Topic, "Number", number, "Time", r.clock(reg.Created)))
+		if same && i < maxOffered {
+			buttons = append(buttons, chat.Button{Label: reg.Meeting.Topic + " · " + number, Action: grammar.Press(v.Verb, reg.Ref().String())})
+		}
+	}
+	id := "which.several"
+	if len(buttons) > 0 {
+		id = "which.several.buttons"
+	}
+	return offering{texts.NewMessage(id, "Meetings", strings.Join(names, r.t.T("list.apart"))), buttons}
 }
 
 func (h targets) complete(ctx context.Context, r chat.Request, typed string) ([]chat.Choice, error) {

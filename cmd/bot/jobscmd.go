@@ -366,7 +366,7 @@ func printJobs(w io.Writer, lines io.Reader, q question) error {
 		}
 		asked := ""
 		if !l.Asked.IsZero() {
-			asked = l.Asked.Local().Format("2006-01-02 15:04:05")
+			asked = l.Asked.Local().Format("2006-01-02 15:04:05 -07:00")
 		}
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.ID, l.Command, l.Platform, asked, state, l.Outcome, l.Look)
 	}
@@ -385,7 +385,7 @@ func printJobs(w io.Writer, lines io.Reader, q question) error {
 			fmt.Fprintf(&b, "failed tries of this step: %d\n", l.Attempt)
 		}
 		if !l.Until.IsZero() {
-			fmt.Fprintf(&b, "waits until: %s\n", l.Until.Local().Format(time.DateTime))
+			fmt.Fprintf(&b, "waits until: %s\n", l.Until.Local().Format("2006-01-02 15:04:05 -07:00"))
 		}
 		for _, d := range l.Deliveries {
 			fmt.Fprintf(&b, "delivery: %s\n", d)

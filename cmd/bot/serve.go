@@ -427,13 +427,25 @@ func entries(list config.Principals) []policy.Entry {
 func logger(w io.Writer, cfg config.Config) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(cfg.LogLevel)) // config has checked it
-	o := &slog.HandlerOptions{Level: level}
+	o := &slog.HandlerOptions{Level: level, ReplaceAttr: readable}
 	traced := cfg.OTEL.TracesURL() != ""
 	out := plain.Escape(w)
 	if cfg.LogFormat == "text" || cfg.LogFormat == "" && isTerminal(w) {
 		return slog.New(ops.LogHandler(slog.NewTextHandler(out, o), traced))
 	}
 	return slog.New(ops.LogHandler(slog.NewJSONHandler(out, o), traced))
+}
+
+// readable writes a duration as people do: "2.239s", also in JSON.
+func readable(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		d := a.Value.Duration()
+		if d > time.Second {
+			d = d.Round(time.Millisecond)
+		}
+		a.Value = slog.StringValue(d.String())
+	}
+	return a
 }
 
 func isTerminal(v any) bool {
