@@ -195,10 +195,9 @@ func (p *Parser) faulty(t texts.Text, x *reading, line bool) chat.Reply {
 	for _, problem := range x.problems {
 		r.Fields = append(r.Fields, chat.Field{Name: problem.called(t, line), Value: problem.text(t)})
 	}
-	if line {
-		r.Text = t.T("parse.nothing_done", "Command", t.Command(Declared(x.ask.Verb).Command))
+	if line { // behind what is wrong
+		r.Note = t.T("parse.nothing_done", "Command", t.Command(Declared(x.ask.Verb).Command))
 	}
-	p.mark(t, &r)
 	return r
 }
 
