@@ -27,7 +27,7 @@ func decode(t *testing.T, body []byte) object {
 }
 
 // serve handles a request without a network. A target that is no URL is skipped.
-func serve(t *testing.T, s *sandbox.Server, method, target, body, contentType string, header http.Header) (int, []byte) {
+func serve(t testing.TB, s *sandbox.Server, method, target, body, contentType string, header http.Header) (int, []byte) {
 	t.Helper()
 	u, err := url.ParseRequestURI(target)
 	if err != nil || u.Host != "" {
