@@ -54,7 +54,7 @@ var examples = []example{
 			{"config/providers.go", "}\n\n// Provider is what the settings of a meeting provider tell", "provider/field.txt"},
 			{"config/providers.go", "// Systec is SYSTEC umeeting; on when", "provider/config.txt"},
 			{"cmd/bot/providers.go", "\t\"meetbot/meeting/sandbox\"\n", "provider/import.txt"},
-			{"cmd/bot/providers.go", "\t}\n}\n\n// sandboxPages is", "provider/row.txt"},
+			{"cmd/bot/providers.go", "\t}\n}\n\n// inSandbox starts", "provider/row.txt"},
 		},
 		pkg: "./meeting/acme/", run: ".",
 	},

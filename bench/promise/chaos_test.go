@@ -23,7 +23,7 @@ import (
 // disturb lets a part of the requests go wrong, in every way that a network has.
 func disturb(r rig.Request) rig.Verdict {
 	roll := rand.N(100)
-	provider := r.Service == "systec" || r.Service == "tencent"
+	provider := ofProvider(r.Service)
 	switch {
 	case !provider && (r.Moment != rig.Arrived || strings.HasSuffix(r.Route, "callback")):
 		return rig.Verdict{} // what people see twice or late is counted elsewhere
@@ -66,6 +66,7 @@ func TestWhatIsShownIsSo(t *testing.T) {
 		{name: "/meet", platform: onDiscord, makes: true, act: discordMeet("tencent")},
 		{name: "/livepush to three", platform: onSlack, makes: true, act: show},
 		{name: "End", platform: onSlack, makes: true, act: madeAndEnded},
+		{name: "/meet", platform: onDiscord, makes: true, act: discordMeet("zoom")},
 	}
 	var wg sync.WaitGroup
 	for i := range 32 {

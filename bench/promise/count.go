@@ -25,7 +25,7 @@ type row struct {
 	told             int // acknowledged commands whose outcome the person was shown
 	unclear          int // "perhaps", since it cannot be known; acknowledged or not
 	lost             int // acknowledged, and nothing was shown
-	twice            int // meetings too many
+	twice            int // meetings or lives too many
 	repeated         int // commands of which the same message was shown twice
 	untrue           int // shown what is not so
 	repeats          []string
@@ -183,6 +183,10 @@ func count(worlds []*world) (rows []*row, faults []fault) {
 			r.twice += made - 1
 			faults = append(faults, fault{"created twice", c})
 		}
+		if n := w.rig.Sandbox.LiveStarts(c.meeting); n > 1 {
+			r.twice += n - 1
+			faults = append(faults, fault{"a live started twice", c})
+		}
 		private, public := c.private()[c.privately:], c.public()[c.publicly:]
 		if c.acked {
 			r.acked++
@@ -194,7 +198,7 @@ func count(worlds []*world) (rows []*row, faults []fault) {
 			}
 		}
 		all := strings.Join(private, "\n")
-		if strings.Contains(all, unclear) || strings.Contains(all, notAsSet) {
+		if strings.Contains(all, unclear) || strings.Contains(all, atZoom) || strings.Contains(all, notAsSet) {
 			r.unclear++
 		}
 		if what := c.untrue(all, made); what != "" {
@@ -227,6 +231,9 @@ func (c *command) untrue(told string, made int) string {
 	}
 	if c.meeting == "" {
 		return ""
+	}
+	if strings.Contains(told, text.T("live.start.done")) && c.world.rig.Sandbox.LiveStarts(c.meeting) == 0 {
+		return "told of a live that nobody asked for"
 	}
 	set, urls := 0, map[string]int{}
 	for _, p := range c.world.rig.Sandbox.Pushes(c.meeting) {

@@ -12,6 +12,7 @@ var (
 	waiting  = text.T("approval.waits.title") // said before it ends
 	trying   = text.T("progress.trying", "Provider", "")
 	unclear  = text.T("unknown.title")
+	atZoom   = text.T("live.start.unknown.title")
 	refused  = text.T("refused.title")
 	notAsSet = text.T("step.unclear")
 )

@@ -6,7 +6,7 @@
 // ended with SIGKILL: at every recorded step of every scenario by name, at every request
 // that it makes (arrived, carried out but not answered, answered), and at random instants
 // with several commands under way. Slack and Discord are stand-ins in this process, as
-// are both meeting providers, whose list of meetings is the truth.
+// are the meeting providers, whose list of meetings is the truth.
 //
 // It exits with 1 when a command was lost, a meeting made twice, or something untrue said.
 package main

@@ -59,10 +59,13 @@ func scenarios() []*scenario {
 		{name: "End", platform: onSlack, ends: true, prepare: slackShow(false), act: slackEnd},
 		{name: "/meetings end", platform: onDiscord, ends: true, prepare: discordShow, act: discordEnd},
 		{name: "/meet, refused", platform: onSlack, act: slackLine("/meet", "%s --provider systec --capacity 500")},
+		{name: "/livepush start", platform: onSlack, prepare: slackAsked, act: slackStart},
 		{name: "/meet", platform: onConsole, makes: true, act: consoleMeet},
 		{name: "/livepush to three", platform: onConsole, prepare: consoleShow, act: consolePush},
 		{name: "End", platform: onConsole, ends: true, prepare: consoleShow, act: consoleEnd},
 		{name: "/meet, the answer is lost", platform: onSlack, makes: true, act: slackMeet("systec"), slow: true, fault: drop(true)},
+		// Zoom lists no instant meetings: what was under way when the bot was killed stays unclear.
+		{name: "/meet at Zoom", platform: onSlack, makes: true, act: slackMeet("zoom"), slow: true},
 		{name: "/meet, the request is lost", platform: onDiscord, act: discordMeet("systec"), slow: true, fault: drop(false)},
 	}
 }
@@ -131,6 +134,39 @@ func slackShow(protected bool) func(context.Context, *command) error {
 		})
 	}
 }
+
+// slackAsked makes a Zoom meeting that somebody is in, sets where it is streamed to, and has the
+// bot ask whether its live is to be started.
+func slackAsked(ctx context.Context, c *command) error {
+	slack, d := c.world.rig.Slack, c.destinations()[0]
+	lines := []string{
+		fmt.Sprintf("save %s --url %s --key %s --override", d, ingest(d), c.key(d)),
+		"to %s in %s", "start %s",
+	}
+	if err := slackMeet("zoom")(ctx, c); err != nil || !c.acked {
+		return fmt.Errorf("not acknowledged: %s, %w", c.unacked, err)
+	}
+	if err := c.until(ctx, "the meeting is made", func() bool { return len(c.private()) >= 1 && len(c.public()) >= 2 && c.findMeeting() }); err != nil {
+		return err
+	}
+	if err := c.world.rig.Sandbox.Join(c.meeting, "somebody"); err != nil {
+		return err
+	}
+	lines[1], lines[2] = fmt.Sprintf(lines[1], d, c.code), fmt.Sprintf(lines[2], c.code)
+	for _, line := range lines {
+		n := len(c.private())
+		if err := c.slack(ctx, slack.Slash(c.channel, c.user, "/livepush", line), 1); err != nil {
+			return err
+		}
+		if err := c.until(ctx, "an answer to "+line, func() bool { return len(c.private()) > n }); err != nil {
+			return err
+		}
+	}
+	return c.until(ctx, "the show is prepared", func() bool { return len(c.public()) >= 3 }) // that an address was set
+}
+
+// slackStart presses the button of the question.
+func slackStart(ctx context.Context, c *command) error { return c.press(ctx, "v1:golive:") }
 
 func discordShow(ctx context.Context, c *command) error {
 	discord := c.world.rig.Discord
@@ -210,12 +246,15 @@ func (c *command) button(ctx context.Context, value string) (*slacktest.Message,
 	return found, nil
 }
 
-func slackEnd(ctx context.Context, c *command) error {
-	button, err := c.button(ctx, "v1:endyes:")
+func slackEnd(ctx context.Context, c *command) error { return c.press(ctx, "v1:endyes:") }
+
+// press presses the button of a message of the command's.
+func (c *command) press(ctx context.Context, value string) error {
+	button, err := c.button(ctx, value)
 	if err != nil || button == nil {
-		return fmt.Errorf("no End button: %w", err)
+		return fmt.Errorf("no button %s: %w", value, err)
 	}
-	act, err := c.world.rig.Slack.Click(*button, c.user, "v1:endyes:")
+	act, err := c.world.rig.Slack.Click(*button, c.user, value)
 	if err != nil {
 		return err
 	}

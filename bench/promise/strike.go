@@ -34,9 +34,14 @@ func (p point) String() string {
 	return fmt.Sprintf("%s %s #%d %s", p.service, p.route, p.nth, p.moment)
 }
 
+// ofProvider reports whether a service is a meeting provider.
+func ofProvider(service string) bool {
+	return service == "systec" || service == "tencent" || service == "zoom"
+}
+
 // inCall reports whether what a provider did is unknown to a bot that is killed at p.
 func (p point) inCall() bool {
-	return p.service == "systec" || p.service == "tencent" || strings.Contains(p.saved, ": calling")
+	return ofProvider(p.service) || strings.Contains(p.saved, ": calling")
 }
 
 // rehearse carries a scenario out unharmed, and returns every point that it passes.

@@ -100,7 +100,7 @@ func newWorld(ctx context.Context, in setting) (_ *world, err error) {
 	if in.console {
 		makeBot = w.rig.NewConsole
 	}
-	if w.bot, err = makeBot(in.binary, in.dir, env...); err != nil {
+	if w.bot, err = makeBot(in.binary, in.dir, append(env, w.rig.Zoom()...)...); err != nil {
 		return nil, err
 	}
 	return w, w.start(ctx)

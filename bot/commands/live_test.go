@@ -52,7 +52,7 @@ type liveWorld struct {
 func inLiveWorld(t *testing.T, q sandbox.Quirks, webhooks bool, f func(*liveWorld)) {
 	lw := &liveWorld{}
 	inWorld(t, func(c *Config) {
-		lw.zoom = sandbox.New(sandbox.Config{Quirks: q, Now: time.Now})
+		lw.zoom = sandbox.New(sandbox.Config{Quirks: q, Now: time.Now, Users: []sandbox.User{{ID: sandbox.DefaultUser}, {ID: "dora@zoom"}}})
 		lw.wire = &wire{Server: lw.zoom}
 		made := lw.zoom.Config()
 		client, err := zoom.New(zoom.Config{
@@ -65,6 +65,10 @@ func inLiveWorld(t *testing.T, q sandbox.Quirks, webhooks bool, f func(*liveWorl
 		c.Parser.Providers = []meeting.Provider{"systec", "tencent", "zoom"}
 		c.Providers["zoom"] = client
 		c.Webhooks = map[meeting.Provider]bool{"zoom": webhooks}
+		c.Accounts = map[meeting.Provider]Accounts{
+			"tencent": {Persons: map[string]string{"slack:U2": "ben@tencent", "slack:U4": "dora@tencent"}},
+			"zoom":    {Bot: sandbox.DefaultUser, Persons: map[string]string{"slack:U4": "dora@zoom"}},
+		}
 	}, func(w *world) {
 		lw.world = w
 		w.say(ada, channel, "/meet Launch --provider zoom")
@@ -278,6 +282,25 @@ func TestWhereALiveIsStartedEveryAddressIsOnStandby(t *testing.T) {
 			assert.Contains(t, describe(w.say(ada, channel, line)), "Start the live?", line)
 		}
 		assert.Zero(t, w.zoom.LiveStarts(w.id))
+	})
+}
+
+// Whoever has accounts at two providers acts at each with the one that they have there.
+func TestEachProviderKnowsAPersonByItsOwnAccount(t *testing.T) {
+	inLiveWorld(t, sandbox.Quirks{}, true, func(w *liveWorld) {
+		dora := chat.User{ID: "U4", Name: "Dora", Rights: chat.RightsKnown | chat.RightMeet | chat.RightPush}
+		w.another(dora, channel, "/meet Hers --provider tencent")
+		assert.Equal(t, "dora@tencent", w.tencent.wish.Account)
+		w.another(dora, channel, "/meet Hers --provider zoom --host U2")
+		all := w.zoom.Meetings()
+		hers := all[len(all)-1]
+		assert.Equal(t, []string{"dora@zoom"}, hers.Hosts, "an account at another provider is none here")
+		asked := setYouTube[len("/livepush"):]
+		eve := chat.User{ID: "U5", Name: "Eve", Rights: chat.RightsKnown | chat.RightPush}
+		assert.Contains(t, describe(w.say(eve, channel, "/livepush "+hers.ID+asked)), "Only Dora")
+		assert.Empty(t, w.zoom.Pushes(hers.ID))
+		w.say(dora, channel, "/livepush "+hers.ID+asked)
+		assert.Len(t, w.zoom.Pushes(hers.ID), 1)
 	})
 }
 

@@ -102,3 +102,22 @@ func TestDoctorTriesZoom(t *testing.T) {
 		})
 	}
 }
+
+// Whoever has no Zoom is offered nothing of it.
+func TestABotWithoutZoomHasNothingOfIt(t *testing.T) {
+	t.Parallel()
+	of := func(w *world) string {
+		out, _, err := invoke(t, w.env, "manifest", "discord")
+		require.NoError(t, err)
+		return strings.ToLower(out)
+	}
+	without := of(newWorld(t))
+	with := of(withZoom(t, sandbox.Quirks{}, nil))
+	for _, word := range []string{"zoom", "passcode", "start-live", "stop-live"} {
+		assert.NotContains(t, without, word)
+		assert.Contains(t, with, word)
+	}
+	out, _, err := invoke(t, newWorld(t).env, "doctor")
+	require.NoError(t, err)
+	assert.NotContains(t, strings.ToLower(out), "zoom")
+}

@@ -53,11 +53,14 @@ func New(o Options) (_ *Rig, err error) {
 			r.Close()
 		}
 	}()
-	o.Quirks.CallsPerMinute, o.Quirks.CallsPerDay, o.Quirks.CreatesPerHour = -1, -1, -1
+	o.Quirks.CallsPerMinute, o.Quirks.CallsPerDay, o.Quirks.CreatesPerHour, o.Quirks.ZoomCreatesPerDay = -1, -1, -1, -1
 	r.Sandbox = sandbox.New(sandbox.Config{Quirks: o.Quirks})
 	if r.providers, err = newGate(func(q *http.Request) (string, http.Handler) {
-		if strings.HasPrefix(q.URL.Path, "/umeeting/") {
+		switch {
+		case strings.HasPrefix(q.URL.Path, "/umeeting/"):
 			return "systec", r.Sandbox
+		case strings.HasPrefix(q.URL.Path, "/zoom/"):
+			return "zoom", r.Sandbox
 		}
 		return "tencent", r.Sandbox
 	}); err != nil {

@@ -35,7 +35,7 @@ func (c *Console) complete(line string, pos int) (head string, proposals []strin
 	}
 	verb, given := c.verbOf(name, words[1:])
 	if len(words) == 1 {
-		for _, d := range grammar.Declarations() {
+		for _, d := range c.declared() {
 			if d.Command == name && d.Name != "" {
 				proposals = append(proposals, d.Name+" ")
 			}
@@ -67,15 +67,19 @@ func (c *Console) complete(line string, pos int) (head string, proposals []strin
 	return head, startingWith(proposals, word), tail
 }
 
+// declared is what can be asked here.
+func (c *Console) declared() []grammar.VerbDecl {
+	if c.cfg.Declared == nil {
+		return grammar.Declarations()
+	}
+	return c.cfg.Declared
+}
+
 // verbOf returns the declaration that a line means so far, and its other words that are
 // no options.
 func (c *Console) verbOf(name string, words []string) (grammar.VerbDecl, []string) {
 	var found grammar.VerbDecl
-	declared := c.cfg.Declared
-	if declared == nil {
-		declared = grammar.Declarations()
-	}
-	for _, d := range declared {
+	for _, d := range c.declared() {
 		if d.Command != name {
 			continue
 		}

@@ -159,7 +159,7 @@ func usage(bare grammar.VerbDecl) string {
 	parts = append(parts, "[--…]")
 	hint := strings.Join(parts, " ")
 	for _, d := range grammar.Declarations() {
-		if d.Command == bare.Command && d.Name != "" {
+		if d.Command == bare.Command && d.Name != "" && d.Can == nil { // what not every provider can is no hint for all
 			hint += " | " + d.Name
 		}
 	}
