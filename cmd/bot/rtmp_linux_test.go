@@ -362,7 +362,7 @@ func TestTheStreamArrivesAsThePlatformWantsIt(t *testing.T) {
 	}()
 	defer func() {
 		cancel()
-		<-done // the sandbox's programs end with it
+		assert.NoError(t, <-done) // the sandbox's programs end with it
 	}()
 	say := func(line string) {
 		_, err := io.WriteString(lines, line+"\n")

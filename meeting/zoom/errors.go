@@ -29,7 +29,7 @@ type wireError struct {
 func (w wireError) said(status int) bool {
 	code := w.Code.Int()
 	return status >= 300 && status < 500 && status != http.StatusRequestTimeout && code != 0 &&
-		!(code == status && strings.EqualFold(string(w.Message), http.StatusText(status)))
+		(code != status || !strings.EqualFold(string(w.Message), http.StatusText(status)))
 }
 
 const (

@@ -81,9 +81,8 @@ func check(in meeting.Instant) (meeting.Reason, string) {
 // validPasscode allows the letters, digits and signs that Zoom's may have; none at all is
 // the host's default.
 func validPasscode(s string) bool {
-	return len(s) <= maxPasscode && !strings.ContainsFunc(s, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("@-_*", r))
-	})
+	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@-_*"
+	return len(s) <= maxPasscode && strings.Trim(s, allowed) == ""
 }
 
 // validUser reports whether s can be a user's ID or address. It goes into a path and into a
