@@ -197,6 +197,9 @@ func (h cards) threadReply(r *run, reg registry.Registration) chat.Reply {
 	if m.Passcode != "" {
 		reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.passcode"), Value: m.Passcode})
 	}
+	if asked := askedFor(t, r.w.Ask.Meet); asked != "" {
+		reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.options"), Value: asked})
+	}
 	if m.WatchURL == "" {
 		id := "watch.add_live"
 		switch {
@@ -234,6 +237,40 @@ func (h cards) threadReply(r *run, reg registry.Registration) chat.Reply {
 	}
 	reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.copy"), Action: grammar.Press(grammar.VerbCopy, ref)})
 	return reply
+}
+
+// askedFor are the options that a meeting was asked for with, besides those that its card
+// shows by themselves.
+func askedFor(t texts.Text, in meeting.Instant) string {
+	var all []string
+	add := func(option, value string) {
+		all = append(all, t.T("copy.line", "Name", t.T("label."+option), "Value", value))
+	}
+	if in.Duration > 0 {
+		add("duration", strconv.Itoa(int(in.Duration/time.Minute)))
+	}
+	if in.Capacity > 0 {
+		add("capacity", strconv.Itoa(in.Capacity))
+	}
+	if in.Recording != "" {
+		add("record", t.T("choice.record."+string(in.Recording)))
+	}
+	for _, o := range []struct {
+		option string
+		on     *bool
+	}{
+		{"mute", in.Mute}, {"join-before-host", in.JoinBeforeHost}, {"waiting-room", in.WaitingRoom},
+		{"host-video", in.HostVideo}, {"participants-video", in.ParticipantsVideo}, {"pmi", in.PMI},
+	} {
+		switch {
+		case o.on == nil:
+		case *o.on:
+			add(o.option, t.T("choice.yes"))
+		default:
+			add(o.option, t.T("choice.no"))
+		}
+	}
+	return strings.Join(all, " · ")
 }
 
 func startSecrets(r *run, reg registry.Registration) []chat.SecretField {

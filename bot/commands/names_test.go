@@ -125,3 +125,13 @@ func TestACardOfAMeetingThatIsOverSpeaksOfThePast(t *testing.T) {
 		assert.Contains(t, describe(w.say(ada, channel, "/livepush --name b --url rtmp://ingest.example.com/live --key k12345678 806146601")), "is over")
 	})
 }
+
+func TestTheThreadSaysWhichOptionsWereAskedFor(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		thread := find(t, w.say(ada, channel, "/meet Show --provider systec --duration 90 --record cloud --no-mute --capacity 25"), chat.SlotThread).Reply
+		assert.Contains(t, thread.Fields, chat.Field{Name: "Asked for", Value: "Length in minutes: 90 · Capacity: 25 · Recording: In the cloud · Mute on entry: No"})
+		for _, f := range find(t, w.say(ada, channel, "/meet Another"), chat.SlotThread).Reply.Fields {
+			assert.NotEqual(t, "Asked for", f.Name, "nothing was")
+		}
+	})
+}
