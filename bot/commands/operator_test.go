@@ -1,7 +1,9 @@
 package commands
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -67,4 +69,15 @@ func TestAnOperatorFindsOutWhomToTell(t *testing.T) {
 			assert.Empty(t, d.Error)
 		}
 	})
+}
+
+func TestTheLogSaysWhyACommandWasRefused(t *testing.T) {
+	var log bytes.Buffer
+	inWorld(t, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) }, func(w *world) {
+		w.say(ada, channel, "/livepush to canary")
+		w.say(chat.User{ID: "U8", Rights: chat.RightsKnown | chat.RightMeet}, channel, "/meet end 999999999")
+	})
+	assert.Contains(t, log.String(), `msg="command refused" job=`)
+	assert.Contains(t, log.String(), "why=which.none_push")
+	assert.NotContains(t, log.String(), "canary", "nothing that a person typed")
 }

@@ -36,11 +36,12 @@ func (b *Bot) refuse(r *run, err error) (jobs.Next, error) {
 	var told *texts.Message
 	var no denied
 	var api *meeting.APIError
+	why := "denied" // the ID of the sentence, which has nothing of a person
 	switch {
 	case errors.As(err, &no):
 		reply = b.people.refusal(r.t, r.platform.Name, no.right)
 	case errors.As(err, &told):
-		reply.Text = told.In(r.t)
+		reply.Text, why = told.In(r.t), told.ID
 	default:
 		if n, ok := r.again(err); ok {
 			return n, nil
@@ -48,8 +49,10 @@ func (b *Bot) refuse(r *run, err error) (jobs.Next, error) {
 		if !errors.As(err, &api) {
 			return jobs.Next{}, err
 		}
-		reply.Text = r.faultOf(err).In(r.t)
+		fault := r.faultOf(err)
+		reply.Text, why = fault.In(r.t), fault.ID
 	}
+	r.log.Info("command refused", "job", r.job.ID, "verb", r.w.Ask.Verb, "why", why)
 	var way offering
 	if errors.As(err, &way) {
 		reply.Buttons = way.buttons
