@@ -38,8 +38,10 @@ const (
 	peerPeople = 200 // who type in turn: all are known after the warm-up
 )
 
-// peers measures the bot, with every command on disk before its acknowledgement, and
-// Slack's own library, which keeps nothing, at the same work in turn.
+// peers measures three processes at the same work in turn: the least that a program in Go
+// can do, Slack's own library, neither of which keeps anything, and the bot, with every
+// command on disk before its acknowledgement. Each may use all processors, as does what
+// they talk to.
 func (b *bench) peers(ctx context.Context) (figures []figure, err error) {
 	dir := filepath.Join(b.dir, "peers")
 	if why := installPeers(ctx, dir); why != "" {
@@ -48,7 +50,7 @@ func (b *bench) peers(ctx context.Context) (figures []figure, err error) {
 	for _, connections := range []int{16, 256} {
 		rounds := map[string][]measured{}
 		for range peerRounds {
-			for _, name := range []string{"bolt", "bot"} {
+			for _, name := range []string{"floor", "bolt", "bot"} {
 				m, err := b.peerRound(ctx, dir, name, connections)
 				if err != nil {
 					return figures, fmt.Errorf("%s: %w", name, err)
@@ -56,12 +58,13 @@ func (b *bench) peers(ctx context.Context) (figures []figure, err error) {
 				rounds[name] = append(rounds[name], m)
 			}
 		}
-		bolt, bot := median(rounds["bolt"]), median(rounds["bot"])
+		floor, bolt, bot := median(rounds["floor"]), median(rounds["bolt"]), median(rounds["bot"])
 		what := func(m measured) string {
 			return fmt.Sprintf("%.0f a second, %d µs each, p99 %s", m.persecond, m.cost.Microseconds(), ms(m.p99))
 		}
 		figures = append(figures,
-			figure{fmt.Sprintf("@slack/bolt, a command answered with one message, %d connections, median of %d", connections, peerRounds), what(bolt), ""},
+			figure{fmt.Sprintf("the floor: a signed command acknowledged and answered with one message, nothing else, %d connections, median of %d", connections, peerRounds), what(floor), ""},
+			figure{fmt.Sprintf("@slack/bolt at the same, %d connections", connections), what(bolt), ""},
 			figure{"the bot at the same, every command on disk before its acknowledgement", what(bot), ""},
 			figure{"the bot / bolt: commands a second; processor time; p99",
 				fmt.Sprintf("%.2f; %.2f; %.2f", bot.persecond/bolt.persecond, float64(bot.cost)/float64(bolt.cost), float64(bot.p99)/float64(bolt.p99)),
@@ -107,12 +110,25 @@ func (b *bench) peerRound(ctx context.Context, dir, name string, connections int
 	}
 	defer done()
 	var p peer
-	if name == "bot" {
-		if err := bot.Start(ctx, "GOMAXPROCS=1"); err != nil {
+	switch name {
+	case "bot":
+		if err := bot.Start(ctx); err != nil {
 			return m, err
 		}
 		p = peer{bot.HTTP(), bot.PID(), func() { _ = bot.Stop() }}
-	} else if p, err = startBolt(ctx, filepath.Join(dir, "peers"), r); err != nil {
+	case "bolt":
+		cmd := exec.CommandContext(ctx, "node", "bolt.mjs")
+		cmd.Dir = filepath.Join(dir, "peers")
+		p, err = startPeer(cmd, r)
+	default:
+		var self string
+		if self, err = os.Executable(); err == nil {
+			cmd := exec.CommandContext(ctx, self)
+			cmd.Env = []string{floorEnv + "=1"}
+			p, err = startPeer(cmd, r)
+		}
+	}
+	if err != nil {
 		return m, err
 	}
 	defer p.end()
@@ -159,10 +175,11 @@ func until(ctx context.Context, limit time.Duration, done func() bool) error {
 	return nil
 }
 
-func startBolt(ctx context.Context, dir string, r *rig.Rig) (peer, error) {
-	cmd := exec.CommandContext(ctx, "node", "bolt.mjs")
-	cmd.Dir, cmd.Stderr = dir, os.Stderr
-	cmd.Env = append(os.Environ(), "SLACK_BOT_TOKEN="+slacktest.BotToken, "SLACK_SIGNING_SECRET="+slacktest.SigningSecret, "SLACK_API_URL="+r.Slack.APIURL())
+// startPeer starts a peer, which says on a line of its own at which port it listens.
+func startPeer(cmd *exec.Cmd, r *rig.Rig) (peer, error) {
+	cmd.Stderr = os.Stderr
+	cmd.Env = append(append(os.Environ(), cmd.Env...),
+		"SLACK_BOT_TOKEN="+slacktest.BotToken, "SLACK_SIGNING_SECRET="+slacktest.SigningSecret, "SLACK_API_URL="+r.Slack.APIURL())
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return peer{}, err
