@@ -56,7 +56,7 @@ func (w *world) settle(ctx context.Context) error {
 	end := time.Now().Add(3 * settleWithin) // a look-up alone may be tried for five minutes
 	nudge := time.Now().Add(nudgeAfter)
 	for time.Now().Before(end) {
-		waiting := slices.DeleteFunc(slices.Clone(w.commands), func(c *command) bool { return !c.acked || c.told() })
+		waiting := slices.DeleteFunc(slices.Clone(w.commands), func(c *command) bool { return !c.acked || c.told() || c.declined() })
 		if len(waiting) == 0 {
 			break
 		}
@@ -188,7 +188,7 @@ func count(worlds []*world) (rows []*row, faults []fault) {
 			faults = append(faults, fault{"a live started twice", c})
 		}
 		private, public := c.private()[c.privately:], c.public()[c.publicly:]
-		if c.acked {
+		if c.acked && (len(private) > 0 || !c.declined()) {
 			r.acked++
 			if len(private) == 0 {
 				r.lost++

@@ -1,8 +1,10 @@
 package main
 
 import (
-	"meetbot/bot/texts"
+	"slices"
 	"strings"
+
+	"meetbot/bot/texts"
 )
 
 // What people are told, in the words that they read.
@@ -19,13 +21,29 @@ var (
 
 // private returns what only the person of the command was shown about how it ends.
 func (c *command) private() []string {
-	var all []string
 	reminder := text.T("remind.title", "Topic", c.topic) // comes later, to a meeting that nobody joins
-	add := func(s string) {
-		if !strings.Contains(s, progress) && !strings.Contains(s, trying) && !strings.Contains(s, waiting) && !strings.Contains(s, reminder) {
-			all = append(all, s)
-		}
-	}
+	return slices.DeleteFunc(c.everything(), func(s string) bool {
+		return strings.Contains(s, progress) || strings.Contains(s, trying) || strings.Contains(s, waiting) || strings.Contains(s, reminder) || declines(s)
+	})
+}
+
+// notTaken are the words for a command that is perhaps, or certainly, not carried out: nothing is
+// promised then, although the platform is told that it arrived.
+var notTaken = []string{
+	text.T("accept.not_confirmed.title"), text.T("accept.full.title"), text.T("accept.busy.title"), text.T("accept.stopping.title"), text.T("accept.internal.title"),
+}
+
+func declines(s string) bool {
+	return slices.ContainsFunc(notTaken, func(title string) bool { return strings.Contains(s, title) })
+}
+
+// declined reports whether the person was told at once that the command was not taken.
+func (c *command) declined() bool { return slices.ContainsFunc(c.everything(), declines) }
+
+// everything returns all that only the person was shown.
+func (c *command) everything() []string {
+	var all []string
+	add := func(s string) { all = append(all, s) }
 	if c.world.console {
 		private, _ := c.screen()
 		for _, s := range private {

@@ -35,6 +35,7 @@ func main() {
 	flag.BoolVar(&o.named, "named", false, "the named steps alone, no random instants")
 	flag.BoolVar(&o.quick, "quick", false, "without the scenarios that wait for a provider's silence")
 	flag.StringVar(&o.keep, "keep", "", "keep stores and logs in this directory")
+	flag.IntVar(&o.troubles, "troubles", 0, "instead of kills: so many runs with parts in trouble (200 is the long form)")
 	quiet := flag.Bool("q", false, "no progress")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -42,6 +43,13 @@ func main() {
 	var progress io.Writer = os.Stderr
 	if *quiet {
 		progress = io.Discard
+	}
+	if o.troubles > 0 {
+		if err := inTrouble(ctx, o, progress); err != nil {
+			fmt.Fprintln(os.Stderr, "promise:", err)
+			os.Exit(1)
+		}
+		return
 	}
 	result, err := run(ctx, o, progress)
 	fmt.Print(result.table())
@@ -57,15 +65,44 @@ func main() {
 	}
 }
 
+// inTrouble carries out runs with parts in trouble, and shows what came of them.
+func inTrouble(ctx context.Context, o options, log io.Writer) error {
+	dir := o.keep
+	if dir == "" {
+		var err error
+		if dir, err = os.MkdirTemp("", "promise-"); err != nil {
+			return err
+		}
+		defer func() { _ = os.RemoveAll(dir) }() // best effort: it is in the temporary directory
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	binary, err := rig.BuildKillable(ctx, dir)
+	if err != nil {
+		return err
+	}
+	rows, faults, err := runTroubles(ctx, o.troubles, o.only, binary, dir, log)
+	fmt.Print(troubleTable(rows))
+	for _, f := range faults {
+		fmt.Fprintln(os.Stderr, f)
+	}
+	if err == nil && len(faults) > 0 {
+		err = errors.New("promises were broken")
+	}
+	return err
+}
+
 type options struct {
-	kills  int
-	engine string
-	only   string
-	named  bool
-	quick  bool // without what waits for silence
-	short  bool // named instants outside of a provider's call alone: after one in it, the outcome is looked up much later
-	keep   string
-	binary string // of rig.BuildKillable; empty: built first
+	troubles int
+	kills    int
+	engine   string
+	only     string
+	named    bool
+	quick    bool // without what waits for silence
+	short    bool // named instants outside of a provider's call alone: after one in it, the outcome is looked up much later
+	keep     string
+	binary   string // of rig.BuildKillable; empty: built first
 }
 
 // result is what a campaign counted.

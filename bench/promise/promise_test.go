@@ -13,8 +13,9 @@ import (
 // The campaigns take minutes, of which the machine waits for most: go test alone runs a
 // short one.
 var (
-	kills = flag.Int("kills", 0, "how often the bot is killed in TestThePromise; 0: a few times, at instants after which nothing waits")
-	chaos = flag.Bool("chaos", false, "run TestWhatIsShownIsSo, which takes a minute")
+	kills      = flag.Int("kills", 0, "how often the bot is killed in TestThePromise; 0: a few times, at instants after which nothing waits")
+	inTroubles = flag.Int("troubles", 0, "how many runs of TestPartsInTrouble; 0: three")
+	chaos      = flag.Bool("chaos", false, "run TestWhatIsShownIsSo, which takes a minute")
 )
 
 // The bot is killed at instants that are others each time.
@@ -51,4 +52,32 @@ func TestThePromise(t *testing.T) {
 			}
 		})
 	}
+}
+
+// However one part is in trouble, or two: nothing is lost, made twice or said that is not so, and
+// everybody hears something.
+func TestPartsInTrouble(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs the real bot")
+	}
+	t.Parallel()
+	dir := t.TempDir()
+	binary, err := rig.BuildKillable(t.Context(), dir)
+	require.NoError(t, err)
+	n := *inTroubles
+	if n == 0 {
+		n = 3
+	}
+	rows, faults, err := runTroubles(t.Context(), n, "", binary, dir, t.Output())
+	require.NoError(t, err)
+	t.Log("\n" + troubleTable(rows))
+	for _, f := range faults {
+		t.Error(f)
+	}
+	runs := 0
+	for _, r := range rows {
+		runs += r.runs
+		assert.Less(t, r.longest.last, troubledLast, r.name)
+	}
+	assert.Equal(t, n, runs)
 }

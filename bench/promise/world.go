@@ -32,6 +32,7 @@ type world struct {
 	trace string
 
 	lives    atomic.Int64 // how often the bot was started
+	tries    atomic.Int64 // of Slack's
 	starting sync.Mutex   // one process at a time
 
 	mu       sync.Mutex
@@ -48,6 +49,10 @@ type setting struct {
 	account     string            // on the cluster
 	console     bool              // instead of the chat platforms
 	series      int               // makes its commands' numbers unlike other worlds'
+	gateway     bool              // Discord's interactions come over the gateway on the cluster too
+	env         []string          // more variables
+	// ways are how Slack reaches the bot, by the number of the try; nil: the one bot that there is.
+	ways func(n int) slacktest.HTTP
 }
 
 // command is one thing that somebody asked, and what has to come of it.
@@ -92,6 +97,7 @@ func newWorld(ctx context.Context, in setting) (_ *world, err error) {
 		w.store = jobs.Config{NATSURL: in.cluster.URL(), NATSCreds: in.cluster.Credentials(in.account), Keys: [][]byte{clusterKey}}
 		env = append(env, "NATS_URL="+w.store.NATSURL, "NATS_CREDS="+w.store.NATSCreds, "ENCRYPTION_KEY="+base64.StdEncoding.EncodeToString(clusterKey))
 	}
+	env = append(env, in.env...)
 	if w.rig, err = rig.New(rig.Options{History: w.discordHTTP(), DiscordHTTP: w.discordHTTP()}); err != nil {
 		return nil, err
 	}
@@ -133,7 +139,15 @@ func (w *world) start(ctx context.Context) error {
 }
 
 // On the cluster Slack has the history scopes too.
-func (w *world) discordHTTP() bool { return w.engine == clustered }
+func (w *world) discordHTTP() bool { return w.engine == clustered && !w.gateway }
+
+// way is how Slack reaches the bot now.
+func (w *world) way() slacktest.HTTP {
+	if w.ways == nil {
+		return w.bot.HTTP()
+	}
+	return w.ways(int(w.tries.Add(1)))
+}
 
 // newCommand makes a person in a channel of their own, so that whatever is shown there
 // belongs to one command.
@@ -219,7 +233,7 @@ func (c *command) slack(ctx context.Context, act slacktest.Act, tries int) error
 func (c *command) deliver(ctx context.Context, act slacktest.Act, again int) bool {
 	ctx, cancel := context.WithTimeout(ctx, ackWithin)
 	defer cancel()
-	ack, err := c.world.rig.Slack.Deliver(ctx, c.world.bot.HTTP(), act, again)
+	ack, err := c.world.rig.Slack.Deliver(ctx, c.world.way(), act, again)
 	if err != nil || ack.Status != http.StatusOK {
 		c.unacked = fmt.Sprintf("status %d, %v", ack.Status, err)
 		return false

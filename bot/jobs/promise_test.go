@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/jobs/internal/engine"
 )
 
 // Whatever a job waits for, the person hears once, ten seconds after the wish, that it takes
@@ -308,5 +310,43 @@ func TestDowntimeEndsNoLookUp(t *testing.T) {
 		stop = run(t, s, h)
 		defer stop()
 		assert.Equal(t, "called", await(t, s, "x", inState(Done)).Outcome)
+	})
+}
+
+// refusing is an engine that takes no write for a while.
+type refusing struct {
+	engine.Engine
+	off atomic.Bool
+}
+
+func (e *refusing) Put(ctx context.Context, key string, body []byte, expect uint64, ttl time.Duration, held bool) (uint64, error) {
+	if e.off.Load() {
+		time.Sleep(100 * time.Millisecond)
+		return 0, engine.ErrFull
+	}
+	return e.Engine.Put(ctx, key, body, expect, ttl, held)
+}
+
+// What was told and cannot be saved is not told again: the process knows.
+func TestWhatCannotBeSavedIsNotToldAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &refusing{Engine: engine.NewMemory(kindJob, kindTimer)}
+		s, err := newStore(t.Context(), withDefaults(Config{Keys: [][]byte{make([]byte, KeySize)}}), e)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, s.Close()) }()
+		var told atomic.Int32
+		stop := run(t, s, &script{deliver: func(context.Context, *Job) error {
+			told.Add(1)
+			e.off.Store(true)
+			return nil
+		}})
+		defer stop()
+		_, err = s.Enqueue(t.Context(), Job{ID: "x"})
+		require.NoError(t, err)
+		time.Sleep(5 * time.Minute)
+		e.off.Store(false)
+		time.Sleep(time.Minute)
+		await(t, s, "x", inState(Done))
+		assert.EqualValues(t, 1, told.Load())
 	})
 }

@@ -150,12 +150,13 @@ func (r *runner) due(j *Job, now time.Time) (time.Time, bool) {
 
 // step is one job in the hands of one worker.
 type step struct {
-	r    *runner
-	m    engine.Message
-	j    *Job
-	from State
-	at   time.Time // when the worker took it
-	goOn bool      // the same worker goes on with the job
+	r     *runner
+	m     engine.Message
+	j     *Job
+	from  State
+	at    time.Time // when the worker took it
+	goOn  bool      // the same worker goes on with the job
+	keeps bool      // it goes on trying to save the job
 }
 
 // carryOut carries out one step, and reports whether there is another one to do at once.
@@ -345,7 +346,29 @@ func (s *step) deliver() {
 	}
 	j.Attempt = 0
 	s.skipEnded()
-	s.save()
+	s.keep()
+}
+
+// keep is save of what must not be done again, for as long as it takes: nothing else knows that
+// somebody was told.
+func (s *step) keep() {
+	deadline := time.Now().Add(resaveFor)
+	s.keeps = true
+	defer func() { s.keeps = false }()
+	for {
+		err := s.saved(s.r.cfg.StepTimeout)
+		if err == nil || errors.Is(err, ErrConflict) {
+			return
+		}
+		if s.r.ctx.Err() != nil || time.Now().After(deadline) {
+			s.m.Receipt.Later(firstBackoff)
+			return
+		}
+		select {
+		case <-s.r.ctx.Done():
+		case <-time.After(firstBackoff):
+		}
+	}
 }
 
 // save stores the job. What is stored is also handed out again. Where no other process can
@@ -395,6 +418,8 @@ func (s *step) saved(within time.Duration) error {
 		}
 	case errors.Is(err, ErrConflict):
 		s.m.Receipt.Ack() // somebody saved a newer one, which is delivered by itself
+	case s.keeps:
+		r.log.Error("a job could not be saved, which is tried again", "job", j.ID, "label", j.Label, "state", j.State, "err", err)
 	default:
 		r.log.Error("a job could not be saved; its step is carried out again", "job", j.ID, "label", j.Label, "state", j.State, "err", err)
 		s.m.Receipt.Later(firstBackoff)

@@ -31,17 +31,35 @@ func Root() (string, error) {
 // everything would be compiled once more, for minutes.
 func Build(ctx context.Context, dir string) (string, error) { return build(ctx, dir, "bot") }
 
-//go:embed testdata/killpoint.go
-var killpoint []byte
+// What is added to the bot: see [BuildKillable].
+var (
+	//go:embed testdata/killpoint.go
+	killpoint []byte
+	//go:embed testdata/machine.go
+	machine []byte
+	//go:embed testdata/disk.go
+	disk []byte
+)
+
+// Where the bot's own code asks for the machine's clock and for the disk.
+const (
+	clockDefault = "cfg.machine = time.Now\n"
+	diskDefault  = "return openPebble(ctx, cfg, lock, fresh, check, vfs.Default)"
+)
 
 // saveFunc is the function that every save of a job goes through.
 const saveFunc = "func (s *Store) write(ctx context.Context, key string, j *Job, expect uint64, held bool) error {"
 
 // Armed is the variable with the path of a file that tells a bot of [BuildKillable] where
 // to kill itself; Trace that of a file to which it writes every place that it passed.
+//
+// Clock is that of a file with the nanoseconds by which the machine's clock was set, and Disk that
+// of one that says how the embedded store's disk is: slow, silent, refusing, wrong, or nothing.
 const (
 	Armed = "PROMISE_ARMED"
 	Trace = "PROMISE_TRACE"
+	Clock = "PROMISE_CLOCK"
+	Disk  = "PROMISE_DISK"
 )
 
 // Arm tells the bot where to kill itself; an empty point nowhere. Only jobs that were made
@@ -50,9 +68,9 @@ func Arm(path, point string, since time.Time) error {
 	return os.WriteFile(path, []byte(fmt.Sprintf("%d\n%s\n", since.UnixNano(), point)), 0o600)
 }
 
-// BuildKillable builds the bot with one addition: right after it saved a job it looks
-// whether this is where it was told to kill itself. Nothing else could hit the instant
-// between a save and what follows.
+// BuildKillable builds the bot with additions: right after it saved a job it looks
+// whether this is where it was told to kill itself, since nothing else could hit the instant
+// between a save and what follows; and the machine's clock and the disk are as files say.
 func BuildKillable(ctx context.Context, dir string) (string, error) {
 	root, err := Root()
 	if err != nil {
@@ -66,12 +84,33 @@ func BuildKillable(ctx context.Context, dir string) (string, error) {
 	if strings.Count(string(source), saveFunc) != 1 {
 		return "", fmt.Errorf("%s: the function that saves a job is not where it was; correct saveFunc", name)
 	}
+	if strings.Count(string(source), clockDefault) != 1 {
+		return "", fmt.Errorf("%s: the store's clock is not where it was; correct clockDefault", name)
+	}
 	changed := strings.Replace(string(source), saveFunc, strings.Replace(saveFunc, ") write(", ") save(", 1), 1)
-	store, added, overlay := filepath.Join(dir, "store.go"), filepath.Join(dir, "killpoint.go"), filepath.Join(dir, "overlay.json")
-	replace, err := json.Marshal(map[string]map[string]string{"Replace": {
-		name: store, filepath.Join(root, "bot", "jobs", "killpoint.go"): added,
-	}})
-	if err = errors.Join(err, os.WriteFile(store, []byte(changed), 0o600), os.WriteFile(added, killpoint, 0o600), os.WriteFile(overlay, replace, 0o600)); err != nil {
+	changed = strings.Replace(changed, clockDefault, "cfg.machine = machineNow\n", 1)
+	engine := filepath.Join(root, "bot", "jobs", "internal", "engine")
+	pebble, err := os.ReadFile(filepath.Join(engine, "pebble.go"))
+	if err != nil {
+		return "", err
+	}
+	if strings.Count(string(pebble), diskDefault) != 1 {
+		return "", fmt.Errorf("%s: the disk is not where it was; correct diskDefault", engine)
+	}
+	replace := map[string]string{}
+	for path, content := range map[string]string{
+		name: changed, filepath.Join(root, "bot", "jobs", "killpoint.go"): string(killpoint), filepath.Join(root, "bot", "jobs", "machine.go"): string(machine),
+		filepath.Join(engine, "pebble.go"):   strings.Replace(string(pebble), diskDefault, strings.Replace(diskDefault, "vfs.Default", "troubledDisk(vfs.Default)", 1), 1),
+		filepath.Join(engine, "troubled.go"): string(disk),
+	} {
+		replace[path] = filepath.Join(dir, "overlay-"+filepath.Base(path))
+		if err := os.WriteFile(replace[path], []byte(content), 0o600); err != nil {
+			return "", err
+		}
+	}
+	overlay := filepath.Join(dir, "overlay.json")
+	text, err := json.Marshal(map[string]map[string]string{"Replace": replace})
+	if err = errors.Join(err, os.WriteFile(overlay, text, 0o600)); err != nil {
 		return "", err
 	}
 	return build(ctx, dir, "bot-killable", "-overlay", overlay)
