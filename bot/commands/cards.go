@@ -99,12 +99,18 @@ func (h cards) stateText(t texts.Text, reg registry.Registration) string {
 		return t.T("state.ready")
 	case meeting.StateRunning:
 		switch {
+		case !reg.LiveAt.IsZero() && !reg.LiveStop.IsZero():
+			return t.T("state.live_stop", "Time", chat.Instant(reg.LiveAt), "Asked", chat.Instant(reg.LiveStop))
 		case !reg.LiveAt.IsZero():
 			return t.T("state.live", "Time", chat.Instant(reg.LiveAt))
 		case reg.Audience != nil && reg.LiveHeard.IsZero(): // viewers are of a live that has begun
 			return at("state.running_live_begun")
 		case !reg.LiveAsked.IsZero():
-			return t.T("state.live_asked", "Time", chat.Instant(reg.LiveAsked))
+			id := "state.live_asked"
+			if !h.webhooks[reg.Ref().Provider] {
+				id = "state.live_asked_unseen"
+			}
+			return t.T(id, "Time", chat.Instant(reg.LiveAsked))
 		case pushNames(t, reg) != "" && reg.LiveHeard.IsZero() && !h.webhooks[reg.Ref().Provider]:
 			return at("state.running_live_unknown")
 		}

@@ -44,7 +44,10 @@ func (h events) next(ctx context.Context, r *run) (jobs.Next, error) {
 		if e.Live == meeting.LiveUnsaid || e.At.Before(reg.LiveHeard) { // an older word that comes late
 			return changed
 		}
-		reg.LiveHeard, reg.LiveAsked = e.At, time.Time{}
+		reg.LiveHeard, reg.LiveStop = e.At, time.Time{}
+		if e.Live == meeting.LiveOn || e.At.After(reg.LiveAsked) { // else it is of a live before
+			reg.LiveAsked = time.Time{}
+		}
 		switch {
 		case e.Live == meeting.LiveOff:
 			reg.LiveAt = time.Time{}

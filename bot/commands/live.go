@@ -29,8 +29,9 @@ type live struct {
 		known
 		changes
 	}
-	queue queue
-	audit auditor
+	queue    queue
+	audit    auditor
+	webhooks map[meeting.Provider]bool // which report the live state
 }
 
 // againAfter is how long after a request to start a live no other is made: Zoom, for one,
@@ -76,10 +77,13 @@ func (s broadcast) where(t texts.Text) string {
 	return s.to[0].Name + " (" + livepush.Host(s.to[0].URL) + ")"
 }
 
+// onAir reports whether a live is on by the provider's word, and nobody has had it stopped.
+func onAir(reg registry.Registration) bool { return !reg.LiveAt.IsZero() && reg.LiveStop.IsZero() }
+
 // startable refuses a live that is on air, or that nobody could see.
 func (h live) startable(ctx context.Context, r *run, s broadcast) error {
 	switch reg := s.reg; {
-	case reg != nil && !reg.LiveAt.IsZero():
+	case reg != nil && onAir(*reg):
 		return texts.NewMessage("live.on", "Time", r.clock(reg.LiveAt))
 	case reg != nil && reg.LiveJob != r.job.ID && r.now().Sub(reg.LiveAsked) < againAfter:
 		return texts.NewMessage("live.asked", "Time", r.clock(reg.LiveAsked), "Provider", r.providerName(s.ref.Provider))
@@ -170,7 +174,7 @@ func (h live) claim(ctx context.Context, r *run) error {
 	_, err := h.registry.Change(ctx, r.w.Ref, func(reg *registry.Registration) bool {
 		taken = nil
 		switch {
-		case !reg.LiveAt.IsZero():
+		case onAir(*reg):
 			taken = texts.NewMessage("live.on", "Time", r.clock(reg.LiveAt))
 		case reg.LiveJob == r.job.ID: // before a crash
 			return false
@@ -178,6 +182,7 @@ func (h live) claim(ctx context.Context, r *run) error {
 			taken = texts.NewMessage("live.asked", "Time", r.clock(reg.LiveAsked), "Provider", r.providerName(r.w.Ref.Provider))
 		default:
 			reg.LiveAsked, reg.LiveJob = r.now(), r.job.ID
+			reg.LiveAt, reg.LiveStop = time.Time{}, time.Time{} // of a live that was stopped
 			return true
 		}
 		return false
@@ -213,10 +218,13 @@ func (h live) done(ctx context.Context, r *run, action audit.Action) (jobs.Next,
 		return jobs.Next{}, err
 	}
 	reg, err := h.registry.Change(ctx, r.w.Ref, func(reg *registry.Registration) bool {
-		if action == audit.Start || reg.LiveAsked.IsZero() {
+		if action == audit.Start || reg.LiveAsked.IsZero() && reg.LiveAt.IsZero() {
 			return false
 		}
 		reg.LiveAsked = time.Time{}
+		if !reg.LiveAt.IsZero() {
+			reg.LiveStop = r.now()
+		}
 		return true
 	})
 	switch {
@@ -230,10 +238,14 @@ func (h live) done(ctx context.Context, r *run, action audit.Action) (jobs.Next,
 		}
 	}
 	provider := r.providerName(r.w.Ref.Provider)
+	after := "live.start.after"
+	if !h.webhooks[r.w.Ref.Provider] {
+		after = "live.start.unseen"
+	}
 	if action == audit.Stop {
 		return r.answer(outcomeStopped, chat.Reply{Tone: chat.Good, Title: r.t.T("live.stop.done"), Text: r.t.T("live.stop.after", "Provider", provider)})
 	}
-	return r.answer(outcomeStarted, chat.Reply{Tone: chat.Good, Title: r.t.T("live.start.done"), Text: r.t.T("live.start.after", "Provider", provider)})
+	return r.answer(outcomeStarted, chat.Reply{Tone: chat.Good, Title: r.t.T("live.start.done"), Text: r.t.T(after, "Provider", provider)})
 }
 
 // announce says in the meeting's thread who had the live started or stopped.

@@ -215,6 +215,45 @@ func TestALostStartIsNotRepeated(t *testing.T) {
 	}
 }
 
+// A word that Zoom has lost holds nobody up: what was stopped can be started again, and until
+// Zoom says so the card says no more than that somebody asked.
+func TestALiveThatWasStoppedIsStartedAgain(t *testing.T) {
+	inLiveWorld(t, sandbox.Quirks{}, true, func(w *liveWorld) {
+		w.set()
+		w.enter()
+		w.press(ada, channel, w.say(ada, channel, "/livepush start"), grammar.VerbLiveStartYes)
+		w.hear(meeting.Event{Live: meeting.LiveOn})
+		stopped := w.press(ada, channel, w.say(ada, channel, "/livepush stop"), grammar.VerbLiveStopYes)
+		assert.Contains(t, fmt.Sprint(shown(t, stopped).Fields), "not reported off air yet")
+		time.Sleep(time.Minute)
+		asked := w.say(ada, channel, "/livepush start")
+		started := w.press(ada, channel, asked, grammar.VerbLiveStartYes)
+		assert.Contains(t, describe(started), "The live is being started")
+		assert.Equal(t, 2, w.zoom.LiveStarts(w.id))
+		assert.Contains(t, fmt.Sprint(shown(t, started).Fields), "not reported on air yet")
+
+		// The word of the live before comes late, and is none on this one.
+		w.events++
+		late := meeting.Event{ID: "late", At: time.Now().Add(-30 * time.Second), Ref: meeting.Ref{Provider: "zoom", ID: w.id}, Live: meeting.LiveOff}
+		require.NoError(w.t, w.bot.Hear(w.t.Context(), late))
+		w.settle()
+		assert.Contains(t, describe(w.say(ada, channel, "/livepush start")), "asked Zoom at")
+		posts := w.hear(meeting.Event{Live: meeting.LiveOn})
+		assert.Contains(t, fmt.Sprint(shown(t, posts).Fields), "Live since")
+	})
+}
+
+// Without events nobody is promised to be told.
+func TestWithoutEventsNothingIsSaidToBeOnAir(t *testing.T) {
+	inLiveWorld(t, sandbox.Quirks{}, false, func(w *liveWorld) {
+		w.set()
+		w.enter()
+		started := w.press(ada, channel, w.say(ada, channel, "/livepush start"), grammar.VerbLiveStartYes)
+		assert.Contains(t, describe(started), "cannot be seen from here: look at the platform")
+		assert.Contains(t, fmt.Sprint(shown(t, started).Fields), "Whether it is on air cannot be seen from here")
+	})
+}
+
 // To stop a live twice does no harm, so that a lost stop is asked for again.
 func TestALostStopIsRepeated(t *testing.T) {
 	inLiveWorld(t, sandbox.Quirks{}, true, func(w *liveWorld) {

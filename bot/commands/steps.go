@@ -81,7 +81,7 @@ func stepsOf(p parts) map[grammar.Verb]steps {
 	ending := ending{p.targets, p.clients, p.registry, p.queue}
 	sharing := sharing{p.targets, p.cards}
 	seen := pushSeen{p.registry, p.dests, p.queue}
-	live := live{p.targets, p.clients, seen, p.registry, p.queue, p.audit}
+	live := live{p.targets, p.clients, seen, p.registry, p.queue, p.audit, p.cards.webhooks}
 	push := push{
 		p.targets, p.clients, pushCalls{p.saved, p.dests, p.audit}, p.approvals, p.keyPage,
 		pushReport{p.clients, seen, p.dests, p.keyPage, p.audit, p.carry}, live,

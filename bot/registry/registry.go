@@ -46,7 +46,9 @@ type Registration struct {
 	// LiveAsked is when LiveJob asked the provider to start the live, of which nothing was heard
 	// since.
 	LiveAsked time.Time
-	LiveJob   string
+	// LiveStop is when the provider took a request to stop the live, of which nothing was heard since.
+	LiveStop time.Time
+	LiveJob  string
 	// JoinBy is when the provider deletes the meeting if nobody has joined; zero: it does not.
 	JoinBy time.Time
 	// StartUntil is when Meeting.StartURL stops working.
@@ -454,7 +456,7 @@ func (g *Registry) TurnAt(reg *Registration, to meeting.State, at time.Time) boo
 		reg.JoinBy = time.Time{}
 	}
 	if to.Over() {
-		reg.LiveAt, reg.LiveAsked = time.Time{}, time.Time{}
+		reg.LiveAt, reg.LiveAsked, reg.LiveStop = time.Time{}, time.Time{}, time.Time{}
 	}
 	return true
 }
