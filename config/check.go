@@ -32,13 +32,13 @@ var checks = map[string]func(string) error{
 	},
 	"xoxb":      slackToken("xoxb-", "use the Bot User OAuth Token on the app's OAuth & Permissions page, which begins with xoxb-"),
 	"xapp":      slackToken("xapp-", "use an app-level token, which begins with xapp-"),
-	"command":   matching(`^/[a-z0-9_-]{1,31}$`, "use a slash and up to 31 small letters, digits, - or _"),
+	"command":   matching(`^/[a-z0-9_-]{1,31}$`, "use a slash and up to 31 lower-case letters, digits, - or _"),
 	"snowflake": matching(`^[0-9]{15,20}$`, "use the numeric ID"),
 	"ed25519":   matching(`^[0-9a-fA-F]{64}$`, "use the 64 hexadecimal digits of the public key"),
 	"digits":    matching(`^[0-9]+$`, "use a number"),
 	"aes43": func(v string) error {
 		if b, err := base64.StdEncoding.DecodeString(v + "="); err != nil || len(b) != 32 {
-			return errors.New("use the 43 characters that a key of 32 bytes has")
+			return errors.New("use the 43 characters of a 32-byte key")
 		}
 		return nil
 	},
@@ -59,9 +59,9 @@ func checkURL(v string) error {
 	u, err := url.Parse(v)
 	switch {
 	case err != nil || u.Hostname() == "":
-		return errors.New("use a whole URL, as https://meet.example.com")
+		return errors.New("use a full URL such as https://meet.example.com")
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return errors.New("use a URL without user name, ? and #")
+		return errors.New("use a URL without a user name, ? or #")
 	case u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()):
 		return nil
 	}
@@ -81,10 +81,10 @@ func checkNATS(v string) error {
 	for _, e := range list {
 		u, err := url.Parse(e)
 		if err != nil || u.Host == "" || u.Scheme != "nats" && u.Scheme != "tls" {
-			return errors.New("use nats://HOST:4222 or tls://HOST:4222, several comma-separated")
+			return errors.New("use tls://HOST:4222 or nats://HOST:4222, several comma-separated")
 		}
 		if u.User != nil {
-			return errors.New("leave user and password out of the URL and use NATS_CREDS")
+			return errors.New("take the user name and password out of the URL, and set NATS_CREDS")
 		}
 	}
 	return nil
@@ -128,7 +128,7 @@ func (c *Config) names(all AllNames, fault func(variable, fix string)) {
 	}{{"MEET_ALLOW", c.MeetAllow}, {"LIVEPUSH_ALLOW", c.LivepushAllow}, {"ADMINS", c.Admins}} {
 		for i, p := range l.list {
 			if !all.entry(p) {
-				fault(l.variable, fmt.Sprintf("entry %d: use one of the kinds %s", i+1, all.examples()))
+				fault(l.variable, fmt.Sprintf("entry %d: write it like one of %s", i+1, all.examples()))
 				break
 			}
 		}
@@ -164,9 +164,9 @@ func (c *Config) provider(check checker, chat bool) {
 	switch {
 	case c.MeetProvider != "":
 	case len(on) > 1:
-		check.fault("MEET_PROVIDER", "set it to "+sentence(on, "or")+": several are configured, and /meet uses one")
+		check.fault("MEET_PROVIDER", "set it to "+sentence(on, "or")+", the one that /meet uses: several providers are configured")
 	case len(wanted) == 0 && chat:
-		check.fault("MEET_PROVIDER", "configure "+strings.Join(ways, ", or ")+"; to try the bot without, set it to sandbox")
+		check.fault("MEET_PROVIDER", "configure "+strings.Join(ways, ", or ")+"; or set it to sandbox to try the bot without a provider")
 	}
 }
 
@@ -205,15 +205,15 @@ func (c *Config) combinations(fault func(variable, fix string)) {
 
 	only("NATS_URL", "NATS_CREDS", "NATS_PLAINTEXT")
 	if c.NATS.Plaintext != "true" && c.NATS.inClear() {
-		fault("NATS_URL", "use tls:// (nats:// is accepted for localhost, and with NATS_PLAINTEXT=true: whoever is on the way could read and change what is sent)")
+		fault("NATS_URL", "use tls:// (nats:// is accepted for localhost, and with NATS_PLAINTEXT=true: anybody on the way can then read and change what is sent)")
 	}
 	if u, err := url.Parse(c.OTEL.TracesURL()); err == nil && u.Scheme == "http" && !loopback(u.Hostname()) && !c.OTEL.ExporterOTLPHeaders.IsZero() {
-		fault("OTEL_EXPORTER_OTLP_ENDPOINT", "use https:// (http:// is accepted for localhost, and without OTEL_EXPORTER_OTLP_HEADERS: they would be sent in clear)")
+		fault("OTEL_EXPORTER_OTLP_ENDPOINT", "use https:// (http:// is accepted for localhost, and without OTEL_EXPORTER_OTLP_HEADERS, which it would send unencrypted)")
 	}
 	if c.set["NATS_URL"] {
 		needs("every process that uses the cluster needs the same key", "ENCRYPTION_KEY")
 	}
 	if c.NeedsHTTP() && c.HTTPAddr == c.OpsAddr {
-		fault("OPS_ADDR", "use another address than HTTP_ADDR's: metrics are not for the public")
+		fault("OPS_ADDR", "use a different address from HTTP_ADDR, which the public may reach")
 	}
 }

@@ -17,28 +17,28 @@ import (
 type Config struct {
 	Platforms
 
-	HTTPAddr  string `split_words:"true" default:":8080" desc:"where people and platforms reach the bot; listens only when something needs it" check:"addr"`
-	OpsAddr   string `split_words:"true" default:"127.0.0.1:9090" desc:"/livez, /readyz and /metrics; keep it off the public network" check:"addr"`
-	PublicURL string `split_words:"true" desc:"https address under which people reach HTTP_ADDR; turns the key-entry page on" check:"url"`
+	HTTPAddr  string `split_words:"true" default:":8080" desc:"address that the bot listens on for platforms, providers and the key-entry page; it listens only if one of them needs it" check:"addr"`
+	OpsAddr   string `split_words:"true" default:"127.0.0.1:9090" desc:"address that /livez, /readyz and /metrics listen on; keep it off the public network" check:"addr"`
+	PublicURL string `split_words:"true" desc:"https URL under which people reach HTTP_ADDR; turns the key-entry page on" check:"url"`
 
-	MeetProvider string `split_words:"true" desc:"{providers} or sandbox; needed when several are configured" oneof:"{providers} sandbox"`
+	MeetProvider string `split_words:"true" desc:"provider that /meet uses without --provider: {providers} or sandbox; required if several are configured" oneof:"{providers} sandbox"`
 	Providers
 
 	MeetAllow     Principals `split_words:"true" desc:"who may use /meet, comma-separated: {entries}; unset: {meet}"`
 	LivepushAllow Principals `split_words:"true" desc:"who may use /livepush, likewise; unset: {push}"`
-	Admins        Principals `split_words:"true" desc:"who may end and push others' meetings, and see the audit log, likewise; unset: nobody"`
-	StartLink     string     `split_words:"true" default:"requester" desc:"who is shown the start link: requester, or thread for everyone" oneof:"requester thread"`
-	Locale        string     `split_words:"true" default:"en" desc:"language where the person's own is not known: en or zh-CN" oneof:"en zh-CN"`
+	Admins        Principals `split_words:"true" desc:"who may end and push other people's meetings, and read the audit log, likewise; unset: nobody"`
+	StartLink     string     `split_words:"true" default:"requester" desc:"who sees the start link: requester, or thread for everybody who can read the thread" oneof:"requester thread"`
+	Locale        string     `split_words:"true" default:"en" desc:"language for people whose own the bot does not know: en or zh-CN" oneof:"en zh-CN"`
 
-	DataDir       string `split_words:"true" default:"./data" desc:"the embedded store; in the console a temporary directory unless set"`
+	DataDir       string `split_words:"true" default:"./data" desc:"directory of the embedded store; unset, the console uses a temporary one"`
 	NATS          NATS
-	EncryptionKey Keys          `split_words:"true" desc:"32 bytes in base64, what the store is encrypted with; several, newest first; unset: made on first start, beside the store"`
-	Retention     time.Duration `split_words:"true" default:"168h" desc:"how long finished commands and meetings are kept" min:"1h"`
-	EraseAfter    time.Duration `split_words:"true" default:"24h" desc:"how long the files of the store may still hold what was overwritten or removed" min:"1h"`
-	ShutdownGrace time.Duration `split_words:"true" default:"25s" desc:"how long running calls may take at shutdown" min:"1s"`
+	EncryptionKey Keys          `split_words:"true" desc:"key that encrypts the store: 32 bytes in base64; several, newest first, to rotate it; unset: the bot makes one at its first start, beside the store"`
+	Retention     time.Duration `split_words:"true" default:"168h" desc:"how long the bot keeps finished commands and meetings" min:"1h"`
+	EraseAfter    time.Duration `split_words:"true" default:"24h" desc:"how long the store's files may still hold data that was overwritten or removed" min:"1h"`
+	ShutdownGrace time.Duration `split_words:"true" default:"25s" desc:"how long running calls get at shutdown" min:"1s"`
 
-	LogLevel  string `split_words:"true" default:"info" desc:"debug, info, warn or error; in the console error unless set" oneof:"debug info warn error"`
-	LogFormat string `split_words:"true" desc:"text or json; unset: text on a terminal" oneof:"text json"`
+	LogLevel  string `split_words:"true" default:"info" desc:"debug, info, warn or error; unset, the console uses error" oneof:"debug info warn error"`
+	LogFormat string `split_words:"true" desc:"text or json; unset: text on a terminal, json elsewhere" oneof:"text json"`
 
 	OTEL OTEL
 
@@ -47,10 +47,10 @@ type Config struct {
 
 // NATS is an external cluster, used instead of the embedded store when URL is set.
 type NATS struct {
-	URL   string `split_words:"true" desc:"an external NATS cluster instead of the embedded store, several servers comma-separated" check:"nats"`
-	Creds string `split_words:"true" desc:"path of its credentials file"`
+	URL   string `split_words:"true" desc:"NATS cluster to use instead of the embedded store; several servers comma-separated" check:"nats"`
+	Creds string `split_words:"true" desc:"path of the cluster's credentials file"`
 	// Plaintext is a string, as everything else that is on or off.
-	Plaintext string `split_words:"true" default:"false" desc:"true accepts nats://, without TLS, to other machines: only where nobody else is on that network" oneof:"true false"`
+	Plaintext string `split_words:"true" default:"false" desc:"true allows nats://, without TLS, to other machines; safe only if nobody else is on that network" oneof:"true false"`
 }
 
 // Chat reports whether any chat platform is configured; if none is, the bot runs in the

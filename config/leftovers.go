@@ -26,7 +26,7 @@ var (
 // there; nil if there is nothing.
 func leftovers(value string, isSecret bool) error {
 	if placeholder.MatchString(value) || isSecret && notASecret.MatchString(value) {
-		return errors.New("this is the placeholder of an example: set your own value")
+		return errors.New("this is an example's placeholder; set your own value")
 	}
 	if !isSecret {
 		return nil
@@ -34,17 +34,17 @@ func leftovers(value string, isSecret bool) error {
 	runes := []rune(value)
 	switch first, last := runes[0], runes[len(runes)-1]; {
 	case strings.IndexByte(value, 0) >= 0, strings.HasPrefix(value, "\xff\xfe"), strings.HasPrefix(value, "\xfe\xff"):
-		return errors.New("it is UTF-16, as some editors and PowerShell write it: save it as UTF-8 without a byte order mark")
+		return errors.New("this is UTF-16, which some editors and PowerShell write; save it as UTF-8 without a byte order mark")
 	case first == '\ufeff':
-		return errors.New("it begins with a byte order mark: save it as UTF-8 without one")
+		return errors.New("this begins with a byte order mark; save it as UTF-8 without one")
 	case strings.ContainsRune(quotes, first), strings.ContainsRune(quotes, last):
-		return errors.New("take the quotes off: in a file, and in docker's --env-file, they are part of the value")
+		return errors.New("remove the quotes; in a file, and in Docker's --env-file, they are part of the value")
 	case assignment.MatchString(value):
-		return errors.New("leave the variable's name and the = out of it: the value alone")
+		return errors.New("remove the variable's name and the =, and keep the value")
 	case strings.HasSuffix(value, `\n`), strings.HasSuffix(value, `\r`):
-		return errors.New(`it ends with a backslash and a letter, a line break that was written out: take it off`)
+		return errors.New(`this ends with a written-out line break, a backslash and a letter; remove it`)
 	case scheme.MatchString(value):
-		return errors.New("leave the word in front of it out: the token alone, without “Bot ” or “Bearer ”")
+		return errors.New("remove the word in front, “Bot” or “Bearer”, and keep the token")
 	}
 	return nil
 }
@@ -53,9 +53,9 @@ func leftovers(value string, isSecret bool) error {
 func oneWord(value string) error {
 	switch {
 	case strings.ContainsFunc(value, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }):
-		return errors.New("it has a blank or a line break in it: copy it once more, on one line")
+		return errors.New("this contains a blank or a line break; copy it again, on one line")
 	case strings.ContainsFunc(value, func(r rune) bool { return r > unicode.MaxASCII }):
-		return errors.New("it has a character in it that no such value has, perhaps one that cannot be seen: copy it once more")
+		return errors.New("this contains a character that does not belong, perhaps an invisible one; copy it again")
 	}
 	return nil
 }
@@ -64,8 +64,8 @@ func oneWord(value string) error {
 //
 // https://docs.slack.dev/authentication/tokens
 var slackTokens = []struct{ prefix, what string }{
-	{"xoxe.xox", "this token rotates: it runs out after twelve hours, and the bot does not renew it"},
-	{"xoxe-", "this is a refresh token, not one to call with"},
+	{"xoxe.xox", "this token rotates: it expires after twelve hours, and the bot does not renew it"},
+	{"xoxe-", "this is a refresh token"},
 	{"xoxp-", "this is a user token"},
 	{"xoxb-", "this is the bot token, which goes into SLACK_BOT_TOKEN"},
 	{"xapp-", "this is an app-level token, which goes into SLACK_APP_TOKEN"},
@@ -80,7 +80,7 @@ func slackToken(prefix, fix string) func(string) error {
 			return nil
 		}
 		if plain, err := base64.StdEncoding.DecodeString(v); err == nil && strings.HasPrefix(string(plain), prefix) {
-			return errors.New("it is base64 of the token: decode it (Kubernetes encodes what is under data:, not what is under stringData:)")
+			return errors.New("this is the token in base64; decode it (in a Kubernetes Secret, put the plain token under stringData: instead of data:)")
 		}
 		for _, t := range slackTokens {
 			if strings.HasPrefix(v, t.prefix) {

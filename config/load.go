@@ -57,7 +57,7 @@ func Usage(w io.Writer, names ...Names) error {
 			fmt.Fprintf(tw, "\t%s\n", l)
 		}
 	}
-	fmt.Fprintln(tw, "\n  * a secret: NAME_FILE, with the path of a file that has it, does as well")
+	fmt.Fprintln(tw, "\n  * a secret: you can set NAME_FILE to the path of a file that holds it instead")
 	return tw.Flush()
 }
 
@@ -216,7 +216,7 @@ func (l leaf) read(lookup func(string) (string, bool)) (string, error) {
 	case path == "":
 		return value, nil
 	case value != "":
-		return "", fmt.Errorf("set either it or %s_FILE, not both", l.Name)
+		return "", fmt.Errorf("set either it or %s_FILE, and unset the other", l.Name)
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -229,7 +229,7 @@ func (l leaf) read(lookup func(string) (string, bool)) (string, error) {
 	}
 	value = strings.TrimSpace(string(b))
 	if value == "" || len(b) > maxFile {
-		return "", fmt.Errorf("%s_FILE: the file has to have the secret, and nothing else", l.Name)
+		return "", fmt.Errorf("%s_FILE: the file must hold the secret and nothing else", l.Name)
 	}
 	return value, nil
 }
@@ -280,7 +280,7 @@ func (l leaf) assign(value string) error {
 		least, _ := time.ParseDuration(l.tag.Get("min"))
 		d, err := time.ParseDuration(value)
 		if err != nil || d < least {
-			return fmt.Errorf("use a duration of at least %v, as 90s, 15m or 168h", least)
+			return fmt.Errorf("use a duration of %s or more, such as %s", l.tag.Get("min"), l.tag.Get("default"))
 		}
 		*p = d
 	default:

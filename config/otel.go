@@ -14,16 +14,16 @@ import (
 //
 // https://opentelemetry.io/docs/specs/otel/protocol/exporter/
 type OTEL struct {
-	ExporterOTLPEndpoint          string        `split_words:"true" desc:"OpenTelemetry collector that takes traces over HTTP, as http://otel-collector:4318; unset: no traces" check:"collector"`
-	ExporterOTLPTracesEndpoint    string        `split_words:"true" desc:"the same with its path, where that is not /v1/traces" check:"collector"`
-	ExporterOTLPHeaders           secret.String `split_words:"true" desc:"sent to the collector: api-key=…,x-tenant=…" check:"headers" specific:"OTEL_EXPORTER_OTLP_TRACES_HEADERS"`
-	ExporterOTLPProtocol          string        `split_words:"true" desc:"http/protobuf, the only one" oneof:"http/protobuf" specific:"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"`
-	ExporterOTLPCompression       string        `split_words:"true" default:"none" desc:"gzip or none" oneof:"gzip none" specific:"OTEL_EXPORTER_OTLP_TRACES_COMPRESSION"`
-	ExporterOTLPTimeout           int           `split_words:"true" default:"10000" desc:"of one request to the collector, in milliseconds" min:"1" specific:"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"`
-	ExporterOTLPCertificate       string        `split_words:"true" desc:"path of the certificates (PEM) that the collector's is verified with" specific:"OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE"`
-	ExporterOTLPClientCertificate string        `split_words:"true" desc:"path of the certificate (PEM) that the bot shows to the collector" specific:"OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE"`
-	ExporterOTLPClientKey         string        `split_words:"true" desc:"path of its key (PEM)" specific:"OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY"`
-	SDKDisabled                   string        `split_words:"true" desc:"true turns traces off, whatever else is set"`
+	ExporterOTLPEndpoint          string        `split_words:"true" desc:"URL of an OpenTelemetry collector that takes traces over HTTP, such as http://otel-collector:4318; unset: no traces" check:"collector"`
+	ExporterOTLPTracesEndpoint    string        `split_words:"true" desc:"the same with its path, if that is not /v1/traces" check:"collector"`
+	ExporterOTLPHeaders           secret.String `split_words:"true" desc:"headers that the bot sends to the collector: api-key=…,x-tenant=…" check:"headers" specific:"OTEL_EXPORTER_OTLP_TRACES_HEADERS"`
+	ExporterOTLPProtocol          string        `split_words:"true" desc:"http/protobuf, the only protocol" oneof:"http/protobuf" specific:"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"`
+	ExporterOTLPCompression       string        `split_words:"true" default:"none" desc:"compression: gzip or none" oneof:"gzip none" specific:"OTEL_EXPORTER_OTLP_TRACES_COMPRESSION"`
+	ExporterOTLPTimeout           int           `split_words:"true" default:"10000" desc:"time limit of one request to the collector, in milliseconds" min:"1" specific:"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"`
+	ExporterOTLPCertificate       string        `split_words:"true" desc:"path of the CA certificates (PEM) that the collector's certificate must come from" specific:"OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE"`
+	ExporterOTLPClientCertificate string        `split_words:"true" desc:"path of the client certificate (PEM) that the bot shows to the collector" specific:"OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE"`
+	ExporterOTLPClientKey         string        `split_words:"true" desc:"path of the client certificate's key (PEM)" specific:"OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY"`
+	SDKDisabled                   string        `split_words:"true" desc:"true turns traces off"`
 }
 
 // TracesURL is where traces are sent; empty if they are not.
@@ -56,7 +56,7 @@ func parseHeaders(v string) (map[string]string, error) {
 		name, value, ok := strings.Cut(pair, "=")
 		value, err := url.PathUnescape(strings.TrimSpace(value))
 		if name = strings.TrimSpace(name); !ok || err != nil || !headerName(name) || strings.ContainsFunc(value, control) {
-			return nil, errors.New("use NAME=VALUE, several comma-separated, with values percent-encoded")
+			return nil, errors.New("use NAME=VALUE,NAME=VALUE with percent-encoded values")
 		}
 		headers[name] = value
 	}
@@ -75,9 +75,9 @@ func checkCollector(v string) error {
 	u, err := url.Parse(v)
 	switch {
 	case err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https":
-		return errors.New("use a whole URL, as http://otel-collector:4318")
+		return errors.New("use a full URL such as http://otel-collector:4318")
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return errors.New("use a URL without user name, ? and #; credentials go into OTEL_EXPORTER_OTLP_HEADERS")
+		return errors.New("use a URL without a user name, ? or #; credentials go into OTEL_EXPORTER_OTLP_HEADERS")
 	}
 	return nil
 }

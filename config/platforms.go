@@ -34,12 +34,12 @@ func (p Platforms) all() []Platform {
 
 // Slack is on when BotToken is set.
 type Slack struct {
-	BotToken        secret.String `split_words:"true" desc:"xoxb-…; turns Slack on" check:"xoxb"`
-	AppToken        secret.String `split_words:"true" desc:"xapp-…: Socket Mode, no public address needed" check:"xapp"`
-	SigningSecret   secret.String `split_words:"true" desc:"HTTP mode: Slack sends its requests to HTTP_ADDR"`
-	ApiURL          string        `split_words:"true" desc:"base of the Web API, for a proxy; unset: Slack's own" check:"url"`
-	MeetCommand     string        `split_words:"true" default:"/meet" desc:"name of the command, where another app owns it" check:"command"`
-	LivepushCommand string        `split_words:"true" default:"/livepush" desc:"likewise" check:"command"`
+	BotToken        secret.String `split_words:"true" desc:"bot token, xoxb-…; turns Slack on" check:"xoxb"`
+	AppToken        secret.String `split_words:"true" desc:"app-level token, xapp-…, for Socket Mode, which needs no public address" check:"xapp"`
+	SigningSecret   secret.String `split_words:"true" desc:"signing secret, for HTTP mode: Slack sends its requests to HTTP_ADDR"`
+	ApiURL          string        `split_words:"true" desc:"base URL of the Web API, for a proxy; unset: Slack's own" check:"url"`
+	MeetCommand     string        `split_words:"true" default:"/meet" desc:"name of the command in Slack, if another app has this one" check:"command"`
+	LivepushCommand string        `split_words:"true" default:"/livepush" desc:"name of the command in Slack, if another app has this one" check:"command"`
 }
 
 // On implements [Platform].
@@ -54,21 +54,21 @@ func (Slack) Switch() string { return "SLACK_BOT_TOKEN" }
 func (s Slack) combinations(c checker) {
 	c.only("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET")
 	if c.set["SLACK_BOT_TOKEN"] && !c.set["SLACK_APP_TOKEN"] && !c.set["SLACK_SIGNING_SECRET"] {
-		c.fault("SLACK_APP_TOKEN", "set it (Socket Mode), or SLACK_SIGNING_SECRET (HTTP mode): Slack needs one of the two")
+		c.fault("SLACK_APP_TOKEN", "set it for Socket Mode, or set SLACK_SIGNING_SECRET for HTTP mode: Slack needs one of the two")
 	}
 	if s.MeetCommand == s.LivepushCommand {
-		c.fault("SLACK_LIVEPUSH_COMMAND", "use another name than SLACK_MEET_COMMAND's")
+		c.fault("SLACK_LIVEPUSH_COMMAND", "use a different name from SLACK_MEET_COMMAND")
 	}
 }
 
 // Discord is on when BotToken is set.
 type Discord struct {
-	BotToken      secret.String `split_words:"true" desc:"turns Discord on"`
-	ApplicationID string        `split_words:"true" desc:"the application's ID" check:"snowflake" fix:"use the numeric ID (Discord: Developer Mode, Copy ID)"`
-	PublicKey     string        `split_words:"true" desc:"the application's public key: HTTP interactions instead of the gateway" check:"ed25519" fix:"use the 64 hexadecimal digits of the Public Key on the application's General Information page"`
-	GuildID       string        `split_words:"true" desc:"register the commands in this server only, and serve it" check:"snowflake" fix:"use the numeric ID (Discord: Developer Mode, Copy ID)"`
-	Guilds        IDs           `split_words:"true" desc:"the servers that the bot serves, comma-separated; it refuses everybody in another, and direct messages of people who are in none; unset: DISCORD_GUILD_ID, and without that every server that the bot is in"`
-	ApiURL        string        `split_words:"true" desc:"base of the REST API up to and without /v9, for a proxy; unset: Discord's own" check:"url"`
+	BotToken      secret.String `split_words:"true" desc:"bot token; turns Discord on"`
+	ApplicationID string        `split_words:"true" desc:"ID of the application" check:"snowflake" fix:"use the numeric ID (Discord: Developer Mode, Copy ID)"`
+	PublicKey     string        `split_words:"true" desc:"public key of the application, for interactions over HTTP instead of the gateway" check:"ed25519" fix:"use the 64 hexadecimal digits of the Public Key on the application's General Information page"`
+	GuildID       string        `split_words:"true" desc:"ID of a server: the bot registers its commands there and nowhere else, and serves it" check:"snowflake" fix:"use the numeric ID (Discord: Developer Mode, Copy ID)"`
+	Guilds        IDs           `split_words:"true" desc:"IDs of the servers that the bot serves, comma-separated; it refuses everybody in another server, and direct messages from people who are in none of these; unset: the server of DISCORD_GUILD_ID, or every server that the bot is in if that is unset too"`
+	ApiURL        string        `split_words:"true" desc:"base URL of the REST API, without its /v9, for a proxy; unset: Discord's own" check:"url"`
 }
 
 // On implements [Platform].
@@ -83,7 +83,7 @@ func (Discord) Switch() string { return "DISCORD_BOT_TOKEN" }
 func (d Discord) combinations(c checker) {
 	c.only("DISCORD_BOT_TOKEN", "DISCORD_APPLICATION_ID", "DISCORD_PUBLIC_KEY", "DISCORD_GUILD_ID", "DISCORD_GUILDS")
 	if c.set["DISCORD_BOT_TOKEN"] {
-		c.needs("Discord needs it", "DISCORD_APPLICATION_ID")
+		c.needs("Discord does not work without it", "DISCORD_APPLICATION_ID")
 	}
 }
 

@@ -62,10 +62,10 @@ func Prefixes() []string {
 
 // Systec is SYSTEC umeeting; on when ApiKey is set.
 type Systec struct {
-	ApiKey    secret.String `split_words:"true" desc:"turns SYSTEC umeeting on"`
-	ApiSecret secret.String `split_words:"true" desc:"goes with the key"`
-	BaseURL   string        `split_words:"true" default:"https://api.systeccloud.com/umeeting" desc:"base of the API" check:"url"`
-	Capacity  int           `split_words:"true" default:"25" desc:"participants of a meeting for which none were named" min:"1"`
+	ApiKey    secret.String `split_words:"true" desc:"API key; turns SYSTEC umeeting on"`
+	ApiSecret secret.String `split_words:"true" desc:"API secret that belongs to the key"`
+	BaseURL   string        `split_words:"true" default:"https://api.systeccloud.com/umeeting" desc:"base URL of the API" check:"url"`
+	Capacity  int           `split_words:"true" default:"25" desc:"number of participants of a meeting made without --capacity" min:"1"`
 }
 
 // On implements [Provider].
@@ -84,22 +84,22 @@ func (s Systec) combinations(c checker) bool {
 	if !c.any(s.Needs()...) {
 		return false
 	}
-	c.needs("SYSTEC umeeting needs key and secret", s.Needs()...)
+	c.needs("SYSTEC umeeting needs both the key and the secret", s.Needs()...)
 	return true
 }
 
 // Tencent is Tencent Meeting; on when SecretID is set.
 type Tencent struct {
-	AppID         string        `split_words:"true" desc:"turns Tencent Meeting on: the enterprise's AppId" check:"digits" fix:"use the number that Tencent Meeting shows as AppId"`
-	SdkID         string        `split_words:"true" desc:"SdkId, where one was assigned"`
-	SecretID      secret.String `split_words:"true" desc:"SecretId"`
-	SecretKey     secret.String `split_words:"true" desc:"SecretKey"`
-	UserID        string        `split_words:"true" desc:"the account that the bot acts as"`
-	Users         Users         `split_words:"true" desc:"who acts as which account: {people}"`
-	InstanceID    int           `split_words:"true" default:"1" desc:"the terminal type that is named in calls" min:"1"`
-	BaseURL       string        `split_words:"true" default:"https://api.meeting.qq.com" desc:"base of the API" check:"url"`
-	WebhookToken  secret.String `split_words:"true" desc:"turns event subscription on, at /tencent/events"`
-	WebhookAESKey secret.String `split_words:"true" desc:"EncodingAESKey of the subscription, where it is encrypted" check:"aes43" fix:"use the 43 characters that Tencent Meeting shows as EncodingAESKey"`
+	AppID         string        `split_words:"true" desc:"AppId of the enterprise; turns Tencent Meeting on" check:"digits" fix:"use the number that Tencent Meeting shows as AppId"`
+	SdkID         string        `split_words:"true" desc:"SdkId, if Tencent gave you one"`
+	SecretID      secret.String `split_words:"true" desc:"SecretId of the application"`
+	SecretKey     secret.String `split_words:"true" desc:"SecretKey of the application"`
+	UserID        string        `split_words:"true" desc:"userid of the account that the bot acts as"`
+	Users         Users         `split_words:"true" desc:"people who act as accounts of their own: {people}"`
+	InstanceID    int           `split_words:"true" default:"1" desc:"terminal type (instanceid) that the bot names in its calls" min:"1"`
+	BaseURL       string        `split_words:"true" default:"https://api.meeting.qq.com" desc:"base URL of the API" check:"url"`
+	WebhookToken  secret.String `split_words:"true" desc:"token of the event subscription; turns events on, at /tencent/events"`
+	WebhookAESKey secret.String `split_words:"true" desc:"EncodingAESKey of the subscription, if it is encrypted" check:"aes43" fix:"use the 43 characters that Tencent Meeting shows as EncodingAESKey"`
 }
 
 // On implements [Provider].
@@ -123,21 +123,21 @@ func (t Tencent) combinations(c checker) bool {
 	}
 	c.needs("Tencent Meeting needs all of "+strings.Join(t.Needs(), ", "), t.Needs()...)
 	if !c.any("TENCENT_USER_ID", "TENCENT_USERS") {
-		c.fault("TENCENT_USER_ID", "set it to the account that the bot acts as, or map people to their own with TENCENT_USERS")
+		c.fault("TENCENT_USER_ID", "set it to the account that the bot acts as, or map people to their own accounts with TENCENT_USERS")
 	}
 	return true
 }
 
 // Zoom is on when ClientSecret is set.
 type Zoom struct {
-	AccountID    string        `split_words:"true" desc:"the account's ID"`
-	ClientID     string        `split_words:"true" desc:"the application's client ID"`
-	ClientSecret secret.String `split_words:"true" desc:"turns Zoom on: the application's client secret"`
-	UserID       string        `split_words:"true" desc:"the user who hosts for everybody else: an address or an ID"`
-	Users        Users         `split_words:"true" desc:"who hosts as which user: {people}"`
-	BaseURL      string        `split_words:"true" default:"https://api.zoom.us/v2" desc:"base of the API" check:"url"`
-	OauthURL     string        `split_words:"true" default:"https://zoom.us/oauth/token" desc:"where access tokens are given out" check:"url"`
-	WebhookToken secret.String `split_words:"true" desc:"turns events on, at /zoom/events: the application's secret token"`
+	AccountID    string        `split_words:"true" desc:"ID of the account"`
+	ClientID     string        `split_words:"true" desc:"client ID of the application"`
+	ClientSecret secret.String `split_words:"true" desc:"client secret of the application; turns Zoom on"`
+	UserID       string        `split_words:"true" desc:"user who hosts for everybody without an entry in ZOOM_USERS: an email address or an ID"`
+	Users        Users         `split_words:"true" desc:"people who host as Zoom users of their own: {people}"`
+	BaseURL      string        `split_words:"true" default:"https://api.zoom.us/v2" desc:"base URL of the API" check:"url"`
+	OauthURL     string        `split_words:"true" default:"https://zoom.us/oauth/token" desc:"URL that gives out access tokens" check:"url"`
+	WebhookToken secret.String `split_words:"true" desc:"secret token of the application; turns events on, at /zoom/events"`
 }
 
 // On implements [Provider].
@@ -159,6 +159,6 @@ func (z Zoom) combinations(c checker) bool {
 		return false
 	}
 	c.needs("Zoom needs all of "+strings.Join(z.Needs(), ", "), z.Needs()...)
-	c.needs("it hosts the meetings of everybody who has no Zoom user in ZOOM_USERS", "ZOOM_USER_ID")
+	c.needs("this user hosts for everybody without an entry in ZOOM_USERS", "ZOOM_USER_ID")
 	return true
 }

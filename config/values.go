@@ -85,7 +85,7 @@ func (u *Users) Set(value string) error {
 			return fmt.Errorf("entry %d: use PLATFORM:PERSON=ACCOUNT", i+1)
 		}
 		if _, twice := (*u)[m[1]]; twice {
-			return fmt.Errorf("entry %d: this person is there already; keep one entry", i+1)
+			return fmt.Errorf("entry %d: this person has an entry already; keep one of the two", i+1)
 		}
 		(*u)[m[1]] = m[2]
 	}
@@ -107,13 +107,13 @@ func (k *Keys) Set(value string) error {
 	for i, e := range list {
 		b, err := base64.StdEncoding.DecodeString(e)
 		if err != nil || len(b) != 32 {
-			return fmt.Errorf("entry %d: use 32 bytes in base64, as `openssl rand -base64 32` prints them", i+1)
+			return fmt.Errorf("entry %d: use 32 bytes in base64; `openssl rand -base64 32` makes them", i+1)
 		}
 		if bytes.Count(b, b[:1]) == len(b) {
-			return fmt.Errorf("entry %d: this key is one byte over and over, and nobody has to guess it: make one with `openssl rand -base64 32`", i+1)
+			return fmt.Errorf("entry %d: this key repeats one byte, which anybody can guess; make one with `openssl rand -base64 32`", i+1)
 		}
 		if seen[string(b)] {
-			return fmt.Errorf("entry %d: this key is there already; remove it", i+1)
+			return fmt.Errorf("entry %d: this key is in the list twice; remove one", i+1)
 		}
 		seen[string(b)] = true
 		*k = append(*k, secret.New(string(b)))

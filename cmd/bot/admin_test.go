@@ -111,11 +111,11 @@ func TestOperatorsAskTheRunningBot(t *testing.T) {
 	assert.Regexp(t, `(?m)^ID +COMMAND +PLATFORM .*\n\S+ +meet +slack `, out)
 	out, _, err = invoke(t, w.env, "jobs")
 	require.NoError(t, err)
-	assert.Equal(t, "No job is under way, and none needs anybody.\n", out)
+	assert.Equal(t, "No job is under way, and none needs somebody.\n", out)
 	_, _, err = invoke(t, w.env, "jobs", l.ID, "--settle", "retry")
 	assert.ErrorContains(t, err, "the job is over")
 	_, _, err = invoke(t, w.env, "jobs", "nonesuch")
-	assert.ErrorContains(t, err, `there is no job "nonesuch"`)
+	assert.ErrorContains(t, err, `"nonesuch": no such job`)
 	_, _, err = invoke(t, w.env, "audit")
 	require.NoError(t, err)
 	out, _, err = invoke(t, w.env, "export")
@@ -249,7 +249,7 @@ func TestOperatorsOpenTheStoreOfAStoppedBot(t *testing.T) {
 	var stdout bytes.Buffer
 	lookup := func(name string) (string, bool) { v, ok := other[name]; return v, ok }
 	require.NoError(t, run(t.Context(), process{args: []string{"import"}, lookup: lookup, stdin: strings.NewReader(exported), stdout: &stdout, stderr: io.Discard}))
-	assert.Equal(t, "2 records imported.\n", stdout.String(), "the job, and the line of the audit log")
+	assert.Equal(t, "Imported 2 records.\n", stdout.String(), "the job, and the line of the audit log")
 	out, _, err = invoke(t, other, "jobs", "j1")
 	require.NoError(t, err)
 	assert.Contains(t, out, "settled_done")
@@ -277,12 +277,12 @@ func TestSettling(t *testing.T) {
 		{name: "FailedOfWhatIsUnknown", as: "failed", job: jobs.Job{State: jobs.Done, Outcome: "unknown"}, want: jobs.Job{State: jobs.Done, Outcome: "settled_failed"}},
 		{name: "RetryOfAStuckDelivery", as: "retry", job: jobs.Job{State: jobs.Delivering}, want: jobs.Job{State: jobs.Delivering}},
 		{name: "RetryOfALookUp", as: "retry", job: jobs.Job{State: jobs.Calling, Updated: now.Add(-2 * time.Minute)}, want: jobs.Job{State: jobs.Calling, Updated: now.Add(-2 * time.Minute)}},
-		{name: "NoLookUpWhileTheCallMayLand", as: "retry", job: jobs.Job{State: jobs.Calling, Updated: now.Add(-10 * time.Second)}, refused: "may still be acting"},
+		{name: "NoLookUpWhileTheCallMayLand", as: "retry", job: jobs.Job{State: jobs.Calling, Updated: now.Add(-10 * time.Second)}, refused: "may still be carrying out"},
 		{name: "NothingToRetry", as: "retry", job: jobs.Job{State: jobs.Done}, refused: "is over"},
-		{name: "WhatEndedWellStaysSo", as: "failed", job: jobs.Job{State: jobs.Done, Outcome: "created"}, refused: "nothing is left to be settled"},
+		{name: "WhatEndedWellStaysSo", as: "failed", job: jobs.Job{State: jobs.Done, Outcome: "created"}, refused: "nothing to settle"},
 		{name: "ASettlementCanBeCorrected", as: "done", job: jobs.Job{State: jobs.Done, Outcome: "settled_failed"}, want: jobs.Job{State: jobs.Done, Outcome: "settled_done"}},
 		{name: "ApprovalIsForPeople", as: "retry", job: jobs.Job{State: jobs.AwaitingApproval}, refused: "approve"},
-		{name: "NoSuchWay", as: "again", job: jobs.Job{State: jobs.Calling}, refused: "no way to settle"},
+		{name: "NoSuchWay", as: "again", job: jobs.Job{State: jobs.Calling}, refused: "--settle again: unknown"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -324,7 +324,7 @@ func TestJobsRefusesWhatMakesNoSense(t *testing.T) {
 		assert.Error(t, err, args)
 		assert.NotContains(t, err.Error(), "DATA_DIR", "it is told before a store is looked for")
 	}
-	_, help, err := invoke(t, nil, "jobs", "-h")
+	help, _, err := invoke(t, nil, "jobs", "-h")
 	require.NoError(t, err)
 	assert.Contains(t, help, "It never repeats a call")
 }
@@ -445,7 +445,7 @@ func TestPolicySaysWhoAndWhy(t *testing.T) {
 	for key, want := range map[string][]string{
 		"meet slack":       {"person U1, everybody in channel C1 <- MEET_ALLOW"},
 		"meet discord":     {"nobody but admins", "replaces the default"},
-		"meet console":     {"whoever sits at it", "holds the credentials anyway"},
+		"meet console":     {"whoever uses it", "has the credentials anyway"},
 		"livepush slack":   {"members of user group S1"},
 		"livepush discord": {"members with role 7"},
 		"any_here slack":   {"members of user group S1"},

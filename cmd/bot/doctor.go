@@ -52,13 +52,16 @@ type doctor struct {
 	notAsked  error // why a bot that seems to run could not be asked
 }
 
+const doctorAbout = `Checks the setup and prints one line per check, with the fix; the faults come last. Exits with 1 if
+there is one. It changes nothing, except with --send and --try-provider.`
+
 // doctorCommand is `bot doctor`.
 func doctorCommand(ctx context.Context, p process) error {
-	f := flags(p, "doctor")
+	f := flags("doctor")
 	asJSON := f.Bool("json", false, "print one JSON object")
-	send := f.String("send", "", "post a message with a thread to this channel: "+channelExamples())
-	try := f.Bool("try-provider", false, "make a meeting at each provider, try what no document says, and end it; asks first")
-	if err := parse(f, p); err != nil {
+	send := f.String("send", "", "post a message and a reply in its thread to this `CHANNEL`: "+channelExamples())
+	try := f.Bool("try-provider", false, "make a meeting at each provider, try what no document says, and end it; the doctor asks first")
+	if err := parse(f, p, doctorAbout); err != nil {
 		return err
 	}
 	if *try {

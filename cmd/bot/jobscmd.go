@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"slices"
@@ -23,50 +22,47 @@ const jobsHelp = `Usage: bot jobs [--all] [--json]
        bot jobs ID [--json] [--settle done|failed|retry]
        bot jobs RECORD [--json] [--drop]
 
-Lists the jobs that are not over, and those that somebody has to look at:
-  stuck          not over ten minutes after it was asked for
-  unknown        over, and whether the meeting was made could not be found out
-  undeliverable  over, and somebody could not be told
-Below them come the records that cannot be read, of jobs (job. …), of what is kept beside
-them (doc. …) and of timers (timer. …). The bot leaves them alone. --drop removes such a
-record; one that can be read is not dropped.
+Lists the jobs under way, and those that need somebody:
+  stuck          not over after ten minutes
+  unknown        over, and the bot could not find out whether the meeting was made
+  undeliverable  over, and a message reached nobody
+Below them it lists the records that the bot cannot read: of jobs (job. …), of documents such as
+meetings and destinations (doc. …), and of timers (timer. …). The bot leaves such records alone.
 
-With an ID, shows one: who asked, where, for what, the last error, and what was not
-delivered. The list has none of that. The ID is the "job" of log lines and of the audit log. With
---settle, closes what the bot cannot close by itself. It never repeats a call to a
-provider, and it is refused while such a call is being made. It is written to the audit
-log.
-  done    It is dealt with: you have found out how it ended, and told whoever asked.
-          The bot says nothing more about it. What was not delivered is dropped; on
-          Discord the "thinking" message stays.
-  failed  It did not happen. While the bot is still looking up what became of a call,
-          the requester is told that it was refused; in any other state nobody is told.
-          Neither is taken for a job that ended well.
-  retry   Try the present step again now instead of after its pause.
+With an ID, shows one job: who asked, where, for what, the last error, and which messages did not
+arrive. The ID is the "job" of log lines and of the audit log.
+
+  --all     List finished jobs too.
+  --json    Print JSON lines.
+  --settle  Close a job that the bot cannot close by itself. It never repeats a call to a provider,
+            the bot refuses it while it makes such a call, and the audit log has a line of it.
+              done    You found out how it ended, and told whoever asked. The bot sends nothing
+                      more; on Discord the "thinking" message stays.
+              failed  It did not happen. If the bot is still looking for the outcome of a call,
+                      it tells the requester that the call was refused; otherwise it tells nobody.
+              retry   Try the current step again now, instead of after its pause.
+  --drop    Remove a record that the bot cannot read. It refuses to remove one that it can.
 `
 
 // jobsCommand is `bot jobs`.
 func jobsCommand(ctx context.Context, p process) error {
-	f := flags(p, "jobs")
-	f.Usage = func() { _ = write(p.stderr, jobsHelp) } // its reader has gone
+	f := flags("jobs")
 	all := f.Bool("all", false, "")
 	asJSON := f.Bool("json", false, "")
 	as := f.String("settle", "", "")
 	drop := f.Bool("drop", false, "")
-	id, err := parseAround(f, p.args)
+	id, err := parseAround(f, p, jobsHelp)
 	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return nil
 	case err != nil:
 		return err
 	case len(id) > 1:
-		return fmt.Errorf("unexpected %q; bot jobs -h shows what can be given", id[1])
+		return fmt.Errorf("%q: unexpected argument; name one job, as in bot jobs ID", id[1])
 	case *as != "" && len(id) == 0:
-		return errors.New("--settle needs the job's ID")
+		return errors.New("--settle: name the job, as in bot jobs ID --settle done")
 	case *drop && (len(id) == 0 || *as != ""):
-		return errors.New("--drop needs the name of a record that cannot be read, and nothing else")
+		return errors.New("--drop: name the record that cannot be read, as in bot jobs RECORD --drop")
 	case *as != "" && !slices.Contains(settlements, *as):
-		return fmt.Errorf("--settle: use one of %s", strings.Join(settlements, ", "))
+		return fmt.Errorf("--settle %s: unknown; use one of %s", *as, strings.Join(settlements, ", "))
 	}
 	q := question{Op: "jobs", All: *all}
 	if len(id) == 1 {
@@ -86,19 +82,6 @@ func jobsCommand(ctx context.Context, p process) error {
 		return err
 	}
 	return printJobs(p.stdout, &lines, q)
-}
-
-// parseAround parses flags before and after what is no flag, and returns the latter.
-func parseAround(f *flag.FlagSet, args []string) (rest []string, err error) {
-	for {
-		if err := f.Parse(args); err != nil {
-			return nil, err
-		}
-		if f.NArg() == 0 {
-			return rest, nil
-		}
-		rest, args = append(rest, f.Arg(0)), f.Args()[1:]
-	}
 }
 
 // jobLine is a job as operators see it. In a list it has nothing that a person wrote.
@@ -217,7 +200,7 @@ func (a admin) dropRecord(ctx context.Context, key string, w io.Writer) error {
 		return err
 	}
 	if !ok {
-		return fmt.Errorf("there is no record %q that cannot be read; bot jobs lists them", key)
+		return fmt.Errorf("%q: no record of this name is unreadable; bot jobs lists those that are", key)
 	}
 	if err := a.store.Drop(ctx, key); err != nil {
 		return fmt.Errorf("drop %s: %w", key, err)
@@ -258,7 +241,7 @@ func (a admin) showJob(ctx context.Context, id string, w io.Writer) error {
 
 func noJob(id string, err error) error {
 	if errors.Is(err, jobs.ErrNotFound) {
-		return fmt.Errorf("there is no job %q; what is over is forgotten after RETENTION", id)
+		return fmt.Errorf("%q: no such job; the bot forgets finished jobs after RETENTION", id)
 	}
 	return err
 }
@@ -270,17 +253,17 @@ const lookUpPause = time.Minute
 // settle changes a job as an operator says. See [jobsHelp].
 func settle(j *jobs.Job, as string, now time.Time) error {
 	if j.State.Finished() && j.Outcome != settledTag+"done" && j.Outcome != settledTag+"failed" && lineOf(*j, now).Look == "" {
-		return errors.New("the job is over, and whoever asked was told; nothing is left to be settled")
+		return errors.New("the job is over, and whoever asked has the answer; there is nothing to settle")
 	}
 	switch as {
 	case "retry":
 		switch {
 		case j.State.Finished():
-			return errors.New("the job is over; nothing is left to be tried")
+			return errors.New("the job is over; there is nothing to try again")
 		case j.State == jobs.AwaitingApproval:
-			return errors.New("the job waits for somebody to approve it")
+			return errors.New("the job waits for a second person to approve it; there is nothing to try again")
 		case j.State == jobs.Calling && now.Sub(j.Updated) < lookUpPause:
-			return fmt.Errorf("the provider may still be acting on the call; ask again in %v", lookUpPause)
+			return errors.New("the provider may still be carrying out the call; try again in a minute")
 		}
 		return nil // the update itself ends the pause
 	case "done":
@@ -298,7 +281,7 @@ func settle(j *jobs.Job, as string, now time.Time) error {
 			j.State = jobs.Undeliverable
 		}
 	default:
-		return fmt.Errorf("there is no way to settle called %q", as)
+		return fmt.Errorf("--settle %s: unknown", as)
 	}
 	j.Outcome = settledTag + as
 	return nil
@@ -324,7 +307,7 @@ func (a admin) settleJob(ctx context.Context, id, as string, w io.Writer) error 
 		return nil
 	})
 	if errors.Is(err, jobs.ErrConflict) {
-		return errors.New("the bot is making the job's call right now; ask again in a minute")
+		return errors.New("the bot is making the job's call right now; try again in a minute")
 	}
 	if err != nil {
 		return noJob(id, err)
@@ -332,7 +315,7 @@ func (a admin) settleJob(ctx context.Context, id, as string, w io.Writer) error 
 	a.log.WarnContext(ctx, "job settled by an operator", "job", id, "label", j.Label, "as", as, "from", was, "to", j.State)
 	// The settling itself must not be lost to whoever asked, so it comes first.
 	if err := commands.AuditSettled(context.WithoutCancel(ctx), a.store, j, as, time.Now()); err != nil {
-		return fmt.Errorf("the job is settled, but the audit log could not be written: %w", err)
+		return fmt.Errorf("the job is settled, but the bot could not write the audit log: %w", err)
 	}
 	l := a.aboutJob(ctx, j)
 	l.Was = was
@@ -354,7 +337,7 @@ func printJobs(w io.Writer, lines io.Reader, q question) error {
 		all = append(all, l)
 	}
 	if len(all) == 0 {
-		return write(w, "No job is under way, and none needs anybody.\n")
+		return write(w, "No job is under way, and none needs somebody.\n")
 	}
 	var b strings.Builder
 	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)

@@ -51,23 +51,23 @@ type subcommand struct {
 	about string
 	run   func(context.Context, process) error // p.args are its own
 	// chats says that it draws on the terminal by itself. What any other prints may come from
-	// strangers, and cannot act on the terminal.
+	// strangers, and must not control the terminal.
 	chats bool
 }
 
 func subcommands() []subcommand {
 	return []subcommand{
-		{"", "", "run what is configured; the console when no chat platform is", serve, true},
-		{"console", "", "chat in the terminal, also when chat platforms are configured", serveConsole, true},
-		{"manifest", manifestUsage(), "print what is to be registered with the platform", manifest, false},
-		{"doctor", "[--json] [--send CHANNEL] [--try-provider]", "check what can go wrong, one line a fault with its fix; exit 1 on any", doctorCommand, false},
-		{"policy", "[--json]", "print who may effectively do what, and why", policyCommand, false},
-		{"jobs", "[ID] [--all] [--json] [--settle done|failed|retry]", "list the jobs under way and those that need somebody; show or settle one", jobsCommand, false},
+		{"", "", "run the configured chat platforms; with none, chat in the terminal", serve, true},
+		{"console", "", "chat in the terminal, even if chat platforms are configured", serveConsole, true},
+		{"manifest", manifestUsage(), "print what to register with the platform", manifest, false},
+		{"doctor", "[--json] [--send CHANNEL] [--try-provider]", "check the setup: one line per check, with the fix; exit with 1 if there is a fault", doctorCommand, false},
+		{"policy", "[--json]", "show who can do what, and why", policyCommand, false},
+		{"jobs", "[--all] [--json] | ID [--settle done|failed|retry] | RECORD [--drop]", "list the jobs under way and those that need somebody; show or settle one", jobsCommand, false},
 		{"audit", "", "print the audit log as JSON lines", auditCommand, false},
-		{"backup", "DIR", "copy the embedded store, also while the bot runs", backupCommand, false},
-		{"export", "", "print the store as JSON lines, secrets staying encrypted", exportCommand, false},
-		{"import", "", "read an export from standard input into a store that no bot runs on; with the same ENCRYPTION_KEY", importCommand, false},
-		{"healthcheck", "", "exit 0 if the running bot is alive (OPS_ADDR); for containers", healthcheck, false},
+		{"backup", "DIR", "copy the embedded store into a new directory, also while the bot runs", backupCommand, false},
+		{"export", "[--salvage]", "print the store as JSON lines; its secrets stay encrypted", exportCommand, false},
+		{"import", "[--first-format]", "read an export from standard input into a store that no bot uses, with the same ENCRYPTION_KEY", importCommand, false},
+		{"healthcheck", "", "exit with 0 if the running bot answers on OPS_ADDR; for a container's health check", healthcheck, false},
 		{"version", "", "print the version", version, false},
 	}
 }
@@ -111,9 +111,9 @@ func noSubcommand(name string, all []subcommand) error {
 		known = append(known, c.name)
 	}
 	if near := grammar.Nearest(strings.ToLower(strings.TrimLeft(name, "-/")), known); near != "" {
-		return fmt.Errorf("there is no sub-command %q; did you mean bot %s? bot -h lists them", name, near)
+		return fmt.Errorf("%q: unknown command; did you mean bot %s? bot -h lists them", name, near)
 	}
-	return fmt.Errorf("there is no sub-command %q; bot -h lists them", name)
+	return fmt.Errorf("%q: unknown command; bot -h lists them", name)
 }
 
 func asksHelp(arg string) bool { return arg == "-h" || arg == "-help" || arg == "--help" }
@@ -139,7 +139,7 @@ func write(w io.Writer, text string) error {
 
 func noArgs(p process) error {
 	if len(p.args) > 0 {
-		return fmt.Errorf("unexpected %q; bot -h shows what can be given", p.args[0])
+		return fmt.Errorf("%q: unexpected argument; bot -h shows what each command takes", p.args[0])
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"slices"
@@ -16,12 +15,12 @@ import (
 	"meetbot/config"
 )
 
-// manifest prints what is to be registered with a platform. It is run before there are
+// manifest prints what to register with a platform. People run it before they have
 // credentials, so only the variables that shape it are read.
 func manifest(_ context.Context, p process) error {
 	some, list := withManifest()
 	if len(p.args) == 0 {
-		return fmt.Errorf("name the platform, as bot manifest %s; there is one for %s", some[0].kind(config.Config{}).Name, list)
+		return fmt.Errorf("manifest: name the platform; use %s", list)
 	}
 	name := p.args[0]
 	p.args = p.args[1:]
@@ -30,7 +29,7 @@ func manifest(_ context.Context, p process) error {
 			return row.manifest(p)
 		}
 	}
-	return fmt.Errorf("there is no manifest for %q, only for %s", name, list)
+	return fmt.Errorf("%q: there is no manifest for it; use %s", name, list)
 }
 
 // only reads some variables, so that others need not fit together yet.
@@ -43,34 +42,20 @@ func only(lookup func(string) (string, bool), names ...string) func(string) (str
 	}
 }
 
-func flags(p process, name string) *flag.FlagSet {
-	f := flag.NewFlagSet("bot "+name, flag.ContinueOnError)
-	f.SetOutput(p.stderr)
-	return f
-}
-
-func parse(f *flag.FlagSet, p process) error {
-	if err := f.Parse(p.args); err != nil {
-		return err
-	}
-	p.args = f.Args()
-	return noArgs(p)
-}
-
 func slackManifest(p process) error {
 	cfg, err := load(only(p.lookup, "SLACK_MEET_COMMAND", "SLACK_LIVEPUSH_COMMAND", "LOCALE"))
 	if err != nil {
 		return err
 	}
-	f := flags(p, "manifest slack")
-	socket := f.Bool("socket", false, "Socket Mode: no public address needed (the default)")
-	url := f.String("url", "", "HTTP mode: the public https address that Slack sends requests to")
-	with := f.String("with", "", "optional scopes to ask for, comma-separated, or all")
-	if err := parse(f, p); err != nil {
+	f := flags("manifest slack")
+	socket := f.Bool("socket", false, "Socket Mode, which needs no public address (the default)")
+	url := f.String("url", "", "HTTP mode: the public https `ADDRESS` that Slack sends requests to")
+	with := f.String("with", "", "ask for these optional `SCOPES` too, comma-separated, or all")
+	if err := parse(f, p, ""); err != nil {
 		return err
 	}
 	if *socket && *url != "" {
-		return errors.New("use --socket or --url, not both")
+		return errors.New("--socket and --url: use one, not both")
 	}
 	var optional, unknown []string
 	for _, s := range slack.AllScopes() {
@@ -87,7 +72,7 @@ func slackManifest(p process) error {
 		}
 	}
 	if unknown != nil {
-		return fmt.Errorf("the bot has no use for the scope %s", strings.Join(unknown, ", "))
+		return fmt.Errorf("--with: the bot does not use %s; bot manifest slack lists the scopes that it can use", strings.Join(unknown, ", "))
 	}
 	out, err := slack.Manifest(slack.ManifestOptions{
 		URL: *url, MeetCommand: cfg.Slack.MeetCommand, LivepushCommand: cfg.Slack.LivepushCommand, Locale: cfg.Locale, Optional: optional,
@@ -98,14 +83,14 @@ func slackManifest(p process) error {
 	return errors.Join(write(p.stdout, string(out)+"\n"), scopeNotes(p.stderr, optional))
 }
 
-// scopeNotes says what is lost without the scopes that were not asked for. It goes to
+// scopeNotes says what does not work without the scopes that are left out. It goes to
 // standard error: standard output is the manifest.
 func scopeNotes(w io.Writer, asked []string) error {
 	var b strings.Builder
 	for _, s := range slack.AllScopes() {
 		if !s.Required && !slices.Contains(asked, s.Name) {
 			if b.Len() == 0 {
-				b.WriteString("\nNot asked for; add with --with NAME,NAME or --with all:\n")
+				b.WriteString("\nThe manifest leaves these scopes out. Add them with --with NAME,NAME or --with all:\n")
 			}
 			fmt.Fprintf(&b, "  %-18s without it: %s\n", s.Name, s.Without)
 		}
@@ -121,15 +106,15 @@ func discordManifest(p process) error {
 	if all, err := load(p.lookup); err == nil { // the providers that are set up, if that can be known already
 		cfg = all
 	}
-	f := flags(p, "manifest discord")
-	invite := f.Bool("invite", false, "print the address that adds the bot to a server")
-	if err := parse(f, p); err != nil {
+	f := flags("manifest discord")
+	invite := f.Bool("invite", false, "print the link that adds the bot to a server")
+	if err := parse(f, p, ""); err != nil {
 		return err
 	}
 	if *invite {
 		id, _ := p.lookup("DISCORD_APPLICATION_ID")
 		if id == "" {
-			return errors.New("set DISCORD_APPLICATION_ID: it is on the application's General Information page")
+			return errors.New("DISCORD_APPLICATION_ID is not set; copy it from the application's General Information page")
 		}
 		return write(p.stdout, discord.InviteURL(id)+"\n")
 	}

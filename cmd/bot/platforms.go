@@ -127,15 +127,15 @@ func load(lookup func(string) (string, bool)) (config.Config, error) {
 	return config.Load(lookup, names()...)
 }
 
-// withManifest are the platforms where something has to be registered, and their names as a
-// sentence has them.
+// withManifest are the platforms where something has to be registered, and the commands that
+// print it.
 func withManifest() (some []platform, list string) {
 	some = slices.DeleteFunc(platforms(), func(p platform) bool { return p.manifest == nil })
 	var all []string
 	for _, p := range some {
-		all = append(all, string(p.kind(config.Config{}).Name))
+		all = append(all, "bot manifest "+string(p.kind(config.Config{}).Name))
 	}
-	return some, strings.Join(all, " and ")
+	return some, strings.Join(all, " or ")
 }
 
 // manifestUsage is what can be given to `bot manifest`.

@@ -36,9 +36,9 @@ type policyLine struct {
 
 // policyCommand is `bot policy`.
 func policyCommand(_ context.Context, p process) error {
-	f := flags(p, "policy")
+	f := flags("policy")
 	asJSON := f.Bool("json", false, "print JSON lines")
-	if err := parse(f, p); err != nil {
+	if err := parse(f, p, "Shows who can do what, and why."); err != nil {
 		return err
 	}
 	cfg, err := load(only(p.lookup, policyVariables()...))
@@ -72,19 +72,19 @@ func policyCommand(_ context.Context, p process) error {
 }
 
 var policyTitles = map[string]string{
-	"meet":       "May use /meet and end, share or list their own meetings",
-	"livepush":   "May use /livepush on meetings that they asked for or host, and approve what others ask",
-	"any_here":   "May set a push on every meeting of their channel, whoever asked for it",
-	"admin":      "May do everything, for others too: end, push, read the log",
-	"act_as":     "Whose account at the provider acts, and so whose meetings are within reach",
-	"start_link": "Sees the start link, which lets its holder act as host",
+	"meet":       "Can use /meet, and end, share and list their own meetings",
+	"livepush":   "Can use /livepush on meetings that they asked for or host, and approve what others ask for",
+	"any_here":   "Can use /livepush on every meeting of their channel, whoever asked for it",
+	"admin":      "Can do everything, at other people's meetings too: end, push, read the audit log",
+	"act_as":     "Acts as which account of the provider, and so reaches which meetings",
+	"start_link": "Sees the start link, which makes whoever opens it the host",
 }
 
 // policyOf says what the configuration amounts to, as the command layer decides.
 func policyOf(cfg config.Config) []policyLine {
 	var lines []policyLine
 	add := func(what, where, who, why string) { lines = append(lines, policyLine{what, where, who, why}) }
-	const holdsAnyway = "holds the credentials anyway"
+	const holdsAnyway = "has the credentials anyway"
 	all := kinds(cfg)
 
 	list := func(what, variable string, list config.Principals, right chat.Rights) {
@@ -93,7 +93,7 @@ func policyOf(cfg config.Config) []policyLine {
 			people, channels := named(list, k)
 			switch {
 			case k.Local:
-				add(what, place, "whoever sits at it", holdsAnyway)
+				add(what, place, "whoever uses it", holdsAnyway)
 			case list == nil:
 				add(what, place, k.Members[right], variable+" is not set")
 			case len(people)+len(channels) == 0:
@@ -119,7 +119,7 @@ func policyOf(cfg config.Config) []policyLine {
 		people, channels := named(cfg.Admins, k)
 		switch admins := append(people, channels...); {
 		case k.Local:
-			add("admin", string(k.Name), "whoever sits at it", holdsAnyway)
+			add("admin", string(k.Name), "whoever uses it", holdsAnyway)
 		case len(admins) > 0:
 			add("admin", string(k.Name), strings.Join(admins, ", "), "ADMINS")
 		default:
@@ -127,7 +127,7 @@ func policyOf(cfg config.Config) []policyLine {
 		}
 	}
 	if cfg.Sandbox() {
-		add("act_as", "", "the sandbox", "nothing there is real")
+		add("act_as", "", "the sandbox", "nothing in it is real")
 	}
 	for _, row := range providerRows() {
 		if !row.on(cfg) || !row.kind.Can.Accounts {
@@ -137,11 +137,11 @@ func policyOf(cfg config.Config) []policyLine {
 		own, persons := row.settings(cfg).Accounts()
 		for _, who := range slices.Sorted(maps.Keys(persons)) {
 			place, id, _ := strings.Cut(who, ":")
-			add("act_as", place, id+" acts as "+persons[who], prefix+"USERS: every meeting of that account, by the provider's own rules")
+			add("act_as", place, id+" acts as "+persons[who], prefix+"USERS: reaches every meeting that the provider lets this account reach")
 		}
 		if own != "" {
 			add("act_as", "", "everybody else through "+own,
-				prefix+"USER_ID: only meetings that the bot made at their request, that they host, or as above; admins reach every meeting of the account")
+				prefix+"USER_ID: reaches only meetings that the bot made for them, that they host, or as above; admins reach every meeting of the account")
 		} else {
 			add("act_as", "", "nobody else", prefix+"USER_ID is not set")
 		}
@@ -149,7 +149,7 @@ func policyOf(cfg config.Config) []policyLine {
 	if cfg.StartLink == "thread" {
 		add("start_link", "", "everybody who can read the thread", "START_LINK=thread")
 	} else {
-		add("start_link", "", "who asked for the meeting, its hosts (--host), and admins", "START_LINK=requester")
+		add("start_link", "", "whoever asked for the meeting, its hosts (--host), and admins", "START_LINK=requester")
 	}
 	return lines
 }
