@@ -358,6 +358,7 @@ func (g *Registry) Here(ctx context.Context, p chat.Place, limit int) ([]Registr
 		limit = indexed // its own may be older
 	}
 	var regs []Registration
+	tidy := true
 	for n, again := limit, true; again; { // what is over makes room for others
 		docs, err := g.store.Docs(ctx, n, docHere, p.Key())
 		if err != nil {
@@ -376,11 +377,15 @@ func (g *Registry) Here(ctx context.Context, p chat.Place, limit int) ([]Registr
 				kept++
 			case g.listed(p, d, reg):
 				regs = append(regs, reg)
+			case !tidy:
+				kept++
 			default:
 				err := g.store.DeleteDoc(ctx, d.Revision, d.Key...)
 				if err != nil && !errors.Is(err, jobs.ErrConflict) {
 					g.log.WarnContext(ctx, "meeting that is over not taken from its list", "meeting_id", reg.Ref(), "err", err)
+					tidy = false // each such try may take its time
 					kept++
+					continue
 				}
 				again = full
 			}
