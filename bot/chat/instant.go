@@ -3,6 +3,7 @@ package chat
 import (
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -22,6 +23,9 @@ func Instant(t time.Time) string { return instantOpen + strconv.FormatInt(t.Unix
 // WriteInstants writes the instants in a text in the way of a platform. Half a mark, which
 // cutting a text leaves, is dropped.
 func WriteInstants(s string, write func(time.Time) string) string {
+	if !strings.ContainsAny(s, instantOpen+instantClose) { // as nearly every text
+		return s
+	}
 	return instants.ReplaceAllStringFunc(s, func(mark string) string {
 		unix, err := strconv.ParseInt(mark[min(len(instantOpen), len(mark)):max(len(mark)-len(instantClose), len(instantOpen))], 10, 64)
 		if err != nil {

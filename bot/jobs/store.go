@@ -41,7 +41,7 @@ type Config struct {
 	EraseAfter time.Duration
 	MinFree    uint64 // bytes free on Dir's disk below which new jobs are refused; default 64 MiB
 
-	Workers         int           // steps carried out at once, besides calls; default 64
+	Workers         int           // steps carried out at once, besides calls; default 256
 	Calls           int           // calls under way at once to one side; default 256
 	MaxWaiting      int           // jobs waiting for a worker or for their turn to call above which new ones are refused; default 20,000
 	EnqueueWindow   time.Duration // in which a job must be confirmed as durable; default 2.4 s
@@ -126,7 +126,7 @@ func withDefaults(cfg Config) Config {
 		cfg.MinFree = 64 << 20
 	}
 	if cfg.Workers == 0 {
-		cfg.Workers = 64
+		cfg.Workers = 256 // many wait: a platform takes one message a second for a channel
 	}
 	if cfg.Calls == 0 {
 		cfg.Calls = 256
