@@ -28,6 +28,10 @@ func cpu(pid int) time.Duration {
 func resident(pid int) float64 { return status(pid, "VmRSS:") }
 func peak(pid int) float64     { return status(pid, "VmHWM:") }
 
+// anonymous is the part of it that is not the program's own file, whose pages the kernel
+// takes back when it needs room.
+func anonymous(pid int) float64 { return status(pid, "RssAnon:") }
+
 func status(pid int, name string) float64 {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

@@ -8,3 +8,4 @@ import "time"
 func cpu(int) time.Duration { return 0 }
 func resident(int) float64  { return 0 }
 func peak(int) float64      { return 0 }
+func anonymous(int) float64 { return 0 }
