@@ -486,7 +486,8 @@ func runTroubles(ctx context.Context, n int, only, binary, dir string, log io.Wr
 	by := map[string]*troubleRow{}
 	slots := make(chan struct{}, sideBySide)
 	began := time.Now()
-	err = each(ctx, runs, func(ctx context.Context, all []trouble) error {
+	var failed error
+	one := func(ctx context.Context, all []trouble) error {
 		select {
 		case slots <- struct{}{}:
 		case <-ctx.Done():
@@ -548,7 +549,16 @@ func runTroubles(ctx context.Context, n int, only, binary, dir string, log io.Wr
 			}
 		}
 		return nil
+	}
+	err = each(ctx, runs, func(ctx context.Context, all []trouble) error {
+		if err := one(ctx, all); err != nil { // the others say what they can
+			mu.Lock()
+			defer mu.Unlock()
+			failed = errors.Join(failed, err)
+		}
+		return ctx.Err()
 	})
+	err = errors.Join(err, failed)
 	slices.SortFunc(rows, func(a, b *troubleRow) int { return strings.Compare(a.name, b.name) })
 	return rows, faults, err
 }

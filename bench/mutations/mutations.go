@@ -1,0 +1,167 @@
+package main
+
+const (
+	jobsSuite     = "bot/jobs"
+	engineSuite   = "bot/jobs/internal/engine"
+	commandsSuite = "bot/commands"
+	slackSuite    = "bot/adapters/slack"
+	discordSuite  = "bot/adapters/discord"
+	kitSuite      = "bot/adapters/kit"
+	signedSuite   = "bot/signed"
+	promiseSuite  = "bench/promise"
+)
+
+func mutations() []mutation {
+	return []mutation{
+		{
+			name: "acknowledges before the save", file: "bot/commands/bot.go",
+			old:    "		_, err = b.store.Enqueue(ctx, j)\n",
+			new:    "		go func() { _, _ = b.store.Enqueue(context.WithoutCancel(ctx), j) }()\n",
+			suites: []string{commandsSuite, promiseSuite},
+		},
+		{
+			name: "calls without having saved that it does", file: "bot/jobs/call.go",
+			old:    "	if s.saved(r.cfg.EnqueueWindow) != nil {\n",
+			new:    "	if false {\n",
+			suites: []string{jobsSuite, promiseSuite},
+		},
+		{
+			name: "posts twice", file: "bot/commands/outbox.go",
+			old:    "	receipt, err := post(ctx, poster, p)\n",
+			new:    "	_, _ = post(ctx, poster, p)\n	receipt, err := post(ctx, poster, p)\n",
+			suites: []string{commandsSuite},
+		},
+		{
+			name: "repeats a call of unknown outcome", file: "bot/jobs/call.go",
+			old:    "	case errors.Is(err, ErrUnknown):\n		s.ended(Unknown)\n",
+			new:    "	case errors.Is(err, ErrUnknown):\n		s.begin()\n",
+			suites: []string{jobsSuite, commandsSuite},
+		},
+		{
+			name: "loses the last message of a job", file: "bot/jobs/record.go",
+			old:    "	for _, d := range j.Outbox {\n",
+			new:    "	for _, d := range j.Outbox[:max(0, len(j.Outbox)-1)] {\n",
+			suites: []string{jobsSuite, commandsSuite},
+		},
+		{
+			name: "believes a stale card", file: "bot/commands/outbox.go",
+			old:    "		if !reg.HasCard(*d.Edit) {",
+			new:    "		if false {",
+			suites: []string{commandsSuite},
+		},
+		{
+			name: "makes an edit that a newer one has overtaken", file: "bot/adapters/kit/edits.go",
+			old:    "	if !newest() {\n",
+			new:    "	if false {\n",
+			suites: []string{kitSuite, slackSuite},
+		},
+		{
+			name: "heeds no other replica's lease", file: "bot/jobs/store.go",
+			old:    "	at := j.Lease.Add(s.skew())\n",
+			new:    "	at := s.cfg.Now()\n",
+			suites: []string{jobsSuite},
+		},
+		{
+			name: "skips an authorisation", file: "bot/commands/handler.go",
+			old:    "		if err := b.people.mustHave(ctx, r, d.Right); err != nil {\n",
+			new:    "		if err := b.people.mustHave(ctx, r, d.Right); false && err != nil {\n",
+			suites: []string{commandsSuite},
+		},
+		{
+			name: "takes an unconfirmed write for stored", file: "bot/jobs/store.go",
+			old:    "		if !pause(ctx) {\n			return 0, fmt.Errorf(\"%w: %w\", ErrNotConfirmed, err)\n",
+			new:    "		if !pause(ctx) {\n			return expect + 1, nil\n",
+			suites: []string{jobsSuite},
+		},
+		{
+			name: "takes a failed delivery for sent", file: "bot/jobs/runner.go",
+			old:    "	default:\n		d.Attempt++\n		j.Attempt++\n",
+			new:    "	case d.Attempt == 0:\n		d.State = Sent\n	default:\n		d.Attempt++\n		j.Attempt++\n",
+			suites: []string{jobsSuite, commandsSuite},
+		},
+		{
+			name: "posts to Discord without that a repeat is known", file: "bot/adapters/discord/rest.go",
+			old:    "m.EnforceNonce = nonce, nonce != \"\"",
+			new:    "m.EnforceNonce = nonce, nonce == \"\"",
+			suites: []string{discordSuite},
+		},
+		{
+			name: "answers privately in the channel", file: "bot/adapters/slack/post.go",
+			old:    "	chat.SlotPrivate:       {(*poster).asideInThread,",
+			new:    "	chat.SlotPrivate:       {(*poster).inChannel, (*poster).asideInThread,",
+			suites: []string{slackSuite},
+		},
+		{
+			name: "forgets a success that comes late", file: "bot/jobs/call.go",
+			old:    "			corrected = r.h.Late(ctx, &j, late)\n",
+			new:    "			corrected = false\n",
+			suites: []string{jobsSuite},
+		},
+		{
+			name: "tells again of what was found and told", file: "bot/commands/handler.go",
+			old:    "	case was != nil && l.w.Meeting != nil && was.Ref == l.w.Meeting.Ref,",
+			new:    "	case was != nil && l.w.Meeting != nil && was.Ref != l.w.Meeting.Ref,",
+			suites: []string{commandsSuite},
+		},
+		{
+			name: "does not sync what it writes", file: "bot/jobs/internal/engine/pebble.go",
+			old:    "	return in.apply(b, pebble.Sync)\n",
+			new:    "	return in.apply(b, pebble.NoSync)\n",
+			suites: []string{engineSuite, jobsSuite},
+		},
+		{
+			name: "never says that it takes longer", file: "bot/jobs/promise.go",
+			old:    "	if r.taking.Err() != nil || s.told(key) ||",
+			new:    "	if r.taking.Err() == nil || s.told(key) ||",
+			suites: []string{jobsSuite},
+		},
+		{
+			name: "lets one room hold up every other word", file: "bot/jobs/runner.go",
+			old:    "		if d.State != Pending || seen[d.Lane] {\n",
+			new:    "		if d.State != Pending || len(seen) > 0 {\n",
+			suites: []string{jobsSuite, commandsSuite},
+		},
+		{
+			name: "takes a retype for a new wish", file: "bot/commands/repeat.go",
+			old:    "	if r.w.Repeated { // on purpose\n",
+			new:    "	if true { // on purpose\n",
+			suites: []string{commandsSuite},
+		},
+		{
+			name: "keeps a start link for ever", file: "bot/commands/work.go",
+			old:    "		m.StartURL, m.HostKey = noSecret, noSecret\n",
+			new:    "",
+			suites: []string{commandsSuite},
+		},
+		{
+			name: "carries out what was typed long ago", file: "bot/commands/handler.go",
+			old:    "		if r.now().Sub(r.w.Since) > staleAfter {\n",
+			new:    "		if r.now().Sub(r.w.Since) > 1000*staleAfter {\n",
+			suites: []string{commandsSuite},
+		},
+		{
+			name: "takes a request that nobody signed", file: "bot/signed/signed.go",
+			old:    "		case !g.scheme.Valid(r, body):\n",
+			new:    "		case g.scheme.Valid == nil:\n",
+			suites: []string{signedSuite, slackSuite},
+		},
+		{
+			name: "follows a clock that is set", file: "bot/jobs/clock.go",
+			old:    "	c.shown, c.read = next.Add(min(max(off, -passed/slower), passed/slower)), now\n",
+			new:    "	c.shown, c.read = next.Add(off), now\n",
+			suites: []string{jobsSuite},
+		},
+		{
+			name: "lets every replica say that it takes longer", file: "bot/jobs/promise.go",
+			old:    "	return !errors.Is(err, ErrConflict)\n",
+			new:    "	return !errors.Is(err, ErrConflict) || true\n",
+			suites: []string{jobsSuite},
+		},
+		{
+			name: "carries out what another bot answers", file: "bot/commands/handler.go",
+			old:    "errors.Is(err, chat.ErrTaken) {",
+			new:    "errors.Is(err, chat.ErrSkip) {",
+			suites: []string{commandsSuite},
+		},
+	}
+}
