@@ -44,7 +44,7 @@ var treatments = []treatment{
 	{line: `printf '/meet (.*)\\n' \| go run \./cmd/bot`, by: [2]string{"../.ci/run", "| go run ./cmd/bot"}},
 	{line: `(LOCALE=\S+ )?go run \./cmd/bot`, by: [2]string{"../.ci/run", "go run ./cmd/bot"}},
 	{line: `go test \./\.\.\.`, by: [2]string{"../.ci/run", "go test -race"}},
-	{line: `go test \./bench/promise -kills 100 -chaos`, by: [2]string{"../.ci/run", "./bench/promise -kills 100 -chaos"}},
+	{line: `go test \./bench/promise -kills 100 -chaos -troubles 20`, by: [2]string{"../.ci/run", "./bench/promise -kills 100 -chaos -troubles 20"}},
 	{line: `go test \./bench/hostile -duration 1m`, by: [2]string{"../.ci/run", "./bench/hostile -duration 1m"}},
 	{line: `go test \./docs -recipes`, by: [2]string{"../.ci/run", "./docs -recipes"}},
 	{line: `\.ci/run`, not: "is what runs the rest"},

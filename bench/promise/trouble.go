@@ -520,7 +520,7 @@ func runTroubles(ctx context.Context, n int, only, binary, dir string, log io.Wr
 				engine = embedded
 			}
 		}
-		where := filepath.Join(dir, strings.NewReplacer(" ", "-", ",", "").Replace(fmt.Sprintf("%v-%d", all, run)))
+		where := filepath.Join(dir, strings.NewReplacer(" ", "-", ",", "", "[", "", "]", "").Replace(fmt.Sprintf("%v-%d", all, run)))
 		t, err := newTroubled(ctx, binary, where, engine, series%100)
 		if err != nil {
 			return fmt.Errorf("%v: %w", all, err)

@@ -38,13 +38,13 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) error {
 			return fmt.Errorf("backup: %w", err)
 		}
 	}
-	files, err := filepath.Glob(filepath.Join(records, "*"))
+	files, err := os.ReadDir(records)
 	if err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
 	out := tar.NewWriter(w)
-	for _, path := range files {
-		if err := errors.Join(ctx.Err(), addFile(out, engine.RecordsDir+"/"+filepath.Base(path), path)); err != nil {
+	for _, file := range files {
+		if err := errors.Join(ctx.Err(), addFile(out, engine.RecordsDir+"/"+file.Name(), filepath.Join(records, file.Name()))); err != nil {
 			return fmt.Errorf("backup: %w", err)
 		}
 	}

@@ -158,10 +158,10 @@ func checkDir(dir string, keys [][]byte) (_ [][]byte, fresh bool, err error) {
 func tidy(dir string) error {
 	var err error
 	for _, pattern := range []string{temporaryFiles, checkpointDirs + "*"} {
-		left, globErr := filepath.Glob(filepath.Join(dir, pattern))
+		left, globErr := fs.Glob(os.DirFS(dir), pattern) // dir itself is no pattern
 		err = errors.Join(err, globErr)
-		for _, path := range left {
-			err = errors.Join(err, os.RemoveAll(path))
+		for _, name := range left {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, name)))
 		}
 	}
 	return err

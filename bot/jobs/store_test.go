@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -586,5 +587,16 @@ func TestAJobKeepsItsSource(t *testing.T) {
 		y, err := s.Get(t.Context(), "y")
 		require.NoError(t, err)
 		assert.Empty(t, y.Source, "as in records that were written before there was one")
+	}
+}
+
+// A directory may be called anything.
+func TestADirectoryWhoseNameIsAPattern(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a [z-a] *?")
+	for range 2 {
+		s, err := Open(t.Context(), Config{Dir: dir})
+		require.NoError(t, err)
+		require.NoError(t, s.Backup(t.Context(), io.Discard))
+		require.NoError(t, s.Close())
 	}
 }
