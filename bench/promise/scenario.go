@@ -139,10 +139,6 @@ func slackShow(protected bool) func(context.Context, *command) error {
 // bot ask whether its live is to be started.
 func slackAsked(ctx context.Context, c *command) error {
 	slack, d := c.world.rig.Slack, c.destinations()[0]
-	lines := []string{
-		fmt.Sprintf("save %s --url %s --key %s --override", d, ingest(d), c.key(d)),
-		"to %s in %s", "start %s",
-	}
 	if err := slackMeet("zoom")(ctx, c); err != nil || !c.acked {
 		return fmt.Errorf("not acknowledged: %s, %w", c.unacked, err)
 	}
@@ -152,13 +148,15 @@ func slackAsked(ctx context.Context, c *command) error {
 	if err := c.world.rig.Sandbox.Join(c.meeting, "somebody"); err != nil {
 		return err
 	}
-	lines[1], lines[2] = fmt.Sprintf(lines[1], d, c.code), fmt.Sprintf(lines[2], c.code)
-	for _, line := range lines {
-		n := len(c.private())
-		if err := c.slack(ctx, slack.Slash(c.channel, c.user, "/livepush", line), 1); err != nil {
+	for _, step := range []struct{ line, answer string }{
+		{fmt.Sprintf("save %s --url %s --key %s --override", d, ingest(d), c.key(d)), text.T("save.title", "Name", d)},
+		{"to " + d + " in " + c.code, text.T("push.title", "Good", "1", "All", "1")},
+		{"start " + c.code, text.T("live.start.title")},
+	} {
+		if err := c.slack(ctx, slack.Slash(c.channel, c.user, "/livepush", step.line), 1); err != nil {
 			return err
 		}
-		if err := c.until(ctx, "an answer to "+line, func() bool { return len(c.private()) > n }); err != nil {
+		if err := c.until(ctx, "an answer to "+step.line, func() bool { return strings.Contains(strings.Join(c.private(), ""), step.answer) }); err != nil {
 			return err
 		}
 	}
