@@ -144,7 +144,7 @@ func TestOperatorsAskTheRunningBot(t *testing.T) {
 	assert.Contains(t, strings.Join(d.of(kit.Fine), "\n"), "running bot: slack is running since")
 	assert.Contains(t, strings.Join(d.of(kit.Fine), "\n"), "the key-entry page answers under PUBLIC_URL")
 	w.set("PUBLIC_URL", "http://127.0.0.1:1")
-	match(t, "warning", []string{"PUBLIC_URL cannot be reached"}, w.diagnose(t).of(kit.Warning))
+	match(t, "warning", []string{"this machine does not reach PUBLIC_URL"}, w.diagnose(t).of(kit.Warning))
 	w.slack.Revoke()
 	match(t, "fault", []string{"slack: SLACK_BOT_TOKEN is refused", "slack: SLACK_APP_TOKEN is refused"}, w.diagnose(t).of(kit.Fault))
 

@@ -147,7 +147,7 @@ func examine(ctx context.Context, lookup func(string) (string, bool), send strin
 		for _, f := range bad.Faults {
 			all = append(all, finding{kit.Fault, "variables", f.Variable + " cannot be used", f.Fix})
 		}
-		return append(all, finding{Level: kit.Note, Part: "variables", Says: "nothing else was checked: correct these first"}), nil
+		return append(all, finding{Level: kit.Note, Part: "variables", Says: "correct these first; the doctor has checked nothing else"}), nil
 	}
 	if err != nil {
 		return []finding{{kit.Fault, "variables", "the variables cannot be read", err.Error()}}, nil
@@ -200,7 +200,7 @@ func (d *doctor) within1(ctx context.Context, c check) []finding {
 	go func() {
 		defer func() {
 			if p := recover(); p != nil {
-				done <- []finding{fault("the check itself broke", "report it, with the version of the bot")}
+				done <- []finding{fault("the check itself crashed", "report it, with the output of bot version")}
 			}
 		}()
 		done <- c.run(ctx)
@@ -214,7 +214,7 @@ func (d *doctor) within1(ctx context.Context, c check) []finding {
 			return found
 		case <-time.After(time.Second):
 		}
-		return []finding{fault(fmt.Sprintf("no answer within %v", d.within), "check that this machine reaches the other side")}
+		return []finding{fault(fmt.Sprintf("no answer within %v", d.within), "check that this machine reaches it")}
 	}
 }
 
@@ -262,10 +262,10 @@ func (d *doctor) variables(context.Context) []finding {
 	}
 	var all []finding
 	if d.cfg.Sandbox() {
-		all = append(all, warn("meetings are made in the sandbox: nobody can join them", "configure "+providerVariables()+", and remove MEET_PROVIDER"))
+		all = append(all, warn("MEET_PROVIDER is sandbox: no meeting is real", "configure "+providerVariables()+", and remove MEET_PROVIDER"))
 	}
 	if d.cfg.Admins == nil {
-		all = append(all, noted("ADMINS is not set: nobody can end or push others' meetings"))
+		all = append(all, noted("ADMINS is not set: nobody can end or push other people's meetings"))
 	}
 	for _, v := range []struct {
 		name string
@@ -275,7 +275,7 @@ func (d *doctor) variables(context.Context) []finding {
 			people, channels := named(v.list, k)
 			if v.list != nil && len(people)+len(channels) == 0 {
 				all = append(all, warn(fmt.Sprintf("%s names nobody on %s, so only admins may use the command there", v.name, k.Name),
-					"add entries for it, or unset it for the platform's own rights; bot policy shows the result"))
+					"add entries for it, or unset the variable to go by the platform's own permissions; bot policy shows the result"))
 			}
 		}
 	}
@@ -305,7 +305,7 @@ func (d *doctor) runningBot(context.Context) []finding {
 	case d.cfg.NATS.URL != "":
 		return nil // nobody owns a cluster's store, so nobody can be asked
 	case !d.running:
-		return []finding{noted("none runs on this DATA_DIR")}
+		return []finding{noted("no bot uses this DATA_DIR")}
 	case d.notAsked != nil:
 		return []finding{fault("it does not answer on its admin socket: "+d.text(d.notAsked), "run the doctor as the bot's own user; if it still does not answer, restart the bot")}
 	}
@@ -317,7 +317,7 @@ func (d *doctor) runningBot(context.Context) []finding {
 		}
 		switch {
 		case part.Ready && strings.Contains(part.LastError, kit.ErrOtherBot.Error()):
-			all = append(all, warn(says, "stop one of the two, or give both one store by NATS_URL"))
+			all = append(all, warn(says, "stop one of the two, or let both use one store (NATS_URL)"))
 		case part.Ready:
 			all = append(all, finding{Level: kit.Fine, Says: says})
 		default:

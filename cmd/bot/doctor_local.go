@@ -40,26 +40,26 @@ func (d *doctor) store(context.Context) []finding {
 	case errors.Is(err, fs.ErrNotExist):
 		parent := filepath.Dir(filepath.Clean(dir))
 		if err := jobs.Writable(parent); err != nil {
-			return []finding{fault("DATA_DIR does not exist and cannot be made: "+d.text(err), fix)}
+			return []finding{fault("DATA_DIR does not exist, and the bot cannot make it: "+d.text(err), fix)}
 		}
-		return []finding{ok("DATA_DIR does not exist yet and will be made")}
+		return []finding{ok("DATA_DIR does not exist yet; the bot makes it at its first start")}
 	case err != nil:
-		return []finding{fault("DATA_DIR cannot be looked at: "+d.text(err), fix)}
+		return []finding{fault("the bot cannot read DATA_DIR: "+d.text(err), fix)}
 	case !info.IsDir():
-		return []finding{fault("DATA_DIR is no directory", fix)}
+		return []finding{fault("DATA_DIR is not a directory", fix)}
 	}
 	var all []finding
 	if err := jobs.Writable(dir); err != nil {
-		all = append(all, fault("DATA_DIR cannot be written: "+d.text(err), fix))
+		all = append(all, fault("the bot cannot write to DATA_DIR: "+d.text(err), fix))
 	} else {
-		all = append(all, ok("DATA_DIR can be written"))
+		all = append(all, ok("the bot can write to DATA_DIR"))
 	}
 	all = append(all, d.space(dir))
 	all = append(all, d.modes(dir, info)...)
 	_, err = os.Stat(filepath.Join(dir, "key"))
 	if d.cfg.Chat() && err == nil && d.cfg.EncryptionKey == nil {
-		all = append(all, warn("the encryption key lies beside the store: a backup of DATA_DIR protects nothing",
-			"move the text of the file key in DATA_DIR to where secrets are kept, and set ENCRYPTION_KEY_FILE"))
+		all = append(all, warn("the encryption key is beside the store: a backup of DATA_DIR holds both and protects nothing",
+			"move the content of DATA_DIR/key to where you keep secrets, and set ENCRYPTION_KEY_FILE"))
 	}
 	return all
 }
@@ -69,11 +69,11 @@ func (d *doctor) space(dir string) finding {
 	says := fmt.Sprintf("%d MiB are free on DATA_DIR's disk", free>>20)
 	switch {
 	case err != nil:
-		return warn("the free space on DATA_DIR's disk cannot be told: "+d.text(err), "look at it with df")
+		return warn("the free space on DATA_DIR's disk is unknown: "+d.text(err), "look at it with df")
 	case free < leastFree:
-		return fault(says+", and new commands are refused", "free some: at least 1 GiB")
+		return fault(says+", so the bot refuses new commands", "free at least 1 GiB")
 	case free < someFree:
-		return warn(says, "free some: new commands are refused below 64 MiB")
+		return warn(says, "free some: below 64 MiB the bot refuses new commands")
 	}
 	return ok("%s", says)
 }
@@ -82,19 +82,19 @@ func (d *doctor) space(dir string) finding {
 func (d *doctor) modes(dir string, info fs.FileInfo) []finding {
 	var all []finding
 	if info.Mode().Perm()&0o022 != 0 {
-		all = append(all, fault("others may write into DATA_DIR", "chmod go-w on it"))
+		all = append(all, fault("other users can write to DATA_DIR", "run chmod go-w on it"))
 	} else if info.Mode().Perm()&0o055 != 0 {
-		all = append(all, warn("others may look into DATA_DIR", "chmod 700 on it"))
+		all = append(all, warn("other users can look into DATA_DIR", "run chmod 700 on it"))
 	}
 	for _, name := range []string{"key", storeMark} {
 		if f, err := os.Stat(filepath.Join(dir, name)); err == nil && f.Mode().Perm()&0o077 != 0 {
-			all = append(all, fault(fmt.Sprintf("others may read %s in DATA_DIR", name), "chmod 600 on it"))
+			all = append(all, fault(fmt.Sprintf("other users can read %s in DATA_DIR", name), "run chmod 600 on it"))
 		}
 	}
 	for _, name := range d.secretFiles() {
 		path, _ := d.lookup(name)
 		if f, err := os.Stat(path); err == nil && f.Mode().Perm()&0o007 != 0 {
-			all = append(all, warn("everybody on this machine may read the file that "+name+" names", "chmod o= on it"))
+			all = append(all, warn("every user of this machine can read the file that "+name+" names", "run chmod o= on it"))
 		}
 	}
 	return all
@@ -130,13 +130,13 @@ func (d *doctor) engine(ctx context.Context) []finding {
 	store, err := jobs.Open(ctx, c)
 	switch {
 	case errors.Is(err, jobs.ErrInUse):
-		return []finding{fault("another process uses DATA_DIR and has no admin socket", "find out which; a store has one owner")}
+		return []finding{fault("another process uses DATA_DIR and has no admin socket", "find out which one, and stop it: a store is one process's")}
 	case errors.Is(err, jobs.ErrWrongKey):
-		return []finding{fault("the store was written with another key", "set ENCRYPTION_KEY to the key it was written with, the newest first")}
+		return []finding{fault("the store was written with another key", "set ENCRYPTION_KEY to the key that wrote it; of several, the newest first")}
 	case errors.Is(err, jobs.ErrDamaged):
-		return []finding{fault("the store cannot be opened: "+d.text(err), "restore a backup, or write what can still be read with bot export --salvage and import it into an empty DATA_DIR")}
+		return []finding{fault("the bot cannot open the store: "+d.text(err), "restore a backup, or save what is still readable with bot export --salvage and import that into an empty DATA_DIR")}
 	case err != nil:
-		return []finding{fault("the store cannot be opened: "+d.text(err), "restore DATA_DIR from a backup if the disk is sound")}
+		return []finding{fault("the bot cannot open the store: "+d.text(err), "restore DATA_DIR from a backup if the disk is sound")}
 	}
 	defer func() { _ = store.Close() }() // nothing was written
 	return []finding{d.readStore(ctx, store)}
@@ -148,11 +148,11 @@ func (d *doctor) readStore(ctx context.Context, store *jobs.Store) finding {
 	bad, err := store.Unreadable(ctx, 0)
 	switch {
 	case err != nil:
-		return fault("the store is damaged: "+d.text(err), "restore a backup, or write what can still be read with bot export --salvage and import it into an empty DATA_DIR")
+		return fault("the store is damaged: "+d.text(err), "restore a backup, or save what is still readable with bot export --salvage and import that into an empty DATA_DIR")
 	case len(bad) > 0:
-		return fault(fmt.Sprintf("%d records cannot be read", len(bad)), "look at them with bot jobs, and drop them there")
+		return fault(fmt.Sprintf("the bot cannot read %s", several(len(bad), "record")), "list them with bot jobs, and drop each with bot jobs RECORD --drop")
 	}
-	return ok("every record of the store can be read (%v)", time.Since(began).Round(100*time.Microsecond))
+	return ok("the bot can read every record of the store (%v)", time.Since(began).Round(100*time.Microsecond))
 }
 
 func (d *doctor) cluster(ctx context.Context) []finding {
@@ -166,15 +166,15 @@ func (d *doctor) cluster(ctx context.Context) []finding {
 	}
 	switch {
 	case errors.Is(err, jobs.ErrWrongKey):
-		return append(all, fault("the store on the cluster was written with another key", "set ENCRYPTION_KEY to the key it was written with, the newest first"))
+		return append(all, fault("the store on the cluster was written with another key", "set ENCRYPTION_KEY to the key that wrote it; of several, the newest first"))
 	case err != nil && c.Version == "":
-		return append(all, fault("no NATS server can be reached: "+d.text(err), "check NATS_URL and NATS_CREDS, and that the servers run"))
+		return append(all, fault("the bot reaches no NATS server: "+d.text(err), "check NATS_URL and NATS_CREDS, and that the servers run"))
 	case err != nil:
 		return append(all, fault("the cluster does not answer: "+d.text(err), "check that JetStream is on for the account of NATS_CREDS, and that a majority of the servers run"))
 	case !c.Stored:
 		return append(all, noted("the cluster has no store yet; the bot makes it at its first start"))
 	case !c.Leader:
-		all = append(all, fault("the store has no leader: nothing can be written", "start the servers that are down: a majority is needed"))
+		all = append(all, fault("the store has no leader, so the bot can write nothing", "start the servers that are down: a majority has to run"))
 	case c.Current < c.Replicas:
 		all = append(all, fault(fmt.Sprintf("%d of %d replicas of the store are up to date", c.Current, c.Replicas), "start the server that is down, before another one fails"))
 	case c.Replicas < 3:
@@ -193,7 +193,7 @@ func (d *doctor) addresses(ctx context.Context) []finding {
 	}
 	if host, _, err := net.SplitHostPort(d.cfg.OpsAddr); err == nil {
 		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-			all = append(all, noted("OPS_ADDR takes connections from every network: keep them out by other means"))
+			all = append(all, noted("OPS_ADDR listens on every network; let only your monitoring in"))
 		}
 	}
 	if d.running && d.cfg.PublicURL != "" {
@@ -214,7 +214,7 @@ func (d *doctor) addresses(ctx context.Context) []finding {
 			if errors.As(err, &op) {
 				err = op.Err
 			}
-			all = append(all, fault(t.name+" cannot be listened on: "+d.text(err), "set a free address"))
+			all = append(all, fault("the bot cannot listen on "+t.name+": "+d.text(err), "set a free address"))
 			continue
 		}
 		_ = ln.Close() // it was only tried
@@ -225,19 +225,19 @@ func (d *doctor) addresses(ctx context.Context) []finding {
 
 // publicURL fetches a key-entry page that is none, the way people reach it.
 func (d *doctor) publicURL(ctx context.Context) finding {
-	const fix = "let the reverse proxy forward to HTTP_ADDR; if only this machine cannot reach it, never mind"
+	const fix = "let the reverse proxy forward to HTTP_ADDR; if people reach the address and only this machine does not, ignore this"
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(d.cfg.PublicURL, "/")+keypage.Path+"doctor", nil)
 	if err != nil {
-		return fault("PUBLIC_URL is no address: "+d.text(err), "write it as https://HOST")
+		return fault("PUBLIC_URL is not a valid address: "+d.text(err), "write it as https://HOST")
 	}
 	resp, err := d.client("PUBLIC_URL").Do(req)
 	if err != nil {
-		return warn("PUBLIC_URL cannot be reached from here: "+d.text(kit.Scrub(err)), fix)
+		return warn("this machine does not reach PUBLIC_URL: "+d.text(kit.Scrub(err)), fix)
 	}
 	_ = resp.Body.Close() // only its head is looked at
 	// The page forbids to be kept, whatever it has to say.
 	if resp.StatusCode >= 500 || resp.Header.Get("Cache-Control") != "no-store" {
-		return warn(fmt.Sprintf("under PUBLIC_URL something else than the key-entry page answers, with %d", resp.StatusCode), fix)
+		return warn(fmt.Sprintf("something other than the key-entry page answers under PUBLIC_URL, with status %d", resp.StatusCode), fix)
 	}
 	return ok("the key-entry page answers under PUBLIC_URL")
 }
@@ -257,7 +257,7 @@ func (d *doctor) proxy(ctx context.Context) []finding {
 			u, err = url.Parse("http://" + value)
 		}
 		if err != nil || u.Hostname() == "" {
-			return []finding{fault(name+" is no address of a proxy", "write it as http://HOST:PORT")}
+			return []finding{fault(name+" is not the address of a proxy", "write it as http://HOST:PORT")}
 		}
 		ports := map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}
 		port := u.Port()
@@ -265,7 +265,7 @@ func (d *doctor) proxy(ctx context.Context) []finding {
 			port = ports[u.Scheme]
 		}
 		if ports[u.Scheme] == "" {
-			return []finding{fault(name+" has a scheme that is not supported", "use http, https or socks5")}
+			return []finding{fault(name+" has a scheme that the bot does not support", "use http, https or socks5")}
 		}
 		var dialer net.Dialer
 		conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
@@ -274,10 +274,10 @@ func (d *doctor) proxy(ctx context.Context) []finding {
 			if errors.As(err, &op) {
 				err = op.Err
 			}
-			return []finding{fault("the outbound proxy of "+name+" cannot be reached: "+d.text(err), "check its host and port, or unset it")}
+			return []finding{fault("this machine does not reach the outbound proxy of "+name+": "+d.text(err), "check its host and port, or unset it")}
 		}
 		_ = conn.Close() // it was only tried
-		return []finding{ok("the outbound proxy of %s can be reached; the other checks went through it", name)}
+		return []finding{ok("this machine reaches the outbound proxy of %s; the other checks went through it", name)}
 	}
 	return []finding{noted("no outbound proxy is set (HTTPS_PROXY)")}
 }

@@ -38,7 +38,7 @@ func (d *doctor) platform(ctx context.Context, p platform) []finding {
 	}
 	a, err := p.open(d.cfg, parts{log: silentLog(), http: d.client(k.Title)})
 	if err != nil {
-		return []finding{fault("the settings do not fit: "+d.text(err), "correct "+strings.ToUpper(string(k.Name))+"_*")}
+		return []finding{fault("the bot cannot use the settings: "+d.text(err), "correct "+strings.ToUpper(string(k.Name))+"_*")}
 	}
 	var all []finding
 	if e, examined := a.(kit.Examined); examined {
@@ -94,7 +94,7 @@ func examineSystec(ctx context.Context, d *doctor, row providerRow) []finding {
 	}
 	l, err := api.Licence(ctx)
 	if err != nil {
-		return append(all, warn("the licence cannot be read: "+d.text(err), "ask SYSTEC what the account has"))
+		return append(all, warn("SYSTEC does not show the licence: "+d.text(err), "ask SYSTEC what the account has"))
 	}
 	var rooms []string
 	for _, size := range slices.Sorted(maps.Keys(l.Rooms)) {
@@ -104,7 +104,7 @@ func examineSystec(ctx context.Context, d *doctor, row providerRow) []finding {
 		all = append(all, noted("licensed rooms, by participants: %s", strings.Join(rooms, ", ")))
 	}
 	if l.Billing == systec.BillingRooms && l.Rooms[d.cfg.Systec.Capacity] == 0 {
-		all = append(all, fault(fmt.Sprintf("the licence has no room of %d, which every meeting asks for", d.cfg.Systec.Capacity), "set SYSTEC_CAPACITY to a size that the licence has"))
+		all = append(all, fault(fmt.Sprintf("the licence has no room for %d people, the size that SYSTEC_CAPACITY names", d.cfg.Systec.Capacity), "set SYSTEC_CAPACITY to a size that the licence has"))
 	}
 	const renew = "renew the licence at SYSTEC"
 	switch left := time.Until(l.Expires); {
@@ -131,7 +131,7 @@ func examineTencent(ctx context.Context, d *doctor, row providerRow) []finding {
 		return all
 	}
 	// No call tells either: https://meeting.tencent.com/support/topic/1164
-	all = append(all, noted("live push needs the edition 商业版 or 企业版, and meetings made elsewhere an enterprise-level application (企业级)"))
+	all = append(all, noted("live push needs the edition 商业版 or 企业版; meetings made elsewhere need an enterprise-level application (企业级)"))
 	return append(all, d.asPersons(ctx, client, "TENCENT_USERS", cfg.Tencent.Users, "correct the account: the userid of a registered member")...)
 }
 
@@ -150,18 +150,18 @@ func examineZoom(ctx context.Context, d *doctor, row providerRow) []finding {
 	}
 	switch missing, err := api.MissingScopes(ctx); {
 	case err != nil && client != nil:
-		all = append(all, warn("the application's scopes cannot be read: "+d.text(err), "compare them with docs/zoom.md"))
+		all = append(all, warn("Zoom does not show the application's scopes: "+d.text(err), "compare them with docs/zoom.md"))
 	case err != nil: // it was said already
 	case len(missing) > 0:
 		all = append(all, fault("the application lacks scopes: "+strings.Join(missing, ", "), "add them to the application, on its page Scopes"))
 	default:
-		all = append(all, ok("the application has every scope that is needed"))
+		all = append(all, ok("the application has every scope that the bot needs"))
 	}
 	if client == nil {
 		return all
 	}
 	// No call tells: https://support.zoom.com/hc/en/article?id=zm_kb&sysparm_article=KB0064210
-	all = append(all, noted("live streams need a plan that has them, and the setting Custom Live Streaming Service"))
+	all = append(all, noted("live streams need a plan that includes them, and the setting Custom Live Streaming Service"))
 	return append(all, d.asPersons(ctx, client, "ZOOM_USERS", cfg.Zoom.Users, "correct the user: the address of a user of the account")...)
 }
 
@@ -171,7 +171,7 @@ const maxAccounts = 20
 func (d *doctor) asPersons(ctx context.Context, client commands.Provider, variable string, users config.Users, fix string) (all []finding) {
 	for i, who := range slices.Sorted(maps.Keys(users)) {
 		if i == maxAccounts {
-			return append(all, noted("only the first %d entries of %s were tried", maxAccounts, variable))
+			return append(all, noted("the doctor tried only the first %d entries of %s", maxAccounts, variable))
 		}
 		if _, err := client.List(ctx, users[who], ""); err != nil {
 			all = append(all, fault(fmt.Sprintf("the account of %s in %s cannot act: %s", who, variable, d.text(err)), fix))
@@ -185,7 +185,7 @@ func (d *doctor) ping(ctx context.Context, cfg config.Config, row providerRow) (
 	variables := strings.Join(row.settings(cfg).Needs(), ", ")
 	client, err := row.open(cfg)
 	if err != nil {
-		return []finding{fault("the settings do not fit: "+d.text(err), "correct "+variables)}, nil
+		return []finding{fault("the bot cannot use the settings: "+d.text(err), "correct "+variables)}, nil
 	}
 	asked := time.Now()
 	var at time.Time
@@ -211,11 +211,11 @@ func (d *doctor) ping(ctx context.Context, cfg config.Config, row providerRow) (
 	case errors.Is(err, meeting.ErrCredentials):
 		says, fix = "the credentials are refused", "copy "+variables+" again"
 	case errors.Is(err, meeting.ErrNotPermitted):
-		says, fix = "the account that acts may not list meetings", "give it the right, and the application the interface"
+		says, fix = "the account that the bot acts as may not list meetings", "give the account that right, and the application that API"
 	case errors.Is(err, meeting.ErrUnavailable):
-		says, fix = "it cannot be reached", kit.NetworkFix
+		says, fix = "it is unavailable", kit.NetworkFix
 	default:
-		says, fix = "it does not answer as expected", "check the base URL; its support can look the trace up"
+		says, fix = "it does not answer as expected", "check the base URL; its support can look up the trace"
 	}
 	return []finding{fault(says+": "+d.text(err), fix)}, nil
 }
@@ -253,7 +253,7 @@ func (d *doctor) sendable() []finding {
 	case len(on) == 0:
 		return []finding{fault("--send cannot post: no chat platform is configured", "leave it out, or configure one")}
 	case !found && len(on) > 1:
-		return []finding{fault("--send does not say on which platform the channel is", "write "+channelExamples())}
+		return []finding{fault("--send names a channel without its platform", "write "+channelExamples())}
 	case found && (!known || channel == ""):
 		return []finding{fault("--send cannot post: it names no channel of a platform that is configured", "write "+channelExamples())}
 	}
@@ -261,10 +261,10 @@ func (d *doctor) sendable() []finding {
 }
 
 var (
-	greeting = map[string]string{"en": "Round trip", "zh-CN": "往返测试"}
+	greeting = map[string]string{"en": "Round trip", "zh-CN": "收发测试"}
 	answer   = map[string]string{
-		"en":    "`bot doctor --send` posted this, and this thread. If you can read both, messages arrive.",
-		"zh-CN": "这条消息和这个讨论串由 `bot doctor --send` 发出。两者都能看到，说明消息能送达。",
+		"en":    "`bot doctor --send` posted this reply and the message above it. If you can read both, messages arrive.",
+		"zh-CN": "这条消息和上面的消息由 `bot doctor --send` 发出。如果两条都能看到，说明消息可以送达。",
 	}
 )
 
@@ -285,7 +285,7 @@ func (d *doctor) roundTrip(ctx context.Context, p chat.Poster, platform chat.Pla
 		return []finding{fault("--send posted to the channel, but not into a thread: "+d.text(err), fix)}
 	}
 	if root.InPlace {
-		return []finding{warn("--send posted to the channel, where no thread can be opened", "allow threads there, and give the bot the permission")}
+		return []finding{warn("--send posted to the channel, but could not open a thread there", "allow threads there, and give the bot the permission")}
 	}
 	return []finding{ok("--send posted a message and a reply in its thread")}
 }
@@ -299,15 +299,15 @@ func (d *doctor) traces(ctx context.Context) []finding {
 	var all []finding
 	switch err := ops.CheckTraces(ctx, d.cfg.OTEL); {
 	case errors.Is(err, ops.ErrCollector):
-		all = append(all, warn("the collector cannot be used, and traces are lost: "+d.text(err),
-			"check OTEL_EXPORTER_OTLP_ENDPOINT, which has to take OTLP over HTTP, and OTEL_EXPORTER_OTLP_HEADERS"))
+		all = append(all, warn("the bot cannot use the collector, and drops the traces: "+d.text(err),
+			"check OTEL_EXPORTER_OTLP_ENDPOINT, which must take OTLP over HTTP, and OTEL_EXPORTER_OTLP_HEADERS"))
 	case err != nil:
-		all = append(all, fault("the settings do not fit: "+d.text(err), "correct OTEL_*"))
+		all = append(all, fault("the bot cannot use the settings: "+d.text(err), "correct OTEL_*"))
 	default:
 		all = append(all, ok("the collector takes traces"))
 	}
 	if !d.cfg.OTEL.ExporterOTLPHeaders.IsZero() && strings.HasPrefix(where, "http:") {
-		all = append(all, warn("OTEL_EXPORTER_OTLP_HEADERS are sent unencrypted", "use https:// in the collector's address if they have credentials"))
+		all = append(all, warn("the bot sends OTEL_EXPORTER_OTLP_HEADERS unencrypted", "if they contain credentials, use https:// in the collector's address"))
 	}
 	return all
 }

@@ -182,9 +182,9 @@ func TestDoctorFindsNothingWrongWithWhatIsWhole(t *testing.T) {
 	good := strings.Join(d.of(kit.Fine), "\n")
 	for _, want := range []string{
 		"slack: SLACK_BOT_TOKEN is accepted", "slack: SLACK_APP_TOKEN is accepted", "discord: DISCORD_BOT_TOKEN is accepted",
-		"discord: the registered commands are the declared ones", "discord: the gateway takes the bot", "discord: in server",
-		"systec: the credentials are accepted", "tencent: the credentials are accepted", "engine: every record of the store can be read",
-		"store: DATA_DIR can be written", "MiB are free", "addresses: OPS_ADDR is free",
+		"discord: the registered commands are up to date", "discord: the gateway accepts the bot", "discord: in server",
+		"systec: the credentials are accepted", "tencent: the credentials are accepted", "engine: the bot can read every record of the store",
+		"store: the bot can write to DATA_DIR", "MiB are free", "addresses: OPS_ADDR is free",
 		"traces: the collector takes traces",
 		"clock: this machine's and that of SYSTEC agree", "that of Tencent Meeting agree", "that of Slack agree", "that of Discord agree",
 	} {
@@ -213,21 +213,21 @@ func TestDoctorFindsWhatIsBroken(t *testing.T) {
 			w.without("SYSTEC_", "TENCENT_")
 			w.set("MEET_PROVIDER", "sandbox")
 			registerListed(t, w) // of all providers
-		}, warnings: []string{"variables: meetings are made in the sandbox"}},
+		}, warnings: []string{"variables: MEET_PROVIDER is sandbox"}},
 
 		{name: "CollectorThatIsNoURL", broken: func(_ *testing.T, w *world) { w.set("OTEL_EXPORTER_OTLP_ENDPOINT", "canary:4318") },
 			faults: []string{"variables: OTEL_EXPORTER_OTLP_ENDPOINT cannot"}},
 		{name: "CollectorDown", broken: func(_ *testing.T, w *world) {
 			w.set("OTEL_EXPORTER_OTLP_ENDPOINT", closed, "OTEL_EXPORTER_OTLP_HEADERS", "api-key=canary")
-		}, warnings: []string{"traces: the collector cannot be used", "traces: OTEL_EXPORTER_OTLP_HEADERS are sent unencrypted"}},
+		}, warnings: []string{"traces: the bot cannot use the collector", "traces: the bot sends OTEL_EXPORTER_OTLP_HEADERS unencrypted"}},
 		{name: "CollectorRefuses", broken: func(t *testing.T, w *world) {
 			s := httptest.NewServer(http.NotFoundHandler())
 			t.Cleanup(s.Close)
 			w.set("OTEL_EXPORTER_OTLP_ENDPOINT", s.URL)
-		}, warnings: []string{"traces: the collector cannot be used, and traces are lost: .*404"}},
+		}, warnings: []string{"traces: the bot cannot use the collector, and drops the traces: .*404"}},
 		{name: "CollectorWithoutItsCertificate", broken: func(_ *testing.T, w *world) {
 			w.set("OTEL_EXPORTER_OTLP_ENDPOINT", closed, "OTEL_EXPORTER_OTLP_CERTIFICATE", "/canary")
-		}, faults: []string{"traces: the settings do not fit: OTEL_EXPORTER_OTLP_CERTIFICATE"}},
+		}, faults: []string{"traces: the bot cannot use the settings: OTEL_EXPORTER_OTLP_CERTIFICATE"}},
 
 		{name: "SlackRevoked", broken: func(_ *testing.T, w *world) { w.slack.Revoke() },
 			faults: []string{`slack: SLACK_BOT_TOKEN is refused: .*token_revoked`, `slack: SLACK_APP_TOKEN is refused: .*token_revoked`}},
@@ -240,18 +240,18 @@ func TestDoctorFindsWhatIsBroken(t *testing.T) {
 		{name: "SlackGroupsNotReadable", broken: func(_ *testing.T, w *world) { w.set("ADMINS", "slack:group:S1,discord:user:1") },
 			faults: []string{`slack: the scope usergroups:read is missing, and an allow-list`}},
 		{name: "SlackUnreachable", broken: func(_ *testing.T, w *world) { w.set("SLACK_API_URL", closed+"/api/") },
-			faults: []string{`slack: Slack does not answer: .*connection refused`, `slack: no Socket Mode connection is given out`}},
+			faults: []string{`slack: Slack does not answer: .*connection refused`, `slack: Slack opens no Socket Mode connection`}},
 		{name: "SlackBehindAProxyPage", broken: func(_ *testing.T, w *world) {
 			w.slack.Fail("auth.test", slacktest.Fault{Status: 502}, slacktest.Fault{Status: 502})
 		}, faults: []string{`slack: Slack does not answer: .*http_502`}},
 		{name: "SlackSocketModeOff", broken: func(_ *testing.T, w *world) {
 			w.slack.Fail("apps.connections.open", slacktest.Fault{Error: "forbidden_team"}, slacktest.Fault{Error: "forbidden_team"})
-		}, faults: []string{`slack: no Socket Mode connection is given out: .*forbidden_team`}},
+		}, faults: []string{`slack: Slack opens no Socket Mode connection: .*forbidden_team`}},
 
 		{name: "DiscordTokenRefused", broken: func(_ *testing.T, w *world) { w.set("DISCORD_BOT_TOKEN", "canary-other") },
 			faults: []string{`discord: DISCORD_BOT_TOKEN is refused`}},
 		{name: "DiscordOtherApplication", broken: func(_ *testing.T, w *world) { w.set("DISCORD_APPLICATION_ID", "700000000000000002") },
-			faults: []string{`discord: DISCORD_APPLICATION_ID is not the application of the token`}},
+			faults: []string{`discord: DISCORD_APPLICATION_ID and DISCORD_BOT_TOKEN belong to different applications`}},
 		{name: "DiscordOtherKey", broken: func(_ *testing.T, w *world) {
 			w.set("DISCORD_PUBLIC_KEY", strings.Repeat("ab", 32), "HTTP_ADDR", freeAddr(t))
 			w.discord.SetApplication(func(a *discordtest.Application) { a.Endpoint = "https://bot.example/discord/interactions" })
@@ -277,7 +277,7 @@ func TestDoctorFindsWhatIsBroken(t *testing.T) {
 			w.discord.SetGuilds(discordtest.Guild{ID: "1", Permissions: 1<<40 - 1 - 1<<35 - 1<<3}) // CREATE_PUBLIC_THREADS, ADMINISTRATOR
 		}, warnings: []string{`discord: in server 1 the bot lacks CREATE_PUBLIC_THREADS$`}},
 		{name: "DiscordCommandsNotRegistered", broken: func(_ *testing.T, w *world) { w.set("LIVEPUSH_ALLOW", "discord:user:1,slack:user:U1") },
-			warnings: []string{`discord: the registered commands are not the declared ones`}},
+			warnings: []string{`discord: the registered commands are out of date`}},
 		{name: "DiscordUnreachable", broken: func(_ *testing.T, w *world) { w.set("DISCORD_API_URL", closed) },
 			faults: []string{`discord: Discord does not answer`}},
 
@@ -285,18 +285,18 @@ func TestDoctorFindsWhatIsBroken(t *testing.T) {
 			faults: []string{`systec: the credentials are refused`}},
 		{name: "SystecDown", broken: func(_ *testing.T, w *world) {
 			w.sandbox.Fault(sandbox.Fault{Provider: sandbox.Systec, Kind: sandbox.Status})
-		}, faults: []string{`systec: it cannot be reached: .*HTTP 503`}},
+		}, faults: []string{`systec: it is unavailable: .*HTTP 503`}},
 		{name: "TencentKeyWrong", broken: func(_ *testing.T, w *world) { w.set("TENCENT_SECRET_KEY", "canary-other") },
-			faults: []string{`tencent: the signature is refused`}},
+			faults: []string{`tencent: Tencent Meeting refuses the signature`}},
 		{name: "TencentSecretIDUnknown", broken: func(_ *testing.T, w *world) { w.set("TENCENT_SECRET_ID", "canary-other") },
-			faults: []string{`tencent: TENCENT_SECRET_ID is not known there`}},
+			faults: []string{`tencent: Tencent Meeting does not know TENCENT_SECRET_ID`}},
 		{name: "TencentAccountUnknown", broken: func(_ *testing.T, w *world) { w.set("TENCENT_USER_ID", "nobody") },
-			faults: []string{`tencent: the account that acts is not registered`}},
+			faults: []string{`tencent: the account that the bot acts as is not registered`}},
 		{name: "TencentMappedAccountUnknown", broken: func(_ *testing.T, w *world) { w.set("TENCENT_USERS", "slack:U1=alice,discord:42=nobody") },
 			faults: []string{`tencent: the account of discord:42 in TENCENT_USERS cannot act`}},
 		{name: "TencentAnswersHTML", broken: func(_ *testing.T, w *world) {
 			w.sandbox.Fault(sandbox.Fault{Provider: sandbox.Tencent, Kind: sandbox.ProxyHTML})
-		}, faults: []string{`tencent: it cannot be reached: .*HTTP 502`}},
+		}, faults: []string{`tencent: it is unavailable: .*HTTP 502`}},
 		{name: "ClockOff", broken: func(_ *testing.T, w *world) { w.skew = 11 * time.Minute },
 			faults: []string{
 				`clock: this machine's clock is (11m0s|10m59s|11m1s) behind that of SYSTEC`, `clock: .* behind that of Tencent`,
@@ -308,26 +308,26 @@ func TestDoctorFindsWhatIsBroken(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "f")
 			require.NoError(t, os.WriteFile(path, nil, 0o600))
 			w.set("DATA_DIR", path)
-		}, faults: []string{`store: DATA_DIR is no directory`}},
+		}, faults: []string{`store: DATA_DIR is not a directory`}},
 		{name: "StoreCannotBeMade", broken: func(_ *testing.T, w *world) { w.set("DATA_DIR", "/proc/none/data") },
-			faults: []string{`store: DATA_DIR does not exist and cannot be made`}},
+			faults: []string{`store: DATA_DIR does not exist, and the bot cannot make it`}},
 		{name: "StoreReadableByOthers", broken: func(t *testing.T, w *world) { require.NoError(t, os.Chmod(w.env["DATA_DIR"], 0o755)) },
-			warnings: []string{`store: others may look into DATA_DIR`}},
+			warnings: []string{`store: other users can look into DATA_DIR`}},
 		{name: "StoreWritableByOthers", broken: func(t *testing.T, w *world) { require.NoError(t, os.Chmod(w.env["DATA_DIR"], 0o777)) },
-			faults: []string{`store: others may write into DATA_DIR`}},
+			faults: []string{`store: other users can write to DATA_DIR`}},
 		{name: "KeyBesideTheStore", broken: func(t *testing.T, w *world) {
 			delete(w.env, "ENCRYPTION_KEY_FILE")
 			store, err := jobs.Open(t.Context(), jobs.Config{Dir: w.env["DATA_DIR"]})
 			require.NoError(t, err)
 			require.NoError(t, store.Close())
-		}, warnings: []string{`store: the encryption key lies beside the store`}},
+		}, warnings: []string{`store: the encryption key is beside the store`}},
 		{name: "KeyReadableByOthers", broken: func(t *testing.T, w *world) {
 			require.NoError(t, os.WriteFile(filepath.Join(w.env["DATA_DIR"], "key"), []byte("canary"), 0o600))
 			require.NoError(t, os.Chmod(filepath.Join(w.env["DATA_DIR"], "key"), 0o644))
-		}, faults: []string{`store: others may read key in DATA_DIR`}},
+		}, faults: []string{`store: other users can read key in DATA_DIR`}},
 		{name: "SecretFileReadableByAll", broken: func(t *testing.T, w *world) {
 			require.NoError(t, os.Chmod(w.env["ENCRYPTION_KEY_FILE"], 0o644))
-		}, warnings: []string{`store: everybody on this machine may read the file that ENCRYPTION_KEY_FILE names`}},
+		}, warnings: []string{`store: every user of this machine can read the file that ENCRYPTION_KEY_FILE names`}},
 		{name: "AnotherKey", broken: func(t *testing.T, w *world) {
 			require.NoError(t, w.store(t).Close())
 			require.NoError(t, os.WriteFile(w.env["ENCRYPTION_KEY_FILE"], []byte(base64.StdEncoding.EncodeToString([]byte(strings.Repeat("kl", 16)))), 0o600))
@@ -338,9 +338,9 @@ func TestDoctorFindsWhatIsBroken(t *testing.T) {
 		}, faults: []string{`engine: another process uses DATA_DIR`}},
 		{name: "StoreCutShort", broken: func(t *testing.T, w *world) {
 			require.NoError(t, os.WriteFile(filepath.Join(w.env["DATA_DIR"], storeMark), []byte("{"), 0o600))
-		}, faults: []string{`engine: the store cannot be opened`}},
+		}, faults: []string{`engine: the bot cannot open the store`}},
 		{name: "ClusterUnreachable", broken: func(_ *testing.T, w *world) { w.set("NATS_URL", "nats://127.0.0.1:1") },
-			faults: []string{`engine: no NATS server can be reached`}},
+			faults: []string{`engine: the bot reaches no NATS server`}},
 		{name: "ClusterWithoutJetStream", broken: func(t *testing.T, w *world) { w.set("NATS_URL", natsServer(t, false)) },
 			faults: []string{`engine: the cluster does not answer: ask for JetStream`}},
 
@@ -349,11 +349,11 @@ func TestDoctorFindsWhatIsBroken(t *testing.T) {
 			require.NoError(t, err)
 			t.Cleanup(func() { _ = ln.Close() })
 			w.set("OPS_ADDR", ln.Addr().String())
-		}, faults: []string{`addresses: OPS_ADDR cannot be listened on: .*address already in use`}},
+		}, faults: []string{`addresses: the bot cannot listen on OPS_ADDR: .*address already in use`}},
 		{name: "ProxyDown", broken: func(_ *testing.T, w *world) { w.set("HTTPS_PROXY", "http://user:canary-password@127.0.0.1:1") },
-			faults: []string{`proxy: the outbound proxy of HTTPS_PROXY cannot be reached`}},
+			faults: []string{`proxy: this machine does not reach the outbound proxy of HTTPS_PROXY`}},
 		{name: "ProxyOfAnUnknownKind", broken: func(_ *testing.T, w *world) { w.set("https_proxy", "ftp://127.0.0.1:1") },
-			faults: []string{`proxy: https_proxy has a scheme that is not supported`}},
+			faults: []string{`proxy: https_proxy has a scheme that the bot does not support`}},
 
 		{name: "SendToNowhere", broken: func(_ *testing.T, w *world) {
 			w.args = append(w.args, "--send", "slack:C404")
@@ -366,7 +366,7 @@ func TestDoctorFindsWhatIsBroken(t *testing.T) {
 			w.args = append(w.args, "--send", "discord:1")
 		}, faults: []string{`variables: --send cannot post: it names no channel of a platform`}},
 		{name: "SendToOneOfTwoPlatforms", broken: func(_ *testing.T, w *world) { w.args = append(w.args, "--send", "C1") },
-			faults: []string{`variables: --send does not say on which platform`}},
+			faults: []string{`variables: --send names a channel without its platform`}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

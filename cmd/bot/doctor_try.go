@@ -16,11 +16,11 @@ import (
 	"meetbot/meeting"
 )
 
-const tryQuestion = `This makes one real meeting at each provider that is configured, sets push addresses of a host that
-cannot exist where its meetings take any, switches them off where that is possible, and ends the meeting. Nobody is invited.
+const tryQuestion = `The doctor will make one real meeting at each configured provider, set push addresses that lead nowhere, switch
+them off, and end the meeting. It invites nobody.
 Go on? [yes/no] `
 
-var errNotTried = errors.New("doctor: nothing was tried: it makes real meetings, and nobody answered yes")
+var errNotTried = errors.New("doctor: --try-provider makes real meetings, and nobody answered yes; it tried nothing")
 
 // mayTry asks whoever sits there.
 func mayTry(p process) error {
@@ -71,28 +71,28 @@ func (d *doctor) try(ctx context.Context) []finding {
 		all = append(all, t.all...)
 	}
 	if all == nil {
-		return []finding{{Level: noted("").Level, Part: "try", Says: "no provider is configured: there is nothing to try"}}
+		return []finding{{Level: noted("").Level, Part: "try", Says: "no provider is configured, so there is nothing to try"}}
 	}
 	return all
 }
 
 // holds reports a guess: err says why it could not be told, else yes whether it holds.
 func (t *tries) holds(guess string, yes bool, err error) {
-	const fix = "docs/providers.md says what people see; tell the vendor's support if it should be otherwise"
+	const fix = "docs/providers.md says what people then see; ask the provider's support if it should be otherwise"
 	switch {
 	case err != nil:
-		t.all = append(t.all, warn("not told whether "+guess+": "+t.d.text(err), fix))
+		t.all = append(t.all, warn("undecided whether "+guess+": "+t.d.text(err), fix))
 	case yes:
-		t.all = append(t.all, ok("it holds that %s", guess))
+		t.all = append(t.all, ok("confirmed: %s", guess))
 	default:
-		t.all = append(t.all, warn("it does not hold that "+guess, fix))
+		t.all = append(t.all, warn("not so here: "+guess, fix))
 	}
 }
 
 func (t *tries) run(ctx context.Context) {
 	client, err := t.row.open(t.d.cfg)
 	if err != nil {
-		t.all = append(t.all, fault("the settings do not fit: "+t.d.text(err), "correct "+t.row.variables))
+		t.all = append(t.all, fault("the bot cannot use the settings: "+t.d.text(err), "correct "+t.row.variables))
 		return
 	}
 	bot, persons := t.row.settings(t.d.cfg).Accounts()
@@ -110,11 +110,11 @@ func (t *tries) run(ctx context.Context) {
 	if errors.Is(err, meeting.ErrOutcomeUnknown) {
 		lost := err
 		if m, err = t.find(ctx, wish, sent); err != nil {
-			err = fmt.Errorf("%w; perhaps “%s” was made: look for it in the client, and end it", lost, wish.Topic)
+			err = fmt.Errorf("%w; perhaps it made “%s”: look for that in the client, and end it", lost, wish.Topic)
 		}
 	}
 	if err != nil {
-		t.all = append(t.all, fault("no meeting could be made: "+t.d.text(err), "give the account and the application the right, or ask the vendor's support with the code and the trace"))
+		t.all = append(t.all, fault("the doctor could not make a meeting: "+t.d.text(err), "give the account and the application the right, or show the provider's support the code and the trace"))
 		return
 	}
 	t.all = append(t.all, noted("made “%s”, number %s, ID %s", wish.Topic, m.Code, m.Ref.ID))
@@ -127,14 +127,14 @@ func (t *tries) run(ctx context.Context) {
 	t.listed(ctx, wish, sent, m)
 	if api, can := client.(starting); can {
 		url, err := api.StartURL(ctx, m.Ref.ID)
-		t.holds("a fresh start link is given at once", !url.IsZero(), err)
+		t.holds("it gives a fresh start link at once", !url.IsZero(), err)
 	}
 	if api, can := client.(pushing); can {
 		t.pushes(ctx, api, m)
 	}
 	err = client.End(ctx, t.account, m.Ref.ID)
 	ended = err == nil
-	t.holds("a meeting that nobody entered can be ended", ended, err)
+	t.holds("the bot can end a meeting that nobody entered", ended, err)
 	if !ended {
 		return
 	}
@@ -143,7 +143,7 @@ func (t *tries) run(ctx context.Context) {
 	if gone {
 		err = nil
 	}
-	t.holds("an ended meeting is not found, or said to be over", gone || got.State.Over(), err)
+	t.holds("an ended meeting is gone, or over", gone || got.State.Over(), err)
 }
 
 // find looks for the meeting whose answer was lost.
@@ -165,31 +165,31 @@ func (t *tries) listed(ctx context.Context, wish meeting.Instant, sent time.Time
 	list, err := t.client.List(ctx, t.account, wish.UserKey)
 	i := slices.IndexFunc(list, func(l meeting.Meeting) bool { return l.Ref == m.Ref })
 	if t.row.kind.Unlisted && i < 0 && err == nil {
-		t.all = append(t.all, noted("it lists no meeting that was made at once, as documented: one whose answer is lost is not found"))
+		t.all = append(t.all, noted("it does not list instant meetings, as documented: the bot cannot find one whose answer is lost"))
 	} else {
-		t.holds("a new meeting is listed at once", i >= 0, err)
+		t.holds("it lists a new meeting at once", i >= 0, err)
 	}
 	if i >= 0 {
-		t.holds("a meeting whose answer is lost is recognised in the list", t.row.kind.Same(wish, sent, list[i]), nil)
+		t.holds("the bot recognises a meeting in the list when its answer is lost", t.row.kind.Same(wish, sent, list[i]), nil)
 		if !wish.Start.IsZero() {
-			t.all = append(t.all, noted("its start is %v after the one that was asked for", list[i].Start.Sub(wish.Start)))
+			t.all = append(t.all, noted("it starts %v after the time that the bot asked for", list[i].Start.Sub(wish.Start)))
 		}
 	}
 	if wish.UserKey != "" {
 		list, err := t.client.List(ctx, t.account, "meetbot:nobody:"+rand.Text())
-		t.holds("the list heeds the text that marks meetings", len(list) == 0, err)
+		t.holds("its list heeds the bot's own mark", len(list) == 0, err)
 	}
 	got, err := t.client.Get(ctx, t.account, m.Ref.ID)
-	t.holds("a meeting that nobody entered is said to be ready", got.State == meeting.StateReady, err)
+	t.holds("a meeting that nobody entered counts as ready", got.State == meeting.StateReady, err)
 }
 
 // pushes tries what can be done with push addresses. The host cannot exist: RFC 2606 keeps
 // .invalid free.
 func (t *tries) pushes(ctx context.Context, api pushing, m meeting.Meeting) {
 	got, err := api.ByCode(ctx, t.account, m.Code)
-	t.holds("a meeting is found by its number", got.Ref == m.Ref, err)
+	t.holds("the bot finds a meeting by its number", got.Ref == m.Ref, err)
 	_, err = api.Pushes(ctx, t.account, m.Ref.ID)
-	t.holds("push addresses can be read back", err == nil, err)
+	t.holds("the bot can read push addresses back", err == nil, err)
 	readable := err == nil
 
 	want := meeting.PushTarget{
@@ -197,15 +197,15 @@ func (t *tries) pushes(ctx context.Context, api pushing, m meeting.Meeting) {
 		Key: secret.New("?doctor=" + rand.Text() + "&a=b"), Enabled: true,
 	}
 	err = api.SetPush(ctx, t.account, m.Ref.ID, want)
-	t.holds("a push address is taken by a meeting without a live", err == nil, err)
+	t.holds("a meeting without a live takes a push address", err == nil, err)
 	if err != nil {
 		return
 	}
 	if readable {
 		has, err := t.readBack(ctx, api, m, want)
-		t.holds("it is read back at once, byte for byte", has != nil && has.URL == want.URL && has.Key.Equal(want.Key), err)
+		t.holds("the address reads back at once, byte for byte", has != nil && has.URL == want.URL && has.Key.Equal(want.Key), err)
 		if has != nil && !t.row.kind.Push.Replaces { // which keeps no names
-			t.holds("a name of ten Chinese characters is kept", has.Name == want.Name, nil)
+			t.holds("it keeps a name of ten Chinese characters", has.Name == want.Name, nil)
 		}
 	}
 	if t.row.kind.Push.Replaces {
@@ -214,19 +214,19 @@ func (t *tries) pushes(ctx context.Context, api pushing, m meeting.Meeting) {
 	}
 	other := want
 	other.Key = secret.New("?doctor=" + rand.Text())
-	t.refused(ctx, api, m, "the same address with another key is refused", other)
+	t.refused(ctx, api, m, "it refuses the same address with another key", other)
 	secure := want
 	secure.URL, secure.Enabled = "rtmps://tls.meetbot.invalid/live/", false
 	err = api.SetPush(ctx, t.account, m.Ref.ID, secure)
-	t.holds("an rtmps:// address is taken", err == nil, err)
+	t.holds("it takes an rtmps:// address", err == nil, err)
 
 	off := want
 	off.Enabled = false
 	err = api.SetPush(ctx, t.account, m.Ref.ID, off)
-	t.holds("an address is posted again with false to switch it off", err == nil, err)
+	t.holds("sending an address again as disabled switches it off", err == nil, err)
 	if err == nil && readable {
 		has, err := t.readBack(ctx, api, m, off)
-		t.holds("it is off then", has == nil || !has.Enabled, err)
+		t.holds("the address then reads back as off", has == nil || !has.Enabled, err)
 	}
 }
 
@@ -235,12 +235,12 @@ func (t *tries) replaced(ctx context.Context, api pushing, m meeting.Meeting, fi
 	other := first
 	other.URL, other.Key = "rtmps://tls.meetbot.invalid/live/", secret.New("?doctor="+rand.Text())
 	err := api.SetPush(ctx, t.account, m.Ref.ID, other)
-	t.holds("an rtmps:// address is taken", err == nil, err)
+	t.holds("it takes an rtmps:// address", err == nil, err)
 	if err != nil || !readable {
 		return
 	}
 	all, err := api.Pushes(ctx, t.account, m.Ref.ID)
-	t.holds("another address takes the place of the first", len(all) == 1 && all[0].URL == other.URL && all[0].Key.Equal(other.Key), err)
+	t.holds("another address replaces the first", len(all) == 1 && all[0].URL == other.URL && all[0].Key.Equal(other.Key), err)
 }
 
 // refused tries what is thought to be refused. Whatever is taken all the same is switched off.
@@ -274,6 +274,6 @@ func (t *tries) cleanUp(ctx context.Context, m meeting.Meeting) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkWithin)
 	defer cancel()
 	if err := t.client.End(ctx, t.account, m.Ref.ID); err != nil {
-		t.all = append(t.all, fault("the meeting could not be ended: "+t.d.text(err), "end it in the client: number "+m.Code))
+		t.all = append(t.all, fault("the doctor could not end the meeting: "+t.d.text(err), "end it in the client: number "+m.Code))
 	}
 }

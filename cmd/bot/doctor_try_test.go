@@ -44,15 +44,15 @@ func TestDoctorTriesTheGuesses(t *testing.T) {
 		broken []string // guesses that do not hold
 	}{
 		{name: "Likeliest"},
-		{"OffIsRefused", sandbox.Quirks{Repost: sandbox.RepostRefused}, []string{"an address is posted again with false"}},
-		{"OffIsIgnored", sandbox.Quirks{Repost: sandbox.RepostIgnored}, []string{"it is off then"}},
-		{"KeysTell", sandbox.Quirks{KeyTellsAddresses: true}, []string{"the same address with another key is refused"}},
-		{"NoRTMPS", sandbox.Quirks{RefuseRTMPS: true}, []string{"an rtmps:// address is taken"}},
-		{"WideNames", sandbox.Quirks{WideNames: true}, []string{"a push address is taken by a meeting without a live"}},
-		{"ReadBackLate", sandbox.Quirks{PushDelay: time.Hour}, []string{"it is read back at once"}},
+		{"OffIsRefused", sandbox.Quirks{Repost: sandbox.RepostRefused}, []string{"sending an address again as disabled"}},
+		{"OffIsIgnored", sandbox.Quirks{Repost: sandbox.RepostIgnored}, []string{"the address then reads back as off"}},
+		{"KeysTell", sandbox.Quirks{KeyTellsAddresses: true}, []string{"it refuses the same address with another key"}},
+		{"NoRTMPS", sandbox.Quirks{RefuseRTMPS: true}, []string{"it takes an rtmps:// address"}},
+		{"WideNames", sandbox.Quirks{WideNames: true}, []string{"a meeting without a live takes a push address"}},
+		{"ReadBackLate", sandbox.Quirks{PushDelay: time.Hour}, []string{"the address reads back at once"}},
 		{"DisabledIsHidden", sandbox.Quirks{HideDisabled: true}, nil},
-		{"ListedLate", sandbox.Quirks{ListDelay: time.Hour}, []string{"a new meeting is listed at once"}},
-		{"ListsAll", sandbox.Quirks{SystecListsAll: true}, []string{"the list heeds the text"}},
+		{"ListedLate", sandbox.Quirks{ListDelay: time.Hour}, []string{"it lists a new meeting at once"}},
+		{"ListsAll", sandbox.Quirks{SystecListsAll: true}, []string{"its list heeds the bot's own mark"}},
 		{"EndedIsShown", sandbox.Quirks{EndedStaysVisible: true}, nil},
 		{"StartIsKept", sandbox.Quirks{QuickKeepsStart: true}, nil},
 	} {
@@ -66,9 +66,9 @@ func TestDoctorTriesTheGuesses(t *testing.T) {
 			held := 0
 			for line := range strings.Lines(out) {
 				switch {
-				case strings.Contains(line, "not told whether"), strings.Contains(line, "does not hold that"):
+				case strings.Contains(line, "undecided whether"), strings.Contains(line, "not so here: "):
 					broken = append(broken, line)
-				case strings.Contains(line, "it holds that"):
+				case strings.Contains(line, "confirmed: "):
 					held++
 				}
 			}
@@ -91,7 +91,7 @@ func TestDoctorReadsTheLicence(t *testing.T) {
 	w := newWorld(t)
 	assert.Regexp(t, `systec: licensed rooms, by participants: \d+ of \d+`, strings.Join(w.diagnose(t).of("note"), "\n"))
 	w.set("SYSTEC_CAPACITY", "26")
-	assert.Regexp(t, `systec: the licence has no room of 26`, strings.Join(w.diagnose(t).of("fault"), "\n"))
+	assert.Regexp(t, `systec: the licence has no room for 26`, strings.Join(w.diagnose(t).of("fault"), "\n"))
 }
 
 func TestDoctorTellsWhenTheLicenceEnds(t *testing.T) {

@@ -110,9 +110,9 @@ func providerRows() []providerRow {
 			},
 			examine: examineTencent,
 			refusals: map[meeting.Reason]refusal{
-				meeting.ReasonUnknownSecretID: {"TENCENT_SECRET_ID is not known there", "copy the application's SecretId again"},
-				meeting.ReasonSignature:       {"the signature is refused", "copy the application's SecretKey again to TENCENT_SECRET_KEY"},
-				meeting.ReasonAccount:         {"the account that acts is not registered", "set TENCENT_USER_ID to the userid of a registered member"},
+				meeting.ReasonUnknownSecretID: {"Tencent Meeting does not know TENCENT_SECRET_ID", "copy the application's SecretId again"},
+				meeting.ReasonSignature:       {"Tencent Meeting refuses the signature", "copy the application's SecretKey to TENCENT_SECRET_KEY again"},
+				meeting.ReasonAccount:         {"the account that the bot acts as is not registered", "set TENCENT_USER_ID to the userid of a registered member"},
 			},
 		},
 		{
@@ -136,7 +136,7 @@ func providerRows() []providerRow {
 			},
 			examine: examineZoom,
 			refusals: map[meeting.Reason]refusal{
-				meeting.ReasonAccount: {"ZOOM_USER_ID is no user of the account", "set it to the address of a user with a licence"},
+				meeting.ReasonAccount: {"ZOOM_USER_ID is not a user of the account", "set it to the address of a user with a licence"},
 				meeting.ReasonScope:   {"the application lacks a scope", "add it to the application, on its page Scopes"},
 			},
 		},

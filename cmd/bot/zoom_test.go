@@ -38,10 +38,10 @@ func TestDoctorLooksAtZoom(t *testing.T) {
 	w.set("ZOOM_USERS", "slack:U1=ann@example.com")
 	r := w.diagnose(t)
 	assert.Contains(t, r.of("ok"), "zoom: the credentials are accepted")
-	assert.Contains(t, r.of("ok"), "zoom: the application has every scope that is needed")
+	assert.Contains(t, r.of("ok"), "zoom: the application has every scope that the bot needs")
 	for name, tt := range map[string]struct{ variable, value, says, fix string }{
 		"wrong secret": {"ZOOM_CLIENT_SECRET", "canary-other", "the credentials are refused", "copy ZOOM_ACCOUNT_ID, ZOOM_CLIENT_ID, ZOOM_CLIENT_SECRET again"},
-		"wrong host":   {"ZOOM_USER_ID", "nobody@example.com", "ZOOM_USER_ID is no user of the account", "set it to the address"},
+		"wrong host":   {"ZOOM_USER_ID", "nobody@example.com", "ZOOM_USER_ID is not a user of the account", "set it to the address"},
 		"wrong person": {"ZOOM_USERS", "slack:U1=gone@example.com", "the account of slack:U1 in ZOOM_USERS cannot act", "correct the user"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -77,9 +77,9 @@ func TestDoctorTriesZoom(t *testing.T) {
 		quirks sandbox.Quirks
 		says   string
 	}{
-		"documented": {sandbox.Quirks{}, "it lists no meeting that was made at once, as documented"},
-		"listed":     {sandbox.Quirks{ZoomListsInstants: true}, "it holds that a meeting whose answer is lost is recognised in the list"},
-		"no address": {sandbox.Quirks{ZoomNoLiveCode: 3000}, "not told whether push addresses can be read back"},
+		"documented": {sandbox.Quirks{}, "it does not list instant meetings, as documented"},
+		"listed":     {sandbox.Quirks{ZoomListsInstants: true}, "confirmed: the bot recognises a meeting in the list when its answer is lost"},
+		"no address": {sandbox.Quirks{ZoomNoLiveCode: 3000}, "undecided whether the bot can read push addresses back"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := withZoom(t, tt.quirks, nil)
@@ -93,9 +93,9 @@ func TestDoctorTriesZoom(t *testing.T) {
 			}
 			said := strings.Join(about, "")
 			assert.Contains(t, said, tt.says)
-			assert.Contains(t, said, "it holds that a fresh start link is given at once")
-			assert.Contains(t, said, "it holds that a meeting that nobody entered can be ended")
-			assert.NotContains(t, said, "does not hold")
+			assert.Contains(t, said, "confirmed: it gives a fresh start link at once")
+			assert.Contains(t, said, "confirmed: the bot can end a meeting that nobody entered")
+			assert.NotContains(t, said, "not so here")
 			meetings := w.sandbox.Meetings()
 			require.Len(t, meetings, 1)
 			assert.Equal(t, sandbox.Cancelled, meetings[0].State, "it cleans up")

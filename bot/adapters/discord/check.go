@@ -108,10 +108,10 @@ func (a *Adapter) Examine(ctx context.Context, c kit.Circumstances) []kit.Findin
 	}
 	all := []kit.Finding{kit.OK("DISCORD_BOT_TOKEN is accepted")}
 	if found.OtherApplication {
-		all = append(all, kit.Faulty("DISCORD_APPLICATION_ID is not the application of the token", "copy both from the same application's pages"))
+		all = append(all, kit.Faulty("DISCORD_APPLICATION_ID and DISCORD_BOT_TOKEN belong to different applications", "copy both from the pages of one application"))
 	}
 	if found.OtherKey {
-		all = append(all, kit.Faulty("DISCORD_PUBLIC_KEY is not the application's", "copy it from the General Information page: every request is refused with another one"))
+		all = append(all, kit.Faulty("DISCORD_PUBLIC_KEY is not the application's", "copy it from the General Information page; with a wrong key the bot refuses every request"))
 	}
 	switch http := a.key != nil; {
 	case http && !found.EndpointSet:
@@ -119,34 +119,34 @@ func (a *Adapter) Examine(ctx context.Context, c kit.Circumstances) []kit.Findin
 	case !http && found.EndpointSet:
 		all = append(all, kit.Faulty("the application has an interactions endpoint, so nothing comes over the gateway", "clear it on the General Information page, or set DISCORD_PUBLIC_KEY"))
 	case !http && found.Shards > 0 && found.Starts < 10*found.Shards:
-		all = append(all, kit.Warn(fmt.Sprintf("only %d sessions may still be started today", found.Starts), "find out what restarts so often: Discord resets the token at none"))
+		all = append(all, kit.Warn(fmt.Sprintf("Discord allows only %d more sessions today", found.Starts), "find out what restarts so often; when none are left, Discord resets the token"))
 	case !http && found.Shards > 0:
-		all = append(all, kit.OK("the gateway takes the bot; no intent is needed"))
+		all = append(all, kit.OK("the gateway accepts the bot; it needs no intents"))
 	}
 	if err != nil {
-		return append(all, kit.Faulty("not everything could be asked", "check DISCORD_APPLICATION_ID and DISCORD_GUILD_ID, and that the bot was added with the scope applications.commands").Because(err))
+		return append(all, kit.Faulty("Discord did not answer every question", "check DISCORD_APPLICATION_ID and DISCORD_GUILD_ID, and that the bot was added with the scope applications.commands").Because(err))
 	}
 	all = append(all, a.examinePublic(found)...)
 	all = append(all, a.examineGuilds(found)...)
 	switch {
 	case found.OtherApplication:
 	case found.Registered:
-		all = append(all, kit.OK("the registered commands are the declared ones"))
+		all = append(all, kit.OK("the registered commands are up to date"))
 	case c.Running:
-		all = append(all, kit.Faulty("the registered commands are not the declared ones, although the bot runs", "restart the bot, which registers them, and look for \"commands not registered\" in its log"))
+		all = append(all, kit.Faulty("the registered commands are out of date, although the bot runs", "restart the bot, which registers them, and look for \"commands not registered\" in its log"))
 	default:
-		all = append(all, kit.Warn("the registered commands are not the declared ones", "start the bot, which registers them"))
+		all = append(all, kit.Warn("the registered commands are out of date", "start the bot, which registers them"))
 	}
 	return all
 }
 
 func (a *Adapter) examineGuilds(found checked) []kit.Finding {
-	const invite = "add it with the address that bot manifest discord --invite prints"
+	const invite = "add it with the link that bot manifest discord --invite prints"
 	var all []kit.Finding
 	missing := slices.Clone(a.wall) // servers that are to be served
 	for _, g := range found.Guilds {
 		if !a.wall.serves(g.ID) {
-			all = append(all, kit.Noted("the bot is in server %s, which it does not serve: everybody there is refused", g.ID))
+			all = append(all, kit.Noted("the bot is in server %s, which it does not serve: it refuses everybody there", g.ID))
 			continue
 		}
 		missing = slices.DeleteFunc(missing, func(id string) bool { return id == g.ID })
@@ -172,8 +172,8 @@ func (a *Adapter) examinePublic(found checked) []kit.Finding {
 	case found.Public == nil:
 		return []kit.Finding{kit.Noted("Discord does not say whether anybody may add the bot to a server")}
 	case *found.Public && open:
-		return []kit.Finding{kit.Warn("anybody may add the bot to a server of their own, and whoever manages events there makes meetings with your account",
-			"name your servers in DISCORD_GUILDS; or set Installation, Install Link to None, then turn Bot, Public Bot off")}
+		return []kit.Finding{kit.Warn("anybody may add the bot to a server of their own, and everybody who manages events there can then make meetings with your account",
+			"name your servers in DISCORD_GUILDS; or set Installation > Install Link to None, then turn Bot > Public Bot off")}
 	case *found.Public:
 		return []kit.Finding{kit.Noted("anybody may add the bot to a server; it serves only those that DISCORD_GUILDS or DISCORD_GUILD_ID names")}
 	}

@@ -153,7 +153,7 @@ func TestTheDoctorSaysWhoMayAddTheBot(t *testing.T) {
 	}
 	assert.Equal(t, []string{
 		"ok in server " + discordtest.GuildID + " the bot has its permissions; a channel may still take some away",
-		"note the bot is in server " + elsewhere + ", which it does not serve: everybody there is refused",
+		"note the bot is in server " + elsewhere + ", which it does not serve: it refuses everybody there",
 		"fault the bot is not in the server 1, which DISCORD_GUILDS or DISCORD_GUILD_ID names",
 	}, said)
 }

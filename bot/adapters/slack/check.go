@@ -26,15 +26,15 @@ func (a *Adapter) Examine(ctx context.Context, c kit.Circumstances) []kit.Findin
 	}
 	switch err := a.checkSocket(ctx); {
 	case a.cfg.AppToken.IsZero():
-		all = append(all, kit.Noted("HTTP mode: the signing secret and the request addresses cannot be asked for; bot manifest slack --url prints them"))
+		all = append(all, kit.Noted("HTTP mode: the doctor cannot check the signing secret and the request URLs; bot manifest slack --url prints the URLs"))
 	case errors.Is(err, ErrTokenRefused):
 		all = append(all, kit.Faulty("SLACK_APP_TOKEN is refused", "make an app-level token with the scope connections:write").Because(err))
 	case err != nil:
-		all = append(all, kit.Faulty("no Socket Mode connection is given out", "turn Socket Mode on for the app; if it is, "+kit.NetworkFix).Because(err))
+		all = append(all, kit.Faulty("Slack opens no Socket Mode connection", "turn Socket Mode on for the app; if it is on, "+kit.NetworkFix).Because(err))
 	default:
 		all = append(all, kit.OK("SLACK_APP_TOKEN is accepted: Socket Mode"))
 	}
-	return append(all, kit.Noted("the commands are %s and %s; Slack cannot be asked which ones the app has: compare with bot manifest slack",
+	return append(all, kit.Noted("the bot expects the commands %s and %s; check that the app has them, since Slack does not say: bot manifest slack lists them",
 		a.cfg.MeetCommand, a.cfg.LivepushCommand))
 }
 
@@ -58,13 +58,13 @@ func (a *Adapter) examineScopes(c kit.Circumstances) []kit.Finding {
 		case s.Required:
 			all = append(all, kit.Faulty(fmt.Sprintf("the scope %s is missing: %s", s.Name, s.Without), fix))
 		case s.Name == "usergroups:read" && slices.Contains(c.Named, chat.GroupEntry):
-			all = append(all, kit.Faulty("the scope usergroups:read is missing, and an allow-list names a user group: nobody gets in by it", fix))
+			all = append(all, kit.Faulty("the scope usergroups:read is missing, and an allow-list names a user group: it admits nobody", fix))
 		default:
 			optional = append(optional, s.Name)
 		}
 	}
 	if len(optional) > 0 {
-		all = append(all, kit.Noted("scopes that were not asked for: %s; bot manifest slack says what each is for", strings.Join(optional, ", ")))
+		all = append(all, kit.Noted("optional scopes that the app does not have: %s; bot manifest slack says what each is for", strings.Join(optional, ", ")))
 	}
 	return all
 }
