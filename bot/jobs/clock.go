@@ -89,19 +89,22 @@ func (c *clock) follow(theirs, asked, answered time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	way := answered.Sub(asked)
-	middle := asked.Add(way / 2)
-	now := c.now()
-	off := theirs.Sub(now.Add(-time.Since(middle)))
+	passed := time.Since(asked.Add(way / 2))
+	off := theirs.Add(passed).Sub(c.now())
+	aimed := theirs.Add(passed).Sub(c.aim()) // where the machine's was set that differs
 	first := c.measured.IsZero()
-	c.measured, c.way = time.Now(), way
+	c.measured, c.way = answered, way
 	if time.Since(c.jumpedAt) > time.Minute {
 		c.jumped = 0
 	}
-	if off.Abs() <= way/2+sharp {
-		return
+	doubt := way/2 + sharp
+	if aimed.Abs() > doubt {
+		c.offset += aimed
 	}
-	c.offset = theirs.Sub(c.machine().Round(0).Add(-time.Since(middle)))
-	if first {
+	switch {
+	case off.Abs() <= doubt:
+		return
+	case first:
 		c.shown = c.aim()
 		return
 	}

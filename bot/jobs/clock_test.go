@@ -89,6 +89,28 @@ func TestTheClockFollowsTheClusters(t *testing.T) {
 	})
 }
 
+// A process that has nothing to do catches up with the cluster's clock, and not with a machine's
+// that was set a moment ago.
+func TestAnIdleReplicaDoesNotFollowItsMachine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m, theirs machine
+		c := newClock(m.now)
+		look := func() {
+			c.follow(theirs.now(), time.Now(), time.Now())
+			c.catchUp()
+		}
+		look()
+		for range 3 {
+			time.Sleep(time.Second)
+			_ = c.Now() // others look as well
+			m.set(time.Hour)
+			time.Sleep(10 * time.Millisecond)
+			look()
+			assert.InDelta(t, 0, c.Now().Sub(theirs.now()).Seconds(), 0.2)
+		}
+	})
+}
+
 // setWhile runs a job that is retried and whose call is made again, with the machine's clock
 // set in the middle.
 func setWhile(t *testing.T, by time.Duration) (job Job, took time.Duration, calls int) {
