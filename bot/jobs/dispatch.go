@@ -15,6 +15,7 @@ type runner struct {
 	ctx     context.Context // ends when what is running must end
 	workers chan struct{}
 	running sync.WaitGroup
+	crew    engine.Crew // of workers
 
 	mu    sync.Mutex
 	jobs  map[string]*work // by key, also timers
@@ -24,7 +25,7 @@ type runner struct {
 func newRunner(taking, ctx context.Context, s *Store, h Handler) *runner {
 	return &runner{
 		Store: s, h: h, taking: taking, ctx: ctx,
-		workers: make(chan struct{}, s.cfg.Workers), jobs: make(map[string]*work), sides: make(map[string]*side),
+		crew: engine.NewCrew(), workers: make(chan struct{}, s.cfg.Workers), jobs: make(map[string]*work), sides: make(map[string]*side),
 	}
 }
 
@@ -51,8 +52,17 @@ type side struct {
 // is dropped.
 func (r *runner) dispatch(m engine.Message, do func(engine.Message)) {
 	if w := r.accept(m, do); w != nil && r.hire() {
-		r.running.Go(func() { r.work(m.Key, w) })
+		r.begin(func() { r.work(m.Key, w) })
 	}
+}
+
+// begin lets somebody of the crew do something, for which Run waits.
+func (r *runner) begin(f func()) {
+	r.running.Add(1)
+	r.crew.Run(func() {
+		defer r.running.Done()
+		f()
+	})
 }
 
 // accept returns what there is to work on now, or nil.
@@ -225,7 +235,7 @@ func (r *runner) pass(to *side) {
 		to.waiting = to.waiting[1:]
 		if w := r.jobs[key]; w != nil && w.aside == to && !w.busy {
 			r.take(w, to)
-			r.running.Go(func() {
+			r.begin(func() {
 				if r.hire() {
 					r.work(key, w)
 				}

@@ -28,6 +28,7 @@ func (s *Store) Run(ctx context.Context, h Handler) error {
 	working, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
 	r := newRunner(ctx, working, s, h)
+	defer r.crew.Dismiss()
 	s.running.Store(r)
 	if s.engine.Exclusive() { // else each replica is handed what another one leaves
 		r.running.Go(r.promiseAll)

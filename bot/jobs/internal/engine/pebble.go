@@ -58,7 +58,7 @@ type Pebble struct {
 	lock    *os.File
 	seed    maphash.Seed
 	queue   *queue
-	writers writers
+	writers Crew         // a write that hangs holds up nobody
 	writing atomic.Int32 // writes under way
 	reserve *reserve
 
@@ -110,7 +110,7 @@ func openPebble(_ context.Context, cfg Config, lock *os.File, fresh bool, check 
 		dir: filepath.Join(cfg.Dir, RecordsDir), cfg: cfg, fs: fs, log: cfg.Log, lock: lock, seed: maphash.MakeSeed(),
 		stopped: make(chan struct{}),
 	}
-	p.queue, p.writers = newQueue(cfg.Queues, p.Get), newWriters()
+	p.queue, p.writers = newQueue(cfg.Queues, p.Get), NewCrew()
 	p.reserve = &reserve{path: filepath.Join(cfg.Dir, reserveFile), log: cfg.Log}
 	if err := p.start(fresh, check); err != nil {
 		return nil, errors.Join(err, unlock(lock))
@@ -417,7 +417,7 @@ func (p *Pebble) write(ctx context.Context, key string, change func(*instance, h
 	}
 	done := make(chan result, 1)
 	p.writing.Add(1)
-	p.writers.run(func() {
+	p.writers.Run(func() {
 		var r result
 		defer func() {
 			p.writing.Add(-1)
@@ -453,45 +453,6 @@ func (in *instance) current(key string) (head, error) {
 	}
 	r, err := in.get(key)
 	return r.head, err
-}
-
-// writers are goroutines that writes run on: one that hangs holds up nobody, and one that is
-// done is used again, since its stack has grown to what the next one needs.
-type writers struct {
-	idle  chan func()
-	spare chan struct{} // one for each that waits for work
-	ended chan struct{} // closed when nothing is written any more
-}
-
-const spareWriters = 64
-
-func newWriters() writers {
-	return writers{make(chan func()), make(chan struct{}, spareWriters), make(chan struct{})}
-}
-
-func (w writers) run(f func()) {
-	select {
-	case w.idle <- f:
-	default:
-		go w.work(f)
-	}
-}
-
-func (w writers) work(f func()) {
-	for {
-		f()
-		select {
-		case w.spare <- struct{}{}:
-		default:
-			return
-		}
-		select {
-		case f = <-w.idle:
-		case <-w.ended:
-			return
-		}
-		<-w.spare
-	}
 }
 
 // head is what a write has to know of the record that it replaces; the zero one is none.
@@ -975,7 +936,7 @@ func (p *Pebble) Close() error {
 		case <-time.After(closeTimeout):
 		}
 		p.queue.close()
-		close(p.writers.ended)
+		p.writers.Dismiss()
 		if in := p.in.Swap(nil); in != nil {
 			p.err = in.close() // also writes what is in the log to a table, whose damage can be told
 		}
