@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -28,6 +29,7 @@ type mutation struct {
 	file     string
 	old, new string
 	suites   []string // packages whose tests are run, the likeliest first
+	likely   string   // the tests of the first that are run before all of it; may be empty
 }
 
 func main() {
@@ -103,9 +105,21 @@ const suiteWithin = 5 * time.Minute
 
 // judge returns which suites notice the mutation.
 func (m mutation) judge(ctx context.Context, root, overlay string, all bool) (noticed []string, err error) {
+	type part struct{ suite, tests string }
+	var parts []part
+	if m.likely != "" {
+		parts = append(parts, part{m.suites[0], m.likely})
+	}
 	for _, suite := range m.suites {
+		parts = append(parts, part{suite, "."})
+	}
+	for _, p := range parts {
+		if slices.Contains(noticed, p.suite) {
+			continue
+		}
+		suite := p.suite
 		ctx, cancel := context.WithTimeout(ctx, suiteWithin+time.Minute)
-		cmd := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-count=1", "-failfast", "-timeout", suiteWithin.String(), "./"+suite)
+		cmd := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-count=1", "-failfast", "-timeout", suiteWithin.String(), "-run", p.tests, "./"+suite)
 		cmd.Dir = root
 		out, err := cmd.CombinedOutput()
 		cancel()

@@ -16,6 +16,7 @@ import (
 const (
 	firstBackoff = 250 * time.Millisecond
 	maxBackoff   = 30 * time.Second
+	keepBackoff  = 5 * time.Second
 	heartbeat    = 2 * time.Second  // how often a worker says that it is still at it
 	resaveFor    = 10 * time.Minute // how long the outcome of a call is tried to be saved
 )
@@ -356,7 +357,7 @@ func (s *step) keep() {
 	deadline := time.Now().Add(resaveFor)
 	s.keeps = true
 	defer func() { s.keeps = false }()
-	for {
+	for pause := firstBackoff; ; pause = min(2*pause, keepBackoff) {
 		err := s.saved(s.r.cfg.StepTimeout)
 		if err == nil || errors.Is(err, ErrConflict) {
 			return
@@ -367,7 +368,7 @@ func (s *step) keep() {
 		}
 		select {
 		case <-s.r.ctx.Done():
-		case <-time.After(firstBackoff):
+		case <-time.After(pause):
 		}
 	}
 }
