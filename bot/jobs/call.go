@@ -100,8 +100,10 @@ func (s *step) call(began time.Time) {
 	ctx, cancel := context.WithTimeout(r.ctx, left)
 	ended := make(chan outcome, 1)
 	given := clone(j)
+	heard := r.replicas.whileHeard(cancel)
 	r.running.Go(func() {
 		defer cancel()
+		defer heard()
 		err := r.handle(ctx, &given, &making, func(ctx context.Context) error { return r.h.Call(ctx, &given) })
 		if !errors.Is(err, ErrNotSent) && !errors.Is(err, ErrUnknown) && ctx.Err() == nil {
 			r.answered(&given)

@@ -261,3 +261,51 @@ func TestAReplicaThatIsGoneIsTakenOverFrom(t *testing.T) {
 	assert.Len(t, noticed, 1)
 	assert.True(t, alive.Alone())
 }
+
+// A replica that cannot say any more that it runs, and does run, ends its calls before another
+// looks them up: what it sent could have an effect after that.
+func TestAReplicaThatIsCutOffEndsItsCallsFirst(t *testing.T) {
+	t.Parallel()
+	c, err := shared()
+	require.NoError(t, err)
+	open := openOn(t, c)
+	cfg := Config{CallTimeout: 10 * time.Minute, ReconcileAfter: time.Second, Grace: time.Minute}
+	cut, other := open(cfg), closing(t, open(cfg))
+	calling := make(chan struct{})
+	var ended atomic.Bool
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		_ = cut.Run(ctx, &script{call: func(ctx context.Context, _ *Job) error {
+			close(calling)
+			<-ctx.Done()
+			ended.Store(true)
+			return ErrUnknown
+		}})
+	}()
+	_, err = cut.Enqueue(t.Context(), Job{ID: "x"})
+	require.NoError(t, err)
+	<-calling
+	run(t, other, &script{reconcile: func(context.Context, *Job) error {
+		assert.True(t, ended.Load(), "the call is under way")
+		return nil
+	}})
+	require.Eventually(t, func() bool { return !other.Alone() }, time.Minute, 10*time.Millisecond, "it was there")
+	require.NoError(t, cut.engine.Close())
+	await(t, other, "x", inState(Done))
+}
+
+// Nor is a call looked up at once that one has begun since it was not heard of.
+func TestAReplicaThatIsBackIsNotTakenOverFrom(t *testing.T) {
+	t.Parallel()
+	c, err := shared()
+	require.NoError(t, err)
+	s := closing(t, openOn(t, c)(Config{}))
+	now := s.Now()
+	s.replicas.by = map[string]*replica{"other": {seen: now.Add(-time.Minute), gone: true}}
+	j := Job{State: Calling, Owner: "other", Lease: now.Add(time.Minute)}
+	j.began = now.Add(-time.Minute)
+	assert.False(t, s.settled(&j).After(now), "it died")
+	j.began = now
+	assert.GreaterOrEqual(t, s.settled(&j).Sub(now), callsFor+s.cfg.ReconcileAfter)
+}

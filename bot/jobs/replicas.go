@@ -11,9 +11,11 @@ import (
 
 // Of a store that several processes share each says every two seconds that it runs, in a
 // record of its own. So the others take over what is left of one that does not any more,
-// before a server gives its jobs to them.
+// before a server gives its jobs to them. One that runs and cannot say so ends its calls, so that
+// nobody looks up what may still be sent.
 const (
 	beatEvery = 2 * time.Second
+	callsFor  = 2 * beatEvery // after the last word that was heard
 	goneAfter = 3 * beatEvery
 	beatKept  = 30 * time.Second // the record of one that is gone
 )
@@ -25,6 +27,50 @@ var replicasKey = engine.JoinKey(kindMeta, "replica")
 type replicas struct {
 	mu sync.Mutex
 	by map[string]*replica // by owner
+
+	heard  context.Context // ends when others may take over from this process; nil: none knows it
+	unsaid *time.Timer     // ends it
+	until  time.Time       // when
+}
+
+// said notes that this process could say, at the earliest at a moment, that it runs.
+func (p *replicas) said(at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hear(at)
+}
+
+// hear is called with mu held.
+func (p *replicas) hear(at time.Time) {
+	p.until = at.Add(callsFor)
+	left := time.Until(p.until)
+	if p.heard != nil {
+		p.unsaid.Reset(left)
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	p.heard = ctx
+	p.unsaid = time.AfterFunc(left, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.heard == ctx && !time.Now().Before(p.until) {
+			p.heard = nil
+			cancel()
+		}
+	})
+}
+
+// whileHeard has end be called when others may take over a call that begins now, until stop is.
+func (p *replicas) whileHeard(end func()) (stop func() bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.until.IsZero(): // nobody knows this process
+		return func() bool { return true }
+	case p.heard == nil: // that the call begins is in its record, which is as good
+		p.hear(time.Now())
+	}
+	return context.AfterFunc(p.heard, end)
 }
 
 type replica struct {
@@ -58,6 +104,7 @@ func (s *Store) beat(ctx context.Context, rev uint64) uint64 {
 	ctx, cancel := context.WithTimeout(ctx, beatEvery)
 	defer cancel()
 	key := engine.JoinKey(kindMeta, "replica", s.owner)
+	began := time.Now()
 	next, err := s.engine.Put(ctx, key, s.seal.seal(key, nil, nil), rev, beatKept, false)
 	if errors.Is(err, ErrConflict) { // an answer was lost, or it was away for long
 		if e, err := s.engine.Get(ctx, key); err == nil {
@@ -68,6 +115,7 @@ func (s *Store) beat(ctx context.Context, rev uint64) uint64 {
 	if err != nil {
 		return rev
 	}
+	s.replicas.said(began)
 	there := make(map[string]uint64)
 	err = s.engine.List(ctx, replicasKey, false, func(e engine.Entry) bool {
 		if _, segments, err := engine.SplitKey(e.Key); err == nil && len(segments) == 2 {

@@ -444,8 +444,11 @@ func (s *Store) settled(j *Job) time.Time {
 		return earlier(j.Lease, s.opened.Add(s.cfg.ReconcileAfter))
 	}
 	at := j.Lease.Add(s.skew())
-	if since, gone := s.silentSince(j.Owner); gone { // it may have gone on for one beat more
-		at = earlier(at, since.Add(2*beatEvery+s.cfg.ReconcileAfter))
+	if since, gone := s.silentSince(j.Owner); gone {
+		if began := j.began.Add(s.skew()); began.After(since) { // it ran then, whatever was heard
+			since = began
+		}
+		at = earlier(at, since.Add(callsFor+s.cfg.ReconcileAfter))
 	}
 	return at
 }
