@@ -2,8 +2,10 @@ package commands
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -144,5 +146,22 @@ func TestAListShowsTheNewestOfVeryMany(t *testing.T) {
 		require.Len(t, fields, registry.MaxHere)
 		assert.Equal(t, "meeting 256", fields[0].Name)
 		assert.Equal(t, "meeting 231", fields[24].Name)
+	})
+}
+
+// Meetings whose topics begin alike are told apart on the buttons that ask which is meant.
+func TestLongTopicsLeaveTheNumberOnAButton(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		topic := strings.Repeat("季度全员大会与产品发布", 11)
+		w.say(ada, channel, "/meet "+topic)
+		time.Sleep(time.Minute)
+		w.say(ada, channel, "/meet "+topic+" --provider tencent")
+		time.Sleep(time.Minute)
+		buttons := w.say(ada, channel, "/meet end")[0].Reply.Buttons
+		require.Len(t, buttons, 2)
+		for _, b := range buttons {
+			assert.LessOrEqual(t, utf8.RuneCountInString(b.Label), 75, "which every platform shows")
+			assert.Regexp(t, ` · \d{3}-\d{3}-\d{3,4}$`, b.Label)
+		}
 	})
 }

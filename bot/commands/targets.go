@@ -310,6 +310,10 @@ func (h targets) seenHere(ctx context.Context, r *run) (registry.Registration, e
 // maxOffered is how many meetings a question offers by buttons.
 const maxOffered = 10
 
+// maxOfferedTopic is how much of its topic a button shows, in characters: no platform cuts off
+// the number then.
+const maxOfferedTopic = 50
+
 // several asks which of the meetings of a place is meant: by buttons where a button can ask
 // the same.
 func several(r *run, able []registry.Registration) error {
@@ -321,7 +325,7 @@ func several(r *run, able []registry.Registration) error {
 		number := showCode(reg.Meeting.Code)
 		names = append(names, r.t.T("which.one", "Topic", reg.Meeting.Topic, "Number", number, "Time", r.clock(reg.Created)))
 		if same && i < maxOffered {
-			buttons = append(buttons, chat.Button{Label: reg.Meeting.Topic + " · " + number, Action: grammar.Press(v.Verb, reg.Ref().String())})
+			buttons = append(buttons, chat.Button{Label: cutRunes(reg.Meeting.Topic, maxOfferedTopic) + " · " + number, Action: grammar.Press(v.Verb, reg.Ref().String())})
 		}
 	}
 	id := "which.several"
