@@ -81,7 +81,7 @@ func (h audience) ask(ctx context.Context, reg registry.Registration) (int, erro
 		// Of this meeting there is nothing to be told.
 	default: // for want of a right or of the whole operation: so it is for every other meeting
 		if h.rests.refused(who, now) {
-			h.log.WarnContext(ctx, "viewers are not counted: the provider does not tell this account", "provider", who.provider, "account", who.account, "err", err)
+			h.log.WarnContext(ctx, "provider does not show viewers to this account", "provider", who.provider, "account", who.account, "err", err)
 		}
 	}
 	return n, err

@@ -199,7 +199,7 @@ func TestWhoMayNotCountIsToldOnce(t *testing.T) {
 				w.enter(meeting.StateEnded)
 				time.Sleep(time.Hour)
 			})
-			assert.Equal(t, 1, strings.Count(log.String(), "viewers are not counted"), log.String())
+			assert.Equal(t, 1, strings.Count(log.String(), "provider does not show viewers"), log.String())
 		})
 	}
 }

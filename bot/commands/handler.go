@@ -268,7 +268,7 @@ func (b *Bot) Notice(ctx context.Context, j *jobs.Job) {
 	p := r.post(delivery{Slot: chat.SlotProgress, Reply: chat.Reply{Text: text}})
 	p.Key = postKey(j, -1)
 	if _, err := post(ctx, poster, p); err != nil && !errors.Is(err, chat.ErrSkip) {
-		b.log.WarnContext(ctx, "progress not told", "job", j.ID, "err", err)
+		b.log.WarnContext(ctx, "progress not reported", "job", j.ID, "err", err)
 	}
 }
 

@@ -70,7 +70,7 @@ func isRefusal(err error) bool {
 // faultOf turns a provider's error into a sentence for people, in a private answer: what the
 // provider said itself is in it where no sentence of ours fits. The log has all of it.
 func (r *run) faultOf(err error) *texts.Message {
-	r.log.Warn("provider refused", "job", r.job.ID, "verb", r.w.Ask.Verb, "err", err)
+	r.log.Warn("call to a provider failed", "job", r.job.ID, "verb", r.w.Ask.Verb, "err", err)
 	r.job.Err = err.Error()
 	var api *meeting.APIError
 	if errors.As(err, &api) {

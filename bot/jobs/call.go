@@ -117,7 +117,7 @@ func (s *step) call(began time.Time) {
 	case out := <-ended:
 		s.settle(out)
 	case <-lease.C:
-		r.log.Error("a call was given up: it did not end in its time", "job", j.ID, "label", j.Label, "call", j.Call)
+		r.log.Error("call did not end in its time, giving it up", "job", j.ID, "label", j.Label, "call", j.Call)
 		late, key := clone(j), s.m.Key
 		r.running.Go(func() { r.late(key, late, <-ended) })
 		s.unknown()
@@ -146,7 +146,7 @@ func (s *step) settle(out outcome) {
 	case err == nil:
 		r.saveOutcome(s)
 	case errors.Is(err, ErrNotSent):
-		r.log.Warn("a call could not be sent and is tried again", "job", j.ID, "label", j.Label, "call", j.Call, "attempt", j.Attempt+1, "err", err)
+		r.log.Warn("call not sent, trying again", "job", j.ID, "label", j.Label, "call", j.Call, "attempt", j.Attempt+1, "err", err)
 		j.Attempt++
 		j.phase, j.Owner, j.Lease = phaseUnsent, "", time.Time{}
 		j.Wait = r.cfg.Now().Add(backoff(j.Attempt, err))
@@ -156,7 +156,7 @@ func (s *step) settle(out outcome) {
 		}
 		s.save()
 	case errors.Is(err, ErrUnknown), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		r.log.Warn("the outcome of a call is unknown and is looked up", "job", j.ID, "label", j.Label, "call", j.Call, "err", err)
+		r.log.Warn("outcome of a call is unknown, looking it up", "job", j.ID, "label", j.Label, "call", j.Call, "err", err)
 		s.unknown()
 	default:
 		s.ended(Refused)
@@ -214,7 +214,7 @@ func (s *step) lookup() {
 			s.ended(Unknown)
 			return
 		}
-		r.log.Warn("looking a call up failed and is tried again", "job", j.ID, "label", j.Label, "call", j.Call, "attempt", j.Attempt, "err", err)
+		r.log.Warn("look-up of a call failed, trying again", "job", j.ID, "label", j.Label, "call", j.Call, "attempt", j.Attempt, "err", err)
 		s.save()
 	}
 }
@@ -296,7 +296,7 @@ func (r *runner) adopt(key string, given Job, late *Job) bool {
 			return nil
 		})
 		if err != nil {
-			r.log.Error("adopting a late success failed", "job", j.ID, "err", err)
+			r.log.Error("late success of a call not recorded", "job", j.ID, "err", err)
 			return false
 		}
 		if !corrected {

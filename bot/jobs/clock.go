@@ -170,10 +170,10 @@ func (s *Store) takeClock(ctx context.Context) error {
 	last := fromUnix(int64(binary.LittleEndian.Uint64(b)))
 	switch back := last.Sub(c.Now()); {
 	case back > believable:
-		s.log.Error("the machine's clock is far behind what it was: check it, and NTP", "by", back.Round(time.Second))
+		s.log.Error("machine's clock is far behind its last reading: check it, and NTP", "by", back.Round(time.Second))
 	case back > 0:
 		if back > remarkable {
-			s.log.Warn("the machine's clock was set back; the bot's own runs on and comes near it slowly", "by", back.Round(time.Second))
+			s.log.Warn("machine's clock was set back; the bot's own clock approaches it slowly", "by", back.Round(time.Second))
 		}
 		c.set(last)
 	}
@@ -214,9 +214,9 @@ func (s *Store) watchClock(ctx context.Context) {
 	off := c.off()
 	if told := off.Abs() > remarkable; told != s.clockTold {
 		s.clockTold = told
-		level, says := slog.LevelInfo, "the bot's own clock shows the machine's time again"
+		level, says := slog.LevelInfo, "bot's own clock shows the machine's time again"
 		if told {
-			level, says = slog.LevelWarn, "the machine's clock was set; the bot's own runs on and comes near it slowly"
+			level, says = slog.LevelWarn, "machine's clock was set; the bot's own clock approaches it slowly"
 		}
 		s.log.Log(ctx, level, says, "by", off.Round(time.Second))
 	}

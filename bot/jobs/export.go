@@ -343,9 +343,9 @@ func (s *Store) rotate(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			s.log.WarnContext(ctx, "sealing records with the newest encryption key broke off and is tried again", "err", err)
+			s.log.WarnContext(ctx, "re-encryption with the newest key broke off, trying again", "err", err)
 		case left == 0:
-			s.log.InfoContext(ctx, "every record is sealed with the newest encryption key, and none with an older one is left in the files; the older keys can be taken away")
+			s.log.InfoContext(ctx, "every record is encrypted with the newest key, and no file holds one with an older key: remove the older keys")
 			return
 		case !told:
 			s.log.InfoContext(ctx, "records of jobs under way still need an older encryption key", "records", left)

@@ -168,11 +168,18 @@ func (s *Store) look(ctx context.Context) {
 	}
 	if h.looks++; h.looks%5 != 1 { // it costs more than the rest
 	} else if scarce := descriptors() != nil; scarce != h.scarce.Swap(scarce) {
-		s.log.WarnContext(ctx, "whether the process has file descriptors left for new jobs has changed: raise its limit (ulimit -n, LimitNOFILE)", "left", !scarce)
-		h.busy.Store(scarce)
+		if h.busy.Store(scarce); scarce {
+			s.log.WarnContext(ctx, "too few file descriptors are left, refusing new jobs: raise the limit (ulimit -n, LimitNOFILE)")
+		} else {
+			s.log.InfoContext(ctx, "file descriptors are free again, accepting new jobs")
+		}
 	}
 	quota := s.overQuota()
 	if full := diskFull || quota; full != h.full.Swap(full) {
-		s.log.WarnContext(ctx, "whether the store takes new jobs has changed", "full", full, "disk", diskFull, "quota", quota)
+		if full {
+			s.log.WarnContext(ctx, "store is full, refusing new jobs", "disk", diskFull, "quota", quota)
+		} else {
+			s.log.InfoContext(ctx, "store has room again, accepting new jobs")
+		}
 	}
 }

@@ -247,7 +247,7 @@ func makeKeyFile(path string, log *slog.Logger) ([][]byte, error) {
 	if err := writeFile(path, []byte(base64.StdEncoding.EncodeToString(key)+"\n")); err != nil {
 		return nil, err
 	}
-	log.Info("made an encryption key; a backup that holds both it and the records protects nothing", "file", path)
+	log.Info("made an encryption key beside the store: a backup that holds both protects nothing", "file", path)
 	return [][]byte{key}, nil
 }
 

@@ -81,7 +81,7 @@ func (r *runner) promiseAll() {
 		return r.taking.Err() == nil
 	})
 	if err != nil && r.ctx.Err() == nil {
-		r.log.Warn("the jobs that are under way could not be listed", "err", err)
+		r.log.Warn("jobs under way not listed", "err", err)
 	}
 }
 
@@ -120,7 +120,7 @@ func (s *Store) remind(key string, known Job) {
 		return
 	}
 	if err := r.do(&known, &noticing, func(ctx context.Context) error { r.h.Notice(ctx, &known); return nil }); err != nil {
-		r.log.Error("telling that it takes longer failed", "job", known.ID, "err", err)
+		r.log.Error("notice that a job takes longer not sent", "job", known.ID, "err", err)
 	}
 }
 

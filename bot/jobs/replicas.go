@@ -154,7 +154,7 @@ func (s *Store) sawReplicas(there map[string]uint64) {
 	for owner, known := range p.by {
 		if gone := there[owner] == 0 || now.Sub(known.seen) > goneAfter; gone && !known.gone {
 			known.gone, lost = true, true
-			s.log.Warn("another replica of the bot is gone; what it had in hand is taken over", "silent", now.Sub(known.seen).Round(time.Second))
+			s.log.Warn("another replica is gone, taking over its jobs", "silent", now.Sub(known.seen).Round(time.Second))
 		}
 		if there[owner] == 0 && now.Sub(known.seen) > time.Hour {
 			delete(p.by, owner)

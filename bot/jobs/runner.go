@@ -71,7 +71,7 @@ func (s *Store) Run(ctx context.Context, h Handler) error {
 	select {
 	case <-drained:
 	case <-time.After(time.Second): // a handler that does not heed its context
-		s.log.Warn("steps were still running when their time was up; they are picked up at the next start")
+		s.log.Warn("steps still run at the end of the shutdown time; the next start continues them")
 	}
 	return gone
 }
@@ -172,7 +172,7 @@ func (s *step) carryOut() bool {
 	case Delivering:
 		s.deliver()
 	default:
-		s.r.log.Error("a job is in a state that this program does not know", "job", j.ID, "state", j.State)
+		s.r.log.Error("job is in an unknown state", "job", j.ID, "state", j.State)
 		s.m.Receipt.Later(maxBackoff)
 	}
 	return s.goOn
@@ -211,7 +211,7 @@ func (s *step) next() {
 
 // retry leaves the job in its state, to be tried again.
 func (s *step) retry(err error) {
-	s.r.log.Warn("a step failed and is tried again", "job", s.j.ID, "label", s.j.Label, "state", s.j.State, "attempt", s.j.Attempt+1, "err", err)
+	s.r.log.Warn("step failed, trying again", "job", s.j.ID, "label", s.j.Label, "state", s.j.State, "attempt", s.j.Attempt+1, "err", err)
 	s.j.Attempt++
 	s.j.Err = err.Error()
 	s.j.Wait = s.r.cfg.Now().Add(backoff(s.j.Attempt, err))
@@ -262,7 +262,7 @@ func (s *step) skipEnded() {
 		j.State = Undeliverable
 	}
 	if err := s.r.over(j); err != nil {
-		s.r.log.Error("what a job need not keep was not dropped", "job", j.ID, "err", err)
+		s.r.log.Error("private data of a finished job not removed from its record", "job", j.ID, "err", err)
 	}
 }
 
@@ -334,14 +334,14 @@ func (s *step) deliver() {
 		if d.Spent >= r.cfg.DeliveryWindow || !d.Until.IsZero() && d.Wait.After(d.Until) {
 			d.State = Lost
 		} else {
-			r.log.Warn("a delivery failed and is tried again", "job", j.ID, "label", j.Label, "delivery", j.Delivery, "attempt", d.Attempt, "err", err)
+			r.log.Warn("delivery failed, trying again", "job", j.ID, "label", j.Label, "delivery", j.Delivery, "attempt", d.Attempt, "err", err)
 			s.skipEnded()
 			s.save()
 			return
 		}
 	}
 	if d.State == Lost {
-		r.log.Error("a delivery reached nobody", "job", j.ID, "label", j.Label, "delivery", j.Delivery, "err", err)
+		r.log.Error("delivery reached nobody", "job", j.ID, "label", j.Label, "delivery", j.Delivery, "err", err)
 		if f := r.cfg.Observer.Lost; f != nil {
 			f(j.Label)
 		}
@@ -423,7 +423,7 @@ func (s *step) saved(within time.Duration) error {
 	case s.keeps:
 		r.log.Error("a job could not be saved, which is tried again", "job", j.ID, "label", j.Label, "state", j.State, "err", err)
 	default:
-		r.log.Error("a job could not be saved; its step is carried out again", "job", j.ID, "label", j.Label, "state", j.State, "err", err)
+		r.log.Error("job not saved, repeating its step", "job", j.ID, "label", j.Label, "state", j.State, "err", err)
 		s.m.Receipt.Later(firstBackoff)
 	}
 	return err
@@ -467,7 +467,7 @@ func (r *runner) timer(m engine.Message) {
 	cancel()
 	if err != nil {
 		if r.ctx.Err() == nil {
-			r.log.Warn("a timer failed and is tried again", "timer", t.Key, "err", err)
+			r.log.Warn("timer failed, trying again", "timer", t.Key, "err", err)
 		}
 		var after *RetryAfter
 		if errors.As(err, &after) {
@@ -480,7 +480,7 @@ func (r *runner) timer(m engine.Message) {
 	ctx, cancel = context.WithTimeout(context.WithoutCancel(r.ctx), r.cfg.StepTimeout)
 	defer cancel()
 	if err := r.engine.Remove(ctx, m.Key, m.Rev); err != nil && !errors.Is(err, ErrConflict) {
-		r.log.Warn("a timer that went off could not be removed and will go off again", "timer", t.Key, "err", err)
+		r.log.Warn("timer that fired not removed, it will fire again", "timer", t.Key, "err", err)
 		m.Receipt.Later(firstBackoff)
 		return
 	}

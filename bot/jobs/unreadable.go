@@ -93,7 +93,7 @@ func (s *Store) judged(e engine.Entry, m mark, err error) error {
 	s.mu.Unlock()
 	if !known {
 		kind, _, _ := engine.SplitKey(e.Key)
-		s.log.Error("a record cannot be read and is left alone: look at it with bot jobs, and drop it there", "record", e.Key, "err", err)
+		s.log.Error("record cannot be read, leaving it alone: look at it with bot jobs, and drop it with --drop", "record", e.Key, "err", err)
 		if f := s.cfg.Observer.Unreadable; f != nil {
 			f(kind)
 		}

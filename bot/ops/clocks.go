@@ -92,7 +92,7 @@ func (c *Clocks) look(ctx context.Context, log *slog.Logger) {
 		}
 		t.told = off
 		if off {
-			log.WarnContext(ctx, differs(t.whose, ahead)+": set it by NTP", "of", t.whose, "ahead", ahead.Round(time.Second))
+			log.WarnContext(ctx, "this machine's clock is wrong: set it by NTP", "of", t.whose, "ahead", ahead.Round(time.Second))
 		} else {
 			log.InfoContext(ctx, "this machine's clock is right again", "of", t.whose)
 		}

@@ -251,6 +251,6 @@ func (c *complaining) complain(err error, spans int) {
 	if time.Since(c.said) < complainEvery {
 		return
 	}
-	c.log.Warn("traces are not delivered; commands are not affected", "spans", c.lost, "err", Scrub(err.Error()))
+	c.log.Warn("traces not delivered; commands are not affected", "spans", c.lost, "err", Scrub(err.Error()))
 	c.said, c.lost = time.Now(), 0
 }

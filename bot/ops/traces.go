@@ -45,7 +45,7 @@ func NewTraces(ctx context.Context, cfg config.OTEL, version string, log *slog.L
 	}
 	// What OpenTelemetry has to say belongs into the log as well.
 	otel.SetLogger(logr.FromSlogHandler(log.Handler()))
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces", "err", Scrub(err.Error())) }))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("fault of the trace exporter", "err", Scrub(err.Error())) }))
 
 	instance, _ := os.Hostname() // empty where there is none
 	about, err := resource.New(ctx,

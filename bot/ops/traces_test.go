@@ -422,11 +422,11 @@ func TestACollectorThatIsDownChangesNothing(t *testing.T) {
 			go func() { closed <- traces.Close(200 * time.Millisecond) }()
 			select {
 			case err := <-closed:
-				assert.True(t, err != nil || strings.Contains(log.String(), "traces are not delivered"), "it is said")
+				assert.True(t, err != nil || strings.Contains(log.String(), "traces not delivered"), "it is said")
 			case <-time.After(10 * time.Second):
 				require.Fail(t, "the shutdown hangs")
 			}
-			assert.LessOrEqual(t, strings.Count(log.String(), "traces are not delivered"), 1)
+			assert.LessOrEqual(t, strings.Count(log.String(), "traces not delivered"), 1)
 			assert.NotContains(t, log.String(), canary)
 			assert.NotContains(t, log.String(), c.URL)
 		})

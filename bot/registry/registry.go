@@ -276,7 +276,7 @@ func (g *Registry) Unlist(ctx context.Context, reg Registration) {
 			err = g.store.DeleteDoc(ctx, doc.Revision, key...)
 		}
 		if err != nil && !errors.Is(err, jobs.ErrNotFound) && !errors.Is(err, jobs.ErrConflict) {
-			g.log.WarnContext(ctx, "meeting that is over not taken from its list", "meeting_id", reg.Ref(), "err", err)
+			g.log.WarnContext(ctx, "finished meeting not removed from its list", "meeting_id", reg.Ref(), "err", err)
 		}
 	}
 }
@@ -382,7 +382,7 @@ func (g *Registry) Here(ctx context.Context, p chat.Place, limit int) ([]Registr
 			default:
 				err := g.store.DeleteDoc(ctx, d.Revision, d.Key...)
 				if err != nil && !errors.Is(err, jobs.ErrConflict) {
-					g.log.WarnContext(ctx, "meeting that is over not taken from its list", "meeting_id", reg.Ref(), "err", err)
+					g.log.WarnContext(ctx, "finished meeting not removed from its list", "meeting_id", reg.Ref(), "err", err)
 					tidy = false // each such try may take its time
 					kept++
 					continue

@@ -205,7 +205,7 @@ func (a admin) dropRecord(ctx context.Context, key string, w io.Writer) error {
 	if err := a.store.Drop(ctx, key); err != nil {
 		return fmt.Errorf("drop %s: %w", key, err)
 	}
-	a.log.WarnContext(ctx, "record dropped by an operator", "record", key)
+	a.log.WarnContext(ctx, "operator dropped a record", "record", key)
 	l.Look = "dropped"
 	return json.NewEncoder(w).Encode(l)
 }
@@ -312,7 +312,7 @@ func (a admin) settleJob(ctx context.Context, id, as string, w io.Writer) error 
 	if err != nil {
 		return noJob(id, err)
 	}
-	a.log.WarnContext(ctx, "job settled by an operator", "job", id, "label", j.Label, "as", as, "from", was, "to", j.State)
+	a.log.WarnContext(ctx, "operator settled a job", "job", id, "label", j.Label, "as", as, "from", was, "to", j.State)
 	// The settling itself must not be lost to whoever asked, so it comes first.
 	if err := commands.AuditSettled(context.WithoutCancel(ctx), a.store, j, as, time.Now()); err != nil {
 		return fmt.Errorf("the job is settled, but the bot could not write the audit log: %w", err)

@@ -204,7 +204,7 @@ func runKept(ctx context.Context, k *kept, s *stopped, log *slog.Logger) error {
 			}
 			wait, pause = pause, min(2*pause, askSeldomer)
 		}
-		log.ErrorContext(ctx, "adapter stopped; the others go on, and it is tried again", "adapter", k.name, "in", wait, "err", err)
+		log.ErrorContext(ctx, "adapter stopped, trying again; the others go on", "adapter", k.name, "in", wait, "err", err)
 		if !kit.Sleep(ctx, wait) {
 			return nil // told to stop
 		}

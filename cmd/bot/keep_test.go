@@ -108,7 +108,7 @@ func TestARefusedTokenStopsOneAdapterAndItComesBack(t *testing.T) {
 				assert.EqualValues(t, 2, a.runs.Load(), "it came back")
 				stop()
 				require.NoError(t, <-done)
-				assert.Contains(t, log.String(), "adapter stopped; the others go on")
+				assert.Contains(t, log.String(), "adapter stopped, trying again")
 			})
 		})
 	}

@@ -172,7 +172,7 @@ func (b *building) observe(ctx context.Context) (err error) {
 	b.traces, err = ops.NewTraces(ctx, b.cfg.OTEL, buildVersion(), b.log.With("part", "traces"))
 	b.ending(func() error {
 		if err := b.traces.Close(flushTraces); err != nil {
-			b.log.Warn("traces", "err", err)
+			b.log.Warn("traces not sent", "err", err)
 		}
 		return nil
 	})
@@ -359,7 +359,7 @@ func (b *building) listen(ctx context.Context) error {
 		g.addAdmin(b.cfg.DataDir, admin{b.store, health.Readiness, b.log})
 	}
 	if b.sandboxed && b.cfg.Chat() {
-		b.log.Warn("meetings are made in the sandbox; nothing of them is real")
+		b.log.Warn("sandbox in use: no meeting is real")
 	}
 	return nil
 }

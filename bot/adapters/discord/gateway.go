@@ -395,7 +395,7 @@ func (s *shard) beat(ctx context.Context, conn *gatewayConn, interval time.Durat
 	conn.acked.Store(true)
 	for kit.Sleep(ctx, pause) {
 		if !conn.acked.Swap(false) {
-			s.a.log.WarnContext(ctx, "a heartbeat was not answered", "shard", s.index)
+			s.a.log.WarnContext(ctx, "heartbeat not answered", "shard", s.index)
 			return
 		}
 		if s.heartbeat(conn) != nil {
@@ -527,7 +527,7 @@ func (a *Adapter) acknowledge(ctx context.Context, in *interaction, c *callback,
 		if c.first && tries == 1 && a.cfg.Alone != nil && a.cfg.Alone() {
 			a.taken.Put(in.ID, struct{}{})
 			a.pulse.Failed(kit.ErrOtherBot)
-			a.log.ErrorContext(ctx, "another bot uses this Discord token and does not share this one's store; what it answers first is left to it: stop one of the two, or give both one store by NATS_URL")
+			a.log.ErrorContext(ctx, "another bot uses this Discord token with a store of its own: stop one of the two, or let both use one store (NATS_URL)")
 		}
 	default:
 		// If there is a job, its answer goes by the bot's token.

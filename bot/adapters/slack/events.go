@@ -116,7 +116,7 @@ func (a *Adapter) command(c slackapi.SlashCommand) (event, error) {
 // stamp fills in when it was asked and how to answer.
 func (a *Adapter) stamp(e event, at time.Time) event {
 	if e.hook != "" && !a.isSlacks(e.hook) {
-		a.log.Warn("a response_url that is not Slack's is not used", "kind", e.kind)
+		a.log.Warn("response_url is not Slack's, ignoring it", "kind", e.kind)
 		e.hook = ""
 	}
 	e.req.At = at
@@ -147,7 +147,7 @@ func (a *Adapter) elsewhere(team string) bool {
 		return false
 	}
 	if a.strangers.First(team) {
-		a.log.Warn("an event of another workspace is not taken", "team", kit.Code(team))
+		a.log.Warn("event of another workspace, ignoring it", "team", kit.Code(team))
 	}
 	return true
 }
@@ -415,7 +415,7 @@ func (a *Adapter) later(ctx context.Context, e event, f func(context.Context)) a
 		select {
 		case a.follow <- struct{}{}:
 		case <-time.After(kit.AckTimeout):
-			a.log.ErrorContext(ctx, "too many answers wait for Slack, one is dropped", "kind", e.kind)
+			a.log.ErrorContext(ctx, "too many answers wait for Slack, dropping one", "kind", e.kind)
 			return nil
 		}
 	}

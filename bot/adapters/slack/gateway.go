@@ -268,7 +268,7 @@ func (ss *sockets) count(ctx context.Context, all int) {
 		return
 	}
 	ss.pulse.Failed(kit.ErrOtherBot)
-	ss.log.ErrorContext(ctx, "another bot seems to use this Slack app's token and does not share this one's store: each gets a part of the commands and does not know the other's meetings. Stop one of the two, or give both one store by NATS_URL",
+	ss.log.ErrorContext(ctx, "another bot seems to use this Slack token with a store of its own: stop one of the two, or let both use one store (NATS_URL)",
 		"connections", all, "own", own)
 }
 
@@ -298,7 +298,7 @@ func (s *socket) read(ctx context.Context) {
 		arrived := time.Now()
 		var env envelope
 		if json.Unmarshal(frame, &env) != nil {
-			s.sockets.log.WarnContext(ctx, "a frame that is not JSON", "bytes", len(frame))
+			s.sockets.log.WarnContext(ctx, "frame is not JSON", "bytes", len(frame))
 			continue
 		}
 		switch env.Type {

@@ -16,6 +16,6 @@ func TestAnotherBotOnTheSameTokenIsNoticed(t *testing.T) {
 	w.slack.Strangers(2)
 	w.slack.Refresh()
 	require.Eventually(t, func() bool { return w.a.Health().LastError == kit.ErrOtherBot.Error() }, hang, hang/1000)
-	assert.Contains(t, w.log.String(), "another bot seems to use this Slack app's token")
+	assert.Contains(t, w.log.String(), "another bot seems to use this Slack token")
 	assert.True(t, w.a.Health().Ready())
 }

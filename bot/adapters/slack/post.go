@@ -232,7 +232,7 @@ var blockCodes = []string{"invalid_blocks", "invalid_blocks_format", "msg_blocks
 func (po *poster) orPlain(p chat.Post, how look, send func(message) error) error {
 	err := send(render(p.Reply, how))
 	if failed, ok := errors.AsType[*APIError](err); ok && slices.Contains(blockCodes, failed.Kind) {
-		po.log.Error("Slack takes no blocks: the message goes as plain text, without its buttons", "slot", p.Slot, "code", failed.Kind)
+		po.log.Error("Slack refuses the message's blocks, sending plain text without buttons", "slot", p.Slot, "code", failed.Kind)
 		return send(textAlone(p.Reply, how))
 	}
 	return err

@@ -539,7 +539,7 @@ func TestWithoutBlocksTheTextAloneIsPosted(t *testing.T) {
 			assert.NotContains(t, text, "<sync>", "it is text")
 			assert.Empty(t, last.Form.Get("blocks"))
 			assert.NotContains(t, text, "example.com/start", "a locked screen shows the text")
-			assert.Contains(t, w.log.String(), "Slack takes no blocks")
+			assert.Contains(t, w.log.String(), "Slack refuses the message's blocks")
 		})
 	}
 }
@@ -565,7 +565,7 @@ func TestWhatSlackSaysIsTakenAsACodeOrNotAtAll(t *testing.T) {
 	}
 }
 
-// A card whose edit Slack takes no blocks of becomes plain text, and one whose edit it refuses for
+// A card whose edit Slack refuses the message's blocks of becomes plain text, and one whose edit it refuses for
 // a reason that is not documented is not given up: the next edit may be taken.
 func TestAnEditThatSlackRefuses(t *testing.T) {
 	w := newWorld(t)

@@ -137,7 +137,7 @@ func (p *Pebble) damaged(path string, details error) {
 	if _, told := p.told.LoadOrStore(path, true); told {
 		return
 	}
-	p.log.Error("a file of the store is damaged: restore a backup, or write what can still be read with bot export --salvage",
+	p.log.Error("file of the store is damaged: restore a backup, or save what is still readable with bot export --salvage",
 		"file", filepath.Base(path), "err", details)
 	if p.cfg.Damaged != nil {
 		p.cfg.Damaged()
@@ -180,8 +180,8 @@ func (r *reserve) release() error { return os.Remove(r.path) }
 func (p *Pebble) diskFull() {
 	switch err := p.reserve.release(); {
 	case err == nil:
-		p.log.Error("the disk is full: the room kept in reserve is used to finish what was accepted", "bytes", reserveSize)
+		p.log.Error("disk is full, using the reserve to finish accepted jobs", "bytes", reserveSize)
 	case !errors.Is(err, fs.ErrNotExist):
-		p.log.Error("the disk is full, and the room kept in reserve could not be freed", "err", err)
+		p.log.Error("disk is full, and the reserve cannot be freed", "err", err)
 	}
 }

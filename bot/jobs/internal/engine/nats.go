@@ -536,7 +536,7 @@ func (e *natsEngine) Consume(ctx context.Context, kind string, handle func(Messa
 			reading.Stop()
 			next, err := read()
 			if err != nil {
-				e.log.Warn("the records of a queue cannot be read yet", "queue", kind, "err", err)
+				e.log.Warn("records of a queue not readable yet", "queue", kind, "err", err)
 				continue
 			}
 			reading = next
@@ -563,9 +563,9 @@ func (e *natsEngine) checkReader(ctx context.Context, kind string) (made bool) {
 	case !errors.Is(err, jetstream.ErrConsumerNotFound):
 		return false
 	}
-	e.log.Error("the consumer of a queue is gone from the NATS cluster, and is made again: every record of the queue is handed out anew", "queue", kind)
+	e.log.Error("NATS consumer of a queue is gone, making it again and handing out every record of the queue", "queue", kind)
 	if err := e.makeConsumer(ctx, kind); err != nil {
-		e.log.Error("it could not be made again yet", "queue", kind, "err", err)
+		e.log.Error("NATS consumer of a queue not made again yet", "queue", kind, "err", err)
 		return false
 	}
 	return true
@@ -635,7 +635,7 @@ func (e *natsEngine) Load(ctx context.Context, kind string) (waiting, used uint6
 		case e.failing.IsZero():
 			e.failing = time.Now()
 		case time.Since(e.failing) > changeServer && e.nc.IsConnected():
-			e.log.WarnContext(ctx, "the NATS server does not answer for the store; another one is tried", "server", e.nc.ConnectedServerName())
+			e.log.WarnContext(ctx, "NATS server does not answer for the store, trying another one", "server", e.nc.ConnectedServerName())
 			e.failing = time.Now()
 			_ = e.nc.ForceReconnect() // it goes on trying by itself
 		}
@@ -645,7 +645,7 @@ func (e *natsEngine) Load(ctx context.Context, kind string) (waiting, used uint6
 	if current != e.upToDate {
 		switch {
 		case current < e.replicas:
-			e.log.ErrorContext(ctx, "a NATS node is down or behind: start it before another one fails", "replicas", e.replicas, "up_to_date", current)
+			e.log.ErrorContext(ctx, "NATS node is down or behind: start it before another one fails", "replicas", e.replicas, "up_to_date", current)
 		case e.upToDate != 0:
 			e.log.InfoContext(ctx, "every replica of the records is up to date again", "replicas", e.replicas)
 		}

@@ -743,7 +743,7 @@ func (p *Pebble) keep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-failed:
-			p.log.Error("the store's disk fails: nothing is accepted until the store can be opened again", "err", in.why)
+			p.log.Error("store's disk failed, refusing new jobs until the store opens again", "err", in.why)
 			p.in.CompareAndSwap(in, nil)
 			in.release() // it is not closed: what it was about may hold its locks for ever
 		case <-tick.C:
@@ -775,7 +775,7 @@ func (p *Pebble) eraseIfDue(ctx context.Context, in *instance) {
 	p.background.Go(func() {
 		defer p.erasing.Store(false)
 		if err := p.erase(ctx, in); err != nil && ctx.Err() == nil {
-			p.log.Warn("what was removed from the store could not be erased from its files yet", "err", err)
+			p.log.Warn("removed data not yet erased from the store's files", "err", err)
 			p.erased.Add(60) // not at once again
 		}
 	})
@@ -864,13 +864,13 @@ func (p *Pebble) reopen(ctx context.Context) *instance {
 	}
 	if err != nil {
 		if p.retries++; p.retries&(p.retries-1) == 0 { // ever more seldom
-			p.log.WarnContext(ctx, "the store cannot be opened again yet", "err", err)
+			p.log.WarnContext(ctx, "store not open again yet", "err", err)
 		}
 		return nil
 	}
 	p.retries = 0
 	p.in.Store(in)
-	p.log.InfoContext(ctx, "the store was opened again after its disk failed; what was under way goes on")
+	p.log.InfoContext(ctx, "store is open again after its disk failed, going on")
 	return in
 }
 
@@ -1029,7 +1029,7 @@ func (l logger) Infof(string, ...any) {}
 
 func (l logger) Errorf(format string, args ...any) {
 	if !l.in.cut.Load() {
-		l.in.log.Warn("the store's database says", "text", fmt.Sprintf(format, args...))
+		l.in.log.Warn("message from the store's database", "text", fmt.Sprintf(format, args...))
 	}
 }
 
