@@ -46,13 +46,14 @@ type liveWorld struct {
 	wire   *wire
 	id     string // of the meeting
 	events int
+	ahead  time.Duration // Zoom's clock
 }
 
 // inLiveWorld runs f with a meeting at Zoom that somebody is in.
 func inLiveWorld(t *testing.T, q sandbox.Quirks, webhooks bool, f func(*liveWorld)) {
 	lw := &liveWorld{}
 	inWorld(t, func(c *Config) {
-		lw.zoom = sandbox.New(sandbox.Config{Quirks: q, Now: time.Now, Users: []sandbox.User{{ID: sandbox.DefaultUser}, {ID: "dora@zoom"}}})
+		lw.zoom = sandbox.New(sandbox.Config{Quirks: q, Now: lw.now, Users: []sandbox.User{{ID: sandbox.DefaultUser}, {ID: "dora@zoom"}}})
 		lw.wire = &wire{Server: lw.zoom}
 		made := lw.zoom.Config()
 		client, err := zoom.New(zoom.Config{
@@ -79,6 +80,8 @@ func inLiveWorld(t *testing.T, q sandbox.Quirks, webhooks bool, f func(*liveWorl
 	})
 }
 
+func (w *liveWorld) now() time.Time { return time.Now().Add(w.ahead) }
+
 // enter has somebody enter, and the bot hear of it.
 func (w *liveWorld) enter() []chat.Post {
 	w.t.Helper()
@@ -90,7 +93,7 @@ func (w *liveWorld) enter() []chat.Post {
 func (w *liveWorld) hear(e meeting.Event) []chat.Post {
 	w.t.Helper()
 	w.events++
-	e.ID, e.At, e.Ref = fmt.Sprint("event", w.events), time.Now(), meeting.Ref{Provider: "zoom", ID: w.id}
+	e.ID, e.At, e.Ref = fmt.Sprint("event", w.events), w.now(), meeting.Ref{Provider: "zoom", ID: w.id}
 	require.NoError(w.t, w.bot.Hear(w.t.Context(), e))
 	return w.settle()
 }
@@ -210,6 +213,34 @@ func TestALostStartIsNotRepeated(t *testing.T) {
 				} else {
 					assert.Contains(t, describe(posts), "Perhaps started")
 				}
+			})
+		})
+	}
+}
+
+// What a provider says has the time of its clock, and what the bot did has that of the bot's.
+func TestTheProvidersClockMayBeAnother(t *testing.T) {
+	for _, ahead := range []time.Duration{-time.Hour, time.Hour} {
+		t.Run(ahead.String(), func(t *testing.T) {
+			inLiveWorld(t, sandbox.Quirks{}, true, func(w *liveWorld) {
+				w.ahead = ahead
+				w.set()
+				entered := time.Now()
+				w.enter()
+				reg, err := w.bot.registry.Get(t.Context(), meeting.Ref{Provider: "zoom", ID: w.id})
+				require.NoError(t, err)
+				assert.Equal(t, meeting.StateRunning, reg.Meeting.State)
+				assert.InDelta(t, 0, reg.StateAt.Sub(entered).Seconds(), 5)
+				asked := w.say(ada, channel, "/livepush start")
+				w.wire.lose = "/livestream/status"
+				posts := w.press(ada, channel, asked, grammar.VerbLiveStartYes)
+				time.Sleep(5 * time.Second)
+				posts = append(posts, w.hear(meeting.Event{Live: meeting.LiveOn})...)
+				time.Sleep(2 * time.Minute)
+				posts = append(posts, w.settle()...)
+				assert.Contains(t, describe(posts), "The live is being started")
+				posts = w.hear(meeting.Event{Live: meeting.LiveOff})
+				assert.NotContains(t, fmt.Sprint(shown(t, posts).Fields), "Live since", "the newest word")
 			})
 		})
 	}

@@ -68,6 +68,18 @@ func (c client) now(ours time.Time) time.Time {
 	return ours
 }
 
+// sameClock is how far apart two clocks may seem to be that are not: a provider tells its to
+// the second.
+const sameClock = 3 * time.Second
+
+// ours is when, by our clock, which shows now, the provider's showed at.
+func (c client) ours(at, now time.Time) time.Time {
+	if off := now.Sub(c.now(now)); off.Abs() > sameClock {
+		return at.Add(off)
+	}
+	return at
+}
+
 var errNotSetUp = errors.New("not set up in this bot")
 
 // clients makes the calls to the providers. Jobs and meetings outlive a change of

@@ -102,7 +102,9 @@ func providerRows() []providerRow {
 						if !ok {
 							return nil
 						}
-						said.At = cmp.Or(said.At, time.Now())
+						if said.At.IsZero() {
+							said.At = to.now()
+						}
 						return to.hear(ctx, said)
 					},
 				})
