@@ -301,6 +301,7 @@ func TestAReplicaThatIsBackIsNotTakenOverFrom(t *testing.T) {
 	c, err := shared()
 	require.NoError(t, err)
 	s := closing(t, openOn(t, c)(Config{}))
+	assert.False(t, s.Alone(), "nobody has looked yet")
 	now := s.Now()
 	s.replicas.by = map[string]*replica{"other": {seen: now.Add(-time.Minute), gone: true}}
 	j := Job{State: Calling, Owner: "other", Lease: now.Add(time.Minute)}

@@ -26,7 +26,7 @@ var replicasKey = engine.JoinKey(kindMeta, "replica")
 // replicas are the processes that share the store.
 type replicas struct {
 	mu sync.Mutex
-	by map[string]*replica // by owner
+	by map[string]*replica // by owner; nil until they were looked for
 
 	heard  context.Context // ends when others may take over from this process; nil: none knows it
 	unsaid *time.Timer     // ends it
@@ -177,7 +177,7 @@ func (s *Store) silentSince(owner string) (time.Time, bool) {
 	return known.seen, true
 }
 
-// Alone reports whether no other process shares the store, as far as is known.
+// Alone reports whether it is known that no other process shares the store.
 func (s *Store) Alone() bool {
 	if s.engine.Exclusive() {
 		return true
@@ -189,5 +189,5 @@ func (s *Store) Alone() bool {
 			return false
 		}
 	}
-	return true
+	return s.replicas.by != nil
 }
