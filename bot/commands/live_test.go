@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,7 +24,7 @@ import (
 // wire carries requests to the sandbox without a network, and may lose answers.
 type wire struct {
 	*sandbox.Server
-	lose string // the path's end of the calls whose answers get lost
+	lose atomic.Value // string, the path's end of the calls whose answers get lost; empty for none
 }
 
 func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -33,7 +34,7 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		r.Body = http.NoBody
 	}
 	w.ServeHTTP(rec, r)
-	if w.lose != "" && r.Method != http.MethodGet && strings.HasSuffix(r.URL.Path, w.lose) {
+	if lose, _ := w.lose.Load().(string); lose != "" && r.Method != http.MethodGet && strings.HasSuffix(r.URL.Path, lose) {
 		return nil, errors.New("connection reset")
 	}
 	return rec.Result(), nil
@@ -199,7 +200,7 @@ func TestALostStartIsNotRepeated(t *testing.T) {
 				w.set()
 				w.enter()
 				asked := w.say(ada, channel, "/livepush start")
-				w.wire.lose = "/livestream/status"
+				w.wire.lose.Store("/livestream/status")
 				posts := w.press(ada, channel, asked, grammar.VerbLiveStartYes)
 				if heard {
 					posts = append(posts, w.hear(meeting.Event{Live: meeting.LiveOn})...)
@@ -232,7 +233,7 @@ func TestTheProvidersClockMayBeAnother(t *testing.T) {
 				assert.Equal(t, meeting.StateRunning, reg.Meeting.State)
 				assert.InDelta(t, 0, reg.StateAt.Sub(entered).Seconds(), 5)
 				asked := w.say(ada, channel, "/livepush start")
-				w.wire.lose = "/livestream/status"
+				w.wire.lose.Store("/livestream/status")
 				posts := w.press(ada, channel, asked, grammar.VerbLiveStartYes)
 				time.Sleep(5 * time.Second)
 				posts = append(posts, w.hear(meeting.Event{Live: meeting.LiveOn})...)
@@ -292,9 +293,9 @@ func TestALostStopIsRepeated(t *testing.T) {
 		w.enter()
 		w.press(ada, channel, w.say(ada, channel, "/livepush start"), grammar.VerbLiveStartYes)
 		asked := w.say(ada, channel, "/livepush stop")
-		w.wire.lose = "/livestream/status"
+		w.wire.lose.Store("/livestream/status")
 		w.press(ada, channel, asked, grammar.VerbLiveStopYes)
-		w.wire.lose = ""
+		w.wire.lose.Store("")
 		time.Sleep(2 * time.Minute)
 		assert.Contains(t, describe(w.settle()), "The live is being stopped")
 		truth, _ := w.zoom.Meeting(w.id)
