@@ -105,9 +105,9 @@ func mutations() []mutation {
 		},
 		{
 			name: "does not sync what it writes", file: "bot/jobs/internal/engine/pebble.go",
-			old:    "	return in.apply(b, pebble.Sync)\n",
-			new:    "	return in.apply(b, pebble.NoSync)\n",
-			suites: []string{engineSuite, jobsSuite}, likely: "Sync",
+			old:    "	if err := in.apply(b, pebble.Sync); err != nil {\n",
+			new:    "	if err := in.apply(b, pebble.NoSync); err != nil {\n",
+			suites: []string{engineSuite, jobsSuite}, likely: "Power",
 		},
 		{
 			name: "never says that it takes longer", file: "bot/jobs/promise.go",
