@@ -670,3 +670,23 @@ func TestNumbersOutOfBoundsInHeadersHoldNothingUpForGood(t *testing.T) {
 	l.learn(call{}, http.Header{"X-Ratelimit-Bucket": {strings.Repeat("x", 1000)}, "X-Ratelimit-Remaining": {"1"}, "X-Ratelimit-Reset-After": {"1"}}, time.Now())
 	assert.Empty(t, l.names)
 }
+
+// A process that was killed between Discord's taking a message and its own record of that posts it
+// again, not knowing that it tried: the nonce makes that harmless, and has to be enforced.
+func TestTheSameMessageAgainIsTheFirst(t *testing.T) {
+	w := start(t, overGateway)
+	d := w.job(meetIn(w, discordtest.InGuild(channel)))
+	w.clock.forward(16 * time.Minute)
+	first, err := w.post(d, chat.SlotRoot, text("the card"))
+	require.NoError(t, err)
+	before := len(w.server.In(channel))
+	again, err := w.post(d, chat.SlotRoot, text("the card"))
+	require.NoError(t, err)
+	assert.Equal(t, first.Message, again.Message)
+	assert.Len(t, w.server.In(channel), before)
+	for _, c := range w.server.Calls() {
+		if c.String() == routeMessage {
+			assert.Contains(t, string(c.Body), `"enforce_nonce":true`)
+		}
+	}
+}
