@@ -168,7 +168,8 @@ func (s *Store) look(ctx context.Context) {
 	}
 	if h.looks++; h.looks%5 != 1 { // it costs more than the rest
 	} else if scarce := descriptors() != nil; scarce != h.scarce.Swap(scarce) {
-		if h.busy.Store(scarce); scarce {
+		if scarce { // else the next look says whether too much waits
+			h.busy.Store(true)
 			s.log.WarnContext(ctx, "too few file descriptors are left, refusing new jobs: raise the limit (ulimit -n, LimitNOFILE)")
 		} else {
 			s.log.InfoContext(ctx, "file descriptors are free again, accepting new jobs")

@@ -600,3 +600,23 @@ func TestADirectoryWhoseNameIsAPattern(t *testing.T) {
 		require.NoError(t, s.Close())
 	}
 }
+
+// A process that has file descriptors again takes nothing new while too much waits all the same.
+func TestDescriptorsMakeNoRoomForJobs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := OpenMemory(Config{MaxWaiting: 1})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, s.Close()) }()
+		for _, id := range []string{"a", "b"} {
+			_, err := s.Enqueue(t.Context(), Job{ID: id})
+			require.NoError(t, err)
+		}
+		synctest.Wait()
+		s.health.scarce.Store(true)
+		s.health.looks = 0 // it is time to count them
+		s.look(t.Context())
+		require.False(t, s.health.scarce.Load())
+		_, err = s.Enqueue(t.Context(), Job{ID: "c"})
+		assert.ErrorIs(t, err, ErrBusy)
+	})
+}
