@@ -18,6 +18,7 @@ type runner struct {
 	crew    engine.Crew // of workers
 
 	mu    sync.Mutex
+	ended bool             // nothing joins what is running any more
 	jobs  map[string]*work // by key, also timers
 	sides map[string]*side // by [Job.To]
 }
@@ -27,6 +28,25 @@ func newRunner(taking, ctx context.Context, s *Store, h Handler) *runner {
 		Store: s, h: h, taking: taking, ctx: ctx,
 		crew: engine.NewCrew(), workers: make(chan struct{}, s.cfg.Workers), jobs: make(map[string]*work), sides: make(map[string]*side),
 	}
+}
+
+// join counts the caller among what is running, until it calls r.running.Done. It reports
+// false when that is too late.
+func (r *runner) join() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended {
+		return false
+	}
+	r.running.Add(1)
+	return true
+}
+
+// end lets nothing join any more.
+func (r *runner) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = true
 }
 
 // work is a job that this process has in hand, or of which messages may still come that

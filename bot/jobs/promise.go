@@ -103,6 +103,10 @@ func (s *Store) remind(key string, known Job) {
 		return
 	}
 	defer func() { <-s.promised.slots }()
+	if !r.join() {
+		return
+	}
+	defer r.running.Done()
 	if r.taking.Err() != nil || s.told(key) || !r.stillOpen(key, &known) {
 		s.kept(key)
 		return

@@ -350,3 +350,28 @@ func TestWhatCannotBeSavedIsNotToldAgain(t *testing.T) {
 		assert.EqualValues(t, 1, told.Load())
 	})
 }
+
+// A notice that is being given is given when the process is to end: nobody gives it again.
+func TestANoticeOutlivesTheEndOfTaking(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := OpenMemory(Config{})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, s.Close()) }()
+		var given atomic.Bool
+		stop := run(t, s, &script{
+			next: func(context.Context, *Job) (Next, error) { return RetryAt(time.Now().Add(time.Hour)), nil },
+			notice: func(ctx context.Context, _ *Job) {
+				select {
+				case <-time.After(3 * time.Second):
+					given.Store(true)
+				case <-ctx.Done():
+				}
+			},
+		})
+		_, err = s.Enqueue(t.Context(), Job{ID: "x"})
+		require.NoError(t, err)
+		time.Sleep(11 * time.Second)
+		stop()
+		assert.True(t, given.Load())
+	})
+}

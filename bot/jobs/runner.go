@@ -59,6 +59,7 @@ func (s *Store) Run(ctx context.Context, h Handler) error {
 	s.stopping.Store(true)
 	stopJobs()
 	stopTimers()
+	r.end()
 
 	drained := make(chan struct{})
 	go func() { r.running.Wait(); close(drained) }()
