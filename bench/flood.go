@@ -63,11 +63,11 @@ func (b *bench) flood(ctx context.Context) ([]figure, error) {
 		if m.To == "" || m.Channel == "" || !strings.HasPrefix(m.To, "UCROWD") || strings.Contains(m.Text, text.T("progress")) {
 			continue
 		}
-		for _, end := range []struct{ what, id string }{ // the first that fits: one title begins like another
-			{"busy", "accept.busy.title"}, {"not confirmed", "accept.not_confirmed.title"}, {"perhaps", "unknown.title"},
-			{"withdrawn as too old, with a button", "stale.title"}, {"refused", "refused.title"},
+		for _, end := range []struct{ what, words string }{ // the first that fits: a refusal has only its sign in common with others
+			{"busy", text.T("accept.busy")}, {"not confirmed", text.T("accept.not_confirmed")}, {"perhaps", text.T("unknown.title")},
+			{"withdrawn as too old, with a button", text.T("stale.title")}, {"refused", "❌"},
 		} {
-			if strings.Contains(m.Text, text.T(end.id)) && !seen[m.To] {
+			if strings.Contains(m.Text, end.words) && !seen[m.To] {
 				seen[m.To] = true
 				words[end.what]++
 			}

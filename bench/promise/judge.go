@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
 	"meetbot/bot/texts"
+	"meetbot/meeting"
 )
 
 // What people are told, in the words that they read.
@@ -12,12 +14,33 @@ var (
 	text     = texts.For("en")
 	progress = text.T("progress")
 	waiting  = text.T("approval.waits.title") // said before it ends
-	trying   = text.T("progress.trying", "Provider", "")
+	trying   = words("progress.trying")
 	unclear  = text.T("unknown.title")
 	atZoom   = text.T("live.start.unknown.title")
-	refused  = text.T("refused.title")
 	notAsSet = text.T("step.unclear")
 )
+
+// refused are the words for a meeting that the provider did not create.
+var refused = refusals()
+
+func refusals() []string {
+	all := []string{words("fault.said"), words("fault.said.trace"), words("fault.unlisted"), words("fault.internal"), words("fault.invalid"), words("fault.limit"), words("fault.rate"), words("fault.unavailable"), words("fault.credentials")}
+	for _, r := range meeting.Reasons() {
+		if id := "fault." + string(r); text.Has(id) {
+			all = append(all, words(id))
+		}
+	}
+	return all
+}
+
+// words returns the longest part of a text between the values in it.
+func words(id string) string {
+	return slices.MaxFunc(strings.Split(text.T(id), "<no value>"), func(a, b string) int { return cmp.Compare(len(a), len(b)) })
+}
+
+func refuses(s string) bool {
+	return slices.ContainsFunc(refused, func(words string) bool { return strings.Contains(s, words) })
+}
 
 // private returns what only the person of the command was shown about how it ends.
 func (c *command) private() []string {
@@ -30,11 +53,11 @@ func (c *command) private() []string {
 // notTaken are the words for a command that is perhaps, or certainly, not carried out: nothing is
 // promised then, although the platform is told that it arrived.
 var notTaken = []string{
-	text.T("accept.not_confirmed.title"), text.T("accept.full.title"), text.T("accept.busy.title"), text.T("accept.stopping.title"), text.T("accept.internal.title"),
+	text.T("accept.not_confirmed"), text.T("accept.full"), text.T("accept.busy"), text.T("accept.stopping"), text.T("accept.internal"),
 }
 
 func declines(s string) bool {
-	return slices.ContainsFunc(notTaken, func(title string) bool { return strings.Contains(s, title) })
+	return slices.ContainsFunc(notTaken, func(words string) bool { return strings.Contains(s, words) })
 }
 
 // declined reports whether the person was told at once that the command was not taken.

@@ -375,7 +375,7 @@ func (h askHost) next(ctx context.Context, r *run) (jobs.Next, error) {
 		return jobs.Next{}, err
 	} else if first != nil {
 		r.endAs(outcomeAsked)
-		r.tell(chat.Reply{Title: r.t.T("askhost.done"), Text: r.t.T("askhost.who", "Name", reg.Requester.Name)})
+		r.tell(chat.Reply{Title: r.t.T("askhost.who", "Name", reg.Requester.Name)})
 		return jobs.Deliver(), nil
 	}
 	names := w.Ask.Names
@@ -397,6 +397,6 @@ func (h askHost) next(ctx context.Context, r *run) (jobs.Next, error) {
 	}
 	r.endAs(outcomeAsked)
 	r.put(d)
-	r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T("askhost.done"), Text: r.t.T("askhost.who", "Name", reg.Requester.Name)})
+	r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T("askhost.who", "Name", reg.Requester.Name)})
 	return jobs.Deliver(), nil
 }

@@ -26,10 +26,10 @@ func TestWhoNeedsASecondPersonIsToldAtOnceThatItWaits(t *testing.T) {
 		d := w.bot.Parse(w.request(ada, channel, chat.Request{Command: "livepush", Text: "to 主站", Origin: []byte("token")}))
 		asked := w.do(d, ada, channel)
 		waits := find(t, asked, chat.SlotPrivate)
-		assert.Equal(t, "Waiting for a second person", waits.Reply.Title)
+		assert.Equal(t, "Waiting for approval", waits.Reply.Title)
 		assert.Contains(t, waits.Reply.Text, "in the thread of “发布会”")
 		assert.Equal(t, []chat.Slot{chat.SlotPrivate, chat.SlotThread}, slots(asked), "whoever is quick must not be told of before")
-		assert.Contains(t, find(t, asked, chat.SlotThread).Reply.Text, "“发布会” is pushed to 主站")
+		assert.Contains(t, find(t, asked, chat.SlotThread).Reply.Text, "Push “发布会” to 主站?")
 		assert.Contains(t, waits.Reply.Text, chat.Instant(time.Now().Add(approvalFor-5*time.Second)))
 		assert.Equal(t, "token", string(waits.Origin), "it takes the place of what the platform shows meanwhile")
 		assert.Empty(t, find(t, asked, chat.SlotThread).Origin)
@@ -60,9 +60,9 @@ func TestTheQuestionForApprovalIsClosedWhenItsTimeIsOver(t *testing.T) {
 		asked := w.say(ada, channel, "/livepush to 主站")
 		time.Sleep(approvalFor)
 		over := w.settle()
-		assert.Equal(t, "Not approved in time: 主站", find(t, over, chat.SlotEdit).Reply.Title)
-		assert.Contains(t, find(t, over, chat.SlotPrivate).Reply.Text, "Nobody approved it")
-		assert.Contains(t, w.press(ben, channel, asked, grammar.VerbApprove)[0].Reply.Text, "decided already")
+		assert.Equal(t, "Approval timed out: 主站", find(t, over, chat.SlotEdit).Reply.Title)
+		assert.Contains(t, find(t, over, chat.SlotPrivate).Reply.Text, "No one approved this")
+		assert.Contains(t, w.press(ben, channel, asked, grammar.VerbApprove)[0].Reply.Text, "already decided this")
 		assert.Zero(t, w.tencent.sets)
 	})
 }
@@ -80,7 +80,7 @@ func TestTheWordThatItWaitsIsNotSaidWhenItIsOver(t *testing.T) {
 		}
 		w.say(ada, channel, "/livepush to 主站")
 		time.Sleep(approvalFor + 5*time.Minute)
-		assert.NotContains(t, describe(w.room.take()), "Waiting for a second person")
+		assert.NotContains(t, describe(w.room.take()), "Waiting for approval")
 	})
 }
 
@@ -95,7 +95,7 @@ func TestNobodyWaitsForASecondPersonWhereThereIsNone(t *testing.T) {
 			w.say(ada, at, saveProtected)
 			posts := w.say(ada, at, "/livepush to 主站")
 			assert.Equal(t, []chat.Slot{chat.SlotPrivate}, slots(posts))
-			assert.Contains(t, posts[0].Reply.Text, "nobody else is here")
+			assert.Contains(t, posts[0].Reply.Text, "no one else can see")
 		}
 		assert.Zero(t, w.tencent.sets)
 	})
@@ -127,13 +127,13 @@ func TestNoOtherNameGetsRoundTheSecondPerson(t *testing.T) {
 			"/livepush to 副本",
 		} {
 			posts := w.say(ada, channel, line)
-			assert.Equal(t, "Waiting for a second person", find(t, posts, chat.SlotPrivate).Reply.Title, line)
+			assert.Equal(t, "Waiting for approval", find(t, posts, chat.SlotPrivate).Reply.Title, line)
 			w.press(ben, channel, posts, grammar.VerbReject)
 		}
 		assert.Zero(t, w.tencent.sets)
 		elsewhere := chat.Place{Platform: chattest.Slack, Team: "T1", Channel: "D1", Kind: chat.InDirect}
 		posts := w.say(ada, elsewhere, "/livepush 806146601 --name 另名 --url rtmp://ingest.example.com/live --key canary-key")
-		assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Text, "a second person has to approve it")
+		assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Text, "I asked for approval")
 		assert.Zero(t, w.tencent.sets)
 		w.say(ada, channel, "/livepush --name 另名 --url rtmp://ingest.example.com/live --key another")
 		assert.Equal(t, 1, w.tencent.sets, "another key is another matter")
@@ -148,12 +148,12 @@ func TestAProtectedDestinationIsSwitchedOffAlone(t *testing.T) {
 		w.press(ben, channel, w.say(ada, channel, "/livepush to 主站"), grammar.VerbApprove)
 		require.Equal(t, 1, w.tencent.sets)
 		posts := w.say(ada, channel, "/livepush off 主站")
-		assert.Equal(t, "1 of 1 switched off", find(t, posts, chat.SlotPrivate).Reply.Title)
-		assert.Contains(t, find(t, posts, chat.SlotThread).Reply.Text, "switched off: 主站", "everybody is told")
-		assert.Contains(t, describe(w.say(ada, channel, "/livepush log")), "switch off 主站")
+		assert.Equal(t, "1 of 1 turned off", find(t, posts, chat.SlotPrivate).Reply.Title)
+		assert.Contains(t, find(t, posts, chat.SlotThread).Reply.Text, "turned off: 主站", "everybody is told")
+		assert.Contains(t, describe(w.say(ada, channel, "/livepush log")), "turn off 主站")
 		assert.False(t, w.tencent.pushes["806146601"][0].Enabled)
 		posts = w.say(ada, channel, "/livepush to 主站")
-		assert.Equal(t, "Waiting for a second person", find(t, posts, chat.SlotPrivate).Reply.Title, "on needs two again")
+		assert.Equal(t, "Waiting for approval", find(t, posts, chat.SlotPrivate).Reply.Title, "on needs two again")
 	})
 }
 
@@ -192,14 +192,14 @@ func TestAWithdrawnPushKeepsItsKeyForItsButtonAndNoLonger(t *testing.T) {
 			r := w.request(ada, channel, chat.Request{Command: "livepush", Text: "--name 主站 --url rtmp://ingest.example.com/live --key canary-key"})
 			r.At = r.At.Add(-3 * time.Minute)
 			posts := w.do(w.bot.Parse(r), ada, channel)
-			assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Text, "is kept for this button until")
+			assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Text, "For this button I keep your stream key until")
 			assert.Contains(t, kept(w, r), "canary-key")
 			time.Sleep(keyOffered)
 			assert.NotContains(t, kept(w, r), "canary-key")
 
 			late := find(t, w.press(ada, channel, posts, grammar.VerbRunExpired), chat.SlotPrivate).Reply
 			if page == "" {
-				assert.Contains(t, late.Text, "is no longer kept")
+				assert.Contains(t, late.Text, "I no longer have that command's stream key")
 			} else {
 				assert.Equal(t, "Enter the stream key of 主站", late.Title)
 			}
@@ -247,7 +247,7 @@ func TestAProtectedKeyIsGuardedInEveryDress(t *testing.T) {
 				w.say(ada, channel, saveProtected)
 				asked := w.say(ada, channel, "/livepush "+line+" --override")
 				assert.Zero(t, w.tencent.sets)
-				assert.Equal(t, "Waiting for a second person", find(t, asked, chat.SlotPrivate).Reply.Title)
+				assert.Equal(t, "Waiting for approval", find(t, asked, chat.SlotPrivate).Reply.Title)
 			})
 		})
 	}
@@ -285,12 +285,12 @@ func TestAnApprovalIsForWhatWasShown(t *testing.T) {
 				again := w.press(ben, channel, first, grammar.VerbApprove)
 				assert.Zero(t, w.tencent.sets)
 				question := find(t, again, chat.SlotThread).Reply
-				assert.Contains(t, question.Text, "has been changed since")
+				assert.Contains(t, question.Text, "changed after the approval")
 				if name == "AnotherServer" {
 					assert.Contains(t, question.Fields[2].Value, "evil.example.com")
-					assert.Contains(t, question.Fields[2].Value, "address changed, before: ingest.example.com")
+					assert.Contains(t, question.Fields[2].Value, "address changed, was ingest.example.com")
 				}
-				assert.Contains(t, describe(w.press(ben, channel, first, grammar.VerbApprove)), "decided already", "the first question is not the second")
+				assert.Contains(t, describe(w.press(ben, channel, first, grammar.VerbApprove)), "already decided this", "the first question is not the second")
 				assert.Zero(t, w.tencent.sets)
 				w.press(ben, channel, again, grammar.VerbApprove)
 				assert.Equal(t, 1, w.tencent.sets)
@@ -335,7 +335,7 @@ func TestWhoApprovesIsOfTheSameWorkspace(t *testing.T) {
 		asked := w.say(ada, channel, "/livepush to 主站")
 		for _, at := range []chat.Place{{Platform: chattest.Slack, Team: "T666", Channel: "C1"}, {Platform: chattest.Discord, Team: "T1", Channel: "C1"}} {
 			w.bot.Attach(chattest.Discord, w.room)
-			assert.Contains(t, describe(w.press(ben, at, asked, grammar.VerbApprove)), "where it was asked for")
+			assert.Contains(t, describe(w.press(ben, at, asked, grammar.VerbApprove)), "the requester's workspace or server")
 		}
 		assert.Zero(t, w.tencent.sets)
 		w.press(ben, channel, asked, grammar.VerbApprove)

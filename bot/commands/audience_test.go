@@ -96,15 +96,15 @@ func TestTheCardSaysHowManyWatch(t *testing.T) {
 		w.enter(meeting.StateRunning)
 		time.Sleep(2 * time.Minute)
 		fields := card(w.room.take())
-		assert.Contains(t, fields["State"], "Running since")
-		assert.NotContains(t, fields["State"], "live has begun")
+		assert.Contains(t, fields["Status"], "Running since")
+		assert.NotContains(t, fields["Status"], "live stream has started")
 		assert.NotContains(t, fields, "Viewers")
 
 		w.enter(meeting.StateRunning, 412)
 		time.Sleep(2 * time.Minute)
 		fields = card(w.room.take())
-		assert.Contains(t, fields["State"], "its live has begun")
-		assert.Regexp(t, `^412 at .*, at most 412 so far$`, fields["Viewers"])
+		assert.Contains(t, fields["Status"], "the live stream has started")
+		assert.Regexp(t, `^412 at .*, peak 412$`, fields["Viewers"])
 
 		asked := w.tencent.calls("viewers")
 		time.Sleep(5 * time.Hour)
@@ -113,13 +113,13 @@ func TestTheCardSaysHowManyWatch(t *testing.T) {
 
 		w.enter(meeting.StateRunning, 97)
 		time.Sleep(2 * time.Minute)
-		assert.Regexp(t, `^97 at .*, at most 412 so far$`, card(w.room.take())["Viewers"])
+		assert.Regexp(t, `^97 at .*, peak 412$`, card(w.room.take())["Viewers"])
 
 		w.enter(meeting.StateEnded, 1203)
 		time.Sleep(2 * time.Minute)
 		fields = card(w.room.take())
-		assert.Contains(t, fields["State"], "Ended")
-		assert.Equal(t, "1203 in all, at most 412 at once", fields["Viewers"])
+		assert.Contains(t, fields["Status"], "Ended")
+		assert.Equal(t, "1203 in total, peak 412", fields["Viewers"])
 		asked.take()
 		time.Sleep(5 * time.Hour)
 		assert.Zero(t, asked.take())
@@ -135,7 +135,7 @@ func TestViewersFollowTheProvidersWord(t *testing.T) {
 		w.hear(meeting.Event{Live: meeting.LiveOn})
 		time.Sleep(25 * time.Second)
 		fields := card(w.room.take())
-		assert.Contains(t, fields["State"], "Live since")
+		assert.Contains(t, fields["Status"], "Live since")
 		assert.Contains(t, fields["Viewers"], "30 at", "soon after the start")
 
 		w.enter(meeting.StateRunning, 80)
@@ -143,7 +143,7 @@ func TestViewersFollowTheProvidersWord(t *testing.T) {
 		w.settle()
 		time.Sleep(25 * time.Second)
 		asked := w.tencent.calls("viewers")
-		assert.Equal(t, "80 in all, at most 30 at once", card(w.settle())["Viewers"])
+		assert.Equal(t, "80 in total, peak 30", card(w.settle())["Viewers"])
 		time.Sleep(time.Hour)
 		assert.Zero(t, asked.take(), "it is not on")
 
@@ -153,9 +153,9 @@ func TestViewersFollowTheProvidersWord(t *testing.T) {
 		assert.Contains(t, card(w.settle())["Viewers"], "5 at", "once more")
 		w.enter(meeting.StateEnded, 90)
 		w.hear(meeting.Event{State: meeting.StateEnded})
-		assert.Equal(t, "at most 30 at once", card(w.settle())["Viewers"])
+		assert.Equal(t, "peak 30", card(w.settle())["Viewers"])
 		time.Sleep(25 * time.Second)
-		assert.Equal(t, "90 in all, at most 30 at once", card(w.settle())["Viewers"])
+		assert.Equal(t, "90 in total, peak 30", card(w.settle())["Viewers"])
 	})
 }
 
@@ -172,7 +172,7 @@ func TestAShowTooShortToBeCountedHasItsTotal(t *testing.T) {
 		assert.NotContains(t, card(w.room.take()), "Viewers")
 		w.tencent.failing(nil)
 		time.Sleep(10 * time.Minute)
-		assert.Equal(t, "7 in all", card(w.room.take())["Viewers"])
+		assert.Equal(t, "7 in total", card(w.room.take())["Viewers"])
 	})
 }
 
@@ -193,7 +193,7 @@ func TestWhoMayNotCountIsToldOnce(t *testing.T) {
 				asked := w.tencent.calls("viewers")
 				time.Sleep(3*time.Hour + time.Minute)
 				fields := card(w.room.take())
-				assert.Contains(t, fields["State"], "Running")
+				assert.Contains(t, fields["Status"], "Running")
 				assert.NotContains(t, fields, "Viewers")
 				assert.LessOrEqual(t, asked.take(), 4, "an hour is long enough for a right to be granted")
 				w.enter(meeting.StateEnded)

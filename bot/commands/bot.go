@@ -188,7 +188,7 @@ func (b *Bot) Accept(ctx context.Context, d chat.Decision) chat.Acceptance {
 	}
 	b.log.ErrorContext(ctx, "command not accepted", "job", j.ID, "verb", ask.Verb, "err", err)
 	t := b.parser.Text(d.Request.Place.Platform, d.Request.User.Locale)
-	return chat.Acceptance{Reply: &chat.Reply{Tone: chat.Bad, Title: t.T(id + ".title"), Text: t.T(id)}}
+	return chat.Acceptance{Reply: &chat.Reply{Tone: chat.Bad, Text: t.T(id)}}
 }
 
 // mostProposed is how many choices every platform shows in a form.

@@ -457,7 +457,7 @@ func TestWhereSomebodyElsesMeetingIsThePersonIsAsked(t *testing.T) {
 		asked := find(t, posts, chat.SlotPrivate).Reply
 		assert.Contains(t, asked.Text, "standup")
 		assert.Equal(t, []chat.Link{{Label: "Join that one", URL: "https://join.example/j/1591620801"}}, asked.Links)
-		assert.Equal(t, "Start another", asked.Buttons[0].Label)
+		assert.Equal(t, "Create another", asked.Buttons[0].Label)
 		made := w.press(ben, channel, posts, grammar.VerbCreateAnyway)
 		assert.Equal(t, 2, w.systec.created)
 		assert.Equal(t, "retro", find(t, made, chat.SlotRoot).Reply.Title)
@@ -483,7 +483,7 @@ func TestWhatLooksLikeACommandIsAskedPrivately(t *testing.T) {
 			posts := w.say(ada, channel, line)
 			assert.Equal(t, []chat.Slot{chat.SlotPrivate}, slots(posts), line)
 			assert.Equal(t, i, w.systec.created, line)
-			assert.Equal(t, "Create it anyway", posts[0].Reply.Buttons[0].Label)
+			assert.Equal(t, "Create anyway", posts[0].Reply.Buttons[0].Label)
 			w.press(ada, channel, posts, grammar.VerbCreateAnyway)
 			assert.Equal(t, i+1, w.systec.created, "one click goes on")
 		}
@@ -495,7 +495,7 @@ func TestADefiniteRefusalIsToldAtOnceAndPrivately(t *testing.T) {
 		w.systec.fail = func(op string) error { return refusal(meeting.ErrLimit, meeting.ReasonQuota) }
 		posts := w.say(ada, channel, "/meet x")
 		require.Equal(t, []chat.Slot{chat.SlotPrivate, chat.SlotSettle}, slots(posts))
-		assert.Contains(t, posts[0].Reply.Text, "as many meetings as it may")
+		assert.Contains(t, posts[0].Reply.Text, "can't create more meetings")
 		assert.NotContains(t, revealed(posts[1]), "as many")
 
 		w.systec.fail = nil
@@ -536,12 +536,12 @@ func TestAnOutcomeThatCannotBeFoundIsSaidPlainly(t *testing.T) {
 		w.say(ada, channel, "/meet x")
 		time.Sleep(2 * time.Minute)
 		posts := w.room.take()
-		assert.Equal(t, "Perhaps created", find(t, posts, chat.SlotPrivate).Reply.Title)
+		assert.Equal(t, "May have been created", find(t, posts, chat.SlotPrivate).Reply.Title)
 		assert.Zero(t, w.systec.created)
 
 		w.systec.fail = nil
 		again := w.press(ben, channel, posts, grammar.VerbRetry)
-		assert.Contains(t, find(t, again, chat.SlotPrivate).Reply.Text, "for the person who asked")
+		assert.Contains(t, find(t, again, chat.SlotPrivate).Reply.Text, "Only the person who asked")
 		assert.Zero(t, w.systec.created)
 		w.press(ada, channel, posts, grammar.VerbRetry)
 		assert.Equal(t, 1, w.systec.created)
@@ -560,7 +560,7 @@ func TestAnUnreachableProviderIsTriedAgainAndTheRequesterTold(t *testing.T) {
 		w.say(ada, channel, "/meet x")
 		time.Sleep(90 * time.Second)
 		posts := w.room.take()
-		assert.Contains(t, find(t, posts, chat.SlotProgress).Reply.Text, "SYSTEC cannot be reached right now")
+		assert.Contains(t, find(t, posts, chat.SlotProgress).Reply.Text, "I can't reach SYSTEC right now")
 		find(t, posts, chat.SlotRoot)
 		assert.Equal(t, 1, w.systec.created)
 	})
@@ -571,7 +571,7 @@ func TestACommandThatWaitedTooLongIsNotCarriedOut(t *testing.T) {
 		r := w.request(ada, channel, chat.Request{Command: "meet", Text: "x"})
 		r.At = r.At.Add(-3 * time.Minute)
 		posts := w.do(w.bot.Parse(r), ada, channel)
-		assert.Equal(t, "Not done: too old", find(t, posts, chat.SlotPrivate).Reply.Title)
+		assert.Equal(t, "Not run: too old", find(t, posts, chat.SlotPrivate).Reply.Title)
 		assert.Zero(t, w.systec.created)
 		w.press(ada, channel, posts, grammar.VerbRunExpired)
 		assert.Equal(t, 1, w.systec.created)
@@ -632,7 +632,7 @@ func TestEndingAsksAndIsForTheRequester(t *testing.T) {
 		card := find(t, ended, chat.SlotEdit)
 		assert.Contains(t, card.Reply.Fields[1].Value, "Ended")
 		assert.Empty(t, card.Reply.Links)
-		assert.Contains(t, w.say(ada, channel, "/meet list")[0].Reply.Text, "No meeting is running here")
+		assert.Contains(t, w.say(ada, channel, "/meet list")[0].Reply.Text, "No meetings are running here")
 	})
 }
 
@@ -660,7 +660,7 @@ func TestACardSaysOnlyWhatTheProviderSaid(t *testing.T) {
 			require.NoError(t, err)
 			return w.bot.cards.stateText(texts.For("en"), reg)
 		}
-		assert.Contains(t, state(), "nobody is in yet; deleted by the provider at")
+		assert.Contains(t, state(), "nobody has joined yet; the meeting service deletes it at")
 		w.systec.mu.Lock()
 		w.systec.meetings[id].State = meeting.StateRunning
 		w.systec.mu.Unlock()
@@ -670,7 +670,7 @@ func TestACardSaysOnlyWhatTheProviderSaid(t *testing.T) {
 		delete(w.systec.meetings, id)
 		w.systec.mu.Unlock()
 		time.Sleep(10 * time.Minute)
-		assert.Contains(t, state(), "No longer listed", "which is not ended")
+		assert.Contains(t, state(), "Not found at the meeting service", "which is not ended")
 	})
 }
 
@@ -695,7 +695,7 @@ func TestASetPushIsReadBackAnnouncedAndLogged(t *testing.T) {
 		private := find(t, posts, chat.SlotPrivate)
 		assert.NotContains(t, revealed(private), "canary-key", "not even to the person who typed it")
 		assert.Equal(t, "1 of 1 set", private.Reply.Title)
-		assert.Contains(t, private.Reply.Text, "Set, not on air")
+		assert.Contains(t, private.Reply.Text, "Not on air yet")
 		announced := find(t, posts, chat.SlotThread)
 		assert.Equal(t, "U1", announced.Reply.Fields[0].User.ID)
 		assert.Contains(t, announced.Reply.Text, "B站")
@@ -703,19 +703,19 @@ func TestASetPushIsReadBackAnnouncedAndLogged(t *testing.T) {
 		assert.Equal(t, "?streamname=live_1_2&key=canary-key&schedule=rtmp", w.tencent.pushes["806146601"][0].Key.Reveal())
 
 		again := w.say(ada, channel, pushLine)
-		assert.Contains(t, again[0].Reply.Fields[0].Value, "was set already")
+		assert.Contains(t, again[0].Reply.Fields[0].Value, "already set")
 		assert.Equal(t, 1, w.tencent.sets)
 
 		log := w.say(ada, channel, "/livepush log")
 		assert.Len(t, log[0].Reply.Fields, 2)
 		off := w.say(ada, channel, "/livepush off B站")
-		assert.Equal(t, "1 of 1 switched off", find(t, off, chat.SlotPrivate).Reply.Title)
+		assert.Equal(t, "1 of 1 turned off", find(t, off, chat.SlotPrivate).Reply.Title)
 		assert.False(t, w.tencent.pushes["806146601"][0].Enabled)
 	})
 }
 
 func TestAPushWhoseAnswerIsLostIsReadBack(t *testing.T) {
-	for name, done := range map[string]bool{"carried out": true, "not carried out": false} {
+	for name, done := range map[string]bool{"done": true, "not done": false} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, nil, func(w *world) {
 				w.say(ada, channel, "/meet x --provider tencent")
@@ -748,7 +748,7 @@ func TestOnlyWhoHoldsAMeetingPushesIt(t *testing.T) {
 		w.say(ada, channel, "/meet x --provider tencent")
 		refused := w.say(ben, channel, pushLine)
 		assert.Contains(t, refused[0].Reply.Text, "Only Ada")
-		assert.Contains(t, w.say(ben, channel, strings.Replace(pushLine, "/livepush", "/livepush 806146999", 1))[0].Reply.Text, "I did not make that meeting")
+		assert.Contains(t, w.say(ben, channel, strings.Replace(pushLine, "/livepush", "/livepush 806146999", 1))[0].Reply.Text, "I didn't create that meeting")
 		assert.Zero(t, w.tencent.sets)
 		dora := chat.User{ID: "U4", Name: "Dora", Rights: chat.RightsKnown | chat.RightPush}
 		w.say(dora, channel, pushLine)
@@ -760,7 +760,7 @@ func TestASystecMeetingTakesNoPush(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/meet x")
 		posts := w.say(ada, channel, pushLine)
-		assert.Contains(t, posts[0].Reply.Text, "SYSTEC takes no live push")
+		assert.Contains(t, posts[0].Reply.Text, "SYSTEC, which has no live push")
 		posts = w.press(ada, channel, posts, grammar.VerbElsewhere)
 		find(t, posts, chat.SlotRoot)
 		assert.Equal(t, 1, w.tencent.created)
@@ -775,8 +775,8 @@ func TestASavedDestinationIsPushedByName(t *testing.T) {
 		assert.NotContains(t, revealed(saved[0]), "canary-key")
 		posts := w.say(ada, channel, "/livepush to b站")
 		assert.Equal(t, "1 of 1 set", find(t, posts, chat.SlotPrivate).Reply.Title)
-		assert.Contains(t, w.say(ada, channel, "/livepush to 抖音")[0].Reply.Text, "No destination is saved")
-		assert.Contains(t, w.say(ben, channel, "/livepush forget B站")[0].Reply.Text, "Ada's")
+		assert.Contains(t, w.say(ada, channel, "/livepush to 抖音")[0].Reply.Text, "no saved destination")
+		assert.Contains(t, w.say(ben, channel, "/livepush forget B站")[0].Reply.Text, "Only Ada or an admin")
 
 		w.press(ada, channel, saved, grammar.VerbRevoke)
 		w.say(ada, channel, "/meet y --provider tencent")
@@ -792,8 +792,8 @@ func TestAProtectedDestinationNeedsASecondPerson(t *testing.T) {
 		asked := w.say(ada, channel, "/livepush to 主站")
 		assert.Equal(t, []chat.Slot{chat.SlotPrivate, chat.SlotThread}, slots(asked))
 		assert.Zero(t, w.tencent.sets)
-		assert.Contains(t, w.press(ada, channel, asked, grammar.VerbApprove)[0].Reply.Text, "A second person")
-		assert.Contains(t, describe([]chat.Post{w.press(mal, channel, asked, grammar.VerbApprove)[0]}), "Setting live pushes is for full members")
+		assert.Contains(t, w.press(ada, channel, asked, grammar.VerbApprove)[0].Reply.Text, "can't approve your own request")
+		assert.Contains(t, describe([]chat.Post{w.press(mal, channel, asked, grammar.VerbApprove)[0]}), "Only full members of this workspace can set up live push")
 		assert.Zero(t, w.tencent.sets)
 		posts := w.press(ben, channel, asked, grammar.VerbApprove)
 		assert.Equal(t, 1, w.tencent.sets, describe(posts))
@@ -801,7 +801,7 @@ func TestAProtectedDestinationNeedsASecondPerson(t *testing.T) {
 		w.say(ada, channel, "/meet y --provider tencent --live")
 		w.say(ada, channel, "/livepush to 主站 in 806146602")
 		time.Sleep(approvalFor)
-		assert.Contains(t, describe(w.settle()), "Nobody approved it")
+		assert.Contains(t, describe(w.settle()), "No one approved this")
 		assert.Equal(t, 1, w.tencent.sets)
 	})
 }
@@ -834,7 +834,7 @@ func TestADestinationWithoutAFreshKeyAsksForOneOnThePage(t *testing.T) {
 		w.say(ada, channel, "/meet x --provider tencent --live")
 		posts := w.say(ada, channel, "/livepush to 抖音")
 		private := find(t, posts, chat.SlotPrivate)
-		assert.Contains(t, private.Reply.Fields[0].Value, "new key for every session")
+		assert.Contains(t, private.Reply.Fields[0].Value, "new key for every stream")
 		require.Len(t, private.Reply.Secrets, 1)
 		token := strings.TrimPrefix(private.Reply.Secrets[0].Value.Reveal(), "https://bot.example/k/")
 		form, err := w.bot.LookKey(w.t.Context(), token)
@@ -843,7 +843,7 @@ func TestADestinationWithoutAFreshKeyAsksForOneOnThePage(t *testing.T) {
 		_, err = w.bot.SubmitKey(w.t.Context(), token, KeyEntry{URL: form.URL, Key: secret.New("stream-9234567890123456789?expire=1900000000&sign=b"), Override: true})
 		require.NoError(t, err)
 		assert.Equal(t, "1 of 1 set", find(t, w.settle(), chat.SlotPrivate).Reply.Title)
-		assert.Contains(t, w.say(ada, channel, "/livepush to 抖音")[0].Reply.Fields[0].Value, "was set already", "the new key was kept")
+		assert.Contains(t, w.say(ada, channel, "/livepush to 抖音")[0].Reply.Fields[0].Value, "already set", "the new key was kept")
 	})
 }
 
@@ -869,13 +869,13 @@ func TestANamedSetIsPushedOneByOneAndReportedEach(t *testing.T) {
 		private := find(t, posts, chat.SlotPrivate).Reply
 		assert.Equal(t, "2 of 3 set", private.Title)
 		require.Len(t, private.Fields, 3)
-		assert.Contains(t, private.Fields[0].Value, "read back as wanted")
-		assert.Contains(t, private.Fields[1].Value, "Copy it once more")
-		assert.Contains(t, private.Fields[2].Value, "read back as wanted")
+		assert.Contains(t, private.Fields[0].Value, "set and verified")
+		assert.Contains(t, private.Fields[1].Value, "Copy it from the platform again")
+		assert.Contains(t, private.Fields[2].Value, "set and verified")
 		assert.Equal(t, "Live push set: 一号, 三号", strings.Split(find(t, posts, chat.SlotThread).Reply.Text, "\n")[0])
 
 		posts = w.say(ada, channel, "/livepush off 周五秀")
-		assert.Equal(t, "2 of 2 switched off", find(t, posts, chat.SlotPrivate).Reply.Title)
+		assert.Equal(t, "2 of 2 turned off", find(t, posts, chat.SlotPrivate).Reply.Title)
 	})
 }
 
@@ -888,7 +888,7 @@ func TestAsManyAddressesAsAMeetingTakesAreCountedBeforehand(t *testing.T) {
 			w.say(ada, channel, fmt.Sprintf("/livepush save %s --url rtmp://ingest%d.example.com/live --key k%d", names[i], i, i))
 		}
 		posts := w.say(ada, channel, "/livepush to "+strings.Join(names, ","))
-		assert.Equal(t, "Not done", find(t, posts, chat.SlotPrivate).Reply.Title)
+		assert.Equal(t, chat.Bad, find(t, posts, chat.SlotPrivate).Reply.Tone)
 		assert.Zero(t, w.tencent.sets)
 	})
 }
@@ -924,10 +924,10 @@ func TestWhatTheEventDoesNotSayOfPeopleIsLookedUp(t *testing.T) {
 		assert.Equal(t, "发起人", find(t, posts, chat.SlotRoot).Reply.Fields[0].Name)
 		assert.Equal(t, []chat.User{{ID: "U5", Name: "Grace"}}, find(t, posts, chat.SlotThread).Reply.Mentions)
 
-		assert.Contains(t, describe(w.say(chat.User{ID: "U5"}, channel, "/meet x")), "Creating meetings is for full members", "a guest")
-		assert.Contains(t, describe(w.say(chat.User{ID: "U6"}, channel, "/meet x")), "could not look up", "a look-up that fails refuses")
-		assert.Contains(t, describe(w.say(chat.User{ID: "U1"}, channel, "/livepush status")), "SYSTEC 会议", "in the group")
-		assert.Contains(t, describe(w.say(chat.User{ID: "U5"}, channel, "/livepush status")), "limited to certain people")
+		assert.Contains(t, describe(w.say(chat.User{ID: "U5"}, channel, "/meet x")), "Only full members of this workspace can create meetings", "a guest")
+		assert.Contains(t, describe(w.say(chat.User{ID: "U6"}, channel, "/meet x")), "couldn't check your permissions", "a look-up that fails refuses")
+		assert.Contains(t, describe(w.say(chat.User{ID: "U1"}, channel, "/livepush status")), "使用SYSTEC", "in the group")
+		assert.Contains(t, describe(w.say(chat.User{ID: "U5"}, channel, "/livepush status")), "don't have permission")
 		assert.Equal(t, 1, w.systec.created)
 	})
 }
@@ -955,7 +955,7 @@ func TestALookUpThatWillNeverAnswerEndsAtOnce(t *testing.T) {
 		}
 		w.say(ada, channel, "/meet x")
 		time.Sleep(time.Minute)
-		assert.Equal(t, "Perhaps created", find(t, w.room.take(), chat.SlotPrivate).Reply.Title)
+		assert.Equal(t, "May have been created", find(t, w.room.take(), chat.SlotPrivate).Reply.Title)
 	})
 }
 
@@ -976,7 +976,7 @@ func TestAnAnswerNamesWhatThePlatformHas(t *testing.T) {
 			want, absent string
 		}{
 			{channel, "/livepush destinations", "/lp save NAME", "/livepush"},
-			{channel, "/meet list", "/livemeet makes one", "/meet "},
+			{channel, "/meet list", "with /livemeet", "/meet "},
 			{chat.Place{Platform: chattest.Discord, Team: "1", Channel: "2"}, "/livepush destinations", "/destinations save name:NAME", "/livepush"},
 			{chat.Place{Platform: chattest.Discord, Team: "1", Channel: "2"}, "/livepush to bili", "/meet provider:tencent live:True", "--"},
 		} {

@@ -69,7 +69,7 @@ func TestWhatCannotBeTakenOverIsNamed(t *testing.T) {
 		}
 		posts := w.button(ada, channel, grammar.VerbSameDest, "tencent:806146601")
 		assert.Equal(t, map[string]string{"one": "key-one"}, w.keys("806146602"))
-		assert.Contains(t, describe(posts), "{hand not carried over")
+		assert.Contains(t, describe(posts), "{hand not set up: I don't have its key")
 	})
 }
 

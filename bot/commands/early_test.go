@@ -74,7 +74,7 @@ func TestAnothersEventIsForgotten(t *testing.T) {
 		require.NoError(t, err)
 		assert.Empty(t, docs)
 		posts := w.say(ada, channel, "/meet x --provider tencent")
-		assert.Contains(t, find(t, posts, chat.SlotRoot).Reply.Fields[1].Value, "nobody is in yet")
+		assert.Contains(t, find(t, posts, chat.SlotRoot).Reply.Fields[1].Value, "nobody has joined yet")
 	})
 }
 
@@ -101,7 +101,7 @@ func TestAnEditThatIsOvertakenLeavesNothingOldBehind(t *testing.T) {
 		w.hear(meeting.Event{State: meeting.StateRunning})
 		time.Sleep(time.Second)
 		w.hear(meeting.Event{Live: meeting.LiveOn})
-		assert.Contains(t, card(w.settle())["State"], "Live since")
+		assert.Contains(t, card(w.settle())["Status"], "Live since")
 		assert.EqualValues(t, 2, late.edits.Load()-1, "the late one, and once more")
 	})
 }
@@ -114,7 +114,7 @@ func TestWhoeverComesTurnsTheCard(t *testing.T) {
 			w.hear(meeting.Event{State: meeting.StateRunning})
 		}
 		posts := w.settle()
-		assert.Contains(t, card(posts)["State"], "Running since")
+		assert.Contains(t, card(posts)["Status"], "Running since")
 		for range 300 {
 			w.hear(meeting.Event{State: meeting.StateRunning})
 		}
@@ -140,6 +140,6 @@ func TestALiveThatHasBegunIsThatOfARunningMeeting(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/meet x --provider tencent --live")
 		w.hear(meeting.Event{Live: meeting.LiveOn})
-		assert.Contains(t, card(w.settle())["State"], "Live since")
+		assert.Contains(t, card(w.settle())["Status"], "Live since")
 	})
 }

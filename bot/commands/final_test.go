@@ -33,23 +33,23 @@ func TestADestinationIsForgottenAfterAQuestion(t *testing.T) {
 			return false
 		}
 		w.say(ada, channel, "/livepush save bili --url rtmp://ingest.example.com/live --key k12345678")
-		assert.Contains(t, w.say(ben, channel, "/livepush forget bili")[0].Reply.Text, "Ada's", "whoever may not is not asked")
+		assert.Contains(t, w.say(ben, channel, "/livepush forget bili")[0].Reply.Text, "Only Ada or an admin", "whoever may not is not asked")
 
 		asked := w.say(ada, channel, "/livepush forget bili")
 		assert.Equal(t, "Delete bili?", asked[0].Reply.Title)
 		assert.True(t, saved())
-		assert.Equal(t, "Nothing was changed.", w.press(ada, channel, asked, grammar.VerbKeep)[0].Reply.Title)
-		assert.Equal(t, "Not done", w.press(ben, channel, asked, grammar.VerbForgetYes)[0].Reply.Title)
+		assert.Equal(t, "Nothing changed.", w.press(ada, channel, asked, grammar.VerbKeep)[0].Reply.Title)
+		assert.Equal(t, chat.Bad, w.press(ben, channel, asked, grammar.VerbForgetYes)[0].Reply.Tone)
 		assert.True(t, saved())
 
 		w.say(ada, channel, "/livepush save bili --url rtmp://ingest.example.com/live --key another1234")
-		assert.Contains(t, w.press(ada, channel, asked, grammar.VerbForgetYes)[0].Reply.Text, "was changed since", "that one was not asked about")
+		assert.Contains(t, w.press(ada, channel, asked, grammar.VerbForgetYes)[0].Reply.Text, "changed after I asked", "that one was not asked about")
 		assert.True(t, saved())
 
 		asked = w.say(ada, channel, "/livepush forget bili")
-		assert.Equal(t, "bili is forgotten", w.press(ada, channel, asked, grammar.VerbForgetYes)[0].Reply.Title)
+		assert.Equal(t, "bili is deleted", w.press(ada, channel, asked, grammar.VerbForgetYes)[0].Reply.Title)
 		assert.False(t, saved())
-		assert.Contains(t, w.press(ada, channel, asked, grammar.VerbForgetYes)[0].Reply.Text, "too long ago")
+		assert.Contains(t, w.press(ada, channel, asked, grammar.VerbForgetYes)[0].Reply.Text, "has expired")
 	})
 }
 
@@ -62,14 +62,14 @@ func TestAKeyIsRevokedAfterAQuestion(t *testing.T) {
 				saved := w.do(d, ada, place)
 				require.Len(t, saved[0].Reply.Buttons, 1)
 				b := saved[0].Reply.Buttons[0]
-				assert.Equal(t, "Revoke the key of bili", b.Label)
+				assert.Equal(t, "Delete the key of bili", b.Label)
 				if b.Confirm == nil { // the answer is the question
 					asked := w.do(w.bot.Parse(w.request(ada, place, chat.Request{Action: &b.Action})), ada, place)
-					assert.Equal(t, "Revoke the key of bili?", asked[0].Reply.Title)
+					assert.Equal(t, "Delete the key of bili?", asked[0].Reply.Title)
 					b = asked[0].Reply.Buttons[0]
 				}
 				done := w.do(w.bot.Parse(w.request(ada, place, chat.Request{Action: &b.Action})), ada, place)
-				assert.Equal(t, "The key of bili is removed here", done[0].Reply.Title)
+				assert.Equal(t, "The key of bili is deleted", done[0].Reply.Title)
 			})
 		})
 	}

@@ -80,7 +80,7 @@ func (b *Bot) giveUp(r *run) jobs.Next {
 		r.tell(reply)
 	default:
 		r.settle()
-		r.tell(chat.Reply{Tone: chat.Bad, Title: r.t.T("refused.title"), Text: r.t.T("fault.internal")})
+		r.tell(chat.Reply{Tone: chat.Bad, Text: r.t.T("fault.internal")})
 	}
 	return jobs.Deliver()
 }

@@ -124,9 +124,9 @@ func hasButton(r chat.Reply, v grammar.Verb) bool {
 // Zoom's own word.
 func TestALiveIsStartedAndStoppedWhereTheProviderCan(t *testing.T) {
 	inLiveWorld(t, sandbox.Quirks{}, true, func(w *liveWorld) {
-		assert.Contains(t, describe(w.say(ada, channel, "/livepush start")), "set where the meeting is streamed to first")
+		assert.Contains(t, describe(w.say(ada, channel, "/livepush start")), "Set up live push first")
 		w.set()
-		assert.Contains(t, describe(w.say(ada, channel, "/livepush start")), "Nobody is in")
+		assert.Contains(t, describe(w.say(ada, channel, "/livepush start")), "Nobody has joined")
 		posts := w.enter()
 		assert.True(t, hasButton(shown(t, posts), grammar.VerbLiveStart) || hasButton(shown(t, posts), grammar.VerbLiveStartYes), "the card offers it once somebody is in")
 		assert.False(t, hasButton(shown(t, posts), grammar.VerbPushOff))
@@ -135,9 +135,9 @@ func TestALiveIsStartedAndStoppedWhereTheProviderCan(t *testing.T) {
 		assert.Contains(t, describe(asked), "“Launch” goes on air: show (a.rtmp.youtube.com)")
 		assert.Zero(t, w.zoom.LiveStarts(w.id), "it asks first")
 		started := w.press(ada, channel, asked, grammar.VerbLiveStartYes)
-		assert.Contains(t, describe(started), "The live is being started")
-		assert.Contains(t, describe(started), "Asked to start the live", "the thread hears who asked for it")
-		assert.Contains(t, fmt.Sprint(shown(t, started).Fields), "is not reported on air yet")
+		assert.Contains(t, describe(started), "Starting the live stream")
+		assert.Contains(t, describe(started), "Live stream start requested", "the thread hears who asked for it")
+		assert.Contains(t, fmt.Sprint(shown(t, started).Fields), "not on air yet")
 		assert.NotContains(t, fmt.Sprint(shown(t, started).Fields), "Live since", "Zoom's taking the request is no word")
 		assert.Equal(t, 1, w.zoom.LiveStarts(w.id))
 
@@ -150,15 +150,15 @@ func TestALiveIsStartedAndStoppedWhereTheProviderCan(t *testing.T) {
 
 		for _, line := range []string{"/livepush stop", "/livepush off all", "/livepush off show", "/livepush 停止", "/livepush stop-live"} {
 			asked = w.say(ada, channel, line)
-			assert.Contains(t, describe(asked), "Stop the live?", line)
+			assert.Contains(t, describe(asked), "Stop the live stream?", line)
 		}
 		stopped := w.press(ada, channel, asked, grammar.VerbLiveStopYes)
-		assert.Contains(t, describe(stopped), "The live is being stopped")
+		assert.Contains(t, describe(stopped), "Stopping the live stream")
 		truth, _ := w.zoom.Meeting(w.id)
 		assert.False(t, truth.Live)
 		assert.Len(t, truth.Pushes, 1, "the address stays, as it is said")
 		w.hear(meeting.Event{Live: meeting.LiveOff})
-		assert.Contains(t, describe(w.say(ada, channel, "/livepush stop")), "says that this live is not on air")
+		assert.Contains(t, describe(w.say(ada, channel, "/livepush stop")), "says that this live stream is not on air")
 
 		log := describe(w.say(ada, channel, "/livepush log"))
 		assert.Contains(t, log, "start the live")
@@ -178,15 +178,15 @@ func TestALiveIsNeverStartedTwice(t *testing.T) {
 			require.Zero(t, w.bot.Accept(w.t.Context(), d))
 		}
 		said := describe(w.settle())
-		assert.Contains(t, said, "The live is being started")
-		assert.Contains(t, said, "Somebody asked Zoom at")
+		assert.Contains(t, said, "Starting the live stream")
+		assert.Contains(t, said, "Someone asked Zoom at")
 		assert.Equal(t, 1, w.zoom.LiveStarts(w.id))
 		assert.Equal(t, 1, w.zoom.Calls(sandbox.ZoomLiveStatus))
 
 		time.Sleep(time.Minute) // nothing was heard
 		w.settle()
 		again := w.say(ada, channel, "/livepush start")
-		assert.Contains(t, describe(again), "has not said that the stream is on air. Go on only if", "it can be tried again, by somebody who knows")
+		assert.Contains(t, describe(again), "hasn't reported the stream on air. Go on only if", "it can be tried again, by somebody who knows")
 		w.press(ada, channel, again, grammar.VerbLiveStartYes)
 		assert.Equal(t, 2, w.zoom.LiveStarts(w.id))
 	})
@@ -210,9 +210,9 @@ func TestALostStartIsNotRepeated(t *testing.T) {
 				assert.Equal(t, 1, w.zoom.LiveStarts(w.id))
 				assert.Equal(t, 1, w.zoom.Calls(sandbox.ZoomLiveStatus))
 				if heard {
-					assert.Contains(t, describe(posts), "The live is being started")
+					assert.Contains(t, describe(posts), "Starting the live stream")
 				} else {
-					assert.Contains(t, describe(posts), "Perhaps started")
+					assert.Contains(t, describe(posts), "The live stream may have started")
 				}
 			})
 		})
@@ -256,13 +256,13 @@ func TestALiveThatWasStoppedIsStartedAgain(t *testing.T) {
 		w.press(ada, channel, w.say(ada, channel, "/livepush start"), grammar.VerbLiveStartYes)
 		w.hear(meeting.Event{Live: meeting.LiveOn})
 		stopped := w.press(ada, channel, w.say(ada, channel, "/livepush stop"), grammar.VerbLiveStopYes)
-		assert.Contains(t, fmt.Sprint(shown(t, stopped).Fields), "not reported off air yet")
+		assert.Contains(t, fmt.Sprint(shown(t, stopped).Fields), "not confirmed yet")
 		time.Sleep(time.Minute)
 		asked := w.say(ada, channel, "/livepush start")
 		started := w.press(ada, channel, asked, grammar.VerbLiveStartYes)
-		assert.Contains(t, describe(started), "The live is being started")
+		assert.Contains(t, describe(started), "Starting the live stream")
 		assert.Equal(t, 2, w.zoom.LiveStarts(w.id))
-		assert.Contains(t, fmt.Sprint(shown(t, started).Fields), "not reported on air yet")
+		assert.Contains(t, fmt.Sprint(shown(t, started).Fields), "not on air yet")
 
 		// The word of the live before comes late, and is none on this one.
 		w.events++
@@ -281,8 +281,8 @@ func TestWithoutEventsNothingIsSaidToBeOnAir(t *testing.T) {
 		w.set()
 		w.enter()
 		started := w.press(ada, channel, w.say(ada, channel, "/livepush start"), grammar.VerbLiveStartYes)
-		assert.Contains(t, describe(started), "cannot be seen from here: look at the platform")
-		assert.Contains(t, fmt.Sprint(shown(t, started).Fields), "Whether it is on air cannot be seen from here")
+		assert.Contains(t, describe(started), "I can't see whether the stream is on air")
+		assert.Contains(t, fmt.Sprint(shown(t, started).Fields), "I can't see whether it's on air")
 	})
 }
 
@@ -297,7 +297,7 @@ func TestALostStopIsRepeated(t *testing.T) {
 		w.press(ada, channel, asked, grammar.VerbLiveStopYes)
 		w.wire.lose.Store("")
 		time.Sleep(2 * time.Minute)
-		assert.Contains(t, describe(w.settle()), "The live is being stopped")
+		assert.Contains(t, describe(w.settle()), "Stopping the live stream")
 		truth, _ := w.zoom.Meeting(w.id)
 		assert.False(t, truth.Live)
 	})
@@ -309,8 +309,8 @@ func TestALiveThatTheProviderDoesNotStartIsNotOffered(t *testing.T) {
 	}, func(w *world) {
 		w.say(ada, channel, "/meet Show --provider tencent --live")
 		w.say(ada, channel, setYouTube)
-		assert.Contains(t, describe(w.say(ada, channel, "/livepush start")), "lets nobody start or stop a live from outside")
-		assert.Contains(t, describe(w.say(ada, channel, "/livepush stop all")), "1 of 1 switched off", "where addresses can be switched off, stop does that")
+		assert.Contains(t, describe(w.say(ada, channel, "/livepush start")), "doesn't let me start or stop a live stream")
+		assert.Contains(t, describe(w.say(ada, channel, "/livepush stop all")), "1 of 1 turned off", "where addresses can be switched off, stop does that")
 		help := describe(w.say(ada, channel, "/livepush help"))
 		assert.NotContains(t, help, "livepush start")
 		assert.NotContains(t, describe(w.say(ada, channel, "/meet help")), "passcode")
@@ -323,7 +323,7 @@ func TestTheOneAddressIsReplacedKnowingly(t *testing.T) {
 		w.set()
 		const other = "/livepush --name own --url rtmp://live.example.com/app --key zzzz"
 		said := describe(w.say(ada, channel, other))
-		assert.Contains(t, said, "streamed to one place at a time, and show (a.rtmp.youtube.com) is set")
+		assert.Contains(t, said, "would replace show (a.rtmp.youtube.com)")
 		assert.Contains(t, said, "--override")
 		assert.Contains(t, describe(w.say(ada, channel, "/livepush --name show --url rtmp://a.rtmp.youtube.com/live2 --key efgh-efgh-efgh-efgh")), "1 of 1 set", "a new key for the same place asks nothing")
 		assert.Contains(t, describe(w.say(ada, channel, other+" --override")), "1 of 1 set")
@@ -337,7 +337,7 @@ func TestTheOneAddressIsReplacedKnowingly(t *testing.T) {
 		for _, name := range []string{"one", "two"} {
 			w.say(ada, channel, fmt.Sprintf("/livepush save %s --url rtmp://%s.example.com/app --key k%s", name, name, name))
 		}
-		assert.Contains(t, describe(w.say(ada, channel, "/livepush to one, two")), "These are 2 addresses")
+		assert.Contains(t, describe(w.say(ada, channel, "/livepush to one, two")), "You gave 2 addresses")
 	})
 }
 
@@ -347,10 +347,10 @@ func TestWhereALiveIsStartedEveryAddressIsOnStandby(t *testing.T) {
 	inLiveWorld(t, sandbox.Quirks{}, true, func(w *liveWorld) {
 		said := describe(w.say(ada, channel, setYouTube+" --standby"))
 		assert.Contains(t, said, "1 of 1 set")
-		assert.Contains(t, said, "start the live")
+		assert.Contains(t, said, "Start live stream")
 		w.enter()
 		for _, line := range []string{"/livepush on", "/livepush on show", "/livepush 开启 all"} {
-			assert.Contains(t, describe(w.say(ada, channel, line)), "Start the live?", line)
+			assert.Contains(t, describe(w.say(ada, channel, line)), "Start the live stream?", line)
 		}
 		assert.Zero(t, w.zoom.LiveStarts(w.id))
 	})
@@ -401,6 +401,6 @@ func TestTheStartLinkIsFreshAtTheClick(t *testing.T) {
 		assert.Contains(t, again, "zak=")
 		assert.NotEqual(t, first, again, "though the first would have worked for two hours")
 		assert.NotContains(t, describe(posts), "zak=")
-		assert.Contains(t, describe(w.press(mal, channel, posts, grammar.VerbStartLink)), "may not")
+		assert.Contains(t, describe(w.press(mal, channel, posts, grammar.VerbStartLink)), "Only full members")
 	})
 }

@@ -44,7 +44,7 @@ func TestThePlatformIsGuessedFromTheName(t *testing.T) {
 		saved := w.say(ada, channel, "/livepush save youtube --key abcd-efgh-ijkl-mnop-qrst")[0].Reply
 		assert.Equal(t, "youtube is saved", saved.Title)
 		assert.Contains(t, saved.Fields, chat.Field{Name: "Server", Value: "a.rtmp.youtube.com"})
-		assert.Contains(t, describe(w.say(ada, channel, "/livepush save 主站 --key abcd-efgh")), "The address is missing")
+		assert.Contains(t, describe(w.say(ada, channel, "/livepush save 主站 --key abcd-efgh")), "address is missing")
 	})
 }
 
@@ -53,7 +53,7 @@ func TestAnAddressThatIsSetByAnotherNameIsCalledByIt(t *testing.T) {
 		w.say(ada, channel, "/meet Show --provider tencent --live")
 		w.say(ada, channel, "/livepush --name bili --url rtmp://ingest.example.com/live --key k12345678")
 		again := w.say(ada, channel, "/livepush --name bili2 --url rtmp://ingest.example.com/live --key k12345678")
-		assert.Contains(t, again[0].Reply.Fields[0].Value, "was set already · called “bili” there")
+		assert.Contains(t, again[0].Reply.Fields[0].Value, "already set · called “bili” there")
 		other := w.say(ada, channel, "/livepush --name bili3 --url rtmp://ingest.example.com/live --key another123")
 		assert.Contains(t, other[0].Reply.Fields[0].Value, "called “bili” there")
 		same := w.say(ada, channel, "/livepush --name BILI --url rtmp://ingest.example.com/live --key k12345678")
@@ -75,7 +75,7 @@ func TestARefusalSaysWhatIsNeeded(t *testing.T) {
 		{name: "DiscordMeet", place: discord, line: "meet", want: "“Manage Events”"},
 		{name: "DiscordPush", place: discord, line: "livepush", want: "“Manage Server”"},
 		{name: "SlackMeet", place: channel, line: "meet", want: "full members"},
-		{name: "AListDecides", place: discord, line: "meet", want: "certain people", policy: policy.Policy{Meet: []policy.Entry{}}},
+		{name: "AListDecides", place: discord, line: "meet", want: "don't have permission", policy: policy.Policy{Meet: []policy.Entry{}}},
 		{name: "AdminsOfHereAlone", place: discord, line: "meet", want: "Manage Events", admins: 1, policy: policy.Policy{Admins: []policy.Entry{
 			{Platform: chattest.Slack, Kind: chat.UserEntry, ID: "U9"}, {Platform: chattest.Discord, Kind: chat.UserEntry, ID: "7"},
 		}}},
@@ -102,13 +102,13 @@ func TestWhichOfSeveralIsAskedWithButtons(t *testing.T) {
 			reply := w.say(ada, channel, line)[0].Reply
 			require.Len(t, reply.Buttons, 2, line)
 			assert.Equal(t, "Show · 806-146-602", reply.Buttons[0].Label, "the newest first")
-			assert.Contains(t, reply.Text, "made at ", "equal names are told apart")
+			assert.Contains(t, reply.Text, "created at ", "equal names are told apart")
 			again := w.do(w.bot.Parse(w.request(ada, channel, chat.Request{Action: &reply.Buttons[1].Action})), ada, channel)
 			assert.NotContains(t, describe(again), "There are several", line)
 		}
 		typed := w.say(ada, channel, "/livepush off bili")[0].Reply
 		assert.Empty(t, typed.Buttons, "a button would switch off something else")
-		assert.Contains(t, typed.Text, "with the number")
+		assert.Contains(t, typed.Text, "with a meeting number")
 	})
 }
 
@@ -129,9 +129,9 @@ func TestACardOfAMeetingThatIsOverSpeaksOfThePast(t *testing.T) {
 func TestTheThreadSaysWhichOptionsWereAskedFor(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		thread := find(t, w.say(ada, channel, "/meet Show --provider systec --duration 90 --record cloud --no-mute --capacity 25"), chat.SlotThread).Reply
-		assert.Contains(t, thread.Fields, chat.Field{Name: "Asked for", Value: "Length in minutes: 90 · Capacity: 25 · Recording: In the cloud · Mute on entry: No"})
+		assert.Contains(t, thread.Fields, chat.Field{Name: "Options", Value: "Length in minutes: 90 · Capacity: 25 · Recording: In the cloud · Mute on entry: No"})
 		for _, f := range find(t, w.say(ada, channel, "/meet Another"), chat.SlotThread).Reply.Fields {
-			assert.NotEqual(t, "Asked for", f.Name, "nothing was")
+			assert.NotEqual(t, "Options", f.Name, "nothing was")
 		}
 	})
 }

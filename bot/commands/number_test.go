@@ -49,7 +49,7 @@ func TestAPersonalNumberIsUsedAgain(t *testing.T) {
 				old := find(t, second, chat.SlotEdit)
 				assert.Equal(t, board.Key(), old.Place.Key())
 				assert.Equal(t, "CEO one-on-one", old.Reply.Title)
-				assert.Contains(t, describe([]chat.Post{old}), "used again")
+				assert.Contains(t, describe([]chat.Post{old}), "reused")
 				assert.Empty(t, old.Reply.Buttons)
 				assert.Empty(t, old.Reply.Links)
 
@@ -61,7 +61,7 @@ func TestAPersonalNumberIsUsedAgain(t *testing.T) {
 						}
 					}
 				}
-				assert.Contains(t, w.say(ada, board, "/meet list")[0].Reply.Text, "No meeting is running here")
+				assert.Contains(t, w.say(ada, board, "/meet list")[0].Reply.Text, "No meetings are running here")
 				assert.Contains(t, describe(w.say(ben, channel, "/meet list")), "Standup")
 
 				// The new one is ended, and watched, as any other.
@@ -134,7 +134,7 @@ func TestAnothersMeetingIsNotAdopted(t *testing.T) {
 				w.say(ada, channel, "/meet Standup")
 				time.Sleep(5 * time.Minute)
 				posts := w.room.take()
-				assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Title, "Perhaps created")
+				assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Title, "May have been created")
 				for _, p := range posts {
 					assert.NotContains(t, revealed(p), canaryHost)
 					assert.NotContains(t, revealed(p), "1591620999")

@@ -47,10 +47,10 @@ func TestEverythingIsSwitchedOffAtOnce(t *testing.T) {
 					return nil
 				}
 				posts := w.say(ada, channel, "/livepush "+line)
-				assert.Equal(t, "10 of 10 switched off", find(t, posts, chat.SlotPrivate).Reply.Title)
+				assert.Equal(t, "10 of 10 turned off", find(t, posts, chat.SlotPrivate).Reply.Title)
 				assert.Zero(t, w.on())
-				assert.Contains(t, find(t, posts, chat.SlotThread).Reply.Text, "switched off: p0, p1")
-				assert.Contains(t, w.say(ada, channel, "/livepush off all")[0].Reply.Text, "Nothing is pushed")
+				assert.Contains(t, find(t, posts, chat.SlotThread).Reply.Text, "turned off: p0, p1")
+				assert.Contains(t, w.say(ada, channel, "/livepush off all")[0].Reply.Text, "isn't pushed anywhere")
 			})
 		})
 	}
@@ -64,9 +64,9 @@ func TestABareOffListsWhatIsSetWithAButtonEach(t *testing.T) {
 		require.Len(t, which, 1)
 		require.Len(t, which[0].Reply.Buttons, 4)
 		one := which[0].Reply.Buttons[1]
-		assert.Equal(t, "Off: p1", one.Label)
+		assert.Equal(t, "Turn off p1", one.Label)
 		posts := w.do(w.bot.Parse(w.request(ada, channel, chat.Request{Action: &one.Action})), ada, channel)
-		assert.Equal(t, "1 of 1 switched off", find(t, posts, chat.SlotPrivate).Reply.Title)
+		assert.Equal(t, "1 of 1 turned off", find(t, posts, chat.SlotPrivate).Reply.Title)
 		assert.Equal(t, 2, w.on())
 		status := w.say(ada, channel, "/livepush status")[0].Reply
 		require.Len(t, status.Buttons, 3, "two that are on, and all")
@@ -79,11 +79,11 @@ func TestABareOffListsWhatIsSetWithAButtonEach(t *testing.T) {
 func TestTheCardStopsEverything(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		made := w.onAir(2)
-		assert.NotContains(t, fmt.Sprint(find(t, made, chat.SlotRoot).Reply.Buttons), "Stop all", "nothing is set yet")
+		assert.NotContains(t, fmt.Sprint(find(t, made, chat.SlotRoot).Reply.Buttons), "Stop all pushes", "nothing is set yet")
 		reg, err := w.bot.registry.Get(t.Context(), meeting.Ref{Provider: "tencent", ID: "806146601"})
 		require.NoError(t, err)
 		card := w.bot.cards.card(w.bot.parser.Text(channel.Platform, "en"), reg, channel.Platform)
-		i := slices.IndexFunc(card.Buttons, func(b chat.Button) bool { return b.Label == "Stop all" })
+		i := slices.IndexFunc(card.Buttons, func(b chat.Button) bool { return b.Label == "Stop all pushes" })
 		require.GreaterOrEqual(t, i, 0)
 		stop := chat.Request{Action: &card.Buttons[i].Action}
 		posts := w.do(w.bot.Parse(w.request(ben, channel, stop)), ben, channel)

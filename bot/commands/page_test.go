@@ -13,7 +13,7 @@ import (
 
 func TestTheWatchPageIsSharedWhereViewersLook(t *testing.T) {
 	const page = "https://live.bilibili.com/12345"
-	watch := chat.Link{Label: "Watch at bili", URL: page}
+	watch := chat.Link{Label: "Watch on bili", URL: page}
 	inWorld(t, nil, func(w *world) {
 		made := w.say(ada, channel, "/meet Show --provider tencent --live")
 		w.say(ada, channel, "/livepush save bili --url rtmp://live-push.bilivideo.com/live-bvc/ --key ?streamname=live_1_2&key=a1234567890 --page "+page)
@@ -22,7 +22,7 @@ func TestTheWatchPageIsSharedWhereViewersLook(t *testing.T) {
 		assert.Equal(t, []chat.Link{watch}, find(t, posts, chat.SlotThread).Reply.Links, "in the announcement")
 		card := find(t, posts, chat.SlotEdit).Reply
 		assert.Contains(t, card.Links, watch, "on the card")
-		assert.Contains(t, w.press(ada, channel, made, grammar.VerbCopy)[0].Reply.Copy, "\nWatch at bili: "+page)
+		assert.Contains(t, w.press(ada, channel, made, grammar.VerbCopy)[0].Reply.Copy, "\nWatch on bili: "+page)
 		shared := w.say(ada, chat.Place{Platform: channel.Platform, Team: "T1", Channel: "C9"}, "/meet share 806146601")
 		assert.Contains(t, find(t, shared, chat.SlotRoot).Reply.Links, watch, "where it is shared")
 

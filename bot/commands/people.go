@@ -118,10 +118,10 @@ func (h people) refusal(t texts.Text, on chat.Platform, right chat.Rights) chat.
 	if right == chat.RightPush {
 		id = "denied.push"
 	}
-	reply := chat.Reply{Tone: chat.Bad, Title: t.T("denied.title"), Text: t.T(id) + " " + t.T("denied.whom")}
 	if own := string(on) + "." + id; h.policy.Unlisted(right) && t.Has(own) {
-		reply.Text = t.T(own)
+		id = own
 	}
+	reply := chat.Reply{Tone: chat.Bad, Text: t.Sentences(t.T(id), t.T("denied.whom"))}
 	for _, e := range h.policy.Admins {
 		if e.Kind == chat.UserEntry && e.Platform == on { // of another one nobody here can be named
 			reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.admin"), User: &chat.User{ID: e.ID}})

@@ -31,7 +31,7 @@ func (directory) InGroup(context.Context, chat.Place, string, string) (bool, err
 
 // A meeting always has its requester's name, also where the event has only the language.
 func TestAMeetingHasItsRequestersName(t *testing.T) {
-	for name, want := range map[string]string{"Ada": "Ada", "": "Somebody"} {
+	for name, want := range map[string]string{"Ada": "Ada", "": "Someone"} {
 		inWorld(t, nil, func(w *world) {
 			w.bot.Attach(chattest.Slack, directory{w.room, name})
 			posts := w.say(chat.User{ID: ada.ID, Locale: "en", Rights: ada.Rights}, channel, "/meet")
@@ -39,7 +39,7 @@ func TestAMeetingHasItsRequestersName(t *testing.T) {
 			reg, err := w.bot.registry.Get(t.Context(), meeting.Ref{Provider: "systec", ID: "1591620801"})
 			require.NoError(t, err)
 			assert.Equal(t, want, reg.Requester.Name)
-			assert.Contains(t, describe(w.say(chat.User{ID: "U2", Name: "Ben", Locale: "en", Rights: ben.Rights}, channel, "/meet end")), "Only "+want+", who asked")
+			assert.Contains(t, describe(w.say(chat.User{ID: "U2", Name: "Ben", Locale: "en", Rights: ben.Rights}, channel, "/meet end")), "Only "+want+", who requested")
 		})
 	}
 }

@@ -87,7 +87,7 @@ func TestTheSameIDInAnotherWorkspaceIsSomebodyElse(t *testing.T) {
 			for _, p := range posts {
 				assert.NotContains(t, revealed(p), "canary")
 			}
-			assert.Equal(t, "Not done", find(t, posts, chat.SlotPrivate).Reply.Title)
+			assert.Equal(t, chat.Bad, find(t, posts, chat.SlotPrivate).Reply.Tone)
 		}
 	})
 }

@@ -32,8 +32,8 @@ func TestAProviderThatIsNotSetUpAnyMoreEndsItsJobs(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		posts := w.say(ada, channel, "/meet x --provider tencent --live")
 		delete(w.bot.cfg.Providers, "tencent")
-		assert.Contains(t, find(t, w.say(ada, channel, pushLine), chat.SlotPrivate).Reply.Text, "is not set up in this bot")
-		assert.Contains(t, find(t, w.press(ada, channel, posts, grammar.VerbEndYes), chat.SlotPrivate).Reply.Text, "is not set up in this bot")
+		assert.Contains(t, find(t, w.say(ada, channel, pushLine), chat.SlotPrivate).Reply.Text, "isn't set up in this bot")
+		assert.Contains(t, find(t, w.press(ada, channel, posts, grammar.VerbEndYes), chat.SlotPrivate).Reply.Text, "isn't set up in this bot")
 	})
 }
 
@@ -48,7 +48,7 @@ func TestAStepThatFailsForEverEndsAndIsTold(t *testing.T) {
 
 		assert.Empty(t, w.button(ada, channel, grammar.VerbStartLink, "systec:1591620801"))
 		time.Sleep(10 * time.Minute)
-		assert.Contains(t, find(t, w.room.take(), chat.SlotPrivate).Reply.Text, "Something went wrong inside this bot")
+		assert.Contains(t, find(t, w.room.take(), chat.SlotPrivate).Reply.Text, "Something went wrong on my side")
 		require.Len(t, w.say(ada, channel, "/meet y"), 4, "it is in nobody else's way")
 	})
 }
@@ -91,7 +91,7 @@ func TestALateAnswerToAPushIsAdoptedAndNothingIsSentTwice(t *testing.T) {
 		require.NoError(t, err)
 		said := find(t, w.settle(), chat.SlotPrivate).Reply
 		assert.Equal(t, "1 of 2 set", said.Title)
-		assert.Contains(t, said.Fields[0].Value, "read back as wanted")
+		assert.Contains(t, said.Fields[0].Value, "set and verified")
 		assert.Equal(t, sets, w.tencent.sets)
 		log := w.say(ada, channel, "/livepush log")[0].Reply.Fields
 		assert.Len(t, log, 3, "two of them first, and the correction")
@@ -138,7 +138,7 @@ func TestADecisionIsTakenOnce(t *testing.T) {
 		asked := w.say(ada, channel, "/livepush to 主站")
 		w.press(ben, channel, asked, grammar.VerbReject)
 		posts := w.press(ben, channel, asked, grammar.VerbApprove)
-		assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Text, "decided already")
+		assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Text, "already decided this")
 		assert.Zero(t, w.tencent.sets)
 		log := w.say(ada, channel, "/livepush log")[0].Reply.Fields
 		assert.Len(t, log, 1)
@@ -152,7 +152,7 @@ func TestWhatWasApprovedIsWhatIsSent(t *testing.T) {
 		asked := w.say(ada, channel, "/livepush to 主站")
 		w.say(ada, channel, "/livepush save 主站 --url rtmp://other.example.com/live --key canary-key-2 --protected")
 		posts := w.press(ben, channel, asked, grammar.VerbApprove)
-		assert.Contains(t, describe(posts), "has been changed since")
+		assert.Contains(t, describe(posts), "changed after the approval")
 		assert.Zero(t, w.tencent.sets)
 	})
 }
@@ -164,9 +164,9 @@ func TestLinksAreNotForWhoeverGuessesANumber(t *testing.T) {
 		for _, v := range []grammar.Verb{grammar.VerbCopy, grammar.VerbQR} {
 			posts := w.button(ben, elsewhere, v, "systec:1591620801")
 			assert.NotContains(t, describe(posts)+fmt.Sprintf("%+v", posts), "join.example", "%s", v)
-			assert.Contains(t, posts[0].Reply.Text, "where the meeting's card is")
-			assert.NotContains(t, describe(w.button(ben, channel, v, "systec:1591620801")), "where the meeting's card is")
-			assert.NotContains(t, describe(w.button(ada, elsewhere, v, "systec:1591620801")), "where the meeting's card is")
+			assert.Contains(t, posts[0].Reply.Text, "the meeting's card isn't here")
+			assert.NotContains(t, describe(w.button(ben, channel, v, "systec:1591620801")), "the meeting's card isn't here")
+			assert.NotContains(t, describe(w.button(ada, elsewhere, v, "systec:1591620801")), "the meeting's card isn't here")
 		}
 	})
 }
@@ -195,7 +195,7 @@ func TestANewMeetingWithTheSameDestinationsNeedsTheRightToMeet(t *testing.T) {
 		w.say(ada, channel, "/meet x --provider tencent --live")
 		pusher := chat.User{ID: "U4", Name: "Dora", Rights: chat.RightsKnown}
 		posts := w.button(pusher, channel, grammar.VerbSameDest, "tencent:806146601")
-		assert.Contains(t, describe(posts), "Creating meetings is for full members")
+		assert.Contains(t, describe(posts), "Only full members of this workspace can create meetings")
 		assert.Equal(t, 1, w.tencent.created)
 	})
 }
@@ -247,7 +247,7 @@ func TestEndingWhatTheProviderDoesNotKnowIsNotCalledEnded(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		posts := w.say(ada, channel, "/meet x")
 		w.systec.fail = func(string) error { return refusal(meeting.ErrNotFound, meeting.ReasonMeeting) }
-		assert.Contains(t, find(t, w.press(ada, channel, posts, grammar.VerbEndYes), chat.SlotPrivate).Reply.Text, "does not know that meeting")
+		assert.Contains(t, find(t, w.press(ada, channel, posts, grammar.VerbEndYes), chat.SlotPrivate).Reply.Text, "can't find that meeting")
 	})
 }
 
@@ -285,7 +285,7 @@ func TestACardOnAnotherPlatformNamesTheRequesterWithoutAMention(t *testing.T) {
 		w.bot.Attach(chattest.Discord, w.room)
 		w.say(ada, channel, "/meet x")
 		posts := w.say(chat.User{ID: "7", Name: "Root"}, chat.Place{Platform: chattest.Discord, Team: "G", Channel: "1"}, "/meet share 1591620801")
-		assert.Equal(t, chat.Field{Name: "Asked by", Value: "Ada"}, find(t, posts, chat.SlotRoot).Reply.Fields[0])
+		assert.Equal(t, chat.Field{Name: "Requested by", Value: "Ada"}, find(t, posts, chat.SlotRoot).Reply.Fields[0])
 	})
 }
 
@@ -331,7 +331,7 @@ func TestAForgottenDestinationIsToldAndLoggedThoughTheProcessEnded(t *testing.T)
 		require.NoError(t, w.bot.saved.dests.Forget(w.t.Context(), d), "the process ended behind this")
 		_, err = w.store.Enqueue(w.t.Context(), jobs.Job{ID: jobID(r), Label: "x", State: jobs.Accepted, Created: time.Now(), Data: data})
 		require.NoError(t, err)
-		assert.Equal(t, "主站 is forgotten", find(t, w.settle(), chat.SlotPrivate).Reply.Title)
+		assert.Equal(t, "主站 is deleted", find(t, w.settle(), chat.SlotPrivate).Reply.Title)
 		lines, err := audit.New(w.store).Of(w.t.Context(), meeting.Ref{})
 		require.NoError(t, err)
 		assert.Equal(t, audit.Forget, lines[len(lines)-1].Action)

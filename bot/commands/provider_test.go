@@ -31,19 +31,19 @@ func TestARefusalIsToldInTheProvidersWords(t *testing.T) {
 	}{
 		"without a code of ours": {
 			meeting.APIError{Provider: "systec", Code: 50012, Message: "预约方数超过购买方数上限(25)", Err: meeting.ErrInvalid},
-			"SYSTEC refused, with code 50012, and says: “预约方数超过购买方数上限(25)” Nothing was done.",
+			"SYSTEC refused (error 50012): “预约方数超过购买方数上限(25)” Nothing changed.",
 		},
 		"unlisted": {
 			meeting.APIError{Provider: "tencent", Code: 500125, TraceID: "trace-1", Message: "no", Err: meeting.ErrInvalid, Reason: meeting.ReasonUnlisted},
-			"Tencent Meeting refused, with code 500125 (trace trace-1), and says: “no” Nothing was done.",
+			"Tencent Meeting refused (error 500125, trace trace-1): “no” Nothing changed.",
 		},
 		"unlisted and silent": {
 			meeting.APIError{Provider: "tencent", Code: 500125, TraceID: "trace-1", Err: meeting.ErrInvalid, Reason: meeting.ReasonUnlisted},
-			"Tencent Meeting refused, with code 500125 (trace trace-1), whose meaning it does not publish. Nothing was done.",
+			"Tencent Meeting refused with the undocumented error 500125 (trace trace-1). Nothing changed.",
 		},
 		"with a sentence of ours": {
 			meeting.APIError{Provider: "tencent", Code: 9098, Message: "no", Err: meeting.ErrLimit, Reason: meeting.ReasonConcurrent},
-			"The Tencent Meeting account already has as many meetings running at once as it may. End one, or ask the account's owner for more.",
+			"The Tencent Meeting account already runs as many meetings as it can at once. End one, or ask the account owner for a higher limit.",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -74,9 +74,9 @@ func TestAPushIsSentThoughItCannotBeReadBack(t *testing.T) {
 				posts := w.say(ada, channel, "/livepush to 主站")
 				requireNoSecretsInPublic(t, posts)
 				private := find(t, posts, chat.SlotPrivate).Reply
-				assert.Equal(t, "1 of 1 accepted, not read back", private.Title)
-				assert.Contains(t, private.Fields[0].Value, "accepted; this account may not read it back: check it in the Tencent Meeting client")
-				assert.Contains(t, private.Text, "Set, not on air")
+				assert.Equal(t, "1 of 1 accepted, not verified", private.Title)
+				assert.Contains(t, private.Fields[0].Value, "accepted, but my account can't verify it: check it in the Tencent Meeting client")
+				assert.Contains(t, private.Text, "Not on air yet")
 				require.Len(t, w.tencent.pushes["806146601"], 1)
 				assert.Contains(t, find(t, posts, chat.SlotThread).Reply.Text, "主站")
 				reg, err := w.bot.registry.Get(w.t.Context(), meeting.Ref{Provider: "tencent", ID: "806146601"})
@@ -85,11 +85,11 @@ func TestAPushIsSentThoughItCannotBeReadBack(t *testing.T) {
 				assert.True(t, reg.Pushes[0].Enabled)
 
 				posts = w.say(ada, channel, "/livepush off 主站")
-				assert.Equal(t, "1 of 1 accepted, not read back", find(t, posts, chat.SlotPrivate).Reply.Title)
+				assert.Equal(t, "1 of 1 accepted, not verified", find(t, posts, chat.SlotPrivate).Reply.Title)
 				assert.False(t, w.tencent.pushes["806146601"][0].Enabled)
 				assert.Equal(t, 2, w.tencent.sets)
 				posts = w.say(ada, channel, "/livepush off 副站")
-				assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Text, "open the live settings")
+				assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Text, "in the live stream settings")
 			})
 		})
 	}
@@ -102,7 +102,7 @@ func TestAPushIsSentThoughItCannotBeReadBack(t *testing.T) {
 			inWorld(t, nil, func(w *world) {
 				w.say(ada, channel, "/meet 发布会 --provider tencent --live")
 				w.tencent.fail = refusedWith("pushes", err)
-				assert.Contains(t, w.say(ada, channel, pushLine)[0].Reply.Title, "Not done")
+				assert.Equal(t, chat.Bad, w.say(ada, channel, pushLine)[0].Reply.Tone)
 				assert.Zero(t, w.tencent.sets)
 			})
 		})
@@ -125,10 +125,10 @@ func TestOffThatIsRefusedSaysWhatToDoNow(t *testing.T) {
 				}
 				posts := w.say(ada, channel, "/livepush off 主站")
 				private := find(t, posts, chat.SlotPrivate).Reply
-				assert.Equal(t, "0 of 1 switched off", private.Title)
+				assert.Equal(t, "0 of 1 turned off", private.Title)
 				assert.Contains(t, private.Fields[0].Value, "still on")
-				assert.Contains(t, private.Text, "in the Tencent Meeting client, open the live settings and switch it off there")
-				assert.NotContains(t, describe(posts), "Copy it once more")
+				assert.Contains(t, private.Text, "Turn it off in the live stream settings of the Tencent Meeting client")
+				assert.NotContains(t, describe(posts), "Copy it from the platform again")
 				w.press(ada, channel, posts, grammar.VerbRevoke)
 			})
 		})
@@ -145,13 +145,13 @@ func TestTwoChannelsOfOnePlatform(t *testing.T) {
 		}
 		w.say(ada, channel, "/livepush to 一台")
 		posts := w.say(ada, channel, "/livepush to 二台")
-		assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Fields[0].Value, "With --override it is sent all the same")
+		assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Fields[0].Value, "Add --override to send it anyway")
 		assert.Equal(t, 1, w.tencent.sets)
 		posts = w.say(ada, channel, "/livepush to 二台 --override")
 		assert.Equal(t, "1 of 1 set", find(t, posts, chat.SlotPrivate).Reply.Title)
 		assert.Len(t, w.tencent.pushes["806146601"], 2)
 		posts = w.say(ada, channel, "/livepush off 一台")
-		assert.Equal(t, "1 of 1 switched off", find(t, posts, chat.SlotPrivate).Reply.Title)
+		assert.Equal(t, "1 of 1 turned off", find(t, posts, chat.SlotPrivate).Reply.Title)
 
 		w.say(ada, channel, "/meet 另一场 --provider tencent --live")
 		posts = w.say(ada, channel, "/livepush to 一台、二台 --override in 806146602")
@@ -171,7 +171,7 @@ func TestNoFreeRoomIsToldBeforeAMeetingIsMade(t *testing.T) {
 		c.Providers["systec"] = fullSystec{c.Providers["systec"].(fakeSystec)}
 	}, func(w *world) {
 		posts := w.say(ada, channel, "/meet x")
-		assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Text, "SYSTEC has no free room of that size right now")
+		assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Text, "SYSTEC has no free room of that size")
 		assert.Zero(t, w.systec.created)
 	})
 }

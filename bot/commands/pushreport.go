@@ -126,12 +126,8 @@ func (h pushReport) reply(ctx context.Context, r *run, reg registry.Registration
 			unread++
 		}
 	}
-	absent := "step.off.absent"
-	if r.on() {
-		absent = "step.on.absent"
-	}
 	for _, name := range r.w.Absent {
-		reply.Fields = append(reply.Fields, chat.Field{Name: name, Value: r.t.T(absent)})
+		reply.Fields = append(reply.Fields, chat.Field{Name: name, Value: r.t.T("step.absent")})
 		if named(r.w.Ask.Names, name) { // of a set only what is there is meant
 			wanted++
 		}
@@ -228,11 +224,14 @@ func (h pushReport) callText(ctx context.Context, r *run, s pushCall) string {
 	case r.on():
 		verb = "step.on."
 	}
-	id := string(s.Outcome)
-	if s.Outcome == callUnread && r.w.Unread {
-		id = "unreadable"
+	id := verb + string(s.Outcome)
+	switch {
+	case s.Outcome == callUnread && r.w.Unread:
+		id = "step.unreadable"
+	case s.Outcome == callUnread:
+		id = "step.unread"
 	}
-	text := r.t.T(verb+id, "Provider", r.providerName(r.w.Ref.Provider))
+	text := r.t.T(id, "Provider", r.providerName(r.w.Ref.Provider))
 	if s.Fault != nil && s.Outcome == callRefused {
 		return s.Fault.In(r.t) // nothing is added to a sentence
 	}

@@ -32,7 +32,7 @@ func (r *run) fault() error {
 // a provider's error. What may pass is tried again first, and what is none of these is
 // returned: the step failed inside.
 func (b *Bot) refuse(r *run, err error) (jobs.Next, error) {
-	reply := chat.Reply{Tone: chat.Bad, Title: r.t.T("refused.title")}
+	reply := chat.Reply{Tone: chat.Bad}
 	var told *texts.Message
 	var no denied
 	var api *meeting.APIError

@@ -137,7 +137,11 @@ func (r *run) answer(o Outcome, reply chat.Reply) (jobs.Next, error) {
 // reason is told privately.
 func (r *run) settle() {
 	if grammar.Declared(r.w.Ask.Verb).Public && r.w.Ask.Doubt == "" {
-		r.put(delivery{Slot: chat.SlotSettle, Reply: chat.Reply{Text: r.t.T("settled." + r.w.Ask.Verb.TextID())}})
+		id := "settled.created"
+		if r.w.Ask.Verb == grammar.VerbMeetShare {
+			id = "settled.shared"
+		}
+		r.put(delivery{Slot: chat.SlotSettle, Reply: chat.Reply{Text: r.t.T(id)}})
 	}
 }
 

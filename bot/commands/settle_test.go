@@ -24,7 +24,7 @@ func TestWhatAnOperatorSettlesIsLoggedAndKeepsNoKey(t *testing.T) {
 		})
 		require.NoError(t, err)
 		assert.NotContains(t, string(j.Data), "canary-key")
-		assert.Contains(t, w.press(ada, channel, posts, grammar.VerbRunExpired)[0].Reply.Text, "is no longer kept")
+		assert.Contains(t, w.press(ada, channel, posts, grammar.VerbRunExpired)[0].Reply.Text, "I no longer have that command's stream key")
 
 		push := w.request(ada, channel, chat.Request{Command: "livepush", Text: "--name 主站 --url rtmp://ingest.example.com/live --key canary-key"})
 		w.do(w.bot.Parse(push), ada, channel)
@@ -35,6 +35,6 @@ func TestWhatAnOperatorSettlesIsLoggedAndKeepsNoKey(t *testing.T) {
 		}
 		log := find(t, w.say(ada, channel, "/livepush log"), chat.SlotPrivate).Reply.Fields
 		require.Len(t, log, 2)
-		assert.Equal(t, "Operator: settle the command 主站 · tried again", log[1].Value)
+		assert.Equal(t, "Operator: close the command 主站 · tried again", log[1].Value)
 	})
 }

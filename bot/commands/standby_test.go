@@ -35,7 +35,7 @@ func (w *world) switchOn(posts []chat.Post) []chat.Post {
 // shownOn is what the last of the cards says of what is set.
 func shownOn(posts []chat.Post) (pushed, standby string) {
 	fields := card(posts)
-	return fields["Pushed to"], fields["On stand-by"]
+	return fields["Pushed to"], fields["On standby"]
 }
 
 func TestADestinationIsSetOnStandbyAndSwitchedOn(t *testing.T) {
@@ -54,10 +54,10 @@ func TestADestinationIsSetOnStandbyAndSwitchedOn(t *testing.T) {
 				posts := w.say(ada, channel, lines[1])
 				requireNoSecretsInPublic(t, posts)
 				private := find(t, posts, chat.SlotPrivate).Reply
-				assert.Equal(t, "1 of 1 set on stand-by", private.Title)
-				assert.Contains(t, private.Text, "until somebody switches it on")
+				assert.Equal(t, "1 of 1 set on standby", private.Title)
+				assert.Contains(t, private.Text, "until someone turns it on")
 				assert.NotContains(t, private.Text, "not on air")
-				assert.Contains(t, find(t, posts, chat.SlotThread).Reply.Text, "set on stand-by: B站")
+				assert.Contains(t, find(t, posts, chat.SlotThread).Reply.Text, "set on standby: B站")
 				require.Len(t, w.set(), 1)
 				assert.False(t, w.set()[0].Enabled)
 				pushed, standby := shownOn(posts)
@@ -65,36 +65,36 @@ func TestADestinationIsSetOnStandbyAndSwitchedOn(t *testing.T) {
 				assert.Equal(t, "B站", standby)
 
 				status := w.say(ada, channel, "/livepush status")
-				assert.Contains(t, find(t, status, chat.SlotPrivate).Reply.Fields[1].Value, "on stand-by · ")
-				assert.Contains(t, find(t, w.say(ada, channel, lines[1]), chat.SlotPrivate).Reply.Fields[0].Value, "was set already")
+				assert.Contains(t, find(t, status, chat.SlotPrivate).Reply.Fields[1].Value, "on standby · ")
+				assert.Contains(t, find(t, w.say(ada, channel, lines[1]), chat.SlotPrivate).Reply.Fields[0].Value, "already set")
 
 				which := w.switchOn(posts) // the card's
 				require.Len(t, find(t, which, chat.SlotPrivate).Reply.Buttons, 1)
-				assert.Equal(t, "On: B站", find(t, which, chat.SlotPrivate).Reply.Buttons[0].Label)
+				assert.Equal(t, "Turn on B站", find(t, which, chat.SlotPrivate).Reply.Buttons[0].Label)
 				posts = w.switchOn(which)
-				assert.Equal(t, "1 of 1 switched on", find(t, posts, chat.SlotPrivate).Reply.Title)
-				assert.Contains(t, find(t, posts, chat.SlotThread).Reply.Text, "switched on: B站")
-				assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Text, "not on air: the host now starts")
+				assert.Equal(t, "1 of 1 turned on", find(t, posts, chat.SlotPrivate).Reply.Title)
+				assert.Contains(t, find(t, posts, chat.SlotThread).Reply.Text, "turned on: B站")
+				assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Text, "Not on air yet: the host starts")
 				assert.True(t, w.set()[0].Enabled)
 				pushed, standby = shownOn(posts)
 				assert.Equal(t, "B站", pushed)
 				assert.Empty(t, standby)
 
 				again := find(t, w.say(ada, channel, lines[1]), chat.SlotPrivate).Reply
-				assert.Contains(t, again.Fields[0].Value, "it is on already", "to get ready takes nothing off the air")
+				assert.Contains(t, again.Fields[0].Value, "already on, and stays on", "to get ready takes nothing off the air")
 				assert.True(t, w.set()[0].Enabled)
-				assert.Contains(t, find(t, w.say(ada, channel, "/livepush on B站"), chat.SlotPrivate).Reply.Fields[0].Value, "was on already")
+				assert.Contains(t, find(t, w.say(ada, channel, "/livepush on B站"), chat.SlotPrivate).Reply.Fields[0].Value, "already on")
 				w.say(ada, channel, "/livepush off B站")
 				w.hear(meeting.Event{Live: meeting.LiveOn})
 				w.settle()
 				pushed, standby = shownOn(w.say(ada, channel, "/meet share"))
 				assert.Empty(t, pushed+standby, "what was switched off is not waiting")
-				assert.Equal(t, "1 of 1 switched on", find(t, w.say(ada, channel, "/livepush 开启 all"), chat.SlotPrivate).Reply.Title)
+				assert.Equal(t, "1 of 1 turned on", find(t, w.say(ada, channel, "/livepush 开启 all"), chat.SlotPrivate).Reply.Title)
 
 				w.say(ada, channel, "/livepush off B站")
 				assert.NotContains(t, find(t, w.say(ada, channel, "/livepush on B站"), chat.SlotPrivate).Reply.Text, "not on air")
 				log := find(t, w.say(ada, channel, "/livepush log"), chat.SlotPrivate).Reply
-				assert.Contains(t, log.Fields[0].Value, "set on stand-by")
+				assert.Contains(t, log.Fields[0].Value, "set on standby")
 			})
 		})
 	}
@@ -103,17 +103,17 @@ func TestADestinationIsSetOnStandbyAndSwitchedOn(t *testing.T) {
 func TestWhatToSwitchOnIsFound(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/meet x --provider tencent --live")
-		assert.Contains(t, find(t, w.say(ada, channel, "/livepush on all"), chat.SlotPrivate).Reply.Text, "Nothing is set at this meeting that is off")
+		assert.Contains(t, find(t, w.say(ada, channel, "/livepush on all"), chat.SlotPrivate).Reply.Text, "This meeting has no push that is off")
 		for _, n := range []string{"a", "b", "c"} {
 			w.say(ada, channel, "/livepush --name "+n+" --url rtmp://"+n+".example.com/live --key k"+n+" --standby")
 		}
 		require.Len(t, w.bot.Complete(w.t.Context(), w.request(ada, channel, chat.Request{Command: "livepush"}), "on", ""), 4)
 		some := w.say(ada, channel, "/livepush on a, b, nowhere")
 		private := find(t, some, chat.SlotPrivate).Reply
-		assert.Equal(t, "2 of 3 switched on", private.Title)
-		assert.Contains(t, private.Fields[2].Value, "nothing to switch on")
-		assert.Equal(t, "1 of 1 switched on", find(t, w.say(ada, channel, "/livepush on all"), chat.SlotPrivate).Reply.Title)
-		assert.Contains(t, find(t, w.say(ada, channel, "/livepush on"), chat.SlotPrivate).Reply.Text, "Nothing is set at this meeting that is off")
+		assert.Equal(t, "2 of 3 turned on", private.Title)
+		assert.Contains(t, private.Fields[2].Value, "not set at this meeting")
+		assert.Equal(t, "1 of 1 turned on", find(t, w.say(ada, channel, "/livepush on all"), chat.SlotPrivate).Reply.Title)
+		assert.Contains(t, find(t, w.say(ada, channel, "/livepush on"), chat.SlotPrivate).Reply.Text, "This meeting has no push that is off")
 	})
 }
 
@@ -123,7 +123,7 @@ func TestToSwitchOnNeedsWhatToPushNeeds(t *testing.T) {
 		w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key --protected --channels <#C1>")
 		asked := w.say(ada, channel, "/livepush to 主站 --standby")
 		assert.Empty(t, w.set(), "a second person agrees to every push")
-		assert.Contains(t, describe(asked), "On stand-by", "and sees that nothing goes there yet")
+		assert.Contains(t, describe(asked), "On standby", "and sees that nothing goes there yet")
 		w.press(ben, channel, asked, grammar.VerbApprove)
 		require.Len(t, w.set(), 1)
 		require.False(t, w.set()[0].Enabled)
@@ -150,10 +150,10 @@ func TestOnThatIsRefusedSaysWhatToDoNow(t *testing.T) {
 		w.say(ada, channel, pushLine+" --standby")
 		w.tencent.fail = refusedWith("set_push", &meeting.APIError{Provider: "tencent", Code: 400004, Err: meeting.ErrInvalid, Reason: meeting.ReasonPushAddress})
 		private := find(t, w.say(ada, channel, "/livepush on B站"), chat.SlotPrivate).Reply
-		assert.Equal(t, "0 of 1 switched on", private.Title)
+		assert.Equal(t, "0 of 1 turned on", private.Title)
 		assert.Equal(t, chat.Bad, private.Tone)
 		assert.Contains(t, private.Fields[0].Value, "still off")
-		assert.Contains(t, private.Text, "switch it on there")
+		assert.Contains(t, private.Text, "Turn it on in the live stream settings")
 		assert.Empty(t, private.Buttons, "no key is revoked for it")
 	})
 	inWorld(t, nil, func(w *world) { // nothing can be read back
@@ -164,13 +164,13 @@ func TestOnThatIsRefusedSaysWhatToDoNow(t *testing.T) {
 		_, standby := shownOn(posts)
 		assert.Equal(t, "主站", standby)
 		posts = w.switchOn(w.switchOn(posts)) // the card's, and what it asks
-		assert.Equal(t, "1 of 1 accepted, not read back", find(t, posts, chat.SlotPrivate).Reply.Title)
+		assert.Equal(t, "1 of 1 accepted, not verified", find(t, posts, chat.SlotPrivate).Reply.Title)
 		assert.True(t, w.set()[0].Enabled)
 		assert.Contains(t, find(t, w.say(ada, channel, "/livepush off"), chat.SlotPrivate).Reply.Buttons[0].Label, "主站")
 		w.say(ada, channel, "/livepush off 主站")
-		assert.Equal(t, "1 of 1 accepted, not read back", find(t, w.say(ada, channel, "/livepush on 主站"), chat.SlotPrivate).Reply.Title)
+		assert.Equal(t, "1 of 1 accepted, not verified", find(t, w.say(ada, channel, "/livepush on 主站"), chat.SlotPrivate).Reply.Title)
 		assert.True(t, w.set()[0].Enabled)
-		assert.Contains(t, find(t, w.say(ada, channel, "/livepush on 副站"), chat.SlotPrivate).Reply.Text, "only saved destinations can be switched on")
+		assert.Contains(t, find(t, w.say(ada, channel, "/livepush on 副站"), chat.SlotPrivate).Reply.Text, "I can only turn on saved destinations")
 	})
 }
 
@@ -182,7 +182,7 @@ func TestAKeyGivenOnThePageIsSetOnStandby(t *testing.T) {
 		token := private.Reply.Secrets[0].Value.Reveal()[len("https://bot.example/k/"):]
 		_, err := w.bot.SubmitKey(w.t.Context(), token, KeyEntry{Name: "主站", URL: "rtmp://ingest.example.com/live", Key: secret.New("canary-key")})
 		require.NoError(t, err)
-		assert.Equal(t, "1 of 1 set on stand-by", find(t, w.settle(), chat.SlotPrivate).Reply.Title)
+		assert.Equal(t, "1 of 1 set on standby", find(t, w.settle(), chat.SlotPrivate).Reply.Title)
 		assert.False(t, w.set()[0].Enabled)
 	})
 }
@@ -212,7 +212,7 @@ func TestWhatIsAlwaysOnHasNoStandby(t *testing.T) {
 		c.Parser.Kinds = meeting.Kinds{kinds[0], one}
 	}, func(w *world) {
 		w.say(ada, channel, "/meet x --provider tencent --live")
-		assert.Contains(t, find(t, w.say(ada, channel, pushLine+" --standby"), chat.SlotPrivate).Reply.Text, "there is no stand-by")
+		assert.Contains(t, find(t, w.say(ada, channel, pushLine+" --standby"), chat.SlotPrivate).Reply.Text, "it can't be on standby")
 		assert.Empty(t, w.set())
 	})
 }

@@ -76,7 +76,7 @@ func TestALateAnswerSaysWhenItWasAskedFor(t *testing.T) {
 		synctest.Wait()
 		private := find(t, w.room.take(), chat.SlotPrivate)
 		assert.Contains(t, revealed(private), canaryStart)
-		assert.Equal(t, "You asked for this at "+chat.Instant(asked)+". I could not tell you sooner.", private.Reply.Note)
+		assert.Equal(t, "You asked for this at "+chat.Instant(asked)+". I couldn't answer sooner.", private.Reply.Note)
 	})
 	inWorld(t, nil, func(w *world) {
 		assert.Empty(t, find(t, w.say(ada, channel, "/meet sync"), chat.SlotPrivate).Reply.Note)

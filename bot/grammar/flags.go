@@ -43,6 +43,10 @@ func (x *reading) flags(v *VerbDecl, tokens []token, strict bool) []token {
 			x.unknownFlag(f, near)
 			continue
 		}
+		if x.spelt == nil {
+			x.spelt = map[string]string{}
+		}
+		x.spelt[o.Name] = "--" + f.name
 		if o.Kind == KindBool {
 			x.boolFlag(o, f, negated, &i, tokens)
 			continue

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"meetbot/bot/chat"
 	"meetbot/bot/texts"
@@ -170,12 +172,12 @@ func (p *Parser) unknownCommand(t texts.Text, typed bool) chat.Reply {
 }
 
 func (p *Parser) tooLong(t texts.Text) chat.Reply {
-	return chat.Reply{Tone: chat.Bad, Title: t.T("parse.long.title"), Text: t.T("parse.toolong", "Max", strconv.Itoa(maxLine>>10))}
+	return chat.Reply{Tone: chat.Bad, Text: t.T("parse.toolong", "Max", strconv.Itoa(maxLine>>10))}
 }
 
 // stale answers a button or a form that is not ours, or not any more.
 func (p *Parser) stale(t texts.Text) chat.Reply {
-	return chat.Reply{Tone: chat.Bad, Title: t.T("parse.stale.title"), Text: t.T("parse.stale")}
+	return chat.Reply{Tone: chat.Bad, Text: t.T("parse.stale")}
 }
 
 // exposed answers a key that was typed where everybody could read it.
@@ -186,14 +188,17 @@ func (p *Parser) exposed(t texts.Text) chat.Reply {
 	return r
 }
 
-// faulty says all that is wrong with a line, or with typed options.
+// faulty says what is wrong with a line, or with typed options: one thing in one line, more
+// of them as a list.
 func (p *Parser) faulty(t texts.Text, x *reading, line bool) chat.Reply {
-	r := chat.Reply{Tone: chat.Bad, Title: t.T("parse.title.one")}
+	r := chat.Reply{Tone: chat.Bad}
 	if n := len(x.problems) + x.more; n > 1 {
 		r.Title = t.T("parse.title.many", "Count", strconv.Itoa(n))
-	}
-	for _, problem := range x.problems {
-		r.Fields = append(r.Fields, chat.Field{Name: problem.called(t, line), Value: problem.text(t)})
+		for _, problem := range x.problems {
+			r.Fields = append(r.Fields, chat.Field{Name: problem.called(t, line), Value: sentence(problem.text(t))})
+		}
+	} else {
+		r.Text = t.T("copy.line", "Name", x.problems[0].called(t, line), "Value", x.problems[0].text(t))
 	}
 	if line { // behind what is wrong
 		r.Note = t.T("parse.nothing_done", "Command", t.Command(Declared(x.ask.Verb).Command))
@@ -201,10 +206,10 @@ func (p *Parser) faulty(t texts.Text, x *reading, line bool) chat.Reply {
 	return r
 }
 
-// called is what the person sees an option called.
+// called is what the person sees an option called: in a line, what was typed.
 func (p problem) called(t texts.Text, line bool) string {
 	switch {
-	case p.option == nil:
+	case p.option == nil, line && p.typed != "":
 		return p.typed
 	case !line:
 		return p.option.NameIn(t)
@@ -214,6 +219,12 @@ func (p problem) called(t texts.Text, line bool) string {
 	return "--" + p.option.Name
 }
 
+// sentence makes one of what is said behind the name of an option.
+func sentence(s string) string {
+	r, size := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(r)) + s[size:]
+}
+
 // faults is what is wrong with a form, by field.
 func (x *reading) faults(t texts.Text) map[string]string {
 	m := map[string]string{}
@@ -221,9 +232,9 @@ func (x *reading) faults(t texts.Text) map[string]string {
 		if id := p.fault.ID + ".form"; t.Has(id) { // fields are not called as options are
 			p.fault.ID = id
 		}
-		text := p.text(t)
+		text := sentence(p.text(t))
 		if before := m[p.field]; before != "" {
-			text = before + " " + text
+			text = t.Sentences(before, text)
 		}
 		m[p.field] = text
 	}

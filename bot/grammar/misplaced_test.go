@@ -56,9 +56,9 @@ func TestAKeyInTheWrongCommandMakesNoMeeting(t *testing.T) {
 				case "Form":
 					assert.Contains(t, d.Faults["topic"], "stream key")
 				case "Mention", "Shortcut":
-					assert.Equal(t, "Everybody here can read that stream key", d.Reply.Title)
+					assert.Equal(t, "Everyone here can read that stream key", d.Reply.Title)
 				default:
-					assert.Equal(t, "That looks like a stream key, so no meeting was made", d.Reply.Title)
+					assert.Equal(t, "That looks like a stream key, so I didn't create a meeting", d.Reply.Title)
 					assert.Contains(t, d.Reply.Text, "/livepush")
 				}
 			})

@@ -108,7 +108,7 @@ func TestEveryTopicFitsTencent(t *testing.T) {
 	assert.LessOrEqual(t, len(AskOf(d).Meet.Topic), 512)
 	d = both().Parse(line("meet", strings.Repeat("a", 300)))
 	require.NotNil(t, d.Reply)
-	assert.Equal(t, []chat.Field{{Name: "TOPIC", Value: "This has 300 characters; 128 is the most. Shorten it."}}, d.Reply.Fields)
+	assert.Equal(t, "TOPIC: has 300 characters. Shorten it to 128.", d.Reply.Text)
 }
 
 func TestLivepushVerbs(t *testing.T) {
@@ -169,6 +169,9 @@ func faultsOf(t *testing.T, d chat.Decision) map[string]string {
 	for _, f := range d.Reply.Fields {
 		m[f.Name] = f.Value
 	}
+	if name, text, ok := strings.Cut(d.Reply.Text, ": "); ok { // one alone is one line
+		m[name] = text
+	}
 	return m
 }
 
@@ -178,7 +181,7 @@ func TestAllFaultsOfALineAreSaidAtOnce(t *testing.T) {
 		want                []string // what they are called
 		says                string
 	}{
-		{"UnknownOption", "meet", "x --frobnicate", []string{"--frobnicate"}, "no such option"},
+		{"UnknownOption", "meet", "x --frobnicate", []string{"--frobnicate"}, "unknown option"},
 		{"Misspelt", "meet", "x --captcity 5", []string{"--captcity"}, "--capacity"},
 		{"MisspeltDash", "meet", "x —liev", []string{"--liev"}, "--live"},
 		{"MissingValue", "meet", "x --duration --live", []string{"--duration"}, "missing"},
@@ -195,30 +198,30 @@ func TestAllFaultsOfALineAreSaidAtOnce(t *testing.T) {
 		{"NoNames", "livepush", "to", []string{"NAME"}, "missing"},
 		{"NoNamesIn", "livepush", "to in 806146667", []string{"NAME"}, "missing"},
 		{"InNothing", "livepush", "to bili in", []string{"MEETING"}, "missing after"},
-		{"InNowhere", "livepush", "to bili in paris", []string{"MEETING"}, "no meeting"},
-		{"EndShortNumber", "meet", "end 806 146", []string{"MEETING"}, "no meeting"},
-		{"ForgetTwo", "livepush", "forget a,b", []string{"NAME"}, "One name"},
+		{"InNowhere", "livepush", "to bili in paris", []string{"MEETING"}, "recognise that meeting"},
+		{"EndShortNumber", "meet", "end 806 146", []string{"MEETING"}, "recognise that meeting"},
+		{"ForgetTwo", "livepush", "forget a,b", []string{"NAME"}, "only one name"},
 		{"LongName", "livepush", "to abcdefghijk", []string{"NAME"}, "1 to 10"},
-		{"StatusOfNothing", "livepush", "status of it", []string{"MEETING"}, "no meeting"},
+		{"StatusOfNothing", "livepush", "status of it", []string{"MEETING"}, "recognise that meeting"},
 		{"VerbAsName", "livepush", "save to --url rtmp://live.example.com/app --key k", []string{"NAME"}, "command"},
 		{"InAsName", "livepush", "save in", []string{"NAME"}, "command"},
 		{"ChineseVerbAsName", "livepush", "save 状态", []string{"NAME"}, "command"},
 		{"NameWithBlank", "livepush", "save B 站", []string{"NAME"}, "quotes"},
-		{"MembersAndKey", "livepush", "save set --members a,b --key k", []string{"--key"}, "Leave this out"},
+		{"MembersAndKey", "livepush", "save set --members a,b --key k", []string{"--key"}, "Remove it"},
 		{"ListAndMore", "livepush", "destinations please", []string{"destinations"}, "alone"},
-		{"NoVerb", "livepush", "stauts", []string{"stauts"}, "Type status"},
+		{"NoVerb", "livepush", "stauts", []string{"stauts"}, "Did you mean status?"},
 		{"NoMeeting", "livepush", "my show", []string{"MEETING"}, "--url"},
-		{"BareAddress", "livepush", "rtmp://live.example.com/app/" + canary, []string{"--url"}, "Put --url"},
-		{"BareEverything", "livepush", "806146667 rtmp://live.example.com/app " + canary, []string{"--url"}, "Put --url"},
+		{"BareAddress", "livepush", "rtmp://live.example.com/app/" + canary, []string{"--url"}, "put the address after --url"},
+		{"BareEverything", "livepush", "806146667 rtmp://live.example.com/app " + canary, []string{"--url"}, "put the address after --url"},
 		{"NoURL", "livepush", "--name x --key " + canary, []string{"--url"}, "missing"},
 		{"HTTP", "livepush", "--name x --url https://live.example.com/app --key " + canary, []string{"--url"}, "rtmp://"},
-		{"KeyWithBlank", "livepush", "--name x --url rtmp://live.example.com/app --key 'a " + canary + "'", []string{"--key"}, "blank"},
+		{"KeyWithBlank", "livepush", "--name x --url rtmp://live.example.com/app --key 'a " + canary + "'", []string{"--key"}, "space"},
 		{"KeyIsAddress", "livepush", "--name x --url rtmp://live.example.com/app --key rtmp://live.example.com/app/" + canary, []string{"--key"}, "address"},
 		{"Private", "livepush", "--url rtmp://192.168.1.2/app --key " + canary, []string{"--url"}, "network"},
 		{"UserInfo", "livepush", "--url rtmp://u:" + canary + "@live.example.com/app --key k", []string{"--url"}, ""},
 		{"Facebook", "livepush", "--url rtmp://live-api-s.facebook.com/rtmp/ --key " + canary, []string{"--url"}, "rtmps"},
 		{"MisspeltKey", "livepush", "--kye " + canary, []string{"--kye"}, "--key"},
-		{"KeyAsOption", "livepush", "--" + canary, []string{"--…"}, "no such option"},
+		{"KeyAsOption", "livepush", "--" + canary, []string{"--…"}, "unknown option"},
 		{"ManyOfPush", "livepush", "nonsense --name abcdefghijklm --url rtmp://u@h:0/# --key 'a b'", []string{"--name", "--key", "MEETING", "--url"}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -247,7 +250,7 @@ func TestAllFaultsOfALineAreSaidAtOnce(t *testing.T) {
 func TestAProviderThatIsNotThereIsRefused(t *testing.T) {
 	p := New(Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Providers: []meeting.Provider{"tencent"}, Default: "tencent"})
 	got := faultsOf(t, p.Parse(line("meet", "x --provider systec")))
-	assert.Contains(t, got["--provider"], "not connected to SYSTEC umeeting")
+	assert.Contains(t, got["--provider"], "connected to SYSTEC umeeting")
 	d := p.Parse(line("meet", "x --duration 5"))
 	require.NotNil(t, d.Ask)
 	assert.Equal(t, 5*time.Minute, AskOf(d).Meet.Duration)
@@ -284,7 +287,7 @@ func TestAKeyInTheOpenIsRefused(t *testing.T) {
 			r.InTheOpen = true
 			d := both().Parse(r)
 			require.NotNil(t, d.Reply)
-			assert.Equal(t, "Everybody here can read that stream key", d.Reply.Title)
+			assert.Equal(t, "Everyone here can read that stream key", d.Reply.Title)
 			assert.Contains(t, d.Reply.Text, "Delete your message")
 			assert.Contains(t, d.Reply.Text, "new key")
 			assert.NotContains(t, fmt.Sprintf("%+v", d), "canary")

@@ -20,7 +20,7 @@ import (
 type problem struct {
 	field  string      // of a form
 	option *OptionDecl // nil: what was typed is none
-	typed  string      // then: what was typed
+	typed  string      // in a line; empty where nothing was, or not for that option
 	fault  texts.Message
 }
 
@@ -50,13 +50,14 @@ type reading struct {
 	ask      Ask
 	given    []*OptionDecl // in the order in which they were given
 	problems []problem
-	more     int    // problems that are not kept
-	url      string // as given: what is done with it depends on whether a key was given too
+	more     int               // problems that are not kept
+	spelt    map[string]string // by the name of an option: how it was typed, which may be a Chinese name
+	url      string            // as given: what is done with it depends on whether a key was given too
 	platform meeting.PushPlatform
 }
 
 func (x *reading) fail(o *OptionDecl, id string, pairs ...string) {
-	x.add(problem{field: o.Name, option: o, fault: texts.Message{ID: "parse." + id, Args: pairs}})
+	x.add(problem{field: o.Name, option: o, typed: x.spelt[o.Name], fault: texts.Message{ID: "parse." + id, Args: pairs}})
 }
 
 // failLine says what is wrong with something that is no option.

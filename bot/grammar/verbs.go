@@ -158,7 +158,7 @@ var declarations = func() []VerbDecl {
 			Verb: VerbMeet, Command: commandMeet, Typed: commandMeet, Form: formMeet, Right: chat.RightMeet, Public: true,
 			Options: []OptionDecl{
 				{Name: "topic", Aliases: []string{"主题"}, Kind: KindText, Position: 1, Max: maxTopic, Field: "topic"},
-				{Name: "provider", Aliases: []string{"平台"}, Kind: KindChoice},
+				{Name: "provider", Aliases: []string{"平台", "会议平台"}, Kind: KindChoice},
 				{Name: "live", Aliases: []string{"直播"}, Kind: KindBool, Field: "live"},
 				{Name: "duration", Aliases: []string{"时长"}, Kind: KindInt, Min: 1, Max: maxMinutes, Unit: "minutes", Field: "duration"},
 				{Name: "record", Aliases: []string{"recording", "录制"}, Kind: KindChoice, Choices: choices(string(meeting.RecordingCloud), string(meeting.RecordingNone)), Field: "recording"},
@@ -171,7 +171,7 @@ var declarations = func() []VerbDecl {
 				{Name: "participants-video", Aliases: []string{"参会者视频"}, Kind: KindBool, Field: "participants_video"},
 				{Name: "pmi", Aliases: []string{"个人会议号"}, Kind: KindBool, Field: "pmi"},
 				{Name: "host-name", Aliases: []string{"主持人名称"}, Kind: KindText, Max: maxName, Field: "host_name"},
-				{Name: "passcode", Aliases: []string{"密码", "会议密码"}, Kind: KindText, Max: maxPasscode, Field: "passcode"},
+				{Name: "passcode", Aliases: []string{"密码", "入会密码", "会议密码"}, Kind: KindText, Max: maxPasscode, Field: "passcode"},
 			},
 		},
 		{

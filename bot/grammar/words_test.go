@@ -36,7 +36,7 @@ func TestCommandsAreWrittenAsThePlatformTakesThem(t *testing.T) {
 			"/meet", "/livepush to:bili", "/destinations save name:NAME", "/destinations list", "/meet provider:tencent live:True", "mute:False", "url:rtmp://a", "/meet",
 		}},
 		{typed, "zh-CN", []string{
-			"/会议", "/推流 推流到:bili", "/推流目标 保存 名称:NAME", "/推流目标 列表", "/会议 会议服务:tencent 直播:True", "入会静音:False", "推流地址:rtmp://a", "/会议",
+			"/会议", "/推流 推流到:bili", "/推流目标 保存 名称:NAME", "/推流目标 列表", "/会议 会议平台:tencent 直播:True", "入会静音:False", "推流地址:rtmp://a", "/会议",
 		}},
 	} {
 		w := words{tt.kind, texts.For(tt.locale)}

@@ -134,5 +134,8 @@ func (t Text) Either(en, zh string) string {
 	return en
 }
 
+// Sentences joins sentences as a paragraph is written.
+func (t Text) Sentences(all ...string) string { return strings.Join(all, t.Either(" ", "")) }
+
 // Join joins names as a list is written.
 func (t Text) Join(names []string) string { return strings.Join(names, t.T("list.separator")) }

@@ -390,13 +390,13 @@ func TestTheStreamArrivesAsThePlatformWantsIt(t *testing.T) {
 				say(line)
 			}
 			say("/meet list") // follows the answers
-			out.await(t, `1 of 1 (set|switched on)[^$]*Meetings here`)
+			out.await(t, `1 of 1 (set|turned on)[^$]*Meetings here`)
 			want, hosts = append(want, s.want), append(hosts, s.host)
 		}
 		slices.Sort(hosts)
 		act("enter")
 		act("live")
-		out.await(t, `State +Live since`)
+		out.await(t, `Status +Live since`)
 		assert.Eventually(t, func() bool { on, _ := server.count(); return on >= len(want) }, 30*time.Second, 20*time.Millisecond)
 		on, dialled := server.take()
 		assert.ElementsMatch(t, want, on)

@@ -85,11 +85,11 @@ func TestTheSandboxsShow(t *testing.T) {
 		assert.Equal(t, http.StatusOK, resp.StatusCode, action)
 	}
 	act("enter")
-	out.await(t, `State +Running since`)
+	out.await(t, `Status +Running since`)
 	act("live")
-	out.await(t, `State +Live since`)
+	out.await(t, `Status +Live since`)
 	act("end")
-	out.await(t, `State +Ended at`)
+	out.await(t, `Status +Ended at`)
 	require.NoError(t, lines.Close())
 	assert.NoError(t, <-done)
 }
@@ -119,9 +119,9 @@ func TestASecondPersonIsPlayed(t *testing.T) {
 	say("/livepush to vip")
 	approve := out.await(t, `@ben (\d+) approves`)[1]
 	say("/livepush log") // what waits does not hold up others
-	out.await(t, `Changes to`)
+	out.await(t, `Live push changes in`)
 	say(approve)
-	out.await(t, `you asked for it yourself`)
+	out.await(t, `You can't approve your own request`)
 	say("@ben " + approve)
 	out.await(t, `only @ben sees this\n.*Approved`)
 	out.await(t, `1 of 1 set`)

@@ -188,7 +188,7 @@ func TestCtrlCDropsALineThatWasBegun(t *testing.T) {
 	x.types("/meet this\r")
 	x.sees("“this” is ready")
 	x.types("/meet form\r")
-	x.sees("Enter keeps what is in brackets")
+	x.sees("Enter keeps the value in brackets")
 	x.sees(": ")
 	x.types("half a topic")
 	x.sees("half a topic")
@@ -211,7 +211,7 @@ func TestAFormDoesNotProposeWhatWasRefused(t *testing.T) {
 	x := onTerminal(t, self(t), "NO_COLOR=1")
 	x.sees("› ")
 	x.types("/meet form\r")
-	x.sees("Enter keeps what is in brackets")
+	x.sees("Enter keeps the value in brackets")
 	x.types("refused\r")
 	x.types("1\r") // SYSTEC umeeting
 	x.types("\r")  // live
@@ -219,7 +219,7 @@ func TestAFormDoesNotProposeWhatWasRefused(t *testing.T) {
 	for range 20 {
 		x.types("\r")
 	}
-	x.sees("more than 30 minutes only")
+	x.sees("at least 31 minutes")
 	for range 3 {
 		x.types("\r")
 	}
@@ -245,7 +245,7 @@ func TestATerminalSession(t *testing.T) {
 	x.types("\x1b[200~/meet pasted\r\x1b[201~") // as a terminal with bracketed paste sends it
 	x.sees("“pasted” is ready")
 	x.types("/meet form\r")
-	x.sees("Enter keeps what is in brackets")
+	x.sees("Enter keeps the value in brackets")
 	x.types(ctrlD)
 	x.sees("Cancelled")
 	x.types("2\r")

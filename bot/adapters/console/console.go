@@ -156,7 +156,7 @@ func (c *Console) Run(ctx context.Context) error {
 			lines++
 		}
 		if !legible(line) {
-			c.show(chat.Reply{Tone: chat.Bad, Title: c.t.T("console.bytes"), Text: c.t.T("console.bytes.fix")})
+			c.show(chat.Reply{Tone: chat.Bad, Text: c.t.T("console.bytes")})
 			continue
 		}
 		if line == "" || c.piped && strings.HasPrefix(line, "#") {

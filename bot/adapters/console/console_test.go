@@ -45,7 +45,7 @@ func (b *fakeBot) Parse(r chat.Request) chat.Decision {
 	case strings.HasPrefix(r.Text, "--"):
 		return chat.Decision{Reply: &chat.Reply{Tone: chat.Bad, Title: "No option " + firstWord(r.Text)}}
 	case r.Command == "livepush" && r.Text == "":
-		return chat.Decision{Form: &chat.Form{ID: "push", Title: "Set live push", Fields: []chat.FormField{
+		return chat.Decision{Form: &chat.Form{ID: "push", Title: "Set up live push", Fields: []chat.FormField{
 			{Name: "name", Label: "Name", Required: true}, {Name: "key", Label: "Key", Kind: chat.MaskedField, Required: true},
 		}}}
 	case r.Form != nil && r.Form.Fields["name"] == "too long":
@@ -162,10 +162,10 @@ func TestWhatFailsIsAnError(t *testing.T) {
 		{"Unknown", &fakeBot{failed: true}, "/meet a", "│ a"},
 		{"NotAccepted", &fakeBot{refuse: full}, "/meet a", "The disk is full"},
 		{"FaultOfTheLine", &fakeBot{}, "/meet --x", "No option --x"},
-		{"NoSuchCommand", &fakeBot{}, "/zoom a", "There is no command /zoom"},
-		{"NotACommand", &fakeBot{}, "meet a", "There is no command meet"},
-		{"APastedAddress", &fakeBot{}, "rtmp://a.example/live/canary", "There is no command ••••••"},
-		{"NoSuchButton", &fakeBot{}, "7", "There is no button 7"},
+		{"NoSuchCommand", &fakeBot{}, "/zoom a", "/zoom: unknown command"},
+		{"NotACommand", &fakeBot{}, "meet a", "meet: unknown command"},
+		{"APastedAddress", &fakeBot{}, "rtmp://a.example/live/canary", "••••••: unknown command"},
+		{"NoSuchButton", &fakeBot{}, "7", "7: no such button"},
 		{"Form", &fakeBot{}, "/livepush", "/livepush --name NAME --key KEY"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -180,7 +180,7 @@ func TestACommandThatHangsIsNotWaitedForWithoutEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out, err := talk(t, &fakeBot{hang: true}, "en", "/meet a")
 		assert.ErrorIs(t, err, ErrFailed)
-		assert.Contains(t, out, "Still at it")
+		assert.Contains(t, out, "Still working on it")
 	})
 }
 
@@ -306,7 +306,7 @@ func TestAFormAsksFieldByField(t *testing.T) {
 	in, out, err := atTerminal(t, bot, "/livepush", "", "too long", "", "canary-key", "bili", "/meet a")
 	require.NoError(t, err)
 	assert.Equal(t, []string{"› ", "  Name: ", "  Name: ", "hidden   Key: ", "hidden   Key: ", "  Name: ", "› ", "› "}, in.prompts)
-	assert.Contains(t, out, "✘ needed")
+	assert.Contains(t, out, "✘ required")
 	assert.Contains(t, out, "✘ at most 10 characters")
 	assert.Contains(t, out, "form bili 10")
 	assert.NotContains(t, out, "canary")
@@ -363,7 +363,7 @@ func TestAValueCanBeTakenBack(t *testing.T) {
 	in, out, err := atTerminal(t, bot, "/livepush", "too long", "key", "-", "bili")
 	require.NoError(t, err)
 	assert.Equal(t, []string{"› ", "  Name: ", "hidden   Key: ", "  Name: ", "  Name: ", "› "}, in.prompts)
-	assert.Contains(t, out, "✘ needed")
+	assert.Contains(t, out, "✘ required")
 	assert.Contains(t, out, "form bili 3")
 }
 
@@ -445,7 +445,7 @@ func TestALineThatIsNoTextIsAnErrorAndNoMeeting(t *testing.T) {
 			bot := &fakeBot{}
 			out, err := talk(t, bot, "en", line, "/meet 周会")
 			assert.ErrorIs(t, err, ErrFailed)
-			assert.Contains(t, out, "not UTF-8")
+			assert.Contains(t, out, "isn't UTF-8")
 			assert.Contains(t, out, "iconv")
 			require.Len(t, bot.asked, 1)
 			assert.Equal(t, "周会", bot.asked[0].Text)
@@ -458,7 +458,7 @@ func TestWhatWasMeantIsProposed(t *testing.T) {
 	for line, want := range map[string]string{
 		"/met a": "Did you mean /meet?", "meet weekly": "Did you mean /meet?", "/meeting": "Did you mean /meet?", "/会议": "Did you mean /meet?",
 		"/推流 b": "Did you mean /livepush?", "/livpush": "Did you mean /livepush?", "livepush": "Did you mean /livepush?", "/destinations": "Did you mean /livepush?",
-		"99": "No message with buttons has come yet.",
+		"99": "No message has buttons yet.",
 	} {
 		out, err := talk(t, &fakeBot{}, "en", line)
 		assert.ErrorIs(t, err, ErrFailed, line)

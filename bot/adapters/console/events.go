@@ -125,11 +125,11 @@ func (c *Console) press(ctx context.Context, n int, yes bool) error {
 	}
 	c.mu.Unlock()
 	if !known {
-		r := chat.Reply{Tone: chat.Bad, Title: c.t.T("console.no_button", "Number", n), Text: c.t.T("console.no_button.none")}
+		why := c.t.T("console.no_button.none")
 		if last := len(c.buttons); last > 0 {
-			r.Text = c.t.T("console.no_button.last", "Last", last)
+			why = c.t.T("console.no_button.last", "Last", last)
 		}
-		c.show(r)
+		c.show(chat.Reply{Tone: chat.Bad, Text: c.t.T("console.no_button", "Number", n, "Why", why)})
 		return nil
 	}
 	if b.Confirm != nil && !yes {
@@ -210,11 +210,11 @@ func (c *Console) unknown(line string) chat.Reply {
 	case "help", "?", "h", "帮助", "？":
 		return r
 	}
-	r.Tone, r.Title = chat.Bad, c.t.T("console.unknown", "Command", firstWord(masked(line)))
+	unknown := firstWord(masked(line))
 	if near := nearCommand(firstWord(line)); near != "" {
-		r.Text = c.t.T("console.unknown.near", "Command", "/"+near) + "\n\n" + r.Text
+		return chat.Reply{Tone: chat.Bad, Text: c.t.T("console.unknown.near", "Command", unknown, "Near", "/"+near)}
 	}
-	return r
+	return chat.Reply{Tone: chat.Bad, Text: c.t.T("console.unknown", "Command", unknown) + "\n\n" + r.Text}
 }
 
 // nearCommand returns the command that a word without its slash, a misspelt one, or one that

@@ -102,17 +102,22 @@ func (s style) message(t texts.Text, v view, r chat.Reply) string {
 		head = s.mark("↻ #"+channel, bold) + " " + s.mark(t.T("console.changed"), dim)
 	}
 	b := block{style: s, width: v.width - len(indent) - 2}
-	if r.Title != "" {
-		for i, l := range wrap(sign+plain(r.Title), b.width) {
+	first, text, weight := r.Title, r.Text, bold
+	if first == "" { // then the sign is before the text
+		first, text, _ = strings.Cut(r.Text, "\n")
+		weight = ""
+	}
+	if first != "" {
+		for i, l := range wrap(sign+plain(first), b.width) {
 			rest, signed := strings.CutPrefix(l, sign)
 			if i == 0 && signed {
-				b.add(s.mark(sign, sgr) + s.mark(rest, bold))
+				b.add(s.mark(sign, sgr) + s.mark(rest, weight))
 			} else {
-				b.add(s.mark(l, bold))
+				b.add(s.mark(l, weight))
 			}
 		}
 	}
-	b.paragraphs(r.Text)
+	b.paragraphs(text)
 	b.table(rows(r, v.brief))
 	if r.Copy != "" {
 		b.gap()

@@ -39,14 +39,14 @@ var (
 			"Root": {header{kind: everyone}, chat.Reply{
 				Title: "Weekly sync",
 				Fields: []chat.Field{
-					{Name: "Asked by", User: &ada},
+					{Name: "Requested by", User: &ada},
 					{Name: "State", Value: "ready; SYSTEC deletes it at 14:32 CST unless somebody joins, and a value as long as this one goes on in the next line"},
 					{Name: "Number", Value: "159 1620 888"},
 				},
 				Links: []chat.Link{{Label: "Join", URL: "http://127.0.0.1:40123/systec/j/1591620888?pwd=" + strings.Repeat("x", 60)}},
 				Buttons: []chat.Button{
 					{Label: "QR code", Action: chat.Action{Name: "qr"}},
-					{Label: "Set live push", Action: chat.Action{Name: "push"}},
+					{Label: "Set up live push", Action: chat.Action{Name: "push"}},
 					{Label: "The same meeting once more, with all of its destinations", Action: chat.Action{Name: "samedest"}},
 					{Label: "End", Danger: true, Action: chat.Action{Name: "endyes"}},
 				},
@@ -96,7 +96,7 @@ var (
 				},
 				Links:   []chat.Link{{Label: "入会", URL: "http://127.0.0.1:40123/j/1"}, {Label: "观看链接", URL: "http://127.0.0.1:40123/w/1"}},
 				Buttons: []chat.Button{{Label: "二维码"}, {Label: "设置直播推流"}, {Label: "结束会议", Danger: true}},
-				Note:    "沙箱：这里的一切都不是真的",
+				Note:    "沙箱演示：会议和链接均为模拟",
 			}},
 			"Thread":  {header{kind: thread}, chat.Reply{Text: "请在任何人入会之前设置推流地址。", Fields: []chat.Field{{Name: "会议号", Value: "159 1620 888"}}}},
 			"Private": {header{kind: private}, chat.Reply{Tone: chat.Good, Title: "可以开始“周会”了", Secrets: []chat.SecretField{{Name: "主持人密钥", Value: secret.New("123456")}}}},
@@ -136,7 +136,7 @@ func TestColoredMessage(t *testing.T) {
 }
 
 func TestGreetingAndForms(t *testing.T) {
-	form := chat.Form{ID: "push", Title: "Set live push", Intro: "Where is it to be pushed?", Fields: []chat.FormField{
+	form := chat.Form{ID: "push", Title: "Set up live push", Intro: "Where is it to be pushed?", Fields: []chat.FormField{
 		{Name: "name", Label: "Name", Hint: "1 to 10 characters", Required: true},
 		{Name: "url", Label: "Address", Placeholder: "rtmp://…", Required: true},
 		{Name: "key", Label: "Stream key", Kind: chat.MaskedField, Required: true},
@@ -223,11 +223,11 @@ func TestWrap(t *testing.T) {
 
 func TestANarrowWindowStacksALongTable(t *testing.T) {
 	r := chat.Reply{Title: "/meet", Fields: []chat.Field{
-		{Name: "/meet share [MEETING]", Value: "Post a meeting's card here as well"},
+		{Name: "/meet share [MEETING]", Value: "Post a meeting's card here too"},
 		{Name: "--provider systec|tencent", Value: "Which service holds the meeting.\nLeft out: the usual one"},
 	}, Links: []chat.Link{{Label: "Join", URL: "https://meeting.example.com/a/very/long/address/indeed"}}}
 	text := style{}.message(texts.For("en"), view{width: 40, header: header{kind: private}}, r)
-	assert.Contains(t, text, "┊ /meet share [MEETING]\n┊   Post a meeting's card here as well\n")
+	assert.Contains(t, text, "┊ /meet share [MEETING]\n┊   Post a meeting's card here too\n")
 	assert.Contains(t, text, "┊   Left out: the usual one\n")
 	assert.Contains(t, text, "┊   https://meeting.example.com/a/very/long/address/indeed\n", "which has to stay one")
 	for l := range strings.Lines(text) {

@@ -272,15 +272,15 @@ func TestWhoWaitsForASecondPersonHearsItAtOnce(t *testing.T) {
 	g.until(g.private(alice), "main is saved")
 
 	g.send(g.server.Command(alice, inThread, "en-US", "livepush", discordtest.Option{Name: "to", Value: "main"}))
-	waits := g.until(g.private(alice), "Waiting for a second person")
+	waits := g.until(g.private(alice), "Waiting for approval")
 	assert.True(t, waits.Ephemeral())
 	for _, m := range g.server.For(alice) {
 		assert.False(t, m.Loading(), m.Text())
 	}
-	question := g.until(g.public(root.ID), "A second person is needed")
+	question := g.until(g.public(root.ID), "Approval needed")
 	g.send(g.server.Click(bob, inThread, question.ID, g.button(question, "approve")))
 	g.until(g.private(alice), "1 of 1 set")
-	assert.Contains(t, g.server.Message(waits.ID).Text(), "Waiting for a second person", "the answer follows it")
+	assert.Contains(t, g.server.Message(waits.ID).Text(), "Waiting for approval", "the answer follows it")
 	g.server.Until("the question is closed", func() bool { return strings.Contains(g.server.Message(question.ID).Text(), "Approved: main") })
 	assert.NotContains(t, g.server.Message(question.ID).Text(), "v1:approve")
 	assert.Len(t, g.Sandbox.Pushes(made.ID), 1)

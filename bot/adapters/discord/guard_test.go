@@ -43,7 +43,7 @@ func (g *guild) act(user string, where discordtest.Where, r chat.Request) *disco
 // every option that is completed.
 func TestNoWayOnDiscordLeadsPastTheGuard(t *testing.T) {
 	t.Parallel()
-	denied := texts.For("en").T("denied.title")
+	denied := texts.For("en").T("denied.whom")
 	entry := func(id string) []policy.Entry {
 		return []policy.Entry{{Platform: Platform, Kind: chat.UserEntry, ID: id}}
 	}

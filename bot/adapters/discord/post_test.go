@@ -144,7 +144,7 @@ func TestWhereTheBotMayNotWriteItFollowsUp(t *testing.T) {
 	require.ErrorIs(t, err, chat.ErrLost)
 }
 
-// "Do it now" is acknowledged privately. What it makes is for everybody all the same.
+// "Run it now" is acknowledged privately. What it makes is for everybody all the same.
 func TestARootOfAPrivateClickIsPublicWhereTheBotMayNotWrite(t *testing.T) {
 	w := start(t, overGateway)
 	w.server.Deny(routeMessage, channel)
@@ -253,7 +253,7 @@ func TestAfterTheTokenHasExpired(t *testing.T) {
 		require.NoError(t, err)
 		said := w.server.In(channel)
 		assert.Contains(t, said[len(said)-1].Text(), "<@"+alice+">")
-		assert.Contains(t, said[len(said)-1].Text(), "I cannot reach you privately")
+		assert.Contains(t, said[len(said)-1].Text(), "can't message you")
 		for _, m := range w.server.All() {
 			assert.NotContains(t, m.Text(), "start link")
 		}
@@ -442,7 +442,7 @@ func TestEditsThatWaitAreMadeOnceWithTheNewestState(t *testing.T) {
 func TestARootThatOnlyOnePersonWouldSeeIsPostedByTheBot(t *testing.T) {
 	w := start(t, overGateway)
 	w.bot.accept = func(context.Context, chat.Decision) chat.Acceptance {
-		return chat.Acceptance{Reply: &chat.Reply{Text: "That is being done already."}}
+		return chat.Acceptance{Reply: &chat.Reply{Text: "I'm already working on that."}}
 	}
 	in := meetIn(w, discordtest.InGuild(channel))
 	w.send(in)

@@ -27,7 +27,7 @@ func replies() map[string]chat.Reply {
 		"CardEnglish": {
 			Tone: chat.Good, Title: "Weekly *sync*",
 			Fields: []chat.Field{
-				{Name: "Asked by", User: &chat.User{ID: alice}},
+				{Name: "Requested by", User: &chat.User{ID: alice}},
 				{Name: "Number", Value: "1591620888"},
 				{Name: "State", Value: "ready"},
 			},
@@ -47,7 +47,7 @@ func replies() map[string]chat.Reply {
 			},
 			Links:   []chat.Link{{Label: "入会", URL: "https://meeting.example.com/j/1591620888"}, {Label: "观看", URL: "https://meeting.example.com/w/1591620888"}},
 			Buttons: []chat.Button{{Label: "主持链接", Action: action("start")}, {Label: "结束", Action: action("end"), Danger: true}},
-			Note:    "沙箱：这里的一切都不是真的",
+			Note:    "沙箱演示：会议和链接均为模拟",
 		},
 		"Links": {
 			Fields:   []chat.Field{{Name: "Passcode", Value: "123_456"}, {Name: "Start link for", User: &chat.User{ID: alice}}},

@@ -69,7 +69,7 @@ func TestAnotherServerIsRefused(t *testing.T) {
 				ack := w.send(in)
 				assert.Equal(t, 4, ack.Type, name)
 				assert.Equal(t, discordtest.Ephemeral, ack.Flags()&discordtest.Ephemeral, name)
-				assert.Contains(t, string(ack.Data), "I do not work in this server", name)
+				assert.Contains(t, string(ack.Data), "I'm not enabled in this server", name)
 			}
 			ack := w.send(w.server.Complete(alice, there, "meetings end", discordtest.Option{Name: "meeting", Value: "1", Focused: true}))
 			assert.JSONEq(t, `{"choices":[]}`, string(ack.Data))
@@ -97,7 +97,7 @@ func TestADirectMessageIsForMembersOfTheServersThatAreServed(t *testing.T) {
 	stranger := w.server.Command(bob, discordtest.InDirect("5004"), "zh-CN", "meet")
 	ack := w.send(stranger)
 	assert.Equal(t, 4, ack.Type)
-	assert.Contains(t, string(ack.Data), "我只为特定服务器的成员工作")
+	assert.Contains(t, string(ack.Data), "机器人只为特定服务器的成员服务")
 	ack = w.send(w.server.Complete(bob, discordtest.InDirect("5004"), "meetings end", discordtest.Option{Name: "meeting", Value: "1", Focused: true}))
 	assert.JSONEq(t, `{"choices":[]}`, string(ack.Data))
 

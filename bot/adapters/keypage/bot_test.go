@@ -145,7 +145,7 @@ func TestAKeyReachesTheStoreThroughThePageAlone(t *testing.T) {
 	assert.Contains(t, strings.ReplaceAll(done, " ", ""), fingerprint, "the page and the chat show the same")
 	assert.NotContains(t, done, canary)
 
-	assert.Contains(t, do(t, http.MethodGet, link, nil).body, "This link was used already")
+	assert.Contains(t, do(t, http.MethodGet, link, nil).body, "This link has been used")
 	assert.Contains(t, fmt.Sprint(c.say("destinations").Fields), fingerprint)
 	assert.Empty(t, c.posts, "nothing else was said")
 }

@@ -105,8 +105,8 @@ func TestThePageWorksInABrowserWithAKeyboardAlone(t *testing.T) {
 		locale, faults, done, used string
 		width, height              int64
 	}{
-		{"en", "Not yet", "Received: tw", "This link was used already", phoneWidth, phoneHeight},
-		{"zh-CN", "还差一点", "已收到：tw", "这个链接已经用过了", desktopWidth, desktopHeight},
+		{"en", "Not yet", "Received: tw", "This link has been used", phoneWidth, phoneHeight},
+		{"zh-CN", "请修改以下内容", "已收到：tw", "链接已使用", desktopWidth, desktopHeight},
 	} {
 		t.Run(tt.locale, func(t *testing.T) {
 			links := browserLinks(tt.locale)

@@ -181,7 +181,7 @@ func TestWhatWasTypedIsHandedOnOnce(t *testing.T) {
 	assert.Equal(t, commands.KeyEntry{Preset: "bilibili", Name: "bili", URL: "rtmp://live-push.bilivideo.com/live-bvc/", Override: true}, links.got[0])
 	assert.Contains(t, res.body, "Received: bili")
 	assert.Contains(t, res.body, "0123 4567 89ab")
-	assert.Contains(t, res.body, "in Slack, for you alone")
+	assert.Contains(t, res.body, "will send you the result in Slack")
 	assert.NotContains(t, res.body+log.String(), canary)
 }
 
@@ -198,7 +198,7 @@ func TestFaultsStandBesideTheirFieldsAndTheKeyIsNotRepeated(t *testing.T) {
 	assert.Contains(t, res.body, `<option value="facebook" selected>`)
 	assert.Regexp(t, `<input id="name"[^>]* value="much too long"[^>]* aria-invalid="true" autofocus>`, res.body)
 	assert.Regexp(t, `<input id="url"[^>]* value="rtmp://live-api-s\.facebook\.com/rtmp/"[^>]* aria-describedby="url-fault-0 url-hint" aria-invalid="true">`, res.body)
-	assert.Contains(t, res.body, `<p class="fault" id="url-fault-0">Facebook takes rtmps:// only`)
+	assert.Contains(t, res.body, `<p class="fault" id="url-fault-0">Facebook only accepts rtmps://`)
 	assert.Regexp(t, `<input type="password" id="key"`, res.body)
 	assert.NotRegexp(t, `<input type="password"[^>]* value=`, res.body)
 	assert.NotContains(t, res.body, `name="override"`, "limits cannot be overridden")
@@ -215,7 +215,7 @@ func TestWarningsCanBeOverridden(t *testing.T) {
 	srv, _ := newTestPage(t, links)
 	res := do(t, http.MethodPost, srv.URL+Path+testToken, filled())
 	assert.Contains(t, res.body, `<input type="checkbox" name="override"`)
-	assert.Contains(t, res.body, "bandwidthtest=true，Twitch 会把推流当成测速")
+	assert.Contains(t, res.body, "bandwidthtest=true 时，Twitch 会把推流当作测速")
 }
 
 func TestALinkThatDoesNotWorkSaysWhy(t *testing.T) {
@@ -225,10 +225,10 @@ func TestALinkThatDoesNotWorkSaysWhy(t *testing.T) {
 		status int
 		en, zh string
 	}{
-		{"Gone", commands.ErrLinkGone, 404, "This link does not work", "这个链接不能用"},
-		{"Used", commands.ErrLinkUsed, 404, "This link was used already", "这个链接已经用过了"},
-		{"Refused", errors.Join(commands.ErrLinkRefused, errors.New("look-up failed")), 403, "Not allowed any more", "已没有权限"},
-		{"Internal", errors.New("store is away"), 500, "That did not work", "没有成功"},
+		{"Gone", commands.ErrLinkGone, 404, "This link doesn&#39;t work", "链接无效"},
+		{"Used", commands.ErrLinkUsed, 404, "This link has been used", "链接已使用"},
+		{"Refused", errors.Join(commands.ErrLinkRefused, errors.New("look-up failed")), 403, "You no longer have permission", "没有权限"},
+		{"Internal", errors.New("store is away"), 500, "Something went wrong", "出错了"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			links := &fakeLinks{err: tt.err}
@@ -320,7 +320,7 @@ func TestTooMuchTextIsRefused(t *testing.T) {
 	srv, _ := newTestPage(t, links)
 	res := do(t, http.MethodPost, srv.URL+Path+testToken, filled("key", strings.Repeat("k", maxBody)))
 	assert.Equal(t, http.StatusRequestEntityTooLarge, res.StatusCode)
-	assert.Contains(t, res.body, "A stream key is never that long")
+	assert.Contains(t, res.body, "No stream key is that long")
 	assert.Empty(t, links.got)
 }
 
@@ -414,9 +414,9 @@ func TestASavedDestinationsNameAndPlatformAreShownAndNotAsked(t *testing.T) {
 	assert.NotContains(t, res.body, `name="name"`)
 	assert.Contains(t, res.body, `<p class="fixed">视频号</p>`)
 	assert.Contains(t, res.body, `<p class="fixed">周五秀 · 806 146 667</p>`)
-	assert.Contains(t, res.body, "每场直播都会换新密钥")
-	assert.Contains(t, res.body, "设置地址不等于开播：要由主持人在顶点会议客户端里开始直播。")
-	assert.Contains(t, res.body, "再由机器人交给顶点会议。")
+	assert.Contains(t, res.body, "每场直播都会更换密钥")
+	assert.Contains(t, res.body, "设置推流不等于开播：请主持人在顶点会议客户端中开始直播。")
+	assert.Contains(t, res.body, "再由机器人发送给顶点会议。")
 	assert.Contains(t, res.body, "1 分钟内有效")
 }
 
@@ -437,7 +437,7 @@ func TestThePageSaysWhatItIsForAndLeadsBack(t *testing.T) {
 					assert.Contains(t, res.body, `<a href="`+tt.want+`">Back to `)
 				}
 			}
-			assert.Contains(t, do(t, http.MethodGet, srv.URL+Path+testToken, nil).body, "<h1>Save the destination youtube &lt;1&gt;</h1>")
+			assert.Contains(t, do(t, http.MethodGet, srv.URL+Path+testToken, nil).body, "<h1>Save destination youtube &lt;1&gt;</h1>")
 		})
 	}
 }

@@ -487,7 +487,7 @@ func (a *Adapter) open(ctx context.Context, e event, d chat.Decision) {
 		why = "slack.form_failed"
 	}
 	t := a.text(e.req)
-	a.tell(ctx, e.req, chat.Reply{Tone: chat.Bad, Title: t.T("slack.form_failed.title"), Text: t.T(why)})
+	a.tell(ctx, e.req, chat.Reply{Tone: chat.Bad, Text: t.T(why)})
 }
 
 // faults puts what is wrong with a form on its fields. What belongs to no field that is

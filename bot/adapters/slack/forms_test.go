@@ -102,7 +102,7 @@ func TestFormThatDoesNotOpenIsSaid(t *testing.T) {
 	w.deliver(w.http, w.slack.Slash("C1", "U9", "/livepush", ""))
 	m := w.messages(1)[0]
 	assert.Equal(t, "U9", m.To)
-	assert.Contains(t, string(m.Blocks), "表单没有打开")
+	assert.Contains(t, string(m.Blocks), "Slack 要求 3 秒内打开表单")
 }
 
 // TestAFormIsTriedAgainWhileItsTimeLasts: a hiccup of Slack's is none of the person's.
@@ -127,7 +127,7 @@ func TestAFormThatIsRefusedIsNotSaidToBeLate(t *testing.T) {
 	w.slack.Fail("views.open", slacktest.Fault{Error: "invalid_arguments"})
 	w.deliver(w.http, w.slack.Slash("C1", "U1", "/livepush", ""))
 	m := w.messages(1)[0]
-	assert.Contains(t, string(m.Blocks), "did not take the form")
+	assert.Contains(t, string(m.Blocks), "refused to open the form")
 	assert.NotContains(t, string(m.Blocks), "three seconds")
 	assert.Len(t, w.slack.Calls("views.open"), 1)
 }

@@ -62,7 +62,7 @@ func (x *team) act(user string, r chat.Request) (slacktest.Act, bool) {
 func TestNoWayOnSlackLeadsPastTheGuard(t *testing.T) {
 	t.Parallel()
 	const stranger, onlyOther = "U0MAL", "U0OTHER"
-	denied := texts.For("en").T("denied.title")
+	denied := texts.For("en").T("denied.whom")
 	entry := func(id string) []policy.Entry {
 		return []policy.Entry{{Platform: Platform, Kind: chat.UserEntry, ID: id}}
 	}

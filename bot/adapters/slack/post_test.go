@@ -259,7 +259,7 @@ func TestPrivateAnswerFindsAWay(t *testing.T) {
 		assert.Equal(t, "C1", m.Channel)
 		assert.Empty(t, m.To)
 		assert.Contains(t, string(m.Blocks), "@U1")
-		assert.Contains(t, m.Text, "I cannot reach you privately")
+		assert.Contains(t, m.Text, "can't message you")
 		assert.NotContains(t, m.Text+string(m.Blocks), "https://")
 	})
 	t.Run("AHiccupOfTheLastPrivateWayIsWaitedFor", func(t *testing.T) {

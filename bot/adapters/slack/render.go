@@ -43,6 +43,8 @@ func render(r chat.Reply, how look) message {
 	title := ""
 	if r.Title != "" {
 		title = symbol(r.Tone) + bold(r.Title)
+	} else if r.Text != "" {
+		r.Text = symbol(r.Tone) + r.Text
 	}
 	paragraphs, all := pieces(r.Text, maxSectionText, maxTextSections)
 	if title != "" && len(paragraphs) == 1 && kit.Len(title)+1+kit.Len(paragraphs[0]) <= maxSectionText {
@@ -83,7 +85,10 @@ func render(r chat.Reply, how look) message {
 // textAlone turns a reply into text, for when Slack takes no blocks. Buttons are lost, and
 // secrets are left out: a locked screen shows this text.
 func textAlone(r chat.Reply, how look) message {
-	lines := []string{symbol(r.Tone) + r.Title, r.Text}
+	lines := []string{symbol(r.Tone) + cmp.Or(r.Title, r.Text)}
+	if r.Title != "" {
+		lines = append(lines, r.Text)
+	}
 	for _, l := range r.Links {
 		lines = append(lines, l.Label+": "+l.URL)
 	}

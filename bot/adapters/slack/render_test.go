@@ -44,7 +44,7 @@ func golden(t *testing.T, name string, got []byte) {
 var words = map[string]map[string]string{
 	"en": {
 		"requester": "Requested by", "state": "State", "running": "running since 14:02 CST", "number": "Number", "join": "Join", "watch": "Watch",
-		"push": "Set live push", "end": "End", "ask": "End “Weekly review” for everybody?", "yes": "End it", "no": "Keep it", "topic": "Weekly review",
+		"push": "Set up live push", "end": "End", "ask": "End “Weekly review” for everybody?", "yes": "End meeting", "no": "Keep it", "topic": "Weekly review",
 		"start": "Start link", "startTitle": "Your start link", "startText": "Whoever has it is the host for about two hours. Do not pass it on.", "key": "Host key", "play": "Play",
 		"missing": "No watch link: add --live", "for": "Start", "bad": "The push address was not set", "badText": "Tencent Meeting knows no meeting with this number.\n\nCheck the number, or leave it out to take the one that was made here.",
 		"copy": "Weekly review\nNumber 123 456 789\nhttps://meet.example/w/1", "copyTitle": "Copy for WeChat", "sandbox": "SANDBOX: nothing here is real", "qr": "QR code",
@@ -54,7 +54,7 @@ var words = map[string]map[string]string{
 		"push": "设置推流", "end": "结束", "ask": "要为所有人结束“周会”吗？", "yes": "结束", "no": "不结束", "topic": "周会",
 		"start": "开始链接", "startTitle": "你的开始链接", "startText": "持有者在约两小时内即为主持人。请勿转发。", "key": "主持人密钥", "play": "播放",
 		"missing": "没有观看链接：请加 --live", "for": "开始会议", "bad": "推流地址没有设置", "badText": "腾讯会议里没有这个会议号。\n\n请检查会议号，或者不填，用在这里创建的那个会议。",
-		"copy": "周会\n会议号 123 456 789\nhttps://meet.example/w/1", "copyTitle": "复制到微信", "sandbox": "沙箱：这里的一切都不是真的", "qr": "二维码",
+		"copy": "周会\n会议号 123 456 789\nhttps://meet.example/w/1", "copyTitle": "微信邀请文案", "sandbox": "沙箱演示：会议和链接均为模拟", "qr": "二维码",
 	},
 }
 
