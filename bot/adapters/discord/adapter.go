@@ -77,9 +77,9 @@ type Adapter struct {
 	rest   *rest
 	theirs *clock.Theirs // Discord's, by which its IDs are made
 	pulse  *kit.Pulse
-	wall   wall
+	served servedGuilds
 	seen   *kit.Seen // bodies of signed requests
-	// strangers are servers outside of the wall that the log has named lately.
+	// strangers are servers that the bot does not serve and the log has named lately.
 	strangers *kit.Seen
 	acks      acks
 	drafts    *kit.Cache[chat.Form] // that a person has open, in this process only
@@ -117,7 +117,7 @@ func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 	if cfg.GuildID != "" && !isID(cfg.GuildID) {
 		faults = append(faults, errors.New("DISCORD_GUILD_ID must be a server's ID, a number"))
 	}
-	served := wall(cfg.Guilds)
+	served := servedGuilds(cfg.Guilds)
 	if slices.ContainsFunc(served, func(id string) bool { return !isID(id) }) {
 		faults = append(faults, errors.New("DISCORD_GUILDS must be servers' IDs, numbers"))
 	}
@@ -150,7 +150,7 @@ func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 	client, theirs := kit.Dated(kit.PlatformClient(Platform, cfg.HTTPClient), cfg.Now)
 	a := &Adapter{
 		cfg: cfg, theirs: theirs, key: key, bot: bot, log: log,
-		wall: served, strangers: kit.NewSeen(time.Minute, 1000),
+		served: served, strangers: kit.NewSeen(time.Minute, 1000),
 		pulse: kit.NewPulse(cfg.Now), seen: kit.NewSeen(2*maxAge, maxReplays),
 		edits:  kit.NewEdits(editInterval, maxRateWait, cfg.Observe.Waited),
 		drafts: kit.NewCache[chat.Form](draftLife, maxDrafts, cfg.Now), members: kit.NewCache[membership](memberLife, maxMembers, cfg.Now),

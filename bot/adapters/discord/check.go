@@ -143,9 +143,9 @@ func (a *Adapter) Examine(ctx context.Context, c kit.Circumstances) []kit.Findin
 func (a *Adapter) examineGuilds(found checked) []kit.Finding {
 	const invite = "add it with the link that bot manifest discord --invite prints"
 	var all []kit.Finding
-	missing := slices.Clone(a.wall) // servers that are to be served
+	missing := slices.Clone(a.served) // servers that are to be served
 	for _, g := range found.Guilds {
-		if !a.wall.serves(g.ID) {
+		if !a.served.serves(g.ID) {
 			all = append(all, kit.Noted("the bot is in server %s, which it does not serve: it refuses everybody there", g.ID))
 			continue
 		}
@@ -168,7 +168,7 @@ func (a *Adapter) examineGuilds(found checked) []kit.Finding {
 
 // examinePublic says who may add the bot to a server, and what follows.
 func (a *Adapter) examinePublic(found checked) []kit.Finding {
-	switch open := len(a.wall) == 0; {
+	switch open := len(a.served) == 0; {
 	case found.Public == nil:
 		return []kit.Finding{kit.Noted("Discord does not say whether anybody may add the bot to a server")}
 	case *found.Public && open:

@@ -65,12 +65,12 @@ const maxGuilds = 20
 // https://docs.discord.com/developers/resources/user#get-current-user-guilds
 func (a *Adapter) guilds(ctx context.Context, place chat.Place) ([]string, error) {
 	switch {
-	case place.Team != "" && !a.wall.serves(place.Team): // nobody may anything there
+	case place.Team != "" && !a.served.serves(place.Team): // nobody may anything there
 		return nil, nil
 	case place.Team != "":
 		return []string{place.Team}, nil
-	case len(a.wall) > 0:
-		return a.wall, nil
+	case len(a.served) > 0:
+		return a.served, nil
 	}
 	var all []struct {
 		ID string `json:"id"`

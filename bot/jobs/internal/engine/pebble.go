@@ -522,7 +522,7 @@ func (in *instance) read(key string) (stored, error) {
 func (in *instance) store(key string, was head, now stored) error {
 	b := in.db.NewBatchWithSize(len(now.body) + 2*len(key) + 96)
 	disk := diskKey(key)
-	queued := func(r head) bool { return r.rev != 0 && r.expires == 0 && in.p.queue.laneOf(key) != nil }
+	queued := func(r head) bool { return r.rev != 0 && r.expires == 0 && in.p.queue.backlogOf(key) != nil }
 	var err error
 	if now.rev == 0 {
 		err = b.Delete(disk, nil)

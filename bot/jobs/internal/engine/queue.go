@@ -20,49 +20,50 @@ const keptBodies = 512
 type queue struct {
 	read func(context.Context, string) (Entry, error) // the newest record
 
-	mu     sync.Mutex
-	items  map[string]*item // by key: what is not acked
-	lanes  map[string]*lane // by the first segment of the keys
-	bodies int              // how many items have theirs
+	mu       sync.Mutex
+	items    map[string]*item    // by key: what is not acked
+	backlogs map[string]*backlog // by the first segment of the keys
+	bodies   int                 // how many items have theirs
 }
 
 // item is a record that somebody has to work on.
 type item struct {
-	key   string
-	lane  *lane
-	rev   uint64      // 0 until it is read
-	size  int         // of the body at rev
-	body  []byte      // at rev, or nil
-	turn  uint64      // of whoever may answer for it
-	ready bool        // in lane.ready
-	taken uint64      // how often it was taken from there
-	out   bool        // handed out before, since it was written by another than who has it
-	again *time.Timer // makes it ready
+	key     string
+	backlog *backlog
+	rev     uint64      // 0 until it is read
+	size    int         // of the body at rev
+	body    []byte      // at rev, or nil
+	turn    uint64      // of whoever may answer for it
+	ready   bool        // in backlog.ready
+	taken   uint64      // how often it was taken from there
+	out     bool        // handed out before, since it was written by another than who has it
+	again   *time.Timer // makes it ready
 }
 
-type lane struct {
+// backlog are the items of one kind that wait for a worker.
+type backlog struct {
 	ready     []*item
 	wake      chan struct{}
 	consumers int
 }
 
 func newQueue(kinds []string, read func(context.Context, string) (Entry, error)) *queue {
-	q := &queue{read: read, items: make(map[string]*item), lanes: make(map[string]*lane)}
+	q := &queue{read: read, items: make(map[string]*item), backlogs: make(map[string]*backlog)}
 	for _, kind := range kinds {
-		q.lanes[kind] = &lane{}
+		q.backlogs[kind] = &backlog{}
 	}
 	return q
 }
 
-func (q *queue) laneOf(key string) *lane {
+func (q *queue) backlogOf(key string) *backlog {
 	kind, _, _ := strings.Cut(key, ".")
-	return q.lanes[kind]
+	return q.backlogs[kind]
 }
 
 // add notes that the record at key was written. Unless it is held by the worker that did
 // so, it is made ready.
 func (q *queue) add(key string, rev uint64, body []byte, held bool) {
-	l := q.laneOf(key)
+	l := q.backlogOf(key)
 	if l == nil {
 		return
 	}
@@ -71,7 +72,7 @@ func (q *queue) add(key string, rev uint64, body []byte, held bool) {
 	it := q.items[key]
 	switch {
 	case it == nil:
-		it = &item{key: key, lane: l}
+		it = &item{key: key, backlog: l}
 		q.items[key] = it
 	case it.rev >= rev:
 		return // it was read before its writer came to say so
@@ -114,14 +115,14 @@ func (q *queue) known(key string) (rev uint64, size int) {
 
 // restore makes the record at key ready, unless somebody has it.
 func (q *queue) restore(key string) {
-	l := q.laneOf(key)
+	l := q.backlogOf(key)
 	if l == nil {
 		return
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.items[key] == nil {
-		it := &item{key: key, lane: l, out: true} // perhaps, by a process that is gone
+		it := &item{key: key, backlog: l, out: true} // perhaps, by a process that is gone
 		q.items[key] = it
 		q.makeReady(it)
 	}
@@ -137,11 +138,11 @@ func (q *queue) makeReady(it *item) {
 		return
 	}
 	it.ready = true
-	it.lane.ready = append(it.lane.ready, it)
-	wake(it.lane)
+	it.backlog.ready = append(it.backlog.ready, it)
+	wake(it.backlog)
 }
 
-func wake(l *lane) {
+func wake(l *backlog) {
 	select {
 	case l.wake <- struct{}{}:
 	default: // somebody will look, or nobody is there yet
@@ -163,7 +164,7 @@ func (q *queue) remove(it *item) {
 		it.again.Stop()
 	}
 	q.dropBody(it)
-	delete(q.items, it.key) // what is left of it in lane.ready is skipped
+	delete(q.items, it.key) // what is left of it in backlog.ready is skipped
 }
 
 // after makes the record ready after d, unless it is written or acked before.
@@ -192,7 +193,7 @@ func (q *queue) wait(it *item, d time.Duration) {
 	it.again = t
 }
 
-// taken is an item that was taken from its lane, with its record if the queue has it.
+// taken is an item that was taken from its backlog, with its record if the queue has it.
 type taken struct {
 	*item
 	times uint64
@@ -200,7 +201,7 @@ type taken struct {
 }
 
 // next takes the first ready item, and reports whether there are more.
-func (q *queue) next(l *lane) (t taken, more bool) {
+func (q *queue) next(l *backlog) (t taken, more bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for len(l.ready) > 0 {
@@ -245,7 +246,7 @@ func (q *queue) take(ctx context.Context, t taken) (Message, bool) {
 
 // consume is [Engine.Consume].
 func (q *queue) consume(kind string, handle func(Message)) (stop func()) {
-	l := q.lanes[kind]
+	l := q.backlogs[kind]
 	q.mu.Lock()
 	if l.wake == nil {
 		l.wake = make(chan struct{}, 1)
@@ -253,7 +254,7 @@ func (q *queue) consume(kind string, handle func(Message)) (stop func()) {
 	l.consumers++
 	if l.consumers == 1 { // what a former consumer left is handed out again
 		for _, it := range q.items {
-			if it.lane == l {
+			if it.backlog == l {
 				q.makeReady(it)
 			}
 		}
@@ -307,7 +308,7 @@ func (q *queue) consume(kind string, handle func(Message)) (stop func()) {
 func (q *queue) waiting(kind string) uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if l := q.lanes[kind]; l != nil {
+	if l := q.backlogs[kind]; l != nil {
 		return uint64(len(l.ready))
 	}
 	return 0
@@ -337,7 +338,7 @@ func (q *queue) receipt(key string) Receipt {
 	defer q.mu.Unlock()
 	it := q.items[key]
 	if it == nil {
-		it = &item{key: key, lane: q.laneOf(key)}
+		it = &item{key: key, backlog: q.backlogOf(key)}
 	}
 	return &queueReceipt{q, it, it.turn, it.rev}
 }

@@ -19,7 +19,7 @@ const elsewhere = "666000000000000001"
 // walled makes a world whose adapter serves [discordtest.GuildID] alone.
 func walled(t *testing.T, how transport) *world {
 	w := still(t, how)
-	w.a.wall = wall{discordtest.GuildID}
+	w.a.served = servedGuilds{discordtest.GuildID}
 	w.run(how)
 	return w
 }
@@ -29,19 +29,19 @@ func TestOneVariableOrBothNameTheServersThatAreServed(t *testing.T) {
 	for name, tt := range map[string]struct {
 		id     string
 		guilds []string
-		want   wall
+		want   servedGuilds
 	}{
 		"Neither": {"", nil, nil},
-		"One":     {"1", nil, wall{"1"}},
-		"List":    {"", []string{"1", "2"}, wall{"1", "2"}},
-		"Both":    {"3", []string{"1", "2"}, wall{"1", "2", "3"}},
-		"Twice":   {"2", []string{"1", "2"}, wall{"1", "2"}},
+		"One":     {"1", nil, servedGuilds{"1"}},
+		"List":    {"", []string{"1", "2"}, servedGuilds{"1", "2"}},
+		"Both":    {"3", []string{"1", "2"}, servedGuilds{"1", "2", "3"}},
+		"Twice":   {"2", []string{"1", "2"}, servedGuilds{"1", "2"}},
 	} {
 		cfg := w.a.cfg
 		cfg.GuildID, cfg.Guilds = tt.id, tt.guilds
 		a, err := New(cfg, w.bot, nil)
 		require.NoError(t, err, name)
-		assert.Equal(t, tt.want, a.wall, name)
+		assert.Equal(t, tt.want, a.served, name)
 	}
 	cfg := w.a.cfg
 	cfg.Guilds = []string{"1", "x"}
@@ -131,22 +131,22 @@ func TestTheDoctorSaysWhoMayAddTheBot(t *testing.T) {
 	guilds := []guildCheck{{ID: discordtest.GuildID}, {ID: elsewhere}}
 	for name, tt := range map[string]struct {
 		public *bool
-		wall   wall
+		served servedGuilds
 		level  kit.Level
 		says   string
 	}{
 		"AnybodyAndEverywhere": {&yes, nil, kit.Warning, "anybody may add the bot"},
-		"AnybodyAndAWall":      {&yes, wall{discordtest.GuildID}, kit.Note, "it serves only those"},
+		"AnybodyAndAList":      {&yes, servedGuilds{discordtest.GuildID}, kit.Note, "it serves only those"},
 		"TheOwner":             {&no, nil, kit.Fine, "only the application's owner"},
 		"NotSaid":              {nil, nil, kit.Note, "does not say"},
 	} {
-		a := &Adapter{wall: tt.wall}
+		a := &Adapter{served: tt.served}
 		found := a.examinePublic(checked{Public: tt.public, Guilds: guilds})
 		require.Len(t, found, 1, name)
 		assert.Equal(t, tt.level, found[0].Level, name)
 		assert.Contains(t, found[0].Says, tt.says, name)
 	}
-	a := &Adapter{wall: wall{discordtest.GuildID, "1"}}
+	a := &Adapter{served: servedGuilds{discordtest.GuildID, "1"}}
 	var said []string
 	for _, f := range a.examineGuilds(checked{Guilds: guilds}) {
 		said = append(said, string(f.Level)+" "+f.Says)
