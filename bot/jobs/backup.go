@@ -24,7 +24,7 @@ const checkpointDirs = ".backup-"
 func (s *Store) Backup(ctx context.Context, w io.Writer) error {
 	p, ok := s.engine.(*engine.Pebble)
 	if !ok {
-		return errors.New("only the embedded store is backed up so; of a cluster's, make an export")
+		return errors.New("bot backup copies the embedded store only; for a cluster's, use bot export")
 	}
 	records := filepath.Join(s.cfg.Dir, engine.RecordsDir)
 	if !s.cfg.ReadOnly { // else nothing changes there

@@ -111,7 +111,7 @@ func (b *badRecords) err(what string) error {
 	if b.n == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s: %d could not be read and are left out: %w", what, b.n, errors.Join(b.first...))
+	return fmt.Errorf("%s: left out %d that cannot be read: %w", what, b.n, errors.Join(b.first...))
 }
 
 func toLine(e engine.Entry) (line exportLine, err error) {
@@ -208,7 +208,7 @@ func (s *Store) importAs(ctx context.Context, r io.Reader, format int) (int, err
 	}
 	err := errors.Join(lines.Err(), group.Wait(), bad.err("import"))
 	if err == nil && n == 0 {
-		err = errors.New("import: there is nothing in it")
+		err = errors.New("import: the input is empty")
 	}
 	return int(stored.Load()), err
 }
@@ -216,7 +216,7 @@ func (s *Store) importAs(ctx context.Context, r io.Reader, format int) (int, err
 // importMeta takes over the other store's fingerprints.
 func (s *Store) importMeta(ctx context.Context, line exportLine, format int) error {
 	if line.Kind != kindMeta || line.Store == nil {
-		return errors.New("this is no export of a store")
+		return errors.New("this is not an export of a store")
 	}
 	open := func(sealed []byte) ([]byte, error) { return s.seal.open(metaKey, nil, sealed) }
 	if format == firstFormat {
@@ -226,7 +226,7 @@ func (s *Store) importMeta(ctx context.Context, line exportLine, format int) err
 		if line.Store.Version == firstFormat {
 			return errors.New("the export has the first format: import it with --first-format, if you made it yourself and nobody else could change it since")
 		}
-		return fmt.Errorf("the export has format %d, this reads format %d", line.Store.Version, format)
+		return fmt.Errorf("the export has format %d, this program reads format %d", line.Store.Version, format)
 	}
 	if err := s.seal.has(line.Store.Needs); err != nil {
 		return err

@@ -96,7 +96,7 @@ func checkVersion(version int) error {
 	return fmt.Errorf("the store has format %d, this program reads format %d", version, formatVersion)
 }
 
-var errFirstFormat = errors.New("the store has the first format, which this program does not read: write it with `bot export` of the version that made it, and read that with `bot import --first-format` of this one into an empty store")
+var errFirstFormat = errors.New("the store has the first format, which this program does not read: export it with the version that wrote it (bot export), and import that into an empty store with this one (bot import --first-format)")
 
 // checkMeta looks whether the store can be opened, and changes nothing.
 func checkMeta(ctx context.Context, cfg Config, get func(context.Context, string) (engine.Entry, error)) error {
@@ -116,7 +116,7 @@ func checkMeta(ctx context.Context, cfg Config, get func(context.Context, string
 		return err
 	}
 	if _, err := seal.open(metaKey, nil, m.Subkey); err != nil {
-		return fmt.Errorf("%w; if no key was changed, a file of the store is another store's: restore a backup, or write what can still be read with bot export --salvage", err)
+		return fmt.Errorf("%w; if nobody changed a key, a file of the store is another store's: restore a backup, or save what is still readable with bot export --salvage", err)
 	}
 	return seal.has(m.Needs)
 }

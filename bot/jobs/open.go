@@ -208,7 +208,7 @@ func readKeyFile(path string, fresh bool) ([][]byte, error) {
 		}
 		key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(text)))
 		if err != nil {
-			return nil, fmt.Errorf("%s holds no base64", path)
+			return nil, fmt.Errorf("%s does not hold a key in base64", path)
 		}
 		return [][]byte{key}, nil
 	case !errors.Is(err, fs.ErrNotExist):
@@ -232,11 +232,11 @@ func private(path string) error {
 	}
 	switch {
 	case dir.Mode().Perm()&0o002 != 0:
-		return fmt.Errorf("%w: everybody on this machine may write to %s, and so may have made its key; chmod 700 it, and rotate the key", ErrOpenToOthers, filepath.Dir(path))
+		return fmt.Errorf("%w: every user of this machine can write to %s, and so may have made its key; run chmod 700 on it, and rotate the key", ErrOpenToOthers, filepath.Dir(path))
 	case file.Mode().Perm()&0o077 != 0:
-		return fmt.Errorf("%w: others may read %s; chmod 600 it, and rotate the key", ErrOpenToOthers, path)
+		return fmt.Errorf("%w: other users can read %s; run chmod 600 on it, and rotate the key", ErrOpenToOthers, path)
 	case stranger(file):
-		return fmt.Errorf("%w: %s belongs to another user, who knows it; chown it if that user is you, else rotate the key", ErrOpenToOthers, path)
+		return fmt.Errorf("%w: %s belongs to another user, who knows it; if that user is you, run chown on it, else rotate the key", ErrOpenToOthers, path)
 	}
 	return nil
 }

@@ -151,7 +151,7 @@ func (s *Store) Drop(ctx context.Context, key string) error {
 		return err
 	}
 	if s.decode(e) == nil {
-		return errors.New("the record can be read, and is not dropped")
+		return errors.New("the bot can read the record, and does not drop it")
 	}
 	return s.engine.Remove(ctx, key, e.Rev)
 }

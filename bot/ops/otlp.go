@@ -199,7 +199,7 @@ func field(message []byte, number protowire.Number, kind protowire.Type) []byte 
 }
 
 // ErrCollector is what [CheckTraces] returns if the collector takes no traces.
-var ErrCollector = errors.New("no traces are taken")
+var ErrCollector = errors.New("no traces delivered")
 
 // CheckTraces asks the collector whether it takes traces, with a request that has none. It
 // sends nothing if no collector is configured. An error that does not match [ErrCollector]

@@ -85,7 +85,7 @@ func (t *Traces) Close(within time.Duration) error {
 	t.collector.end()
 	t.collector.http.CloseIdleConnections()
 	if err != nil {
-		return fmt.Errorf("the last traces were not delivered: %w", err)
+		return fmt.Errorf("the last traces are not delivered: %w", err)
 	}
 	return nil
 }

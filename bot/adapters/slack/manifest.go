@@ -113,7 +113,7 @@ func Manifest(o ManifestOptions) ([]byte, error) {
 	for _, want := range o.Optional {
 		i := slices.IndexFunc(scopes, func(s Scope) bool { return s.Name == want })
 		if i < 0 {
-			return nil, fmt.Errorf("the bot has no use for the scope %q", want)
+			return nil, fmt.Errorf("the bot does not use the scope %q", want)
 		}
 		if !slices.Contains(m.OAuthConfig.Scopes.Bot, want) {
 			m.OAuthConfig.Scopes.Bot = append(m.OAuthConfig.Scopes.Bot, want)

@@ -101,7 +101,7 @@ func damageIn(dir string, err error) error {
 	if errors.As(err, &errno) && errno != syscall.ENOENT || errors.Is(err, ErrDamaged) {
 		return err
 	}
-	return fmt.Errorf("%w: %s: %w. Nothing was changed. Restore a backup, or write what can still be read with bot export --salvage and import it into an empty directory", ErrDamaged, dir, err)
+	return fmt.Errorf("%w: %s: %w. Nothing was changed. Restore a backup, or save what is still readable with bot export --salvage and import that into an empty directory", ErrDamaged, dir, err)
 }
 
 // complete reports damage that the database itself would not notice: a log that is missing,
