@@ -291,9 +291,13 @@ func (h live) unknown(ctx context.Context, r *run, action audit.Action) (jobs.Ne
 		return jobs.Next{}, err
 	}
 	r.w.Reported = true
+	text := "live." + string(action) + ".unknown"
+	if action == audit.Start && !h.webhooks[r.w.Ref.Provider] {
+		text += ".unseen"
+	}
 	return r.answer(outcomeUnknown, chat.Reply{
 		Tone: chat.Warning, Title: r.t.T("live." + string(action) + ".unknown.title"),
-		Text: r.t.T("live."+string(action)+".unknown", "Provider", r.providerName(r.w.Ref.Provider)),
+		Text: r.t.T(text, "Provider", r.providerName(r.w.Ref.Provider)),
 	})
 }
 

@@ -286,6 +286,21 @@ func TestWithoutEventsNothingIsSaidToBeOnAir(t *testing.T) {
 	})
 }
 
+func TestWithoutEventsALostStartPromisesNone(t *testing.T) {
+	inLiveWorld(t, sandbox.Quirks{}, false, func(w *liveWorld) {
+		w.set()
+		w.enter()
+		asked := w.say(ada, channel, "/livepush start")
+		w.wire.lose.Store("/livestream/status")
+		w.press(ada, channel, asked, grammar.VerbLiveStartYes)
+		time.Sleep(2 * time.Minute)
+		told := describe(w.settle())
+		assert.Contains(t, told, "Perhaps started")
+		assert.Contains(t, told, "cannot be seen from here: look at the platform")
+		assert.NotContains(t, told, "The card says")
+	})
+}
+
 // To stop a live twice does no harm, so that a lost stop is asked for again.
 func TestALostStopIsRepeated(t *testing.T) {
 	inLiveWorld(t, sandbox.Quirks{}, true, func(w *liveWorld) {

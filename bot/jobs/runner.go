@@ -422,7 +422,7 @@ func (s *step) saved(within time.Duration) error {
 	case errors.Is(err, ErrConflict):
 		s.m.Receipt.Ack() // somebody saved a newer one, which is delivered by itself
 	case s.keeps:
-		r.log.Error("a job could not be saved, which is tried again", "job", j.ID, "label", j.Label, "state", j.State, "err", err)
+		r.log.Error("job not saved, trying again", "job", j.ID, "label", j.Label, "state", j.State, "err", err)
 	default:
 		r.log.Error("job not saved, repeating its step", "job", j.ID, "label", j.Label, "state", j.State, "err", err)
 		s.m.Receipt.Later(firstBackoff)
