@@ -119,7 +119,7 @@ func typed(t *testing.T) map[string]string {
 }
 
 // shown is a log line, which nobody types.
-var shown = regexp.MustCompile(`^every record is sealed`)
+var shown = regexp.MustCompile(`^every record is encrypted`)
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
