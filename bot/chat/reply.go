@@ -19,7 +19,7 @@ const (
 	Bad     Tone = "bad"
 )
 
-// Reply is what somebody is told, free of any platform's markup: an adapter renders it.
+// Reply is a message to somebody, free of any platform's markup: an adapter renders it.
 // All texts are plain text in the reader's language; some of it was typed by people, so
 // the adapter escapes everything.
 type Reply struct {

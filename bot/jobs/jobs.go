@@ -1,7 +1,7 @@
 // Package jobs keeps promises across a crash.
 //
-// A [Job] is one promise: something a person asked for and was told would be done. It
-// is written to disk before the person is told so, and its record moves through states:
+// A [Job] is one promise: something that a person asked for and the bot acknowledged. It is
+// on disk before the acknowledgement, and its record moves through states:
 //
 //	accepted ─▶ [awaiting_approval] ─▶ calling(i/m) ─▶ called(i/m) ─▶ … ─▶ delivering(k/n) ─▶ done
 //	                                      │  └─▶ refused ─▶ …                └─▶ undeliverable
@@ -83,7 +83,7 @@ type Job struct {
 
 	Data   []byte     // the handler's
 	Memo   any        // the handler's, while one worker goes on with the job; not stored
-	Outbox []Delivery // what people are told: see [Delivery] for the order
+	Outbox []Delivery // the messages to people: see [Delivery] for the order
 	// Err is the last error that a step met, to an operator: a word of what the log has,
 	// without secrets, cut at [MaxErr]. A later success leaves it.
 	Err string
@@ -92,8 +92,8 @@ type Job struct {
 	marks
 }
 
-// Delivery is one thing that somebody is told. Those of one lane are made in their order;
-// lanes do not wait for each other.
+// Delivery is one message to somebody. Those of one lane go out in their order; lanes do
+// not wait for each other.
 type Delivery struct {
 	Body    []byte    // the handler's
 	Until   time.Time // when trying ends in any case; zero: only [Config.DeliveryWindow] bounds it

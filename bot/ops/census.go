@@ -43,7 +43,7 @@ var (
 	jobsDesc = prometheus.NewDesc(namespace+"_jobs", "Unfinished jobs by the step they are in.", []string{"state"}, nil)
 	ageDesc  = prometheus.NewDesc(namespace+"_oldest_job_age_seconds",
 		"Age of the oldest unfinished job in a step, since the person asked; 0 where there is none.", []string{"state"}, nil)
-	countedDesc = prometheus.NewDesc(namespace+"_jobs_count_failed", "1 if the jobs could not be counted; then the last count is shown.", nil, nil)
+	countedDesc = prometheus.NewDesc(namespace+"_jobs_count_failed", "1 if the bot could not count its jobs; the counts are then the last ones.", nil, nil)
 )
 
 // Describe implements [prometheus.Collector].

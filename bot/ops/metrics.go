@@ -1,4 +1,4 @@
-// Package ops is what the engine room sees of a running bot: metrics, the health of its
+// Package ops is what operators see of a running bot: metrics, the health of its
 // parts, and the ID by which one command is followed through every log line.
 //
 // [Metrics] hands each part of the bot an observer and counts what that is told. Labels
@@ -95,35 +95,35 @@ func NewMetrics(version string, providers []meeting.Provider, platforms ...chat.
 		known:    words(providers, func(p meeting.Provider) string { return string(p) }),
 
 		commands:    counter("commands_total", "Commands that ended, and how.", "platform", "command", "outcome"),
-		commandTime: histogram("command_duration_seconds", "From the moment a command was written down to its last delivery.", commandBuckets, "platform", "command"),
-		acks:        histogram("acknowledge_duration_seconds", "From an event's arrival to its acknowledgement, which platforms wait 3 s for.", ackBuckets, "platform", "kind"),
-		answers:     histogram("answer_duration_seconds", "From the moment a command was written down to its provider's first answer, also one that was looked up later.", commandBuckets, "command"),
-		calls:       histogram("provider_call_duration_seconds", "Until a meeting provider answered, or was given up.", callBuckets, "provider", "call"),
+		commandTime: histogram("command_duration_seconds", "Time from a command's record on disk to its last delivery.", commandBuckets, "platform", "command"),
+		acks:        histogram("acknowledge_duration_seconds", "Time from an event's arrival to its acknowledgement, for which platforms wait 3 s.", ackBuckets, "platform", "kind"),
+		answers:     histogram("answer_duration_seconds", "Time from a command's record on disk to the provider's first answer, also one that a look-up found later.", commandBuckets, "command"),
+		calls:       histogram("provider_call_duration_seconds", "Time until a meeting provider answered a call, or the bot gave it up.", callBuckets, "provider", "call"),
 		callErrors:  counter("provider_errors_total", "Calls to a meeting provider that failed.", "provider", "call", "kind"),
 		platform:    counter("platform_errors_total", "Calls to a chat platform that failed.", "platform", "call", "kind"),
-		duplicates:  counter("platform_duplicates_total", "Events of a platform that were acknowledged or accepted before.", "platform"),
-		rejected:    counter("platform_rejected_requests_total", "Requests to the public address that were not taken for the platform's.", "platform", "reason"),
-		unheard:     counter("provider_rejected_requests_total", "Requests to the public address that were not taken for the meeting provider's.", "provider", "reason"),
-		waits:       histogram("rate_limit_wait_seconds", "How long calls to a platform were held back by its rate limits.", waitBuckets, "platform"),
+		duplicates:  counter("platform_duplicates_total", "Events that a platform sent again after the bot had acknowledged or accepted them.", "platform"),
+		rejected:    counter("platform_rejected_requests_total", "Requests to the public address that the bot refused as not the platform's.", "platform", "reason"),
+		unheard:     counter("provider_rejected_requests_total", "Requests to the public address that the bot refused as not the meeting provider's.", "provider", "reason"),
+		waits:       histogram("rate_limit_wait_seconds", "How long a platform's rate limits held a call back.", waitBuckets, "platform"),
 
-		enqueued:     histogram("job_enqueue_duration_seconds", "Until a new job was on disk, or refused.", durableBuckets, "result"),
+		enqueued:     histogram("job_enqueue_duration_seconds", "Time until a new job was on disk, or refused.", durableBuckets, "result"),
 		transitions:  counter("job_transitions_total", "Recorded steps of jobs.", "command", "to"),
-		started:      histogram("job_start_delay_seconds", "From a job's creation to its first step.", waitBuckets, "command"),
+		started:      histogram("job_start_delay_seconds", "Time from a job's creation to its first step.", waitBuckets, "command"),
 		replayed:     counter("job_replays_total", "Steps that an earlier worker had begun and not ended.", "command"),
-		deduplicated: counter("jobs_deduplicated_total", "Wishes that arrived again and were not made a second job.", "command"),
+		deduplicated: counter("jobs_deduplicated_total", "Commands that arrived again and made no second job.", "command"),
 		lost:         counter("deliveries_lost_total", "Messages that reached nobody.", "command"),
-		late:         counter("job_late_successes_total", "Calls that succeeded after they had been given up.", "command"),
+		late:         counter("job_late_successes_total", "Calls that succeeded after the bot had given them up.", "command"),
 		timers: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Namespace: namespace, Name: "timer_lateness_seconds", Help: "How late timers went off.", Buckets: latenessBuckets,
+			Namespace: namespace, Name: "timer_lateness_seconds", Help: "How late timers fired.", Buckets: latenessBuckets,
 		}),
-		unreadable: counter("store_unreadable_records_total", "Records that were found to be changed, damaged or put back, and were left alone.", "kind"),
+		unreadable: counter("store_unreadable_records_total", "Records that the bot found changed, damaged or put back, and left alone.", "kind"),
 		damaged: prometheus.NewCounter(prometheus.CounterOpts{
-			Namespace: namespace, Name: "store_damaged_files_total", Help: "Files of the store that were found to be damaged.",
+			Namespace: namespace, Name: "store_damaged_files_total", Help: "Damaged files of the store that the bot came upon.",
 		}),
 		replicas: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "store_replicas_current", Help: "Replicas of the store on the NATS cluster that are up to date; 0 without a cluster.",
 		}),
-		reopened: counter("store_reopened_total", "Times that the store had stopped confirming writes and was opened again.", "result"),
+		reopened: counter("store_reopened_total", "Times that the bot opened the store again after it stopped confirming writes.", "result"),
 
 		methods: vocabulary{max: 80},
 	}

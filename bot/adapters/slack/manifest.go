@@ -20,7 +20,7 @@ import (
 type Scope struct {
 	Name     string
 	Required bool
-	Without  string // what is lost without it
+	Without  string // what does not work without it
 }
 
 // Scopes are all permissions that the bot makes use of, the required ones first.
@@ -28,13 +28,13 @@ type Scope struct {
 var scopes = []Scope{
 	{"commands", true, "no slash commands, no buttons, no shortcut"},
 	{"chat:write", true, "no messages in channels and threads"},
-	{"im:write", true, "no direct messages: a private answer is lost once Slack's response address has expired"},
-	{"users:read", true, "nobody's language is known, and without allow-lists nobody may do anything, since guests cannot be told from members"},
-	{"chat:write.public", false, "in channels the bot was not invited to: no thread and no updated card, everything comes through the command's own response"},
+	{"im:write", true, "no direct messages: once Slack's response address has expired, the bot can give no private answer"},
+	{"users:read", true, "the bot can't see languages or recognise guests, so without an allow-list it refuses everyone"},
+	{"chat:write.public", false, "in channels that the bot is not a member of: no thread and no updated card; the bot answers through the command's own response"},
 	{"files:write", false, "no QR button"},
-	{"app_mentions:read", false, "no \"@bot meet …\", and so no commands inside threads except the message shortcut"},
-	{"usergroups:read", false, "allow-lists cannot name user groups (slack:group:…)"},
-	{"channels:history", false, "after a crash in mid-post in a public channel, that one message may appear twice"},
+	{"app_mentions:read", false, "no \"@bot meet …\", so the message shortcut is the only command inside threads"},
+	{"usergroups:read", false, "allow-lists can't name user groups: an entry slack:group:… refuses everyone"},
+	{"channels:history", false, "after a crash in the middle of posting in a public channel, that one message may appear twice"},
 	{"groups:history", false, "the same in a private channel"},
 	{"im:history", false, "the same in a direct message"},
 	{"mpim:history", false, "the same in a group direct message"},
