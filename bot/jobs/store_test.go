@@ -421,7 +421,7 @@ func TestFinishedJobsExpire(t *testing.T) {
 func TestTenThousandJobsWaitAtStart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s, err := openDir(t, Config{Dir: dir})
+	s, err := openDir(t, Config{Dir: dir, EnqueueWindow: time.Minute})
 	require.NoError(t, err)
 	const n = 10_000
 	var wg sync.WaitGroup

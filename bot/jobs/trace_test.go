@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -304,7 +305,7 @@ func TestStepsAllocateNothingForTracesThatAreOff(t *testing.T) {
 		assert.Equal(t, named, testing.AllocsPerRun(100, func() { s.queued(j); _ = s.handle(ctx, j, &a, step) }), a.name)
 	}
 	var ids []string
-	for i := range 300 {
+	for i := range 1000 {
 		ids = append(ids, fmt.Sprint(i))
 	}
 	enqueue := func(f func(context.Context, Job) (Job, error)) float64 {
@@ -314,7 +315,11 @@ func TestStepsAllocateNothingForTracesThatAreOff(t *testing.T) {
 			ids = ids[1:]
 		})
 	}
-	assert.InDelta(t, enqueue(s.enqueue), enqueue(s.receive), 1, "a growing map may cost one")
+	bare, traced := math.Inf(1), math.Inf(1)
+	for range 3 { // the maps of what is under way grow now and then
+		bare, traced = min(bare, enqueue(s.enqueue)), min(traced, enqueue(s.receive))
+	}
+	assert.InDelta(t, bare, traced, 1)
 }
 
 func TestAnAnswerIsObservedOnce(t *testing.T) {
