@@ -320,7 +320,7 @@ func talkToAcme(t *testing.T, binary string) {
 	out, err := run("", "doctor", "--json")
 	require.NoError(t, err, out)
 	assert.Contains(t, out, "ACME_SECRET is accepted")
-	assert.Contains(t, out, "acme is running since")
+	assert.Contains(t, out, "acme: running since")
 	n = acme.count()
 	out, err = run("", "doctor", "--send", "acme:R7")
 	require.NoError(t, err, out)

@@ -180,7 +180,9 @@ func (s *Store) importAs(ctx context.Context, r io.Reader, format int) (int, err
 		decoder.DisallowUnknownFields()
 		err := decoder.Decode(&line)
 		if n == 1 {
-			if err == nil {
+			if err != nil { // its own words are about JSON
+				err = errNoExport
+			} else {
 				err = s.importMeta(ctx, line, format)
 			}
 			if err != nil {
@@ -213,10 +215,12 @@ func (s *Store) importAs(ctx context.Context, r io.Reader, format int) (int, err
 	return int(stored.Load()), err
 }
 
+var errNoExport = errors.New("this is not the output of bot export")
+
 // importMeta takes over the other store's fingerprints.
 func (s *Store) importMeta(ctx context.Context, line exportLine, format int) error {
 	if line.Kind != kindMeta || line.Store == nil {
-		return errors.New("this is not an export of a store")
+		return errNoExport
 	}
 	open := func(sealed []byte) ([]byte, error) { return s.seal.open(metaKey, nil, sealed) }
 	if format == firstFormat {

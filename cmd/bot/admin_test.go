@@ -141,7 +141,7 @@ func TestOperatorsAskTheRunningBot(t *testing.T) {
 
 	d := w.diagnose(t)
 	assert.Empty(t, d.of(kit.Fault))
-	assert.Contains(t, strings.Join(d.of(kit.Fine), "\n"), "running bot: slack is running since")
+	assert.Contains(t, strings.Join(d.of(kit.Fine), "\n"), "running bot: slack: running since")
 	assert.Contains(t, strings.Join(d.of(kit.Fine), "\n"), "the key-entry page answers under PUBLIC_URL")
 	w.set("PUBLIC_URL", "http://127.0.0.1:1")
 	match(t, "warning", []string{"this machine does not reach PUBLIC_URL"}, w.diagnose(t).of(kit.Warning))
@@ -250,6 +250,8 @@ func TestOperatorsOpenTheStoreOfAStoppedBot(t *testing.T) {
 	lookup := func(name string) (string, bool) { v, ok := other[name]; return v, ok }
 	require.NoError(t, run(t.Context(), process{args: []string{"import"}, lookup: lookup, stdin: strings.NewReader(exported), stdout: &stdout, stderr: io.Discard}))
 	assert.Equal(t, "Imported 2 records.\n", stdout.String(), "the job, and the line of the audit log")
+	err = run(t.Context(), process{args: []string{"import"}, lookup: lookup, stdin: strings.NewReader("hello\n"), stdout: io.Discard, stderr: io.Discard})
+	require.EqualError(t, err, "import, line 1: this is not the output of bot export")
 	out, _, err = invoke(t, other, "jobs", "j1")
 	require.NoError(t, err)
 	assert.Contains(t, out, "settled_done")

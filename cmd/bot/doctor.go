@@ -311,7 +311,7 @@ func (d *doctor) runningBot(context.Context) []finding {
 	}
 	var all []finding
 	for name, part := range d.readiness.Parts {
-		says := fmt.Sprintf("%s is %s since %s", name, part.State, part.Since.UTC().Format(time.RFC3339))
+		says := fmt.Sprintf("%s: %s since %s", name, part.State, part.Since.UTC().Format(time.RFC3339))
 		if part.LastError != "" {
 			says += ", last error: " + part.LastError
 		}

@@ -133,6 +133,9 @@ func importCommand(ctx context.Context, p process) error {
 		return fmt.Errorf("ENCRYPTION_KEY: %w; set it to the key of the exported store, or copy that store's file \"key\" to DATA_DIR", err)
 	}
 	if err != nil {
+		if n == 0 {
+			return err
+		}
 		return fmt.Errorf("%w (%d records are imported; import again to go on)", err, n)
 	}
 	return write(p.stdout, fmt.Sprintf("Imported %d records.\n", n))

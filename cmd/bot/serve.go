@@ -376,7 +376,7 @@ func openStore(ctx context.Context, c jobs.Config) (*jobs.Store, error) {
 	case errors.Is(err, jobs.ErrOpenToOthers):
 		return nil, fmt.Errorf("DATA_DIR: %w", err)
 	case errors.Is(err, jobs.ErrWrongKey):
-		return nil, fmt.Errorf("ENCRYPTION_KEY: %w; set the key it was written with, the newest first", err)
+		return nil, fmt.Errorf("ENCRYPTION_KEY: %w; set it to the key that wrote the store; of several, the newest first", err)
 	case err != nil && c.NATSURL != "":
 		return nil, fmt.Errorf("NATS_URL: %w", err)
 	case err != nil:
