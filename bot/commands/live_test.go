@@ -239,7 +239,7 @@ func TestTheProvidersClockMayBeAnother(t *testing.T) {
 				posts = append(posts, w.hear(meeting.Event{Live: meeting.LiveOn})...)
 				time.Sleep(2 * time.Minute)
 				posts = append(posts, w.settle()...)
-				assert.Contains(t, describe(posts), "The live is being started")
+				assert.Contains(t, describe(posts), "Starting the live stream")
 				posts = w.hear(meeting.Event{Live: meeting.LiveOff})
 				assert.NotContains(t, fmt.Sprint(shown(t, posts).Fields), "Live since", "the newest word")
 			})
@@ -295,9 +295,9 @@ func TestWithoutEventsALostStartPromisesNone(t *testing.T) {
 		w.press(ada, channel, asked, grammar.VerbLiveStartYes)
 		time.Sleep(2 * time.Minute)
 		told := describe(w.settle())
-		assert.Contains(t, told, "Perhaps started")
-		assert.Contains(t, told, "cannot be seen from here: look at the platform")
-		assert.NotContains(t, told, "The card says")
+		assert.Contains(t, told, "may have started")
+		assert.Contains(t, told, "see whether the stream is on air. Check the platform")
+		assert.NotContains(t, told, "The card shows")
 	})
 }
 
