@@ -286,6 +286,19 @@ func TestWithoutEventsNothingIsSaidToBeOnAir(t *testing.T) {
 	})
 }
 
+// Somebody else may have asked the provider, in its client: the bot does not say that it did.
+func TestWhoAskedBeforeIsNotKnown(t *testing.T) {
+	inLiveWorld(t, sandbox.Quirks{}, true, func(w *liveWorld) {
+		w.set()
+		w.enter()
+		asked := w.say(ada, channel, "/livepush start")
+		w.zoom.Fault(sandbox.Fault{Endpoint: sandbox.ZoomLiveStatus, Kind: sandbox.Refusal, Status: http.StatusTooManyRequests, Code: http.StatusTooManyRequests, Message: "later"})
+		told := describe(w.press(ada, channel, asked, grammar.VerbLiveStartYes))
+		assert.Contains(t, told, "Zoom was asked to start this live stream less than half a minute ago")
+		assert.NotContains(t, told, "I asked")
+	})
+}
+
 func TestWithoutEventsALostStartPromisesNone(t *testing.T) {
 	inLiveWorld(t, sandbox.Quirks{}, false, func(w *liveWorld) {
 		w.set()
