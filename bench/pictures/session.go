@@ -48,7 +48,7 @@ var languages = []language{
 		"slack":    "Slack：频道里的会议卡片、消息列里的链接，以及仅发起人可见的主持人链接",
 		"discord":  "Discord：频道里的会议卡片、子区里的链接，以及私密答复",
 		"keypage":  "手机上的密钥页面：在这里输入推流密钥",
-		"approval": "Slack：推流到受保护的目标，等待另一个人批准",
+		"approval": "Slack：推流到受保护的目标，等待另一人审批",
 		"error":    "Slack：选项写错时，提示应该输入什么",
 	}},
 }

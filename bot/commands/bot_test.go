@@ -760,7 +760,7 @@ func TestASystecMeetingTakesNoPush(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/meet x")
 		posts := w.say(ada, channel, pushLine)
-		assert.Contains(t, posts[0].Reply.Text, "SYSTEC, which has no live push")
+		assert.Contains(t, posts[0].Reply.Text, "SYSTEC, which doesn't support live push")
 		posts = w.press(ada, channel, posts, grammar.VerbElsewhere)
 		find(t, posts, chat.SlotRoot)
 		assert.Equal(t, 1, w.tencent.created)

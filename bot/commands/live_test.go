@@ -308,8 +308,8 @@ func TestWithoutEventsALostStartPromisesNone(t *testing.T) {
 		w.press(ada, channel, asked, grammar.VerbLiveStartYes)
 		time.Sleep(2 * time.Minute)
 		told := describe(w.settle())
-		assert.Contains(t, told, "may have started")
-		assert.Contains(t, told, "see whether the stream is on air. Check the platform")
+		assert.Contains(t, told, "The live stream may have started")
+		assert.Contains(t, told, "I can't see whether the stream is on air")
 		assert.NotContains(t, told, "The card shows")
 	})
 }

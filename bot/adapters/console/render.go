@@ -89,7 +89,7 @@ func (s style) message(t texts.Text, v view, r chat.Reply) string {
 	case thread:
 		head, indent = "╰─ "+t.T("console.thread"), "   "
 		if !v.header.follows && v.header.title != "" {
-			head += ": " + oneLine(v.header.title)
+			head += t.Either(": ", "：") + oneLine(v.header.title)
 		}
 		head = s.mark(head, dim)
 	case private:
