@@ -263,7 +263,7 @@ func (c *command) press(ctx context.Context, value string) error {
 func discordEnd(ctx context.Context, c *command) error {
 	discord := c.world.rig.Discord
 	for _, m := range discord.In(c.channel) {
-		if id := m.Button("End"); id != "" {
+		if id := m.Button(text.T("button.end")); id != "" {
 			return c.discord(ctx, discord.Click(c.user, c.where(), m.ID, strings.Replace(id, ":end:", ":endyes:", 1)))
 		}
 	}
@@ -290,7 +290,7 @@ func consolePush(ctx context.Context, c *command) error {
 	return c.line(ctx, "/livepush to "+strings.Join(c.destinations(), ",")+" in "+c.code)
 }
 
-var endButton = regexp.MustCompile(`\[(\d+)\] End`)
+var endButton = regexp.MustCompile(`\[(\d+)\] ` + regexp.QuoteMeta(text.T("button.end")))
 
 // consoleEnd presses the card's button by its number, and agrees in advance.
 func consoleEnd(ctx context.Context, c *command) error {

@@ -411,7 +411,7 @@ func TestTheStreamArrivesAsThePlatformWantsIt(t *testing.T) {
 			assert.Equal(t, []arrived{{"live2", "ab1c-de2f-gh3i-jk4l-mn5o", ""}}, on)
 		}
 		act("end")
-		out.await(t, `State +Ended at`)
+		out.await(t, `Status +Ended at`)
 		assert.Eventually(t, func() bool { _, ended := server.count(); return ended == len(want) }, 20*time.Second, 20*time.Millisecond, "all of it ends")
 		again, _ := server.count()
 		assert.Zero(t, again)
