@@ -164,7 +164,6 @@ type troubled struct {
 	*world
 	ctx   context.Context
 	other *rig.Bot // the second replica, on a cluster
-	room  string   // the number of the command whose room is in trouble
 
 	verdicts sync.Map // by their number
 	next     atomic.Int64
@@ -392,7 +391,7 @@ func (t *troubled) run(all []trouble) (longest silence, err error) {
 	if t.other != nil {
 		_ = syscall.Kill(t.other.PID(), syscall.SIGCONT)
 	}
-	if err := t.world.settle(t.ctx); err != nil {
+	if err := t.settle(t.ctx); err != nil {
 		return longest, err
 	}
 	if t.other != nil {
