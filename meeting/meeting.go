@@ -1,8 +1,8 @@
 // Package meeting is the neutral vocabulary of the bot: a meeting, the request for an
 // instant one, a live push target, and the errors that callers act on.
 //
-// The providers, in [meetbot/meeting/systec] and [meetbot/meeting/tencent], translate
-// their wire formats at their own edge. Where they differ, the comment on the field
+// Each provider's client, in a package below this one, translates its wire format at its
+// own edge. Where they differ, the comment on the field
 // here says which and how. A client tries once; retrying is for the caller, who knows
 // from the error whether anything can have happened ([ErrUnavailable]: no;
 // [ErrOutcomeUnknown]: perhaps).

@@ -1,10 +1,10 @@
 // Package ops is what operators see of a running bot: metrics, the health of its
-// parts, and the ID by which one command is followed through every log line.
+// parts, and the ID by which one command is found in every log line.
 //
-// [Metrics] hands each part of the bot an observer and counts what that is told. Labels
-// come from closed lists, or from texts of the program itself: what a platform or a
-// person wrote becomes [Other] before it could become a label, so that neither the number
-// of time series nor their names are in anybody else's hands.
+// [Metrics] hands each part of the bot an observer and counts what the part reports to it.
+// Labels come from closed lists, or from texts of the program itself. What a platform or a
+// person wrote becomes [Other] before it can become a label: nobody outside decides how many
+// time series there are, or their names.
 //
 // [Health] knows the parts and answers /livez and /readyz; [Handler] serves both and
 // /metrics. Nothing in this package decides anything: without it the bot does the same.

@@ -1,6 +1,7 @@
-// Package kit has what adapters do alike: remembering for a while ([Cache]), trying again ([Retry]), walking the ways to a person ([Deliver]), pacing
-// calls and edits ([Pace], [Edits]), cutting text where a reader would, and telling how an
-// adapter is. It knows no platform. Its [Adapter] is what the binary runs.
+// Package kit has what adapters do alike: remembering for a while ([Cache]), trying again
+// ([Retry]), trying every way to a person ([Deliver]), pacing calls and edits ([Pace],
+// [Edits]), cutting text where a reader would, and reporting an adapter's health. It knows no
+// platform. Its [Adapter] is what the binary runs.
 package kit
 
 import (
