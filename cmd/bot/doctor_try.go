@@ -16,7 +16,7 @@ import (
 	"meetbot/meeting"
 )
 
-const tryQuestion = `The doctor will make one real meeting at each configured provider, set push addresses that lead nowhere, switch
+const tryQuestion = `The doctor will make one real meeting at each configured provider, set push addresses that lead nowhere, turn
 them off, and end the meeting. It invites nobody.
 Go on? [yes/no] `
 
@@ -223,7 +223,7 @@ func (t *tries) pushes(ctx context.Context, api pushing, m meeting.Meeting) {
 	off := want
 	off.Enabled = false
 	err = api.SetPush(ctx, t.account, m.Ref.ID, off)
-	t.holds("sending an address again as disabled switches it off", err == nil, err)
+	t.holds("sending an address again as disabled turns it off", err == nil, err)
 	if err == nil && readable {
 		has, err := t.readBack(ctx, api, m, off)
 		t.holds("the address then reads back as off", has == nil || !has.Enabled, err)
