@@ -31,7 +31,7 @@ var scopes = []Scope{
 	{"im:write", true, "no direct messages: once Slack's response address has expired, the bot can give no private answer"},
 	{"users:read", true, "the bot can't see languages or recognise guests, so without an allow-list it refuses everyone"},
 	{"chat:write.public", false, "in channels that the bot is not a member of: no thread and no updated card; the bot answers through the command's own response"},
-	{"files:write", false, "no QR button"},
+	{"files:write", false, "no QR code button"},
 	{"app_mentions:read", false, "no \"@bot meet …\", so the message shortcut is the only command inside threads"},
 	{"usergroups:read", false, "allow-lists can't name user groups: an entry slack:group:… refuses everyone"},
 	{"channels:history", false, "after a crash in the middle of posting in a public channel, that one message may appear twice"},
