@@ -5,13 +5,14 @@ import (
 	"slices"
 	"strings"
 
-	"meetbot/bot/texts"
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 	"meetbot/meeting"
 )
 
 // What people are told, in the words that they read.
 var (
-	text     = texts.For("en")
+	text     = grammar.Text(chat.Kind{}, "en")
 	progress = text.T("progress")
 	waiting  = text.T("approval.waits.title") // said before it ends
 	trying   = words("progress.trying")
