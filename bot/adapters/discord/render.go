@@ -271,7 +271,13 @@ func mention(u chat.User) string {
 	return escape(u.Name)
 }
 
-func named(name, value string) string { return "**" + escape(oneLine(name)) + ":** " + value }
+func named(name, value string) string {
+	name = escape(oneLine(name))
+	if colon := kit.Colon(name); colon != ": " {
+		return "**" + name + "**" + colon + value
+	}
+	return "**" + name + ":** " + value
+}
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 

@@ -18,6 +18,7 @@ import (
 	"runtime/debug"
 	"time"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/clipperhouse/uax29/v2/graphemes"
 	"github.com/skip2/go-qrcode"
@@ -146,4 +147,13 @@ func Code(sent string) string {
 		return "other"
 	}
 	return sent
+}
+
+// Colon is what stands between a label and its value, in the writing of the label.
+func Colon(label string) string {
+	const cjk = '\u2e80' // the first of their characters, signs included
+	if r, _ := utf8.DecodeLastRuneInString(label); r >= cjk && r != utf8.RuneError {
+		return "："
+	}
+	return ": "
 }

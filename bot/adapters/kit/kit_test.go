@@ -161,3 +161,11 @@ func TestStoppedIsForGood(t *testing.T) {
 	p.Set(kit.Running)
 	assert.Equal(t, kit.Health{State: kit.Stopped, Since: now, LastError: "broken", ErrorAt: now}, p.Health())
 }
+
+func TestAColonIsInTheWritingOfItsLabel(t *testing.T) {
+	for label, want := range map[string]string{"Status": ": ", "状态": "：", "直播流（HLS）": "：", "B站": "：", "": ": ", "\xff": ": "} {
+		if got := kit.Colon(label); got != want {
+			t.Errorf("%q: %q", label, got)
+		}
+	}
+}

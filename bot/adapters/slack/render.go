@@ -90,14 +90,14 @@ func textAlone(r chat.Reply, how look) message {
 		lines = append(lines, r.Text)
 	}
 	for _, l := range r.Links {
-		lines = append(lines, l.Label+": "+l.URL)
+		lines = append(lines, l.Label+kit.Colon(l.Label)+l.URL)
 	}
 	for _, f := range r.Fields {
 		value := f.Value
 		if f.User != nil {
 			value = f.User.Name
 		}
-		lines = append(lines, f.Name+": "+value)
+		lines = append(lines, f.Name+kit.Colon(f.Name)+value)
 	}
 	lines = append(append(lines, r.Copy, r.Note), how.notes...)
 	lines = slices.DeleteFunc(lines, func(s string) bool { return strings.TrimSpace(s) == "" })
@@ -129,7 +129,7 @@ func fallback(r chat.Reply) string {
 	if len(parts) == 0 {
 		for _, f := range r.Fields {
 			if f.User == nil {
-				parts = append(parts, f.Name+": "+f.Value)
+				parts = append(parts, f.Name+kit.Colon(f.Name)+f.Value)
 			}
 		}
 		for _, l := range r.Links {
@@ -187,7 +187,7 @@ func (c *canvas) fields(fields []chat.Field) {
 			text = head + fit(f.Value, max(maxFieldText-kit.Len(head), 1))
 		}
 		if kit.Len(text) > maxFieldText {
-			text, c.cut = fit(f.Name+": "+f.Value, maxFieldText), true
+			text, c.cut = fit(f.Name+kit.Colon(f.Name)+f.Value, maxFieldText), true
 		}
 		texts = append(texts, mrkdwn(text))
 	}
