@@ -217,7 +217,7 @@ func TestAllFaultsOfALineAreSaidAtOnce(t *testing.T) {
 		{"HTTP", "livepush", "--name x --url https://live.example.com/app --key " + canary, []string{"--url"}, "rtmp://"},
 		{"KeyWithBlank", "livepush", "--name x --url rtmp://live.example.com/app --key 'a " + canary + "'", []string{"--key"}, "space"},
 		{"KeyIsAddress", "livepush", "--name x --url rtmp://live.example.com/app --key rtmp://live.example.com/app/" + canary, []string{"--key"}, "address"},
-		{"Private", "livepush", "--url rtmp://192.168.1.2/app --key " + canary, []string{"--url"}, "network"},
+		{"Private", "livepush", "--url rtmp://192.168.1.2/app --key " + canary, []string{"--url"}, "this host is in a private network"},
 		{"UserInfo", "livepush", "--url rtmp://u:" + canary + "@live.example.com/app --key k", []string{"--url"}, ""},
 		{"Facebook", "livepush", "--url rtmp://live-api-s.facebook.com/rtmp/ --key " + canary, []string{"--url"}, "rtmps"},
 		{"MisspeltKey", "livepush", "--kye " + canary, []string{"--kye"}, "--key"},

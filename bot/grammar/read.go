@@ -38,6 +38,12 @@ func (p problem) text(t texts.Text) string {
 			}
 		}
 	}
+	if !t.Has(f.ID) { // the key page has the same sentence
+		f.ID = strings.Replace(f.ID, "parse.", "finding.", 1)
+		s := f.In(t)
+		r, size := utf8.DecodeRuneInString(s)
+		return string(unicode.ToLower(r)) + s[size:]
+	}
 	return f.In(t)
 }
 
