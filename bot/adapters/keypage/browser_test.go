@@ -105,7 +105,7 @@ func TestThePageWorksInABrowserWithAKeyboardAlone(t *testing.T) {
 		locale, faults, done, used string
 		width, height              int64
 	}{
-		{"en", "Not yet", "Received: tw", "This link has been used", phoneWidth, phoneHeight},
+		{"en", "Fix these fields", "Received: tw", "This link has been used", phoneWidth, phoneHeight},
 		{"zh-CN", "请修改以下内容", "已收到：tw", "链接已使用", desktopWidth, desktopHeight},
 	} {
 		t.Run(tt.locale, func(t *testing.T) {
