@@ -88,7 +88,7 @@ func TestSavingAgainKeepsOwnerAndKey(t *testing.T) {
 	assert.Equal(t, canaryKey, got.Key.Reveal(), "the same address keeps its key")
 	assert.True(t, got.KeySet.Equal(showNow))
 	assert.Equal(t, "key set 3 days ago", got.KeyAge(texts.For("en"), clock.Now()))
-	assert.Equal(t, "密钥是 3 天前设置的", got.KeyAge(texts.For("zh-CN"), clock.Now()))
+	assert.Equal(t, "密钥设置于 3 天前", got.KeyAge(texts.For("zh-CN"), clock.Now()))
 
 	got, err = s.Save(t.Context(), scope, bili("another"), ann, false)
 	require.NoError(t, err)

@@ -140,7 +140,7 @@ func TestAddressAndKeyAreCheckedAgainstTheirService(t *testing.T) {
 func TestFindingsNameTheServiceInTheReadersLanguage(t *testing.T) {
 	_, fs := PresetByID("bilibili").Check("rtmp://push-rtmp-a.douyincdn.com/third", secret.New("?streamname=live_1"), showNow)
 	require.Len(t, fs, 1)
-	assert.Contains(t, fs[0].Text(texts.For("en")), "an address of Douyin, not of Bilibili")
+	assert.Contains(t, fs[0].Text(texts.For("en")), "an address of Douyin, not Bilibili")
 	assert.Contains(t, fs[0].Text(texts.For("zh-CN")), "抖音的地址，不是哔哩哔哩的")
 }
 
