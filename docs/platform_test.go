@@ -291,7 +291,7 @@ func talkToAcme(t *testing.T, binary string) {
 	// A sentence that names a command, as it is called here.
 	n = acme.count()
 	acme.send(map[string]any{"command": "livepush", "text": "destinations"})
-	acme.await(n, "/livepush save NAME makes one")
+	acme.await(n, "Add one with /livepush save NAME")
 
 	// A button that cannot be undone: it asks, and its answer ends the meeting.
 	press := func(message posted, action, said string) posted {
@@ -301,7 +301,7 @@ func talkToAcme(t *testing.T, binary string) {
 		acme.send(map[string]any{"button": message.Buttons[i], "message": "m1"})
 		return acme.await(n, said)
 	}
-	question := press(card, "end", "for everybody")
+	question := press(card, "end", "for everyone")
 	assert.Equal(t, "A1", question.User)
 	press(question, "endyes", "ended")
 
