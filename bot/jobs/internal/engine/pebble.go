@@ -88,7 +88,8 @@ type instance struct {
 	opening  uint64
 	locks    [stripes]chan struct{}
 
-	files  sync.Map // that are open
+	use    sync.RWMutex // held by who reads, and by who closes: what is closed gives its memory back
+	files  sync.Map     // that are open
 	once   sync.Once
 	cut    atomic.Bool
 	failed chan struct{}
@@ -495,6 +496,8 @@ func (in *instance) safely(f func() error) (err error) {
 			err = fmt.Errorf("%w: %v", ErrUnconfirmed, v)
 		}
 	}()
+	in.use.RLock()
+	defer in.use.RUnlock()
 	return f()
 }
 
@@ -963,6 +966,8 @@ func (in *instance) close() error {
 		} else {
 			err = nil
 		}
+		in.use.Lock()
+		defer in.use.Unlock()
 		err = errors.Join(err, in.db.Close())
 	}()
 	defer in.release()
