@@ -173,6 +173,7 @@ func TestAReplicaLeavesANodeWithoutAQuorum(t *testing.T) {
 		return err == nil
 	}
 	require.True(t, enqueue())
+	await(t, s, confirmed[0], finished) // a bot that cannot begin to read ends, and is started again
 
 	alone := -1
 	for i := range 3 {
