@@ -160,3 +160,44 @@ func TestClosingOnADiskThatFails(t *testing.T) {
 		}
 	}
 }
+
+// Closing waits for whoever uses the database, and lets nobody begin: the memory that it gives
+// back would be read, which ends the process.
+func TestClosingWhileItIsUsed(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		p := openOn(t, t.TempDir(), vfs.Default, Config{})
+		for i := range 200 {
+			_, err := p.Put(t.Context(), fmt.Sprint("job.", i), make([]byte, 2<<10), 0, 0, false)
+			require.NoError(t, err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var next atomic.Int64
+		next.Store(1000)
+		var uses sync.WaitGroup
+		for _, use := range []func() error{
+			func() error { return p.Erase(ctx) },
+			func() error { _, err := p.Get(ctx, "job.7"); return err },
+			func() error { return p.List(ctx, "job", true, func(Entry) bool { return true }) },
+			func() error { return p.Queued(ctx, "job", true, func(Entry) bool { return true }) },
+			func() error {
+				_, err := p.Put(ctx, fmt.Sprint("job.", next.Add(1)), make([]byte, 2<<10), 0, 0, false)
+				return err
+			},
+			func() error { return p.Checkpoint(filepath.Join(t.TempDir(), "copy")) },
+		} {
+			uses.Go(func() {
+				for ctx.Err() == nil {
+					if err := use(); err != nil {
+						assert.True(t, errors.Is(err, ErrUnconfirmed) || ctx.Err() != nil, "%v", err)
+						return
+					}
+				}
+			})
+		}
+		time.Sleep(5 * time.Millisecond)
+		assert.NoError(t, p.Close())
+		cancel()
+		uses.Wait()
+	}
+}

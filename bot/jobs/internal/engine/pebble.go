@@ -88,8 +88,8 @@ type instance struct {
 	opening  uint64
 	locks    [stripes]chan struct{}
 
-	use    sync.RWMutex // held by who reads, and by who closes: what is closed gives its memory back
-	files  sync.Map     // that are open
+	users  users
+	files  sync.Map // that are open
 	once   sync.Once
 	cut    atomic.Bool
 	failed chan struct{}
@@ -428,6 +428,11 @@ func (p *Pebble) write(ctx context.Context, key string, change func(*instance, h
 			<-lock
 			done <- r
 		}()
+		if !in.users.enter() {
+			r.err = fmt.Errorf("%w: it was closed", ErrUnconfirmed)
+			return
+		}
+		defer in.users.leave()
 		was, err := in.current(key)
 		if err != nil {
 			r.err = err
@@ -496,9 +501,50 @@ func (in *instance) safely(f func() error) (err error) {
 			err = fmt.Errorf("%w: %v", ErrUnconfirmed, v)
 		}
 	}()
-	in.use.RLock()
-	defer in.use.RUnlock()
+	if !in.users.enter() {
+		return fmt.Errorf("%w: it was closed", ErrUnconfirmed)
+	}
+	defer in.users.leave()
 	return f()
+}
+
+// users counts who is using a database: one that is closed gives its memory back, and who
+// still reads it then ends the process.
+type users struct {
+	mu     sync.Mutex
+	n      int
+	closed chan struct{} // nil while anybody may enter; else closed once nobody is left
+}
+
+// enter reports whether the database may be used, until leave is called.
+func (u *users) enter() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.closed != nil {
+		return false
+	}
+	u.n++
+	return true
+}
+
+func (u *users) leave() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.n--; u.n == 0 && u.closed != nil {
+		close(u.closed)
+	}
+}
+
+// lock lets nobody enter any more, and returns when the last one has left. It is called once.
+func (u *users) lock() {
+	u.mu.Lock()
+	left := make(chan struct{})
+	u.closed = left
+	if u.n == 0 {
+		close(left)
+	}
+	u.mu.Unlock()
+	<-left
 }
 
 // get returns the record at key; the zero one if there is none.
@@ -966,8 +1012,7 @@ func (in *instance) close() error {
 		} else {
 			err = nil
 		}
-		in.use.Lock()
-		defer in.use.Unlock()
+		in.users.lock()
 		err = errors.Join(err, in.db.Close())
 	}()
 	defer in.release()
