@@ -103,6 +103,11 @@ func (s *Server) answerTencent(w http.ResponseWriter, endpoint Endpoint, data an
 	if data == nil && q.TencentEmptyObject {
 		data = object{}
 	}
+	answerJSON(w, status, data)
+}
+
+// answerJSON answers with data, or with nothing if that is nil.
+func answerJSON(w http.ResponseWriter, status int, data any) {
 	if data == nil {
 		w.WriteHeader(status)
 		return

@@ -100,18 +100,10 @@ func (s *Server) serveZoom(w http.ResponseWriter, c call) {
 
 func (s *Server) answerZoom(w http.ResponseWriter, status int, data any) {
 	w.Header().Set("X-Zm-Trackingid", "WEB_"+randomHex(16))
-	if data == nil {
-		w.WriteHeader(status)
-		return
+	if data != nil {
+		w.Header().Set("Content-Type", cmp.Or(s.Config().Quirks.Label, "application/json;charset=UTF-8"))
 	}
-	body, err := json.Marshal(data)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", cmp.Or(s.Config().Quirks.Label, "application/json;charset=UTF-8"))
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the client has gone
+	answerJSON(w, status, data)
 }
 
 // zoomGrant gives out a token. It is called with s.mu held, as all below is.

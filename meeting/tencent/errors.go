@@ -5,6 +5,7 @@ import (
 
 	"meetbot/meeting"
 	"meetbot/meeting/internal/lenient"
+	"meetbot/meeting/internal/oneshot"
 )
 
 // wireError is the error_info of an answer.
@@ -126,7 +127,7 @@ func (w wireError) classify(e *meeting.APIError, mutates bool) {
 // traceID returns the id under which Tencent's support finds the call.
 func traceID(h http.Header) string {
 	id := h.Get("X-TC-Trace")
-	if len(id) > 128 || !headerSafe(id) {
+	if len(id) > 128 || !oneshot.Printable(id) {
 		return ""
 	}
 	return id

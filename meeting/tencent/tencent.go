@@ -16,7 +16,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -78,11 +77,11 @@ func New(cfg Config) (*Client, error) {
 	}
 	switch {
 	case err != nil:
-	case !headerSafe(cfg.AppID) || cfg.AppID == "":
+	case !oneshot.Printable(cfg.AppID) || cfg.AppID == "":
 		err = errors.New("app id: missing, or has characters that no header can carry")
-	case !headerSafe(cfg.SDKID):
+	case !oneshot.Printable(cfg.SDKID):
 		err = errors.New("SDK id: has characters that no header can carry")
-	case !headerSafe(cfg.SecretID) || cfg.SecretID == "":
+	case !oneshot.Printable(cfg.SecretID) || cfg.SecretID == "":
 		err = errors.New("secret id: missing, or has characters that no header can carry")
 	case cfg.SecretKey.IsZero():
 		err = errors.New("secret key: missing")
@@ -117,11 +116,6 @@ func checkUserID(id string) error {
 		return errors.New("user id: begins or ends with a blank")
 	}
 	return nil
-}
-
-// headerSafe reports whether s is printable ASCII without blanks.
-func headerSafe(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // Clock is Tencent's, as far as its answers tell.
@@ -162,21 +156,9 @@ func (c *Client) request(op, id string, query url.Values, body any) oneshot.Requ
 		r.Header["SdkId"] = []string{c.cfg.SDKID}
 	}
 	if body != nil {
-		r.Body = marshal(body)
+		r.Body = oneshot.JSON(body) // these bytes are both signed and sent
 	}
 	return r
-}
-
-// marshal encodes v once; these bytes are both signed and sent. Stream keys are full of
-// &, which stays as it is.
-func marshal(v any) []byte {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		panic("tencent: request body: " + err.Error()) // plain structs of strings and numbers
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
 // do sends r and returns its answer, of which it is known that it is no failure. The body

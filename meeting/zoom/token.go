@@ -136,7 +136,7 @@ func (c *Client) grant(ctx context.Context) (wireToken, error) {
 
 // printable reports whether s can stand in a header.
 func printable(s string) bool {
-	return s != "" && len(s) <= maxToken && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
+	return s != "" && len(s) <= maxToken && oneshot.Printable(s)
 }
 
 const maxToken = 16 << 10 // bytes; Zoom's have some hundred

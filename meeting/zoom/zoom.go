@@ -15,7 +15,6 @@ package zoom
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -121,20 +120,9 @@ func (c *Client) request(op, about string, query url.Values, body any) oneshot.R
 	}
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
-		r.Body = marshal(body)
+		r.Body = oneshot.JSON(body)
 	}
 	return r
-}
-
-// marshal encodes v. Stream keys are full of &, which stays as it is.
-func marshal(v any) []byte {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		panic("zoom: request body: " + err.Error()) // plain structs of strings and numbers
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
 // held are the secrets that no explanation may repeat, besides what was sent.
@@ -238,15 +226,9 @@ func (c *Client) Create(ctx context.Context, in meeting.Instant) (meeting.Meetin
 		return meeting.Meeting{}, c.http.Refuse(opCreate, reason, field)
 	}
 	host := c.account(in.Account)
-	r := c.request(opCreate, host, nil, newMeeting(in))
-	var w wireMeeting
-	a, err := c.do(ctx, r, &w)
+	m, _, err := c.one(ctx, c.request(opCreate, host, nil, newMeeting(in)))
 	if err != nil {
 		return meeting.Meeting{}, err
-	}
-	m, ok := w.meeting()
-	if !ok {
-		return meeting.Meeting{}, c.http.Unusable(r, a)
 	}
 	if m.State == meeting.StateUnknown {
 		m.State = meeting.StateReady
@@ -261,6 +243,20 @@ func (c *Client) Create(ctx context.Context, in meeting.Instant) (meeting.Meetin
 	return m, nil
 }
 
+// one sends r, whose answer is a meeting.
+func (c *Client) one(ctx context.Context, r oneshot.Request) (meeting.Meeting, oneshot.Answer, error) {
+	var w wireMeeting
+	a, err := c.do(ctx, r, &w)
+	if err != nil {
+		return meeting.Meeting{}, a, err
+	}
+	m, ok := w.meeting()
+	if !ok {
+		return m, a, c.http.Unusable(r, a)
+	}
+	return m, a, nil
+}
+
 // Get returns the meeting with the given number. For an account other than none it has to be
 // a host's or an alternative host's: else Zoom's answer is [meeting.ErrNotFound].
 //
@@ -272,14 +268,9 @@ func (c *Client) Get(ctx context.Context, account, id string) (meeting.Meeting, 
 		return meeting.Meeting{}, err
 	}
 	r := c.request(opGet, id, nil, nil)
-	var w wireMeeting
-	a, err := c.do(ctx, r, &w)
+	m, a, err := c.one(ctx, r)
 	if err != nil {
 		return meeting.Meeting{}, err
-	}
-	m, ok := w.meeting()
-	if !ok {
-		return meeting.Meeting{}, c.http.Unusable(r, a)
 	}
 	if account != "" && !slices.ContainsFunc(m.Hosts, func(h string) bool { return strings.EqualFold(h, account) }) {
 		e := c.http.Err(r, a)

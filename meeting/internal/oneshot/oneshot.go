@@ -50,6 +50,24 @@ type Client struct {
 // Clock is the provider's, as far as its answers tell.
 func (c *Client) Clock() *clock.Theirs { return c.clock }
 
+// JSON encodes the body of a request, a plain struct of strings and numbers. Stream keys are
+// full of &, which stays as it is.
+func JSON(v any) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		panic("request body: " + err.Error())
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// Printable reports whether s is ASCII that may stand in a header, without blanks. An empty
+// text is.
+func Printable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
 // New checks base, which must be https, or http to a loopback address. It sends nothing.
 // A nil hc means a client like [http.DefaultClient]; hc itself is not changed. A timeout
 // of zero means [DefaultTimeout].
