@@ -141,29 +141,42 @@ func (h live) askStopOf(r *run, s broadcast) (jobs.Next, error) {
 }
 
 func (h live) nextStart(ctx context.Context, r *run) (jobs.Next, error) {
+	return h.next(ctx, r, audit.Start, func(s broadcast) error {
+		if err := h.startable(ctx, r, s); err != nil {
+			return err
+		}
+		r.w.Instant.Topic = topicOf(s.target) // what viewers see it called
+		if s.reg == nil {
+			return nil
+		}
+		return h.claim(ctx, r)
+	})
+}
+
+func (h live) nextStop(ctx context.Context, r *run) (jobs.Next, error) {
+	return h.next(ctx, r, audit.Stop, func(broadcast) error { return nil })
+}
+
+// next asks the provider for the action, if ready finds nothing against it, and says what came
+// of it.
+func (h live) next(ctx context.Context, r *run, action audit.Action, ready func(broadcast) error) (jobs.Next, error) {
 	switch r.job.State {
 	case jobs.Called:
-		return h.done(ctx, r, audit.Start)
+		return h.done(ctx, r, action)
 	case jobs.Refused:
-		return h.refused(ctx, r, audit.Start)
+		return h.refused(ctx, r, action)
 	case jobs.Unknown:
-		return h.unknown(ctx, r, audit.Start)
+		return h.unknown(ctx, r, action)
 	}
 	r.w.Ask.Meeting = r.w.Ask.Arg
 	s, err := h.find(ctx, r)
 	if err == nil {
-		err = h.startable(ctx, r, s)
+		err = ready(s)
 	}
 	if err != nil {
 		return jobs.Next{}, err
 	}
-	if s.reg != nil {
-		if err := h.claim(ctx, r); err != nil {
-			return jobs.Next{}, err
-		}
-	}
 	r.w.Sent = r.now()
-	r.w.Instant.Topic = topicOf(s.target) // what viewers see it called
 	r.job.Call, r.job.Calls, r.job.To = 0, 1, string(s.ref.Provider)
 	return jobs.MakeCall(), nil
 }
@@ -191,25 +204,6 @@ func (h live) claim(ctx context.Context, r *run) error {
 		return taken
 	}
 	return err
-}
-
-func (h live) nextStop(ctx context.Context, r *run) (jobs.Next, error) {
-	switch r.job.State {
-	case jobs.Called:
-		return h.done(ctx, r, audit.Stop)
-	case jobs.Refused:
-		return h.refused(ctx, r, audit.Stop)
-	case jobs.Unknown:
-		return h.unknown(ctx, r, audit.Stop)
-	}
-	r.w.Ask.Meeting = r.w.Ask.Arg
-	s, err := h.find(ctx, r)
-	if err != nil {
-		return jobs.Next{}, err
-	}
-	r.w.Sent = r.now()
-	r.job.Call, r.job.Calls, r.job.To = 0, 1, string(s.ref.Provider)
-	return jobs.MakeCall(), nil
 }
 
 // done says that the provider took the request, and no more than that.
