@@ -2,7 +2,7 @@
 // are.
 //
 // A meeting is one document under meeting/REF. It is found by index documents that hold
-// nothing but the REF: code/NUMBER/REF, join/HASH/REF and here/PLACE/REF. The meeting is
+// nothing but the REF: code/NUMBER/REF, join/HASH/REF and here/PLACE/RANK/REF. The meeting is
 // written first. A crash before its indexes leaves it to the next try of the same job, which
 // writes them; a crash after a meeting is over may leave it in the list of a place, from
 // which it goes when that list is next read ([Registry.Here]). All of it expires by age.

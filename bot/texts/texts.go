@@ -83,9 +83,6 @@ func For(locales ...string) Text {
 		if t, ok := languages()[l]; ok {
 			return t
 		}
-		if l == "en-US" || l == "en-GB" { // what platforms call English, and nearly everybody has
-			break
-		}
 		tag, _ := language.Parse(l)
 		if _, i, _ := localeMatcher.Match(tag); i > 0 {
 			return languages()["zh-CN"]
