@@ -3,7 +3,6 @@ package console
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"meetbot/bot/chat"
 	"meetbot/bot/grammar"
@@ -177,15 +176,21 @@ func (s style) formOnOneLine(t texts.Text, width int, f chat.Form) string {
 	d, _ := grammar.Asked(chat.Decision{Form: &f})
 	usage := []string{strings.TrimSpace("/" + d.Command + " " + d.Name)}
 	for _, o := range d.Options {
-		switch {
-		case !slices.ContainsFunc(f.Fields, func(field chat.FormField) bool { return field.Name == o.Name }):
-		case o.Position > 0:
-			usage = append(usage, strings.ToUpper(o.Name))
-		case o.Kind == grammar.KindBool:
-			usage = append(usage, "[--"+o.Name+"]")
-		default:
-			usage = append(usage, fmt.Sprintf("--%s %s", o.Name, strings.ToUpper(o.Name)))
+		i := slices.IndexFunc(f.Fields, func(field chat.FormField) bool { return field.Name == o.Name })
+		if i < 0 {
+			continue
 		}
+		word := "--" + o.Name
+		switch {
+		case o.Position > 0:
+			word = strings.ToUpper(o.Name)
+		case o.Kind != grammar.KindBool:
+			word += " " + strings.ToUpper(o.Name)
+		}
+		if !f.Fields[i].Required {
+			word = "[" + word + "]"
+		}
+		usage = append(usage, word)
 	}
 	r := chat.Reply{Tone: chat.Bad, Title: f.Title, Text: t.T("console.form.one_line") + "\n\n" + strings.Join(usage, " ")}
 	for _, field := range f.Fields {
