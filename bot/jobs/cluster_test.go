@@ -95,6 +95,16 @@ func TestTwoProcessesShareTheWork(t *testing.T) {
 	assert.NotZero(t, count[1].Load())
 }
 
+// calledOnce makes one call of each job.
+func calledOnce(t *testing.T) *script {
+	var calls sync.Map
+	return &script{call: func(_ context.Context, j *Job) error {
+		_, twice := calls.LoadOrStore(j.ID, true)
+		assert.False(t, twice, "job %s was called twice", j.ID)
+		return nil
+	}}
+}
+
 // The stream's leader goes away while jobs arrive. What was confirmed is done, once;
 // what was not confirmed is said to be so within its time.
 func TestLeaderLossUnderLoad(t *testing.T) {
@@ -103,12 +113,7 @@ func TestLeaderLossUnderLoad(t *testing.T) {
 	require.NoError(t, err)
 	defer c.Close()
 	s := closing(t, openOn(t, c)(Config{}))
-	var calls sync.Map
-	run(t, s, &script{call: func(_ context.Context, j *Job) error {
-		_, twice := calls.LoadOrStore(j.ID, true)
-		assert.False(t, twice, "job %s was called twice", j.ID)
-		return nil
-	}})
+	run(t, s, calledOnce(t))
 
 	var confirmed sync.Map
 	ctx, cancel := context.WithCancel(t.Context())
@@ -157,12 +162,7 @@ func TestAReplicaLeavesANodeWithoutAQuorum(t *testing.T) {
 	require.NoError(t, err)
 	defer c.Close()
 	s := closing(t, openOn(t, c)(Config{}))
-	var calls sync.Map
-	run(t, s, &script{call: func(_ context.Context, j *Job) error {
-		_, twice := calls.LoadOrStore(j.ID, true)
-		assert.False(t, twice, "job %s was called twice", j.ID)
-		return nil
-	}})
+	run(t, s, calledOnce(t))
 	var confirmed []string
 	enqueue := func() bool {
 		id := fmt.Sprint("job", len(confirmed), time.Now().UnixNano())

@@ -259,59 +259,52 @@ func TestLanesDoNotWaitForEachOther(t *testing.T) {
 	})
 }
 
+// sleptThrough enqueues a job, stops after a while, and runs again more than a day later, when
+// up says that all is well. It returns the job once it is done.
+func sleptThrough(t *testing.T, h *script, up *atomic.Bool, within time.Duration) Job {
+	s, err := OpenMemory(Config{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	stop := run(t, s, h)
+	_, err = s.Enqueue(t.Context(), Job{ID: "x"})
+	require.NoError(t, err)
+	time.Sleep(within)
+	stop()
+	time.Sleep(30 * time.Hour)
+	up.Store(true)
+	stop = run(t, s, h)
+	defer stop()
+	return await(t, s, "x", inState(Done))
+}
+
 // However long nobody runs, what was acknowledged is told when somebody does.
 func TestDowntimeEndsNoDelivery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, err := OpenMemory(Config{})
-		require.NoError(t, err)
-		defer func() { require.NoError(t, s.Close()) }()
 		var up atomic.Bool
-		h := &script{deliver: func(context.Context, *Job) error {
+		sleptThrough(t, &script{deliver: func(context.Context, *Job) error {
 			if !up.Load() {
 				return errBroken
 			}
 			return nil
-		}}
-		stop := run(t, s, h)
-		_, err = s.Enqueue(t.Context(), Job{ID: "x"})
-		require.NoError(t, err)
-		time.Sleep(10 * time.Minute)
-		stop()
-		time.Sleep(30 * time.Hour)
-		up.Store(true)
-		stop = run(t, s, h)
-		defer stop()
-		await(t, s, "x", inState(Done))
+		}}, &up, 10*time.Minute)
 	})
 }
 
 // Nor a look-up.
 func TestDowntimeEndsNoLookUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, err := OpenMemory(Config{})
-		require.NoError(t, err)
-		defer func() { require.NoError(t, s.Close()) }()
-		var later atomic.Bool
+		var up atomic.Bool
 		var tries atomic.Int32
-		h := &script{
+		j := sleptThrough(t, &script{
 			call: func(context.Context, *Job) error { return ErrUnknown },
 			reconcile: func(context.Context, *Job) error {
-				if !later.Load() || tries.Add(1) == 1 { // and once more after it
+				if !up.Load() || tries.Add(1) == 1 { // and once more after it
 					return errBroken
 				}
 				return nil
 			},
-		}
-		stop := run(t, s, h)
-		_, err = s.Enqueue(t.Context(), Job{ID: "x"})
-		require.NoError(t, err)
-		time.Sleep(2 * time.Minute)
-		stop()
-		time.Sleep(30 * time.Hour)
-		later.Store(true)
-		stop = run(t, s, h)
-		defer stop()
-		assert.Equal(t, "called", await(t, s, "x", inState(Done)).Outcome)
+		}, &up, 2*time.Minute)
+		assert.Equal(t, "called", j.Outcome)
 	})
 }
 
