@@ -2,6 +2,7 @@ package kit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"sync"
@@ -25,12 +26,13 @@ type Cache[V any] struct {
 	m       map[string]kept[V]
 	tidied  time.Time
 	flights singleflight.Group
-	asked   atomic.Uint64 // afresh
+	asked   atomic.Uint64 // questions, in their order
 }
 
 type kept[V any] struct {
 	value V
 	until time.Time
+	asked uint64 // the question that it answers
 }
 
 // NewCache returns a Cache that remembers up to max values for the given time each.
@@ -58,10 +60,10 @@ func (c *Cache[V]) get(key string, now time.Time) (V, bool) {
 func (c *Cache[V]) Put(key string, v V) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.put(key, v, c.now())
+	c.put(key, v, c.now(), c.asked.Add(1))
 }
 
-func (c *Cache[V]) put(key string, v V, now time.Time) {
+func (c *Cache[V]) put(key string, v V, now time.Time, asked uint64) {
 	if len(c.m) >= c.max || now.Sub(c.tidied) > c.life {
 		c.tidied = now
 		maps.DeleteFunc(c.m, func(_ string, k kept[V]) bool { return now.After(k.until) })
@@ -69,7 +71,9 @@ func (c *Cache[V]) put(key string, v V, now time.Time) {
 			clear(c.m)
 		}
 	}
-	c.m[key] = kept[V]{v, now.Add(c.life)}
+	if c.m[key].asked < asked { // an answer that was slow is not newer
+		c.m[key] = kept[V]{v, now.Add(c.life), asked}
+	}
 }
 
 // First reports whether nothing was remembered under key, and remembers v from now on.
@@ -78,16 +82,21 @@ func (c *Cache[V]) First(key string, v V) bool {
 	defer c.mu.Unlock()
 	now := c.now()
 	_, known := c.get(key, now)
-	c.put(key, v, now)
+	c.put(key, v, now, c.asked.Add(1))
 	return !known
 }
 
-// lookUpTimeout bounds a look-up that several wait for, whoever of them gives up.
-const lookUpTimeout = 10 * time.Second
+const (
+	// lookUpTimeout bounds a look-up that several wait for, whoever of them gives up.
+	lookUpTimeout = 10 * time.Second
+	// patience is how long a platform may ask a look-up to wait before it counts as failed.
+	patience = 3 * time.Second
+)
 
 // Fetch returns what is remembered under key, or asks once for all who want it and
-// remembers the answer. An error is not remembered. Who wants it [chat.Afresh] has it asked
-// now, and does not get the answer to an earlier question.
+// remembers the answer. An error is not remembered. Where the platform asks for a few
+// seconds, Fetch waits and asks again. Who wants it [chat.Afresh] has it asked now, and does
+// not get the answer to an earlier question.
 func (c *Cache[V]) Fetch(ctx context.Context, key string, ask func(context.Context) (V, error)) (V, error) {
 	question := key
 	if chat.IsAfresh(ctx) {
@@ -95,13 +104,23 @@ func (c *Cache[V]) Fetch(ctx context.Context, key string, ask func(context.Conte
 	} else if v, ok := c.Get(key); ok {
 		return v, nil
 	}
-	flight := c.flights.DoChan(question, func() (any, error) {
+	flight := c.flights.DoChan(question, func() (v any, err error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookUpTimeout)
 		defer cancel()
-		v, err := ask(ctx)
-		if err == nil {
-			c.Put(key, v)
-		}
+		asked := c.asked.Add(1)
+		err = Retry(ctx, Pauses{First: 100 * time.Millisecond, Longest: patience}, func(ctx context.Context) (Verdict, error) {
+			answer, err := ask(ctx)
+			if err == nil {
+				c.mu.Lock()
+				defer c.mu.Unlock()
+				c.put(key, answer, c.now(), asked)
+				v = answer
+			}
+			if limited, ok := errors.AsType[*chat.RetryAfter](err); ok && limited.After <= patience {
+				return Again, err
+			}
+			return Stop, err
+		}, nil)
 		return v, err
 	})
 	select {

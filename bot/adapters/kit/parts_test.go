@@ -192,3 +192,49 @@ func TestWhoAsksAfreshGetsNoOlderAnswer(t *testing.T) {
 		assert.Equal(t, 3, got, "and everybody has the newer one from then on")
 	})
 }
+
+func TestASlowAnswerReplacesNoNewerOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := NewCache[int](time.Hour, 10, time.Now)
+		asked := 0
+		ask := func(context.Context) (int, error) {
+			asked++
+			mine := asked
+			time.Sleep(5 * time.Second / time.Duration(mine))
+			return mine, nil
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() { got, err := c.Fetch(t.Context(), "k", ask); assert.NoError(t, err); assert.Equal(t, 1, got) })
+		synctest.Wait()
+		got, err := c.Fetch(chat.Afresh(t.Context()), "k", ask)
+		require.NoError(t, err)
+		assert.Equal(t, 2, got)
+		wg.Wait()
+		got, err = c.Fetch(t.Context(), "k", ask)
+		require.NoError(t, err)
+		assert.Equal(t, 2, got)
+	})
+}
+
+func TestALookUpWaitsForAFewSecondsIfItIsAskedTo(t *testing.T) {
+	for _, tt := range []struct {
+		after time.Duration
+		tries int
+	}{{time.Second, 2}, {patience, 2}, {time.Minute, 1}} {
+		synctest.Test(t, func(t *testing.T) {
+			c := NewCache[int](time.Hour, 10, time.Now)
+			tries, began := 0, time.Now()
+			_, err := c.Fetch(t.Context(), "k", func(context.Context) (int, error) {
+				if tries++; tries == 1 {
+					return 0, &chat.RetryAfter{After: tt.after, Err: errors.New("limited")}
+				}
+				return 1, nil
+			})
+			assert.Equal(t, tt.tries, tries, tt.after)
+			assert.Equal(t, tt.tries == 2, err == nil, tt.after)
+			if err == nil {
+				assert.Equal(t, tt.after, time.Since(began))
+			}
+		})
+	}
+}
