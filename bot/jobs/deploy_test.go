@@ -22,6 +22,8 @@ import (
 	"github.com/nats-io/nkeys"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/jobs/jobstest"
 )
 
 const (
@@ -106,13 +108,12 @@ func TestDeployedCluster(t *testing.T) {
 	require.NoError(t, os.WriteFile(creds, seed, 0o600))
 
 	config := string(example)
-	var routes []int
+	var routes []string
 	for i := range 3 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		route, err := jobstest.FreeAddress()
 		require.NoError(t, err)
-		routes = append(routes, l.Addr().(*net.TCPAddr).Port)
-		require.NoError(t, l.Close())
-		config = strings.Replace(config, fmt.Sprintf("n%d:6222", i+1), fmt.Sprintf("127.0.0.1:%d", routes[i]), 1)
+		routes = append(routes, route)
+		config = strings.Replace(config, fmt.Sprintf("n%d:6222", i+1), route, 1)
 	}
 	var urls []string
 	for i := range 3 {
@@ -120,7 +121,7 @@ func TestDeployedCluster(t *testing.T) {
 		authority.certify(t, filepath.Join(dir, name), name)
 		text := strings.NewReplacer(
 			"$NODE", name, "$BOT_NKEY", public,
-			"0.0.0.0:4222", "127.0.0.1:-1", "0.0.0.0:6222", fmt.Sprintf("127.0.0.1:%d", routes[i]),
+			"0.0.0.0:4222", "127.0.0.1:-1", "0.0.0.0:6222", routes[i],
 			"/etc/nats/tls/ca.crt", filepath.Join(dir, "ca.crt"),
 			"/etc/nats/tls/node", filepath.Join(dir, name),
 			"/data", filepath.Join(dir, "data"+name),

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"meetbot/bot/adapters/slack/slacktest"
+	"meetbot/bot/jobs/jobstest"
 )
 
 // Bot is a bot that is started again and again on one store.
@@ -59,11 +60,11 @@ func (s Screen) Len() int {
 // NewBot makes a bot of a binary that keeps its data in a directory of dir.
 func (r *Rig) NewBot(binary, dir string, env ...string) (*Bot, error) {
 	b := &Bot{Rig: r, Binary: binary, Dir: dir}
-	base, err := freePort()
+	base, err := jobstest.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
-	ops, err := freePort()
+	ops, err := jobstest.FreeAddress()
 	if err != nil {
 		return nil, err
 	}

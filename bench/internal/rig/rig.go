@@ -10,7 +10,6 @@ package rig
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -151,15 +150,6 @@ func (r *Rig) Secrets() []string {
 		c.SystecSecret.Reveal(), c.TencentSecretKey.Reveal(), c.ZoomClientSecret.Reveal(),
 		slacktest.BotToken, slacktest.AppToken, slacktest.SigningSecret, discordtest.Token, "canary-interaction-token-", "hook-canary-", "canary-verification-token",
 	}
-}
-
-// freePort returns an address on the loopback interface that nobody listens on.
-func freePort() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return ln.Addr().String(), ln.Close()
 }
 
 // plainTB stands in for a test, which the stand-ins expect, in a program that is none.

@@ -5,10 +5,12 @@ package jobstest
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,33 +36,48 @@ func NewCluster(dir string, accounts ...string) (*Cluster, error) {
 // NewSplittable is [NewCluster] of which one server can be cut off from the others.
 func NewSplittable(dir string) (*Cluster, error) { return newCluster(dir, true, nil) }
 
-func newCluster(dir string, splittable bool, accounts []string) (_ *Cluster, err error) {
-	c := &Cluster{dir: dir, accounts: accounts, servers: make([]*server.Server, 3)}
-	defer func() {
-		if err != nil {
-			c.Close()
+// tries is how often a cluster is begun anew, as another program may take a port first.
+const tries = 3
+
+func newCluster(dir string, splittable bool, accounts []string) (c *Cluster, err error) {
+	for i := range tries {
+		c = &Cluster{dir: filepath.Join(dir, fmt.Sprint("cluster", i)), accounts: accounts, servers: make([]*server.Server, 3)}
+		if err = c.begin(splittable); err == nil {
+			return c, nil
 		}
-	}()
+		c.Close()
+	}
+	return nil, err
+}
+
+func (c *Cluster) begin(splittable bool) error {
+	if err := os.MkdirAll(c.dir, 0o700); err != nil {
+		return err
+	}
 	config, err := c.authorize()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var routes []*url.URL
 	for i := range c.servers {
-		port, err := freePort()
+		client, err := freePort()
 		if err != nil {
-			return nil, err
+			return err
 		}
-		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("127.0.0.1:%d", port)})
+		route, err := freePort()
+		if err != nil {
+			return err
+		}
+		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("127.0.0.1:%d", route)})
 		o := &server.Options{
-			ServerName: fmt.Sprintf("n%d", i), Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true,
-			JetStream: true, StoreDir: filepath.Join(dir, fmt.Sprintf("nats%d", i)), SyncAlways: true,
+			ServerName: fmt.Sprintf("n%d", i), Host: "127.0.0.1", Port: client, NoSigs: true, NoLog: true,
+			JetStream: true, StoreDir: filepath.Join(c.dir, fmt.Sprintf("nats%d", i)), SyncAlways: true,
 			JetStreamMaxMemory: 64 << 20, JetStreamMaxStore: 64 << 30,
-			Cluster: server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: port},
+			Cluster: server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: route},
 		}
 		if config != "" {
 			if err := o.ProcessConfigString(config); err != nil {
-				return nil, err
+				return err
 			}
 		}
 		c.options = append(c.options, o)
@@ -70,21 +87,21 @@ func newCluster(dir string, splittable bool, accounts []string) (_ *Cluster, err
 		if splittable {
 			o.Cluster.Advertise = "127.0.0.1:1" // nobody is to find a way around the wires
 			if o.Routes, err = c.between(i, routes); err != nil {
-				return nil, err
+				return err
 			}
 		}
 		if err := c.Start(i); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		for _, s := range c.servers {
 			if s.JetStreamIsLeader() && len(s.JetStreamClusterPeers()) == len(c.servers) {
-				return c, nil
+				return nil
 			}
 		}
 	}
-	return nil, errors.New("the cluster elected no leader")
+	return errors.New("the cluster elected no leader")
 }
 
 // authorize makes the accounts' keys and the configuration that lets them in.
@@ -140,7 +157,6 @@ func (c *Cluster) Start(i int) error {
 	if !s.ReadyForConnections(20 * time.Second) {
 		return fmt.Errorf("node %d did not start", i)
 	}
-	c.options[i].Port = s.Addr().(*net.TCPAddr).Port // it must be found there again
 	return nil
 }
 
@@ -183,10 +199,24 @@ func (c *Cluster) Close() {
 	}
 }
 
+// FreeAddress returns an address on the loopback interface that nobody listens on, with a
+// port that no system gives to those who connect or ask for any: whoever is stopped and
+// started finds it free again.
+func FreeAddress() (string, error) {
+	for range 1000 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.N(10_000)))
+		if err == nil {
+			return l.Addr().String(), l.Close()
+		}
+	}
+	return "", errors.New("no port is free")
+}
+
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := FreeAddress()
 	if err != nil {
 		return 0, err
 	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
+	_, port, _ := strings.Cut(address, ":")
+	return strconv.Atoi(port)
 }
