@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"reflect"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -282,30 +284,53 @@ func (d *doctor) variables(context.Context) []finding {
 	return append(all, ok("they fit together"))
 }
 
-// askRunning finds out whether a bot runs on the store, and how it is.
+// askRunning finds out whether a bot runs on the store, and how it is. A cluster's store has
+// no owner to ask, but there may be a replica on this machine.
 func (d *doctor) askRunning(ctx context.Context) {
-	if d.cfg.NATS.URL != "" {
-		return // a cluster's store has no owner to ask
-	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	var b strings.Builder
-	err := askRunning(ctx, d.cfg.DataDir, question{Op: "health"}, &b)
-	switch {
-	case errors.Is(err, errNotRunning):
-		return
-	case err == nil:
-		err = json.Unmarshal([]byte(b.String()), &d.readiness)
+	var err error
+	if d.cfg.NATS.URL != "" {
+		err = d.askReplica(ctx)
+	} else {
+		var b strings.Builder
+		if err = askRunning(ctx, d.cfg.DataDir, question{Op: "health"}, &b); err == nil {
+			err = json.Unmarshal([]byte(b.String()), &d.readiness)
+		}
 	}
-	d.running, d.notAsked = true, err
+	d.running = !errors.Is(err, errNotRunning)
+	if d.running {
+		d.notAsked = err
+	}
+}
+
+// maxReadiness bounds what whoever listens on OPS_ADDR may answer.
+const maxReadiness = 1 << 20
+
+func (d *doctor) askReplica(ctx context.Context) error {
+	resp, err := askOps(ctx, d.cfg.OpsAddr, "/readyz")
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return errNotRunning
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxReadiness)).Decode(&d.readiness); err != nil || d.readiness.Parts == nil {
+		return errors.New("another program answers")
+	}
+	return nil
 }
 
 func (d *doctor) runningBot(context.Context) []finding {
+	cluster := d.cfg.NATS.URL != ""
 	switch {
-	case d.cfg.NATS.URL != "":
-		return nil // nobody owns a cluster's store, so nobody can be asked
+	case !d.running && cluster:
+		return []finding{noted("no replica runs on this machine")}
 	case !d.running:
 		return []finding{noted("no bot uses this DATA_DIR")}
+	case d.notAsked != nil && cluster:
+		return []finding{fault("the replica on this machine does not answer on OPS_ADDR: "+d.text(d.notAsked), "restart it; if another program listens there, set another address")}
 	case d.notAsked != nil:
 		return []finding{fault("it does not answer on its admin socket: "+d.text(d.notAsked), "run the doctor as the bot's own user; if it still does not answer, restart the bot")}
 	}

@@ -27,6 +27,8 @@ import (
 	"meetbot/bot/adapters/slack/slacktest"
 	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
+	"meetbot/bot/jobs/jobstest"
+	"meetbot/bot/ops"
 	"meetbot/config/secret"
 	"meetbot/meeting/sandbox"
 	"meetbot/meeting/systec"
@@ -83,10 +85,9 @@ func private(t *testing.T) string {
 
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := jobstest.FreeAddress()
 	require.NoError(t, err)
-	require.NoError(t, ln.Close())
-	return ln.Addr().String()
+	return addr
 }
 
 // register registers the commands as a running bot does.
@@ -443,8 +444,42 @@ func TestDoctorLooksAtACluster(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = store.Close() })
 	match(t, "warning", []string{`engine: the store has 1 replica`}, w.diagnose(t).of(kit.Warning))
+	assert.Contains(t, strings.Join(d.of(kit.Note), "\n"), "no replica runs on this machine")
 	require.NoError(t, os.WriteFile(w.env["ENCRYPTION_KEY_FILE"], []byte(base64.StdEncoding.EncodeToString([]byte(strings.Repeat("kl", 16)))), 0o600))
 	match(t, "fault", []string{`engine: the store on the cluster was written with another key`}, w.diagnose(t).of(kit.Fault))
+}
+
+// What only a process knows the doctor asks the replica on its machine.
+func TestDoctorAsksTheReplicaOnThisMachine(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.set("NATS_URL", natsServer(t, true))
+	answer, status := "", http.StatusOK
+	replica := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		assert.Equal(t, "/readyz", r.URL.Path)
+		rw.WriteHeader(status)
+		_, _ = rw.Write([]byte(answer))
+	}))
+	replica.Start()
+	t.Cleanup(replica.Close)
+	w.set("OPS_ADDR", replica.Listener.Addr().String())
+	say := func(r ops.Readiness) {
+		raw, err := json.Marshal(r)
+		require.NoError(t, err)
+		answer = string(raw)
+	}
+	say(ops.Readiness{Ready: true, Parts: map[string]ops.Part{
+		"jobs": {Ready: true, State: "ready"}, "slack": {Ready: true, State: "connected", LastError: kit.ErrOtherBot.Error()},
+	}})
+	d := w.diagnose(t)
+	assert.Empty(t, d.of(kit.Fault))
+	match(t, "warning", []string{`running bot: slack: connected .*another bot uses the same token`}, d.of(kit.Warning))
+	status = http.StatusServiceUnavailable
+	say(ops.Readiness{Parts: map[string]ops.Part{"jobs": {State: "not_durable"}}})
+	match(t, "fault", []string{`running bot: jobs: not_durable`}, w.diagnose(t).of(kit.Fault))
+	for _, answer = range []string{"", "<html>", "{}", `{"parts":` + strings.Repeat("[", 2*maxReadiness)} {
+		match(t, "fault", []string{`running bot: the replica on this machine does not answer on OPS_ADDR: another program answers`}, w.diagnose(t).of(kit.Fault))
+	}
 }
 
 func TestDoctorSendsOneRoundTrip(t *testing.T) {

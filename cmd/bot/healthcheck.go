@@ -21,20 +21,29 @@ func healthcheck(ctx context.Context, p process) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(cfg.OpsAddr)+"/livez", nil)
+	resp, err := askOps(ctx, cfg.OpsAddr, "/livez")
 	if err != nil {
-		return fmt.Errorf("OPS_ADDR: %w", err)
-	}
-	client := &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
-	resp, err := client.Do(req)
-	if err != nil {
-		return fmt.Errorf("the bot does not answer on OPS_ADDR: %w", errors.Unwrap(err))
+		return fmt.Errorf("the bot does not answer on OPS_ADDR: %w", err)
 	}
 	_ = resp.Body.Close() // nothing is read
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("the bot answers %s", resp.Status)
 	}
 	return nil
+}
+
+// askOps asks the bot that runs on this machine, whatever store it uses.
+func askOps(ctx context.Context, addr, path string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(addr)+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	client := &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, errors.Unwrap(err) // what is around it repeats the address
+	}
+	return resp, nil
 }
 
 // reachable is an address to ask, for one to listen on.
