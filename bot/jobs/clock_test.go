@@ -262,6 +262,41 @@ func TestAReplicaThatIsGoneIsTakenOverFrom(t *testing.T) {
 	assert.True(t, alive.Alone())
 }
 
+// Whoever gave a command to a replica that dies before it says anything hears from another in
+// time, which has not even noticed yet.
+func TestWhatADeadReplicaOwedIsSaidInTime(t *testing.T) {
+	t.Parallel()
+	c, err := shared()
+	require.NoError(t, err)
+	open := openOn(t, c)
+	cfg := Config{CallTimeout: 10 * time.Minute, NoticeAfter: 6 * time.Second}
+	dead, alive := open(cfg), closing(t, open(cfg))
+	calling, alone := make(chan struct{}), make(chan bool, 10)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		_ = dead.Run(ctx, &script{call: func(ctx context.Context, _ *Job) error { close(calling); <-ctx.Done(); return ErrUnknown }})
+	}()
+	run(t, alive, &script{
+		reconcile: func(context.Context, *Job) error { return nil },
+		notice:    func(context.Context, *Job) { alone <- alive.Alone() },
+	})
+	require.Eventually(t, func() bool { return !alive.Alone() }, time.Minute, 10*time.Millisecond, "it was there")
+	j, err := dead.Enqueue(t.Context(), Job{ID: "x"})
+	require.NoError(t, err)
+	<-calling
+	require.Eventually(t, func() bool {
+		alive.promised.mu.Lock()
+		defer alive.promised.mu.Unlock()
+		return len(alive.promised.by) == 1
+	}, time.Minute, 10*time.Millisecond)
+	time.Sleep(time.Until(j.Created.Add(cfg.NoticeAfter - 500*time.Millisecond)))
+	require.NoError(t, dead.engine.Close()) // as a kill does
+	assert.False(t, <-alone)
+	await(t, alive, "x", inState(Done))
+	assert.Empty(t, alone, "once")
+}
+
 // A replica that cannot say any more that it runs, and does run, ends its calls before another
 // looks them up: what it sent could have an effect after that.
 func TestAReplicaThatIsCutOffEndsItsCallsFirst(t *testing.T) {

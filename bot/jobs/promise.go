@@ -2,8 +2,10 @@ package jobs
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,6 +25,15 @@ type promised struct {
 	created time.Time
 	timer   *time.Timer
 	told    bool // by this process or another; the record may not say so yet
+	other   bool // another replica has it
+}
+
+// add is called with mu held.
+func (p *promises) add(key string, job *promised) {
+	if p.by == nil {
+		p.by, p.slots = make(map[string]*promised), make(chan struct{}, maxNotices)
+	}
+	p.by[key] = job
 }
 
 // maxNotices is how many people are told side by side that it takes longer.
@@ -37,20 +48,64 @@ func (s *Store) promise(key string, j *Job) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	known := p.by[key]
-	if known != nil && (known.told || !j.Created.After(known.created)) {
+	if known != nil && (known.told || !known.other && !j.Created.After(known.created)) {
 		return
 	}
-	if known != nil { // a second person has agreed, which is when it began
+	if known != nil { // a second person has agreed, which is when it began, or it was another's
 		known.timer.Stop()
-	}
-	if p.by == nil {
-		p.by, p.slots = make(map[string]*promised), make(chan struct{}, maxNotices)
 	}
 	created := j.Created
 	// One that should have heard already may be about to hear the end.
 	wait := max(created.Add(s.cfg.NoticeAfter).Sub(s.cfg.Now()), min(time.Second, s.cfg.NoticeAfter))
 	there := clone(j)
-	p.by[key] = &promised{created: created, timer: time.AfterFunc(wait, func() { s.remind(key, there) })}
+	p.add(key, &promised{created: created, timer: time.AfterFunc(wait, func() { s.remind(key, there) })})
+}
+
+// unheard is a job of another replica whose person is still to hear something.
+type unheard struct {
+	Key     string        `cbor:"1,keyasint"`
+	Created int64         `cbor:"2,keyasint"` // milliseconds since 1970
+	Left    time.Duration `cbor:"3,keyasint"` // until the person hears that it takes longer
+}
+
+const (
+	maxUnheard   = 256         // in one heartbeat; what is more waits until the replica is known to be gone
+	unheardAfter = time.Second // most jobs are over by then
+	firstSay     = 300 * time.Millisecond
+)
+
+// unheard returns the jobs that this process has had for a second and whose people heard
+// nothing, the oldest first.
+func (s *Store) unheard() (all []unheard) {
+	p := &s.promised
+	now := s.cfg.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key, known := range p.by {
+		if !known.told && !known.other && now.Sub(known.created) >= unheardAfter {
+			all = append(all, unheard{key, known.created.UnixMilli(), known.created.Add(s.cfg.NoticeAfter).Sub(now)})
+		}
+	}
+	slices.SortFunc(all, func(a, b unheard) int { return cmp.Compare(a.Created, b.Created) })
+	return all[:min(len(all), maxUnheard)]
+}
+
+// promiseFor has the people of another replica's jobs hear in time even if it cannot say
+// anything any more. It is given as long as it takes to come first.
+func (s *Store) promiseFor(jobs []unheard) {
+	p := &s.promised
+	now := s.cfg.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, u := range jobs[:min(len(jobs), maxUnheard)] {
+		if p.by[u.Key] != nil {
+			continue
+		}
+		// Between the two, whatever the clocks say: the heartbeat is at most one old.
+		created := time.UnixMilli(u.Created)
+		wait := min(max(created.Add(s.cfg.NoticeAfter).Sub(now), u.Left-beatEvery, 0), max(u.Left, 0), s.cfg.NoticeAfter)
+		p.add(u.Key, &promised{created: created, other: true, timer: time.AfterFunc(wait+firstSay, func() { s.remind(u.Key, Job{}) })})
+	}
 }
 
 // kept forgets a job that is over.
@@ -132,12 +187,12 @@ func (s *Store) remind(key string, known Job) {
 const storeWithin = 2 * time.Second
 
 // stillOpen reports whether the person is to hear that the job takes longer, and brings j up
-// to date. A store that does not answer is a reason to say so.
+// to date. A store that does not answer is a reason to say so, if it is known to whom.
 func (r *runner) stillOpen(key string, j *Job) bool {
 	ctx, cancel := context.WithTimeout(r.ctx, storeWithin)
 	defer cancel()
 	e, err := r.engine.Get(ctx, key)
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, ErrNotFound) || err != nil && j.ID == "" {
 		return false
 	}
 	if err == nil {

@@ -6,12 +6,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fxamacker/cbor/v2"
+
 	"meetbot/bot/jobs/internal/engine"
 )
 
 // Of a store that several processes share each says every two seconds that it runs, in a
-// record of its own. So the others take over what is left of one that does not any more,
-// before a server gives its jobs to them. One that runs and cannot say so ends its calls, so that
+// record of its own, and whose people are still to hear something. So the others take over
+// what is left of one that does not any more, before a server gives its jobs to them. One that runs and cannot say so ends its calls, so that
 // nobody looks up what may still be sent.
 const (
 	beatEvery = 2 * time.Second
@@ -99,13 +101,23 @@ func (s *Store) keepPresence(ctx context.Context) {
 	}
 }
 
+// beat is what a replica said last.
+type beat struct {
+	rev     uint64
+	unheard []unheard
+}
+
 // beat is one beat. It returns the revision of the process's own record.
 func (s *Store) beat(ctx context.Context, rev uint64) uint64 {
 	ctx, cancel := context.WithTimeout(ctx, beatEvery)
 	defer cancel()
 	key := engine.JoinKey(kindMeta, "replica", s.owner)
 	began := time.Now()
-	next, err := s.engine.Put(ctx, key, s.seal.seal(key, nil, nil), rev, beatKept, false)
+	body, err := cbor.Marshal(s.unheard())
+	if err != nil {
+		return rev
+	}
+	next, err := s.engine.Put(ctx, key, s.seal.seal(key, nil, body), rev, beatKept, false)
 	if errors.Is(err, ErrConflict) { // an answer was lost, or it was away for long
 		if e, err := s.engine.Get(ctx, key); err == nil {
 			return e.Rev
@@ -116,11 +128,13 @@ func (s *Store) beat(ctx context.Context, rev uint64) uint64 {
 		return rev
 	}
 	s.replicas.said(began)
-	there := make(map[string]uint64)
+	there := make(map[string]beat)
 	err = s.engine.List(ctx, replicasKey, false, func(e engine.Entry) bool {
 		if _, segments, err := engine.SplitKey(e.Key); err == nil && len(segments) == 2 {
-			if _, err := s.seal.open(e.Key, nil, e.Body); err == nil {
-				there[segments[1]] = e.Rev
+			if body, err := s.seal.open(e.Key, nil, e.Body); err == nil {
+				said := beat{rev: e.Rev}
+				_ = cbor.Unmarshal(body, &said.unheard) // of an older version it is empty
+				there[segments[1]] = said
 			}
 		}
 		return true
@@ -131,32 +145,35 @@ func (s *Store) beat(ctx context.Context, rev uint64) uint64 {
 	return next
 }
 
-// sawReplicas notes which replicas there are, with the revisions of their records, and takes
-// over from those that are gone.
-func (s *Store) sawReplicas(there map[string]uint64) {
+// sawReplicas notes which replicas there are, with what they said last, and takes over from
+// those that are gone.
+func (s *Store) sawReplicas(there map[string]beat) {
 	now := s.cfg.Now()
 	p := &s.replicas
 	p.mu.Lock()
 	if p.by == nil {
 		p.by = make(map[string]*replica)
 	}
-	for owner, rev := range there {
+	for owner, said := range there {
 		known := p.by[owner]
-		switch {
-		case owner == s.owner:
-		case known == nil:
-			p.by[owner] = &replica{rev: rev, seen: now}
-		case known.rev != rev:
-			*known = replica{rev: rev, seen: now}
+		if owner == s.owner || known != nil && known.rev == said.rev {
+			continue
 		}
+		p.by[owner] = &replica{rev: said.rev, seen: now}
+		s.promiseFor(said.unheard)
 	}
 	lost := false
 	for owner, known := range p.by {
-		if gone := there[owner] == 0 || now.Sub(known.seen) > goneAfter; gone && !known.gone {
+		silent := now.Sub(known.seen)
+		if gone := there[owner].rev == 0 || silent > goneAfter; gone && !known.gone {
 			known.gone, lost = true, true
-			s.log.Warn("another replica is gone, taking over its jobs", "silent", now.Sub(known.seen).Round(time.Second))
+			if silent <= goneAfter { // it took its record away
+				s.log.Info("another replica stopped")
+			} else {
+				s.log.Warn("another replica is gone, taking over its jobs", "silent", silent.Round(time.Second))
+			}
 		}
-		if there[owner] == 0 && now.Sub(known.seen) > time.Hour {
+		if there[owner].rev == 0 && silent > time.Hour {
 			delete(p.by, owner)
 		}
 	}
