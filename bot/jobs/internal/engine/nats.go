@@ -505,37 +505,45 @@ func (e *natsEngine) Consume(ctx context.Context, kind string, handle func(Messa
 		})
 	}
 	reading, err := read()
-	if errors.Is(err, jetstream.ErrConsumerNotFound) { // gone since the engine was opened
-		if err = e.makeConsumer(ctx, kind); err == nil {
-			reading, err = read()
-		}
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, err
 	}
 	if err != nil {
-		return nil, err
+		e.log.Warn("records of a queue not readable yet", "queue", kind, "err", err)
 	}
 	watching, stop := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		defer func() { reading.Stop() }()
 		tick := time.NewTicker(watchReader)
 		defer tick.Stop()
 		for {
+			var closed <-chan struct{} // nil while nothing is read
+			if reading != nil {
+				closed = reading.Closed()
+			}
 			select {
 			case <-watching.Done():
+				if reading != nil {
+					reading.Stop()
+				}
 				return
-			case <-reading.Closed():
+			case <-closed:
+				reading = nil
 			case <-tick.C:
 			}
 			if watching.Err() != nil {
-				return
-			}
-			if again := e.checkReader(watching, kind); !again {
 				continue
 			}
-			reading.Stop()
+			if made := e.checkReader(watching, kind); made && reading != nil {
+				reading.Stop()
+				reading = nil
+			}
+			if reading != nil {
+				continue
+			}
 			next, err := read()
-			if err != nil {
+			if err != nil { // at the next tick
 				e.log.Warn("records of a queue not readable yet", "queue", kind, "err", err)
 				continue
 			}
