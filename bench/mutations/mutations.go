@@ -158,6 +158,12 @@ func mutations() []mutation {
 			suites: []string{jobsSuite}, likely: "OneReplica",
 		},
 		{
+			name: "leaves it to a dead replica to say that it takes longer", file: "bot/jobs/replicas.go",
+			old:    "		s.promiseFor(said.unheard)\n",
+			new:    "		_ = said\n",
+			suites: []string{jobsSuite}, likely: "DeadReplica",
+		},
+		{
 			name: "carries out what another bot answers", file: "bot/commands/handler.go",
 			old:    "errors.Is(err, chat.ErrTaken) {",
 			new:    "errors.Is(err, chat.ErrSkip) {",
