@@ -64,31 +64,31 @@ func replaceCall(calls []pushCall, s pushCall) []pushCall {
 	return append(calls, s)
 }
 
-// of is all that is to be set at a meeting in the place of another: what is on there, with
-// the keys that were given last. What cannot be read there has no key.
+// of is all that is to be set at a meeting in the place of another: what is on or on standby
+// there, with the keys that were given last. What cannot be read there has no key.
 func (h carry) of(ctx context.Context, reg registry.Registration) ([]pushCall, error) {
 	var calls []pushCall
 	has, err := h.clients.of(reg.Ref().Provider).Pushes(ctx, reg.Account, reg.Ref().ID)
 	switch {
 	case err == nil:
 		for _, set := range has {
-			if !set.Enabled {
-				continue
-			}
 			s := pushCall{Target: set, Fingerprint: h.dests.Fingerprint(set.Key)}
+			standby := false
 			for _, p := range reg.Pushes {
 				if p.Fingerprint == s.Fingerprint && (set.Name == p.Name || set.Name == "") { // its provider may keep no name
-					s.Target.Name, s.Destination = p.Name, p.Destination
+					s.Target.Name, s.Destination, standby = p.Name, p.Destination, p.Standby
 				}
 			}
-			calls = append(calls, s)
+			if set.Enabled || standby {
+				calls = append(calls, s)
+			}
 		}
 	case errors.Is(err, meeting.ErrUnavailable), errors.Is(err, meeting.ErrRateLimited):
 		return nil, err
 	default: // not to be read; or the meeting is gone
 		for _, p := range reg.Pushes {
-			if p.Enabled {
-				calls = append(calls, pushCall{Target: meeting.PushTarget{Name: p.Name, Enabled: true}, Destination: p.Destination})
+			if p.Enabled || p.Standby {
+				calls = append(calls, pushCall{Target: meeting.PushTarget{Name: p.Name, Enabled: p.Enabled}, Destination: p.Destination})
 			}
 		}
 	}

@@ -73,6 +73,35 @@ func TestWhatCannotBeTakenOverIsNamed(t *testing.T) {
 	})
 }
 
+func TestWhatWaitsOnStandbyIsTakenOverAsSuch(t *testing.T) {
+	for _, readable := range []bool{true, false} {
+		inWorld(t, nil, func(w *world) {
+			w.say(ada, channel, "/meet show --provider tencent --live")
+			for _, name := range []string{"one", "two", "zed"} {
+				w.say(ada, channel, "/livepush save "+name+" --url rtmp://"+name+".example.com/live --key key-"+name)
+			}
+			w.say(ada, channel, "/livepush to one")
+			w.say(ada, channel, "/livepush to two zed --standby")
+			w.say(ada, channel, "/livepush off zed")
+			if !readable {
+				w.tencent.fail = func(op string) error {
+					if op == "pushes" && w.tencent.pushes["806146602"] == nil {
+						return &meeting.APIError{Provider: "tencent", Op: op, Code: 1, Err: meeting.ErrNotPermitted}
+					}
+					return nil
+				}
+			}
+			posts := w.button(ada, channel, grammar.VerbSameDest, "tencent:806146601")
+			assert.Equal(t, map[string]string{"one": "key-one"}, w.keys("806146602"), readable)
+			set := map[string]bool{}
+			for _, p := range w.tencent.pushes["806146602"] {
+				set[p.Name] = p.Enabled
+			}
+			assert.Equal(t, map[string]bool{"one": true, "two": false}, set, "%v: %s", readable, describe(posts))
+		})
+	}
+}
+
 func TestAProtectedDestinationIsNotTakenOverByOne(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/meet show --provider tencent --live")

@@ -432,13 +432,28 @@ func (h sameDestinations) push(ctx context.Context, r *run, made meeting.Meeting
 			return err
 		}
 	}
-	if len(r.w.Calls) == 0 {
+	var on, standby []pushCall
+	for _, s := range r.w.Calls {
+		if s.Target.Enabled {
+			on = append(on, s)
+		} else {
+			standby = append(standby, s)
+		}
+	}
+	if err := h.set(ctx, r, made, "samedest:", on, false); err != nil {
+		return err
+	}
+	return h.set(ctx, r, made, "standby:", standby, true)
+}
+
+func (h sameDestinations) set(ctx context.Context, r *run, made meeting.Meeting, prefix string, calls []pushCall, standby bool) error {
+	if len(calls) == 0 {
 		return nil
 	}
 	req := r.w.Request
-	req.ID, req.At = "samedest:"+r.job.ID, r.now()
+	req.ID, req.At = prefix+r.job.ID, r.now()
 	return h.queue.own(ctx, work{
-		Request: req, Locale: r.t.Locale, Since: r.now(), Calls: r.w.Calls, Carried: true,
-		Ask: grammar.Ask{Verb: grammar.VerbPushTo, Meeting: made.Ref.String()},
+		Request: req, Locale: r.t.Locale, Since: r.now(), Calls: calls, Carried: true,
+		Ask: grammar.Ask{Verb: grammar.VerbPushTo, Meeting: made.Ref.String(), Standby: standby},
 	})
 }
