@@ -11,9 +11,9 @@ import (
 // ackWait is after how long a worker that is not heard of is taken to have lost its record.
 const ackWait = 10 * time.Second
 
-// keptBodies is of how many records the queue has the body too, so that what is taken soon
+// keptBodies bounds, in bytes, the bodies that the queue has too, so that what is taken soon
 // after it was written is not read again.
-const keptBodies = 512
+const keptBodies = 4 << 20
 
 // queue hands records of an engine in this process to workers. It knows keys and revisions;
 // nearly all bodies stay where the engine has them.
@@ -23,7 +23,7 @@ type queue struct {
 	mu       sync.Mutex
 	items    map[string]*item    // by key: what is not acked
 	backlogs map[string]*backlog // by the first segment of the keys
-	bodies   int                 // how many items have theirs
+	bodies   int                 // how many bytes of them it has
 }
 
 // item is a record that somebody has to work on.
@@ -86,9 +86,9 @@ func (q *queue) add(key string, rev uint64, body []byte, held bool) {
 	}
 	it.out = false
 	it.turn++
-	if q.bodies < keptBodies {
+	if q.bodies+len(body) <= keptBodies {
 		it.body = body
-		q.bodies++
+		q.bodies += len(body)
 	}
 	q.makeReady(it)
 }
@@ -97,7 +97,7 @@ func (q *queue) add(key string, rev uint64, body []byte, held bool) {
 func (q *queue) dropBody(it *item) (body []byte) {
 	if body = it.body; body != nil {
 		it.body = nil
-		q.bodies--
+		q.bodies -= len(body)
 	}
 	return body
 }
