@@ -47,7 +47,7 @@ func mutations() []mutation {
 			name: "believes a stale card", file: "bot/commands/outbox.go",
 			old:    "		if !reg.HasCard(*d.Edit) {",
 			new:    "		if false {",
-			suites: []string{commandsSuite}, likely: "Number|Earlier",
+			suites: []string{commandsSuite}, likely: "Number|Earlier|LateEdit",
 		},
 		{
 			name: "makes an edit that a newer one has overtaken", file: "bot/adapters/kit/edits.go",

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -103,6 +104,39 @@ func TestTheEarlierMeetingsCardIsNotTheLaterOnes(t *testing.T) {
 		assert.Equal(t, reg.Cards, again.Cards)
 		_, err = w.bot.registry.Add(t.Context(), *reg.Before)
 		require.Error(t, err, "the earlier job does not take it back")
+	})
+}
+
+// What was to be shown on the earlier meeting's card, and had to wait, does not show the later
+// meeting there.
+func TestALateEditOfTheEarlierCardShowsNothingOfTheLaterMeeting(t *testing.T) {
+	board := chat.Place{Platform: chattest.Slack, Team: "T1", Channel: "C9"}
+	inWorld(t, nil, func(w *world) {
+		t := w.t
+		first := w.say(ada, board, "/meet CEO one-on-one --pmi")
+		held := 0
+		w.room.fail = func(p chat.Post) error {
+			if p.Slot == chat.SlotEdit && p.Place.Key() == board.Key() {
+				held++
+				return &chat.RetryAfter{After: time.Minute, Err: errors.New("limited")}
+			}
+			return nil
+		}
+		w.press(ada, board, first, grammar.VerbEndYes)
+		require.NotZero(t, held)
+		w.say(ben, channel, "/meet Standup --pmi")
+		w.room.mu.Lock()
+		w.room.fail = nil
+		w.room.mu.Unlock()
+		time.Sleep(10 * time.Minute)
+		edits := 0
+		for _, p := range w.room.take() {
+			if p.Place.Key() == board.Key() && p.Slot == chat.SlotEdit {
+				edits++
+				assert.NotContains(t, revealed(p), "Standup")
+			}
+		}
+		assert.NotZero(t, edits, "the card says what became of it")
 	})
 }
 
