@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Checks what the bot is deployed with: the manifests and Compose files against their
-# schemas, and the image's contents by running them with nothing else there to be read.
+# schemas, and the image's contents by running them with nothing else there to be read. The
+# image for arm64 runs under QEMU, if the machine is another.
 #
 #   deploy/check.sh
 set -euo pipefail
@@ -42,13 +43,38 @@ if grep -nE '^FROM ' ../Dockerfile | grep -vE 'FROM (scratch|\$\{?GO_IMAGE\}?)( 
 	exit 1
 fi
 
-echo "== the image, unpacked from its layout and run as nobody in a root of its own"
-./build.sh "$work/built" check
+host=$(go env GOARCH)
 (cd release && go build -o "$work/release" .)
-"$work/release" sbom "$work/built/bot" >"$work/sbom.json"
-"$work/release" oci "$work/oci.tar" check "$work/built" "$work/sbom.json"
+images=()
+for arch in $(printf '%s\n' "$host" arm64 | sort -u); do
+	GOOS=linux GOARCH=$arch ./build.sh "$work/built/$arch" check
+	"$work/release" sbom "$work/built/$arch/bot" >"$work/$arch.cdx.json"
+	images+=("$work/built/$arch" "$work/$arch.cdx.json")
+done
+"$work/release" oci "$work/oci.tar" check "${images[@]}"
+
+if [ "$host" != arm64 ]; then
+	echo "== the image for arm64, unpacked from the same layout and run under QEMU"
+	if command -v qemu-aarch64-static >/dev/null; then
+		mkdir "$work/arm64"
+		"$work/release" unpack "$work/oci.tar" linux/arm64 "$work/arm64"
+		foreign() { env -i DATA_DIR="$work/arm64-data" "$(command -v qemu-aarch64-static)" "$work/arm64/bot" "$@"; }
+		foreign version
+		printf '/meet from another processor\n/meet list\n' | foreign >"$work/session" 2>"$work/log" || {
+			cat "$work/session" "$work/log" >&2
+			exit 1
+		}
+		grep -q '^│ Join ' "$work/session"
+		[ ! -s "$work/log" ] || { echo "it complained:"; cat "$work/log"; exit 1; } >&2
+		[ -s "$work/arm64-data/store.json" ]
+	else
+		echo "skipped: no qemu-aarch64-static in PATH (Debian: apt-get install qemu-user-static), so nobody ran the image for arm64" >&2
+	fi
+fi
+
+echo "== the image for $host, unpacked from its layout and run as nobody in a root of its own"
 mkdir "$work/image"
-"$work/release" unpack "$work/oci.tar" "linux/$(go env GOARCH)" "$work/image"
+"$work/release" unpack "$work/oci.tar" "linux/$host" "$work/image"
 unexpected=$(cd "$work/image" && find . -type f | sort | grep -vxE './(bot|etc/passwd|etc/group|etc/ssl/certs/ca-certificates.crt)' || true)
 [ -z "$unexpected" ] || { echo "not expected in the image: $unexpected" >&2; exit 1; }
 if [ "$(id -u)" = 0 ]; then
