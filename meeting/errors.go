@@ -45,6 +45,7 @@ const (
 	ReasonUnknownSecretID Reason = "unknown_secret" // (190303)
 	ReasonState           Reason = "state"          // the meeting's state forbids it: over, or not begun
 	ReasonNoLive          Reason = "no_live"        // the meeting was made without a live (190316, 190317)
+	ReasonStarting        Reason = "starting"       // somebody asked half a minute ago at most that the live be started (Zoom 429)
 	ReasonConcurrent      Reason = "concurrent"     // as many meetings run at once as may (9098)
 	ReasonRooms           Reason = "rooms"          // no free room of the wished size now (SYSTEC)
 	ReasonAPI             Reason = "api"            // the application has no right to this operation, or this service does not have it (200004)
@@ -78,6 +79,7 @@ func Reasons() []Reason {
 		ReasonUnknownSecretID,
 		ReasonState,
 		ReasonNoLive,
+		ReasonStarting,
 		ReasonConcurrent,
 		ReasonRooms,
 		ReasonAPI,

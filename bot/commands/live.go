@@ -310,8 +310,7 @@ func (h live) callStart(ctx context.Context, r *run) error {
 		return nil
 	}
 	r.w.Fault = r.faultOf(err)
-	if errors.Is(err, meeting.ErrRateLimited) { // somebody else has just started it: not to be tried again unasked
-		r.w.Fault = texts.NewMessage("live.too_soon", "Provider", r.providerName(r.w.Ref.Provider))
+	if e, ok := errors.AsType[*meeting.APIError](err); ok && e.Reason == meeting.ReasonStarting { // somebody else has just started it: not to be tried again unasked
 		return err
 	}
 	return outcome(err)

@@ -294,8 +294,22 @@ func TestWhoAskedBeforeIsNotKnown(t *testing.T) {
 		asked := w.say(ada, channel, "/livepush start")
 		w.zoom.Fault(sandbox.Fault{Endpoint: sandbox.ZoomLiveStatus, Kind: sandbox.Refusal, Status: http.StatusTooManyRequests, Code: http.StatusTooManyRequests, Message: "later"})
 		told := describe(w.press(ada, channel, asked, grammar.VerbLiveStartYes))
-		assert.Contains(t, told, "Zoom was asked to start this live stream less than half a minute ago")
+		assert.Contains(t, told, "Someone asked Zoom less than half a minute ago to start this live stream.")
 		assert.NotContains(t, told, "I asked")
+	})
+}
+
+// A limit of calls says nothing about the live: nobody asked, and the bot asks once more.
+func TestALimitOfCallsIsNoStart(t *testing.T) {
+	inLiveWorld(t, sandbox.Quirks{}, true, func(w *liveWorld) {
+		w.set()
+		w.enter()
+		asked := w.say(ada, channel, "/livepush start")
+		w.zoom.Fault(sandbox.Fault{Endpoint: sandbox.ZoomLiveStatus, Kind: sandbox.Refusal, Status: http.StatusTooManyRequests, Code: http.StatusTooManyRequests, Message: "You have reached the maximum per-second rate limit for this API. Try again later."})
+		said := describe(w.press(ada, channel, asked, grammar.VerbLiveStartYes))
+		time.Sleep(2 * time.Minute)
+		assert.NotContains(t, said, "less than half a minute ago")
+		assert.Equal(t, 1, w.zoom.LiveStarts(w.id))
 	})
 }
 

@@ -91,8 +91,10 @@ func (w wireError) classify(e *meeting.APIError, h http.Header) {
 		}
 		return
 	}
-	if e.Op == opStatus && e.Status == http.StatusTooManyRequests { // "retry … after 30 seconds", without a header
-		e.RetryAfter = max(e.RetryAfter, startAgain)
+	// "Too many requests submitted to start the live stream … retry … after 30 seconds", without
+	// a header. Every operation's limits are told in other words, and with those nobody has asked.
+	if e.Op == opStatus && e.Status == http.StatusTooManyRequests && !strings.Contains(text, "rate limit") {
+		e.Reason, e.RetryAfter = meeting.ReasonStarting, max(e.RetryAfter, startAgain)
 	}
 }
 

@@ -447,7 +447,8 @@ func (c *Client) Pushes(ctx context.Context, account, id string) ([]meeting.Push
 // StartLive asks Zoom to start streaming a running meeting to where [Client.SetPush] has set.
 // That it took the request is no word that the stream is on air: an event is.
 //
-// It returns [meeting.ErrRateLimited] if somebody asked less than 30 seconds ago.
+// It returns [meeting.ErrRateLimited] with [meeting.ReasonStarting] if somebody asked less than
+// 30 seconds ago.
 //
 // API docs: https://developers.zoom.us/docs/api/meetings/#tag/meetings/PATCH/meetings/{meetingId}/livestream/status
 func (c *Client) StartLive(ctx context.Context, account, id, name string) error {
