@@ -76,17 +76,30 @@ func (d *doctor) try(ctx context.Context) []finding {
 	return all
 }
 
-// holds reports a guess: err says why it could not be told, else yes whether it holds.
+const tryFix = "docs/providers.md says what people then see; ask the provider's support if it should be otherwise"
+
+// holds reports a guess: yes says whether it holds, unless there is an error. A refusal says that it
+// does not; after any other error nobody knows.
 func (t *tries) holds(guess string, yes bool, err error) {
-	const fix = "docs/providers.md says what people then see; ask the provider's support if it should be otherwise"
 	switch {
+	case err != nil && !saidNo(err):
+		t.undecided(guess, err)
 	case err != nil:
-		t.all = append(t.all, warn("undecided whether "+guess+": "+t.d.text(err), fix))
+		t.all = append(t.all, warn("not so here: "+guess+": "+t.d.text(err), tryFix))
 	case yes:
 		t.all = append(t.all, ok("confirmed: %s", guess))
 	default:
-		t.all = append(t.all, warn("not so here: "+guess, fix))
+		t.all = append(t.all, warn("not so here: "+guess, tryFix))
 	}
+}
+
+func (t *tries) undecided(guess string, err error) {
+	t.all = append(t.all, warn("undecided whether "+guess+": "+t.d.text(err), tryFix))
+}
+
+// saidNo reports whether the provider said no to what was tried.
+func saidNo(err error) bool {
+	return errors.Is(err, meeting.ErrInvalid) || errors.Is(err, meeting.ErrNotPermitted) || errors.Is(err, meeting.ErrNotFound) || errors.Is(err, meeting.ErrLimit)
 }
 
 func (t *tries) run(ctx context.Context) {
@@ -177,7 +190,7 @@ func (t *tries) listed(ctx context.Context, wish meeting.Instant, sent time.Time
 	}
 	if wish.UserKey != "" {
 		list, err := t.client.List(ctx, t.account, "meetbot:nobody:"+rand.Text())
-		t.holds("its list heeds the bot's own mark", len(list) == 0, err)
+		t.holds("asked for one user_key, it lists the meetings of that one alone", len(list) == 0, err)
 	}
 	got, err := t.client.Get(ctx, t.account, m.Ref.ID)
 	t.holds("a meeting that nobody entered counts as ready", got.State == meeting.StateReady, err)
@@ -255,7 +268,7 @@ func (t *tries) refused(ctx context.Context, api pushing, m meeting.Meeting, gue
 	case errors.As(err, &said) && said.Reason == meeting.ReasonPushAddress:
 		t.holds(guess, true, nil)
 	default:
-		t.holds(guess, false, err)
+		t.undecided(guess, err)
 	}
 }
 

@@ -52,7 +52,7 @@ func TestDoctorTriesTheGuesses(t *testing.T) {
 		{"ReadBackLate", sandbox.Quirks{PushDelay: time.Hour}, []string{"the address reads back at once"}},
 		{"DisabledIsHidden", sandbox.Quirks{HideDisabled: true}, nil},
 		{"ListedLate", sandbox.Quirks{ListDelay: time.Hour}, []string{"it lists a new meeting at once"}},
-		{"ListsAll", sandbox.Quirks{SystecListsAll: true}, []string{"its list heeds the bot's own mark"}},
+		{"ListsAll", sandbox.Quirks{SystecListsAll: true}, []string{"asked for one user_key, it lists the meetings of that one alone"}},
 		{"EndedIsShown", sandbox.Quirks{EndedStaysVisible: true}, nil},
 		{"StartIsKept", sandbox.Quirks{QuickKeepsStart: true}, nil},
 	} {
