@@ -2,6 +2,7 @@ package keypage
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -18,6 +19,7 @@ import (
 
 	"meetbot/bot/commands"
 	"meetbot/bot/livepush"
+	"meetbot/bot/texts"
 	"meetbot/config/secret"
 )
 
@@ -43,7 +45,7 @@ func newBrowser(t *testing.T) context.Context {
 	t.Cleanup(cancel)
 	// The first Run starts the browser, and its context is the browser's life.
 	require.NoError(t, chromedp.Do(ctx))
-	ctx, cancel = context.WithTimeout(ctx, time.Minute)
+	ctx, cancel = context.WithTimeout(ctx, 5*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -161,6 +163,29 @@ func TestThePageWorksInABrowserWithAKeyboardAlone(t *testing.T) {
 			require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(address), picture(tt.locale+"-5-used")))
 			assert.Contains(t, textOf(t, ctx, "h1"), tt.used)
 		})
+	}
+}
+
+// TestNothingIsCutAtAnyWidth looks at the form and at its faults, on the narrowest phone, a usual one and
+// a desktop.
+func TestNothingIsCutAtAnyWidth(t *testing.T) {
+	ctx := newBrowser(t)
+	cut := `[...document.querySelectorAll('html, main *')].filter(e => getComputedStyle(e).display != 'inline' && e.scrollWidth > e.clientWidth + 1).map(e => e.outerHTML.slice(0, 120))`
+	for _, locale := range texts.Locales {
+		for _, width := range []int64{320, phoneWidth, desktopWidth} {
+			name := fmt.Sprintf("%s-%d", locale, width)
+			links := browserLinks(locale)
+			links.form.Person = "A person with an uncommonly long name, in two languages 名字特别长的一位同事"
+			srv, _ := newTestPage(t, links)
+			require.NoError(t, chromedp.Do(ctx,
+				chromedp.EmulateViewport(width, phoneHeight), chromedp.Navigate(srv.URL+Path+testToken), picture(name+"-form"),
+			))
+			assert.Empty(t, ask[[]string](t, ctx, cut), name)
+			ask[bool](t, ctx, `['name', 'url', 'key'].every(id => document.getElementById(id).value = id == 'url' ? 'rtmp://'+'long.'.repeat(40)+'example.com/live?secret=12345678901234567890' : 'bilibili01')
+				&& !(document.querySelector('form').noValidate = true, document.querySelector('button').click())`)
+			require.NoError(t, chromedp.Do(ctx, chromedp.WaitVisible(chromedp.CSS(".faults")), picture(name+"-faults")))
+			assert.Empty(t, ask[[]string](t, ctx, strings.Replace(cut, "filter(e =>", "filter(e => e.tagName != 'INPUT' &&", 1)), name+", with faults")
+		}
 	}
 }
 
