@@ -20,7 +20,7 @@ func mutations() []mutation {
 			suites: []string{commandsSuite, promiseSuite}, likely: "Accept|Busy|Full|Same",
 		},
 		{
-			name: "calls without having saved that it does", file: "bot/jobs/call.go",
+			name: "calls before it has saved that it calls", file: "bot/jobs/call.go",
 			old:    "	if s.saved(r.cfg.EnqueueWindow) != nil {\n",
 			new:    "	if false {\n",
 			suites: []string{jobsSuite, promiseSuite}, likely: "TestPromise|TestProperty|Properties|Kill|ManyAtOnce",
@@ -56,7 +56,7 @@ func mutations() []mutation {
 			suites: []string{kitSuite, slackSuite},
 		},
 		{
-			name: "heeds no other replica's lease", file: "bot/jobs/store.go",
+			name: "ignores another replica's lease", file: "bot/jobs/store.go",
 			old:    "	at := j.Lease.Add(s.skew())\n",
 			new:    "	at := s.cfg.Now()\n",
 			suites: []string{jobsSuite}, likely: "Takes|TakenOver|Gone|Process|Lease|Cluster",
@@ -74,13 +74,13 @@ func mutations() []mutation {
 			suites: []string{jobsSuite}, likely: "Confirm|Durable|Window|Put|Lost|Saved",
 		},
 		{
-			name: "takes a failed delivery for sent", file: "bot/jobs/runner.go",
+			name: "counts a failed delivery as sent", file: "bot/jobs/runner.go",
 			old:    "	default:\n		d.Attempt++\n		j.Attempt++\n",
 			new:    "	case d.Attempt == 0:\n		d.State = Sent\n	default:\n		d.Attempt++\n		j.Attempt++\n",
 			suites: []string{jobsSuite, commandsSuite}, likely: "Deliver|Lane|Downtime",
 		},
 		{
-			name: "posts to Discord without that a repeat is known", file: "bot/adapters/discord/rest.go",
+			name: "posts to Discord without the nonce that makes a repeat harmless", file: "bot/adapters/discord/rest.go",
 			old:    "m.EnforceNonce = nonce, nonce != \"\"",
 			new:    "m.EnforceNonce = nonce, nonce == \"\"",
 			suites: []string{discordSuite},
@@ -98,7 +98,7 @@ func mutations() []mutation {
 			suites: []string{jobsSuite}, likely: "Late",
 		},
 		{
-			name: "tells again of what was found and told", file: "bot/commands/handler.go",
+			name: "reports a found meeting a second time", file: "bot/commands/handler.go",
 			old:    "	case was != nil && l.w.Meeting != nil && was.Ref == l.w.Meeting.Ref,",
 			new:    "	case was != nil && l.w.Meeting != nil && was.Ref != l.w.Meeting.Ref,",
 			suites: []string{commandsSuite}, likely: "WhatWasFound",
@@ -116,13 +116,13 @@ func mutations() []mutation {
 			suites: []string{jobsSuite}, likely: "Notice",
 		},
 		{
-			name: "lets one room hold up every other word", file: "bot/jobs/runner.go",
+			name: "lets one room hold up the messages of all others", file: "bot/jobs/runner.go",
 			old:    "		if d.State != Pending || seen[d.Lane] {\n",
 			new:    "		if d.State != Pending || len(seen) > 0 {\n",
 			suites: []string{jobsSuite, commandsSuite}, likely: "Lane",
 		},
 		{
-			name: "takes a retype for a new wish", file: "bot/commands/repeat.go",
+			name: "treats a repeated command as a new one", file: "bot/commands/repeat.go",
 			old:    "	if r.w.Repeated { // on purpose\n",
 			new:    "	if true { // on purpose\n",
 			suites: []string{commandsSuite}, likely: "SameWish",
@@ -140,13 +140,13 @@ func mutations() []mutation {
 			suites: []string{commandsSuite}, likely: "Stale|Waited|Old|Command",
 		},
 		{
-			name: "takes a request that nobody signed", file: "bot/signed/signed.go",
+			name: "accepts an unsigned request", file: "bot/signed/signed.go",
 			old:    "		case !g.scheme.Valid(r, body):\n",
 			new:    "		case g.scheme.Valid == nil:\n",
 			suites: []string{signedSuite, slackSuite}, likely: ".",
 		},
 		{
-			name: "follows a clock that is set", file: "bot/jobs/clock.go",
+			name: "follows a clock that somebody sets", file: "bot/jobs/clock.go",
 			old:    "	c.shown, c.read = next.Add(min(max(off, -passed/slower), passed/slower)), now\n",
 			new:    "	c.shown, c.read = next.Add(off), now\n",
 			suites: []string{jobsSuite}, likely: "Clock",

@@ -162,7 +162,7 @@ func run(ctx context.Context, o options, log io.Writer) (result, error) {
 func (r result) table() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d kills, %d of them at named instants.\n\n", r.kills, r.steps)
-	b.WriteString("| engine | adapter | commands | killed under way | acknowledged | outcome told | told \"perhaps\" | meetings | **lost** | **created twice** | **untrue** | told twice |\n")
+	b.WriteString("| engine | adapter | commands | killed under way | acknowledged | answered | answered \"perhaps\" | meetings | **lost** | **created twice** | **untrue** | shown twice |\n")
 	b.WriteString("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n")
 	for _, x := range r.rows {
 		fmt.Fprintf(&b, "| %s | %s | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d |\n", x.engine, x.platform, x.commands, x.kills, x.acked, x.told, x.unclear, x.meetings, x.lost, x.twice, x.untrue, x.repeated)

@@ -544,7 +544,7 @@ func runTroubles(ctx context.Context, n int, only, binary, dir string, log io.Wr
 		_, _ = fmt.Fprintf(log, "%v: %s: %v: first word after %.1f s, the last after %.1f s\n", time.Since(began).Round(time.Second), engine, all, longest.first.Seconds(), longest.last.Seconds())
 		for _, r := range counted {
 			for _, what := range r.repeats {
-				_, _ = fmt.Fprintf(log, "  told twice: %s\n", what)
+				_, _ = fmt.Fprintf(log, "  shown twice: %s\n", what)
 			}
 		}
 		return nil
@@ -565,7 +565,7 @@ func runTroubles(ctx context.Context, n int, only, binary, dir string, log io.Wr
 // troubleTable shows the rows as Markdown.
 func troubleTable(rows []*troubleRow) string {
 	var b strings.Builder
-	b.WriteString("| in trouble for 5 s | runs | acknowledged | **lost** | **created twice** | **untrue** | told twice | longest to the first word | longest to the last |\n")
+	b.WriteString("| in trouble for 5 s | runs | acknowledged | **lost** | **created twice** | **untrue** | shown twice | longest to the first word | longest to the last |\n")
 	b.WriteString("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n")
 	for _, r := range rows {
 		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %d | %d | %.1f s | %.1f s |\n", r.name, r.runs, r.acked, r.lost, r.twice, r.untrue, r.repeatedTwo, r.longest.first.Seconds(), r.longest.last.Seconds())

@@ -192,7 +192,7 @@ func TestAWithdrawnPushKeepsItsKeyForItsButtonAndNoLonger(t *testing.T) {
 			r := w.request(ada, channel, chat.Request{Command: "livepush", Text: "--name 主站 --url rtmp://ingest.example.com/live --key canary-key"})
 			r.At = r.At.Add(-3 * time.Minute)
 			posts := w.do(w.bot.Parse(r), ada, channel)
-			assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Text, "For this button I keep your stream key until")
+			assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Text, "I keep your stream key for this button until")
 			assert.Contains(t, kept(w, r), "canary-key")
 			time.Sleep(keyOffered)
 			assert.NotContains(t, kept(w, r), "canary-key")

@@ -449,7 +449,7 @@ func (h startLinks) next(ctx context.Context, r *run) (jobs.Next, error) {
 				return jobs.Next{}, err
 			}
 		} else {
-			r.log.WarnContext(ctx, "no fresh start link", "job", r.job.ID, "err", err)
+			r.log.WarnContext(ctx, "fresh start link not fetched", "job", r.job.ID, "err", err)
 		}
 	}
 	return r.answer(outcomeShown, startReply(r, reg))

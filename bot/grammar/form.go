@@ -158,6 +158,9 @@ func (p *Parser) field(t texts.Text, o OptionDecl, value string, required, extra
 			f.Only.Values = append(f.Only.Values, "")
 		}
 	}
+	if t.Has("hint." + o.Name) { // what the option says of itself would repeat the label
+		f.Hint = t.T("hint." + o.Name)
+	}
 	if t.Has("placeholder." + o.Name) {
 		f.Placeholder = t.T("placeholder." + o.Name)
 	}

@@ -87,7 +87,7 @@ func (c *Console) decide(ctx context.Context, r chat.Request) error {
 			c.accept(ctx, d)
 			return nil
 		default:
-			c.log.Error("request came to nothing", "request", r.ID)
+			c.log.Error("nothing decided", "request", r.ID)
 			c.fail()
 			return nil
 		}

@@ -442,7 +442,7 @@ func (a *Adapter) tell(ctx context.Context, r chat.Request, reply chat.Reply) {
 		return kit.Again, err
 	}, nil)
 	if err != nil && !errors.Is(err, chat.ErrSkip) {
-		a.log.WarnContext(ctx, "private answer not given", "request", r.ID, "err", err)
+		a.log.WarnContext(ctx, "private answer not sent", "request", r.ID, "err", err)
 	}
 }
 

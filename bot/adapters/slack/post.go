@@ -215,7 +215,7 @@ const metadataType = "meetbot_post"
 // options are what every message has.
 func (po *poster) options(m message, p chat.Post) []slackapi.MsgOption {
 	if m.cut {
-		po.log.Warn("message cut to Slack's limits", "slot", p.Slot)
+		po.log.Warn("message shortened", "slot", p.Slot)
 	}
 	options := []slackapi.MsgOption{slackapi.MsgOptionText(m.text, false)} // escaped already
 	if m.blocks != nil {
@@ -490,7 +490,7 @@ func (po *poster) image(ctx context.Context, p chat.Post) (chat.Receipt, error) 
 	}
 	png, err := kit.QR(p.Reply.QR)
 	if err != nil {
-		po.log.WarnContext(ctx, "no QR code", "err", err)
+		po.log.WarnContext(ctx, "QR code not posted", "err", err)
 		return chat.Receipt{}, errClosed
 	}
 	place := p.Place

@@ -51,7 +51,7 @@ spec:
   serviceAccountName: {{ .Release.Name }}
   automountServiceAccountToken: false
   enableServiceLinks: false
-  # SHUTDOWN_GRACE (25 s) and what is around it.
+  # SHUTDOWN_GRACE (25 s) and a margin.
   terminationGracePeriodSeconds: 40
   securityContext:
     runAsNonRoot: true
