@@ -44,9 +44,9 @@ var languages = []language{
 		"error":    "Slack: a mistyped option, and what to type instead",
 	}},
 	{"zh-CN", "zh-CN", "zh-CN", "周五秀", "直播组", "小雅", "仅对您可见", "只有您才能看到此消息", "消息列", "/meet --liev 周五秀", map[string]string{
-		"terminal": "终端：开会议，并设置推流地址",
+		"terminal": "终端：创建会议，并设置推流地址",
 		"slack":    "Slack：频道里的会议卡片、消息列里的链接，以及仅发起人可见的主持人链接",
-		"discord":  "Discord：频道里的会议卡片、子区里的链接，以及私密答复",
+		"discord":  "Discord：频道里的会议卡片、子区里的链接，以及私密回复",
 		"keypage":  "手机上的密钥页面：在这里输入推流密钥",
 		"approval": "Slack：推流到受保护的目标，等待另一人审批",
 		"error":    "Slack：选项写错时，提示应该输入什么",

@@ -7,8 +7,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/nicksnyder/go-i18n/v2/i18n"
 	"golang.org/x/text/language"
@@ -27,7 +30,7 @@ var Locales = []string{"en", "zh-CN"}
 
 var loadTexts = sync.OnceValue(func() *i18n.Bundle {
 	bundle := i18n.NewBundle(language.English)
-	bundle.RegisterUnmarshalFunc("json", json.Unmarshal)
+	bundle.RegisterUnmarshalFunc("json", func(b []byte, v any) error { return json.Unmarshal(apart(b), v) })
 	names, err := fs.Glob(textFiles, "*.json")
 	if err != nil {
 		panic(err) // unreachable: the pattern is constant
@@ -39,6 +42,43 @@ var loadTexts = sync.OnceValue(func() *i18n.Bundle {
 	}
 	return bundle
 })
+
+// Where Chinese meets a value, what the value is decides whether a space stands between the two:
+// “Zoom 拒绝了请求”, but “腾讯会议拒绝了请求”. So no text has that space; the value brings it.
+var (
+	hanFirst = regexp.MustCompile(`(\p{Han}){{(\.\w+)}}`)
+	hanLast  = regexp.MustCompile(`{{(\.\w+|\.Apart\.After \.\w+)}}(\p{Han})`)
+)
+
+func apart(texts []byte) []byte {
+	texts = hanFirst.ReplaceAll(texts, []byte("${1}{{.Apart.After $2}}"))
+	return hanLast.ReplaceAll(texts, []byte("{{.Apart.Before ($1)}}$2"))
+}
+
+// spaces sets them between Chinese and other letters or digits.
+type spaces struct{}
+
+// After returns a value that follows a Chinese character.
+func (spaces) After(value any) any {
+	s, ok := value.(string)
+	if first, _ := utf8.DecodeRuneInString(s); ok && foreign(first) {
+		return " " + s
+	}
+	return value
+}
+
+// Before returns a value that a Chinese character follows.
+func (spaces) Before(value any) any {
+	s, ok := value.(string)
+	if last, _ := utf8.DecodeLastRuneInString(s); ok && foreign(last) {
+		return s + " "
+	}
+	return value
+}
+
+func foreign(r rune) bool {
+	return (unicode.IsLetter(r) || unicode.IsDigit(r)) && !unicode.Is(unicode.Han, r)
+}
 
 // Text speaks one language, and on a platform whose [Words] it was given.
 type Text struct {
@@ -114,8 +154,9 @@ func (t Text) Has(id string) bool {
 }
 
 func (t Text) find(id string, pairs []any) (string, error) {
-	data := make(map[string]any, len(pairs)/2+1)
+	data := make(map[string]any, len(pairs)/2+2)
 	data["Here"] = t.words // where it is nil, a text that needs it is an error
+	data["Apart"] = spaces{}
 	for i := 0; i+1 < len(pairs); i += 2 {
 		data[fmt.Sprint(pairs[i])] = pairs[i+1]
 	}

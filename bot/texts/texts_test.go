@@ -93,3 +93,33 @@ func TestNoTextNamesACommandItself(t *testing.T) {
 func TestATextWithoutWordsNamesNoCommand(t *testing.T) {
 	assert.Equal(t, "list.none", For("en").T("list.none"), "better no sentence than a wrong one")
 }
+
+// TestSpacesInChinese: docs/contributing.md, "How we write", has the rule.
+func TestSpacesInChinese(t *testing.T) {
+	var (
+		value   = regexp.MustCompile(`{{[^}]*}}`)
+		touch   = regexp.MustCompile(`\p{Han}[A-Za-z0-9]|[A-Za-z0-9]\p{Han}`)
+		narrow  = regexp.MustCompile(`\p{Han}[,;:?!()]|[,;:?!()]\p{Han}`)
+		product = regexp.MustCompile(`\p{Han} {{\.(?:Provider|Other|Preset|Platform|Detected|Chat)}}|{{\.(?:Provider|Other|Preset|Platform|Detected|Chat)}} \p{Han}`)
+	)
+	for id, text := range messages(t, "zh-CN") {
+		rest := strings.ReplaceAll(value.ReplaceAllString(text, "\x00"), "B站", "") // as its viewers write it
+		assert.Empty(t, touch.FindAllString(rest, -1), "%s: a space stands between Chinese and other letters or digits", id)
+		assert.Empty(t, narrow.FindAllString(rest, -1), "%s: punctuation of full width", id)
+		assert.Empty(t, product.FindAllString(text, -1), "%s: a product's name brings its space", id)
+	}
+}
+
+func TestAValueBringsItsSpace(t *testing.T) {
+	zh := For("zh-CN")
+	for name, want := range map[string]string{
+		"Zoom": "对 Zoom 的请求过于频繁，请一分钟后重试。",
+		"腾讯会议": "对腾讯会议的请求过于频繁，请一分钟后重试。",
+		"":     "对的请求过于频繁，请一分钟后重试。",
+	} {
+		assert.Equal(t, want, zh.T("fault.rate", "Provider", name))
+	}
+	assert.Equal(t, "这里的会议使用 SYSTEC，不支持直播推流。", zh.T("which.no_push_anywhere", "Provider", "SYSTEC"))
+	assert.NotContains(t, zh.T("fault.rate"), "Apart", "nor where the value is missing")
+	assert.Equal(t, "Zoom is limiting my requests right now. Try again in a minute.", For("en").T("fault.rate", "Provider", "Zoom"))
+}
