@@ -47,6 +47,7 @@ var treatments = []treatment{
 	{line: `go test \./bench/promise -kills 100 -chaos -troubles 20`, by: [2]string{"../.ci/run", "./bench/promise -kills 100 -chaos -troubles 20"}},
 	{line: `go test \./bench/hostile -duration 1m`, by: [2]string{"../.ci/run", "./bench/hostile -duration 1m"}},
 	{line: `go test \./docs -recipes`, by: [2]string{"../.ci/run", "./docs -recipes"}},
+	{line: `go run \./bench/fakeslack`, by: [2]string{"../bench/fakeslack/main_test.go", "TestABotInTheFakeWorkspace"}},
 	{line: `\.ci/run`, not: "is what runs the rest"},
 	{line: `GOBIN=/usr/local/bin go install \./cmd/bot`, run: "cd $ROOT && GOBIN=$HERE/bin go install ./cmd/bot && $HERE/bin/bot version"},
 	{line: `install .*`, by: [2]string{"systemd_test.go", "`## systemd`"}},

@@ -666,6 +666,15 @@ func (s *Server) Refresh() {
 	}
 }
 
+// Ping shows every connection that it is alive, as Slack does every few seconds.
+func (s *Server) Ping() {
+	for _, c := range s.open() {
+		c.mu.Lock()
+		_ = c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(time.Second)) // it may be closed already
+		c.mu.Unlock()
+	}
+}
+
 // DropConnections cuts every connection without a word.
 func (s *Server) DropConnections() {
 	for _, c := range s.open() {
