@@ -125,7 +125,7 @@ func (c *Config) names(all AllNames, fault func(variable, fix string)) {
 	for _, l := range []struct {
 		variable string
 		list     Principals
-	}{{"MEET_ALLOW", c.MeetAllow}, {"LIVEPUSH_ALLOW", c.LivepushAllow}, {"ADMINS", c.Admins}} {
+	}{{"MEET_ALLOW", c.MeetAllow}, {"LIVEPUSH_ALLOW", c.LivepushAllow}, {"SETTINGS_ALLOW", c.SettingsAllow}, {"ADMINS", c.Admins}} {
 		for i, p := range l.list {
 			if !all.entry(p) {
 				fault(l.variable, fmt.Sprintf("entry %d: write it like one of %s", i+1, all.examples()))

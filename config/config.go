@@ -26,6 +26,7 @@ type Config struct {
 
 	MeetAllow     Principals `split_words:"true" desc:"who may use /meet, comma-separated: {entries}; unset: {meet}"`
 	LivepushAllow Principals `split_words:"true" desc:"who may use /livepush, likewise; unset: {push}"`
+	SettingsAllow Principals `split_words:"true" desc:"who may change the settings of a channel (/meet settings), likewise; unset: admins alone"`
 	Admins        Principals `split_words:"true" desc:"who may end and push other people's meetings, and read the audit log, likewise; unset: nobody"`
 	StartLink     string     `split_words:"true" default:"requester" desc:"who sees the start link: requester, or thread for everybody who can read the thread" oneof:"requester thread"`
 	Locale        string     `split_words:"true" default:"en" desc:"language for people whose own the bot does not know: en or zh-CN" oneof:"en zh-CN"`

@@ -1,5 +1,5 @@
 // Package audit is the append-only log of who changed which live push, saved which
-// destination and decided which approval. It has no way to change or remove a line.
+// destination, decided which approval and set what for a channel. It has no way to change or remove a line.
 //
 // A line is one document under audit/MEETING/TIME/HASH. The hash is of the job and its step,
 // so a step that is carried out again after a crash writes no second line.
@@ -33,9 +33,14 @@ type Line struct {
 	Destination string    `json:"destination,omitempty"`
 	Fingerprint string    `json:"fingerprint,omitempty"` // of the key
 	Action      Action    `json:"action"`
-	Outcome     string    `json:"outcome"`
-	Approved    string    `json:"approved_by,omitempty"`
-	Job         string    `json:"job"`
+	// Setting is what was changed for Where, a channel or every channel of a team; From and To
+	// are empty where nothing is set.
+	Setting  string `json:"setting,omitempty"`
+	From     string `json:"from,omitempty"`
+	To       string `json:"to,omitempty"`
+	Outcome  string `json:"outcome"`
+	Approved string `json:"approved_by,omitempty"`
+	Job      string `json:"job"`
 	// Step is the same for the same step of a job, however often it is carried out, and
 	// another one for every other thing the job did.
 	Step string `json:"step"`
@@ -58,6 +63,8 @@ const (
 	Approve Action = "approve" // somebody else's change
 	Reject  Action = "reject"  //
 	Settle  Action = "settle"  // a command, by the bot's operator
+
+	Settings Action = "settings" // what a place has set
 )
 
 // Operator is who settles jobs: whoever may run the bot's own commands on its machine.

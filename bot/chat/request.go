@@ -59,6 +59,7 @@ const (
 	RightsKnown Rights = 1 << iota
 	RightMeet
 	RightPush
+	RightSettings // no platform gives it: only a list does
 )
 
 // User is a person on one platform.

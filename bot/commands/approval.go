@@ -122,7 +122,7 @@ func (h approvals) ask(ctx context.Context, r *run, t target, until time.Time, a
 	if t.reg != nil {
 		name = t.reg.Meeting.Topic + " · " + showCode(t.reg.Meeting.Code)
 	}
-	shown := []chat.Field{{Name: r.t.T("field.meeting"), Value: name}}
+	shown := []chat.Field{{Name: r.public().T("field.meeting"), Value: name}}
 	var dests []livepush.Destination
 	for _, s := range r.w.Calls {
 		if s.Outcome != callPending {
@@ -140,7 +140,7 @@ func (h approvals) ask(ctx context.Context, r *run, t target, until time.Time, a
 	}
 	req := r.w.Request
 	req.ID = approvalRequest(r.w.Pinned)
-	w := work{Request: req, Ask: ask, Locale: r.t.Locale, Until: until, Shown: shown, Tell: h.approvers(ctx, r, t, dests)}
+	w := work{Request: req, Ask: ask, Locale: r.t.Locale, Public: r.w.Public, Until: until, Shown: shown, Tell: h.approvers(ctx, r, t, dests)}
 	if again {
 		w.Fault = texts.NewMessage("approval.changed")
 	}
@@ -149,17 +149,18 @@ func (h approvals) ask(ctx context.Context, r *run, t target, until time.Time, a
 
 // shows is what two people can compare of an address: where it is, and which key it has.
 func (h approvals) shows(r *run, s pushCall, d livepush.Destination) string {
-	parts := []string{livepush.Host(s.Target.URL), r.t.T("field.fingerprint", "Fingerprint", s.Fingerprint)}
+	t := r.public()
+	parts := []string{livepush.Host(s.Target.URL), t.T("field.fingerprint", "Fingerprint", s.Fingerprint)}
 	if !s.Target.Enabled {
-		parts = append(parts, r.t.T("field.standby"))
+		parts = append(parts, t.T("field.standby"))
 	}
 	switch d.ID {
 	case "":
-		parts = append(parts, r.t.T("approval.by_hand"))
+		parts = append(parts, t.T("approval.by_hand"))
 	default:
-		parts = append(parts, d.KeyAge(r.t, r.now()))
+		parts = append(parts, d.KeyAge(t, r.now()))
 		if d.Moved.After(d.Vouched) {
-			parts = append(parts, r.t.T("approval.moved", "From", d.From))
+			parts = append(parts, t.T("approval.moved", "From", d.From))
 		}
 	}
 	return strings.Join(parts, " · ")
@@ -190,7 +191,7 @@ func (h approvals) approvers(ctx context.Context, r *run, t target, dests []live
 			continue
 		}
 		u := chat.User{ID: id}
-		if may, err := h.people.policy.Permits(ctx, h.people.directory(place.Platform), place, u, chat.RightPush); may && err == nil {
+		if err := h.people.may(ctx, place, u, chat.RightPush, r.w.Lists); err == nil {
 			found = append(found, u)
 		}
 	}
@@ -224,16 +225,17 @@ func (h approvals) question(ctx context.Context, r *run) (jobs.Next, error) {
 		return jobs.Next{}, err
 	}
 	words := []any{"Names", r.t.Join(r.w.Ask.Names), "Number", cmp.Or(reg.Meeting.Topic, ref.ID), "Time", r.clock(r.w.Until)}
-	text := r.t.T("approval", words...)
+	t := r.public()
+	text := t.T("approval", words...)
 	if r.w.Fault != nil {
-		text = texts.Paragraphs(r.w.Fault.In(r.t), text)
+		text = texts.Paragraphs(r.w.Fault.In(t), text)
 	}
 	d := delivery{Slot: chat.SlotThread, Place: &r.w.Request.Place, Reply: chat.Reply{
-		Tone: chat.Warning, Title: r.t.T("approval.title"), Text: text, Mentions: r.w.Tell,
-		Fields: append([]chat.Field{{Name: r.t.T("field.requester"), User: &user}}, r.w.Shown...),
+		Tone: chat.Warning, Title: t.T("approval.title"), Text: text, Mentions: r.w.Tell,
+		Fields: append([]chat.Field{{Name: t.T("field.requester"), User: &user}}, r.w.Shown...),
 		Buttons: []chat.Button{
-			{Label: r.t.T("button.approve"), Action: grammar.Press(grammar.VerbApprove, r.w.Ask.Arg)},
-			{Label: r.t.T("button.reject"), Danger: true, Action: grammar.Press(grammar.VerbReject, r.w.Ask.Arg)},
+			{Label: t.T("button.approve"), Action: grammar.Press(grammar.VerbApprove, r.w.Ask.Arg)},
+			{Label: t.T("button.reject"), Danger: true, Action: grammar.Press(grammar.VerbReject, r.w.Ask.Arg)},
 		},
 	}}
 	if card := r.openCardOf(reg); card != nil {
@@ -338,7 +340,7 @@ func (h approvals) close(ctx context.Context, r *run, about work, decided string
 	}) {
 		return
 	}
-	t := r.text(at.Receipt.Place.Platform, about.Locale, r.t.Locale)
+	t := r.text(at.Receipt.Place.Platform, about.Public, about.Locale, r.t.Locale)
 	reply := chat.Reply{
 		Tone: tone, Title: t.T(decided, "Names", t.Join(about.targets())),
 		Fields: []chat.Field{{Name: t.T("field.requester"), User: &about.Request.User}},
@@ -382,10 +384,11 @@ func (h askHost) next(ctx context.Context, r *run) (jobs.Next, error) {
 	if len(names) == 0 {
 		names = []string{w.Ask.Push.Name}
 	}
+	t := r.public()
 	d := delivery{Slot: chat.SlotThread, Root: r.cardOf(reg), Reply: chat.Reply{
-		Text: r.t.T("askhost", "Names", r.t.Join(names)), Mentions: []chat.User{reg.Requester},
-		Fields:  []chat.Field{{Name: r.t.T("field.requester"), User: &w.Request.User}},
-		Buttons: []chat.Button{{Label: r.t.T("button.push"), Action: grammar.Press(grammar.VerbPushForm, reg.Ref().String())}},
+		Text: t.T("askhost", "Names", t.Join(names)), Mentions: []chat.User{reg.Requester},
+		Fields:  []chat.Field{{Name: t.T("field.requester"), User: &w.Request.User}},
+		Buttons: []chat.Button{{Label: t.T("button.push"), Action: grammar.Press(grammar.VerbPushForm, reg.Ref().String())}},
 	}}
 	switch {
 	case d.Root != nil:

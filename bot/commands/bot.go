@@ -59,6 +59,9 @@ type Config struct {
 	Accounts map[meeting.Provider]Accounts
 	// SandboxHere says that the sandbox's links open on the bot's own machine alone.
 	SandboxHere bool
+	// ProviderVariable says that a variable, and not a lack of others, makes the parser's
+	// default provider the default.
+	ProviderVariable bool
 	// StartLinkInThread posts start links for everybody to see.
 	StartLinkInThread bool
 	// Webhooks are the providers that report the live state.
@@ -144,7 +147,7 @@ func (b *Bot) Parse(r chat.Request) chat.Decision {
 	}
 	v, _ := grammar.Asked(d)
 	if b.cfg.Policy.Judge(r.Place, r.User, v.Right) == policy.No && !b.mayBeAdmin(r) {
-		reply := b.people.refusal(b.parser.Text(r.Place.Platform, r.User.Locale), r.Place.Platform, v.Right)
+		reply := b.people.refusal(b.parser.Text(r.Place.Platform, r.User.Locale), r.Place.Platform, denied{right: v.Right})
 		return chat.Decision{Reply: &reply}
 	}
 	return d
@@ -163,8 +166,15 @@ const acceptWithin = 2400 * time.Millisecond
 func (b *Bot) Accept(ctx context.Context, d chat.Decision) chat.Acceptance {
 	ctx, cancel := context.WithTimeout(ctx, acceptWithin)
 	defer cancel()
-	ask := grammar.AskOf(d)
-	j, err := newJob(d.Request, *ask, b.now())
+	ask := *grammar.AskOf(d)
+	var j jobs.Job
+	here, err := b.people.settings.Here(ctx, d.Request.Place)
+	if err == nil {
+		if no := b.complete(d.Request, &ask, here); no != nil {
+			return chat.Acceptance{Reply: no}
+		}
+		j, err = newJob(d.Request, ask, here, b.now())
+	}
 	if err == nil {
 		_, err = b.store.Enqueue(ctx, j)
 	}
@@ -201,12 +211,19 @@ func (b *Bot) Ready(ctx context.Context, d chat.Decision) chat.Decision {
 	}
 	v, _ := grammar.Asked(d)
 	r := d.Request
-	allowed, err := b.cfg.Policy.Permits(ctx, b.people.directory(r.Place.Platform), r.Place, r.User, v.Right)
-	if err == nil && !allowed {
-		reply := b.people.refusal(b.parser.Text(r.Place.Platform, r.User.Locale), r.Place.Platform, v.Right)
+	here, err := b.people.settings.Here(ctx, r.Place)
+	if err == nil {
+		err = b.people.may(ctx, r.Place, r.User, v.Right, here.Lists())
+	}
+	var no denied
+	if errors.As(err, &no) {
+		reply := b.people.refusal(b.parser.Text(r.Place.Platform, r.User.Locale), r.Place.Platform, no)
 		return chat.Decision{Reply: &reply, Request: r}
 	}
-	f := *d.Form
+	form := *d.Form
+	d.Form = &form
+	b.prefill(d.Form, v.Verb, r.Place, here)
+	f := form
 	f.Fields = nil
 	gone := map[string]bool{}
 	for _, field := range d.Form.Fields {
@@ -241,11 +258,10 @@ func (b *Bot) Complete(ctx context.Context, r chat.Request, option, typed string
 	if !ok {
 		return nil
 	}
-	allowed, err := b.cfg.Policy.Permits(ctx, b.people.directory(r.Place.Platform), r.Place, r.User, v.Right)
-	if err != nil {
-		b.log.WarnContext(ctx, "permission not looked up", "verb", v.Verb, "err", err)
-	}
-	if !allowed {
+	if err := b.people.mayNow(ctx, r.Place, r.User, v.Right); err != nil {
+		if !isDenied(err) {
+			b.log.WarnContext(ctx, "permission not looked up", "verb", v.Verb, "err", err)
+		}
 		return nil
 	}
 	complete := b.saved.complete

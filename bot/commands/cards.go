@@ -191,9 +191,9 @@ func linksOf(t texts.Text, m meeting.Meeting) []chat.Link {
 
 // threadReply has all that everybody may know of a new meeting.
 func (h cards) threadReply(r *run, reg registry.Registration) chat.Reply {
-	m, t := reg.Meeting, r.t
+	m, t := reg.Meeting, r.public()
 	kind := kindOf(h.kinds, m.Ref.Provider)
-	reply := chat.Reply{Links: r.links(m), Mentions: r.w.Ask.Mentions}
+	reply := chat.Reply{Links: linksOf(t, m), Mentions: r.w.Ask.Mentions}
 	if m.PlayURL != "" {
 		reply.Links = append(reply.Links, chat.Link{Label: t.T("link.play"), URL: m.PlayURL})
 	}
@@ -354,7 +354,7 @@ func (h sharing) share(ctx context.Context, r *run) (jobs.Next, error) {
 	if err != nil {
 		return jobs.Next{}, err
 	}
-	r.put(delivery{Slot: chat.SlotRoot, Reply: h.cards.card(r.t, *t.reg, r.w.Request.Place.Platform), Card: t.ref, Of: t.reg.Job})
+	r.put(delivery{Slot: chat.SlotRoot, Reply: h.cards.card(r.public(), *t.reg, r.w.Request.Place.Platform), Card: t.ref, Of: t.reg.Job})
 	return r.answer(outcomeShared, chat.Reply{Tone: chat.Good, Title: r.t.T("share.done", "Topic", t.reg.Meeting.Topic)})
 }
 
@@ -366,9 +366,9 @@ func (h sharing) qr(ctx context.Context, r *run) (jobs.Next, error) {
 	if reg.Meeting.WatchURL == "" && reg.Meeting.JoinURL == "" {
 		return jobs.Next{}, texts.NewMessage("repeat.gone")
 	}
-	url, caption := reg.Meeting.WatchURL, r.t.T("qr.watch", "Topic", reg.Meeting.Topic)
+	url, caption := reg.Meeting.WatchURL, r.public().T("qr.watch", "Topic", reg.Meeting.Topic)
 	if url == "" {
-		url, caption = reg.Meeting.JoinURL, r.t.T("qr.join", "Topic", reg.Meeting.Topic)
+		url, caption = reg.Meeting.JoinURL, r.public().T("qr.join", "Topic", reg.Meeting.Topic)
 	}
 	r.endAs(outcomeShown)
 	d := delivery{Slot: chat.SlotThread, Reply: chat.Reply{QR: url, QRCaption: caption}, Root: reg.ThreadAt(r.w.Request.Place)}

@@ -41,15 +41,20 @@ func TestNoWayLeadsPastTheGuard(t *testing.T) {
 		Meet: []policy.Entry{{Platform: chattest.Slack, Kind: chat.UserEntry, ID: "UMEET"}, {Platform: chattest.Discord, Kind: chat.UserEntry, ID: "UMEET"}},
 		Push: []policy.Entry{{Platform: chattest.Slack, Kind: chat.UserEntry, ID: "UPUSH"}, {Platform: chattest.Discord, Kind: chat.UserEntry, ID: "UPUSH"}},
 	}
+	// Nobody has this one of the platform.
+	change := []policy.Entry{{Platform: chattest.Slack, Kind: chat.UserEntry, ID: "USET"}, {Platform: chattest.Discord, Kind: chat.UserEntry, ID: "USET"}}
+	lists.Settings = change
 	// Whoever has only the other right may not either.
 	other := map[chat.Rights]chat.User{
-		chat.RightMeet: {ID: "UPUSH", Rights: chat.RightsKnown | chat.RightPush},
-		chat.RightPush: {ID: "UMEET", Rights: chat.RightsKnown | chat.RightMeet},
+		chat.RightSettings: {ID: "UPUSH", Rights: chat.RightsKnown | chat.RightMeet | chat.RightPush | chat.RightSettings},
+		chat.RightMeet:     {ID: "UPUSH", Rights: chat.RightsKnown | chat.RightPush},
+		chat.RightPush:     {ID: "UMEET", Rights: chat.RightsKnown | chat.RightMeet},
 	}
-	may := map[chat.Rights]chat.User{chat.RightMeet: other[chat.RightPush], chat.RightPush: other[chat.RightMeet]}
+	may := map[chat.Rights]chat.User{chat.RightMeet: other[chat.RightPush], chat.RightPush: other[chat.RightMeet], chat.RightSettings: {ID: "USET", Rights: chat.RightsKnown}}
 	for _, listed := range []bool{false, true} {
 		inWorld(t, func(c *Config) {
 			c.Parser.Kinds = append(slices.Clone(kinds), zoom.Kind) // whose verbs others have not
+			c.Policy.Settings = change
 			if listed {
 				c.Policy = lists
 			}
@@ -102,7 +107,9 @@ func TestNoWayLeadsPastTheGuard(t *testing.T) {
 
 // TestNothingIsCompletedForWhoMayNot does the same for what a platform completes.
 func TestNothingIsCompletedForWhoMayNot(t *testing.T) {
-	inWorld(t, nil, func(w *world) {
+	inWorld(t, func(c *Config) {
+		c.Policy.Settings = []policy.Entry{{Platform: chattest.Slack, Kind: chat.UserEntry, ID: ada.ID}}
+	}, func(w *world) {
 		w.bot.Attach(chattest.Slack, stranger{w.room})
 		w.say(ada, channel, "/meet weekly --provider tencent")
 		w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key")
@@ -119,7 +126,10 @@ func TestNothingIsCompletedForWhoMayNot(t *testing.T) {
 					completed++
 					assert.NotEmpty(t, w.bot.Complete(t.Context(), w.request(ada, channel, r), o.Name, ""), name)
 					one := chat.User{ID: ada.ID, Rights: chat.RightsKnown | chat.RightMeet}
-					if d.Right == chat.RightMeet {
+					switch d.Right {
+					case chat.RightSettings:
+						one.ID = ben.ID
+					case chat.RightMeet:
 						one.Rights = chat.RightsKnown | chat.RightPush
 					}
 					for _, u := range []chat.User{mal, one, {ID: "U9"}} {

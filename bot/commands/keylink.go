@@ -119,19 +119,22 @@ func (h keyPage) submit(ctx context.Context, token string, e KeyEntry) (KeyResul
 	if dir != nil { // what came with the command is some minutes old
 		l.Request.User.Rights, l.Request.User.Roles = 0, nil
 	}
-	allowed, err := h.people.policy.Permits(chat.Afresh(ctx), dir, l.Request.Place, l.Request.User, chat.RightPush)
-	if err != nil {
-		return KeyResult{}, fmt.Errorf("look up whether the person still may: %w", err)
+	here, err := h.people.settings.Here(ctx, l.Request.Place)
+	if err == nil {
+		err = h.people.may(chat.Afresh(ctx), l.Request.Place, l.Request.User, chat.RightPush, here.Lists())
 	}
-	if !allowed {
+	switch {
+	case isDenied(err):
 		return KeyResult{}, ErrLinkRefused
+	case err != nil:
+		return KeyResult{}, fmt.Errorf("look up whether the person still may: %w", err)
 	}
 	err = h.links.use(ctx, token, func(ctx context.Context, l keyLink) error {
 		if dir != nil {
 			l.Request.User.Rights, l.Request.User.Roles = 0, nil
 		}
 		r, ask := l.wish(e, split, h.links.now())
-		j, err := newJob(r, ask, h.links.now())
+		j, err := newJob(r, ask, here, h.links.now())
 		if err == nil {
 			_, err = h.queue.store.Enqueue(ctx, j)
 		}

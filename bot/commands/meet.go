@@ -328,7 +328,7 @@ func (h handover) made(ctx context.Context, r *run) (jobs.Next, error) {
 		return jobs.Next{}, err
 	}
 
-	r.put(delivery{Slot: chat.SlotRoot, Reply: h.cards.card(r.t, reg, reg.Place.Platform), Card: m.Ref, Of: reg.Job})
+	r.put(delivery{Slot: chat.SlotRoot, Reply: h.cards.card(r.public(), reg, reg.Place.Platform), Card: m.Ref, Of: reg.Job})
 	r.put(delivery{Slot: chat.SlotThread, Reply: h.cards.threadReply(r, reg)})
 	private := startReply(r, reg)
 	r.put(delivery{Slot: chat.SlotThreadPrivate, Reply: private})
@@ -453,7 +453,7 @@ func (h sameDestinations) set(ctx context.Context, r *run, made meeting.Meeting,
 	req := r.w.Request
 	req.ID, req.At = prefix+r.job.ID, r.now()
 	return h.queue.own(ctx, work{
-		Request: req, Locale: r.t.Locale, Since: r.now(), Calls: calls, Carried: true,
+		Request: req, Locale: r.t.Locale, Public: r.w.Public, Lists: r.w.Lists, Since: r.now(), Calls: calls, Carried: true,
 		Ask: grammar.Ask{Verb: grammar.VerbPushTo, Meeting: made.Ref.String(), Standby: standby},
 	})
 }

@@ -92,7 +92,7 @@ func (b *Bot) Deliver(ctx context.Context, j *jobs.Job) error {
 // drawn is a card as the meeting is.
 func (b *Bot) drawn(r *run, d delivery, reg registry.Registration) chat.Reply {
 	on := d.Edit.Place.Platform
-	return r.marked(b.cards.card(b.parser.Text(on, reg.LocaleOf(*d.Edit)), reg, on), on)
+	return r.marked(r.t, b.cards.card(b.parser.Text(on, reg.LocaleOf(*d.Edit)), reg, on), on)
 }
 
 // catchUp edits a card once more if the meeting has changed while it was being edited: the edit
@@ -118,7 +118,7 @@ func (b *Bot) catchUp(ctx context.Context, r *run, poster chat.Poster, p chat.Po
 // remember knows a card from now on. What the meeting's cards were to show while it was on
 // its way is shown on it now.
 func (b *Bot) remember(ctx context.Context, r *run, d delivery, at chat.Receipt) error {
-	reg, err := b.registry.AddCard(ctx, d.Card, d.Of, at, r.t.Locale)
+	reg, err := b.registry.AddCard(ctx, d.Card, d.Of, at, r.public().Locale)
 	if err != nil || !reg.HasCard(at) {
 		return err
 	}
@@ -126,11 +126,11 @@ func (b *Bot) remember(ctx context.Context, r *run, d delivery, at chat.Receipt)
 	if err != nil {
 		return err
 	}
-	now, err := records.Encode(b.cards.card(b.parser.Text(at.Place.Platform, r.t.Locale), reg, at.Place.Platform))
+	now, err := records.Encode(b.cards.card(b.parser.Text(at.Place.Platform, r.public().Locale), reg, at.Place.Platform))
 	if err != nil || bytes.Equal(now, shown) {
 		return err
 	}
-	reg.Cards = []registry.Card{{Receipt: at, Locale: r.t.Locale}}
+	reg.Cards = []registry.Card{{Receipt: at, Locale: r.public().Locale}}
 	return b.queue.redraw(ctx, reg)
 }
 

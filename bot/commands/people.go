@@ -2,10 +2,12 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"meetbot/bot/chat"
 	"meetbot/bot/policy"
+	"meetbot/bot/settings"
 	"meetbot/bot/texts"
 )
 
@@ -14,6 +16,8 @@ type people struct {
 	policy  policy.Policy
 	posters map[chat.Platform]chat.Poster
 	locale  string // of whom nobody knows it
+	// settings have the lists that narrow, in a place, what the policy permits.
+	settings settings.Settings
 }
 
 func (h people) directory(p chat.Platform) chat.Directory {
@@ -68,15 +72,47 @@ func (h people) nameMentions(ctx context.Context, r *run) {
 
 // mustHave returns the refusal of a person who does not have a right.
 func (h people) mustHave(ctx context.Context, r *run, right chat.Rights) error {
-	place := r.w.Request.Place
-	allowed, err := h.policy.Permits(ctx, h.directory(place.Platform), place, r.w.Request.User, right)
+	err := h.may(ctx, r.w.Request.Place, r.w.Request.User, right, r.w.Lists)
+	if err != nil && !isDenied(err) {
+		return h.notLookedUp(ctx, r, err)
+	}
+	return err
+}
+
+// may returns a [denied] of a person who does not have a right at a place with these lists, and
+// another error if that could not be looked up. What the lists say is not for those who may
+// change them, and does not bind admins.
+func (h people) may(ctx context.Context, place chat.Place, u chat.User, right chat.Rights, lists []policy.List) error {
+	dir := h.directory(place.Platform)
+	allowed, err := h.policy.Permits(ctx, dir, place, u, right)
 	switch {
 	case err != nil:
-		return h.notLookedUp(ctx, r, err)
+		return err
 	case !allowed:
-		return denied{right}
+		return denied{right: right}
+	case len(lists) == 0, right == chat.RightSettings:
+		return nil
+	}
+	if admin, err := h.policy.IsAdmin(ctx, dir, place, u); admin || err != nil {
+		return err
+	}
+	for _, l := range lists {
+		if ok, err := l.Permits(ctx, dir, place, u); err != nil {
+			return err
+		} else if !ok {
+			return denied{right, true}
+		}
 	}
 	return nil
+}
+
+// mayNow is [people.may] with the lists as they are now.
+func (h people) mayNow(ctx context.Context, place chat.Place, u chat.User, right chat.Rights) error {
+	here, err := h.settings.Here(ctx, place)
+	if err != nil {
+		return err
+	}
+	return h.may(ctx, place, u, right, here.Lists())
 }
 
 // same reports whether two people, each seen at a place, are one.
@@ -113,13 +149,16 @@ func (h people) notLookedUp(ctx context.Context, r *run, err error) error {
 
 // refusal says who may, and whom to ask: where no list says so, what the platform itself asks
 // for, in its own words.
-func (h people) refusal(t texts.Text, on chat.Platform, right chat.Rights) chat.Reply {
-	id := "denied.meet"
-	if right == chat.RightPush {
-		id = "denied.push"
+func (h people) refusal(t texts.Text, on chat.Platform, no denied) chat.Reply {
+	id := map[chat.Rights]string{chat.RightPush: "denied.push", chat.RightSettings: "denied.settings"}[no.right]
+	if id == "" {
+		id = "denied.meet"
 	}
-	if own := string(on) + "." + id; h.policy.Unlisted(right) && t.Has(own) {
+	if own := string(on) + "." + id; !no.here && h.policy.Unlisted(no.right) && t.Has(own) {
 		id = own
+	}
+	if no.here {
+		id += ".here"
 	}
 	reply := chat.Reply{Tone: chat.Bad, Text: t.Sentences(t.T(id), t.T("denied.whom"))}
 	for _, e := range h.policy.Admins {
@@ -130,7 +169,16 @@ func (h people) refusal(t texts.Text, on chat.Platform, right chat.Rights) chat.
 	return reply
 }
 
-// denied is the refusal of a person who does not have a right.
-type denied struct{ right chat.Rights }
+// denied is the refusal of a person who does not have a right, or for whom what is set for the
+// place takes it away.
+type denied struct {
+	right chat.Rights
+	here  bool
+}
+
+func isDenied(err error) bool {
+	var no denied
+	return errors.As(err, &no)
+}
 
 func (denied) Error() string { return "refused: the person does not have the right" }

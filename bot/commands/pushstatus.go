@@ -257,7 +257,10 @@ func (h auditor) add(ctx context.Context, r *run, l audit.Line) error {
 	req := r.w.Request
 	l.At, l.Asked, l.Job = r.now(), req.At, r.job.ID
 	l.Who, l.WhoName = req.Place.UserKey(req.User), req.User.Name
-	l.Where, l.Thread = req.Place.Key(), req.Place.Thread
+	if l.Where == "" {
+		l.Where = req.Place.Key()
+	}
+	l.Thread = req.Place.Thread
 	if r.w.Approved != nil {
 		l.Approved = req.Place.UserKey(*r.w.Approved)
 	}

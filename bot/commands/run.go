@@ -38,6 +38,14 @@ func kindOf(all meeting.Kinds, p meeting.Provider) meeting.Kind {
 	return k
 }
 
+// public is the language of what everybody sees where the command ran.
+func (r *run) public() texts.Text {
+	if r.w.Public == "" {
+		return r.t
+	}
+	return r.text(r.w.Request.Place.Platform, r.w.Public)
+}
+
 // endAs says how the job ends, should it not be repeated.
 func (r *run) endAs(o Outcome) { r.job.Outcome = o.String() }
 
@@ -141,7 +149,7 @@ func (r *run) settle() {
 		if r.w.Ask.Verb == grammar.VerbMeetShare {
 			id = "settled.shared"
 		}
-		r.put(delivery{Slot: chat.SlotSettle, Reply: chat.Reply{Text: r.t.T(id)}})
+		r.put(delivery{Slot: chat.SlotSettle, Reply: chat.Reply{Text: r.public().T(id)}})
 	}
 }
 
@@ -165,9 +173,9 @@ func (c Config) smallPrint(on chat.Platform) string {
 }
 
 // marked says, in the sandbox, that nothing is real.
-func (r *run) marked(reply chat.Reply, on chat.Platform) chat.Reply {
+func (r *run) marked(t texts.Text, reply chat.Reply, on chat.Platform) chat.Reply {
 	if id := r.note(on); id != "" {
-		reply.Note = joinNotes(reply.Note, r.t.T(id))
+		reply.Note = joinNotes(reply.Note, t.T(id))
 	}
 	return reply
 }
@@ -181,7 +189,11 @@ func (r *run) post(d delivery) chat.Post {
 	if d.User != nil {
 		p.User = *d.User
 	}
-	p.Reply = r.marked(d.Reply, p.Place.Platform)
+	t := r.t
+	if !d.Slot.Private() {
+		t = r.public()
+	}
+	p.Reply = r.marked(t, d.Reply, p.Place.Platform)
 	return p
 }
 

@@ -11,6 +11,7 @@ import (
 	"meetbot/bot/jobs"
 	"meetbot/bot/livepush"
 	"meetbot/bot/registry"
+	"meetbot/bot/settings"
 	"meetbot/meeting"
 )
 
@@ -46,12 +47,13 @@ type parts struct {
 	repeat     repeat
 	defaultsTo meeting.Provider
 	locale     string
+	settings   channelSettings
 }
 
 func newParts(b *Bot) parts {
 	cfg := b.cfg
 	p := parts{registry: b.registry, defaultsTo: cfg.Parser.Default, locale: cfg.Parser.Locale}
-	p.people = people{policy: cfg.Policy, posters: b.posters, locale: p.locale}
+	p.people = people{policy: cfg.Policy, posters: b.posters, locale: p.locale, settings: settings.New(b.store)}
 	p.clients = clients{cfg.Providers, cfg.Observe.Called}
 	p.accounts = cfg.Accounts
 	p.targets = targets{p.registry, p.people, p.clients, p.accounts}
@@ -66,6 +68,7 @@ func newParts(b *Bot) parts {
 	}
 	p.dests = livepush.NewDestinations(b.store, b.now)
 	p.audit = auditor{audit.New(b.store)}
+	p.settings = channelSettings{p.people.settings, p.people, p.dests, p.audit, &b.cfg}
 	p.keyPage = keyPage{cfg.KeyPageURL, keyLinks{b.store, b.now}, p.dests, p.people, p.queue}
 	p.saved = saved{p.dests, p.people, p.audit, p.keyPage}
 	p.carry = carry{b.store, p.dests, p.clients, b.now}
@@ -97,6 +100,7 @@ func stepsOf(p parts) map[grammar.Verb]steps {
 		grammar.VerbMeetShare: {next: sharing.share},
 		grammar.VerbQR:        {next: sharing.qr},
 		grammar.VerbCopy:      {next: sharing.copy},
+		grammar.VerbSettings:  {next: p.settings.next},
 		grammar.VerbStartLink: {next: startLinks{p.targets, p.clients, p.registry}.next},
 
 		grammar.VerbPush:             {next: push.next, call: push.call, reconcile: push.reconcile},

@@ -7,7 +7,9 @@ import (
 	"meetbot/bot/chat"
 	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
+	"meetbot/bot/policy"
 	"meetbot/bot/records"
+	"meetbot/bot/settings"
 	"meetbot/bot/texts"
 	"meetbot/config/secret"
 	"meetbot/meeting"
@@ -20,6 +22,10 @@ type work struct {
 	Locale  string
 	// Since is when the wish became current: when it was typed, or approved.
 	Since time.Time
+	// Public is the language of what everybody sees; empty: the person's. Lists say who may
+	// here. Both as they were when the command was accepted.
+	Public string
+	Lists  []policy.List
 	// Fault is why the command was not carried out; nil if it was.
 	Fault *texts.Message
 	// Repeated says that a button made it of an earlier job: it is not taken for a retype of that.
@@ -49,6 +55,8 @@ type work struct {
 	Shown   []chat.Field // with grammar.VerbApproval: what would be sent
 	Tell    []chat.User  // with grammar.VerbApproval: who can approve
 	KeyGone bool         // Ask.Push had a key, which was dropped
+
+	Settings []settingChange // with grammar.VerbSettings: decided, and perhaps done
 
 	Event *meeting.Event // with grammar.VerbEvent
 	Card  *chat.Receipt  // with grammar.VerbCards: the one to bring up to date; nil in older records: all
@@ -123,9 +131,10 @@ func forget(j *jobs.Job) error {
 	return err
 }
 
-// newJob makes the record of an accepted request.
-func newJob(r chat.Request, ask grammar.Ask, now time.Time) (jobs.Job, error) {
-	data, err := records.Encode(work{Request: r, Ask: ask, Since: r.At})
+// newJob makes the record of an accepted request, with what is set for its place.
+func newJob(r chat.Request, ask grammar.Ask, here settings.Here, now time.Time) (jobs.Job, error) {
+	public, _ := here.Get("language")
+	data, err := records.Encode(work{Request: r, Ask: ask, Since: r.At, Public: public, Lists: here.Lists()})
 	if err != nil {
 		return jobs.Job{}, err
 	}

@@ -20,7 +20,7 @@ type Ask struct {
 	// Meeting is the MEETING argument as it was given, or a meeting.Ref; empty where none was.
 	Meeting string
 
-	// Names are destinations.
+	// Names are destinations; none with VerbPushTo: those that are set for the place.
 	Names []string
 	// All and Which are what [VerbPushOff] and [VerbPushOn] switch besides Names: every address, or the
 	// one with that [livepush.Address]. With none of the three the person is asked.
@@ -46,7 +46,12 @@ type Ask struct {
 	// People and Channels may use the destination, besides its owner.
 	People, Channels []string
 
-	// Arg is a button's.
+	// Set is what VerbSettings sets, by the names of [Settings]; empty takes one back. Nothing
+	// at all: what is set is shown. Everywhere sets it for all channels of the team.
+	Set        map[string]string
+	Everywhere bool
+
+	// Arg is a button's, or a form's.
 	Arg string
 }
 

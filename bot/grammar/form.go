@@ -16,6 +16,8 @@ const (
 	formMeet = "meet"
 	formPush = "push"
 	formSave = "save"
+
+	formSettings = "settings"
 )
 
 // platformOption is how the push form asks for --wechat.
@@ -60,6 +62,17 @@ func (p *Parser) Form(t texts.Text, id string, ask Ask) chat.Form {
 		for _, o := range p.options(VerbMeet) {
 			if p.offers(o) {
 				field(o, instantValue(o.Name, ask), false, !slices.Contains(room, o.Name))
+			}
+		}
+	case formSettings:
+		for _, o := range p.options(VerbSettings) {
+			if o.Kind != KindBool && p.offers(o) {
+				field(o, "", false, !slices.Contains(settingRoom, o.Name))
+				last := &f.Fields[len(f.Fields)-1]
+				last.Only = nil // what a meeting's provider has not is left out when it is made
+				if o.Kind == KindDest {
+					last.Kind, last.Propose = chat.ListField, true
+				}
 			}
 		}
 	case formPush:
@@ -234,9 +247,16 @@ func (p *Parser) submission(r chat.Request) chat.Decision {
 	x.form = true
 	for i := range v.Options {
 		o := &v.Options[i]
-		if value := s.Fields[o.Name]; value != "" {
+		value, shown := s.Fields[o.Name]
+		if value != "" {
 			x.setTyped(o, value)
+		} else if shown && v.Verb == VerbSettings { // emptied
+			x.set(o, word{text: Default})
 		}
+	}
+	if v.Verb == VerbSettings {
+		x.ask.Arg = s.Arg
+		return p.finish(r, &x)
 	}
 	if s.Form == formMeet {
 		if p.misplaced(meetGiven(r)...) {

@@ -36,7 +36,7 @@ func TestHelpReadsWell(t *testing.T) {
 			"form-meet":     r("meet", "form"),
 			"form-push":     r("livepush", ""),
 			"form-save":     r("livepush", "save"),
-			"faults-meet":   r("meet", "x --duration 20 --captcity 5 --record tape --mute=perhaps --host bob"),
+			"faults-meet":   r("meet", "x --duration 20 --provider systec --captcity 5 --record tape --mute=perhaps --host bob"),
 			"fault-option":  r("meet", "show --liev"),
 			"fault-value":   r("meet", "周会 --时长 soon"),
 			"faults-push":   r("livepush", "stauts --name abcdefghijk --url http://x --key 'a b'"),

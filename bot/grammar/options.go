@@ -22,6 +22,7 @@ const (
 	KindMeeting Kind = "meeting"     // a number, an ID, a URL; completed from recent meetings
 	KindDest    Kind = "destination" // completed from saved destinations
 	KindSecret  Kind = "secret"
+	KindWho     Kind = "who" // people, and groups or roles of them
 )
 
 // OptionDecl declares one option of a command, for parser, help, forms, registration
@@ -87,8 +88,11 @@ func (o OptionDecl) NameIn(t texts.Text) string { return t.T("optionname." + o.N
 
 // LabelOf returns what people read for one of the option's [OptionDecl.Choices].
 func (o OptionDecl) LabelOf(t texts.Text, c chat.Choice) string {
-	if c.Label != "" {
+	switch {
+	case c.Label != "":
 		return c.Label
+	case c.Value == Default:
+		return t.T("choice.default")
 	}
 	switch o.Name {
 	case "preset":

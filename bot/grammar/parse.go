@@ -213,6 +213,10 @@ func (p *Parser) meetLine(r chat.Request) chat.Decision {
 			return p.open(r, v.Opens, Ask{Verb: VerbMeet, Meet: meeting.Instant{Topic: about(r.About)}})
 		case len(rest) == 0:
 			return p.accept(r, Ask{Verb: v.Verb})
+		case v.Verb == VerbSettings:
+			if d, ok := p.settingsLine(r, v, rest); ok {
+				return d
+			}
 		case v.argument(1) != nil && v.argument(1).Kind == KindMeeting:
 			w := phrase(rest)
 			_, isMeeting := p.cfg.Kinds.Read(w.address())

@@ -47,7 +47,7 @@ func (x *reading) pushArguments(v *VerbDecl, rest []token) {
 	case first.Kind == KindDest && len(rest) > 0:
 		x.set(first, join(rest, ',')) // blanks separate names, too
 	case first.Kind == KindDest:
-		if !unknown && v.Takes != TakesAddress { // then what is set is listed
+		if !unknown && v.Takes != TakesAddress && v.Verb != VerbPushTo { // then what is set is listed, or meant
 			x.fail(first, "names")
 		}
 	case len(rest) == 0, unknown && first.Kind == KindMeeting:

@@ -60,6 +60,8 @@ type reading struct {
 	spelt    map[string]string // by the name of an option: how it was typed, which may be a Chinese name
 	url      string            // as given: what is done with it depends on whether a key was given too
 	platform meeting.PushPlatform
+	language string   // of a setting
+	who      []string // of a setting: entries of an allow-list, without the platform
 }
 
 func (x *reading) fail(o *OptionDecl, id string, pairs ...string) {
@@ -87,10 +89,18 @@ func (x *reading) has(name string) bool {
 func (x *reading) set(o *OptionDecl, w word) {
 	if !slices.Contains(x.given, o) {
 		x.given = append(x.given, o)
-	} else if !o.List {
+	} else if !o.List || x.ask.Verb == VerbSettings {
 		x.fail(o, "twice")
 		return
 	}
+	if x.ask.Verb == VerbSettings {
+		x.setSetting(o, w, func() { x.setValue(o, w) })
+		return
+	}
+	x.setValue(o, w)
+}
+
+func (x *reading) setValue(o *OptionDecl, w word) {
 	switch o.Kind {
 	case KindBool:
 		if v, ok := truth(w.text); ok {
@@ -112,6 +122,8 @@ func (x *reading) set(o *OptionDecl, w word) {
 		x.setKey(o, w.text)
 	case KindText:
 		x.setText(o, w)
+	case KindWho:
+		x.setWho(o, w)
 	}
 }
 
@@ -153,6 +165,8 @@ func (x *reading) setBool(o *OptionDecl, v bool) {
 		x.ask.Protected = v
 	case "standby":
 		x.ask.Standby = v
+	case "everywhere":
+		x.ask.Everywhere = v
 	}
 }
 
@@ -229,6 +243,12 @@ func (x *reading) setChoice(o *OptionDecl, s string) {
 		value = string(p)
 	case "record":
 		value, ok = recordWord(s)
+	case "live":
+		var v bool
+		v, ok = truth(s)
+		x.ask.Meet.Live = &v
+	case "language":
+		value, ok = languageWord(s)
 	case "preset":
 		var p livepush.Preset
 		p, ok = livepush.Find(s)
@@ -248,6 +268,8 @@ func (x *reading) setChoice(o *OptionDecl, s string) {
 		x.ask.Provider = p
 	case "record":
 		x.ask.Meet.Recording = meeting.Recording(value)
+	case "language":
+		x.language = value
 	case "preset":
 		x.ask.Preset = value
 	}
@@ -442,12 +464,42 @@ func IsPushURL(s string) bool {
 	return strings.HasPrefix(s, "rtmp://") || strings.HasPrefix(s, "rtmps://")
 }
 
-// checkMeet checks what only the provider decides.
+// checkMeet checks what only the provider decides. Where the place may have one set that is
+// not known yet, [Parser.Check] does; a form says beforehand which one is meant.
 func (x *reading) checkMeet() {
-	provider := x.ask.Provider
-	if provider == "" {
-		provider = x.p.cfg.Default
+	switch {
+	case x.ask.Provider != "":
+		x.checkProvider(x.ask.Provider)
+	case x.form, len(x.p.cfg.Providers) == 1:
+		x.checkProvider(x.p.cfg.Default)
 	}
+}
+
+// Check returns the answer to an Ask, as it was given, that cannot be carried out with what is
+// set for its place: the provider, and the destinations. It is nil for one that can.
+func (p *Parser) Check(r chat.Request, ask Ask, provider meeting.Provider, destinations int) *chat.Reply {
+	x := p.reading(r, ask.Verb)
+	x.ask = ask
+	switch options := p.options; {
+	case ask.Verb == VerbMeet:
+		given := ask.Meet.Given()
+		for i, o := range options(VerbMeet) {
+			if o.Field != "" && slices.Contains(given, o.Field) {
+				x.given = append(x.given, &options(VerbMeet)[i])
+			}
+		}
+		x.checkProvider(provider)
+	case ask.Verb == VerbPushTo && destinations == 0:
+		x.fail(&options(VerbPushTo)[0], "names")
+	}
+	if len(x.problems) == 0 {
+		return nil
+	}
+	reply := p.faulty(p.texts(r), &x, !p.cfg.Platforms.Of(r.Place.Platform).Typed)
+	return &reply
+}
+
+func (x *reading) checkProvider(provider meeting.Provider) {
 	kind, known := x.p.cfg.Kinds.Kind(provider)
 	if !known {
 		return

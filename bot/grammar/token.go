@@ -255,6 +255,7 @@ type word struct {
 	url      string // of a <URL|label> that is all of it
 	mentions []chat.User
 	channels []string // IDs
+	groups   []string // IDs of groups and roles
 }
 
 // address is the word as a URL.
@@ -328,6 +329,8 @@ func (w *word) resolve(s string) (shown, url string) {
 		sign := target[:1]
 		if sign == "#" {
 			w.channels = append(w.channels, target[1:])
+		} else {
+			w.groups = append(w.groups, target[2:])
 		}
 		if label != "" {
 			return sign + strings.TrimLeft(label, "@#"), ""
@@ -344,6 +347,9 @@ func (w *word) resolve(s string) (shown, url string) {
 		}
 		return who.Name, ""
 	case strings.HasPrefix(target, "!"):
+		if _, id, group := strings.Cut(target, "^"); group {
+			w.groups = append(w.groups, id)
+		}
 		if label != "" {
 			return label, ""
 		}

@@ -20,6 +20,7 @@ const (
 	VerbMeetList  Verb = "meet list"
 	VerbMeetEnd   Verb = "meet end"
 	VerbMeetShare Verb = "meet share"
+	VerbSettings  Verb = "meet settings" // what a channel has set for its commands
 	VerbMeetHelp  Verb = "help"
 
 	VerbPush             Verb = "livepush" // set one address, given with the command
@@ -56,6 +57,7 @@ const (
 	VerbAskHost      Verb = "askhost"   // asks who can to do it
 	VerbLiveStartYes Verb = "golive"    // the answers to "start it?" and "stop it?"
 	VerbLiveStopYes  Verb = "unlive"
+	VerbSettingsForm Verb = "settings form"
 
 	// What only the bot asks of itself.
 	VerbCards    Verb = "cards"    // Arg: a [meeting.Ref], whose cards are brought up to date
@@ -98,7 +100,7 @@ type VerbDecl struct {
 	// no provider can, people are not offered the verb.
 	Can func(meeting.Capabilities) bool
 
-	// Right is who may: people with RightMeet or with RightPush. Without one nobody may,
+	// Right is who may: people with RightMeet, RightPush or RightSettings. Without one nobody may,
 	// except what is Help or Internal.
 	Right  chat.Rights
 	Public bool // the answer begins with a message that everybody sees
@@ -190,6 +192,10 @@ var declarations = func() []VerbDecl {
 			Verb: VerbMeetShare, Command: commandMeet, Name: "share", Aliases: []string{"分享", "分享会议"},
 			Typed: typedMeetings, TypedSub: "share", Button: "share", Takes: TakesMeeting,
 			Right: chat.RightMeet, Public: true, Options: []OptionDecl{meetingAt(1)},
+		},
+		{
+			Verb: VerbSettings, Command: commandMeet, Name: "settings", Aliases: []string{"设置"},
+			Typed: typedMeetings, TypedSub: "settings", Form: formSettings, Right: chat.RightSettings, Options: settingOptions,
 		},
 		{Verb: VerbMeetHelp, Command: commandMeet, Name: "help", Aliases: []string{"?", "？", "帮助", "--help"}, Help: true},
 
@@ -286,6 +292,7 @@ var declarations = func() []VerbDecl {
 		{Verb: VerbAskHost, Button: "askhost", Takes: TakesJob, Right: chat.RightMeet},
 		{Verb: VerbLiveStartYes, Button: "golive", Takes: TakesMeeting, Right: chat.RightPush},
 		{Verb: VerbLiveStopYes, Button: "unlive", Takes: TakesMeeting, Right: chat.RightPush},
+		{Verb: VerbSettingsForm, Button: "settings", Opens: formSettings, Right: chat.RightSettings},
 
 		{Verb: VerbCards, Internal: true},
 		{Verb: VerbEvent, Internal: true},
@@ -311,7 +318,7 @@ func Declarations(providers ...meeting.Kind) []VerbDecl {
 		return d.Can != nil && !slices.ContainsFunc(providers, func(k meeting.Kind) bool { return d.Can(k.Can) })
 	})
 	for i := range all {
-		if all[i].Verb == VerbMeet {
+		if v := all[i].Verb; v == VerbMeet || v == VerbSettings {
 			all[i].Options = ofProviders(all[i].Options, providers)
 		}
 	}

@@ -168,6 +168,8 @@ func TestEveryVerbHasTheRightOfItsCommand(t *testing.T) {
 		switch {
 		case d.Help, d.Internal:
 			want = 0
+		case d.Verb == VerbSettings, d.Verb == VerbSettingsForm:
+			want = chat.RightSettings
 		case d.Command == commandLivepush, slices.Contains(pushes, d.Verb):
 			want = chat.RightPush
 		}

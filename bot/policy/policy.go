@@ -16,6 +16,7 @@ type Policy struct {
 	Platforms chat.Kinds
 	Meet      []Entry // who may use /meet
 	Push      []Entry // who may use /livepush
+	Settings  []Entry // who may change what is set for a channel; unset is nobody but admins
 	Admins    []Entry // who may do everything, for others too; unset is nobody
 }
 
@@ -67,6 +68,10 @@ func (p Policy) list(right chat.Rights) []Entry {
 		return p.Meet
 	case chat.RightPush:
 		return p.Push
+	case chat.RightSettings:
+		if p.Settings != nil {
+			return p.Settings
+		}
 	}
 	return []Entry{} // no right at all: nobody is named
 }
@@ -172,6 +177,42 @@ func (p Policy) Named(ctx context.Context, dir chat.Directory, place chat.Place,
 		return inGroup(ctx, dir, people, place, u)
 	}
 	return false, nil
+}
+
+// List narrows, for one place, what a [Policy] permits: a deny beats an allow, and with an
+// allow nobody else may. It gives nobody a right, and does not bind admins.
+type List struct{ Allow, Deny []Entry }
+
+// Empty reports whether l says nothing.
+func (l List) Empty() bool { return len(l.Allow)+len(l.Deny) == 0 }
+
+// Judge decides as far as the request itself tells.
+func (l List) Judge(place chat.Place, u chat.User) verdict {
+	allowed := Yes
+	if len(l.Allow) > 0 {
+		allowed = match(l.Allow, place, u)
+	}
+	switch denied := match(l.Deny, place, u); {
+	case denied == Yes, allowed == No:
+		return No
+	case denied == LookUp, allowed == LookUp:
+		return LookUp
+	}
+	return Yes
+}
+
+// Permits decides, looking up what has to be. A look-up that fails refuses, with its error.
+func (l List) Permits(ctx context.Context, dir chat.Directory, place chat.Place, u chat.User) (bool, error) {
+	if v := l.Judge(place, u); v != LookUp || dir == nil {
+		return v == Yes, nil
+	}
+	if denied, err := inGroup(ctx, dir, l.Deny, place, u); denied || err != nil {
+		return false, err
+	}
+	if len(l.Allow) == 0 || match(l.Allow, place, u) == Yes {
+		return true, nil
+	}
+	return inGroup(ctx, dir, l.Allow, place, u)
 }
 
 func inGroup(ctx context.Context, dir chat.Directory, list []Entry, place chat.Place, u chat.User) (bool, error) {

@@ -57,7 +57,7 @@ func (d *doctor) platform(ctx context.Context, p platform) []finding {
 
 // named are the kinds of entries that the allow-lists have on a platform.
 func (d *doctor) named(k chat.Kind) (all []chat.EntryKind) {
-	for _, p := range slices.Concat(d.cfg.MeetAllow, d.cfg.LivepushAllow, d.cfg.Admins) {
+	for _, p := range slices.Concat(d.cfg.MeetAllow, d.cfg.LivepushAllow, d.cfg.SettingsAllow, d.cfg.Admins) {
 		if p.Platform == string(k.Name) {
 			all = append(all, chat.EntryKind(p.Kind))
 		}

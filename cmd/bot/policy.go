@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,7 +16,7 @@ import (
 
 // policyVariables are those that say who may do what.
 func policyVariables() []string {
-	all := []string{"MEET_ALLOW", "LIVEPUSH_ALLOW", "ADMINS", "START_LINK", "MEET_PROVIDER"}
+	all := []string{"MEET_ALLOW", "LIVEPUSH_ALLOW", "SETTINGS_ALLOW", "ADMINS", "START_LINK", "MEET_PROVIDER"}
 	for _, v := range config.Variables() {
 		for _, row := range providerRows() {
 			if strings.HasPrefix(v.Name, strings.TrimSuffix(row.variables, "*")) {
@@ -28,16 +29,18 @@ func policyVariables() []string {
 
 // policyLine is one answer to "who may, and why".
 type policyLine struct {
-	What  string `json:"what"`  // "meet", "livepush", "admin", "act_as", "start_link"
+	What  string `json:"what"`  // "meet", "livepush", "settings", "admin", "act_as", "start_link", "set"; of a place "here", "person"
 	Where string `json:"where"` // platform; empty: everywhere
 	Who   string `json:"who"`
 	Why   string `json:"why"`
 }
 
 // policyCommand is `bot policy`.
-func policyCommand(_ context.Context, p process) error {
+func policyCommand(ctx context.Context, p process) error {
 	f := flags("policy")
 	asJSON := f.Bool("json", false, "print JSON lines")
+	at := f.String("place", "", "show what holds in one `PLACE`, such as slack:T1:C1")
+	person := f.String("person", "", "with --place, show what one `PERSON` can do there, such as U1")
 	if err := parse(f, p, "Shows who can do what, and why."); err != nil {
 		return err
 	}
@@ -45,7 +48,20 @@ func policyCommand(_ context.Context, p process) error {
 	if err != nil {
 		return err
 	}
-	lines := policyOf(cfg)
+	set, unread := placesSettings(ctx, p)
+	lines := append(policyOf(cfg), settingLines(set)...)
+	if *at != "" {
+		place, err := placeOf(*at, kinds(cfg))
+		if err != nil {
+			return err
+		}
+		if unread != nil { // a deny may be among them
+			return unread
+		}
+		lines = placeLines(cfg, set, place, *person)
+	} else if *person != "" {
+		return errors.New("--person: say where with --place, such as --place slack:T1:C1")
+	}
 	if *asJSON {
 		enc := json.NewEncoder(p.stdout)
 		for _, l := range lines {
@@ -53,7 +69,7 @@ func policyCommand(_ context.Context, p process) error {
 				return err
 			}
 		}
-		return nil
+		return unread
 	}
 	var b strings.Builder
 	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
@@ -68,12 +84,16 @@ func policyCommand(_ context.Context, p process) error {
 		fmt.Fprintf(tw, "  %s\t%s\t(%s)\n", l.Where, l.Who, l.Why)
 	}
 	_ = tw.Flush() // a strings.Builder takes everything
-	return write(p.stdout, b.String())
+	return errors.Join(write(p.stdout, b.String()), unread)
 }
 
 var policyTitles = map[string]string{
 	"meet":       "Can use /meet, and end, share and list their own meetings",
 	"livepush":   "Can use /livepush on meetings that they asked for or host, and approve what others ask for",
+	"settings":   "Can use /meet settings, which changes what a channel has set",
+	"set":        "Has been set for a place (* is every channel); admins are not bound by allow and deny",
+	"here":       "Holds in the place",
+	"person":     "Can, there",
 	"any_here":   "Can use /livepush on every meeting of their channel, whoever asked for it",
 	"admin":      "Can do everything, at other people's meetings too: end, push, read the audit log",
 	"act_as":     "Acts as which account of the provider, and so reaches which meetings",
@@ -94,6 +114,8 @@ func policyOf(cfg config.Config) []policyLine {
 			switch {
 			case k.Local:
 				add(what, place, "whoever uses it", holdsAnyway)
+			case list == nil && right == chat.RightSettings:
+				add(what, place, "nobody but admins", variable+" is not set")
 			case list == nil:
 				add(what, place, k.Members[right], variable+" is not set")
 			case len(people)+len(channels) == 0:
@@ -115,6 +137,7 @@ func policyOf(cfg config.Config) []policyLine {
 			add("any_here", string(k.Name), "nobody but admins", "LIVEPUSH_ALLOW names no person or group here")
 		}
 	}
+	list("settings", "SETTINGS_ALLOW", cfg.SettingsAllow, chat.RightSettings)
 	for _, k := range all {
 		people, channels := named(cfg.Admins, k)
 		switch admins := append(people, channels...); {

@@ -397,7 +397,7 @@ func botConfig(cfg config.Config, pageURL string, log *slog.Logger, clients map[
 			Locale: cfg.Locale, Kinds: providerKinds(), Providers: names, Default: first, KeyPage: pageURL != "", Sandbox: sandboxed,
 		},
 		Accounts: map[meeting.Provider]commands.Accounts{}, Webhooks: map[meeting.Provider]bool{},
-		Providers: clients, StartLinkInThread: cfg.StartLink == "thread", Retention: cfg.Retention, Log: log,
+		Providers: clients, ProviderVariable: cfg.IsSet("MEET_PROVIDER") && !sandboxed, StartLinkInThread: cfg.StartLink == "thread", Retention: cfg.Retention, Log: log,
 	}
 	for _, row := range providerRows() {
 		if clients[row.kind.ID] == nil {
@@ -412,8 +412,14 @@ func botConfig(cfg config.Config, pageURL string, log *slog.Logger, clients map[
 	if pageURL != "" {
 		c.KeyPageURL = strings.TrimRight(pageURL, "/") + keypage.Path
 	}
-	c.Policy = policy.Policy{Meet: entries(cfg.MeetAllow), Push: entries(cfg.LivepushAllow), Admins: entries(cfg.Admins)}
+	c.Policy = policyFrom(cfg)
 	return c
+}
+
+func policyFrom(cfg config.Config) policy.Policy {
+	return policy.Policy{
+		Meet: entries(cfg.MeetAllow), Push: entries(cfg.LivepushAllow), Settings: entries(cfg.SettingsAllow), Admins: entries(cfg.Admins),
+	}
 }
 
 func entries(list config.Principals) []policy.Entry {

@@ -36,7 +36,7 @@ const (
 
 // question is what an operator asks of a store.
 type question struct {
-	Op  string `json:"op"`            // health, jobs, job, settle, drop, audit, export, backup
+	Op  string `json:"op"`            // health, jobs, job, settle, drop, audit, settings, export, backup
 	Job string `json:"job,omitempty"` // of job and settle; of drop, the record's name
 	As  string `json:"as,omitempty"`  // of settle
 	All bool   `json:"all,omitempty"` // of jobs: also those that nobody has to look at
@@ -66,6 +66,8 @@ func (a admin) answer(ctx context.Context, q question, w io.Writer) error {
 		return a.dropRecord(ctx, q.Job, w)
 	case "audit":
 		return writeAudit(ctx, a.store, w)
+	case "settings":
+		return writeSettings(ctx, a.store, w)
 	case "export":
 		return a.store.Export(ctx, w)
 	case "backup":

@@ -25,7 +25,7 @@ var (
 func Kinds() chat.Kinds {
 	return chat.Kinds{
 		{Name: Console, Local: true, Alone: true, Confirms: true},
-		{Name: Slack, Confirms: true, Aside: true, IsID: letters.MatchString},
-		{Name: Discord, IsID: digits.MatchString, Typed: true, OneID: true},
+		{Name: Slack, Confirms: true, Aside: true, IsID: letters.MatchString, Entries: []chat.Entry{{Kind: chat.UserEntry}, {Kind: chat.GroupEntry}, {Kind: chat.ChannelEntry}}},
+		{Name: Discord, IsID: digits.MatchString, Typed: true, OneID: true, Entries: []chat.Entry{{Kind: chat.UserEntry}, {Kind: chat.RoleEntry}}},
 	}
 }
