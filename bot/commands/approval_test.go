@@ -133,7 +133,7 @@ func TestNoOtherNameGetsRoundTheSecondPerson(t *testing.T) {
 		assert.Zero(t, w.tencent.sets)
 		elsewhere := chat.Place{Platform: chattest.Slack, Team: "T1", Channel: "D1", Kind: chat.InDirect}
 		posts := w.say(ada, elsewhere, "/livepush 806146601 --name 另名 --url rtmp://ingest.example.com/live --key canary-key")
-		assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Text, "I asked for approval")
+		assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Text, "to approve this")
 		assert.Zero(t, w.tencent.sets)
 		w.say(ada, channel, "/livepush --name 另名 --url rtmp://ingest.example.com/live --key another")
 		assert.Equal(t, 1, w.tencent.sets, "another key is another matter")

@@ -930,7 +930,7 @@ func TestWhatTheEventDoesNotSayOfPeopleIsLookedUp(t *testing.T) {
 
 		assert.Contains(t, describe(w.say(chat.User{ID: "U5"}, channel, "/meet x")), "Only full members of this workspace can create meetings", "a guest")
 		assert.Contains(t, describe(w.say(chat.User{ID: "U6"}, channel, "/meet x")), "couldn't check your permissions", "a look-up that fails refuses")
-		assert.Contains(t, describe(w.say(chat.User{ID: "U1"}, channel, "/livepush status")), "使用SYSTEC", "in the group")
+		assert.Contains(t, describe(w.say(chat.User{ID: "U1"}, channel, "/livepush status")), "使用 SYSTEC", "in the group")
 		assert.Contains(t, describe(w.say(chat.User{ID: "U5"}, channel, "/livepush status")), "don't have permission")
 		assert.Equal(t, 1, w.systec.created)
 	})

@@ -164,9 +164,9 @@ func TestLinksAreNotForWhoeverGuessesANumber(t *testing.T) {
 		for _, v := range []grammar.Verb{grammar.VerbCopy, grammar.VerbQR} {
 			posts := w.button(ben, elsewhere, v, "systec:1591620801")
 			assert.NotContains(t, describe(posts)+fmt.Sprintf("%+v", posts), "join.example", "%s", v)
-			assert.Contains(t, posts[0].Reply.Text, "the meeting's card isn't here")
-			assert.NotContains(t, describe(w.button(ben, channel, v, "systec:1591620801")), "the meeting's card isn't here")
-			assert.NotContains(t, describe(w.button(ada, elsewhere, v, "systec:1591620801")), "the meeting's card isn't here")
+			assert.Contains(t, posts[0].Reply.Text, "the meeting's card is in another channel")
+			assert.NotContains(t, describe(w.button(ben, channel, v, "systec:1591620801")), "the meeting's card is in another channel")
+			assert.NotContains(t, describe(w.button(ada, elsewhere, v, "systec:1591620801")), "the meeting's card is in another channel")
 		}
 	})
 }

@@ -103,7 +103,7 @@ func TestADestinationIsSetOnStandbyAndSwitchedOn(t *testing.T) {
 func TestWhatToSwitchOnIsFound(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/meet x --provider tencent --live")
-		assert.Contains(t, find(t, w.say(ada, channel, "/livepush on all"), chat.SlotPrivate).Reply.Text, "This meeting has no push that is off")
+		assert.Contains(t, find(t, w.say(ada, channel, "/livepush on all"), chat.SlotPrivate).Reply.Text, "This meeting has no push to turn on.")
 		for _, n := range []string{"a", "b", "c"} {
 			w.say(ada, channel, "/livepush --name "+n+" --url rtmp://"+n+".example.com/live --key k"+n+" --standby")
 		}
@@ -113,7 +113,7 @@ func TestWhatToSwitchOnIsFound(t *testing.T) {
 		assert.Equal(t, "2 of 3 turned on", private.Title)
 		assert.Contains(t, private.Fields[2].Value, "not set at this meeting")
 		assert.Equal(t, "1 of 1 turned on", find(t, w.say(ada, channel, "/livepush on all"), chat.SlotPrivate).Reply.Title)
-		assert.Contains(t, find(t, w.say(ada, channel, "/livepush on"), chat.SlotPrivate).Reply.Text, "This meeting has no push that is off")
+		assert.Contains(t, find(t, w.say(ada, channel, "/livepush on"), chat.SlotPrivate).Reply.Text, "This meeting has no push to turn on.")
 	})
 }
 

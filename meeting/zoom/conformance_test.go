@@ -269,7 +269,7 @@ func TestTheLiveIsStartedAndStopped(t *testing.T) {
 	assert.Equal(t, meeting.ReasonStarting, e.Reason)
 	assert.Equal(t, 30*time.Second, e.RetryAfter, "as Zoom's sentence says; it sends no header")
 	for _, endpoint := range []sandbox.Endpoint{sandbox.ZoomGet, sandbox.ZoomLiveStatus} {
-		s.Fault(sandbox.Fault{Endpoint: endpoint, Kind: sandbox.Refusal, Status: 429, Code: 429, Message: "You have reached the maximum per-second rate limit for this API. Try again later."})
+		s.Fault(sandbox.Fault{Endpoint: endpoint, Times: 1, Kind: sandbox.Refusal, Status: 429, Code: 429, Message: "You have reached the maximum per-second rate limit for this API. Try again later."})
 		err = c.StartLive(t.Context(), sandbox.DefaultUser, id, "t")
 		require.ErrorIs(t, err, meeting.ErrRateLimited)
 		assert.Equal(t, meeting.ReasonNone, reason(t, err), "nobody asked to start it: %s", endpoint)
