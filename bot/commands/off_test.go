@@ -79,11 +79,11 @@ func TestABareOffListsWhatIsSetWithAButtonEach(t *testing.T) {
 func TestTheCardStopsEverything(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		made := w.onAir(2)
-		assert.NotContains(t, fmt.Sprint(find(t, made, chat.SlotRoot).Reply.Buttons), "Turn off all pushes", "nothing is set yet")
+		assert.NotContains(t, fmt.Sprint(find(t, made, chat.SlotRoot).Reply.Buttons), "Turn off pushes", "nothing is set yet")
 		reg, err := w.bot.registry.Get(t.Context(), meeting.Ref{Provider: "tencent", ID: "806146601"})
 		require.NoError(t, err)
 		card := w.bot.cards.card(w.bot.parser.Text(channel.Platform, "en"), reg, channel.Platform)
-		i := slices.IndexFunc(card.Buttons, func(b chat.Button) bool { return b.Label == "Turn off all pushes" })
+		i := slices.IndexFunc(card.Buttons, func(b chat.Button) bool { return b.Label == "Turn off pushes" })
 		require.GreaterOrEqual(t, i, 0)
 		stop := chat.Request{Action: &card.Buttons[i].Action}
 		posts := w.do(w.bot.Parse(w.request(ben, channel, stop)), ben, channel)

@@ -100,13 +100,13 @@ func TestSpacesInChinese(t *testing.T) {
 		value   = regexp.MustCompile(`{{[^}]*}}`)
 		touch   = regexp.MustCompile(`\p{Han}[A-Za-z0-9]|[A-Za-z0-9]\p{Han}`)
 		narrow  = regexp.MustCompile(`\p{Han}[,;:?!()]|[,;:?!()]\p{Han}`)
-		product = regexp.MustCompile(`\p{Han} {{\.(?:Provider|Other|Preset|Platform|Detected|Chat)}}|{{\.(?:Provider|Other|Preset|Platform|Detected|Chat)}} \p{Han}`)
+		product = regexp.MustCompile(`\p{Han} {{\.(?:Provider|Other|Preset|Platform|Detected|Chat|Person|Owner)}}|{{\.(?:Provider|Other|Preset|Platform|Detected|Chat|Person|Owner)}} \p{Han}`)
 	)
 	for id, text := range messages(t, "zh-CN") {
 		rest := strings.ReplaceAll(value.ReplaceAllString(text, "\x00"), "B站", "") // as its viewers write it
 		assert.Empty(t, touch.FindAllString(rest, -1), "%s: a space stands between Chinese and other letters or digits", id)
 		assert.Empty(t, narrow.FindAllString(rest, -1), "%s: punctuation of full width", id)
-		assert.Empty(t, product.FindAllString(text, -1), "%s: a product's name brings its space", id)
+		assert.Empty(t, product.FindAllString(text, -1), "%s: the name of a product or a person brings its space", id)
 	}
 }
 
