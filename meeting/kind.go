@@ -2,6 +2,8 @@ package meeting
 
 import (
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -74,6 +76,23 @@ type Kind struct {
 	StartLinkLife time.Duration // how long a start link works; zero: there is none
 	JoinWithin    time.Duration // a meeting that nobody enters by then is deleted; zero: it is not
 	EndGrace      time.Duration // how long after its planned end a meeting that nobody is in is still returned; zero: not known
+}
+
+// OwnPage returns a link if it is one to a page of the provider's own, and else nothing. base is
+// the API's address: without TLS, which only this machine may be without, its pages are there.
+func (k Kind) OwnPage(link, base string) string {
+	u, err := url.Parse(link)
+	if err != nil || u.Hostname() == "" || u.User != nil {
+		return ""
+	}
+	if strings.HasPrefix(base, "http://") {
+		return link
+	}
+	own := slices.ContainsFunc(k.Hosts, func(h string) bool { return u.Hostname() == h || strings.HasSuffix(u.Hostname(), "."+h) })
+	if u.Scheme != "https" || u.Port() != "" && u.Port() != "443" || !own {
+		return ""
+	}
+	return link
 }
 
 // Origin says who asks for a meeting, for [Kind.Prepare].

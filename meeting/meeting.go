@@ -207,13 +207,29 @@ type Event struct {
 	State State // [StateUnknown]: nothing was said of it
 	Live  Live
 	Made  Made
+	// Files are the provider's names of what was made, the same whenever it tells of them;
+	// Page is where people see it, empty if it did not say.
+	Files []string
+	Page  string
+	// Began is when the meeting began that it is about, if the number may be another's by now;
+	// zero: not said.
+	Began time.Time
 }
 
 // Made is what a provider has made of a meeting, and now has ready for its host.
 type Made string
 
 const (
-	MadeNothing   Made = ""
-	MadeRecording Made = "recording"
-	MadeSummary   Made = "summary"
+	MadeNothing    Made = ""
+	MadeRecording  Made = "recording"
+	MadeSummary    Made = "summary"
+	MadeTranscript Made = "transcript"
+	MadeReplay     Made = "replay" // of the live
 )
+
+// Page is where a provider shows what it has made of a meeting, to whom it lets in.
+type Page struct {
+	Made Made
+	File string // as in [Event]
+	URL  string // never of the file itself
+}

@@ -45,6 +45,9 @@ const (
 	TencentSetPush      Endpoint = "tencent POST /v1/meetings/{id}/live_play/live-stream-address"
 	TencentQueryPush    Endpoint = "tencent GET /v1/meetings/{id}/live-play/push-stream-info"
 	TencentViewers      Endpoint = "tencent GET /v1/meetings/{id}/live_play/live-view-info"
+	TencentReplays      Endpoint = "tencent GET /v1/meetings/{id}/live_play/replays"
+	TencentRecords      Endpoint = "tencent GET /v1/records"
+	TencentAddresses    Endpoint = "tencent GET /v1/addresses"
 	TencentUnknown      Endpoint = "tencent unknown"
 )
 
@@ -131,6 +134,12 @@ func route(r *http.Request) Endpoint {
 		}
 		return TencentUnknown
 	}
+	switch r.Method + " " + op {
+	case "GET records":
+		return TencentRecords
+	case "GET addresses":
+		return TencentAddresses
+	}
 	op, ok = strings.CutPrefix(op, "meetings/")
 	if !ok {
 		return TencentUnknown
@@ -152,6 +161,8 @@ func route(r *http.Request) Endpoint {
 		return TencentQueryPush
 	case "GET live_play/live-view-info":
 		return TencentViewers
+	case "GET live_play/replays":
+		return TencentReplays
 	}
 	return TencentUnknown
 }

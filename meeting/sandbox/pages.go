@@ -145,6 +145,10 @@ func (s *Server) link(u *url.URL) (r *record, as role, expired bool) {
 		if r := s.byLink[rest]; r != nil && r.LiveEnabled && rest == r.watchSlug {
 			return r, roleWatch, false
 		}
+	case "rec":
+		if r := s.byLink[rest]; r != nil && len(r.recorded) > 0 && rest == r.watchSlug {
+			return r, roleWatch, false
+		}
 	case "hls":
 		slug, file, _ := strings.Cut(rest, "/")
 		if r := s.byLink[slug]; r != nil && r.LiveEnabled && slug == r.watchSlug && file == "live.m3u8" {

@@ -57,6 +57,10 @@ type Quirks struct {
 	// NoNewErrorCode: error_info has no new_error_code. Otherwise it has.
 	NoNewErrorCode bool
 
+	// RecordingsForbidden: the application may not read recordings, as a new one without an
+	// STS token. Otherwise it may.
+	RecordingsForbidden bool
+
 	// Repost: what posting a set address again with the other enable_push_addres does.
 	Repost Repost
 

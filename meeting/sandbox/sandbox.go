@@ -78,6 +78,10 @@ type Config struct {
 	Quirks  Quirks
 	Webhook Webhook
 
+	// RecordingAfter is how long after its end a meeting's recording is there, if it was asked
+	// for, on the real clock; after twice as long its transcript and summary. Zero: never.
+	RecordingAfter time.Duration
+
 	// Encoder pushes what is live. Nil: nothing is pushed anywhere.
 	Encoder *Encoder
 

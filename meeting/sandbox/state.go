@@ -87,8 +87,9 @@ type record struct {
 	unknown    []string    // Tencent: user_non_registered
 	quick      bool
 	wasLive    bool
-	viewers    int // now
-	watched    int // in all
+	viewers    int      // now
+	watched    int      // in all
+	recorded   []string // IDs of the files that can be watched
 	zoom       zoomState
 	hostPass   string // proves that a browser has given the host key; made at the first time
 }
@@ -356,6 +357,7 @@ func (s *Server) end(r *record, endType int) error {
 		s.setState(r, Ended)
 	}
 	s.notify(r, "meeting.end", r.host(), map[string]any{"meeting_end_type": endType})
+	s.finishLater(r)
 	return nil
 }
 

@@ -154,6 +154,12 @@ func (s *Server) tencent(c call) (any, *tencentError) {
 		return s.queryPush(id, query)
 	case TencentViewers:
 		return s.liveViewers(id, query)
+	case TencentReplays:
+		return s.replays(id, query)
+	case TencentRecords:
+		return s.recordings(query)
+	case TencentAddresses:
+		return s.recordingAddresses(query)
 	}
 	return nil, failf(codeUnknownAPI, "unsupported REST API")
 }

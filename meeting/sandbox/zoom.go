@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -606,23 +607,13 @@ func (s *Server) LiveStarts(id string) int {
 	return 0
 }
 
-// FinishRecording says that the recording of a meeting of Zoom's can be watched.
-func (s *Server) FinishRecording(id string) error {
-	return s.control(id, func(r *record) error { s.notify(r, "recording.completed", "", nil); return nil })
-}
-
-// FinishSummary says that the summary of a meeting of Zoom's is there.
-func (s *Server) FinishSummary(id string) error {
-	return s.control(id, func(r *record) error { s.notify(r, "meeting.summary_completed", "", nil); return nil })
-}
-
 // zoomEvents are what Zoom calls what happens, in the words of [Server.notify].
 var zoomEvents = map[string]string{
 	"meeting.started": "meeting.started", "meeting.end": "meeting.ended", "meeting.canceled": "meeting.deleted",
 	"meeting.created": "meeting.created", "meeting.deleted": "meeting.deleted",
 	"meeting.participant-joined": "meeting.participant_joined", "meeting.participant-left": "meeting.participant_left",
 	"meeting.live-started": "meeting.live_streaming_started", "meeting.live-stopped": "meeting.live_streaming_stopped",
-	"recording.completed": "recording.completed", "meeting.summary_completed": "meeting.summary_completed",
+	"recording.completed": "recording.completed", "smart.transcripts": "recording.transcript_completed", "smart.minutes": "meeting.summary_completed",
 }
 
 // zoomEvent is the body of an event.
@@ -635,8 +626,11 @@ func (s *Server) zoomEvent(r *record, event, operator string) (name string, body
 	about["id"] = r.ID // a string in most events, a number in some
 	switch name {
 	case "meeting.summary_completed":
-		about = object{"meeting_id": json.Number(r.ID), "meeting_uuid": r.joinSlug + "==", "meeting_topic": r.Topic, "meeting_host_id": r.Creator, "summary_title": r.Topic}
-	case "recording.completed", "meeting.live_streaming_started", "meeting.live_streaming_stopped":
+		about = object{"meeting_id": json.Number(r.ID), "meeting_uuid": r.joinSlug + "==", "meeting_topic": r.Topic, "meeting_host_id": r.Creator, "summary_title": r.Topic, "meeting_start_time": r.Start.UTC().Format(time.RFC3339), "summary_doc_url": r.recordingPage("summary")}
+	case "recording.completed", "recording.transcript_completed":
+		about["id"] = json.Number(r.ID)
+		maps.Copy(about, r.zoomRecording())
+	case "meeting.live_streaming_started", "meeting.live_streaming_stopped":
 		about["id"] = json.Number(r.ID)
 	}
 	if strings.HasPrefix(name, "meeting.live_streaming") && len(r.Pushes) > 0 {

@@ -132,6 +132,10 @@ const (
 	opSetPush = "POST /v1/meetings/{id}/live_play/live-stream-address"
 	opPushes  = "GET /v1/meetings/{id}/live-play/push-stream-info"
 	opViewers = "GET /v1/meetings/{id}/live_play/live-view-info"
+	opReplays = "GET /v1/meetings/{id}/live_play/replays"
+	opRecords = "GET /v1/records"
+	opRecord  = "GET /v1/addresses"
+	opPeople  = "GET /v1/meetings/{id}/participants"
 )
 
 // request prepares a call of op on the meeting id, which may be empty.

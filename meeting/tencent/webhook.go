@@ -38,6 +38,9 @@ const (
 	EventLiveStart  EventKind = "live_started"
 	EventLiveEnd    EventKind = "live_ended"
 	EventLiveConfig EventKind = "live_config" // the live's settings were changed
+	EventRecorded   EventKind = "recorded"    // the recording can be watched
+	EventTranscript EventKind = "transcript"  // of the recording
+	EventMinutes    EventKind = "minutes"     // of the recording
 	EventOther      EventKind = "other"
 )
 
@@ -63,8 +66,9 @@ type Event struct {
 	Ref     meeting.Ref
 	Code    string
 	Topic   string
-	EndType EndType // with EventEnded
-	Account string  // who did it (userid); empty for people outside the enterprise
+	EndType EndType  // with EventEnded
+	Account string   // who did it (userid); empty for people outside the enterprise
+	Files   []string // IDs of the files of a recording
 }
 
 // Neutral returns what e says in the words of all providers, or false if it says nothing of
@@ -89,6 +93,12 @@ func (e Event) Neutral() (meeting.Event, bool) {
 		out.Live = meeting.LiveOn
 	case EventLiveEnd:
 		out.Live = meeting.LiveOff
+	case EventRecorded:
+		out.Made, out.Files = meeting.MadeRecording, e.Files
+	case EventTranscript:
+		out.Made, out.Files = meeting.MadeTranscript, e.Files
+	case EventMinutes:
+		out.Made, out.Files = meeting.MadeSummary, e.Files
 	default:
 		return meeting.Event{}, false
 	}
@@ -278,6 +288,7 @@ type wireCallback struct {
 		OperateTime lenient.Text  `json:"operate_time"` // milliseconds; in 2020 "2020-12-29 17:41:06"
 		Operator    wireUser      `json:"operator"`
 		EndType     *lenient.Text `json:"meeting_end_type"`
+		Files       wireFiles     `json:"recording_files"`
 		Meeting     struct {
 			ID      lenient.Text  `json:"meeting_id"`
 			Code    lenient.Text  `json:"meeting_code"`
@@ -300,6 +311,28 @@ func (u *wireUser) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// wireFiles are the IDs of files, of which anything else is left alone.
+type wireFiles []string
+
+// maxFiles bounds how many files of one recording are told apart.
+const maxFiles = 50
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (f *wireFiles) UnmarshalJSON(b []byte) error {
+	var all []struct {
+		ID lenient.Text `json:"record_file_id"`
+	}
+	_ = json.Unmarshal(b, &all)
+	for _, w := range all[:min(len(all), maxFiles)] {
+		if id := string(w.ID); id != "" && len(id) <= maxFileID {
+			*f = append(*f, id)
+		}
+	}
+	return nil
+}
+
+const maxFileID = 64 // bytes
+
 // parseEvents returns an event for each meeting of a callback.
 func parseEvents(plain []byte) ([]Event, error) {
 	var w wireCallback
@@ -315,13 +348,13 @@ func parseEvents(plain []byte) ([]Event, error) {
 	for _, p := range w.Payload {
 		id := p.Meeting.ID.Digits()
 		if id == "" {
-			continue // about an account, a room, a recording
+			continue // about an account, a room, an upload
 		}
 		e := Event{
 			Kind: kind, Name: w.Event, TraceID: string(trace), At: eventTime(string(p.OperateTime)),
 			Ref:  meeting.Ref{Provider: Kind.ID, ID: id},
 			Code: p.Meeting.Code.Digits(), Topic: string(p.Meeting.Subject),
-			EndType: EndTypeNotGiven, Account: string(p.Operator),
+			EndType: EndTypeNotGiven, Account: string(p.Operator), Files: p.Files,
 		}
 		end := p.EndType
 		if end == nil {
@@ -359,15 +392,25 @@ func kindOf(name string) EventKind {
 		return EventLiveEnd
 	case "meeting.live-config-update":
 		return EventLiveConfig
+	case "recording.completed":
+		return EventRecorded
+	case "smart.transcripts":
+		return EventTranscript
+	case "smart.fullsummary", "smart.minutes":
+		return EventMinutes
 	}
 	return EventOther
 }
 
 var beijing = time.FixedZone("CST", 8*60*60)
 
-// eventTime reads milliseconds or, as in events of 2020, a time in Beijing.
+// eventTime reads milliseconds, seconds as in some events of recordings, or, as in events of
+// 2020, a time in Beijing.
 func eventTime(s string) time.Time {
 	if ms, err := strconv.ParseInt(s, 10, 64); err == nil && ms > 0 && ms < 1<<50 {
+		if ms < 1e11 {
+			return time.Unix(ms, 0)
+		}
 		return time.UnixMilli(ms)
 	}
 	t, err := time.ParseInLocation(time.DateTime, s, beijing)

@@ -245,7 +245,7 @@ func TestEvents(t *testing.T) {
 		{"meeting.end", EventEnded}, {"meeting.participant-joined", EventJoined}, {"meeting.participant-left", EventLeft},
 		{"meeting.live-started", EventLiveStart}, {"meeting.live-config-update", EventLiveConfig},
 		{"meeting.live-stopped", EventLiveEnd}, {"meeting.live-something", EventOther},
-		{"recording.completed", EventOther}, {"", EventOther},
+		{"recording.completed", EventRecorded}, {"", EventOther},
 	} {
 		got, err := parseEvents([]byte(`{"event":"` + tt.name + `","trace_id":"t","payload":[{"meeting_info":{"meeting_id":"1"}}]}`))
 		require.NoError(t, err)
@@ -287,6 +287,26 @@ func TestWhatAnEventSaysOfAMeeting(t *testing.T) {
 			assert.Equal(t, meeting.Event{ID: "t:" + tt.event + ":1", At: time.UnixMilli(1700000000000), Ref: meeting.Ref{Provider: Kind.ID, ID: "1"}, State: tt.state, Live: tt.live}, said)
 		}
 	}
+}
+
+// What is made of a meeting is told by its files, never by where those are.
+func TestWhatIsMadeOfAMeeting(t *testing.T) {
+	for event, made := range map[string]meeting.Made{
+		"recording.completed": meeting.MadeRecording, "smart.transcripts": meeting.MadeTranscript, "smart.fullsummary": meeting.MadeSummary, "smart.minutes": meeting.MadeSummary,
+	} {
+		got, err := parseEvents([]byte(`{"event":"` + event + `","trace_id":"t","payload":[{"operate_time":1700000000,"meeting_info":{"meeting_id":"1"},
+			"recording_files":[{"record_file_id":"2005979751095140353","lang":"zh","download_address":"https://x/canary"},{"record_file_id":7},{"record_file_id":""},{"record_file_id":"` + strings.Repeat("9", maxFileID+1) + `"}]}]}`))
+		require.NoError(t, err)
+		require.Len(t, got, 1)
+		said, ok := got[0].Neutral()
+		require.True(t, ok)
+		assert.Equal(t, meeting.Event{
+			ID: "t:" + event + ":1", At: time.Unix(1700000000, 0), Ref: meeting.Ref{Provider: Kind.ID, ID: "1"}, Made: made, Files: []string{"2005979751095140353", "7"},
+		}, said)
+	}
+	got, err := parseEvents([]byte(`{"event":"recording.completed","payload":[{"meeting_info":{"meeting_id":"1"},"recording_files":"none"}]}`))
+	require.NoError(t, err)
+	assert.Empty(t, got[0].Files)
 }
 
 func TestWhyAMeetingEnded(t *testing.T) {

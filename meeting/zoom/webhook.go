@@ -1,6 +1,7 @@
 package zoom
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -32,6 +33,8 @@ const (
 // WebhookConfig is what [NewWebhook] needs.
 type WebhookConfig struct {
 	Token secret.String
+	// BaseURL is the API's, which says where its pages are: see [meeting.Kind.OwnPage].
+	BaseURL string
 	// Handle is called for what says something of a meeting; if it returns an error the event is
 	// answered with 500 and Zoom sends it again.
 	Handle func(context.Context, meeting.Event) error
@@ -89,7 +92,7 @@ func (h *webhook) receive(w http.ResponseWriter, r *http.Request, body []byte, _
 		h.validate(w, e)
 		return
 	}
-	said, ok := e.neutral(h.Now())
+	said, ok := e.neutral(h.Now(), h.BaseURL)
 	if ok && h.Handle(r.Context(), said) != nil { // whoever handles it logs it
 		w.WriteHeader(http.StatusInternalServerError)
 		return
@@ -136,7 +139,7 @@ func (h *webhook) mac(parts ...[]byte) []byte {
 }
 
 // wireEvent is what is read of an event. Of a live it has the stream key as well, and of a
-// recording links and passcodes, which are left alone.
+// recording passcodes and the addresses of its files, which are left alone.
 type wireEvent struct {
 	Event   lenient.Text `json:"event"`
 	At      lenient.Text `json:"event_ts"` // milliseconds
@@ -149,6 +152,8 @@ type wireEvent struct {
 // wireObject is the meeting that an event is about; anything but an object is none.
 type wireObject struct {
 	id, uuid, typ, person string
+	page                  string
+	began                 time.Time
 }
 
 // UnmarshalJSON implements [json.Unmarshaler].
@@ -160,6 +165,10 @@ func (o *wireObject) UnmarshalJSON(b []byte) error {
 		MeetingUUID lenient.Text    `json:"meeting_uuid"`
 		Type        lenient.Text    `json:"type"`
 		Participant json.RawMessage `json:"participant"`
+		Start       lenient.Text    `json:"start_time"`
+		Began       lenient.Text    `json:"meeting_start_time"` // of a summary
+		Share       lenient.Text    `json:"share_url"`          // of a recording: the page, not the file
+		Doc         lenient.Text    `json:"summary_doc_url"`
 	}
 	_ = json.Unmarshal(b, &w)
 	var p struct {
@@ -173,12 +182,14 @@ func (o *wireObject) UnmarshalJSON(b []byte) error {
 	if o.uuid == "" {
 		o.uuid = string(w.MeetingUUID)
 	}
+	o.page = cmp.Or(w.Share.Link(), w.Doc.Link())
+	o.began, _ = time.Parse(time.RFC3339, string(cmp.Or(w.Start, w.Began)))
 	return nil
 }
 
 // neutral returns what an event says in the words of all providers, or false if it says
 // nothing of a meeting's state or live, and nothing was made of it.
-func (e wireEvent) neutral(now time.Time) (meeting.Event, bool) {
+func (e wireEvent) neutral(now time.Time, base string) (meeting.Event, bool) {
 	o := e.Payload.Object
 	if !isNumber(o.id) {
 		return meeting.Event{}, false
@@ -206,10 +217,18 @@ func (e wireEvent) neutral(now time.Time) (meeting.Event, bool) {
 		out.Live = meeting.LiveOff
 	case "recording.completed":
 		out.Made = meeting.MadeRecording
+	case "recording.transcript_completed":
+		out.Made = meeting.MadeTranscript
 	case "meeting.summary_completed":
 		out.Made = meeting.MadeSummary
 	default: // that somebody left says nothing of who is still there
 		return meeting.Event{}, false
+	}
+	if out.Made != meeting.MadeNothing {
+		out.Page, out.Began = Kind.OwnPage(o.page, base), o.began
+		if o.uuid != "" {
+			out.Files = []string{o.uuid}
+		}
 	}
 	return out, true
 }

@@ -328,15 +328,18 @@ func TestEventsInNeutralWords(t *testing.T) {
 		{"meeting.participant_left", `{"id":"81234567890","participant":{"user_id":"16778240"}}`, meeting.Event{}, false},
 		{"meeting.live_streaming_started", `{"id":81234567890,"live_streaming":{"custom_live_streaming_settings":{"stream_key":"canary"}}}`, meeting.Event{Live: meeting.LiveOn}, true},
 		{"meeting.live_streaming_stopped", `{"id":81234567890}`, meeting.Event{Live: meeting.LiveOff}, true},
-		{"recording.completed", `{"id":81234567890,"share_url":"https://zoom.us/rec/canary"}`, meeting.Event{Made: meeting.MadeRecording}, true},
-		{"meeting.summary_completed", `{"meeting_id":81234567890,"meeting_uuid":"u=="}`, meeting.Event{Made: meeting.MadeSummary}, true},
+		{"recording.completed", `{"id":81234567890,"uuid":"u==","start_time":"2026-11-30T15:00:00Z","share_url":"https://us02web.zoom.us/rec/share/x","password":"canary","recording_files":[{"download_url":"https://zoom.us/canary","play_url":"https://zoom.us/canary"}]}`,
+			meeting.Event{Made: meeting.MadeRecording, Files: []string{"u=="}, Page: "https://us02web.zoom.us/rec/share/x", Began: time.Date(2026, 11, 30, 15, 0, 0, 0, time.UTC)}, true},
+		{"recording.completed", `{"id":81234567890,"share_url":"https://zoom.us.evil.example/canary"}`, meeting.Event{Made: meeting.MadeRecording}, true},
+		{"recording.transcript_completed", `{"id":81234567890,"uuid":"u==","share_url":"https://zoom.us/rec/share/x"}`, meeting.Event{Made: meeting.MadeTranscript, Files: []string{"u=="}, Page: "https://zoom.us/rec/share/x"}, true},
+		{"meeting.summary_completed", `{"meeting_id":81234567890,"meeting_uuid":"u==","summary_doc_url":"https://docs.zoom.us/doc/d"}`, meeting.Event{Made: meeting.MadeSummary, Files: []string{"u=="}, Page: "https://docs.zoom.us/doc/d"}, true},
 		{"meeting.started", `{"id":"7"}`, meeting.Event{}, false},
 		{"meeting.started", `[]`, meeting.Event{}, false},
 		{"user.created", `{"id":"81234567890"}`, meeting.Event{}, false},
 	} {
 		var e wireEvent
 		require.NoError(t, json.Unmarshal(fmt.Appendf(nil, `{"event":%q,"event_ts":1700000000123,"payload":{"object":%s}}`, tt.event, tt.object), &e))
-		got, ok := e.neutral(noon)
+		got, ok := e.neutral(noon, "https://api.zoom.us/v2")
 		require.Equal(t, tt.ok, ok, tt.event)
 		if !ok {
 			continue
