@@ -29,6 +29,8 @@ type Config struct {
 	SettingsAllow Principals `split_words:"true" desc:"who may change the settings of a channel (/meet settings), likewise; unset: admins alone"`
 	Admins        Principals `split_words:"true" desc:"who may end and push other people's meetings, and read the audit log, likewise; unset: nobody"`
 	StartLink     string     `split_words:"true" default:"requester" desc:"who sees the start link: requester, or thread for everybody who can read the thread" oneof:"requester thread"`
+	Recordings    string     `split_words:"true" default:"requester" desc:"who gets the links of a meeting's recording, transcript and summary: requester (and the hosts), or thread for everybody who can read the thread" oneof:"requester thread"`
+	Participants  string     `split_words:"true" default:"off" desc:"thread has the report on a meeting that is over name those who were in it, where the provider tells; off reads no names" oneof:"off thread"`
 	Locale        string     `split_words:"true" default:"en" desc:"language for people whose own the bot does not know: en or zh-CN" oneof:"en zh-CN"`
 
 	DataDir       string `split_words:"true" default:"./data" desc:"directory of the embedded store; unset, the console uses a temporary one"`

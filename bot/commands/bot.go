@@ -64,6 +64,10 @@ type Config struct {
 	ProviderVariable bool
 	// StartLinkInThread posts start links for everybody to see.
 	StartLinkInThread bool
+	// RecordingsInThread posts the links of recordings for everybody to see.
+	RecordingsInThread bool
+	// Participants has reports name those who were in a meeting.
+	Participants bool
 	// Webhooks are the providers that report the live state.
 	Webhooks map[meeting.Provider]bool
 	// KeyPageURL is the address of the key-entry page, to which a token is appended;
@@ -285,7 +289,7 @@ func (b *Bot) Complete(ctx context.Context, r chat.Request, option, typed string
 func (b *Bot) Hear(ctx context.Context, e meeting.Event) error {
 	e.At = b.polling.clients.of(e.Ref.Provider).ours(e.At, b.now())
 	reg, err := b.registry.Get(ctx, e.Ref)
-	if err == nil && e.Live == meeting.LiveUnsaid && e.State == meeting.StateRunning && reg.Meeting.State == e.State {
+	if err == nil && e.Live == meeting.LiveUnsaid && e.State == meeting.StateRunning && reg.Meeting.State == e.State && !e.At.Before(reg.Ran.From) {
 		return nil
 	}
 	if errors.Is(err, jobs.ErrNotFound) {

@@ -47,6 +47,9 @@ type fakeProvider struct {
 	keysTell   bool           // another key makes it another address
 	listsAll   bool           // whatever the user key
 	viewers    map[string]int // of a meeting that has or had a live
+	recordings []meeting.Page
+	replays    []meeting.Page
+	people     []string
 }
 
 func newFake(p meeting.Provider) *fakeProvider {

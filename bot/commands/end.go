@@ -18,6 +18,7 @@ type ending struct {
 	clients  clients
 	registry states
 	queue    queue
+	reports  reports
 }
 
 // states is the part of [registry.Registry] that a meeting's state is changed with.
@@ -89,6 +90,9 @@ func (h ending) next(ctx context.Context, r *run) (jobs.Next, error) {
 		case err != nil:
 			return jobs.Next{}, err
 		default:
+			if err := h.reports.due(ctx, reg); err != nil {
+				return jobs.Next{}, err
+			}
 			if err := h.queue.redraw(ctx, reg); err != nil {
 				return jobs.Next{}, err
 			}

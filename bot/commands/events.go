@@ -20,6 +20,7 @@ type events struct {
 	registry heard
 	polling  polling
 	targets  targets
+	made     made
 }
 
 // heard is the part of [registry.Registry] that events change.
@@ -41,6 +42,10 @@ func (h events) next(ctx context.Context, r *run) (jobs.Next, error) {
 		was := liveOver(*reg)
 		defer func() { ended = !was && liveOver(*reg) }()
 		changed := h.registry.TurnAt(reg, e.State, e.At)
+		if e.Live != meeting.LiveUnsaid {
+			reg.OnAir(e.Live == meeting.LiveOn, e.At)
+			changed = true
+		}
 		if e.Live == meeting.LiveUnsaid || e.At.Before(reg.LiveHeard) { // an older word that comes late
 			return changed
 		}
@@ -69,6 +74,9 @@ func (h events) next(ctx context.Context, r *run) (jobs.Next, error) {
 			}
 		}
 	}
+	if err == nil {
+		err = h.polling.reports.due(ctx, reg)
+	}
 	switch {
 	case err != nil:
 	case ended:
@@ -81,25 +89,9 @@ func (h events) next(ctx context.Context, r *run) (jobs.Next, error) {
 	}
 	r.endAs(outcomeHeard)
 	if err == nil && e.Made != meeting.MadeNothing {
-		h.tellMade(r, reg, e.Made)
-		return jobs.Deliver(), nil // no card shows it
+		return h.made.tell(ctx, r, reg) // no card shows it
 	}
 	return jobs.Deliver(), h.polling.queue.redraw(ctx, reg)
-}
-
-// tellMade tells the requester what the provider has ready of their meeting. It is the host's,
-// so nobody else is told, and no link to it is passed on.
-func (h events) tellMade(r *run, reg registry.Registration, made meeting.Made) {
-	locale := ""
-	if len(reg.Cards) > 0 {
-		locale = reg.Cards[0].Locale
-	}
-	r.w.Locale = locale
-	r.t = r.text(reg.Place.Platform, locale)
-	r.put(delivery{Slot: chat.SlotDirect, Place: &reg.Place, User: &reg.Requester, Reply: chat.Reply{
-		Title: r.t.T("made."+string(made)+".title", "Topic", reg.Meeting.Topic),
-		Text:  r.t.T("made."+string(made), "Provider", r.providerName(reg.Ref().Provider)),
-	}})
 }
 
 func (h events) cards(ctx context.Context, r *run) (jobs.Next, error) {

@@ -288,6 +288,10 @@ func (b *Bot) Timer(ctx context.Context, t jobs.Timer) error {
 		return b.polling.poll(ctx, ref)
 	case timerViewers:
 		return b.polling.audience.total(ctx, ref)
+	case timerReport:
+		return b.polling.reports.begin(ctx, ref)
+	case timerMade:
+		return b.polling.reports.made.look(ctx, ref)
 	case timerRemind:
 		req := chat.Request{ID: "remind:" + ref.String(), At: b.now()}
 		return b.queue.own(ctx, work{Request: req, Ask: grammar.Ask{Verb: grammar.VerbRemind, Arg: ref.String()}})

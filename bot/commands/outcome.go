@@ -40,6 +40,7 @@ const (
 	outcomeReminded
 	outcomeStarted // the provider was asked to start the live, and took it
 	outcomeStopped
+	outcomeReported
 	outcomes int = iota
 )
 
@@ -70,6 +71,7 @@ var outcomeWords = [outcomes]string{
 	outcomeReminded:   "reminded",
 	outcomeStarted:    "started",
 	outcomeStopped:    "stopped",
+	outcomeReported:   "reported",
 }
 
 func (o Outcome) String() string { return outcomeWords[o] }
@@ -118,23 +120,29 @@ const (
 	opViewers
 	opStartLive
 	opStopLive
+	opRecordings
+	opReplays
+	opParticipants
 	operations int = iota
 )
 
 var operationWords = [operations]string{
-	opCreate:    "create",
-	opGet:       "get",
-	opList:      "list",
-	opEnd:       "end",
-	opPoll:      "poll",
-	opByCode:    "by_code",
-	opCanCreate: "can_create",
-	opSetPush:   "set_push",
-	opPushes:    "pushes",
-	opStartURL:  "start_url",
-	opViewers:   "viewers",
-	opStartLive: "start_live",
-	opStopLive:  "stop_live",
+	opCreate:       "create",
+	opGet:          "get",
+	opList:         "list",
+	opEnd:          "end",
+	opPoll:         "poll",
+	opByCode:       "by_code",
+	opCanCreate:    "can_create",
+	opSetPush:      "set_push",
+	opPushes:       "pushes",
+	opStartURL:     "start_url",
+	opViewers:      "viewers",
+	opStartLive:    "start_live",
+	opStopLive:     "stop_live",
+	opRecordings:   "recordings",
+	opReplays:      "replays",
+	opParticipants: "participants",
 }
 
 func (o Operation) String() string { return operationWords[o] }

@@ -22,6 +22,7 @@ type polling struct {
 	clients  clients
 	queue    queue
 	audience audience
+	reports  reports
 	pace     *pace
 	now      func() time.Time
 	log      *slog.Logger
@@ -37,6 +38,7 @@ type polled interface {
 	states
 	Unwatched(reg registry.Registration) bool
 	Unlist(ctx context.Context, reg registry.Registration)
+	Saw(ctx context.Context, ref meeting.Ref, at time.Time) error
 }
 
 // Timers, each of a meeting where nothing else is said.
@@ -44,6 +46,8 @@ const (
 	timerPoll    = "poll"
 	timerRemind  = "remind"
 	timerViewers = "viewers"
+	timerReport  = "report"
+	timerMade    = "made"
 
 	timerDropKey = "dropkey" // of a job
 )
@@ -95,6 +99,9 @@ func (h polling) poll(ctx context.Context, ref meeting.Ref) error {
 	}
 	if h.registry.Unwatched(reg) {
 		h.registry.Unlist(ctx, reg)
+		if err := h.reports.due(ctx, reg); err != nil {
+			return err
+		}
 		return h.queue.redraw(ctx, reg)
 	}
 	if !h.clients.has(ref.Provider) {
@@ -125,6 +132,16 @@ func (h polling) poll(ctx context.Context, ref meeting.Ref) error {
 	})
 	if err != nil {
 		return err
+	}
+	if m.State == meeting.StateRunning {
+		if err := h.registry.Saw(ctx, ref, asked); err != nil {
+			return err
+		}
+	}
+	if !over {
+		if err := h.reports.due(ctx, reg); err != nil {
+			return err
+		}
 	}
 	if !over && (reg.Meeting.State.Over() || reg.Unlisted()) {
 		if err := h.audience.over(ctx, reg); err != nil {

@@ -53,6 +53,22 @@ type counter interface {
 	Viewers(ctx context.Context, account, id string) (int, error)
 }
 
+// recorder is a [Provider] that tells the pages of a meeting's recordings, by their files.
+type recorder interface {
+	Recordings(ctx context.Context, account, id string) ([]meeting.Page, error)
+}
+
+// replayer is a [Provider] that tells the pages on which a meeting's lives are shown again.
+type replayer interface {
+	Replays(ctx context.Context, account, id string) ([]meeting.Page, error)
+}
+
+// attender is a [Provider] that tells the names of those who were in a meeting; more says that
+// there were others.
+type attender interface {
+	Participants(ctx context.Context, account, id string) (names []string, more bool, err error)
+}
+
 // clocked is a [Provider] that knows its own clock.
 type clocked interface {
 	Clock() *clock.Theirs
@@ -149,6 +165,12 @@ func (c client) counts() bool {
 	return ok
 }
 
+// can reports whether a provider's API is one.
+func can[API any](c client) bool {
+	_, ok := c.clients.all[c.provider].(API)
+	return ok
+}
+
 const providerAttr = attribute.Key("meetbot.provider")
 
 // call makes a call that only an API can make. What is called for a job is a span of its trace.
@@ -218,6 +240,22 @@ func (c client) StartURL(ctx context.Context, id string) (secret.String, error) 
 
 func (c client) Viewers(ctx context.Context, account, id string) (int, error) {
 	return call(ctx, c, opViewers, func(p counter) (int, error) { return p.Viewers(ctx, account, id) })
+}
+
+func (c client) Recordings(ctx context.Context, account, id string) ([]meeting.Page, error) {
+	return call(ctx, c, opRecordings, func(p recorder) ([]meeting.Page, error) { return p.Recordings(ctx, account, id) })
+}
+
+func (c client) Replays(ctx context.Context, account, id string) ([]meeting.Page, error) {
+	return call(ctx, c, opReplays, func(p replayer) ([]meeting.Page, error) { return p.Replays(ctx, account, id) })
+}
+
+func (c client) Participants(ctx context.Context, account, id string) (names []string, more bool, err error) {
+	names, err = call(ctx, c, opParticipants, func(p attender) (all []string, err error) {
+		all, more, err = p.Participants(ctx, account, id)
+		return all, err
+	})
+	return names, more, err
 }
 
 func (c client) StartLive(ctx context.Context, account, id, name string) error {

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -231,19 +232,20 @@ func (h changeLog) next(ctx context.Context, r *run) (jobs.Next, error) {
 		reply.Text = r.t.T("log.none")
 	}
 	for _, l := range lines[max(0, len(lines)-logShown):] {
-		who := l.WhoName
-		switch {
-		case l.Who == audit.Operator:
-			who = r.t.T("log.operator")
-		case who == "":
-			who = l.Who
-		}
 		reply.Fields = append(reply.Fields, chat.Field{
 			Name:  chat.Instant(l.At),
-			Value: oneSpace(r.t.T("log.line", "Who", who, "Action", r.t.T("audit."+string(l.Action)), "Name", l.Destination, "Fingerprint", l.Fingerprint, "Outcome", r.t.T("outcome."+l.Outcome))),
+			Value: oneSpace(r.t.T("log.line", "Who", whoIn(r.t, l), "Action", r.t.T("audit."+string(l.Action)), "Name", l.Destination, "Fingerprint", l.Fingerprint, "Outcome", r.t.T("outcome."+l.Outcome))),
 		})
 	}
 	return r.answer(outcomeShown, reply)
+}
+
+// whoIn is who did what a line says.
+func whoIn(t texts.Text, l audit.Line) string {
+	if l.Who == audit.Operator {
+		return t.T("log.operator")
+	}
+	return cmp.Or(l.WhoName, l.Who)
 }
 
 // oneSpace closes the gaps that missing parts leave.

@@ -38,6 +38,8 @@ type parts struct {
 	polling    polling
 	early      early
 	audience   audience
+	reports    reports
+	made       made
 	dests      livepush.Destinations
 	audit      auditor
 	keyPage    keyPage
@@ -63,8 +65,10 @@ func newParts(b *Bot) parts {
 	p.early = early{b.store, p.queue, b.now}
 	pace := newPace(pollsPerMinute)
 	p.audience = audience{b.store, p.registry, p.clients, p.queue, pace, newRests(), b.now, b.log}
+	p.made = made{b.store, b.store, p.registry, p.clients, cfg.Webhooks, p.queue, pace, newRests(), cfg.RecordingsInThread, b.now, b.log}
+	p.reports = reports{b.store, p.registry, p.clients, p.queue, p.made, audit.New(b.store), cfg.Participants, b.now, b.log}
 	p.polling = polling{
-		timers: b.store, registry: p.registry, clients: p.clients, queue: p.queue, audience: p.audience, pace: pace, now: b.now, log: b.log,
+		timers: b.store, registry: p.registry, clients: p.clients, queue: p.queue, audience: p.audience, reports: p.reports, pace: pace, now: b.now, log: b.log,
 	}
 	p.dests = livepush.NewDestinations(b.store, b.now)
 	p.audit = auditor{audit.New(b.store)}
@@ -81,7 +85,7 @@ func newParts(b *Bot) parts {
 func stepsOf(p parts) map[grammar.Verb]steps {
 	meet := meet{p.clients, p.accounts, p.people, p.wishes, p.registry, handover{p.registry, p.polling, p.early, p.cards}, p.defaultsTo}
 	same := sameDestinations{meet, p.targets, p.people, p.queue, p.carry, p.registry}
-	ending := ending{p.targets, p.clients, p.registry, p.queue}
+	ending := ending{p.targets, p.clients, p.registry, p.queue, p.reports}
 	sharing := sharing{p.targets, p.cards}
 	seen := pushSeen{p.registry, p.dests, p.queue}
 	live := live{p.targets, p.clients, seen, p.registry, p.queue, p.audit, p.cards.webhooks}
@@ -89,7 +93,7 @@ func stepsOf(p parts) map[grammar.Verb]steps {
 		p.targets, p.clients, pushCalls{p.saved, p.dests, p.audit}, p.approvals, p.keyPage,
 		pushReport{p.clients, seen, p.dests, p.keyPage, p.audit, p.carry}, live,
 	}
-	events := events{p.registry, p.polling, p.targets}
+	events := events{p.registry, p.polling, p.targets, p.made}
 	repeated := steps{next: p.repeat.next}
 	return map[grammar.Verb]steps{
 		grammar.VerbMeet:      {next: meet.next, call: meet.call, reconcile: meet.reconcile},
@@ -131,6 +135,7 @@ func stepsOf(p parts) map[grammar.Verb]steps {
 		grammar.VerbCards:    {next: events.cards},
 		grammar.VerbEvent:    {next: events.next},
 		grammar.VerbRemind:   {next: reminders{p.targets, p.clients}.next},
+		grammar.VerbReport:   {next: p.reports.next},
 		grammar.VerbApproval: {next: p.approvals.question},
 	}
 }

@@ -71,6 +71,9 @@ func TestCallsToAProviderAreSpansOfWhatTheyAreMadeFor(t *testing.T) {
 		_, _ = p.Pushes(ctx, "", m.Ref.ID)
 		_, err = p.Viewers(ctx, "", m.Ref.ID)
 		require.NoError(t, err)
+		_, _ = p.Recordings(ctx, "", m.Ref.ID)
+		_, _ = p.Replays(ctx, "", m.Ref.ID)
+		_, _, _ = p.Participants(ctx, "", m.Ref.ID)
 		_ = p.StartLive(ctx, "", m.Ref.ID, "canary")
 		_ = p.StopLive(ctx, "", m.Ref.ID)
 		_, err = c.of("gone").Get(ctx, "", "canary")
@@ -92,7 +95,7 @@ func TestCallsToAProviderAreSpansOfWhatTheyAreMadeFor(t *testing.T) {
 	}
 	assert.Equal(t, []string{
 		"systec create", "systec can_create", "systec get", "systec poll", "systec list", "systec end", "systec start_url",
-		"tencent create", "tencent by_code", "tencent set_push", "tencent pushes", "tencent viewers", "tencent start_live", "tencent stop_live",
+		"tencent create", "tencent by_code", "tencent set_push", "tencent pushes", "tencent viewers", "tencent recordings", "tencent replays", "tencent participants", "tencent start_live", "tencent stop_live",
 	}, names)
 	for _, op := range Operations() {
 		assert.True(t, slices.ContainsFunc(names, func(name string) bool { return strings.HasSuffix(name, " "+op.String()) }), op)

@@ -63,6 +63,7 @@ const (
 	VerbCards    Verb = "cards"    // Arg: a [meeting.Ref], whose cards are brought up to date
 	VerbEvent    Verb = "event"    // a provider's word on a meeting
 	VerbRemind   Verb = "remind"   // Arg: a [meeting.Ref] that nobody has joined yet
+	VerbReport   Verb = "report"   // Arg: a [meeting.Ref], of which is told what became of it
 	VerbApproval Verb = "approval" // Arg: the job that waits for a second person
 )
 
@@ -297,6 +298,7 @@ var declarations = func() []VerbDecl {
 		{Verb: VerbCards, Internal: true},
 		{Verb: VerbEvent, Internal: true},
 		{Verb: VerbRemind, Internal: true},
+		{Verb: VerbReport, Internal: true},
 		{Verb: VerbApproval, Internal: true},
 	}
 }()

@@ -55,6 +55,9 @@ type Registration struct {
 	StartUntil time.Time
 	Pushes     []Push
 	Audience   *Audience // nil: viewers were not counted
+	Ran        Ran
+	Lives      []Span // by the provider's word, oldest first
+	Report     string // the job that told what became of it; empty: none did
 	// Moved is the meeting that was made in the place of this one; nil: none was.
 	Moved *Moved
 	Cards []Card
@@ -446,22 +449,30 @@ func (g *Registry) DropCard(ctx context.Context, ref meeting.Ref, at chat.Receip
 
 // Turn changes a meeting's state on the provider's word, and reports whether it did. A
 // meeting that is over stays over, and nothing is not a state.
-func (g *Registry) Turn(reg *Registration, to meeting.State) bool { return g.TurnAt(reg, to, g.now()) }
+func (g *Registry) Turn(reg *Registration, to meeting.State) bool {
+	noted := reg.Ran.note(reg.Meeting.State, to, g.now(), false)
+	return reg.turn(to, g.now()) || noted
+}
 
 // TurnAt is [Registry.Turn] for a word that was spoken at the given time: one that comes
-// late says nothing, unless it says that the meeting is over.
+// late says nothing of the state, unless it says that the meeting is over.
 func (g *Registry) TurnAt(reg *Registration, to meeting.State, at time.Time) bool {
-	was := reg.Meeting.State
+	noted := reg.Ran.note(reg.Meeting.State, to, at, true)
+	return reg.turn(to, at) || noted
+}
+
+func (r *Registration) turn(to meeting.State, at time.Time) bool {
+	was := r.Meeting.State
 	to = was.Next(to)
-	if to == was || at.Before(reg.StateAt.Add(-time.Minute)) && !to.Over() {
+	if to == was || at.Before(r.StateAt.Add(-time.Minute)) && !to.Over() {
 		return false
 	}
-	reg.Meeting.State, reg.StateAt = to, at
+	r.Meeting.State, r.StateAt = to, at
 	if to != meeting.StateReady {
-		reg.JoinBy = time.Time{}
+		r.JoinBy = time.Time{}
 	}
 	if to.Over() {
-		reg.LiveAt, reg.LiveAsked, reg.LiveStop = time.Time{}, time.Time{}, time.Time{}
+		r.LiveAt, r.LiveAsked, r.LiveStop = time.Time{}, time.Time{}, time.Time{}
 	}
 	return true
 }

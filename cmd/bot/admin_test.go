@@ -432,7 +432,7 @@ func TestPolicySaysWhoAndWhy(t *testing.T) {
 	env := map[string]string{
 		"MEET_ALLOW": "slack:user:U1,slack:channel:C1", "LIVEPUSH_ALLOW": "slack:group:S1,discord:role:7", "ADMINS": "discord:user:9",
 		"TENCENT_APP_ID": "200000001", "TENCENT_SECRET_ID": "canary-id", "TENCENT_SECRET_KEY": "canary-key", "TENCENT_USER_ID": "ops",
-		"TENCENT_USERS": "slack:U1=alice", "START_LINK": "thread",
+		"TENCENT_USERS": "slack:U1=alice", "START_LINK": "thread", "RECORDINGS": "thread",
 		"SLACK_BOT_TOKEN": "canary: wrong, and none of this command's business",
 	}
 	out, _, err := invoke(t, env, "policy", "--json")
@@ -456,6 +456,8 @@ func TestPolicySaysWhoAndWhy(t *testing.T) {
 		"act_as slack":     {"U1 acts as alice <- TENCENT_USERS"},
 		"act_as ":          {"everybody else through ops <- TENCENT_USER_ID"},
 		"start_link ":      {"everybody who can read the thread <- START_LINK=thread"},
+		"recordings ":      {"everybody who can read the thread <- RECORDINGS=thread"},
+		"participants ":    {"nobody <- PARTICIPANTS=off"},
 	} {
 		for _, w := range want {
 			assert.Contains(t, got[key], w, key)

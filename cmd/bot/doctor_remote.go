@@ -132,6 +132,8 @@ func examineTencent(ctx context.Context, d *doctor, row providerRow) []finding {
 	}
 	// No call tells either: https://meeting.tencent.com/support/topic/1164
 	all = append(all, noted("live push needs the edition 商业版 or 企业版; meetings made elsewhere need an enterprise-level application (企业级)"))
+	// https://cloud.tencent.com/document/product/1095/51180
+	all = append(all, noted("links of recordings: an application made since 2026-01-16 may need an STS token to read recordings; without it people hear that a recording is ready, and get no link"))
 	return append(all, d.asPersons(ctx, client, "TENCENT_USERS", cfg.Tencent.Users, "correct the account: the userid of a registered member")...)
 }
 

@@ -16,7 +16,7 @@ import (
 
 // policyVariables are those that say who may do what.
 func policyVariables() []string {
-	all := []string{"MEET_ALLOW", "LIVEPUSH_ALLOW", "SETTINGS_ALLOW", "ADMINS", "START_LINK", "MEET_PROVIDER"}
+	all := []string{"MEET_ALLOW", "LIVEPUSH_ALLOW", "SETTINGS_ALLOW", "ADMINS", "START_LINK", "RECORDINGS", "PARTICIPANTS", "MEET_PROVIDER"}
 	for _, v := range config.Variables() {
 		for _, row := range providerRows() {
 			if strings.HasPrefix(v.Name, strings.TrimSuffix(row.variables, "*")) {
@@ -29,7 +29,7 @@ func policyVariables() []string {
 
 // policyLine is one answer to "who may, and why".
 type policyLine struct {
-	What  string `json:"what"`  // "meet", "livepush", "settings", "admin", "act_as", "start_link", "set"; of a place "here", "person"
+	What  string `json:"what"`  // "meet", "livepush", "settings", "admin", "act_as", "start_link", "recordings", "participants", "set"; of a place "here", "person"
 	Where string `json:"where"` // platform; empty: everywhere
 	Who   string `json:"who"`
 	Why   string `json:"why"`
@@ -173,6 +173,16 @@ func policyOf(cfg config.Config) []policyLine {
 		add("start_link", "", "everybody who can read the thread", "START_LINK=thread")
 	} else {
 		add("start_link", "", "whoever asked for the meeting, its hosts (--host), and admins", "START_LINK=requester")
+	}
+	if cfg.Recordings == "thread" {
+		add("recordings", "", "everybody who can read the thread", "RECORDINGS=thread")
+	} else {
+		add("recordings", "", "whoever asked for the meeting, and its hosts (--host)", "RECORDINGS=requester")
+	}
+	if cfg.Participants == "thread" {
+		add("participants", "", "everybody who can read the thread", "PARTICIPANTS=thread")
+	} else {
+		add("participants", "", "nobody", "PARTICIPANTS=off")
 	}
 	return lines
 }

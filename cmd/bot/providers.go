@@ -133,7 +133,7 @@ func providerRows() []providerRow {
 			},
 			token: func(c *config.Config, token secret.String) { c.Zoom.WebhookToken = token },
 			webhook: func(c config.Config, to listener) (string, http.Handler, error) {
-				h, err := zoom.NewWebhook(zoom.WebhookConfig{Token: c.Zoom.WebhookToken, Now: to.now, Handle: to.hear, Refused: to.refused, Log: to.log})
+				h, err := zoom.NewWebhook(zoom.WebhookConfig{Token: c.Zoom.WebhookToken, BaseURL: c.Zoom.BaseURL, Now: to.now, Handle: to.hear, Refused: to.refused, Log: to.log})
 				return "/zoom/events", h, err
 			},
 			examine: examineZoom,
@@ -157,7 +157,7 @@ func inSandbox(ctx context.Context, cfg *config.Config, change func(*sandbox.Con
 			}
 		}
 	}
-	played := sandbox.Config{Users: users}
+	played := sandbox.Config{Users: users, RecordingAfter: 45 * time.Second}
 	if cfg.Chat() && cfg.PublicURL != "" { // people are elsewhere, and reach the bot there
 		played.PublicURL = strings.TrimRight(cfg.PublicURL, "/") + sandboxPages
 	}

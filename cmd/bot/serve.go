@@ -397,7 +397,7 @@ func botConfig(cfg config.Config, pageURL string, log *slog.Logger, clients map[
 			Locale: cfg.Locale, Kinds: providerKinds(), Providers: names, Default: first, KeyPage: pageURL != "", Sandbox: sandboxed,
 		},
 		Accounts: map[meeting.Provider]commands.Accounts{}, Webhooks: map[meeting.Provider]bool{},
-		Providers: clients, ProviderVariable: cfg.IsSet("MEET_PROVIDER") && !sandboxed, StartLinkInThread: cfg.StartLink == "thread", Retention: cfg.Retention, Log: log,
+		Providers: clients, ProviderVariable: cfg.IsSet("MEET_PROVIDER") && !sandboxed, StartLinkInThread: cfg.StartLink == "thread", RecordingsInThread: cfg.Recordings == "thread", Participants: cfg.Participants == "thread", Retention: cfg.Retention, Log: log,
 	}
 	for _, row := range providerRows() {
 		if clients[row.kind.ID] == nil {

@@ -1,0 +1,136 @@
+package commands
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"meetbot/bot/chat"
+	"meetbot/meeting"
+)
+
+// told are the posts whose title is that of a report.
+func told(posts []chat.Post) (reports []chat.Post) {
+	for _, p := range posts {
+		if p.Reply.Title == "What became of “Friday show”" {
+			reports = append(reports, p)
+		}
+	}
+	return reports
+}
+
+func fieldsOf(p chat.Post) map[string]string {
+	fields := map[string]string{}
+	for _, f := range p.Reply.Fields {
+		fields[f.Name] = f.Value
+	}
+	return fields
+}
+
+// spoken has the provider say something that happened in the past.
+func (w *world) spoken(e meeting.Event, ago time.Duration) {
+	w.t.Helper()
+	w.next++
+	e.ID, e.Ref = "s"+string(rune('a'+w.next)), show
+	e.At = time.Now().Add(-ago)
+	require.NoError(w.t, w.bot.Hear(w.t.Context(), e))
+}
+
+func reporting(c *Config) { c.Webhooks = map[meeting.Provider]bool{show.Provider: true} }
+
+// What the provider told is told once, in the thread, with who pushed it where.
+func TestWhatBecameOfAMeetingIsToldOnce(t *testing.T) {
+	inWorld(t, reporting, func(w *world) {
+		w.onAir(2)
+		w.enter(meeting.StateRunning, 30)
+		w.hear(meeting.Event{State: meeting.StateRunning})
+		time.Sleep(5 * time.Minute)
+		w.hear(meeting.Event{Live: meeting.LiveOn})
+		time.Sleep(30 * time.Minute)
+		w.say(ben, channel, "/livepush off p0")
+		w.say(ada, channel, "/livepush off p0")
+		time.Sleep(30 * time.Minute)
+		w.hear(meeting.Event{Live: meeting.LiveOff})
+		time.Sleep(7 * time.Minute)
+		w.enter(meeting.StateEnded, 80)
+		w.hear(meeting.Event{State: meeting.StateEnded})
+		w.hear(meeting.Event{State: meeting.StateEnded})
+		w.room.take()
+		time.Sleep(time.Minute)
+		posts := told(w.room.take())
+		require.Len(t, posts, 1)
+		p := posts[0]
+		assert.Equal(t, chat.SlotThread, p.Slot)
+		require.NotNil(t, p.Root)
+		fields := fieldsOf(p)
+		assert.Regexp(t, `^1 h 12 min \(.* to .*\)$`, fields["Duration"])
+		assert.Regexp(t, `^1 h 0 min \(.* to .*\)$`, fields["Live stream"])
+		assert.Regexp(t, `in total, peak 30$`, fields["Viewers"])
+		assert.Regexp(t, `^on at .* by Ada, off at .* by Ada$`, fields["Push to p0"])
+		assert.Regexp(t, `^on at .* by Ada$`, fields["Push to p1"])
+		w.hear(meeting.Event{State: meeting.StateEnded})
+		w.spoken(meeting.Event{State: meeting.StateRunning}, 3*time.Hour)
+		time.Sleep(time.Hour)
+		assert.Empty(t, told(w.room.take()), "it was told")
+	})
+}
+
+// Without reports of the provider's, only what was seen is told.
+func TestAReportSaysNoMoreThanWasSeen(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet Friday show --provider tencent --live")
+		w.enter(meeting.StateRunning)
+		time.Sleep(41 * time.Minute)
+		w.enter(meeting.StateEnded)
+		time.Sleep(10 * time.Minute)
+		posts := told(w.room.take())
+		require.Len(t, posts, 1)
+		fields := fieldsOf(posts[0])
+		assert.Regexp(t, `^at least \d\d min \(seen from .* to .*\)$`, fields["Duration"])
+		assert.NotContains(t, fields, "Live stream")
+	})
+}
+
+// A meeting that is not listed any more may only be lost from sight.
+func TestAMeetingThatComesBackIsNotReported(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet Friday show --provider tencent --live")
+		w.enter(meeting.StateRunning)
+		time.Sleep(20 * time.Minute)
+		w.enter(meeting.StateUnlisted)
+		time.Sleep(4 * time.Minute)
+		w.enter(meeting.StateRunning)
+		time.Sleep(time.Hour)
+		assert.Empty(t, told(w.room.take()))
+		w.enter(meeting.StateUnlisted)
+		time.Sleep(time.Hour)
+		assert.Len(t, told(w.room.take()), 1)
+	})
+}
+
+func TestAMeetingThatNobodyJoinedHasNoReport(t *testing.T) {
+	inWorld(t, reporting, func(w *world) {
+		w.say(ada, channel, "/meet Friday show --provider tencent --live")
+		w.hear(meeting.Event{State: meeting.StateCancelled})
+		time.Sleep(time.Hour)
+		assert.Empty(t, told(w.room.take()))
+	})
+}
+
+// Words arrive in any order: the end first, and hours before the beginning.
+func TestALateBeginningIsStillReported(t *testing.T) {
+	inWorld(t, reporting, func(w *world) {
+		w.say(ada, channel, "/meet Friday show --provider tencent --live")
+		time.Sleep(20 * time.Minute)
+		w.spoken(meeting.Event{State: meeting.StateEnded}, time.Minute)
+		time.Sleep(2 * time.Hour)
+		assert.Empty(t, told(w.room.take()), "nobody was heard of in it")
+		w.spoken(meeting.Event{State: meeting.StateRunning}, 2*time.Hour+11*time.Minute)
+		time.Sleep(time.Minute)
+		posts := told(w.room.take())
+		require.Len(t, posts, 1)
+		assert.Contains(t, fieldsOf(posts[0])["Duration"], "10 min (")
+	})
+}
