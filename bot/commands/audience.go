@@ -7,7 +7,11 @@ import (
 	"sync"
 	"time"
 
+	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
+	"meetbot/bot/policy"
+	"meetbot/bot/records"
 	"meetbot/bot/registry"
 	"meetbot/meeting"
 )
@@ -25,6 +29,8 @@ type audience struct {
 	queue   queue
 	pace    *pace
 	rests   *rests
+	store   records.Store
+	admins  []policy.Entry
 	now     func() time.Time
 	log     *slog.Logger
 }
@@ -82,9 +88,47 @@ func (h audience) ask(ctx context.Context, reg registry.Registration) (int, erro
 	default: // for want of a right or of the whole operation: so it is for every other meeting
 		if h.rests.refused(who, now) {
 			h.log.WarnContext(ctx, "provider does not show viewers to this account", "provider", who.provider, "account", who.account, "err", err)
+			if err := h.refused(ctx, reg); err != nil {
+				h.log.WarnContext(ctx, "admins not told", "err", err)
+			}
 		}
 	}
 	return n, err
+}
+
+// refused has admins be told that an account sees no viewers.
+func (h audience) refused(ctx context.Context, reg registry.Registration) error {
+	req := chat.Request{ID: "unseen:" + string(reg.Ref().Provider) + ":" + reg.Account, At: h.now()}
+	return h.queue.own(ctx, work{Request: req, Ask: grammar.Ask{Verb: grammar.VerbUnseen, Arg: reg.Ref().String()}})
+}
+
+const docUnseen = "unseen"
+
+// tellAdmins tells the admins of the platform, once and for all, that an account sees no viewers.
+func (h audience) tellAdmins(ctx context.Context, r *run) (jobs.Next, error) {
+	r.endAs(outcomeNotNeeded)
+	ref, _ := r.kinds.ParseRef(r.w.Ask.Arg)
+	reg, err := h.registry.Get(ctx, ref)
+	if errors.Is(err, jobs.ErrNotFound) {
+		return jobs.Deliver(), nil
+	}
+	if err != nil {
+		return jobs.Next{}, err
+	}
+	mine, err := claim(ctx, h.store, r.job.ID, time.Time{}, docUnseen, string(ref.Provider), records.ShortHash("account", reg.Account))
+	if err != nil || !mine {
+		return jobs.Deliver(), err
+	}
+	r.t = r.text(reg.Place.Platform, r.w.Locale)
+	for _, e := range h.admins {
+		if e.Kind == chat.UserEntry && e.Platform == reg.Place.Platform {
+			provider := r.providerName(ref.Provider)
+			r.put(delivery{Slot: chat.SlotDirect, Place: &reg.Place, User: &chat.User{ID: e.ID}, Reply: chat.Reply{
+				Tone: chat.Warning, Title: r.t.T("viewers.refused.title", "Provider", provider), Text: r.t.T("viewers.refused", "Provider", provider),
+			}})
+		}
+	}
+	return jobs.Deliver(), nil
 }
 
 // over has all viewers of a live that is over be counted in a while.

@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/chat"
+	"meetbot/bot/chat/chattest"
+	"meetbot/bot/policy"
 	"meetbot/meeting"
 )
 
@@ -220,4 +222,34 @@ func TestABusyProviderIsAskedLessAndLess(t *testing.T) {
 	r.longer(who, now, time.Hour)
 	assert.True(t, r.resting(who, now.Add(59*time.Minute)))
 	assert.False(t, r.resting(who, now.Add(61*time.Minute)))
+}
+
+// An account that may not see viewers is told of once, to admins alone.
+func TestAdminsHearOnceThatViewersAreNotShown(t *testing.T) {
+	inWorld(t, func(c *Config) {
+		c.Policy.Admins = []policy.Entry{{Platform: chattest.Slack, Kind: chat.UserEntry, ID: "U9"}, {Platform: chattest.Discord, Kind: chat.UserEntry, ID: "9"}}
+	}, func(w *world) {
+		var heard []chat.Post
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		w.tencent.failing(func(op string) error {
+			if op == "viewers" {
+				return refusal(meeting.ErrNotPermitted, meeting.ReasonAccountRight)
+			}
+			return nil
+		})
+		w.enter(meeting.StateRunning, 30)
+		for range 3 {
+			time.Sleep(2 * 24 * time.Hour)
+			for _, p := range w.room.take() {
+				if strings.Contains(p.Reply.Title, "how many people watch") {
+					heard = append(heard, p)
+				}
+				assert.NotContains(t, fmt.Sprint(p.Reply.Fields), "Viewers")
+			}
+		}
+		require.Len(t, heard, 1)
+		assert.Equal(t, chat.SlotDirect, heard[0].Slot)
+		assert.Equal(t, "U9", heard[0].User.ID)
+		assert.Contains(t, heard[0].Reply.Text, "Tencent Meeting")
+	})
 }

@@ -64,7 +64,7 @@ func newParts(b *Bot) parts {
 	p.queue = queue{b.store, b.now}
 	p.early = early{b.store, p.queue, b.now}
 	pace := newPace(pollsPerMinute)
-	p.audience = audience{b.store, p.registry, p.clients, p.queue, pace, newRests(), b.now, b.log}
+	p.audience = audience{b.store, p.registry, p.clients, p.queue, pace, newRests(), b.store, cfg.Policy.Admins, b.now, b.log}
 	p.made = made{b.store, b.store, p.registry, p.clients, cfg.Webhooks, p.queue, pace, newRests(), cfg.RecordingsInThread, b.now, b.log}
 	p.reports = reports{b.store, p.registry, p.clients, p.queue, p.made, audit.New(b.store), cfg.Participants, b.now, b.log}
 	p.polling = polling{
@@ -136,6 +136,7 @@ func stepsOf(p parts) map[grammar.Verb]steps {
 		grammar.VerbEvent:    {next: events.next},
 		grammar.VerbRemind:   {next: reminders{p.targets, p.clients}.next},
 		grammar.VerbReport:   {next: p.reports.next},
+		grammar.VerbUnseen:   {next: p.audience.tellAdmins},
 		grammar.VerbApproval: {next: p.approvals.question},
 	}
 }

@@ -64,6 +64,7 @@ const (
 	VerbEvent    Verb = "event"    // a provider's word on a meeting
 	VerbRemind   Verb = "remind"   // Arg: a [meeting.Ref] that nobody has joined yet
 	VerbReport   Verb = "report"   // Arg: a [meeting.Ref], of which is told what became of it
+	VerbUnseen   Verb = "unseen"   // Arg: a [meeting.Ref] whose viewers its account may not see
 	VerbApproval Verb = "approval" // Arg: the job that waits for a second person
 )
 
@@ -299,6 +300,7 @@ var declarations = func() []VerbDecl {
 		{Verb: VerbEvent, Internal: true},
 		{Verb: VerbRemind, Internal: true},
 		{Verb: VerbReport, Internal: true},
+		{Verb: VerbUnseen, Internal: true},
 		{Verb: VerbApproval, Internal: true},
 	}
 }()
