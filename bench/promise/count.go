@@ -187,6 +187,15 @@ func count(worlds []*world) (rows []*row, faults []fault) {
 			r.twice += n - 1
 			faults = append(faults, fault{"a live started twice", c})
 		}
+		reports := len(c.reports())
+		if c.scenario.reports && c.acked && reports == 0 && strings.Contains(strings.Join(c.private(), ""), text.T("end.done")) {
+			r.lost++
+			faults = append(faults, fault{"no report", c})
+		}
+		if reports > 1 {
+			r.repeated++
+			r.repeats = append(r.repeats, fmt.Sprintf("%s %s, killed at: %s: %d reports", c.id, c.scenario.name, c.killedAt, reports))
+		}
 		private, public := c.private()[c.privately:], c.public()[c.publicly:]
 		if c.acked && (len(private) > 0 || !c.declined()) {
 			r.acked++

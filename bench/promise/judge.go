@@ -91,8 +91,19 @@ func (c *command) everything() []string {
 	return all
 }
 
+// reports are the messages that say what became of the command's meeting.
+func (c *command) reports() []string {
+	return slices.DeleteFunc(c.shownAll(), func(s string) bool { return !reported(s) })
+}
+
+// reported reports whether a message says what became of a meeting: it comes by itself.
+func reported(s string) bool { return strings.Contains(s, words("report.title")) }
+
 // public returns what everybody was shown because of the command.
-func (c *command) public() []string {
+func (c *command) public() []string { return slices.DeleteFunc(c.shownAll(), reported) }
+
+// shownAll returns all that everybody was shown.
+func (c *command) shownAll() []string {
 	var all []string
 	if c.world.console {
 		_, all = c.screen()

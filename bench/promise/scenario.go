@@ -29,6 +29,8 @@ type scenario struct {
 	makes bool
 	// ends says that a meeting is ended by it.
 	ends bool
+	// reports says that what became of the meeting is told, once.
+	reports bool
 	// private and public are how many messages there are to the person and to everybody
 	// when nothing goes wrong; the rehearsal counts them.
 	private, public int
@@ -64,6 +66,7 @@ func scenarios() []*scenario {
 		{name: "/livepush to three", platform: onConsole, prepare: consoleShow, act: consolePush},
 		{name: "End", platform: onConsole, ends: true, prepare: consoleShow, act: consoleEnd},
 		{name: "/meet, the answer is lost", platform: onSlack, makes: true, act: slackMeet("systec"), slow: true, fault: drop(true)},
+		{name: "what became of it", platform: onSlack, ends: true, reports: true, prepare: slackRunning, act: slackReport, slow: true},
 		// Zoom lists no instant meetings: what was under way when the bot was killed stays unclear.
 		{name: "/meet at Zoom", platform: onSlack, makes: true, act: slackMeet("zoom"), slow: true},
 		{name: "/meet, the request is lost", platform: onDiscord, act: discordMeet("systec"), slow: true, fault: drop(false)},
@@ -245,6 +248,44 @@ func (c *command) button(ctx context.Context, value string) (*slacktest.Message,
 }
 
 func slackEnd(ctx context.Context, c *command) error { return c.press(ctx, "v1:endyes:") }
+
+// slackRunning makes a Tencent meeting that the bot knows somebody to be in.
+func slackRunning(ctx context.Context, c *command) error {
+	if err := slackShow(false)(ctx, c); err != nil {
+		return err
+	}
+	said := len(c.public())
+	if err := slackPush(ctx, c); err != nil {
+		return err
+	}
+	err := c.until(ctx, "the pushes are set", func() bool {
+		return len(c.public()) > said && strings.Contains(strings.Join(c.private(), ""), text.T("push.title", "Good", "3", "All", "3"))
+	})
+	if err != nil {
+		return err
+	}
+	if err := c.world.rig.Sandbox.Join(c.meeting, "somebody"); err != nil {
+		return err
+	}
+	running := words("state.running")
+	return c.until(ctx, "the bot sees that it runs", func() bool {
+		for _, m := range c.world.rig.Slack.Messages() {
+			if m.Channel == c.channel && m.To == "" && strings.Contains(string(m.Blocks), running) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// slackReport ends the meeting and waits until what became of it is told.
+func slackReport(ctx context.Context, c *command) error {
+	if err := slackEnd(ctx, c); err != nil || !c.acked {
+		return err
+	}
+	_ = c.until(ctx, "the report", func() bool { return len(c.reports()) > 0 || c.world.revive(ctx) != nil }) // else it is counted as lost
+	return ctx.Err()
+}
 
 // press presses the button of a message of the command's.
 func (c *command) press(ctx context.Context, value string) error {

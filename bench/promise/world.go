@@ -17,6 +17,7 @@ import (
 	"meetbot/bench/internal/rig"
 	"meetbot/bot/adapters/discord/discordtest"
 	"meetbot/bot/adapters/slack/slacktest"
+	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
 	"meetbot/bot/jobs/jobstest"
 	"meetbot/meeting/sandbox"
@@ -338,7 +339,12 @@ func (w *world) traced() []string {
 
 // own reports whether a job is one that the bot made by itself.
 func own(label string) bool {
-	return strings.HasPrefix(label, "cards") || strings.HasPrefix(label, "remind")
+	for _, v := range grammar.Verbs() {
+		if v.Internal && strings.HasPrefix(label, string(v.Verb)) && v.Verb != grammar.VerbApproval {
+			return true
+		}
+	}
+	return false
 }
 
 // accepted counts the commands that were taken since the trace was removed.
