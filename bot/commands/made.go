@@ -71,7 +71,7 @@ func (h made) asksReplays(reg registry.Registration) bool {
 // look asks for what there is by now.
 func (h made) look(ctx context.Context, ref meeting.Ref) error {
 	reg, err := h.registry.Get(ctx, ref)
-	if errors.Is(err, jobs.ErrNotFound) || err == nil && !reg.Meeting.State.Over() && !reg.Unlisted() {
+	if errors.Is(err, jobs.ErrNotFound) || err == nil && !over(reg, h.now()) && reg.Meeting.State != meeting.StateEmpty {
 		return nil
 	}
 	if err != nil {

@@ -45,32 +45,45 @@ const (
 	reportAfter = 30 * time.Second
 	// reportUnlisted is how long a meeting that the provider does not list any more may come back.
 	reportUnlisted = 10 * time.Minute
+	// reportEmpty is how long after everybody left a meeting that could be entered again is taken
+	// for over.
+	reportEmpty = time.Hour
 )
 
 // due has a meeting be reported if it is time for that. It may be repeated.
 func (h reports) due(ctx context.Context, reg registry.Registration) error {
-	if !reportable(reg) {
-		return nil
+	at := h.now().Add(reportAfter)
+	switch {
+	case reg.Meeting.State == meeting.StateEmpty:
+		at = later(at, reg.StateAt.Add(reportEmpty))
+	case reg.Unlisted():
+		at = h.now().Add(reportUnlisted)
 	}
-	after := reportAfter
-	if reg.Unlisted() {
-		after = reportUnlisted
+	if !reportable(reg, at) {
+		return nil
 	}
 	if err := h.made.watch(ctx, reg); err != nil {
 		return err
 	}
-	return h.timers.SetTimer(ctx, jobs.Timer{Key: timerKey(timerReport, reg.Ref().String()), At: h.now().Add(after)})
+	return h.timers.SetTimer(ctx, jobs.Timer{Key: timerKey(timerReport, reg.Ref().String()), At: at})
 }
 
-// reportable reports whether there is something to be told of a meeting, and it was not told.
-func reportable(reg registry.Registration) bool {
-	return (reg.Meeting.State.Over() || reg.Unlisted()) && !reg.Ran.From.IsZero() && reg.Report == ""
+// reportable reports whether there is something to be told of a meeting at a time, and it was
+// not told.
+func reportable(reg registry.Registration, at time.Time) bool {
+	return over(reg, at) && !reg.Ran.From.IsZero() && reg.Report == ""
+}
+
+// over reports whether a meeting is over as far as can be told.
+func over(reg registry.Registration, at time.Time) bool {
+	empty := reg.Meeting.State == meeting.StateEmpty && !at.Before(reg.StateAt.Add(reportEmpty))
+	return reg.Meeting.State.Over() || reg.Unlisted() || empty
 }
 
 // begin asks for the report, unless the meeting is not over after all.
 func (h reports) begin(ctx context.Context, ref meeting.Ref) error {
 	reg, err := h.registry.Get(ctx, ref)
-	if errors.Is(err, jobs.ErrNotFound) || err == nil && !reportable(reg) {
+	if errors.Is(err, jobs.ErrNotFound) || err == nil && !reportable(reg, h.now()) {
 		return nil
 	}
 	if err != nil {
@@ -86,7 +99,7 @@ func (h reports) next(ctx context.Context, r *run) (jobs.Next, error) {
 	r.endAs(outcomeNotNeeded)
 	ref, _ := r.kinds.ParseRef(r.w.Ask.Arg)
 	reg, err := h.registry.Change(ctx, ref, func(reg *registry.Registration) bool {
-		if !reportable(*reg) {
+		if !reportable(*reg, h.now()) {
 			return false
 		}
 		reg.Report = r.job.ID

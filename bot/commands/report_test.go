@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
+	"meetbot/bot/jobs"
 	"meetbot/meeting"
 )
 
@@ -132,5 +134,49 @@ func TestALateBeginningIsStillReported(t *testing.T) {
 		posts := told(w.room.take())
 		require.Len(t, posts, 1)
 		assert.Contains(t, fieldsOf(posts[0])["Duration"], "10 min (")
+	})
+}
+
+// A meeting that could be entered again is over once it was empty for an hour.
+func TestAnEmptyMeetingIsReportedInTheEnd(t *testing.T) {
+	inWorld(t, reporting, func(w *world) {
+		w.say(ada, channel, "/meet Friday show --provider tencent --live")
+		w.enter(meeting.StateRunning)
+		w.hear(meeting.Event{State: meeting.StateRunning})
+		time.Sleep(20 * time.Minute)
+		w.enter(meeting.StateEmpty)
+		w.hear(meeting.Event{State: meeting.StateEmpty})
+		time.Sleep(50 * time.Minute)
+		w.enter(meeting.StateRunning)
+		w.hear(meeting.Event{State: meeting.StateRunning})
+		time.Sleep(30 * time.Minute)
+		assert.Empty(t, told(w.room.take()))
+		w.enter(meeting.StateEmpty)
+		w.hear(meeting.Event{State: meeting.StateEmpty})
+		time.Sleep(70 * time.Minute)
+		posts := told(w.room.take())
+		require.Len(t, posts, 1)
+		assert.Regexp(t, `^1 h 40 min \(.* to .*\) · empty in between$`, fieldsOf(posts[0])["Duration"])
+	})
+}
+
+// The same job may tell it after a crash; no other one may.
+func TestAReportThatWasBegunIsItsJobsAlone(t *testing.T) {
+	inWorld(t, reporting, func(w *world) {
+		w.say(ada, channel, "/meet Friday show --provider tencent --live")
+		w.hear(meeting.Event{State: meeting.StateRunning})
+		w.hear(meeting.Event{State: meeting.StateEnded})
+		w.settle()
+		begun := func(id string) int {
+			r := &run{job: &jobs.Job{ID: id, Created: time.Now()}, w: work{Ask: grammar.Ask{Verb: grammar.VerbReport, Arg: show.String()}}, kinds: kinds, text: w.bot.parser.Text, now: time.Now, note: w.bot.cfg.smallPrint}
+			_, err := w.bot.polling.reports.next(w.t.Context(), r)
+			require.NoError(t, err)
+			return len(r.job.Outbox)
+		}
+		assert.Equal(t, 1, begun("a"))
+		assert.Equal(t, 1, begun("a"), "it was killed before it was told")
+		assert.Zero(t, begun("b"))
+		time.Sleep(time.Minute)
+		assert.Empty(t, told(w.room.take()))
 	})
 }
