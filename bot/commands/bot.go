@@ -13,12 +13,13 @@
 // (who may), targets (which meeting is meant), clients (the calls to providers), cards,
 // wishes, the queue of the bot's own jobs. A run is what one step works on.
 //
-// Besides the jobs this package keeps three kinds of documents. A wish (recent/HASH) says which
+// Besides the jobs this package keeps a few kinds of documents. A wish (recent/HASH) says which
 // job does what a person asked in a place; it is written before the provider is called, and a
 // crash behind it leaves it to the same job. A key-entry link (keylink/HASH) is marked as
 // claimed before its job is written and as used after; a crash between the two lets the next
 // submission in, which meets the job of the first. What a provider says of a meeting before its
-// answer is here (heard/REF/HASH) waits some minutes for the meeting. What else is kept has packages of its own:
+// answer is here (heard/REF/HASH) waits some minutes for the meeting. That something was made of a meeting (made/REF/HASH), or that
+// an account sees no viewers (unseen/PROVIDER/HASH), is told by the job that wrote its document first. What else is kept has packages of its own:
 // registry, livepush and audit.
 //
 // The package knows no platform and speaks no HTTP.
