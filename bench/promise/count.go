@@ -233,6 +233,8 @@ func (c *command) untrue(told string, made int) string {
 		return "told of a meeting that is not there"
 	case c.scenario.makes && refuses(told) && !strings.Contains(told, "is ready") && made != 0:
 		return "told that nothing was made"
+	case strings.Contains(told, text.T("settings.same")): // nothing was set before
+		return "told that nothing was changed"
 	case strings.Contains(told, text.T("end.done")):
 		if m, ok := c.world.rig.Sandbox.Meeting(c.meeting); ok && m.State != sandbox.Ended && m.State != sandbox.Cancelled && m.State != sandbox.Deleted {
 			return "told that it ended"

@@ -61,6 +61,7 @@ func scenarios() []*scenario {
 		{name: "End", platform: onSlack, ends: true, prepare: slackShow(false), act: slackEnd},
 		{name: "/meetings end", platform: onDiscord, ends: true, prepare: discordShow, act: discordEnd},
 		{name: "/meet, refused", platform: onSlack, act: slackLine("/meet", "%s --provider systec --capacity 500")},
+		{name: "/meet settings", platform: onSlack, act: slackSettings},
 		{name: "/livepush start", platform: onSlack, prepare: slackAsked, act: slackStart},
 		{name: "/meet", platform: onConsole, makes: true, act: consoleMeet},
 		{name: "/livepush to three", platform: onConsole, prepare: consoleShow, act: consolePush},
@@ -71,6 +72,14 @@ func scenarios() []*scenario {
 		{name: "/meet at Zoom", platform: onSlack, makes: true, act: slackMeet("zoom"), slow: true},
 		{name: "/meet, the request is lost", platform: onDiscord, act: discordMeet("systec"), slow: true, fault: drop(false)},
 	}
+}
+
+// setter is who may change the settings of channels.
+const setter = "USETS"
+
+// slackSettings changes what is set for the command's channel, in which nothing was.
+func slackSettings(ctx context.Context, c *command) error {
+	return c.slack(ctx, c.world.rig.Slack.Slash(c.channel, setter, "/meet", "settings --provider tencent --live on --record none --deny user:U"+c.id), 1)
 }
 
 // slackLine types a line; %s becomes the topic.

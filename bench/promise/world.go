@@ -92,7 +92,7 @@ func newWorld(ctx context.Context, in setting) (_ *world, err error) {
 	if err := os.MkdirAll(in.dir, 0o700); err != nil {
 		return nil, err
 	}
-	env := []string{rig.Armed + "=" + w.armed, rig.Trace + "=" + w.trace, "MEET_ALLOW=", "ADMINS="}
+	env := []string{rig.Armed + "=" + w.armed, rig.Trace + "=" + w.trace, "MEET_ALLOW=", "ADMINS=", "SETTINGS_ALLOW=slack:user:" + setter}
 	w.store = jobs.Config{Dir: filepath.Join(in.dir, "data")}
 	if in.cluster != nil {
 		w.store = jobs.Config{NATSURL: in.cluster.URL(), NATSCreds: in.cluster.Credentials(in.account), Keys: [][]byte{clusterKey}}

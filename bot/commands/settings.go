@@ -130,15 +130,8 @@ type channelSettings struct {
 	cfg      *Config
 }
 
-// settingChange is a change that was decided on: what it does, and to which revision.
-type settingChange struct {
-	Name     string
-	From, To string
-	Revision uint64
-}
-
-// next writes down what it is going to change, changes it, and says so. Each of the three may
-// be done twice: the record names the jobs that have changed it.
+// next changes what is set, and says so. The record has what a job has changed of it, so both
+// may be done twice.
 func (h channelSettings) next(ctx context.Context, r *run) (jobs.Next, error) {
 	place := r.w.Request.Place
 	here, err := h.settings.Here(ctx, place)
@@ -155,34 +148,21 @@ func (h channelSettings) next(ctx context.Context, r *run) (jobs.Next, error) {
 		}
 		rec = here.Team
 	}
-	if rec.Changed(r.job.ID) {
-		return h.changed(ctx, r, here)
+	if of, done := rec.ChangedBy(r.job.ID); done {
+		return h.changed(ctx, r, here, of)
 	}
-	if len(r.w.Settings) == 0 || r.w.Settings[0].Revision != rec.Revision {
-		return h.decide(ctx, r, rec)
-	}
-	values := map[string]string{}
-	for name, v := range rec.Values {
-		values[name] = v
-	}
-	for _, c := range r.w.Settings {
-		values[c.Name] = c.To
-		if c.To == "" {
-			delete(values, c.Name)
-		}
-	}
-	rec.Values, rec.By, rec.At = values, place.UserKey(r.w.Request.User), r.now()
-	err = h.settings.Put(ctx, rec, r.job.ID)
-	if errors.Is(err, jobs.ErrConflict) { // somebody else's change, or our own
-		return jobs.RetryAt(r.now()), nil
-	}
+	of, err := h.decide(ctx, r, rec)
 	if err != nil {
 		return jobs.Next{}, err
 	}
-	if here, err = h.settings.Here(ctx, place); err != nil {
+	if len(of) == 0 {
+		return r.answer(outcomeNotNeeded, chat.Reply{Title: r.t.T("settings.same"), Buttons: h.buttons(r)})
+	}
+	err = h.settings.Change(ctx, rec, place.UserKey(r.w.Request.User), r.now(), settings.Change{Job: r.job.ID, Of: of})
+	if err != nil && !errors.Is(err, jobs.ErrConflict) { // somebody else's change, or our own
 		return jobs.Next{}, err
 	}
-	return h.changed(ctx, r, here)
+	return h.next(ctx, r)
 }
 
 // mayEverywhere refuses who may set something for a channel, and not for all.
@@ -199,11 +179,11 @@ func (h channelSettings) mayEverywhere(ctx context.Context, r *run) error {
 	return nil
 }
 
-// decide works out what changes, and has it written down before anything does.
-func (h channelSettings) decide(ctx context.Context, r *run, rec settings.Record) (jobs.Next, error) {
+// decide works out what is to be changed of a record.
+func (h channelSettings) decide(ctx context.Context, r *run, rec settings.Record) ([]settings.Value, error) {
 	ask := r.w.Ask
 	if ask.Arg != "" && ask.Arg != revisionArg(rec) {
-		return jobs.Next{}, texts.NewMessage("settings.changed")
+		return nil, texts.NewMessage("settings.changed")
 	}
 	if names := settings.List(ask.Set["destinations"]); len(names) > 0 {
 		_, missing, err := h.dests.Resolve(ctx, livepush.Scope(r.w.Request.Place, r.w.Request.User.ID), names)
@@ -211,30 +191,27 @@ func (h channelSettings) decide(ctx context.Context, r *run, rec settings.Record
 			err = texts.NewMessage("dest.missing", "Names", r.t.Join(missing))
 		}
 		if err != nil {
-			return jobs.Next{}, err
+			return nil, err
 		}
 	}
-	r.w.Settings = nil
+	var of []settings.Value
 	for _, name := range grammar.Settings() {
 		to, asked := ask.Set[name]
 		if from := rec.Values[name]; asked && from != to {
-			r.w.Settings = append(r.w.Settings, settingChange{name, from, to, rec.Revision})
+			of = append(of, settings.Value{Name: name, From: from, To: to})
 		}
 	}
-	if len(r.w.Settings) == 0 {
-		return r.answer(outcomeNotNeeded, chat.Reply{Title: r.t.T("settings.same"), Buttons: h.buttons(r)})
-	}
-	return jobs.RetryAt(r.now()), nil
+	return of, nil
 }
 
 // changed says what was changed, here and in the audit log.
-func (h channelSettings) changed(ctx context.Context, r *run, here settings.Here) (jobs.Next, error) {
+func (h channelSettings) changed(ctx context.Context, r *run, here settings.Here, of []settings.Value) (jobs.Next, error) {
 	where, title := r.w.Request.Place, "settings.saved"
 	if r.w.Ask.Everywhere {
 		where, title = here.Team.Place(), "settings.saved.everywhere"
 	}
 	var names []string
-	for _, c := range r.w.Settings {
+	for _, c := range of {
 		names = append(names, c.Name)
 		l := audit.Line{Action: audit.Settings, Where: where.Key(), Setting: c.Name, From: c.From, To: c.To, Outcome: "saved", Step: "settings/" + c.Name}
 		if err := h.audit.add(ctx, r, l); err != nil {

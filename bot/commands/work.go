@@ -56,8 +56,6 @@ type work struct {
 	Tell    []chat.User  // with grammar.VerbApproval: who can approve
 	KeyGone bool         // Ask.Push had a key, which was dropped
 
-	Settings []settingChange // with grammar.VerbSettings: decided, and perhaps done
-
 	Event *meeting.Event // with grammar.VerbEvent
 	Card  *chat.Receipt  // with grammar.VerbCards: the one to bring up to date; nil in older records: all
 }

@@ -3,14 +3,15 @@
 //
 // What is set for one place is one document under settings/TEAM/CHANNEL, both hashed. It is
 // never removed by age. A change names the revision that it was decided on, and the document
-// names the jobs that have changed it last: a job that is carried out again after a crash
-// finds its own change, and does not put it on top of a later one.
+// has the last changes with their jobs: a job that is carried out again after a crash finds
+// there what it has done, and does not put it on top of what came later.
 package settings
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -30,21 +31,36 @@ type Record struct {
 	Values map[string]string
 	By     string // who changed it last: [chat.Place.UserKey]
 	At     time.Time
-	Jobs   []string // that have changed it last, the newest first
+	Last   []Change // the newest first
 
 	Revision uint64 `cbor:"-"` // 0: nothing was ever set
 }
 
-// maxJobs is how many jobs a record names.
-const maxJobs = 32
+// Change is what one job has changed.
+type Change struct {
+	Job string
+	Of  []Value
+}
+
+// Value is one setting that was changed; empty: not set.
+type Value struct{ Name, From, To string }
+
+// maxLast is how many changes a record remembers.
+const maxLast = 32
 
 // Place is the place that r is for.
 func (r Record) Place() chat.Place {
 	return chat.Place{Platform: r.Platform, Team: r.Team, Channel: r.Channel}
 }
 
-// Changed reports whether a job has changed r.
-func (r Record) Changed(job string) bool { return slices.Contains(r.Jobs, job) }
+// ChangedBy returns what a job has changed of r; ok is false if it has not.
+func (r Record) ChangedBy(job string) (of []Value, ok bool) {
+	i := slices.IndexFunc(r.Last, func(c Change) bool { return c.Job == job })
+	if i < 0 {
+		return nil, false
+	}
+	return r.Last[i].Of, true
+}
 
 // list is the setting of r that says who may, and who may not.
 func (r Record) list() policy.List {
@@ -140,11 +156,20 @@ func (s Settings) Here(ctx context.Context, p chat.Place) (Here, error) {
 	return Here{channel, team}, err
 }
 
-// Put writes r, as a job has changed it, in the place of the revision that it was read at. It
-// returns [jobs.ErrConflict] if that has changed.
-func (s Settings) Put(ctx context.Context, r Record, job string) error {
-	r.Jobs = append([]string{job}, r.Jobs...)
-	r.Jobs = r.Jobs[:min(len(r.Jobs), maxJobs)]
+// Change changes r as a job wants it, and writes it in the place of the revision that it was
+// read at. It returns [jobs.ErrConflict] if that has changed.
+func (s Settings) Change(ctx context.Context, r Record, by string, at time.Time, c Change) error {
+	values := map[string]string{}
+	maps.Copy(values, r.Values)
+	for _, v := range c.Of {
+		values[v.Name] = v.To
+		if v.To == "" {
+			delete(values, v.Name)
+		}
+	}
+	r.Values, r.By, r.At = values, by, at
+	r.Last = append([]Change{c}, r.Last...)
+	r.Last = r.Last[:min(len(r.Last), maxLast)]
 	value, err := records.Encode(r)
 	if err != nil {
 		return err

@@ -24,8 +24,11 @@ func put(t *testing.T, s Settings, at chat.Place, job string, values map[string]
 	t.Helper()
 	r, err := s.Of(t.Context(), at)
 	require.NoError(t, err)
-	r.Values, r.By, r.At = values, "slack:U1", someDay
-	require.NoError(t, s.Put(t.Context(), r, job))
+	c := Change{Job: job}
+	for name, v := range values {
+		c.Of = append(c.Of, Value{Name: name, From: r.Values[name], To: v})
+	}
+	require.NoError(t, s.Change(t.Context(), r, "slack:U1", someDay, c))
 }
 
 func TestAChannelComesBeforeItsTeam(t *testing.T) {
@@ -72,17 +75,20 @@ func TestAnOldRevisionIsNotOverwritten(t *testing.T) {
 	old, err := s.Of(t.Context(), place)
 	require.NoError(t, err)
 	put(t, s, place, "first", map[string]string{"live": "on"})
-	require.ErrorIs(t, s.Put(t.Context(), old, "second"), jobs.ErrConflict)
+	require.ErrorIs(t, s.Change(t.Context(), old, "slack:U2", someDay, Change{Job: "second"}), jobs.ErrConflict)
 	now, err := s.Of(t.Context(), place)
 	require.NoError(t, err)
-	assert.True(t, now.Changed("first"))
-	assert.False(t, now.Changed("second"))
-	for range maxJobs + 5 {
+	of, ok := now.ChangedBy("first")
+	assert.True(t, ok)
+	assert.Equal(t, []Value{{Name: "live", To: "on"}}, of)
+	_, ok = now.ChangedBy("second")
+	assert.False(t, ok)
+	for range maxLast + 5 {
 		put(t, s, place, "later", map[string]string{"live": "off"})
 	}
 	now, err = s.Of(t.Context(), place)
 	require.NoError(t, err)
-	assert.Len(t, now.Jobs, maxJobs)
+	assert.Len(t, now.Last, maxLast)
 }
 
 func TestSettingsSurviveAnExport(t *testing.T) {

@@ -22,9 +22,12 @@ func TestPolicySaysWhatHoldsInAPlace(t *testing.T) {
 	store, err := jobs.Open(t.Context(), jobs.Config{Dir: env["DATA_DIR"]})
 	require.NoError(t, err)
 	set := func(channel string, values map[string]string) {
-		require.NoError(t, settings.New(store).Put(t.Context(), settings.Record{
-			Platform: "slack", Team: "T1", Channel: channel, Values: values, By: "slack:U9", At: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC),
-		}, "job"))
+		c := settings.Change{Job: "job"}
+		for name, v := range values {
+			c.Of = append(c.Of, settings.Value{Name: name, To: v})
+		}
+		at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+		require.NoError(t, settings.New(store).Change(t.Context(), settings.Record{Platform: "slack", Team: "T1", Channel: channel}, "slack:U9", at, c))
 	}
 	set("C1", map[string]string{"provider": "tencent", "deny": "user:U2"})
 	set("", map[string]string{"live": "on", "allow": "user:U1,user:U2,group:S2"})
