@@ -31,7 +31,7 @@ var mayImport = map[string][]string{
 	"bot/chat":     {"config/secret"},
 	"bot/texts":    {},
 	"bot/plain":    {},
-	"bot/grammar":  {"bot/chat", "bot/livepush", "bot/plain", "bot/texts", "config/secret", "meeting"},
+	"bot/grammar":  {"bot/chat", "bot/livepush", "bot/plain", "bot/texts", "config/near", "config/secret", "meeting"},
 	"bot/policy":   {"bot/chat"},
 	"bot/records":  {"bot/jobs"},
 	"bot/audit":    {"bot/jobs", "bot/records", "meeting"},
@@ -57,8 +57,9 @@ var mayImport = map[string][]string{
 	// It checks the clients, so it shares no code with them.
 	"meeting/sandbox": {"config/secret"},
 
-	"config":        {"config/secret"},
+	"config":        {"config/near", "config/secret"},
 	"config/clock":  {},
+	"config/near":   {},
 	"config/secret": {},
 	"bot/signed":    {},
 

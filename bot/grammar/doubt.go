@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"meetbot/config/near"
 	"meetbot/meeting"
 )
 
@@ -79,7 +80,7 @@ func (p *Parser) nearMeetVerb(word string) Verb {
 			continue
 		}
 		swapped := len(word) == len(v.Name) && sorted(word) == sorted(v.Name)
-		if distance(word, v.Name) == 1 && (swapped || len(v.Name) > 3 && len(word) != len(v.Name)) {
+		if near.Distance(word, v.Name) == 1 && (swapped || len(v.Name) > 3 && len(word) != len(v.Name)) {
 			return v.Verb
 		}
 	}

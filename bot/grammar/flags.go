@@ -3,6 +3,8 @@ package grammar
 import (
 	"strconv"
 	"strings"
+
+	"meetbot/config/near"
 )
 
 // flags takes the options out of the tokens, in place, and returns the rest. strict says
@@ -126,7 +128,7 @@ func nearest(name string, options []OptionDecl) string {
 		if d := len(name) - len(known); d >= least || -d >= least {
 			return // that many letters apart at least, in the names people misspell
 		}
-		if d := distance(name, known); d < least && d*2 < max(len(known), 3) {
+		if d := near.Distance(name, known); d < least && d*2 < max(len(known), 3) {
 			best, least = o.Name, d
 		}
 	}
@@ -138,29 +140,4 @@ func nearest(name string, options []OptionDecl) string {
 		}
 	}
 	return best
-}
-
-// distance is the number of letters to add, to remove, to replace, or to swap with their
-// neighbours, to make b of a.
-func distance(a, b string) int {
-	s, t := []rune(a), []rune(b)
-	rows := [3][]int{make([]int, len(t)+1), make([]int, len(t)+1), make([]int, len(t)+1)}
-	for j := range rows[1] {
-		rows[1][j] = j
-	}
-	for i := 1; i <= len(s); i++ {
-		before, last, row := rows[(i+2)%3], rows[i%3], rows[(i+1)%3]
-		row[0] = i
-		for j := 1; j <= len(t); j++ {
-			cost := 1
-			if s[i-1] == t[j-1] {
-				cost = 0
-			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && s[i-1] == t[j-2] && s[i-2] == t[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-	}
-	return rows[(len(s)+1)%3][len(t)]
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"meetbot/bot/livepush"
+	"meetbot/config/near"
 )
 
 // CleanName is a name that was typed outside of a line, as it would be read in one.
@@ -34,19 +35,5 @@ func nameFault(verb Verb, name string) string {
 	return ""
 }
 
-// Nearest returns the word among known that a misspelt one can be; empty if none is near.
-func Nearest(word string, known []string) string {
-	best, least := "", 3
-	if len(word) > 64 {
-		return ""
-	}
-	for _, k := range known {
-		if d := len(word) - len(k); d >= least || -d >= least {
-			continue // that many letters apart at least
-		}
-		if d := distance(word, k); d < least && d*3 <= len(k) {
-			best, least = k, d
-		}
-	}
-	return best
-}
+// Nearest is [near.Word], for who shows what people type.
+func Nearest(word string, known []string) string { return near.Word(word, known) }

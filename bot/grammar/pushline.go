@@ -7,6 +7,7 @@ import (
 
 	"meetbot/bot/chat"
 	"meetbot/bot/texts"
+	"meetbot/config/near"
 	"meetbot/config/secret"
 	"meetbot/meeting"
 )
@@ -116,7 +117,7 @@ func (p *Parser) nearVerb(s string) string {
 	s = strings.ToLower(s)
 	for i := range commandDeclarations {
 		v := &commandDeclarations[i]
-		if v.Command == commandLivepush && len(v.Name) > 2 && distance(s, v.Name) <= len(v.Name)/3 {
+		if v.Command == commandLivepush && len(v.Name) > 2 && near.Distance(s, v.Name) <= len(v.Name)/3 {
 			return v.Name
 		}
 	}
