@@ -60,7 +60,14 @@ const (
 	GroupEntry   EntryKind = "group"   // people whom the platform has to be asked for
 	RoleEntry    EntryKind = "role"    // likewise, but mostly they come with the event
 	ChannelEntry EntryKind = "channel" // everybody in the channel
+	TeamEntry    EntryKind = "team"    // everybody in what [Place.Team] names
+	GuildEntry   EntryKind = "guild"   // likewise, where it is called so
 )
+
+// Place reports whether an entry names where something is asked, not who asks it.
+func (k EntryKind) Place() bool {
+	return k == EveryEntry || k == ChannelEntry || k == TeamEntry || k == GuildEntry
+}
 
 // Kinds are the platforms that there are.
 type Kinds []Kind

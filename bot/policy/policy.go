@@ -125,11 +125,41 @@ func match(list []Entry, place chat.Place, u chat.User) verdict {
 			if e.ID == place.Channel {
 				return Yes
 			}
+		case chat.TeamEntry, chat.GuildEntry:
+			if e.ID == place.Team && e.ID != "" {
+				return Yes
+			}
 		case chat.GroupEntry:
 			v = LookUp
 		}
 	}
 	return v
+}
+
+// Nearness is how closely one of a list's entries names a place: 0 for not at all, more for a
+// team than for a platform, and most for a channel. Entries that name people say nothing of it.
+func Nearness(list []Entry, place chat.Place) int {
+	nearest := 0
+	for _, e := range list {
+		if e.Platform != place.Platform {
+			continue
+		}
+		n := 0
+		switch e.Kind {
+		case chat.EveryEntry:
+			n = 1
+		case chat.TeamEntry, chat.GuildEntry:
+			if e.ID == place.Team && e.ID != "" {
+				n = 2
+			}
+		case chat.ChannelEntry:
+			if e.ID == place.Channel && e.ID != "" {
+				n = 3
+			}
+		}
+		nearest = max(nearest, n)
+	}
+	return nearest
 }
 
 // Permits decides whether a person has a right, looking up what has to be. A look-up
@@ -169,7 +199,7 @@ func (p Policy) IsAdmin(ctx context.Context, dir chat.Directory, place chat.Plac
 // Named reports whether a person, not only the place or the platform's own rights, is on
 // the list for a right.
 func (p Policy) Named(ctx context.Context, dir chat.Directory, place chat.Place, u chat.User, right chat.Rights) (bool, error) {
-	people := slices.DeleteFunc(slices.Clone(p.list(right)), func(e Entry) bool { return e.Kind == chat.ChannelEntry })
+	people := slices.DeleteFunc(slices.Clone(p.list(right)), func(e Entry) bool { return e.Kind.Place() && e.Kind != chat.EveryEntry })
 	switch match(people, place, u) {
 	case Yes:
 		return true, nil

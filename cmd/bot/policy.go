@@ -196,7 +196,7 @@ func named(list config.Principals, k chat.Kind) (people, channels []string) {
 		for _, e := range k.Entries {
 			switch who := strings.TrimSpace(e.People + " " + p.ID); {
 			case string(e.Kind) != p.Kind:
-			case e.Kind == chat.ChannelEntry:
+			case e.Kind.Place() && e.Kind != chat.EveryEntry:
 				channels = append(channels, who)
 			default:
 				people = append(people, who)

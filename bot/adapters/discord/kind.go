@@ -16,6 +16,7 @@ func Kind() chat.Kind {
 			{Kind: chat.UserEntry, Example: "1", IsID: digits, People: "person"},
 			{Kind: chat.RoleEntry, Example: "1", IsID: digits, People: "members with role"},
 			{Kind: chat.ChannelEntry, Example: "1", IsID: digits, People: "everybody in channel"},
+			{Kind: chat.GuildEntry, Example: "1", IsID: digits, People: "everybody in server"},
 		},
 		Link: link,
 		Members: map[chat.Rights]string{

@@ -17,6 +17,7 @@ var (
 	personID  = regexp.MustCompile(`^[UW][A-Z0-9]+$`)
 	groupID   = regexp.MustCompile(`^S[A-Z0-9]+$`)
 	channelID = regexp.MustCompile(`^[CGD][A-Z0-9]+$`)
+	teamID    = regexp.MustCompile(`^T[A-Z0-9]+$`)
 )
 
 const fullMembers = "full members; no guests, no bots, nobody of another organisation"
@@ -30,6 +31,7 @@ func Kind(commands map[string]string) chat.Kind {
 			{Kind: chat.UserEntry, Example: "U1", IsID: personID.MatchString, People: "person"},
 			{Kind: chat.GroupEntry, Example: "S1", IsID: groupID.MatchString, People: "members of user group"},
 			{Kind: chat.ChannelEntry, Example: "C1", IsID: channelID.MatchString, People: "everybody in channel"},
+			{Kind: chat.TeamEntry, Example: "T1", IsID: teamID.MatchString, People: "everybody in workspace"},
 		},
 		Link:    link,
 		Members: map[chat.Rights]string{chat.RightMeet: fullMembers, chat.RightPush: fullMembers},
