@@ -49,7 +49,9 @@ func commandsPage() string {
 	var b strings.Builder
 	b.WriteString("<!-- Generated: go test ./docs -update -->\n\n# Commands\n")
 	b.WriteString("\n[English](#english) · [简体中文](#简体中文)\n")
-	p := grammar.New(grammar.Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind, zoom.Kind}, Providers: []meeting.Provider{"systec", "tencent", "zoom"}, Default: "systec"})
+	kinds := meeting.Kinds{systec.Kind, tencent.Kind, zoom.Kind}
+	p := grammar.New(grammar.Config{Kinds: kinds, Providers: []meeting.Provider{"systec", "tencent", "zoom"}, Default: "systec", Accounts: []meeting.Provider{"zoom@sales"}})
+	account, _ := kinds.Kind("zoom@sales") // with one there is an option to choose it
 	for _, locale := range texts.Locales {
 		t, words := grammar.Text(chat.Kind{}, locale), pageWords[locale]
 		fmt.Fprintf(&b, "\n## %s\n\n### %s\n", words["title"], words["type"])
@@ -58,7 +60,7 @@ func commandsPage() string {
 		}
 		presetSection(&b, words, t)
 		fmt.Fprintf(&b, "\n### %s\n\n%s\n", words["typed"], words["typedHow"])
-		for _, c := range grammar.TypedDeclarations(systec.Kind, tencent.Kind, zoom.Kind) {
+		for _, c := range grammar.TypedDeclarations(append(kinds, account)...) {
 			optionsSection(&b, c, words, t)
 		}
 	}
@@ -69,7 +71,7 @@ func commandsPage() string {
 func typedSection(b *strings.Builder, help chat.Reply, command string, words map[string]string) {
 	fmt.Fprintf(b, "\n#### /%s\n\n%s\n", command, help.Text)
 	aliases := map[string][]string{}
-	for _, v := range grammar.Declarations(systec.Kind, tencent.Kind, zoom.Kind) {
+	for _, v := range grammar.Declarations(systec.Kind, tencent.Kind, zoom.Kind, meeting.Kind{ID: "zoom@sales"}) {
 		for _, o := range v.Options {
 			aliases["--"+o.Name] = o.Aliases
 		}
@@ -93,7 +95,7 @@ func typedSection(b *strings.Builder, help chat.Reply, command string, words map
 // verbAliases lists the other words for a command's verbs.
 func verbAliases(b *strings.Builder, command string, words map[string]string) {
 	var lines []string
-	for _, v := range grammar.Declarations(systec.Kind, tencent.Kind, zoom.Kind) {
+	for _, v := range grammar.Declarations(systec.Kind, tencent.Kind, zoom.Kind, meeting.Kind{ID: "zoom@sales"}) {
 		if v.Command == command && v.Name != "" && len(v.Aliases) > 0 {
 			lines = append(lines, fmt.Sprintf("`%s`: %s", v.Name, strings.Join(v.Aliases, ", ")))
 		}

@@ -19,7 +19,7 @@ func (ks Kinds) Check() error {
 	seen := map[string]Provider{}
 	for _, k := range ks {
 		switch {
-		case k.ID == "" || strings.ContainsAny(string(k.ID), ": "):
+		case k.ID == "" || strings.ContainsAny(string(k.ID), "@: "):
 			return fmt.Errorf("provider %q: not a name", k.ID)
 		case k.Name.EN == "" || k.Name.ZH == "" || k.Product.EN == "" || k.Product.ZH == "" || k.IsCode == nil || k.IsID == nil || k.Link == nil || k.Prepare == nil || k.Same == nil:
 			return fmt.Errorf("provider %s: incomplete", k.ID)
@@ -48,13 +48,21 @@ func (k Kind) words() []string {
 	return append(words, k.Aliases...)
 }
 
-// Kind returns the provider with that ID.
+// Kind returns the provider with that ID. Of an account it is what is true of the provider,
+// with the account's ID and name.
 func (ks Kinds) Kind(id Provider) (Kind, bool) {
-	i := slices.IndexFunc(ks, func(k Kind) bool { return k.ID == id })
-	if i < 0 {
+	account := id.Account()
+	i := slices.IndexFunc(ks, func(k Kind) bool { return k.ID == id.Kind() })
+	if i < 0 || id != id.Kind().At(account) || account != "" && !IsAccount(account) {
 		return Kind{}, false
 	}
-	return ks[i], true
+	k := ks[i]
+	if k.ID = id; account != "" {
+		for _, w := range []*Words{&k.Name, &k.Product} {
+			w.EN, w.ZH = w.EN+" ("+account+")", w.ZH+"（"+account+"）"
+		}
+	}
+	return k, true
 }
 
 // Word returns the provider that people mean by a word: its ID, its name in either
@@ -78,7 +86,7 @@ func (ks Kinds) ParseRef(s string) (Ref, bool) {
 
 // Target is what people's words say of a meeting. Of Code, ID and Link exactly one is set.
 type Target struct {
-	Provider Provider // empty: not said
+	Provider Provider // empty: not said; without an account: any of its
 	Code     string   // the number people type to join
 	ID       string
 	Link     string // a link that does not tell the number: only who saw it made knows
@@ -100,10 +108,12 @@ func (ks Kinds) Read(s string) (Target, bool) {
 		return ks.number(digits)
 	}
 	if name, number, ok := cutName(s); ok {
-		p, known := ks.Word(name)
+		k, known := ks.Kind(Provider(strings.ToLower(name))) // also an account
+		if p, word := ks.Word(name); word {
+			k, known = ks.Kind(p)
+		}
 		digits, isNumber := Digits(number)
 		if known && isNumber {
-			k, _ := ks.Kind(p)
 			return k.target(digits)
 		}
 	}

@@ -9,13 +9,47 @@
 package meeting
 
 import (
+	"reflect"
+	"regexp"
+	"strings"
 	"time"
 
 	"meetbot/config/secret"
 )
 
-// Provider is the ID of a meeting provider: see [Kind].
+// Provider is the ID of a meeting provider, as "tencent": see [Kind]. Where the bot has several
+// accounts there it is that of one of them, as "tencent@school", and a meeting of one account
+// is never another's.
 type Provider string
+
+// At is the ID of an account of the provider. Without a name it is p.
+func (p Provider) At(account string) Provider {
+	if account == "" {
+		return p
+	}
+	return p.Kind() + "@" + Provider(account)
+}
+
+// Kind is the ID of the provider whose account p is.
+func (p Provider) Kind() Provider {
+	kind, _, _ := strings.Cut(string(p), "@")
+	return Provider(kind)
+}
+
+// Account is the account's name; empty for the one that the provider's own ID means.
+func (p Provider) Account() string {
+	_, account, _ := strings.Cut(string(p), "@")
+	return account
+}
+
+// Covers reports whether q is p, or an account of the provider p.
+func (p Provider) Covers(q Provider) bool { return p == q || p == q.Kind() }
+
+var accountName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+
+// IsAccount reports whether an account can have that name: 1 to 32 lower-case letters, digits
+// and dashes. It is a part of keys, of buttons and of metrics.
+func IsAccount(name string) bool { return accountName.MatchString(name) }
 
 // Ref names one meeting across providers. Its text form is "systec:1591620888".
 type Ref struct {
@@ -188,6 +222,17 @@ func (in Instant) Unsupported(parameters map[string]string) string {
 		}
 	}
 	return ""
+}
+
+// Or returns in with what it leaves to others filled in from usual.
+func (in Instant) Or(usual Instant) Instant {
+	mine, theirs := reflect.ValueOf(&in).Elem(), reflect.ValueOf(usual)
+	for i := range mine.NumField() {
+		if mine.Field(i).IsZero() {
+			mine.Field(i).Set(theirs.Field(i))
+		}
+	}
+	return in
 }
 
 // Live is what a provider said of a live stream.

@@ -29,6 +29,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"meetbot/bot/chat"
@@ -58,6 +59,9 @@ type Config struct {
 	Policy    policy.Policy
 	// Accounts are those of the providers that have any.
 	Accounts map[meeting.Provider]Accounts
+	// Chosen returns the name of the account that somebody chose for a place; empty where nobody
+	// did. nil: nobody can.
+	Chosen func(context.Context, chat.Place) (string, error)
 	// SandboxHere says that the sandbox's links open on the bot's own machine alone.
 	SandboxHere bool
 	// ProviderVariable says that a variable, and not a lack of others, makes the parser's
@@ -84,6 +88,8 @@ type Config struct {
 type Accounts struct {
 	Bot     string            // for everybody
 	Persons map[string]string // who acts as their own, by [chat.Place.UserKey]
+	// Usual is what a meeting has unless its requester says otherwise.
+	Usual meeting.Instant
 }
 
 // Observer is told of what happens, for metrics. A nil function is not called.
@@ -156,6 +162,31 @@ func (b *Bot) Parse(r chat.Request) chat.Decision {
 		return chat.Decision{Reply: &reply}
 	}
 	return d
+}
+
+// here returns the providers and accounts that a place may use.
+func (b *Bot) here(place chat.Place) []meeting.Provider {
+	c := b.cfg.Parser
+	if c.Here != nil {
+		return c.Here(place)
+	}
+	var all []meeting.Provider
+	for _, k := range c.Kinds {
+		all = append(all, k.ID)
+	}
+	return append(all, c.Accounts...)
+}
+
+// completeAccount proposes the accounts that the place may use.
+func (b *Bot) completeAccount(_ context.Context, r chat.Request, typed string) ([]chat.Choice, error) {
+	var all []chat.Choice
+	for _, p := range b.cfg.Parser.At(r.Place) {
+		if name := p.Account(); name != "" && strings.HasPrefix(name, strings.ToLower(typed)) {
+			label := nameOf(b.parser.Text(r.Place.Platform, r.User.Locale), b.cfg.Parser.Kinds, p.Kind())
+			all = append(all, chat.Choice{Label: name + " · " + label, Value: name})
+		}
+	}
+	return all, nil
 }
 
 // mayBeAdmin reports whether only a look-up can tell that the person is no admin.
@@ -235,7 +266,7 @@ func (b *Bot) Ready(ctx context.Context, d chat.Decision) chat.Decision {
 		if field.Propose {
 			all := b.Complete(ctx, chat.Request{Command: v.Command, User: r.User, Place: r.Place}, field.Name, "")
 			switch {
-			case len(all) == 0 && field.Kind == chat.ListField:
+			case len(all) == 0 && field.Kind != chat.TextField:
 				gone[field.Name] = true
 				continue
 			case len(all) == 0, len(all) > mostProposed, field.Value != "": // to be typed
@@ -273,6 +304,8 @@ func (b *Bot) Complete(ctx context.Context, r chat.Request, option, typed string
 	switch {
 	case o.Kind == grammar.KindMeeting:
 		complete = b.targets.complete
+	case o.Kind == grammar.KindAccount:
+		complete = b.completeAccount
 	case v.Verb == grammar.VerbPushOff:
 		complete = b.targets.completeOff
 	case v.Verb == grammar.VerbPushOn:

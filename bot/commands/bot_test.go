@@ -40,6 +40,7 @@ type fakeProvider struct {
 	created  int
 	wish     meeting.Instant // the last
 	sets     int
+	asked    map[string]int
 	fail     func(op string) error // before anything is done
 	after    func(op string) error // after it is done: a lost answer
 	// What nobody knows of a set address.
@@ -53,12 +54,13 @@ type fakeProvider struct {
 }
 
 func newFake(p meeting.Provider) *fakeProvider {
-	return &fakeProvider{provider: p, meetings: map[string]*meeting.Meeting{}, pushes: map[string][]meeting.PushTarget{}}
+	return &fakeProvider{provider: p, meetings: map[string]*meeting.Meeting{}, pushes: map[string][]meeting.PushTarget{}, asked: map[string]int{}}
 }
 
 func (f *fakeProvider) do(op string, act func() error) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.asked[op]++
 	if f.fail != nil {
 		if err := f.fail(op); err != nil {
 			return err

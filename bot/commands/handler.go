@@ -34,7 +34,7 @@ func (b *Bot) open(j *jobs.Job) (*run, steps, error) {
 	}
 	return &run{
 		job: j, w: w, t: b.parser.Text(w.Request.Place.Platform, w.Locale, w.Request.User.Locale),
-		now: b.now, log: b.log, note: b.cfg.smallPrint, kinds: b.cfg.Parser.Kinds,
+		now: b.now, log: b.log, note: b.cfg.smallPrint, kinds: b.cfg.Parser.Kinds, here: b.here(w.Request.Place),
 		text: b.parser.Text, platform: b.cfg.Platforms.Of(w.Request.Place.Platform),
 	}, h, nil
 }

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +24,44 @@ type meet struct {
 	wishes   wishes
 	registry known
 	handover handover
-	provider meeting.Provider // where none was asked for
+	usual    usual
+}
+
+// usual says at which provider, or account there, a meeting is made where none was asked for.
+type usual struct {
+	provider meeting.Provider
+	places   bool // places differ: see [grammar.Config]
+	chosen   func(context.Context, chat.Place) (string, error)
+}
+
+// of returns where the meeting is made that was asked for: a place has nothing but what it may
+// use, however the wish came.
+func (u usual) of(ctx context.Context, r *run) (meeting.Provider, error) {
+	asked := r.w.Ask.Provider
+	if !u.places && u.chosen == nil {
+		return cmp.Or(asked, u.provider), nil
+	}
+	here := r.here
+	if !u.places {
+		here = append([]meeting.Provider{u.provider}, here...)
+	}
+	if u.chosen != nil {
+		name, err := u.chosen(ctx, r.w.Request.Place)
+		if err != nil {
+			return "", err
+		}
+		if i := slices.IndexFunc(here, func(p meeting.Provider) bool { return name != "" && (p.Account() == name || string(p) == name) }); i > 0 {
+			here = append([]meeting.Provider{here[i]}, here...)
+		}
+	}
+	i := slices.IndexFunc(here, func(p meeting.Provider) bool { return asked == "" || asked.Covers(p) })
+	switch {
+	case i >= 0:
+		return here[i], nil
+	case asked == "":
+		return "", texts.NewMessage("which.account")
+	}
+	return asked, texts.NewMessage("which.provider", "Provider", r.providerName(asked))
 }
 
 // known tells which meetings the bot has made.
@@ -47,9 +85,9 @@ func (h meet) next(ctx context.Context, r *run) (jobs.Next, error) {
 
 // begin decides what is sent, so that it can be looked for when the answer is lost.
 func (h meet) begin(ctx context.Context, r *run) (jobs.Next, error) {
-	provider := r.w.Ask.Provider
-	if provider == "" {
-		provider = h.provider
+	provider, err := h.usual.of(ctx, r)
+	if err != nil {
+		return jobs.Next{}, err
 	}
 	if !h.clients.has(provider) {
 		return jobs.Next{}, texts.NewMessage("which.provider", "Provider", r.providerName(provider))
@@ -66,7 +104,7 @@ func (h meet) begin(ctx context.Context, r *run) (jobs.Next, error) {
 	}
 
 	h.people.nameMentions(ctx, r)
-	in := r.w.Ask.Meet
+	in := r.w.Ask.Meet.Or(h.accounts[provider].Usual)
 	if in.Topic == "" {
 		in.Topic = r.t.T("meet.topic", "Name", r.personName())
 	}

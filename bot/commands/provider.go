@@ -1,8 +1,10 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -107,30 +109,43 @@ type clients struct {
 
 func (c clients) has(p meeting.Provider) bool { return c.all[p] != nil }
 
-// pushable returns a provider that is set up and whose meetings can be pushed.
-func (c clients) pushable(all meeting.Kinds) (meeting.Provider, bool) {
-	for _, k := range all {
-		if c.has(k.ID) && k.Can.LivePush {
-			return k.ID, true
+// pushable returns a provider that the place may use and whose meetings can be pushed.
+func (c clients) pushable(r *run) (meeting.Provider, bool) {
+	for _, p := range r.here {
+		if c.has(p) && r.kind(p).Can.LivePush {
+			return p, true
 		}
 	}
 	return "", false
 }
 
-// ownerOf returns the provider whose a number is taken for, of those that are set up: one
+// ownerOf returns the provider whose a number is taken for, of those that the place may use: one
 // that can be asked, before one whose numbers are its IDs.
-func (c clients) ownerOf(code string, all meeting.Kinds) meeting.Provider {
+func (c clients) ownerOf(code string, r *run) meeting.Provider {
 	var owner meeting.Provider
-	for _, k := range all {
-		if !c.has(k.ID) || !k.IsCode(code) {
+	for _, p := range r.here {
+		k := r.kind(p)
+		if !c.has(p) || !k.IsCode(code) {
 			continue
 		}
 		if k.Can.ByCode {
-			return k.ID
+			return p
 		}
-		owner = k.ID
+		owner = cmp.Or(owner, p)
 	}
 	return owner
+}
+
+// accountsOf returns p, and the accounts that are set up at it if it is no account itself.
+func (c clients) accountsOf(p meeting.Provider) []meeting.Provider {
+	all := []meeting.Provider{p}
+	for q := range c.all {
+		if q != p && p.Covers(q) {
+			all = append(all, q)
+		}
+	}
+	slices.Sort(all[1:])
+	return all
 }
 
 func (c clients) of(p meeting.Provider) client { return client{c, p} }
@@ -184,6 +199,11 @@ func call[API, T any](ctx context.Context, c client, op Operation, f func(API) (
 	defer span.End()
 	began := time.Now()
 	v, err := f(api)
+	if refused, ok := err.(*meeting.APIError); ok && c.provider.Account() != "" { //nolint:errorlint // what is around it stays
+		of := *refused
+		of.Provider = c.provider
+		err = &of
+	}
 	kind := ErrorKind(err)
 	if c.clients.observe != nil {
 		c.clients.observe(c.provider, op.String(), kind, time.Since(began))
@@ -194,8 +214,18 @@ func call[API, T any](ctx context.Context, c client, op Operation, f func(API) (
 	return v, err
 }
 
+// described makes a call that describes a meeting. A client knows its provider, and not which of
+// the accounts there it is.
+func described[API any](ctx context.Context, c client, op Operation, f func(API) (meeting.Meeting, error)) (meeting.Meeting, error) {
+	m, err := call(ctx, c, op, f)
+	if !m.Ref.IsZero() {
+		m.Ref.Provider = c.provider
+	}
+	return m, err
+}
+
 func (c client) Create(ctx context.Context, want meeting.Instant) (meeting.Meeting, error) {
-	return call(ctx, c, opCreate, func(p Provider) (meeting.Meeting, error) { return p.Create(ctx, want) })
+	return described(ctx, c, opCreate, func(p Provider) (meeting.Meeting, error) { return p.Create(ctx, want) })
 }
 
 func (c client) CanCreate(ctx context.Context, want meeting.Instant, at time.Time) error {
@@ -204,16 +234,20 @@ func (c client) CanCreate(ctx context.Context, want meeting.Instant, at time.Tim
 }
 
 func (c client) Get(ctx context.Context, account, id string) (meeting.Meeting, error) {
-	return call(ctx, c, opGet, func(p Provider) (meeting.Meeting, error) { return p.Get(ctx, account, id) })
+	return described(ctx, c, opGet, func(p Provider) (meeting.Meeting, error) { return p.Get(ctx, account, id) })
 }
 
 // Poll is Get, counted apart.
 func (c client) Poll(ctx context.Context, account, id string) (meeting.Meeting, error) {
-	return call(ctx, c, opPoll, func(p Provider) (meeting.Meeting, error) { return p.Get(ctx, account, id) })
+	return described(ctx, c, opPoll, func(p Provider) (meeting.Meeting, error) { return p.Get(ctx, account, id) })
 }
 
 func (c client) List(ctx context.Context, account, userKey string) ([]meeting.Meeting, error) {
-	return call(ctx, c, opList, func(p Provider) ([]meeting.Meeting, error) { return p.List(ctx, account, userKey) })
+	all, err := call(ctx, c, opList, func(p Provider) ([]meeting.Meeting, error) { return p.List(ctx, account, userKey) })
+	for i := range all {
+		all[i].Ref.Provider = c.provider
+	}
+	return all, err
 }
 
 func (c client) End(ctx context.Context, account, id string) error {
@@ -222,7 +256,7 @@ func (c client) End(ctx context.Context, account, id string) error {
 }
 
 func (c client) ByCode(ctx context.Context, account, code string) (meeting.Meeting, error) {
-	return call(ctx, c, opByCode, func(p pusher) (meeting.Meeting, error) { return p.ByCode(ctx, account, code) })
+	return described(ctx, c, opByCode, func(p pusher) (meeting.Meeting, error) { return p.ByCode(ctx, account, code) })
 }
 
 func (c client) SetPush(ctx context.Context, account, id string, target meeting.PushTarget) error {

@@ -197,7 +197,7 @@ func stopAll(t texts.Text, ref meeting.Ref, topic string) chat.Button {
 func (h push) offerElsewhere(r *run, err error) error {
 	var told *texts.Message
 	if errors.As(err, &told) && told.ID == "which.no_push" {
-		other, _ := h.clients.pushable(r.kinds)
+		other, _ := h.clients.pushable(r)
 		return offering{err, []chat.Button{{Label: r.t.T("button.elsewhere", "Provider", r.providerName(other)), Action: grammar.Press(grammar.VerbElsewhere, r.job.ID)}}}
 	}
 	return err

@@ -52,7 +52,7 @@ func (h repeat) next(ctx context.Context, r *run) (jobs.Next, error) {
 	}
 	switch {
 	case r.w.Ask.Verb == grammar.VerbElsewhere: // a push that its meeting could not take: a meeting first
-		other, ok := h.clients.pushable(r.kinds)
+		other, ok := h.clients.pushable(r)
 		if !ok {
 			return jobs.Next{}, texts.NewMessage("repeat.gone")
 		}

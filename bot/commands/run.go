@@ -24,6 +24,8 @@ type run struct {
 	log   *slog.Logger
 	note  func(chat.Platform) string // ID of the small print of every message there; empty: none
 	kinds meeting.Kinds
+	// here are the providers and accounts that the place may use.
+	here []meeting.Provider
 	// text speaks a language as a platform writes commands; platform is the one that the
 	// command came from.
 	text     func(on chat.Platform, locales ...string) texts.Text

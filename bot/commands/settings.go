@@ -31,12 +31,12 @@ func (b *Bot) complete(r chat.Request, ask *grammar.Ask, here settings.Here) *ch
 	case grammar.VerbMeet:
 		set := meeting.Provider(value("provider"))
 		if ask.Provider == "" {
-			if no := b.parser.Check(r, *ask, effective(set, b.cfg.Parser.Default), 0); no != nil {
+			if no := b.parser.Check(r, *ask, effective(set, b.cfg.Parser.Usual(r.Place)), 0); no != nil {
 				return no
 			}
 			ask.Provider = set
 		}
-		has := kindOf(b.cfg.Parser.Kinds, effective(ask.Provider, b.cfg.Parser.Default)).Parameters
+		has := kindOf(b.cfg.Parser.Kinds, effective(ask.Provider, b.cfg.Parser.Usual(r.Place))).Parameters
 		in := &ask.Meet
 		if live := value("live"); in.Live == nil && live != "" && has["live"] != "" {
 			in.Live = new(live == grammar.On)
@@ -278,7 +278,7 @@ func (h channelSettings) showList(r *run, reply *chat.Reply, name string, here s
 // valueText is a value as people read it; of what is not set, what holds instead.
 func (h channelSettings) valueText(r *run, here settings.Here, name, value string) string {
 	set, _ := here.Get("provider")
-	provider := effective(meeting.Provider(set), h.cfg.Parser.Default)
+	provider := effective(meeting.Provider(set), h.cfg.Parser.Usual(r.w.Request.Place))
 	text, field := value, ""
 	switch {
 	case name == "provider":

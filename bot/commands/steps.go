@@ -12,7 +12,6 @@ import (
 	"meetbot/bot/livepush"
 	"meetbot/bot/registry"
 	"meetbot/bot/settings"
-	"meetbot/meeting"
 )
 
 // steps is what one verb does, as steps of a job.
@@ -27,34 +26,34 @@ type steps struct {
 
 // parts are what verbs share. Each takes the few that it needs.
 type parts struct {
-	people     people
-	clients    clients
-	accounts   accounts
-	registry   *registry.Registry
-	targets    targets
-	cards      cards
-	wishes     wishes
-	queue      queue
-	polling    polling
-	early      early
-	audience   audience
-	reports    reports
-	made       made
-	dests      livepush.Destinations
-	audit      auditor
-	keyPage    keyPage
-	saved      saved
-	approvals  approvals
-	carry      carry
-	repeat     repeat
-	defaultsTo meeting.Provider
-	locale     string
-	settings   channelSettings
+	people    people
+	clients   clients
+	accounts  accounts
+	registry  *registry.Registry
+	targets   targets
+	cards     cards
+	wishes    wishes
+	queue     queue
+	polling   polling
+	early     early
+	audience  audience
+	reports   reports
+	made      made
+	dests     livepush.Destinations
+	audit     auditor
+	keyPage   keyPage
+	saved     saved
+	approvals approvals
+	carry     carry
+	repeat    repeat
+	usual     usual
+	locale    string
+	settings  channelSettings
 }
 
 func newParts(b *Bot) parts {
 	cfg := b.cfg
-	p := parts{registry: b.registry, defaultsTo: cfg.Parser.Default, locale: cfg.Parser.Locale}
+	p := parts{registry: b.registry, usual: usual{cfg.Parser.Default, cfg.Parser.Here != nil, cfg.Chosen}, locale: cfg.Parser.Locale}
 	p.people = people{policy: cfg.Policy, posters: b.posters, locale: p.locale, settings: settings.New(b.store)}
 	p.clients = clients{cfg.Providers, cfg.Observe.Called}
 	p.accounts = cfg.Accounts
@@ -83,7 +82,7 @@ func newParts(b *Bot) parts {
 
 // stepsOf says what every verb does that [grammar] declares as a job.
 func stepsOf(p parts) map[grammar.Verb]steps {
-	meet := meet{p.clients, p.accounts, p.people, p.wishes, p.registry, handover{p.registry, p.polling, p.early, p.cards}, p.defaultsTo}
+	meet := meet{p.clients, p.accounts, p.people, p.wishes, p.registry, handover{p.registry, p.polling, p.early, p.cards}, p.usual}
 	same := sameDestinations{meet, p.targets, p.people, p.queue, p.carry, p.registry}
 	ending := ending{p.targets, p.clients, p.registry, p.queue, p.reports}
 	sharing := sharing{p.targets, p.cards}

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -57,7 +58,7 @@ func (h targets) resolve(ctx context.Context, r *run, need want) (target, error)
 	if !ok {
 		return target{}, texts.NewMessage("which.unreadable")
 	}
-	refs, err := h.refs(ctx, r, m, need)
+	refs, of, err := h.refs(ctx, r, m, need)
 	if err != nil {
 		return target{}, err
 	}
@@ -65,9 +66,9 @@ func (h targets) resolve(ctx context.Context, r *run, need want) (target, error)
 	case len(refs) > 1:
 		forms := make([]string, len(refs))
 		for i, ref := range refs {
-			forms[i] = string(ref.Provider) + ":" + m.Code
+			forms[i] = string(ref.Provider) + ":" + cmp.Or(m.Code, m.ID)
 		}
-		return target{}, texts.NewMessage("which.tie", "Number", m.Code, "Forms", strings.Join(forms, " / "))
+		return target{}, texts.NewMessage("which.tie", "Number", cmp.Or(m.Code, m.ID), "Forms", strings.Join(forms, " / "))
 	case len(refs) == 1:
 		reg, err := h.registry.Get(ctx, refs[0])
 		if err == nil {
@@ -75,48 +76,100 @@ func (h targets) resolve(ctx context.Context, r *run, need want) (target, error)
 			if t, err = h.mayTouch(ctx, r, reg, need); !errors.Is(err, errStranger) {
 				return t, err
 			}
+			of = refs[0].Provider
 		}
 		switch {
 		case m.Link != "" && errors.Is(err, errStranger):
 			return target{}, texts.NewMessage("which.url")
 		case m.Code != "" && errors.Is(err, errStranger):
-			return h.foreignCode(ctx, r, m, need)
+			return h.foreignCode(ctx, r, m, of, need)
 		case errors.Is(err, jobs.ErrNotFound), errors.Is(err, errStranger):
-			return h.foreign(ctx, r, refs[0], need)
+			t, err := h.foreign(ctx, r, refs[0], need)
+			if err == nil {
+				err = ofAnother(of, refs[0].Provider)
+			}
+			return t, err
 		}
 		return target{}, err
 	case m.Code != "":
-		return h.foreignCode(ctx, r, m, need)
+		return h.foreignCode(ctx, r, m, of, need)
 	}
 	return target{}, texts.NewMessage("which.url")
 }
 
+// ofAnother is what an account would answer that were asked for a meeting that is known to be
+// another account's: it is not asked.
+func ofAnother(of, asked meeting.Provider) error {
+	if of == "" || of == asked || of.Kind() != asked.Kind() {
+		return nil
+	}
+	return &meeting.APIError{Provider: asked, Op: opByCode.String(), Err: meeting.ErrNotFound}
+}
+
 // refs returns the meetings that a MEETING argument can mean: the one that it names, or
-// those that the bot made with its number or its link.
-func (h targets) refs(ctx context.Context, r *run, m meeting.Target, need want) ([]meeting.Ref, error) {
+// those that the bot made with its number or its link. Those of accounts that the place may not
+// use are not among them; of is the account of such a one.
+func (h targets) refs(ctx context.Context, r *run, m meeting.Target, need want) (refs []meeting.Ref, of meeting.Provider, err error) {
 	var regs []registry.Registration
-	var err error
 	switch {
 	case m.ID != "":
-		return []meeting.Ref{{Provider: m.Provider, ID: m.ID}}, nil
+		all := h.clients.accountsOf(m.Provider)
+		if len(all) == 1 && m.Provider.Account() == "" {
+			return []meeting.Ref{{Provider: m.Provider, ID: m.ID}}, "", nil
+		}
+		for _, p := range all {
+			reg, err := h.registry.Get(ctx, meeting.Ref{Provider: p, ID: m.ID})
+			if err == nil {
+				regs = append(regs, reg)
+			} else if !errors.Is(err, jobs.ErrNotFound) {
+				return nil, "", err
+			}
+		}
 	case m.Code != "":
 		regs, err = h.registry.ByCode(ctx, m.Code)
 		several := len(regs) > 1
 		regs = slices.DeleteFunc(regs, func(reg registry.Registration) bool {
 			p := reg.Ref().Provider
 			if m.Provider != "" {
-				return m.Provider != p
+				return !m.Provider.Covers(p)
 			}
 			return need.push && several && !r.kind(p).Can.LivePush // not meant, where another one is
 		})
 	case m.Link != "":
 		regs, err = h.registry.ByJoinURL(ctx, m.Link)
 	}
-	var refs []meeting.Ref
+	if exact := slices.IndexFunc(regs, func(reg registry.Registration) bool { return reg.Ref().Provider == m.Provider }); exact >= 0 {
+		regs = regs[exact : exact+1]
+	}
 	for _, reg := range regs {
+		if h.walled(r, reg) {
+			of = reg.Ref().Provider
+			continue
+		}
 		refs = append(refs, reg.Ref())
 	}
-	return refs, err
+	if m.ID != "" && len(refs) == 0 { // perhaps one that the bot did not make
+		p := m.Provider
+		if i := slices.IndexFunc(r.here, p.Covers); i >= 0 {
+			p = r.here[i]
+		}
+		refs = []meeting.Ref{{Provider: p, ID: m.ID}}
+	}
+	return refs, of, err
+}
+
+// walled reports whether a meeting is of a named account that the place may not use. People there
+// are told what they would be told if there were no such meeting, whoever they are; where it is
+// shown, and to its requester and hosts alone with the bot, it stays what it was.
+func (h targets) walled(r *run, reg registry.Registration) bool {
+	p, place := reg.Ref().Provider, r.w.Request.Place
+	return p.Account() != "" && !slices.Contains(r.here, p) && !shownAt(reg, place) && (place.Kind != chat.InDirect || !h.theirs(r, reg))
+}
+
+// theirs reports whether the person asked for a meeting, or hosts it.
+func (h targets) theirs(r *run, reg registry.Registration) bool {
+	place, user := r.w.Request.Place, r.w.Request.User
+	return slices.ContainsFunc(append([]string{reg.Requester.ID}, reg.Hosts...), func(id string) bool { return h.people.same(place, user.ID, reg.Place, id) })
 }
 
 func (h targets) resolveHere(ctx context.Context, r *run, need want) (target, error) {
@@ -138,12 +191,12 @@ func (h targets) resolveHere(ctx context.Context, r *run, need want) (target, er
 	case len(regs) > 0:
 		return target{}, h.noPush(r, regs[0].Ref().Provider)
 	case need.push:
-		if other, ok := h.clients.pushable(r.kinds); ok {
+		if other, ok := h.clients.pushable(r); ok {
 			id := "which.none_push"
 			if r.kind(other).Parameters["live"] == "" { // any meeting of its can be pushed
 				id += ".any"
 			}
-			return target{}, texts.NewMessage(id, "Provider", string(other))
+			return target{}, texts.NewMessage(id, "Provider", string(other.Kind()))
 		}
 	}
 	return target{}, texts.NewMessage("which.none")
@@ -151,7 +204,7 @@ func (h targets) resolveHere(ctx context.Context, r *run, need want) (target, er
 
 // noPush says that a provider's meetings take no push addresses, and whose do.
 func (h targets) noPush(r *run, p meeting.Provider) *texts.Message {
-	if other, ok := h.clients.pushable(r.kinds); ok {
+	if other, ok := h.clients.pushable(r); ok {
 		return texts.NewMessage("which.no_push", "Provider", r.providerName(p), "Other", r.providerName(other))
 	}
 	return texts.NewMessage("which.no_push_anywhere", "Provider", r.providerName(p))
@@ -161,6 +214,9 @@ func (h targets) noPush(r *run, p meeting.Provider) *texts.Message {
 // allow-list names in its channel, and admins may have the bot's account act on it.
 func (h targets) mayTouch(ctx context.Context, r *run, reg registry.Registration, need want) (target, error) {
 	t := target{ref: reg.Ref(), reg: &reg, account: reg.Account}
+	if h.walled(r, reg) {
+		return target{}, errStranger
+	}
 	ok, err := h.holds(ctx, r, reg)
 	if err != nil {
 		return t, err
@@ -211,8 +267,8 @@ func (h targets) vouch(ctx context.Context, r *run, t target, need want) error {
 
 // holds reports whether a person has the requester's power over a meeting.
 func (h targets) holds(ctx context.Context, r *run, reg registry.Registration) (bool, error) {
-	place, user := r.w.Request.Place, r.w.Request.User
-	if slices.ContainsFunc(append([]string{reg.Requester.ID}, reg.Hosts...), func(id string) bool { return h.people.same(place, user.ID, reg.Place, id) }) {
+	place := r.w.Request.Place
+	if h.theirs(r, reg) {
 		return true, nil
 	}
 	if admin, err := h.people.isAdmin(ctx, r); admin || err != nil {
@@ -232,7 +288,7 @@ func (h targets) foreign(ctx context.Context, r *run, ref meeting.Ref, need want
 	if need.push && !can.LivePush {
 		return t, h.noPush(r, ref.Provider)
 	}
-	if !h.clients.has(ref.Provider) {
+	if !h.clients.has(ref.Provider) || ref.Provider.Account() != "" && !slices.Contains(r.here, ref.Provider) {
 		return t, texts.NewMessage("which.provider", "Provider", r.providerName(ref.Provider))
 	}
 	if !can.Foreign {
@@ -251,14 +307,19 @@ func (h targets) foreign(ctx context.Context, r *run, ref meeting.Ref, need want
 	return t, nil
 }
 
-// foreignCode looks a number up that the registry does not have. The right is checked
-// before the provider is asked.
-func (h targets) foreignCode(ctx context.Context, r *run, m meeting.Target, need want) (target, error) {
+// foreignCode looks a number up that the registry does not have, or has for the account of: that
+// one's meeting is not looked up at another. The right is checked before the provider is asked.
+func (h targets) foreignCode(ctx context.Context, r *run, m meeting.Target, of meeting.Provider, need want) (target, error) {
 	p := m.Provider
 	if p == "" {
-		p = h.clients.ownerOf(m.Code, r.kinds)
+		p = h.clients.ownerOf(m.Code, r)
+	} else if i := slices.IndexFunc(r.here, p.Covers); i >= 0 {
+		p = r.here[i]
 	}
 	t, err := h.foreign(ctx, r, meeting.Ref{Provider: p, ID: m.Code}, need)
+	if err == nil {
+		err = ofAnother(of, p)
+	}
 	if err != nil || r.kind(p).CodeIsID {
 		return t, err
 	}
@@ -281,8 +342,8 @@ func (h targets) button(ctx context.Context, r *run) (registry.Registration, err
 		return registry.Registration{}, texts.NewMessage("repeat.gone")
 	}
 	reg, err := h.registry.Get(ctx, ref)
-	if errors.Is(err, jobs.ErrNotFound) {
-		return reg, texts.NewMessage("repeat.gone")
+	if errors.Is(err, jobs.ErrNotFound) || err == nil && !r.w.internal() && h.walled(r, reg) {
+		return registry.Registration{}, texts.NewMessage("repeat.gone")
 	}
 	return reg, err
 }

@@ -33,7 +33,9 @@ func (p *Parser) open(r chat.Request, id string, ask Ask) chat.Decision {
 		p.mark(t, &reply)
 		return chat.Decision{Reply: &reply, Request: bare(r)}
 	}
-	f := p.Form(t, id, ask)
+	here := *p
+	here.cfg.Default = p.cfg.Usual(r.Place)
+	f := here.Form(t, id, ask)
 	if p.cfg.Platforms.Of(r.Place.Platform).Local && id != formMeet { // no chat platform sees what is typed
 		f.Intro = ""
 		for i := range f.Fields {
@@ -181,6 +183,8 @@ func (p *Parser) field(t texts.Text, o OptionDecl, value string, required, extra
 	case KindSecret:
 		// In the field itself: some platforms have no room for the introduction.
 		f.Kind, f.Hint = chat.MaskedField, t.T("form.key.hint")
+	case KindAccount:
+		f.Kind, f.Max, f.Propose = chat.ChoiceField, 0, true
 	case KindInt:
 		f.Kind, f.Max = chat.NumberField, len(strconv.Itoa(o.Max))
 	case KindUser:

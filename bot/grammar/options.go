@@ -21,6 +21,7 @@ const (
 	KindUser    Kind = "user"
 	KindMeeting Kind = "meeting"     // a number, an ID, a URL; completed from recent meetings
 	KindDest    Kind = "destination" // completed from saved destinations
+	KindAccount Kind = "account"     // completed from the accounts that the place may use
 	KindSecret  Kind = "secret"
 	KindWho     Kind = "who" // people, and groups or roles of them
 )
@@ -59,6 +60,7 @@ const (
 	maxCapacity = 10000
 	maxName     = 60  // of a host, in characters
 	maxPasscode = 10  // characters
+	maxAccount  = 32  // of an account's name
 	maxURL      = 512 // of a watch page or a meeting's link
 	maxList     = 20  // names, people or channels
 	maxProblems = 20  // that are told at once; who makes more makes them one way

@@ -29,10 +29,49 @@ type Config struct {
 	// Providers are those that are configured, Default the one that /meet uses.
 	Providers []meeting.Provider
 	Default   meeting.Provider
+	// Accounts are the IDs of named accounts at them, of which a place may use those that Here
+	// returns: it has whatever the place may use, first what /meet uses there. nil: every place
+	// may use everything.
+	Accounts []meeting.Provider
+	Here     func(chat.Place) []meeting.Provider
 	// KeyPage says that there is a page where keys are entered. What would open a form
 	// for a key is then an [Ask] whose answer is the link to that page.
 	KeyPage bool
 	Sandbox bool
+}
+
+// At returns what a place may use, first what /meet uses there.
+func (c Config) At(place chat.Place) []meeting.Provider {
+	if c.Here != nil {
+		return c.Here(place)
+	}
+	all := slices.DeleteFunc(slices.Concat(c.Providers, c.Accounts), func(p meeting.Provider) bool { return p == c.Default })
+	if c.Default == "" {
+		return all
+	}
+	return slices.Insert(all, 0, c.Default)
+}
+
+// kinds are the providers that there are, and the accounts.
+func (c Config) kinds() meeting.Kinds {
+	all := slices.Clone(c.Kinds)
+	for _, id := range c.Accounts {
+		if k, ok := c.Kinds.Kind(id); ok {
+			all = append(all, k)
+		}
+	}
+	return all
+}
+
+// Usual is the provider that /meet uses at a place; empty where it has none.
+func (c Config) Usual(place chat.Place) meeting.Provider {
+	if c.Here == nil {
+		return c.Default.Kind()
+	}
+	for _, p := range c.Here(place) {
+		return p.Kind()
+	}
+	return ""
 }
 
 // Parser reads what people ask. It does no I/O and may be used concurrently.
@@ -67,7 +106,7 @@ func (c Config) shows(v VerbDecl) bool {
 
 // New returns a Parser.
 func New(cfg Config) *Parser {
-	p := &Parser{cfg: cfg, declared: Declarations(cfg.Kinds...), flags: map[*VerbDecl]map[string]*OptionDecl{}}
+	p := &Parser{cfg: cfg, declared: Declarations(cfg.kinds()...), flags: map[*VerbDecl]map[string]*OptionDecl{}}
 	p.meet.verbs, p.livepush.verbs = map[string]*VerbDecl{}, map[string]*VerbDecl{}
 	for i := range p.declared {
 		v := &p.declared[i]

@@ -60,6 +60,7 @@ type reading struct {
 	spelt    map[string]string // by the name of an option: how it was typed, which may be a Chinese name
 	url      string            // as given: what is done with it depends on whether a key was given too
 	platform meeting.PushPlatform
+	account  meeting.Provider
 	language string   // of a setting
 	who      []string // of a setting: entries of an allow-list, without the platform
 }
@@ -118,6 +119,8 @@ func (x *reading) setValue(o *OptionDecl, w word) {
 		x.setMeeting(o, w)
 	case KindDest:
 		x.setNames(o, w)
+	case KindAccount:
+		x.setAccount(o, w.text)
 	case KindSecret:
 		x.setKey(o, w.text)
 	case KindText:
@@ -273,6 +276,28 @@ func (x *reading) setChoice(o *OptionDecl, s string) {
 	case "preset":
 		x.ask.Preset = value
 	}
+}
+
+// setAccount takes one of the accounts that the place may use. Of any other nobody hears there
+// whether there is one.
+func (x *reading) setAccount(o *OptionDecl, s string) {
+	s = strings.ToLower(strings.TrimSpace(s))
+	var names []string
+	for _, p := range x.p.cfg.At(x.place) {
+		switch p.Account() {
+		case "":
+			continue
+		case s:
+			x.account = p
+			return
+		}
+		names = append(names, p.Account())
+	}
+	if len(names) == 0 {
+		x.fail(o, "account.none")
+		return
+	}
+	x.fail(o, "account", "IDs", strings.Join(names, " / "))
 }
 
 // providerIDs are what --provider takes, as a sentence has it: "systec or tencent".
@@ -467,11 +492,18 @@ func IsPushURL(s string) bool {
 // checkMeet checks what only the provider decides. Where the place may have one set that is
 // not known yet, [Parser.Check] does; a form says beforehand which one is meant.
 func (x *reading) checkMeet() {
+	if x.account != "" {
+		if asked := x.ask.Provider; asked != "" && !asked.Covers(x.account) {
+			i := slices.IndexFunc(x.given, func(o *OptionDecl) bool { return o.Kind == KindAccount })
+			x.fail(x.given[i], "account.other", "Provider", string(x.account.Kind()))
+		}
+		x.ask.Provider = x.account
+	}
 	switch {
 	case x.ask.Provider != "":
 		x.checkProvider(x.ask.Provider)
 	case x.form, len(x.p.cfg.Providers) == 1:
-		x.checkProvider(x.p.cfg.Default)
+		x.checkProvider(x.p.cfg.Usual(x.place))
 	}
 }
 
@@ -500,6 +532,7 @@ func (p *Parser) Check(r chat.Request, ask Ask, provider meeting.Provider, desti
 }
 
 func (x *reading) checkProvider(provider meeting.Provider) {
+	provider = provider.Kind()
 	kind, known := x.p.cfg.Kinds.Kind(provider)
 	if !known {
 		return

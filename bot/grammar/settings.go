@@ -133,7 +133,7 @@ func (x *reading) setWho(o *OptionDecl, w word) {
 	kind := x.p.cfg.Platforms.Of(x.place.Platform)
 	add := func(as chat.EntryKind, id string) bool {
 		i := slices.IndexFunc(kind.Entries, func(e chat.Entry) bool { return e.Kind == as })
-		if i < 0 || as == chat.EveryEntry || as == chat.ChannelEntry || len(id) > maxEntry || kind.Entries[i].IsID != nil && !kind.Entries[i].IsID(id) || strings.ContainsAny(id, " ,:") {
+		if i < 0 || as.Place() || len(id) > maxEntry || kind.Entries[i].IsID != nil && !kind.Entries[i].IsID(id) || strings.ContainsAny(id, " ,:") {
 			return false
 		}
 		entry := string(as) + ":" + id

@@ -131,6 +131,8 @@ const (
 	commandMeet     = "meet"
 	commandLivepush = "livepush"
 
+	accountOption = "account"
+
 	typedMeetings     = "meetings"
 	typedDestinations = "destinations"
 )
@@ -163,6 +165,7 @@ var declarations = func() []VerbDecl {
 			Options: []OptionDecl{
 				{Name: "topic", Aliases: []string{"主题"}, Kind: KindText, Position: 1, Max: maxTopic, Field: "topic"},
 				{Name: "provider", Aliases: []string{"平台", "会议平台"}, Kind: KindChoice},
+				{Name: accountOption, Aliases: []string{"账号", "帐号"}, Kind: KindAccount, Max: maxAccount},
 				{Name: "live", Aliases: []string{"直播"}, Kind: KindBool, Field: "live"},
 				{Name: "duration", Aliases: []string{"时长"}, Kind: KindInt, Min: 1, Max: maxMinutes, Unit: "minutes", Field: "duration"},
 				{Name: "record", Aliases: []string{"recording", "录制"}, Kind: KindChoice, Choices: choices(string(meeting.RecordingCloud), string(meeting.RecordingNone)), Field: "recording"},
@@ -310,12 +313,17 @@ var commandDeclarations = slices.DeleteFunc(slices.Clone(declarations), func(d V
 
 // Declarations returns everything that people can ask by a command: first the verbs of
 // "meet", then those of "livepush". With the providers that there are it has the choices
-// between them, and their own names for options. Callers do not change what it refers to.
+// between them, and their own names for options; with the kinds of accounts ([meeting.Kinds.Kind])
+// the option to choose one. Callers do not change what it refers to.
 //
 // Several verbs can share a flat typed command; [TypedDeclarations] has them merged.
 func Declarations(providers ...meeting.Kind) []VerbDecl {
 	all := slices.Clone(commandDeclarations)
-	if len(providers) == 0 {
+	kinds := slices.DeleteFunc(slices.Clone(providers), func(k meeting.Kind) bool { return k.ID.Account() != "" })
+	if i := slices.IndexFunc(all, func(d VerbDecl) bool { return d.Verb == VerbMeet }); len(kinds) == len(providers) { // nothing to choose
+		all[i].Options = slices.DeleteFunc(slices.Clone(all[i].Options), func(o OptionDecl) bool { return o.Name == accountOption })
+	}
+	if providers = kinds; len(providers) == 0 {
 		return all
 	}
 	all = slices.DeleteFunc(all, func(d VerbDecl) bool {
@@ -412,7 +420,7 @@ func Completed(r chat.Request, name string) (VerbDecl, OptionDecl, bool) {
 			continue
 		}
 		if i := slices.IndexFunc(v.Options, func(o OptionDecl) bool {
-			return o.Name == name && (o.Kind == KindMeeting || o.Kind == KindDest)
+			return o.Name == name && (o.Kind == KindMeeting || o.Kind == KindDest || o.Kind == KindAccount)
 		}); i >= 0 {
 			return v, v.Options[i], true
 		}

@@ -115,7 +115,7 @@ func (c *Console) valuesOf(r chat.Request, o grammar.OptionDecl, typed string) [
 		for _, choice := range o.Choices {
 			values = append(values, choice.Value+" ")
 		}
-	case grammar.KindMeeting, grammar.KindDest:
+	case grammar.KindMeeting, grammar.KindDest, grammar.KindAccount:
 		ctx, cancel := context.WithTimeout(context.Background(), completeWithin)
 		defer cancel()
 		for _, choice := range c.bot.Complete(ctx, r, o.Name, typed) {

@@ -173,7 +173,7 @@ func typed(d grammar.OptionDecl) Option {
 		o.Type = discordgo.ApplicationCommandOptionBoolean
 	case grammar.KindUser:
 		o.Type = discordgo.ApplicationCommandOptionUser
-	case grammar.KindMeeting, grammar.KindDest:
+	case grammar.KindMeeting, grammar.KindDest, grammar.KindAccount:
 		o.Autocomplete = true
 	case grammar.KindChoice:
 		for _, c := range d.Choices {
