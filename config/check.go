@@ -133,14 +133,17 @@ func (c *Config) names(all AllNames, fault func(variable, fix string)) {
 			}
 		}
 	}
-	for i, p := range c.Providers.all() {
-		_, users := p.Accounts()
-		for _, who := range slices.Sorted(maps.Keys(users)) {
-			if !all.person(who) {
-				fault(strings.ToUpper(c.Providers.names()[i])+"_USERS", "use "+all.people())
-				break
-			}
+	users := func(p Provider, variable string) {
+		_, persons := p.Accounts()
+		if slices.ContainsFunc(slices.Collect(maps.Keys(persons)), func(who string) bool { return !all.person(who) }) {
+			fault(variable, "use "+all.people())
 		}
+	}
+	for i, p := range c.Providers.all() {
+		users(p, strings.ToUpper(c.Providers.names()[i])+"_USERS")
+	}
+	for _, a := range c.accounts {
+		users(a.settings(), "PROVIDERS_FILE, account "+a.Name+", users")
 	}
 }
 
@@ -161,7 +164,17 @@ func (c *Config) provider(check checker, chat bool) {
 		}
 		ways = append(ways, sentence(p.Needs(), "and"))
 	}
+	for _, a := range c.accounts {
+		names = append(names, a.Name)
+		if wanted = append(wanted, a.Name); a.Places == nil { // those with places are used there
+			on = append(on, a.Name)
+		}
+	}
+	unread := c.ProvidersFile != "" && c.accounts == nil // what is wrong there was told
 	switch {
+	case unread:
+	case c.MeetProvider != "" && !slices.Contains(append(names, sandboxName), c.MeetProvider):
+		check.fault("MEET_PROVIDER", "use one of: "+strings.Join(append(names, sandboxName), ", "))
 	case c.MeetProvider != "":
 	case len(on) > 1:
 		check.fault("MEET_PROVIDER", "set it to "+sentence(on, "or")+", the one that /meet uses: several providers are configured")

@@ -21,8 +21,9 @@ type Config struct {
 	OpsAddr   string `split_words:"true" default:"127.0.0.1:9090" desc:"address that /livez, /readyz and /metrics listen on; keep it off the public network" check:"addr"`
 	PublicURL string `split_words:"true" desc:"https URL under which people reach HTTP_ADDR; turns the key-entry page on" check:"url"`
 
-	MeetProvider string `split_words:"true" desc:"provider that /meet uses without --provider: {providers} or sandbox; required if several are configured" oneof:"{providers} sandbox"`
+	MeetProvider string `split_words:"true" desc:"provider that /meet uses without --provider: {providers}, an account of PROVIDERS_FILE, or sandbox; required if several are configured"`
 	Providers
+	ProvidersFile string `split_words:"true" desc:"path of a YAML or JSON file with named accounts of meeting providers, besides those of the variables; its secrets are in variables and files that it names (bot accounts --schema prints what it can have)"`
 
 	MeetAllow     Principals `split_words:"true" desc:"who may use /meet, comma-separated: {entries}; unset: {meet}"`
 	LivepushAllow Principals `split_words:"true" desc:"who may use /livepush, likewise; unset: {push}"`
@@ -45,7 +46,8 @@ type Config struct {
 
 	OTEL OTEL
 
-	set map[string]bool
+	accounts []Account
+	set      map[string]bool
 }
 
 // NATS is an external cluster, used instead of the embedded store when URL is set.
@@ -63,12 +65,16 @@ func (c Config) Chat() bool { return slices.ContainsFunc(c.Platforms.all(), Plat
 // Sandbox reports whether meetings are made in the sandbox: because it was asked for, or
 // because nothing is configured at all.
 func (c Config) Sandbox() bool {
-	return c.MeetProvider == "sandbox" || !c.Chat() && !slices.ContainsFunc(c.Providers.all(), Provider.On)
+	return c.MeetProvider == sandboxName || !c.Chat() && !slices.ContainsFunc(c.Providers.all(), Provider.On) && c.accounts == nil
 }
+
+// sandboxName is the sandbox's in MEET_PROVIDER.
+const sandboxName = "sandbox"
 
 // NeedsHTTP reports whether something has to be reachable at HTTPAddr.
 func (c Config) NeedsHTTP() bool {
-	return slices.ContainsFunc(c.Platforms.all(), Platform.HTTP) || slices.ContainsFunc(c.Providers.all(), Provider.HTTP) || c.PublicURL != ""
+	return slices.ContainsFunc(c.Platforms.all(), Platform.HTTP) || slices.ContainsFunc(c.Providers.all(), Provider.HTTP) || c.PublicURL != "" ||
+		slices.ContainsFunc(c.accounts, func(a Account) bool { return a.WebhookPath != "" })
 }
 
 // IsSet reports whether the variable was given a value, as opposed to its default.

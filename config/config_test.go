@@ -29,9 +29,9 @@ func (e env) lookup(name string) (string, bool) {
 var names = func() []config.Names {
 	upper, digits := regexp.MustCompile(`^[A-Z][A-Z0-9]+$`).MatchString, regexp.MustCompile(`^[0-9]+$`).MatchString
 	return []config.Names{
-		{Platform: "slack", Person: upper, Entries: []config.Name{{"user", "U1", upper}, {"group", "S1", upper}, {"channel", "C1", upper}}, Meet: "full members"},
-		{Platform: "discord", Person: digits, Entries: []config.Name{{"user", "1", digits}, {"role", "1", digits}, {"channel", "1", digits}}, Meet: "Manage Events"},
-		{Platform: "console", Person: func(id string) bool { return id != "" }, Entries: []config.Name{{}}},
+		{Platform: "slack", Person: upper, Entries: []config.Name{{"user", "U1", upper, false}, {"group", "S1", upper, false}, {"channel", "C1", upper, true}, {"team", "T1", upper, true}}, Meet: "full members"},
+		{Platform: "discord", Person: digits, Entries: []config.Name{{"user", "1", digits, false}, {"role", "1", digits, false}, {"channel", "1", digits, true}, {"guild", "1", digits, true}}, Meet: "Manage Events"},
+		{Platform: "console", Person: func(id string) bool { return id != "" }, Entries: []config.Name{{Place: true}}},
 	}
 }()
 
@@ -69,6 +69,7 @@ var (
 		"TENCENT_WEBHOOK_TOKEN": "canary-wt", "TENCENT_WEBHOOK_AES_KEY": "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG",
 		"ZOOM_ACCOUNT_ID": "acct", "ZOOM_CLIENT_ID": "app", "ZOOM_CLIENT_SECRET": "canary-zs", "ZOOM_USER_ID": "ops@example.com", "ZOOM_USERS": "slack:U1=ann@example.com",
 		"ZOOM_BASE_URL": "http://localhost:8/v2", "ZOOM_OAUTH_URL": "http://localhost:8/oauth/token", "ZOOM_WEBHOOK_TOKEN": "canary-zt",
+		"PROVIDERS_FILE": "testdata/accounts.yaml",
 		"MEET_ALLOW": "slack:user:U1,slack:group:S1,slack:channel:C1", "LIVEPUSH_ALLOW": "discord:user:1,discord:role:2,discord:channel:3", "ADMINS": "console", "SETTINGS_ALLOW": "slack:user:U2",
 		"START_LINK": "thread", "RECORDINGS": "thread", "PARTICIPANTS": "thread", "LOCALE": "zh-CN", "DATA_DIR": "/var/lib/meetbot", "NATS_URL": "tls://a:4222,tls://b:4222", "NATS_CREDS": "/run/secrets/nats.creds", "NATS_PLAINTEXT": "true",
 		"ENCRYPTION_KEY": key1 + "," + key2, "RETENTION": "24h", "ERASE_AFTER": "2h", "SHUTDOWN_GRACE": "10s", "LOG_LEVEL": "debug", "LOG_FORMAT": "json",

@@ -40,6 +40,11 @@ func Variables(names ...Names) []Variable {
 	return list
 }
 
+// IsVariable reports whether it is one of the bot's variables, or the _FILE of one.
+func IsVariable(name string) bool {
+	return slices.ContainsFunc(leaves(&Config{}), func(l leaf) bool { return name == l.Name || l.Secret && name == l.Name+"_FILE" })
+}
+
 // Usage writes the variables for a person at a terminal.
 func Usage(w io.Writer, names ...Names) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -141,6 +146,12 @@ func Load(lookup func(string) (string, bool), names ...Names) (Config, error) {
 		if err != nil {
 			c.set[name] = true // it was meant: nothing is said of it being missing
 			fault(l.Name, err.Error())
+		}
+	}
+	if c.ProvidersFile != "" {
+		before := len(faults)
+		if c.accounts = (accountsFile{lookup, names, fault}).load(c.ProvidersFile); len(faults) > before {
+			c.accounts = nil
 		}
 	}
 	c.names(names, fault)
@@ -261,7 +272,7 @@ func (l leaf) assign(value string) error {
 			return err
 		}
 	}
-	if oneof := strings.ReplaceAll(l.tag.Get("oneof"), "{providers}", strings.Join(Providers{}.names(), " ")); oneof != "" && !slices.Contains(strings.Fields(oneof), value) {
+	if oneof := l.tag.Get("oneof"); oneof != "" && !slices.Contains(strings.Fields(oneof), value) {
 		return fmt.Errorf("use one of: %s", strings.ReplaceAll(oneof, " ", ", "))
 	}
 	switch p := l.field.Addr().Interface().(type) {

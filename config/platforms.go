@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 
 	"meetbot/config/secret"
@@ -101,6 +102,7 @@ type Names struct {
 type Name struct {
 	Kind, Example string
 	Valid         func(id string) bool
+	Place         bool // it names where something is asked, not who asks
 }
 
 // AllNames are the names on every platform that there is.
@@ -123,6 +125,24 @@ func (all AllNames) entry(p Principal) bool {
 		}
 	}
 	return false
+}
+
+// place reports whether p is a place, or all places of a platform.
+func (all AllNames) place(p Principal) bool {
+	return all.entry(p) && slices.ContainsFunc(all.of(p.Platform).Entries, func(n Name) bool { return n.Kind == p.Kind && n.Place })
+}
+
+// places returns an entry of every kind of places.
+func (all AllNames) places() string {
+	var list []string
+	for _, n := range all {
+		for _, e := range n.Entries {
+			if e.Place {
+				list = append(list, Principal{n.Platform, e.Kind, e.Example}.String())
+			}
+		}
+	}
+	return strings.Join(list, ", ")
 }
 
 // person reports whether who is a person, as "slack:U123".

@@ -72,7 +72,8 @@ func doctorCommand(ctx context.Context, p process) error {
 		}
 	}
 	findings, secrets := examine(ctx, p.lookup, *send, *try)
-	for _, m := range misspelt(p.environ) {
+	cfg, _ := load(p.lookup) // what is wrong with it was found
+	for _, m := range misspelt(p.environ, cfg.Named()...) {
 		findings = append(findings, finding{kit.Warning, "variables", m.Variable + " is not one of the bot's variables", m.Fix})
 	}
 	faults, warnings := count(findings, kit.Fault), count(findings, kit.Warning)
@@ -176,7 +177,7 @@ func (d *doctor) run(ctx context.Context) []finding {
 	for _, p := range platforms() {
 		checks = append(checks, check{string(p.kind(d.cfg).Name), func(ctx context.Context) []finding { return d.platform(ctx, p) }})
 	}
-	for _, row := range providerRows() {
+	for _, row := range configuredRows(d.cfg) {
 		checks = append(checks, check{string(row.kind.ID), func(ctx context.Context) []finding { return d.provider(ctx, row) }})
 	}
 	checks = append(checks, check{"traces", d.traces})
@@ -248,6 +249,9 @@ func secretsOf(cfg config.Config) []secret.String {
 		}
 	}
 	walk(reflect.ValueOf(cfg))
+	for _, a := range cfg.Accounts() {
+		walk(reflect.ValueOf(a.Settings))
+	}
 	return all
 }
 
@@ -255,6 +259,12 @@ func secretsOf(cfg config.Config) []secret.String {
 func (d *doctor) variables(context.Context) []finding {
 	if unsendable := d.sendable(); unsendable != nil {
 		return unsendable
+	}
+	for _, a := range d.cfg.Accounts() {
+		var bad *config.Error
+		if _, err := usualOptions(a); errors.As(err, &bad) {
+			return []finding{fault(bad.Faults[0].Variable+" cannot be used", bad.Faults[0].Fix)}
+		}
 	}
 	if !d.cfg.Chat() {
 		if d.cfg.Sandbox() {

@@ -76,7 +76,7 @@ func (d *doctor) provider(ctx context.Context, row providerRow) []finding {
 		return nil
 	}
 	if row.examine != nil {
-		return row.examine(ctx, d, row)
+		return row.examine(ctx, d, d.cfg, row)
 	}
 	found, _ := d.ping(ctx, d.cfg, row)
 	return found
@@ -86,8 +86,8 @@ func (d *doctor) provider(ctx context.Context, row providerRow) []finding {
 const soonExpired = 14 * 24 * time.Hour
 
 // examineSystec reads what the account is licensed for as well.
-func examineSystec(ctx context.Context, d *doctor, row providerRow) []finding {
-	all, client := d.ping(ctx, d.cfg, row)
+func examineSystec(ctx context.Context, d *doctor, cfg config.Config, row providerRow) []finding {
+	all, client := d.ping(ctx, cfg, row)
 	api, isSystec := client.(systec.Provider)
 	if !isSystec {
 		return all
@@ -103,8 +103,8 @@ func examineSystec(ctx context.Context, d *doctor, row providerRow) []finding {
 	if len(rooms) > 0 {
 		all = append(all, noted("licensed rooms, by participants: %s", strings.Join(rooms, ", ")))
 	}
-	if l.Billing == systec.BillingRooms && l.Rooms[d.cfg.Systec.Capacity] == 0 {
-		all = append(all, fault(fmt.Sprintf("the licence has no room for %d people, the size that SYSTEC_CAPACITY names", d.cfg.Systec.Capacity), "set SYSTEC_CAPACITY to a size that the licence has"))
+	if l.Billing == systec.BillingRooms && l.Rooms[cfg.Systec.Capacity] == 0 {
+		all = append(all, fault(fmt.Sprintf("the licence has no room for %d people, the size that SYSTEC_CAPACITY names", cfg.Systec.Capacity), "set SYSTEC_CAPACITY to a size that the licence has"))
 	}
 	const renew = "renew the licence at SYSTEC"
 	switch left := time.Until(l.Expires); {
@@ -120,8 +120,7 @@ func examineSystec(ctx context.Context, d *doctor, row providerRow) []finding {
 }
 
 // examineTencent asks as every account that people act as.
-func examineTencent(ctx context.Context, d *doctor, row providerRow) []finding {
-	cfg := d.cfg
+func examineTencent(ctx context.Context, d *doctor, cfg config.Config, row providerRow) []finding {
 	people := slices.Sorted(maps.Keys(cfg.Tencent.Users))
 	if cfg.Tencent.UserID == "" && len(people) > 0 {
 		cfg.Tencent.UserID = cfg.Tencent.Users[people[0]]
@@ -139,8 +138,7 @@ func examineTencent(ctx context.Context, d *doctor, row providerRow) []finding {
 
 // examineZoom compares the application's scopes with what calls need, and asks as every user
 // that people act as.
-func examineZoom(ctx context.Context, d *doctor, row providerRow) []finding {
-	cfg := d.cfg
+func examineZoom(ctx context.Context, d *doctor, cfg config.Config, row providerRow) []finding {
 	all, client := d.ping(ctx, cfg, row)
 	api, isZoom := client.(*zoom.Client)
 	if !isZoom {

@@ -59,8 +59,8 @@ type tries struct {
 // What it finds is for the vendor's support as well: it has codes and traces, and no secrets.
 func (d *doctor) try(ctx context.Context) []finding {
 	var all []finding
-	for _, row := range providerRows() {
-		if !row.on(d.cfg) || d.cfg.Sandbox() {
+	for _, row := range configuredRows(d.cfg) {
+		if d.cfg.Sandbox() {
 			continue
 		}
 		t := &tries{d: d, row: row}

@@ -61,6 +61,7 @@ func subcommands() []subcommand {
 		{"console", "", "chat in the terminal, even if chat platforms are configured", serveConsole, true},
 		{"manifest", manifestUsage(), "print what to register with the platform", manifest, false},
 		{"doctor", "[--json] [--send CHANNEL] [--try-provider]", "check the setup: one line per check, with the fix; exit with 1 if there is a fault", doctorCommand, false},
+		{"accounts", "[--schema]", "check PROVIDERS_FILE and list its accounts; print the JSON schema of the file", accountsCommand, false},
 		{"policy", "[--json] [--place PLACE [--person PERSON]]", "show who can do what, and why", policyCommand, false},
 		{"jobs", "[--all] [--json] | ID [--settle done|failed|retry] | RECORD [--drop]", "list the jobs under way and those that need somebody; show or settle one", jobsCommand, false},
 		{"audit", "", "print the audit log as JSON lines", auditCommand, false},

@@ -14,7 +14,9 @@ var orchestrated = regexp.MustCompile(`_(?:SERVICE_(?:HOST|PORT.*)|PORT(?:_\d+_(
 
 // misspelt returns what is set in the environment as if it were the bot's, and is none of
 // its variables: a name that begins as theirs do, or nearly is one. Values are not looked at.
-func misspelt(environ []string) []config.Fault {
+//
+// Others that PROVIDERS_FILE names are known.
+func misspelt(environ []string, others ...string) []config.Fault {
 	var known []string
 	// OTEL_ has more variables than the bot's, which its library reads.
 	prefixes := append(config.Prefixes(), "NATS_", "LIVEPUSH_")
@@ -30,7 +32,7 @@ func misspelt(environ []string) []config.Fault {
 	for _, pair := range environ {
 		name, value, _ := strings.Cut(pair, "=")
 		upper := strings.ToUpper(name)
-		if value == "" || slices.Contains(known, name) || strings.HasPrefix(upper, "OTEL_") {
+		if value == "" || slices.Contains(known, name) || slices.Contains(others, name) || strings.HasPrefix(upper, "OTEL_") {
 			continue
 		}
 		plain, file := strings.CutSuffix(upper, "_FILE")

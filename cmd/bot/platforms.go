@@ -112,7 +112,7 @@ func names() []config.Names {
 	for _, k := range kinds(config.Config{}) {
 		n := config.Names{Platform: string(k.Name), Person: k.HasID, Meet: k.Members[chat.RightMeet], Push: k.Members[chat.RightPush]}
 		for _, e := range k.Entries {
-			n.Entries = append(n.Entries, config.Name{Kind: string(e.Kind), Example: e.Example, Valid: e.IsID})
+			n.Entries = append(n.Entries, config.Name{Kind: string(e.Kind), Example: e.Example, Valid: e.IsID, Place: e.Kind.Place()})
 			if e.Kind == chat.UserEntry {
 				n.Person = e.IsID
 			}

@@ -16,7 +16,7 @@ import (
 
 // policyVariables are those that say who may do what.
 func policyVariables() []string {
-	all := []string{"MEET_ALLOW", "LIVEPUSH_ALLOW", "SETTINGS_ALLOW", "ADMINS", "START_LINK", "RECORDINGS", "PARTICIPANTS", "MEET_PROVIDER"}
+	all := []string{"MEET_ALLOW", "LIVEPUSH_ALLOW", "SETTINGS_ALLOW", "ADMINS", "START_LINK", "RECORDINGS", "PARTICIPANTS", "MEET_PROVIDER", "PROVIDERS_FILE"}
 	for _, v := range config.Variables() {
 		for _, row := range providerRows() {
 			if strings.HasPrefix(v.Name, strings.TrimSuffix(row.variables, "*")) {
@@ -44,7 +44,12 @@ func policyCommand(ctx context.Context, p process) error {
 	if err := parse(f, p, "Shows who can do what, and why."); err != nil {
 		return err
 	}
-	cfg, err := load(only(p.lookup, policyVariables()...))
+	cfg, err := load(func(name string) (string, bool) {
+		if slices.Contains(policyVariables(), name) || !config.IsVariable(name) { // the file may name any other
+			return p.lookup(name)
+		}
+		return "", false
+	})
 	if err != nil {
 		return err
 	}
@@ -152,21 +157,20 @@ func policyOf(cfg config.Config) []policyLine {
 	if cfg.Sandbox() {
 		add("act_as", "", "the sandbox", "nothing in it is real")
 	}
-	for _, row := range providerRows() {
-		if !row.on(cfg) || !row.kind.Can.Accounts {
+	for _, row := range configuredRows(cfg) {
+		if !row.kind.Can.Accounts {
 			continue
 		}
-		prefix := strings.TrimSuffix(row.variables, "*")
 		own, persons := row.settings(cfg).Accounts()
 		for _, who := range slices.Sorted(maps.Keys(persons)) {
 			place, id, _ := strings.Cut(who, ":")
-			add("act_as", place, id+" acts as "+persons[who], prefix+"USERS: reaches every meeting that the provider lets this account reach")
+			add("act_as", place, id+" acts as "+persons[who], row.variable("USERS")+": reaches every meeting that the provider lets this account reach")
 		}
 		if own != "" {
 			add("act_as", "", "everybody else through "+own,
-				prefix+"USER_ID: reaches only meetings that the bot made for them, that they host, or as above; admins reach every meeting of the account")
+				row.variable("USER_ID")+": reaches only meetings that the bot made for them, that they host, or as above; admins reach every meeting of the account")
 		} else {
-			add("act_as", "", "nobody else", prefix+"USER_ID is not set")
+			add("act_as", "", "nobody else", row.variable("USER_ID")+" is not set")
 		}
 	}
 	if cfg.StartLink == "thread" {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"meetbot/bot/commands"
+	"meetbot/bot/policy"
 	"meetbot/bot/signed"
 	"meetbot/config"
 	"meetbot/config/secret"
@@ -37,7 +38,8 @@ type providerRow struct {
 	// webhook takes what it reports by itself, at the path; nil: it reports nothing.
 	webhook func(config.Config, listener) (path string, h http.Handler, err error)
 	// examine is the doctor's look at it; nil: it is asked for nothing.
-	examine func(context.Context, *doctor, providerRow) []finding
+	examine func(context.Context, *doctor, config.Config, providerRow) []finding
+	places  []policy.Entry // that an account serves; nil: all
 	// refusals are what the doctor says and advises of its refusals, where the general
 	// sentence does not do.
 	refusals map[meeting.Reason]refusal
@@ -146,40 +148,70 @@ func providerRows() []providerRow {
 }
 
 // inSandbox starts the sandbox and points the configuration at it, and at nothing else. What
-// plays in it may be changed; nil: nothing is.
-func inSandbox(ctx context.Context, cfg *config.Config, change func(*sandbox.Config)) (*sandbox.Server, error) {
-	users := []sandbox.User{{ID: sandbox.DefaultUser}}
-	for _, row := range providerRows() {
-		_, persons := row.settings(*cfg).Accounts()
-		for _, id := range slices.Sorted(maps.Values(persons)) {
+// plays in it may be changed; nil: nothing is. A named account has a sandbox of its own.
+func inSandbox(ctx context.Context, cfg *config.Config, change func(*sandbox.Config)) (map[string]*sandbox.Server, error) {
+	all := map[string]*sandbox.Server{}
+	start := func(account string, persons func(yield func(string) bool)) error {
+		users := []sandbox.User{{ID: sandbox.DefaultUser}}
+		for id := range persons {
 			if !slices.ContainsFunc(users, func(u sandbox.User) bool { return u.ID == id }) {
 				users = append(users, sandbox.User{ID: id})
 			}
 		}
+		played := sandbox.Config{Users: users, RecordingAfter: 45 * time.Second}
+		if cfg.Chat() && cfg.PublicURL != "" { // people are elsewhere, and reach the bot there
+			played.PublicURL = strings.TrimRight(cfg.PublicURL, "/") + sandboxPages(account)
+		}
+		if change != nil {
+			change(&played)
+		}
+		s, err := sandbox.Start(ctx, "127.0.0.1:0", played)
+		if err == nil {
+			all[account] = s
+		}
+		return err
 	}
-	played := sandbox.Config{Users: users, RecordingAfter: 45 * time.Second}
-	if cfg.Chat() && cfg.PublicURL != "" { // people are elsewhere, and reach the bot there
-		played.PublicURL = strings.TrimRight(cfg.PublicURL, "/") + sandboxPages
+	persons := func(c config.Config) func(yield func(string) bool) {
+		return func(yield func(string) bool) {
+			for _, row := range providerRows() {
+				_, persons := row.settings(c).Accounts()
+				for _, id := range slices.Sorted(maps.Values(persons)) {
+					if !yield(id) {
+						return
+					}
+				}
+			}
+		}
 	}
-	if change != nil {
-		change(&played)
-	}
-	s, err := sandbox.Start(ctx, "127.0.0.1:0", played)
-	if err != nil {
+	if err := start("", persons(*cfg)); err != nil {
 		return nil, err
 	}
 	cfg.MeetProvider = ""
 	for _, row := range providerRows() {
 		if row.sandbox != nil {
-			row.sandbox(cfg, s)
+			row.sandbox(cfg, all[""])
 			cfg.MeetProvider = cmp.Or(cfg.MeetProvider, string(row.kind.ID))
 		}
 	}
-	return s, nil
+	accounts := slices.Clone(cfg.Accounts())
+	for i, a := range accounts {
+		in := cfg.In(a)
+		if err := start(a.Name, persons(in)); err != nil {
+			return all, err
+		}
+		if row := rowOf(a); row.sandbox != nil {
+			row.sandbox(&in, all[a.Name])
+		}
+		accounts[i].Settings = in.Providers
+	}
+	*cfg = cfg.WithAccounts(accounts)
+	return all, nil
 }
 
-// sandboxPages is where PUBLIC_URL has the pages of the sandbox.
-const sandboxPages = "/sandbox"
+// sandboxPages is where PUBLIC_URL has the pages of an account's sandbox.
+func sandboxPages(account string) string {
+	return strings.TrimSuffix("/sandbox-"+account, "-")
+}
 
 // providerKinds are the providers that there are.
 func providerKinds() meeting.Kinds {
@@ -192,16 +224,21 @@ func providerKinds() meeting.Kinds {
 
 // offeredKinds are those that people are offered: what is configured, or all while nothing is.
 func offeredKinds(cfg config.Config) meeting.Kinds {
-	var on meeting.Kinds
+	var on, named meeting.Kinds
 	for _, row := range providerRows() {
-		if row.on(cfg) {
+		if slices.ContainsFunc(configuredRows(cfg), func(c providerRow) bool { return row.kind.ID.Covers(c.kind.ID) }) {
 			on = append(on, row.kind)
+		}
+	}
+	for _, row := range configuredRows(cfg) {
+		if row.kind.ID.Account() != "" {
+			named = append(named, row.kind)
 		}
 	}
 	if len(on) == 0 {
 		return providerKinds()
 	}
-	return on
+	return append(on, named...)
 }
 
 // providerVariables are what to set for one of them, as a sentence has it.
@@ -213,41 +250,51 @@ func providerVariables() string {
 	return strings.Join(all, " or ")
 }
 
-// providerIDs are the IDs of the providers that there are.
-func providerIDs() []meeting.Provider {
+// providerIDs are the IDs of the providers that there are, and of the accounts of the configuration.
+func providerIDs(cfg config.Config) []meeting.Provider {
 	var all []meeting.Provider
 	for _, k := range providerKinds() {
 		all = append(all, k.ID)
 	}
+	for _, a := range cfg.Accounts() {
+		all = append(all, accountID(a))
+	}
 	return all
 }
 
-// providers makes the clients of what is configured, and says which one /meet uses.
+// providers makes the clients of what is configured, and says which one /meet uses; none where
+// each account has its places.
 func providers(cfg config.Config, sandboxed bool) (all map[meeting.Provider]commands.Provider, first meeting.Provider, err error) {
 	all = make(map[meeting.Provider]commands.Provider)
-	for _, row := range providerRows() {
-		if !row.on(cfg) || sandboxed && row.sandbox == nil {
+	for _, row := range configuredRows(cfg) {
+		if sandboxed && row.sandbox == nil {
 			continue
 		}
 		client, err := row.open(cfg)
 		if err != nil {
 			return nil, "", fmt.Errorf("%s: %w", row.variables, err)
 		}
-		all[row.kind.ID] = client
-		first = cmp.Or(first, row.kind.ID)
+		id := row.kind.ID
+		all[id] = client
+		switch {
+		case cfg.MeetProvider == string(id), cfg.MeetProvider != "" && cfg.MeetProvider == id.Account():
+			first = id
+		case cfg.MeetProvider == "" && row.places == nil:
+			first = cmp.Or(first, id)
+		}
 	}
 	if len(all) == 0 {
 		return nil, "", errors.New("no meeting provider is configured")
 	}
-	return all, cmp.Or(meeting.Provider(cfg.MeetProvider), first), nil
+	return all, first, nil
 }
 
 // pushProvider is the ID of a configured provider whose meetings take push addresses; empty
 // for none.
 func pushProvider(cfg config.Config) string {
-	for _, row := range providerRows() {
-		if row.on(cfg) && row.kind.Can.LivePush {
-			return string(row.kind.ID)
+	for _, row := range configuredRows(cfg) {
+		if row.kind.Can.LivePush {
+			return string(row.kind.ID.Kind())
 		}
 	}
 	return ""

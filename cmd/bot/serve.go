@@ -105,9 +105,9 @@ type building struct {
 	traces    *ops.Traces
 	metrics   *ops.Metrics
 	store     *jobs.Store
-	pageURL   string // of the key-entry page; empty: there is none
-	sandbox   *sandbox.Server
-	local     net.Listener // of the key-entry page of the person at this terminal
+	pageURL   string                     // of the key-entry page; empty: there is none
+	sandboxes map[string]*sandbox.Server // by account
+	local     net.Listener               // of the key-entry page of the person at this terminal
 	bot       *commands.Bot
 	finishers map[chat.Platform]kit.Finisher
 	clocks    ops.Clocks
@@ -137,7 +137,7 @@ func (b *building) settle(context.Context) error {
 		}
 	}
 	b.log = logger(b.stderr, b.cfg)
-	for _, m := range misspelt(b.environ) {
+	for _, m := range misspelt(b.environ, b.cfg.Named()...) {
 		if b.cfg.Chat() {
 			b.log.Warn("not one of the bot's variables", "variable", m.Variable, "fix", m.Fix)
 		} else if _, err := fmt.Fprintf(plain.Escape(b.stderr), "bot: %s is not one of the bot's variables: %s\n", m.Variable, m.Fix); err != nil {
@@ -152,15 +152,16 @@ func (b *building) settle(context.Context) error {
 func (b *building) providers(ctx context.Context) (err error) {
 	if b.sandboxed = b.cfg.Sandbox(); b.sandboxed {
 		// It outlives ctx: what is under way at shutdown may still need it.
-		s, err := inSandbox(context.WithoutCancel(ctx), &b.cfg, b.process.sandbox)
+		b.sandboxes, err = inSandbox(context.WithoutCancel(ctx), &b.cfg, b.process.sandbox)
+		for account, s := range b.sandboxes {
+			b.ending(s.Close)
+			if at := sandboxPages(account); b.cfg.Chat() && b.cfg.PublicURL != "" {
+				b.web.Handle(at+"/", http.StripPrefix(at, s.Pages()))
+			}
+		}
 		if err != nil {
 			return err
 		}
-		b.ending(s.Close)
-		b.sandbox = s
-	}
-	if b.sandboxed && b.cfg.Chat() && b.cfg.PublicURL != "" {
-		b.web.Handle(sandboxPages+"/", http.StripPrefix(sandboxPages, b.sandbox.Pages()))
 	}
 	b.clients, b.first, err = providers(b.cfg, b.sandboxed)
 	return err
@@ -168,7 +169,7 @@ func (b *building) providers(ctx context.Context) (err error) {
 
 // observe makes what the parts report to. Traces are sent last, when everything else has ended.
 func (b *building) observe(ctx context.Context) (err error) {
-	b.metrics = ops.NewMetrics(buildVersion(), providerIDs(), platformNames()...)
+	b.metrics = ops.NewMetrics(buildVersion(), providerIDs(b.cfg), platformNames()...)
 	b.traces, err = ops.NewTraces(ctx, b.cfg.OTEL, buildVersion(), b.log.With("part", "traces"))
 	b.ending(func() error {
 		if err := b.traces.Close(flushTraces); err != nil {
@@ -206,6 +207,9 @@ func (b *building) keyPageAddress(ctx context.Context) (err error) {
 func (b *building) commands(context.Context) error {
 	c := botConfig(b.cfg, b.pageURL, b.log, b.clients, b.first, b.sandboxed)
 	c.Platforms, c.SandboxHere = b.kinds, b.sandboxed && b.cfg.PublicURL == ""
+	if err := withAccounts(&c, b.cfg, b.kinds); err != nil {
+		return err
+	}
 	c.Now = b.store.Now
 	c.Observe = b.metrics.Commands()
 	count := c.Observe.Finished
@@ -261,7 +265,7 @@ func (b *building) webhooks(ctx context.Context) error {
 	if b.sandboxed {
 		return b.sandboxEvents(ctx)
 	}
-	for _, row := range providerRows() {
+	for _, row := range configuredRows(b.cfg) {
 		if row.webhook == nil || !row.settings(b.cfg).HTTP() {
 			continue
 		}
@@ -284,7 +288,11 @@ func (b *building) listener(row providerRow) listener {
 		now = c.Clock().Now
 	}
 	return listener{
-		now: now, hear: b.bot.Hear, log: b.log.With("provider", string(id)),
+		now: now, log: b.log.With("provider", string(id)),
+		hear: func(ctx context.Context, e meeting.Event) error {
+			e.Ref.Provider = id // whatever it says, it is a word on this account's meetings alone
+			return b.bot.Hear(ctx, e)
+		},
 		refused: func(why signed.Reason) { b.metrics.Rejected(id, why) },
 	}
 }
@@ -292,7 +300,7 @@ func (b *building) listener(row providerRow) listener {
 // sandboxEvents has the sandbox report to this bot, so that what is done on its pages is
 // seen on the cards at once. Both are one process: nothing has to be reachable for it.
 func (b *building) sandboxEvents(ctx context.Context) error {
-	for _, row := range providerRows() {
+	for _, row := range configuredRows(b.cfg) {
 		if row.token == nil {
 			continue
 		}
@@ -309,7 +317,7 @@ func (b *building) sandboxEvents(ctx context.Context) error {
 		mux := http.NewServeMux()
 		mux.Handle(path, h)
 		b.group.addListener("the sandbox's events", ln, mux)
-		b.sandbox.SetWebhook(sandbox.Webhook{Provider: sandbox.Provider(row.kind.ID), URL: "http://" + ln.Addr().String() + path, Token: token})
+		b.sandboxes[row.kind.ID.Account()].SetWebhook(sandbox.Webhook{Provider: sandbox.Provider(row.kind.ID.Kind()), URL: "http://" + ln.Addr().String() + path, Token: token})
 	}
 	return nil
 }
@@ -388,8 +396,10 @@ func openStore(ctx context.Context, c jobs.Config) (*jobs.Store, error) {
 func botConfig(cfg config.Config, pageURL string, log *slog.Logger, clients map[meeting.Provider]commands.Provider, first meeting.Provider, sandboxed bool) commands.Config {
 	var names []meeting.Provider
 	for _, k := range providerKinds() {
-		if clients[k.ID] != nil {
-			names = append(names, k.ID)
+		for id := range clients {
+			if k.ID.Covers(id) && !slices.Contains(names, k.ID) {
+				names = append(names, k.ID)
+			}
 		}
 	}
 	c := commands.Config{
@@ -399,7 +409,7 @@ func botConfig(cfg config.Config, pageURL string, log *slog.Logger, clients map[
 		Accounts: map[meeting.Provider]commands.Accounts{}, Webhooks: map[meeting.Provider]bool{},
 		Providers: clients, ProviderVariable: cfg.IsSet("MEET_PROVIDER") && !sandboxed, StartLinkInThread: cfg.StartLink == "thread", RecordingsInThread: cfg.Recordings == "thread", Participants: cfg.Participants == "thread", Retention: cfg.Retention, Log: log,
 	}
-	for _, row := range providerRows() {
+	for _, row := range configuredRows(cfg) {
 		if clients[row.kind.ID] == nil {
 			continue
 		}
