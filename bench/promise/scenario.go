@@ -68,6 +68,7 @@ func scenarios() []*scenario {
 		{name: "End", platform: onConsole, ends: true, prepare: consoleShow, act: consoleEnd},
 		{name: "/meet, the answer is lost", platform: onSlack, makes: true, act: slackMeet("systec"), slow: true, fault: drop(true)},
 		{name: "what became of it", platform: onSlack, ends: true, reports: true, prepare: slackRunning, act: slackReport, slow: true},
+		{name: "/meet at a named account", platform: onSlack, makes: true, act: slackLine("/meet", "%s --account school")},
 		// Zoom lists no instant meetings: what was under way when the bot was killed stays unclear.
 		{name: "/meet at Zoom", platform: onSlack, makes: true, act: slackMeet("zoom"), slow: true},
 		{name: "/meet, the request is lost", platform: onDiscord, act: discordMeet("systec"), slow: true, fault: drop(false)},

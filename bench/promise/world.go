@@ -107,7 +107,11 @@ func newWorld(ctx context.Context, in setting) (_ *world, err error) {
 	if in.console {
 		makeBot = w.rig.NewConsole
 	}
-	if w.bot, err = makeBot(in.binary, in.dir, append(env, w.rig.Zoom()...)...); err != nil {
+	account, err := w.rig.Account(filepath.Join(in.dir, "accounts.yaml"), "school")
+	if err != nil {
+		return nil, err
+	}
+	if w.bot, err = makeBot(in.binary, in.dir, append(append(env, w.rig.Zoom()...), account...)...); err != nil {
 		return nil, err
 	}
 	return w, w.start(ctx)

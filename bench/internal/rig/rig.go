@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -117,6 +118,14 @@ func (r *Rig) Providers() []string {
 		"TENCENT_APP_ID=" + c.TencentAppID, "TENCENT_SECRET_ID=" + c.TencentSecretID, "TENCENT_SECRET_KEY=" + c.TencentSecretKey.Reveal(),
 		"TENCENT_USER_ID=" + sandbox.DefaultUser, "TENCENT_BASE_URL=" + r.providers.url,
 	}
+}
+
+// Account writes a file of accounts with one of that name, and returns the variables that go with it.
+func (r *Rig) Account(path, name string) ([]string, error) {
+	c := r.Sandbox.Config()
+	text := fmt.Sprintf("accounts: [{name: %s, provider: tencent, app_id: %q, user_id: %s, base_url: %q, secret_id: {env: ACCOUNT_ID}, secret_key: {env: ACCOUNT_KEY}}]\n",
+		name, c.TencentAppID, sandbox.DefaultUser, r.providers.url)
+	return []string{"PROVIDERS_FILE=" + path, "ACCOUNT_ID=" + c.TencentSecretID, "ACCOUNT_KEY=" + c.TencentSecretKey.Reveal()}, os.WriteFile(path, []byte(text), 0o600)
 }
 
 // Zoom are the variables of the third meeting provider, which [Rig.Providers] leaves out.
