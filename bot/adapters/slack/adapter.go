@@ -62,7 +62,7 @@ type Config struct {
 // ErrTokenRefused is returned by [Adapter.Run] when Slack does not accept a token.
 var ErrTokenRefused = kit.Refused("the token is refused by Slack")
 
-// Adapter is the bot in one Slack workspace. It implements [chat.Poster] and
+// Adapter is the bot in Slack. It implements [chat.Poster] and
 // [chat.Directory].
 type Adapter struct {
 	cfg    Config
@@ -76,10 +76,9 @@ type Adapter struct {
 	// strangers are other workspaces that the log has named lately.
 	strangers *kit.Seen
 
-	web     *web     // calls to Slack
-	people  *people  // who they are and what they may
-	poster  *poster  // messages
-	sockets *sockets // Socket Mode
+	web        *web // calls to Slack with the token that was configured
+	workspaces workspaces
+	sockets    *sockets // Socket Mode
 
 	busy   busy
 	follow chan struct{}   // what follows acknowledgements, see [Adapter.later]
@@ -146,8 +145,11 @@ func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 	pulse := kit.NewPulse(cfg.Now)
 	a := &Adapter{follow: make(chan struct{}, maxLater), cfg: cfg, bot: bot, log: log, now: cfg.Now, theirs: theirs, pulse: pulse, seen: kit.NewSeen(time.Hour, 10_000), strangers: kit.NewSeen(time.Minute, 1000), web: newWeb(cfg, pulse, log)}
 	a.gate = signed.New(scheme(cfg.SigningSecret), theirs.Now, cfg.Observe.Rejected, log)
-	a.people = newPeople(a.web, cfg.Now)
-	a.poster = newPoster(cfg, a.web, a.people, theirs, log)
+	a.workspaces.make = func(id string, w *web) *workspace {
+		s := &workspace{id: id, web: w, people: newPeople(id, w, cfg.Now)}
+		s.poster = newPoster(cfg, w, s.people, theirs, log)
+		return s
+	}
 	a.sockets = &sockets{web: a.web, pulse: pulse, log: log, busy: &a.busy, take: a.take, slots: make(chan struct{}, maxConcurrent), connections: cfg.Connections, alone: cfg.Alone, apiURL: cfg.APIURL, backoff: time.Second}
 	a.over, a.end = context.WithCancel(context.Background())
 	return a, nil
@@ -155,17 +157,17 @@ func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 
 // Post implements [chat.Poster].
 func (a *Adapter) Post(ctx context.Context, p chat.Post) (chat.Receipt, error) {
-	return a.poster.post(ctx, p)
+	return a.at(p.Place.Team).poster.post(ctx, p)
 }
 
 // Profile implements [chat.Directory]: see [people.profile].
-func (a *Adapter) Profile(ctx context.Context, _ chat.Place, userID string) (chat.Profile, error) {
-	return a.people.profile(ctx, userID)
+func (a *Adapter) Profile(ctx context.Context, place chat.Place, userID string) (chat.Profile, error) {
+	return a.at(place.Team).people.profile(ctx, userID)
 }
 
 // InGroup implements [chat.Directory]. It needs the scope usergroups:read.
-func (a *Adapter) InGroup(ctx context.Context, _ chat.Place, userID, groupID string) (bool, error) {
-	return a.people.inGroup(ctx, userID, groupID)
+func (a *Adapter) InGroup(ctx context.Context, place chat.Place, userID, groupID string) (bool, error) {
+	return a.at(place.Team).people.inGroup(ctx, userID, groupID)
 }
 
 // Health returns how the adapter is.
@@ -215,7 +217,7 @@ const drainTimeout = 5 * time.Second
 
 // text is the language of a person, as far as it is known.
 func (a *Adapter) text(r chat.Request) texts.Text {
-	return texts.For(r.User.Locale, a.people.localeOf(r.User.ID), a.cfg.Locale)
+	return texts.For(r.User.Locale, a.at(r.Place.Team).people.localeOf(r.User.ID), a.cfg.Locale)
 }
 
 // busy counts what is under way, so that a stopping process can wait for it.

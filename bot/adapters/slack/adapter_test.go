@@ -154,7 +154,12 @@ func adapterBy(t testing.TB, now func() time.Time, s *slacktest.Server, bot chat
 		APIURL: s.APIURL(), HTTPClient: &http.Client{Timeout: 5 * time.Second},
 	}, bot, slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	require.NoError(t, err)
-	a.poster.channels, a.poster.edits = kit.NewPace(0, time.Second, nil), kit.NewEdits(0, time.Second, nil) // paced in its own test
+	made := a.workspaces.make
+	a.workspaces.make = func(id string, w *web) *workspace {
+		s := made(id, w)
+		s.poster.channels, s.poster.edits = kit.NewPace(0, time.Second, nil), kit.NewEdits(0, time.Second, nil) // paced in its own test
+		return s
+	}
 	a.sockets.backoff = 10 * time.Millisecond
 	return a
 }
@@ -472,31 +477,77 @@ func TestLinesAskTheSameAsEverywhere(t *testing.T) {
 func TestAnotherWorkspaceIsNotServed(t *testing.T) {
 	w := newWorld(t)
 	mine := w.a.web.self.Load()
-	acts := func() []slacktest.Act {
+	card := slacktest.Message{Channel: "C1", TS: "2.0", Blocks: json.RawMessage(`[{"type":"actions","elements":[{"type":"button","action_id":"b0","value":"v1:end:systec:7"}]}]`)}
+	acts := func(enterprise string) []slacktest.Act {
 		mention, _ := w.slack.Mention("C1", "", "U1", "<@"+slacktest.BotUser+"> meet")
-		return []slacktest.Act{w.slack.Slash("C1", "U1", "/meet", ""), mention, w.slack.Shortcut("C1", "1.0", "", "U1", "The build is red")}
+		click, err := w.slack.Click(card, "U1", "v1:end")
+		require.NoError(t, err)
+		all := []slacktest.Act{w.slack.Slash("C1", "U1", "/meet", ""), mention, w.slack.Shortcut("C1", "1.0", "", "U1", "The build is red"), click}
+		for i := range all {
+			all[i] = all[i].From(slacktest.Team, enterprise)
+		}
+		return all
 	}
 	theirs := *mine
 	theirs.team = "T666"
 	w.a.web.self.Store(&theirs)
 	for _, tr := range w.transports() {
-		for _, act := range acts() {
+		for _, act := range acts("") {
 			assert.Empty(t, w.deliver(tr, act).Payload)
 		}
 	}
 	assert.Empty(t, w.bot.jobs())
 	assert.Equal(t, 1, strings.Count(w.log.String(), "another workspace"), "one line, however many")
 
-	grid := theirs // of one organisation: its members are looked up
+	grid := theirs // a token serves the workspaces of its organisation
 	grid.enterprise = "E1"
-	for _, self := range []*identity{mine, &grid} {
-		w.a.web.self.Store(self)
+	for _, tt := range []struct {
+		self       *identity
+		enterprise string
+		want       int
+	}{{mine, "", 4}, {&grid, "E1", 4}, {&grid, "E2", 0}, {&grid, "", 0}} {
+		w.a.web.self.Store(tt.self)
 		before := len(w.bot.jobs())
-		for _, act := range acts() {
+		for _, act := range acts(tt.enterprise) {
 			w.deliver(w.http, act)
 		}
-		assert.Len(t, w.bot.jobs(), before+3)
+		assert.Len(t, w.bot.jobs(), before+tt.want, "%+v", tt)
 	}
+}
+
+// A form that is not taken says so: an empty answer would close it as if it had been.
+func TestAFormOfAnotherWorkspaceIsRefused(t *testing.T) {
+	w := newWorld(t)
+	w.bot.parse = func(r chat.Request) chat.Decision {
+		if r.Form != nil {
+			return chat.Decision{Ask: &grammar.Ask{Verb: grammar.VerbMeet}, Request: r}
+		}
+		return chat.Decision{Form: &chat.Form{ID: "meet", Title: "Meet", Submit: "OK", Fields: []chat.FormField{{Name: "topic", Label: "Topic"}}}}
+	}
+	w.deliver(w.http, w.slack.Slash("C1", "U1", "/meet", ""))
+	require.NoError(t, w.slack.Wait(w.ctx(), func() bool { return len(w.slack.Views()) == 1 }))
+	sent, err := w.slack.Submit(w.slack.Views()[0], "U1", map[string]string{"topic": "weekly"})
+	require.NoError(t, err)
+	for name, tr := range w.transports() {
+		ack := w.deliver(tr, sent.From("T666", ""))
+		assert.JSONEq(t, `{"response_action":"errors","errors":{"topic":"I'm not enabled in this workspace, so I did nothing. Ask whoever runs this bot."}}`, string(ack.Payload), name)
+	}
+	assert.Empty(t, w.bot.jobs())
+	w.deliver(w.http, sent)
+	assert.Len(t, w.bot.jobs(), 1)
+}
+
+// Where several workspaces share a channel, a card there is of one of them.
+func TestAButtonOnAnotherWorkspacesCardIsRefused(t *testing.T) {
+	w := newWorld(t)
+	card := slacktest.Message{Team: "T666", Channel: "C1", TS: "2.0", Blocks: json.RawMessage(`[{"type":"actions","elements":[{"type":"button","action_id":"b0","value":"v1:end:systec:7"}]}]`)}
+	click, err := w.slack.Click(card, "U1", "v1:end")
+	require.NoError(t, err)
+	w.deliver(w.http, click)
+	told := w.messages(1)[0]
+	assert.Equal(t, "U1", told.To)
+	assert.Contains(t, told.Text, "another workspace")
+	assert.Empty(t, w.bot.jobs())
 }
 
 // What waits for Slack without being a job is bounded. Whoever types a command then hears at

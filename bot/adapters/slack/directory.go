@@ -20,15 +20,16 @@ const (
 	maxKept   = 10_000
 )
 
-// people is what Slack says about people, remembered for a while.
+// people is what Slack says about the people of a workspace, remembered for a while.
 type people struct {
+	team   string
 	web    *web
 	users  *kit.Cache[slackapi.User]
 	groups *kit.Cache[[]string] // members, by user group
 }
 
-func newPeople(w *web, now func() time.Time) *people {
-	return &people{w, kit.NewCache[slackapi.User](userLife, maxKept, now), kit.NewCache[[]string](groupLife, maxKept, now)}
+func newPeople(team string, w *web, now func() time.Time) *people {
+	return &people{team, w, kit.NewCache[slackapi.User](userLife, maxKept, now), kit.NewCache[[]string](groupLife, maxKept, now)}
 }
 
 // profile looks a person up. Full members of the workspace, or of its organisation, may use
@@ -75,7 +76,7 @@ func (p *people) isMember(u slackapi.User) bool {
 func (p *people) inGroup(ctx context.Context, userID, groupID string) (bool, error) {
 	members, err := p.groups.Fetch(ctx, groupID, func(ctx context.Context) (members []string, err error) {
 		err = p.web.call(ctx, "usergroups.users.list", "", func() (err error) {
-			members, err = p.web.api.GetUserGroupMembersContext(ctx, groupID)
+			members, err = p.web.api.GetUserGroupMembersContext(ctx, groupID, p.which()...)
 			return err
 		})
 		return members, err
@@ -84,6 +85,15 @@ func (p *people) inGroup(ctx context.Context, userID, groupID string) (bool, err
 		return false, fmt.Errorf("look up user group %s: %w", groupID, err)
 	}
 	return slices.Contains(members, userID), nil
+}
+
+// which names the workspace, which Slack has to be told where the token is of several.
+// https://docs.slack.dev/reference/methods/usergroups.users.list
+func (p *people) which() []slackapi.GetUserGroupMembersOption {
+	if self := p.web.self.Load(); self == nil || p.team == "" || p.team == self.team {
+		return nil
+	}
+	return []slackapi.GetUserGroupMembersOption{slackapi.GetUserGroupMembersOptionTeamID(p.team)}
 }
 
 // localeOf returns a person's language if it is known already.

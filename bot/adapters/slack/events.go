@@ -28,6 +28,8 @@ type event struct {
 	trigger string         // opens a form, for three seconds
 	view    *slackapi.View // a form that was sent
 	hook    string         // the response_url
+	refusal string         // the text that says why nothing is done
+	at      *workspace     // where it was asked; nil: nowhere that is served
 	lone    bool           // nobody has replied yet to the message whose thread is the place
 }
 
@@ -85,7 +87,8 @@ func kindOf(channel, name string) chat.PlaceKind {
 // command turns a slash command into a request.
 // https://docs.slack.dev/interactivity/implementing-slash-commands#app_command_handling
 func (a *Adapter) command(c slackapi.SlashCommand) (event, error) {
-	if a.elsewhere(c.TeamID) {
+	at := a.served(origins{c.TeamID, c.EnterpriseID})
+	if at == nil {
 		return event{}, errNotForUs
 	}
 	var name string
@@ -105,7 +108,7 @@ func (a *Adapter) command(c slackapi.SlashCommand) (event, error) {
 	if c.TriggerID == "" || c.UserID == "" || c.ChannelID == "" {
 		return event{}, errors.New("a slash command without trigger, user or channel")
 	}
-	return a.stamp(event{kind: "command", trigger: c.TriggerID, hook: c.ResponseURL, req: chat.Request{
+	return a.stamp(event{kind: "command", at: at, trigger: c.TriggerID, hook: c.ResponseURL, req: chat.Request{
 		ID:      requestID(c.TeamID, c.TriggerID),
 		User:    chat.User{ID: c.UserID, Name: c.UserName},
 		Place:   chat.Place{Platform: Platform, Team: c.TeamID, Channel: c.ChannelID, Kind: kindOf(c.ChannelID, c.ChannelName)},
@@ -138,52 +141,46 @@ func (a *Adapter) isSlacks(raw string) bool {
 	return err == nil && u.Scheme == api.Scheme && u.Host == api.Host
 }
 
-// elsewhere reports whether something was asked in a workspace that the bot's token is not of:
-// whoever installs a distributed app has its events signed with the same secret. Workspaces of one
-// organisation are not told apart here: see [people.isMember].
-func (a *Adapter) elsewhere(team string) bool {
-	self := a.web.self.Load()
-	if self == nil || self.enterprise != "" || team == self.team {
-		return false
-	}
-	if a.strangers.First(team) {
-		a.log.Warn("event of another workspace, ignoring it", "team", kit.Code(team))
-	}
-	return true
-}
-
 // interaction turns a pressed button, a sent form or a used shortcut into a request.
 // https://docs.slack.dev/reference/interaction-payloads
-func (a *Adapter) interaction(c slackapi.InteractionCallback) (event, error) {
-	team := cmp.Or(c.Team.ID, c.User.TeamID)
+func (a *Adapter) interaction(c interaction) (event, error) {
+	from := origins{cmp.Or(c.Team.ID, c.User.TeamID), cmp.Or(c.Enterprise.ID, c.Team.EnterpriseID)}
 	user := chat.User{ID: c.User.ID, Name: c.User.Name}
 	if user.ID == "" {
 		return event{}, errors.New("an interaction without a user")
+	}
+	if c.Type == slackapi.InteractionTypeViewSubmission {
+		return a.submission(c, from, user)
+	}
+	at, team := a.served(from), from.team
+	if at == nil {
+		return event{}, errNotForUs
 	}
 	channel := cmp.Or(c.Channel.ID, c.Container.ChannelID)
 	place := chat.Place{Platform: Platform, Team: team, Channel: channel, Kind: kindOf(channel, c.Channel.Name)}
 	switch c.Type {
 	case slackapi.InteractionTypeBlockActions:
-		return a.click(c, user, place)
+		return a.click(c, at, user, place)
 	case slackapi.InteractionTypeMessageAction:
 		if c.CallbackID != shortcutID {
 			return event{}, errNotForUs
 		}
-		if a.elsewhere(team) {
-			return event{}, errNotForUs
-		}
 		place.Thread = cmp.Or(c.Message.ThreadTimestamp, c.Message.Timestamp)
-		return a.stamp(event{kind: "shortcut", trigger: c.TriggerID, hook: c.ResponseURL, lone: c.Message.ThreadTimestamp == "", req: chat.Request{
+		return a.stamp(event{kind: "shortcut", at: at, trigger: c.TriggerID, hook: c.ResponseURL, lone: c.Message.ThreadTimestamp == "", req: chat.Request{
 			ID: requestID(team, c.TriggerID), User: user, Place: place,
 			Command: meetCommand, About: plain(c.Message.Text),
 		}}, a.now()), nil
-	case slackapi.InteractionTypeViewSubmission:
-		return a.submission(c, user)
 	}
 	return event{}, errNotForUs
 }
 
-func (a *Adapter) click(c slackapi.InteractionCallback, user chat.User, place chat.Place) (event, error) {
+// interaction is what Slack sends of one.
+type interaction struct {
+	slackapi.InteractionCallback
+	author string // the workspace of whoever posted the message with the button
+}
+
+func (a *Adapter) click(c interaction, at *workspace, user chat.User, place chat.Place) (event, error) {
 	for _, pressed := range c.ActionCallback.BlockActions {
 		if pressed == nil {
 			continue
@@ -208,24 +205,33 @@ func (a *Adapter) click(c slackapi.InteractionCallback, user chat.User, place ch
 			}
 			id = requestID(place.Team, place.Channel, message, revision, action.String(), user.ID)
 		}
-		return a.stamp(event{kind: "action", trigger: c.TriggerID, hook: c.ResponseURL, req: chat.Request{
+		e := event{kind: "action", at: at, trigger: c.TriggerID, hook: c.ResponseURL, req: chat.Request{
 			ID: id, User: user, Place: place, Action: &action,
-		}}, a.now()), nil
+		}}
+		if c.author != "" && !a.together(c.author, at) {
+			a.log.Warn("button pressed on another workspace's message, refusing it", "team", kit.Code(at.id), "of", kit.Code(c.author))
+			e.refusal = "slack.foreign_card"
+		}
+		return a.stamp(e, a.now()), nil
 	}
 	return event{}, errNotForUs
 }
 
 // mention turns "@bot meet …" into a request.
 // https://docs.slack.dev/reference/events/app_mention
-func (a *Adapter) mention(team string, m slackevents.AppMentionEvent) (event, error) {
+func (a *Adapter) mention(from origins, m slackevents.AppMentionEvent) (event, error) {
 	if m.BotID != "" || m.User == "" || m.Channel == "" || m.TimeStamp == "" {
 		return event{}, errNotForUs
 	}
-	self := a.web.self.Load()
-	if a.elsewhere(team) || self != nil && m.User == self.userID {
+	ws, team := a.served(from), from.team
+	if ws == nil {
 		return event{}, errNotForUs
 	}
-	name, text := a.spoken(m.Text)
+	self := ws.web.self.Load()
+	if self != nil && m.User == self.userID {
+		return event{}, errNotForUs
+	}
+	name, text := a.spoken(self, m.Text)
 	now := a.now()
 	at := now
 	// Slack repeats an event for an hour; the message's own time says how old the wish is.
@@ -234,7 +240,7 @@ func (a *Adapter) mention(team string, m slackevents.AppMentionEvent) (event, er
 			at = t
 		}
 	}
-	return a.stamp(event{kind: "mention", lone: m.ThreadTimeStamp == "", req: chat.Request{
+	return a.stamp(event{kind: "mention", at: ws, lone: m.ThreadTimeStamp == "", req: chat.Request{
 		ID:      requestID(team, m.Channel, m.TimeStamp),
 		User:    chat.User{ID: m.User},
 		Place:   chat.Place{Platform: Platform, Team: team, Channel: m.Channel, Thread: cmp.Or(m.ThreadTimeStamp, m.TimeStamp), Kind: kindOf(m.Channel, "")},
@@ -250,8 +256,8 @@ var leadingMention = regexp.MustCompile(`^\s*<@([UW][A-Z0-9]+)(?:\|[^>]*)?>`)
 
 // spoken splits a line in which the bot is mentioned into a command and its text. A line
 // that is none asks for help.
-func (a *Adapter) spoken(line string) (name, text string) {
-	if self := a.web.self.Load(); self != nil {
+func (a *Adapter) spoken(self *identity, line string) (name, text string) {
+	if self != nil {
 		if mention := self.mention.FindStringIndex(line); mention != nil {
 			line = line[mention[1]:]
 		}
@@ -334,7 +340,12 @@ func (a *Adapter) take(ctx context.Context, env envelope, arrived time.Time) (an
 // serve decides about an event and returns what the acknowledgement says: nil for
 // nothing. When it returns, the event may be acknowledged.
 func (a *Adapter) serve(ctx context.Context, e event) any {
-	e.req.User.Locale = a.people.localeOf(e.req.User.ID)
+	if e.at != nil {
+		e.req.User.Locale = e.at.people.localeOf(e.req.User.ID)
+	}
+	if e.refusal != "" {
+		return a.refuse(ctx, e)
+	}
 	d := a.bot.Parse(e.req)
 	switch {
 	case d.Ask != nil:
@@ -356,6 +367,16 @@ func (a *Adapter) serve(ctx context.Context, e event) any {
 		})
 	}
 	return nil
+}
+
+// refuse says why nothing is done: on the form that was sent, or to the person alone.
+func (a *Adapter) refuse(ctx context.Context, e event) any {
+	if e.view != nil {
+		return faults(*e.view, map[string]string{"": a.text(e.req).T(e.refusal)})
+	}
+	return a.later(ctx, e, func(ctx context.Context) {
+		a.tell(ctx, e.req, chat.Reply{Tone: chat.Bad, Text: a.text(e.req).T(e.refusal)})
+	})
 }
 
 func (a *Adapter) accept(ctx context.Context, e event, d chat.Decision) any {
@@ -469,8 +490,8 @@ func (a *Adapter) open(ctx context.Context, e event, d chat.Decision) {
 	opening, cancel := context.WithTimeout(ctx, triggerLife-a.now().Sub(e.req.At))
 	defer cancel()
 	err := kit.Retry(opening, kit.Pauses{First: 100 * time.Millisecond, Longest: 400 * time.Millisecond}, func(ctx context.Context) (kit.Verdict, error) {
-		err := a.web.call(ctx, "views.open", "", func() error {
-			_, err := a.web.api.OpenViewContext(ctx, e.trigger, a.modal(form, e.req))
+		err := e.at.web.call(ctx, "views.open", "", func() error {
+			_, err := e.at.web.api.OpenViewContext(ctx, e.trigger, a.modal(form, e.req))
 			return err
 		})
 		if errors.Is(err, errClosed) || errors.Is(err, ErrTokenRefused) {

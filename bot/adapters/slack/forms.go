@@ -33,7 +33,7 @@ const valueID = "value"
 func (a *Adapter) modal(f chat.Form, r chat.Request) slackapi.ModalViewRequest {
 	meta, _ := json.Marshal(metadata{ // strings can always be encoded
 		Arg: f.Arg, User: r.User.ID, Team: r.Place.Team, Channel: r.Place.Channel, Thread: r.Place.Thread, Kind: r.Place.Kind,
-		Hook: a.poster.hooks.remember(decodeOrigin(r.Origin)),
+		Hook: a.at(r.Place.Team).poster.hooks.remember(decodeOrigin(r.Origin)),
 	})
 	v := modalView(f, a.text(r).T("slack.cancel"))
 	v.PrivateMetadata = string(meta)
@@ -121,13 +121,20 @@ func options(choices []chat.Choice) []*slackapi.OptionBlockObject {
 
 // submission turns a form that was sent into a request.
 // https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload
-func (a *Adapter) submission(c slackapi.InteractionCallback, user chat.User) (event, error) {
+func (a *Adapter) submission(c interaction, from origins, user chat.User) (event, error) {
 	var meta metadata
 	if c.View.ID == "" || c.View.CallbackID == "" || json.Unmarshal([]byte(c.View.PrivateMetadata), &meta) != nil {
 		return event{}, errors.New("a form that the bot did not open")
 	}
 	if meta.User != user.ID {
 		return event{}, errors.New("a form that somebody else opened")
+	}
+	at := a.served(from)
+	if at != nil && meta.Team != from.team {
+		at = a.served(origins{meta.Team, from.enterprise})
+	}
+	if at == nil { // an empty answer would close the form as if it had been taken
+		return event{kind: "form", view: &c.View, refusal: "slack.elsewhere", req: chat.Request{User: user}}, nil
 	}
 	fields := map[string]string{}
 	if c.View.State != nil {
@@ -136,7 +143,7 @@ func (a *Adapter) submission(c slackapi.InteractionCallback, user chat.User) (ev
 		}
 	}
 	view := c.View
-	e := event{kind: "form", trigger: c.TriggerID, view: &view, req: chat.Request{
+	e := event{kind: "form", at: at, trigger: c.TriggerID, view: &view, req: chat.Request{
 		ID:   requestID(meta.Team, view.ID),
 		At:   a.now(),
 		User: user,
@@ -145,7 +152,7 @@ func (a *Adapter) submission(c slackapi.InteractionCallback, user chat.User) (ev
 		},
 		Form: &chat.Submission{Form: view.CallbackID, Arg: meta.Arg, Fields: fields},
 	}}
-	e.req.Origin = a.poster.hooks.recall(meta.Hook).encode()
+	e.req.Origin = at.poster.hooks.recall(meta.Hook).encode()
 	return e, nil
 }
 

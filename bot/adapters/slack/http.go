@@ -1,6 +1,7 @@
 package slack
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -109,7 +110,7 @@ func (a *Adapter) serveCommand(r *http.Request, body []byte, arrived time.Time) 
 		return nil, nil
 	}
 	e, err := a.command(slackapi.SlashCommand{
-		TeamID: form.Get("team_id"), ChannelID: form.Get("channel_id"), ChannelName: form.Get("channel_name"),
+		TeamID: form.Get("team_id"), EnterpriseID: form.Get("enterprise_id"), ChannelID: form.Get("channel_id"), ChannelName: form.Get("channel_name"),
 		UserID: form.Get("user_id"), UserName: form.Get("user_name"),
 		Command: form.Get("command"), Text: form.Get("text"),
 		ResponseURL: form.Get("response_url"), TriggerID: form.Get("trigger_id"),
@@ -130,20 +131,38 @@ func (a *Adapter) serveInteraction(r *http.Request, body []byte, arrived time.Ti
 }
 
 func (a *Adapter) parseInteraction(payload []byte) (event, error) {
-	var c slackapi.InteractionCallback
-	if json.Unmarshal(payload, &c) != nil {
+	var c interaction
+	var posted struct {
+		Message struct {
+			Team string `json:"team"`
+		} `json:"message"`
+	}
+	if json.Unmarshal(payload, &c.InteractionCallback) != nil || json.Unmarshal(payload, &posted) != nil {
 		return event{}, errors.New("not an interaction payload")
 	}
+	c.author = posted.Message.Team
 	return a.interaction(c)
 }
 
 // outer is the envelope of an event.
 // https://docs.slack.dev/apis/events-api/#callback-field
 type outer struct {
-	Type      string          `json:"type"`
-	Challenge string          `json:"challenge"`
-	TeamID    string          `json:"team_id"`
-	Event     json.RawMessage `json:"event"`
+	Type         string          `json:"type"`
+	Challenge    string          `json:"challenge"`
+	TeamID       string          `json:"team_id"`
+	EnterpriseID string          `json:"enterprise_id"`
+	Event        json.RawMessage `json:"event"`
+	// Authorizations has one of the installations that the event is for.
+	Authorizations []struct {
+		EnterpriseID string `json:"enterprise_id"`
+	} `json:"authorizations"`
+}
+
+func (o outer) from() origins {
+	for _, of := range o.Authorizations {
+		o.EnterpriseID = cmp.Or(o.EnterpriseID, of.EnterpriseID)
+	}
+	return origins{o.TeamID, o.EnterpriseID}
 }
 
 func (a *Adapter) parseEvent(o outer) (event, error) {
@@ -162,7 +181,7 @@ func (a *Adapter) parseEvent(o outer) (event, error) {
 	if json.Unmarshal(o.Event, &m) != nil {
 		return event{}, errors.New("not an app_mention event")
 	}
-	return a.mention(o.TeamID, m)
+	return a.mention(o.from(), m)
 }
 
 func (a *Adapter) serveEvent(r *http.Request, body []byte, arrived time.Time) (any, error) {

@@ -386,7 +386,7 @@ func TestEditsThatWaitAreMadeOnceWithTheNewestState(t *testing.T) {
 	r := w.slash("C1")
 	root := w.post(of(r, chat.SlotRoot, card))
 	var waiting atomic.Int32
-	w.a.poster.edits = kit.NewEdits(300*time.Millisecond, time.Minute, func(time.Duration) { waiting.Add(1) })
+	w.a.at(slacktest.Team).poster.edits = kit.NewEdits(300*time.Millisecond, time.Minute, func(time.Duration) { waiting.Add(1) })
 	var wg sync.WaitGroup
 	for i := range 5 {
 		edit := of(r, chat.SlotEdit, chat.Reply{Title: "state " + string(rune('a'+i))})

@@ -114,6 +114,47 @@ type Act struct {
 	payload any
 }
 
+// From is the act as it is done in another workspace, which may be one of an organisation.
+func (a Act) From(team, enterprise string) Act {
+	out := Act{kind: a.kind}
+	if a.form != nil {
+		out.form = url.Values{}
+		for k, v := range a.form {
+			out.form[k] = v
+		}
+		out.form.Set("team_id", team)
+		if enterprise != "" {
+			out.form.Set("enterprise_id", enterprise)
+		}
+	}
+	raw, _ := json.Marshal(a.payload) // maps and strings can always be encoded
+	var p reply
+	_ = json.Unmarshal(raw, &p)
+	switch a.kind {
+	case interactiveKind:
+		p["team"] = reply{"id": team}
+		if u, ok := p["user"].(map[string]any); ok {
+			u["team_id"] = team
+		}
+		if v, ok := p["view"].(map[string]any); ok {
+			v["team_id"] = team
+		}
+		if enterprise != "" {
+			p["enterprise"] = reply{"id": enterprise, "name": "Org"}
+		}
+	case eventKind:
+		p["team_id"] = team
+		p["authorizations"] = []reply{{"team_id": team, "enterprise_id": enterprise, "is_bot": true}}
+	default:
+		p["team_id"] = team
+		if enterprise != "" {
+			p["enterprise_id"] = enterprise
+		}
+	}
+	out.payload = p
+	return out
+}
+
 // Request is the act as Slack sends it over HTTP.
 func (a Act) Request() (path, contentType string, body []byte) {
 	const form = "application/x-www-form-urlencoded"
@@ -220,6 +261,9 @@ func (s *Server) Click(m Message, user, value string) (Act, error) {
 	trigger, hookURL := s.trigger(m.Channel, user)
 	container := reply{"type": "message", "message_ts": m.TS, "channel_id": m.Channel, "is_ephemeral": m.To != ""}
 	message := reply{"type": "message", "ts": m.TS, "text": m.Text}
+	if m.Team != "" {
+		message["team"] = m.Team
+	}
 	if m.Thread != "" {
 		container["thread_ts"], message["thread_ts"] = m.Thread, m.Thread
 	}

@@ -39,6 +39,7 @@ const (
 
 // Message is something that was posted.
 type Message struct {
+	Team    string // of the token that it was posted with
 	Channel string
 	TS      string
 	Thread  string // thread_ts; empty for a message in the channel
