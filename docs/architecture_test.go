@@ -26,6 +26,7 @@ var mayImport = map[string][]string{
 
 	// What an adapter may know of the rest: the words, what can be typed, and the sentences.
 	"bot/adapters/kit":     {"bot/chat", "bot/grammar", "bot/spans", "bot/signed", "config/clock", "config/secret"},
+	"bot/adapters/slack":   append([]string{"bot/installs"}, anAdapter...),
 	"bot/adapters/keypage": {"bot/chat", "bot/commands", "bot/grammar", "bot/livepush", "bot/texts", "config/secret", "meeting"},
 
 	"bot/chat":     {"config/secret"},
@@ -34,6 +35,7 @@ var mayImport = map[string][]string{
 	"bot/grammar":  {"bot/chat", "bot/livepush", "bot/plain", "bot/texts", "config/near", "config/secret", "meeting"},
 	"bot/policy":   {"bot/chat"},
 	"bot/records":  {"bot/jobs"},
+	"bot/installs": {"bot/jobs", "bot/records", "config/secret"},
 	"bot/audit":    {"bot/jobs", "bot/records", "meeting"},
 	"bot/settings": {"bot/chat", "bot/jobs", "bot/policy", "bot/records"},
 	"bot/livepush": {"bot/chat", "bot/jobs", "bot/plain", "bot/records", "bot/texts", "config/secret", "meeting"},
