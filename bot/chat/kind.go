@@ -28,6 +28,10 @@ type Kind struct {
 	// OneID says that a person has the same ID in every team there. Elsewhere the same ID in
 	// another team is somebody else.
 	OneID bool
+	// IsTeam reports whether s can be the ID of a team, where the bot serves several that share
+	// nothing: the operator's lists name a person, a group and a channel with the team there, as
+	// TEAM/ID. nil: they need not.
+	IsTeam func(s string) bool
 	// Commands are the names that commands have there, with their slash, by the declared
 	// name. One that is left out is called what it is declared.
 	Commands map[string]string
@@ -92,6 +96,15 @@ func (k Kind) Called(command string) string {
 		return name
 	}
 	return "/" + command
+}
+
+// Named is how settings name a person who was seen at a place: "slack:U123", and where the operator
+// names the team "slack:T1/U123".
+func (k Kind) Named(p Place, u User) string {
+	if k.IsTeam != nil {
+		u.ID = p.Team + "/" + u.ID
+	}
+	return p.UserKey(u)
 }
 
 // LinkTo returns the address of a place; empty for one that has none.

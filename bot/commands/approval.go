@@ -173,7 +173,7 @@ const maxApprovers = 10
 // allow-lists, of the meeting and of the destinations.
 func (h approvals) approvers(ctx context.Context, r *run, t target, dests []livepush.Destination) []chat.User {
 	place := r.w.Request.Place
-	ids := h.people.policy.People(place.Platform, chat.RightPush)
+	ids := h.people.policy.People(place, chat.RightPush)
 	if t.reg != nil && t.reg.Place.Platform == place.Platform && t.reg.Place.Team == place.Team {
 		ids = slices.Concat(ids, []string{t.reg.Requester.ID}, t.reg.Hosts)
 	}

@@ -121,7 +121,7 @@ func (h audience) tellAdmins(ctx context.Context, r *run) (jobs.Next, error) {
 	}
 	r.t = r.text(reg.Place.Platform, r.w.Locale)
 	for _, e := range h.admins {
-		if e.Kind == chat.UserEntry && e.Platform == reg.Place.Platform {
+		if e.Kind == chat.UserEntry && e.At(reg.Place) {
 			provider := r.providerName(ref.Provider)
 			r.put(delivery{Slot: chat.SlotDirect, Place: &reg.Place, User: &chat.User{ID: e.ID}, Reply: chat.Reply{
 				Tone: chat.Warning, Title: r.t.T("viewers.refused.title", "Provider", provider), Text: r.t.T("viewers.refused", "Provider", provider),

@@ -87,7 +87,7 @@ type Config struct {
 // Accounts are the users of one provider as whom calls are made.
 type Accounts struct {
 	Bot     string            // for everybody
-	Persons map[string]string // who acts as their own, by [chat.Place.UserKey]
+	Persons map[string]string // who acts as their own, by [chat.Kind.Named]
 	// Usual is what a meeting has unless its requester says otherwise.
 	Usual meeting.Instant
 }
@@ -158,7 +158,7 @@ func (b *Bot) Parse(r chat.Request) chat.Decision {
 	}
 	v, _ := grammar.Asked(d)
 	if b.cfg.Policy.Judge(r.Place, r.User, v.Right) == policy.No && !b.mayBeAdmin(r) {
-		reply := b.people.refusal(b.parser.Text(r.Place.Platform, r.User.Locale), r.Place.Platform, denied{right: v.Right})
+		reply := b.people.refusal(b.parser.Text(r.Place.Platform, r.User.Locale), r.Place, denied{right: v.Right})
 		return chat.Decision{Reply: &reply}
 	}
 	return d
@@ -253,7 +253,7 @@ func (b *Bot) Ready(ctx context.Context, d chat.Decision) chat.Decision {
 	}
 	var no denied
 	if errors.As(err, &no) {
-		reply := b.people.refusal(b.parser.Text(r.Place.Platform, r.User.Locale), r.Place.Platform, no)
+		reply := b.people.refusal(b.parser.Text(r.Place.Platform, r.User.Locale), r.Place, no)
 		return chat.Decision{Reply: &reply, Request: r}
 	}
 	form := *d.Form

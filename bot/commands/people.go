@@ -149,22 +149,20 @@ func (h people) notLookedUp(ctx context.Context, r *run, err error) error {
 
 // refusal says who may, and whom to ask: where no list says so, what the platform itself asks
 // for, in its own words.
-func (h people) refusal(t texts.Text, on chat.Platform, no denied) chat.Reply {
+func (h people) refusal(t texts.Text, at chat.Place, no denied) chat.Reply {
 	id := map[chat.Rights]string{chat.RightPush: "denied.push", chat.RightSettings: "denied.settings"}[no.right]
 	if id == "" {
 		id = "denied.meet"
 	}
-	if own := string(on) + "." + id; !no.here && h.policy.Unlisted(no.right) && t.Has(own) {
+	if own := string(at.Platform) + "." + id; !no.here && h.policy.Unlisted(no.right) && t.Has(own) {
 		id = own
 	}
 	if no.here {
 		id += ".here"
 	}
 	reply := chat.Reply{Tone: chat.Bad, Text: t.Sentences(t.T(id), t.T("denied.whom"))}
-	for _, e := range h.policy.Admins {
-		if e.Kind == chat.UserEntry && e.Platform == on { // of another one nobody here can be named
-			reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.admin"), User: &chat.User{ID: e.ID}})
-		}
+	for _, id := range h.policy.People(at, 0) { // elsewhere nobody here can be named
+		reply.Fields = append(reply.Fields, chat.Field{Name: t.T("field.admin"), User: &chat.User{ID: id}})
 	}
 	return reply
 }

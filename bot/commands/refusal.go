@@ -39,7 +39,7 @@ func (b *Bot) refuse(r *run, err error) (jobs.Next, error) {
 	why := "denied" // the ID of the sentence, which has nothing of a person
 	switch {
 	case errors.As(err, &no):
-		reply = b.people.refusal(r.t, r.platform.Name, no)
+		reply = b.people.refusal(r.t, r.w.Request.Place, no)
 	case errors.As(err, &told):
 		reply.Text, why = told.In(r.t), told.ID
 	default:

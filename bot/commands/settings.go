@@ -75,7 +75,7 @@ func (b *Bot) turnedAway(r chat.Request, v grammar.Verb, here settings.Here) *ch
 	if !slices.ContainsFunc(here.Lists(), func(l policy.List) bool { return l.Judge(r.Place, r.User) == policy.No }) {
 		return nil
 	}
-	reply := b.people.refusal(b.parser.Text(r.Place.Platform, r.User.Locale), r.Place.Platform, denied{right, true})
+	reply := b.people.refusal(b.parser.Text(r.Place.Platform, r.User.Locale), r.Place, denied{right, true})
 	return &reply
 }
 

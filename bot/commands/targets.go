@@ -448,7 +448,7 @@ type accounts map[meeting.Provider]Accounts
 func (h accounts) own(r *run, p meeting.Provider) string { return h.of(r, p, r.w.Request.User) }
 
 func (h accounts) of(r *run, p meeting.Provider, who chat.User) string {
-	return h[p].Persons[r.w.Request.Place.UserKey(who)]
+	return h[p].Persons[r.platform.Named(r.w.Request.Place, who)]
 }
 
 // showCode groups a meeting number as clients do: 806-146-667, 812-3456-7890.

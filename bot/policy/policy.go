@@ -25,6 +25,12 @@ type Entry struct {
 	Platform chat.Platform
 	Kind     chat.EntryKind
 	ID       string
+	Team     string // where the ID is of; empty: of the only team that there is
+}
+
+// At reports whether an entry is about a place.
+func (e Entry) At(place chat.Place) bool {
+	return e.Platform == place.Platform && (e.Team == "" || e.Team == place.Team)
 }
 
 // String is what [ParseEntry] reads.
@@ -32,7 +38,11 @@ func (e Entry) String() string {
 	if e.Kind == chat.EveryEntry {
 		return string(e.Platform)
 	}
-	return string(e.Platform) + ":" + string(e.Kind) + ":" + e.ID
+	id := e.ID
+	if e.Team != "" {
+		id = e.Team + "/" + id
+	}
+	return string(e.Platform) + ":" + string(e.Kind) + ":" + id
 }
 
 // verdict is what is known without a look-up.
@@ -80,12 +90,12 @@ func (p Policy) list(right chat.Rights) []Entry {
 // decides.
 func (p Policy) Unlisted(right chat.Rights) bool { return p.list(right) == nil }
 
-// People are the IDs of those on a platform whom the list for a right, or that of the
-// admins, has by name.
-func (p Policy) People(on chat.Platform, right chat.Rights) []string {
+// People are the IDs of those at a place whom the list for a right, or that of the admins, has
+// by name.
+func (p Policy) People(at chat.Place, right chat.Rights) []string {
 	var ids []string
 	for _, e := range slices.Concat(p.list(right), p.Admins) {
-		if e.Platform == on && e.Kind == chat.UserEntry {
+		if e.At(at) && e.Kind == chat.UserEntry {
 			ids = append(ids, e.ID)
 		}
 	}
@@ -104,7 +114,7 @@ func (p Policy) Admin(place chat.Place, u chat.User) verdict {
 func match(list []Entry, place chat.Place, u chat.User) verdict {
 	v := No
 	for _, e := range list {
-		if e.Platform != place.Platform {
+		if !e.At(place) {
 			continue
 		}
 		switch e.Kind {
@@ -251,7 +261,7 @@ func inGroup(ctx context.Context, dir chat.Directory, list []Entry, place chat.P
 	}
 	var failed error
 	for _, e := range list {
-		if e.Kind != chat.GroupEntry && e.Kind != chat.RoleEntry || e.Platform != place.Platform {
+		if e.Kind != chat.GroupEntry && e.Kind != chat.RoleEntry || !e.At(place) {
 			continue
 		}
 		in, err := dir.InGroup(ctx, place, u.ID, e.ID)
