@@ -32,6 +32,7 @@ var checks = map[string]func(string) error{
 	},
 	"xoxb":      slackToken("xoxb-", "use the Bot User OAuth Token on the app's OAuth & Permissions page, which begins with xoxb-"),
 	"xapp":      slackToken("xapp-", "use an app-level token, which begins with xapp-"),
+	"slackapp":  matching(`^[0-9]+\.[0-9]+$`, "use the Client ID under Basic Information, App Credentials: two numbers with a dot between them"),
 	"command":   matching(`^/[a-z0-9_-]{1,31}$`, "use a slash and up to 31 lower-case letters, digits, - or _"),
 	"snowflake": matching(`^[0-9]{15,20}$`, "use the numeric ID"),
 	"ed25519":   matching(`^[0-9a-fA-F]{64}$`, "use the 64 hexadecimal digits of the public key"),

@@ -59,7 +59,7 @@ var (
 	// spelt has the variables whose values matter to a test.
 	spelt = env{
 		"SLACK_BOT_TOKEN": "xoxb-canary", "SLACK_APP_TOKEN": "xapp-canary", "SLACK_SIGNING_SECRET": "canary-signing",
-		"SLACK_API_URL": "https://slack.example/api/", "SLACK_MEET_COMMAND": "/zoomless", "SLACK_LIVEPUSH_COMMAND": "/air",
+		"SLACK_CLIENT_ID": "1.2", "SLACK_TEAMS": "T1, E1", "SLACK_API_URL": "https://slack.example/api/", "SLACK_MEET_COMMAND": "/zoomless", "SLACK_LIVEPUSH_COMMAND": "/air",
 		"DISCORD_BOT_TOKEN": "canary-discord", "DISCORD_APPLICATION_ID": "123456789012345678",
 		"DISCORD_PUBLIC_KEY": strings.Repeat("ab", 32), "DISCORD_GUILD_ID": "223456789012345678", "DISCORD_GUILDS": "323456789012345678, 423456789012345678", "DISCORD_API_URL": "http://127.0.0.1:1/api",
 		"HTTP_ADDR": "0.0.0.0:80", "OPS_ADDR": "[::1]:90", "PUBLIC_URL": "https://meet.example.com",

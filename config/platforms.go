@@ -33,28 +33,46 @@ func (p Platforms) all() []Platform {
 	return all
 }
 
-// Slack is on when BotToken is set.
+// Slack is on when BotToken is set. Where several workspaces install the app, ClientID is set
+// instead.
 type Slack struct {
 	BotToken        secret.String `split_words:"true" desc:"bot token, xoxb-…; turns Slack on" check:"xoxb"`
 	AppToken        secret.String `split_words:"true" desc:"app-level token, xapp-…, for Socket Mode, which needs no public address" check:"xapp"`
 	SigningSecret   secret.String `split_words:"true" desc:"signing secret, for HTTP mode: Slack sends its requests to HTTP_ADDR"`
+	ClientID        string        `split_words:"true" desc:"client ID of an app that several workspaces, or an organisation, install at PUBLIC_URL; turns Slack on if SLACK_BOT_TOKEN is unset, and has no effect if it is set" check:"slackapp"`
+	ClientSecret    secret.String `split_words:"true" desc:"client secret of that app"`
+	Teams           Teams         `split_words:"true" desc:"IDs of the workspaces (T…) and organisations (E…) that may install that app, comma-separated; unset: none"`
+	Scopes          Words         `split_words:"true" desc:"optional scopes that an installation asks for, comma-separated, or all; bot manifest slack lists them"`
 	ApiURL          string        `split_words:"true" desc:"base URL of the Web API, for a proxy; unset: Slack's own" check:"url"`
 	MeetCommand     string        `split_words:"true" default:"/meet" desc:"name of the command in Slack, if another app has this one" check:"command"`
 	LivepushCommand string        `split_words:"true" default:"/livepush" desc:"name of the command in Slack, if another app has this one" check:"command"`
 }
 
 // On implements [Platform].
-func (s Slack) On() bool { return !s.BotToken.IsZero() }
+func (s Slack) On() bool { return !s.BotToken.IsZero() || s.Many() }
+
+// Many reports whether several workspaces install the app. A token is for one, and decides.
+func (s Slack) Many() bool { return s.ClientID != "" && s.BotToken.IsZero() }
 
 // HTTP implements [Platform].
-func (s Slack) HTTP() bool { return !s.SigningSecret.IsZero() }
+func (s Slack) HTTP() bool { return !s.SigningSecret.IsZero() || s.Many() }
 
 // Switch implements [Platform].
-func (Slack) Switch() string { return "SLACK_BOT_TOKEN" }
+func (s Slack) Switch() string {
+	if s.Many() {
+		return "SLACK_CLIENT_ID"
+	}
+	return "SLACK_BOT_TOKEN"
+}
 
 func (s Slack) combinations(c checker) {
-	c.only("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET")
-	if c.set["SLACK_BOT_TOKEN"] && !c.set["SLACK_APP_TOKEN"] && !c.set["SLACK_SIGNING_SECRET"] {
+	on := s.Switch()
+	c.only(on, "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET")
+	c.only("SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET", "SLACK_TEAMS", "SLACK_SCOPES")
+	if c.set["SLACK_CLIENT_ID"] {
+		c.needs("workspaces install the app with it", "SLACK_CLIENT_SECRET", "PUBLIC_URL")
+	}
+	if c.set[on] && !c.set["SLACK_APP_TOKEN"] && !c.set["SLACK_SIGNING_SECRET"] {
 		c.fault("SLACK_APP_TOKEN", "set it for Socket Mode, or set SLACK_SIGNING_SECRET for HTTP mode: Slack needs one of the two")
 	}
 	if s.MeetCommand == s.LivepushCommand {

@@ -67,6 +67,36 @@ func (ids *IDs) Set(value string) error {
 	return nil
 }
 
+// Teams is a list of IDs of Slack's workspaces and organisations.
+type Teams []string
+
+var teamPattern = regexp.MustCompile(`^[TE][A-Z0-9]{1,30}$`)
+
+// Set implements envconfig's Setter.
+func (t *Teams) Set(value string) error {
+	list, err := entries(value)
+	if err != nil {
+		return err
+	}
+	for i, id := range list {
+		if !teamPattern.MatchString(id) {
+			return fmt.Errorf("entry %d: use the ID of a workspace (T…) or of an organisation (E…), which is in the address of Slack in a browser", i+1)
+		}
+	}
+	*t = list
+	return nil
+}
+
+// Words is a list of words.
+type Words []string
+
+// Set implements envconfig's Setter.
+func (w *Words) Set(value string) error {
+	list, err := entries(value)
+	*w = list
+	return err
+}
+
 // Users maps a person, as "slack:U123", to the provider's account that acts for them.
 type Users map[string]string
 

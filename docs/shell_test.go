@@ -54,7 +54,7 @@ var treatments = []treatment{
 	{line: `\(umask 077; openssl .*\)`, by: [2]string{"systemd_test.go", "`## systemd`"}},
 	{line: `journalctl .*`, not: needsSystemd},
 
-	{line: `bot manifest slack > manifest\.json`, run: asItIs + " && test -s manifest.json"},
+	{line: `bot manifest slack( --org| --install \S+)? > manifest\.json`, run: asItIs + " && test -s manifest.json"},
 	{line: `DISCORD_APPLICATION_ID=… bot manifest discord --invite`, run: "DISCORD_APPLICATION_ID=700000000000000001 bot manifest discord --invite"},
 	{line: `bot`, not: needsAccounts},
 	{line: `(DATA_DIR=/var/lib/meetbot )?bot doctor`, run: "bot doctor"},

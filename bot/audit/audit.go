@@ -64,7 +64,8 @@ const (
 	Reject  Action = "reject"  //
 	Settle  Action = "settle"  // a command, by the bot's operator
 
-	Settings Action = "settings" // what a place has set
+	Settings  Action = "settings"  // what a place has set
+	Uninstall Action = "uninstall" // the app from a workspace, by the bot's operator
 )
 
 // Operator is who settles jobs: whoever may run the bot's own commands on its machine.

@@ -22,6 +22,8 @@ type Part struct {
 	Since     time.Time `json:"since,omitzero"`
 	LastError string    `json:"last_error,omitempty"`
 	ErrorAt   time.Time `json:"error_at,omitzero"`
+	// Workspaces are those that have installed a platform's app, by their ID. No metric names them.
+	Workspaces map[string]Part `json:"workspaces,omitempty"`
 }
 
 // Readiness is the answer of /readyz.
@@ -68,9 +70,7 @@ func (h *Health) Readiness() Readiness {
 	for name, health := range h.Adapters {
 		a := health()
 		r.Ready = r.Ready || a.Ready()
-		r.Parts[name] = Part{
-			Ready: a.Ready(), State: string(a.State), Since: a.Since, LastError: Scrub(a.LastError, h.Secrets...), ErrorAt: a.ErrorAt,
-		}
+		r.Parts[name] = h.part(a)
 	}
 	if h.Clocks != nil {
 		if part, known := h.Clocks.part(); known {
@@ -86,6 +86,17 @@ func (h *Health) Readiness() Readiness {
 		r.Ready = false
 	}
 	return r
+}
+
+func (h *Health) part(a kit.Health) Part {
+	p := Part{Ready: a.Ready(), State: string(a.State), Since: a.Since, LastError: Scrub(a.LastError, h.Secrets...), ErrorAt: a.ErrorAt}
+	for id, w := range a.Workspaces {
+		if p.Workspaces == nil {
+			p.Workspaces = make(map[string]Part)
+		}
+		p.Workspaces[id] = h.part(w)
+	}
+	return p
 }
 
 // Handler serves /livez, /readyz and /metrics. It is for an address that only the

@@ -151,7 +151,7 @@ func match(list []Entry, place chat.Place, u chat.User) verdict {
 func Nearness(list []Entry, place chat.Place) int {
 	nearest := 0
 	for _, e := range list {
-		if e.Platform != place.Platform {
+		if !e.At(place) {
 			continue
 		}
 		n := 0

@@ -13,8 +13,8 @@ import (
 func TestAListCanNameAWholeTeamOrServer(t *testing.T) {
 	p := Policy{
 		Platforms: chattest.Kinds(),
-		Meet:      []Entry{{chattest.Slack, chat.TeamEntry, "T1"}, {chattest.Discord, chat.GuildEntry, "1"}},
-		Push:      []Entry{{chattest.Discord, chat.RoleEntry, "7"}, {chattest.Slack, chat.TeamEntry, "T1"}},
+		Meet:      []Entry{{Platform: chattest.Slack, Kind: chat.TeamEntry, ID: "T1"}, {Platform: chattest.Discord, Kind: chat.GuildEntry, ID: "1"}},
+		Push:      []Entry{{Platform: chattest.Discord, Kind: chat.RoleEntry, ID: "7"}, {Platform: chattest.Slack, Kind: chat.TeamEntry, ID: "T1"}},
 	}
 	u := chat.User{ID: "U1", Roles: []string{"7"}, Rights: chat.RightsKnown}
 	for name, tt := range map[string]struct {
@@ -38,7 +38,7 @@ func TestAListCanNameAWholeTeamOrServer(t *testing.T) {
 }
 
 func TestTheNearestEntryOfAPlaceCounts(t *testing.T) {
-	list := []Entry{{Platform: chattest.Slack}, {chattest.Slack, chat.TeamEntry, "T1"}, {chattest.Slack, chat.ChannelEntry, "C1"}, {chattest.Slack, chat.UserEntry, "U1"}}
+	list := []Entry{{Platform: chattest.Slack}, {Platform: chattest.Slack, Kind: chat.TeamEntry, ID: "T1"}, {Platform: chattest.Slack, Kind: chat.ChannelEntry, ID: "C1"}, {Platform: chattest.Slack, Kind: chat.UserEntry, ID: "U1"}}
 	at := func(list []Entry, team, channel string) int {
 		return Nearness(list, chat.Place{Platform: chattest.Slack, Team: team, Channel: channel})
 	}

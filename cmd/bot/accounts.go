@@ -172,7 +172,7 @@ func accountsCommand(_ context.Context, p process) error {
 		return err
 	}
 	if *schema {
-		out, err := config.Schema(names()...)
+		out, err := config.Schema(names(config.Config{})...)
 		if err != nil {
 			return err
 		}

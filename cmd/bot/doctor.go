@@ -358,6 +358,14 @@ func (d *doctor) runningBot(context.Context) []finding {
 		default:
 			all = append(all, fault(says, "see the other lines about it, and the bot's log"))
 		}
+		for id, w := range part.Workspaces {
+			switch says := fmt.Sprintf("%s, workspace %s: %s since %s", name, id, w.State, w.Since.UTC().Format(time.RFC3339)); {
+			case w.LastError != "":
+				all = append(all, warn(says+", last error: "+w.LastError, "if it lasts, have the app installed there again, or remove it: bot workspaces "+id+" --revoke"))
+			default:
+				all = append(all, finding{Level: kit.Fine, Says: says})
+			}
+		}
 	}
 	slices.SortFunc(all, func(a, b finding) int { return strings.Compare(a.Says, b.Says) })
 	return all

@@ -49,7 +49,9 @@ func (d *doctor) platform(ctx context.Context, p platform) []finding {
 			all = append(all, said(f))
 		}
 	}
-	if channel, ok := d.sendTo(k.Name); ok && d.sendable() == nil {
+	if channel, ok := d.sendTo(k.Name); ok && k.IsTeam != nil {
+		all = append(all, warn("--send posts nowhere: the running bot has the tokens of the workspaces", "type a command in the channel"))
+	} else if ok && d.sendable() == nil {
 		all = append(all, d.roundTrip(ctx, a, k.Name, channel)...)
 	}
 	return all

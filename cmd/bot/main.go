@@ -64,6 +64,7 @@ func subcommands() []subcommand {
 		{"accounts", "[--schema]", "check PROVIDERS_FILE and list its accounts; print the JSON schema of the file", accountsCommand, false},
 		{"policy", "[--json] [--place PLACE [--person PERSON]]", "show who can do what, and why", policyCommand, false},
 		{"jobs", "[--all] [--json] | ID [--settle done|failed|retry] | RECORD [--drop]", "list the jobs under way and those that need somebody; show or settle one", jobsCommand, false},
+		{"workspaces", "[--json] | ID --revoke", "list the workspaces that have installed the Slack app; remove it from one", workspacesCommand, false},
 		{"audit", "", "print the audit log as JSON lines", auditCommand, false},
 		{"backup", "DIR", "copy the embedded store into a new directory, also while the bot runs", backupCommand, false},
 		{"export", "[--salvage]", "print the store as JSON lines; its secrets stay encrypted", exportCommand, false},
@@ -130,7 +131,7 @@ func help(w io.Writer) error {
 		b.WriteString(c.usage())
 	}
 	b.WriteString("\nEnvironment variables. With none set, the bot runs in the terminal against a sandbox.\n\n")
-	return errors.Join(config.Usage(&b, names()...), write(w, b.String()))
+	return errors.Join(config.Usage(&b, names(config.Config{})...), write(w, b.String()))
 }
 
 func write(w io.Writer, text string) error {

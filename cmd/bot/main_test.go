@@ -336,7 +336,7 @@ func TestTheConfigurationPageIsTrue(t *testing.T) {
 	require.NoError(t, err)
 	table := regexp.MustCompile(`(?s)<!-- variables -->\n.*?<!-- /variables -->`)
 	require.True(t, table.Match(raw), "the page marks where the table of variables is")
-	goldentest.Check(t, path, table.ReplaceAllLiteralString(string(raw), "<!-- variables -->\n"+config.Markdown(names()...)+"<!-- /variables -->"))
+	goldentest.Check(t, path, table.ReplaceAllLiteralString(string(raw), "<!-- variables -->\n"+config.Markdown(names(config.Config{})...)+"<!-- /variables -->"))
 	for _, c := range subcommands() {
 		assert.Contains(t, string(raw), "`"+strings.TrimSpace("bot "+c.name))
 	}

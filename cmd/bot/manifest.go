@@ -50,6 +50,8 @@ func slackManifest(p process) error {
 	f := flags("manifest slack")
 	socket := f.Bool("socket", false, "Socket Mode, which needs no public address (the default)")
 	url := f.String("url", "", "HTTP mode: the public https `ADDRESS` that Slack sends requests to")
+	install := f.String("install", "", "for an app that several workspaces install (SLACK_CLIENT_ID): the public https `ADDRESS` under which they do, PUBLIC_URL")
+	org := f.Bool("org", false, "for an app that is installed for a whole organisation")
 	with := f.String("with", "", "ask for these optional `SCOPES` too, comma-separated, or all")
 	if err := parse(f, p, ""); err != nil {
 		return err
@@ -58,13 +60,8 @@ func slackManifest(p process) error {
 		return errors.New("--socket and --url: use one, not both")
 	}
 	var optional, unknown []string
-	for _, s := range slack.AllScopes() {
-		if !s.Required && *with == "all" {
-			optional = append(optional, s.Name)
-		}
-	}
-	if *with != "" && *with != "all" {
-		optional = strings.Split(*with, ",")
+	if *with != "" {
+		optional = slackScopes(strings.Split(*with, ","))
 		for _, name := range optional {
 			if !slices.ContainsFunc(slack.AllScopes(), func(s slack.Scope) bool { return s.Name == name }) {
 				unknown = append(unknown, name)
@@ -75,12 +72,33 @@ func slackManifest(p process) error {
 		return fmt.Errorf("--with: the bot does not use %s; bot manifest slack lists the scopes that it can use", strings.Join(unknown, ", "))
 	}
 	out, err := slack.Manifest(slack.ManifestOptions{
-		URL: *url, MeetCommand: cfg.Slack.MeetCommand, LivepushCommand: cfg.Slack.LivepushCommand, Locale: cfg.Locale, Optional: optional,
+		URL: *url, Install: *install, Organisation: *org, MeetCommand: cfg.Slack.MeetCommand, LivepushCommand: cfg.Slack.LivepushCommand, Locale: cfg.Locale, Optional: optional,
 	})
 	if err != nil {
 		return err
 	}
 	return errors.Join(write(p.stdout, string(out)+"\n"), scopeNotes(p.stderr, optional))
+}
+
+// slackClientID is that of the app that workspaces install; empty: there is one token.
+func slackClientID(c config.Config) string {
+	if !c.Slack.Many() {
+		return ""
+	}
+	return c.Slack.ClientID
+}
+
+// slackScopes are the optional scopes that a list names, which may be all.
+func slackScopes(list []string) (names []string) {
+	if len(list) != 1 || list[0] != "all" {
+		return list
+	}
+	for _, s := range slack.AllScopes() {
+		if !s.Required {
+			names = append(names, s.Name)
+		}
+	}
+	return names
 }
 
 // scopeNotes says what does not work without the scopes that are left out. It goes to
@@ -99,7 +117,7 @@ func scopeNotes(w io.Writer, asked []string) error {
 }
 
 func discordManifest(p process) error {
-	cfg, err := load(only(p.lookup, "MEET_ALLOW", "LIVEPUSH_ALLOW"))
+	cfg, err := loadSome(p.lookup, only(p.lookup, "MEET_ALLOW", "LIVEPUSH_ALLOW"))
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"meetbot/bot/adapters/slack"
 	"meetbot/bot/chat"
 	"meetbot/bot/grammar"
+	"meetbot/bot/installs"
 	"meetbot/config"
 )
 
@@ -38,6 +39,7 @@ type parts struct {
 	http      *http.Client     // nil: the adapter's own
 	now       func() time.Time // nil: the machine's clock
 	alone     func() bool      // no other process shares the store; nil: that is not known
+	installs  *installs.Store  // who has installed the platform's app; nil where no store is open
 	sandboxed bool
 }
 
@@ -46,17 +48,18 @@ func platforms() []platform {
 	return []platform{
 		{
 			kind: func(c config.Config) chat.Kind {
-				return slack.Kind(map[string]string{"meet": c.Slack.MeetCommand, "livepush": c.Slack.LivepushCommand})
+				return slack.Kind(map[string]string{"meet": c.Slack.MeetCommand, "livepush": c.Slack.LivepushCommand}, c.Slack.Many())
 			},
 			on: func(c config.Config) bool { return c.Slack.On() },
 			open: func(c config.Config, p parts) (kit.Adapter, error) {
 				return adapter(slack.New(slack.Config{
 					BotToken: c.Slack.BotToken, AppToken: c.Slack.AppToken, SigningSecret: c.Slack.SigningSecret, APIURL: c.Slack.ApiURL,
+					ClientID: slackClientID(c), ClientSecret: c.Slack.ClientSecret, Teams: c.Slack.Teams, Scopes: slackScopes(c.Slack.Scopes), PublicURL: c.PublicURL, Installs: p.installs,
 					MeetCommand: c.Slack.MeetCommand, LivepushCommand: c.Slack.LivepushCommand, Locale: c.Locale,
 					Observe: p.observe, HTTPClient: p.http, Now: p.now, Alone: p.alone,
 				}, p.bot, p.log))
 			},
-			errors: slack.ErrorKinds(), manifest: slackManifest, usage: "[--socket | --url URL] [--with SCOPES|all]",
+			errors: slack.ErrorKinds(), manifest: slackManifest, usage: "[--socket | --url URL] [--install URL] [--org] [--with SCOPES|all]",
 		},
 		{
 			kind: func(config.Config) chat.Kind { return discord.Kind() },
@@ -107,14 +110,18 @@ func platformNames() []chat.Platform {
 }
 
 // names are what lists of people can name, for config.
-func names() []config.Names {
+func names(cfg config.Config) []config.Names {
 	var all []config.Names
-	for _, k := range kinds(config.Config{}) {
+	for _, k := range kinds(cfg) {
 		n := config.Names{Platform: string(k.Name), Person: k.HasID, Meet: k.Members[chat.RightMeet], Push: k.Members[chat.RightPush]}
 		for _, e := range k.Entries {
-			n.Entries = append(n.Entries, config.Name{Kind: string(e.Kind), Example: e.Example, Valid: e.IsID, Place: e.Kind.Place()})
+			name := config.Name{Kind: string(e.Kind), Example: e.Example, Valid: e.IsID, Place: e.Kind.Place()}
+			if k.IsTeam != nil && e.Kind != chat.TeamEntry {
+				name = inTeam(k, name)
+			}
+			n.Entries = append(n.Entries, name)
 			if e.Kind == chat.UserEntry {
-				n.Person = e.IsID
+				n.Person = name.Valid
 			}
 		}
 		all = append(all, n)
@@ -122,9 +129,28 @@ func names() []config.Names {
 	return all
 }
 
+// inTeam is a name that says of which team it is.
+func inTeam(k chat.Kind, n config.Name) config.Name {
+	bare := n.Valid
+	return config.Name{Kind: n.Kind, Example: "T1/" + n.Example, Place: n.Place, Valid: func(s string) bool {
+		team, id, both := strings.Cut(s, "/")
+		return both && k.IsTeam(team) && bare(id)
+	}}
+}
+
 // load reads the settings.
-func load(lookup func(string) (string, bool)) (config.Config, error) {
-	return config.Load(lookup, names()...)
+func load(lookup func(string) (string, bool)) (config.Config, error) { return loadSome(lookup, lookup) }
+
+// loadSome reads those settings that some has. What lists of people can name depends on all.
+func loadSome(all, some func(string) (string, bool)) (config.Config, error) {
+	var shape config.Config
+	shape.Slack.ClientID, _ = all("SLACK_CLIENT_ID")
+	for _, name := range []string{"SLACK_BOT_TOKEN", "SLACK_BOT_TOKEN_FILE"} {
+		if v, _ := all(name); v != "" {
+			shape.Slack.ClientID = ""
+		}
+	}
+	return config.Load(some, names(shape)...)
 }
 
 // withManifest are the platforms where something has to be registered, and the commands that

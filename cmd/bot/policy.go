@@ -44,7 +44,7 @@ func policyCommand(ctx context.Context, p process) error {
 	if err := parse(f, p, "Shows who can do what, and why."); err != nil {
 		return err
 	}
-	cfg, err := load(func(name string) (string, bool) {
+	cfg, err := loadSome(p.lookup, func(name string) (string, bool) {
 		if slices.Contains(policyVariables(), name) || !config.IsVariable(name) { // the file may name any other
 			return p.lookup(name)
 		}

@@ -22,6 +22,7 @@ import (
 	"meetbot/bot/chat"
 	"meetbot/bot/commands"
 	"meetbot/bot/grammar"
+	"meetbot/bot/installs"
 	"meetbot/bot/jobs"
 	"meetbot/bot/ops"
 	"meetbot/bot/plain"
@@ -233,7 +234,7 @@ func (b *building) platforms(context.Context) error {
 		name := p.kind(b.cfg).Name
 		made := parts{
 			process: b.process, bot: b.bot, log: b.log.With("adapter", string(name)), sandboxed: b.sandboxed,
-			observe: b.metrics.Platform(name, p.errors), now: b.store.Now, alone: b.store.Alone,
+			observe: b.metrics.Platform(name, p.errors), now: b.store.Now, alone: b.store.Alone, installs: installs.New(b.store, string(name)),
 		}
 		again := false
 		k, a, err := keep(string(name), func() (kit.Adapter, error) {
@@ -364,7 +365,7 @@ func (b *building) listen(ctx context.Context) error {
 		g.outlive()
 	}
 	if b.cfg.NATS.URL == "" {
-		g.addAdmin(b.cfg.DataDir, admin{b.store, health.Readiness, b.log})
+		g.addAdmin(b.cfg.DataDir, admin{b.store, health.Readiness, b.log, func() (config.Config, error) { return b.cfg, nil }})
 	}
 	if b.sandboxed && b.cfg.Chat() {
 		b.log.Warn("sandbox in use: no meeting is real")
@@ -435,7 +436,11 @@ func policyFrom(cfg config.Config) policy.Policy {
 func entries(list config.Principals) []policy.Entry {
 	var all []policy.Entry
 	for _, p := range list {
-		all = append(all, policy.Entry{Platform: chat.Platform(p.Platform), Kind: chat.EntryKind(p.Kind), ID: p.ID})
+		e := policy.Entry{Platform: chat.Platform(p.Platform), Kind: chat.EntryKind(p.Kind), ID: p.ID}
+		if team, id, both := strings.Cut(p.ID, "/"); both {
+			e.Team, e.ID = team, id
+		}
+		all = append(all, e)
 	}
 	return all
 }

@@ -36,8 +36,8 @@ const (
 
 // question is what an operator asks of a store.
 type question struct {
-	Op  string `json:"op"`            // health, jobs, job, settle, drop, audit, settings, export, backup
-	Job string `json:"job,omitempty"` // of job and settle; of drop, the record's name
+	Op  string `json:"op"`            // health, jobs, job, settle, drop, audit, settings, export, backup, workspaces, revoke
+	Job string `json:"job,omitempty"` // of job and settle; of drop, the record's name; of revoke, the workspace's ID
 	As  string `json:"as,omitempty"`  // of settle
 	All bool   `json:"all,omitempty"` // of jobs: also those that nobody has to look at
 }
@@ -47,6 +47,8 @@ type admin struct {
 	store  *jobs.Store
 	health func() ops.Readiness // nil where no bot runs
 	log    *slog.Logger
+	// settings are those of the platforms, for what has to be asked of one.
+	settings func() (config.Config, error)
 }
 
 func (a admin) answer(ctx context.Context, q question, w io.Writer) error {
@@ -64,6 +66,10 @@ func (a admin) answer(ctx context.Context, q question, w io.Writer) error {
 		return a.settleJob(ctx, q.Job, q.As, w)
 	case "drop":
 		return a.dropRecord(ctx, q.Job, w)
+	case "workspaces":
+		return a.listWorkspaces(ctx, w)
+	case "revoke":
+		return a.revokeWorkspace(ctx, q.Job, w)
 	case "audit":
 		return writeAudit(ctx, a.store, w)
 	case "settings":
@@ -256,12 +262,12 @@ func ask(ctx context.Context, p process, q question, out io.Writer) error {
 			return err
 		}
 	}
-	looks := q.Op != "settle" && q.Op != "drop"
+	looks := q.Op != "settle" && q.Op != "drop" && q.Op != "revoke"
 	store, err := openExisting(ctx, p, cfg, looks)
 	if err != nil {
 		return err
 	}
-	return errors.Join(admin{store: store, log: operatorLog(p)}.answer(ctx, q, out), store.Close())
+	return errors.Join(admin{store: store, log: operatorLog(p), settings: func() (config.Config, error) { return slackSettings(p) }}.answer(ctx, q, out), store.Close())
 }
 
 // operatorLog is for commands whose output is for people: warnings only.

@@ -21,6 +21,9 @@ type Health struct {
 	Since     time.Time `json:"since"`
 	LastError string    `json:"last_error,omitempty"`
 	ErrorAt   time.Time `json:"error_at,omitzero"`
+	// Workspaces are how those are that have installed the platform's app, by their ID. One that is
+	// not well is not the adapter's fault.
+	Workspaces map[string]Health `json:"workspaces,omitempty"`
 }
 
 // Ready reports whether the adapter can take commands.

@@ -28,6 +28,7 @@ import (
 
 	"meetbot/bot/adapters/kit"
 	"meetbot/bot/chat"
+	"meetbot/bot/installs"
 	"meetbot/bot/signed"
 	"meetbot/bot/texts"
 	"meetbot/config/clock"
@@ -41,6 +42,17 @@ type Config struct {
 	// needed.
 	AppToken      secret.String // xapp-…
 	SigningSecret secret.String
+
+	// ClientID and ClientSecret let workspaces install the app, instead of BotToken: those, and the
+	// workspaces of those organisations, whose IDs are in Teams. PublicURL is where people reach
+	// [PathInstall], Scopes are what an installation asks for besides the required ones, and Installs
+	// keeps the installations.
+	ClientID     string
+	ClientSecret secret.String
+	Teams        []string
+	PublicURL    string
+	Scopes       []string
+	Installs     *installs.Store
 
 	APIURL string // base of the Web API; empty: Slack's
 	// MeetCommand and LivepushCommand are the names in Slack, with their slash; empty:
@@ -76,7 +88,8 @@ type Adapter struct {
 	// strangers are other workspaces that the log has named lately.
 	strangers *kit.Seen
 
-	web        *web // calls to Slack with the token that was configured
+	web        *web       // calls to Slack with the tokens that were configured
+	installed  *installed // nil: the configured token is the only one
 	workspaces workspaces
 	sockets    *sockets // Socket Mode
 
@@ -92,6 +105,7 @@ var _ interface {
 	kit.Examined
 	kit.Clocked
 	chat.Directory
+	chat.Claimer
 } = (*Adapter)(nil)
 
 var commandName = regexp.MustCompile(`^/[^\s/A-Z]{1,31}$`)
@@ -114,7 +128,9 @@ func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	var faults []error
-	if !strings.HasPrefix(cfg.BotToken.Reveal(), "xoxb-") {
+	if cfg.ClientID != "" {
+		faults = cfg.installable()
+	} else if !strings.HasPrefix(cfg.BotToken.Reveal(), "xoxb-") {
 		faults = append(faults, errors.New("the bot token is missing or is not one (it begins with xoxb-)"))
 	}
 	if !cfg.AppToken.IsZero() && !strings.HasPrefix(cfg.AppToken.Reveal(), "xapp-") {
@@ -145,6 +161,9 @@ func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 	pulse := kit.NewPulse(cfg.Now)
 	a := &Adapter{follow: make(chan struct{}, maxLater), cfg: cfg, bot: bot, log: log, now: cfg.Now, theirs: theirs, pulse: pulse, seen: kit.NewSeen(time.Hour, 10_000), strangers: kit.NewSeen(time.Minute, 1000), web: newWeb(cfg, pulse, log)}
 	a.gate = signed.New(scheme(cfg.SigningSecret), theirs.Now, cfg.Observe.Rejected, log)
+	if cfg.ClientID != "" {
+		a.installed = newInstalled(cfg, a.web, log)
+	}
 	a.workspaces.make = func(id string, w *web) *workspace {
 		s := &workspace{id: id, web: w, people: newPeople(id, w, cfg.Now)}
 		s.poster = newPoster(cfg, w, s.people, theirs, log)
@@ -157,21 +176,42 @@ func New(cfg Config, bot chat.Bot, log *slog.Logger) (*Adapter, error) {
 
 // Post implements [chat.Poster].
 func (a *Adapter) Post(ctx context.Context, p chat.Post) (chat.Receipt, error) {
-	return a.at(p.Place.Team).poster.post(ctx, p)
+	at, err := a.reached(ctx, p.Place.Team)
+	if errors.Is(err, chat.ErrLost) && p.Slot == chat.SlotEdit {
+		err = fmt.Errorf("%w: %w", chat.ErrGone, err)
+	}
+	if err != nil {
+		return chat.Receipt{}, err
+	}
+	return at.poster.post(ctx, p)
 }
 
 // Profile implements [chat.Directory]: see [people.profile].
 func (a *Adapter) Profile(ctx context.Context, place chat.Place, userID string) (chat.Profile, error) {
-	return a.at(place.Team).people.profile(ctx, userID)
+	at, err := a.reached(ctx, place.Team)
+	if err != nil {
+		return chat.Profile{}, err
+	}
+	return at.people.profile(ctx, userID)
 }
 
 // InGroup implements [chat.Directory]. It needs the scope usergroups:read.
 func (a *Adapter) InGroup(ctx context.Context, place chat.Place, userID, groupID string) (bool, error) {
-	return a.at(place.Team).people.inGroup(ctx, userID, groupID)
+	at, err := a.reached(ctx, place.Team)
+	if err != nil {
+		return false, err
+	}
+	return at.people.inGroup(ctx, userID, groupID)
 }
 
 // Health returns how the adapter is.
-func (a *Adapter) Health() kit.Health { return a.pulse.Health() }
+func (a *Adapter) Health() kit.Health {
+	h := a.pulse.Health()
+	if a.installed != nil {
+		h.Workspaces = a.installed.health()
+	}
+	return h
+}
 
 // Clock implements [kit.Clocked].
 func (a *Adapter) Clock() *clock.Theirs { return a.theirs }
@@ -180,7 +220,11 @@ func (a *Adapter) Clock() *clock.Theirs { return a.theirs }
 // returns an error that matches [ErrTokenRefused] once a token is refused: nothing more is
 // taken or sent then.
 func (a *Adapter) Run(ctx context.Context) error {
-	if err := a.web.identify(ctx, a.sockets.backoff); err != nil {
+	if a.installed != nil {
+		var kept sync.WaitGroup
+		kept.Go(func() { a.installed.run(ctx) })
+		defer kept.Wait()
+	} else if err := a.web.identify(ctx, a.sockets.backoff); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -205,8 +249,13 @@ func (a *Adapter) Run(ctx context.Context) error {
 
 // Probe implements [kit.Probed].
 func (a *Adapter) Probe(ctx context.Context) error {
-	if err := a.web.whoAmI(ctx); err != nil || a.cfg.AppToken.IsZero() {
-		return err
+	if a.installed == nil {
+		if err := a.web.whoAmI(ctx); err != nil {
+			return err
+		}
+	}
+	if a.cfg.AppToken.IsZero() {
+		return nil
 	}
 	_, err := a.sockets.open(ctx)
 	return err
@@ -217,7 +266,11 @@ const drainTimeout = 5 * time.Second
 
 // text is the language of a person, as far as it is known.
 func (a *Adapter) text(r chat.Request) texts.Text {
-	return texts.For(r.User.Locale, a.at(r.Place.Team).people.localeOf(r.User.ID), a.cfg.Locale)
+	known := ""
+	if at := a.at(r.Place.Team); at != nil {
+		known = at.people.localeOf(r.User.ID)
+	}
+	return texts.For(r.User.Locale, known, a.cfg.Locale)
 }
 
 // busy counts what is under way, so that a stopping process can wait for it.

@@ -154,14 +154,19 @@ func adapterBy(t testing.TB, now func() time.Time, s *slacktest.Server, bot chat
 		APIURL: s.APIURL(), HTTPClient: &http.Client{Timeout: 5 * time.Second},
 	}, bot, slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	require.NoError(t, err)
+	unpaced(a)
+	return a
+}
+
+// unpaced lets an adapter post and connect as fast as it can: it is paced in its own test.
+func unpaced(a *Adapter) {
 	made := a.workspaces.make
 	a.workspaces.make = func(id string, w *web) *workspace {
 		s := made(id, w)
-		s.poster.channels, s.poster.edits = kit.NewPace(0, time.Second, nil), kit.NewEdits(0, time.Second, nil) // paced in its own test
+		s.poster.channels, s.poster.edits = kit.NewPace(0, time.Second, nil), kit.NewEdits(0, time.Second, nil)
 		return s
 	}
 	a.sockets.backoff = 10 * time.Millisecond
-	return a
 }
 
 func (w *world) transports() map[string]slacktest.Transport {
@@ -400,7 +405,7 @@ func TestImmediateAnswerIsPrivateAndInThePersonsLanguage(t *testing.T) {
 		require.NoError(t, err)
 	}
 	m = w.messages(2)[1]
-	assert.Equal(t, slacktest.Message{Channel: "C1", Thread: "1.0", To: "U1", TS: m.TS, Text: "Help", Blocks: m.Blocks}, m)
+	assert.Equal(t, slacktest.Message{Team: slacktest.Team, Channel: "C1", Thread: "1.0", To: "U1", TS: m.TS, Text: "Help", Blocks: m.Blocks}, m)
 }
 
 func TestAPanicEndsNoMoreThanItsEvent(t *testing.T) {

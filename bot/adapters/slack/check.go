@@ -14,8 +14,9 @@ import (
 // Examine asks Slack once whether it takes the tokens, and what the app may do. It opens no
 // connection and changes nothing.
 func (a *Adapter) Examine(ctx context.Context, c kit.Circumstances) []kit.Finding {
-	var all []kit.Finding
-	switch err := a.web.whoAmI(ctx); {
+	all, many := a.examineInstallable()
+	switch err := a.whoAmI(ctx); {
+	case many:
 	case errors.Is(err, ErrTokenRefused):
 		all = append(all, kit.Faulty("SLACK_BOT_TOKEN is refused", "copy the Bot User OAuth Token again, and reinstall the app if it was removed").Because(err))
 	case err != nil:
@@ -36,6 +37,26 @@ func (a *Adapter) Examine(ctx context.Context, c kit.Circumstances) []kit.Findin
 	}
 	return append(all, kit.Noted("the bot expects the commands %s and %s; check that the app has them, since Slack does not say: bot manifest slack lists them",
 		a.cfg.MeetCommand, a.cfg.LivepushCommand))
+}
+
+func (a *Adapter) whoAmI(ctx context.Context) error {
+	if a.installed != nil {
+		return nil
+	}
+	return a.web.whoAmI(ctx)
+}
+
+// examineInstallable says what is to be known of an app that workspaces install. Which have, and
+// how each is, the running bot says.
+func (a *Adapter) examineInstallable() (all []kit.Finding, many bool) {
+	if a.installed == nil {
+		return nil, false
+	}
+	all = append(all, kit.OK("workspaces install the app at %s%s; the redirect URL in the app has to be %s", strings.TrimRight(a.cfg.PublicURL, "/"), PathInstall, a.installed.redirectURI()))
+	if len(a.cfg.Teams) == 0 {
+		all = append(all, kit.Warn("SLACK_TEAMS is not set: no workspace may install the app", "set it to the IDs of those that may"))
+	}
+	return append(all, kit.Noted("bot workspaces lists the installations")), true
 }
 
 // checkSocket asks Slack once whether it takes the app-level token and lets the app

@@ -38,7 +38,7 @@ func newPeople(team string, w *web, now func() time.Time) *people {
 func (p *people) profile(ctx context.Context, userID string) (chat.Profile, error) {
 	u, err := p.users.Fetch(ctx, userID, func(ctx context.Context) (u slackapi.User, err error) {
 		err = p.web.call(ctx, "users.info", "", func() error {
-			found, err := p.web.api.GetUserInfoContext(ctx, userID)
+			found, err := p.web.api().GetUserInfoContext(ctx, userID)
 			if err == nil {
 				u = *found
 			}
@@ -76,7 +76,7 @@ func (p *people) isMember(u slackapi.User) bool {
 func (p *people) inGroup(ctx context.Context, userID, groupID string) (bool, error) {
 	members, err := p.groups.Fetch(ctx, groupID, func(ctx context.Context) (members []string, err error) {
 		err = p.web.call(ctx, "usergroups.users.list", "", func() (err error) {
-			members, err = p.web.api.GetUserGroupMembersContext(ctx, groupID, p.which()...)
+			members, err = p.web.api().GetUserGroupMembersContext(ctx, groupID, p.which()...)
 			return err
 		})
 		return members, err

@@ -40,6 +40,8 @@ type origin struct {
 	At   time.Time `json:"at,omitzero"`    // when it was given, by Slack's clock
 	// Lone says that the thread of the place is not there yet.
 	Lone bool `json:"lone,omitempty"`
+	// Team is where it was asked, of an app that several workspaces install.
+	Team string `json:"team,omitempty"`
 }
 
 func (o origin) encode() []byte {
@@ -123,7 +125,7 @@ func (a *Adapter) stamp(e event, at time.Time) event {
 		e.hook = ""
 	}
 	e.req.At = at
-	e.req.Origin = origin{Hook: e.hook, User: e.req.User.ID, At: a.theirs.There(at), Lone: e.lone}.encode()
+	e.req.Origin = origin{Hook: e.hook, User: e.req.User.ID, At: a.theirs.There(at), Lone: e.lone, Team: a.install(e.at)}.encode()
 	return e
 }
 
@@ -491,7 +493,7 @@ func (a *Adapter) open(ctx context.Context, e event, d chat.Decision) {
 	defer cancel()
 	err := kit.Retry(opening, kit.Pauses{First: 100 * time.Millisecond, Longest: 400 * time.Millisecond}, func(ctx context.Context) (kit.Verdict, error) {
 		err := e.at.web.call(ctx, "views.open", "", func() error {
-			_, err := e.at.web.api.OpenViewContext(ctx, e.trigger, a.modal(form, e.req))
+			_, err := e.at.web.api().OpenViewContext(ctx, e.trigger, a.modal(form, e.req))
 			return err
 		})
 		if errors.Is(err, errClosed) || errors.Is(err, ErrTokenRefused) {

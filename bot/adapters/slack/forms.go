@@ -31,10 +31,11 @@ const valueID = "value"
 
 // modal renders a form.
 func (a *Adapter) modal(f chat.Form, r chat.Request) slackapi.ModalViewRequest {
-	meta, _ := json.Marshal(metadata{ // strings can always be encoded
-		Arg: f.Arg, User: r.User.ID, Team: r.Place.Team, Channel: r.Place.Channel, Thread: r.Place.Thread, Kind: r.Place.Kind,
-		Hook: a.at(r.Place.Team).poster.hooks.remember(decodeOrigin(r.Origin)),
-	})
+	m := metadata{Arg: f.Arg, User: r.User.ID, Team: r.Place.Team, Channel: r.Place.Channel, Thread: r.Place.Thread, Kind: r.Place.Kind}
+	if at := a.at(r.Place.Team); at != nil {
+		m.Hook = at.poster.hooks.remember(decodeOrigin(r.Origin))
+	}
+	meta, _ := json.Marshal(m) // strings can always be encoded
 	v := modalView(f, a.text(r).T("slack.cancel"))
 	v.PrivateMetadata = string(meta)
 	return v
@@ -152,7 +153,9 @@ func (a *Adapter) submission(c interaction, from origins, user chat.User) (event
 		},
 		Form: &chat.Submission{Form: view.CallbackID, Arg: meta.Arg, Fields: fields},
 	}}
-	e.req.Origin = at.poster.hooks.recall(meta.Hook).encode()
+	o := at.poster.hooks.recall(meta.Hook)
+	o.Team = a.install(at)
+	e.req.Origin = o.encode()
 	return e, nil
 }
 

@@ -197,7 +197,7 @@ func (ss *sockets) session(ctx context.Context) error {
 // open returns an address to connect to, once. It has a ticket in it.
 func (ss *sockets) open(ctx context.Context) (address string, err error) {
 	err = ss.web.call(ctx, openMethod, "", func() (err error) {
-		_, address, err = ss.web.api.StartSocketModeContext(ctx)
+		_, address, err = ss.web.api().StartSocketModeContext(ctx)
 		return err
 	})
 	if err == nil && !ss.trusts(address) {

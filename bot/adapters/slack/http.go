@@ -61,7 +61,7 @@ func signedBy(key secret.String, h http.Header, body []byte) bool {
 
 // Endpoint implements [kit.Receiver].
 func (a *Adapter) Endpoint() (string, http.Handler) {
-	if a.cfg.SigningSecret.IsZero() {
+	if a.cfg.SigningSecret.IsZero() && a.installed == nil {
 		return "", nil
 	}
 	return "/slack/", a.Handler()
@@ -74,6 +74,10 @@ func (a *Adapter) Handler() http.Handler {
 	mux.HandleFunc("POST "+PathCommands, a.handle(a.serveCommand))
 	mux.HandleFunc("POST "+PathInteractions, a.handle(a.serveInteraction))
 	mux.HandleFunc("POST "+PathEvents, a.handle(a.serveEvent))
+	if a.installed != nil {
+		mux.HandleFunc("GET "+PathInstall, a.installed.begin)
+		mux.HandleFunc("GET "+PathOAuth, a.finish)
+	}
 	return mux
 }
 
@@ -175,13 +179,31 @@ func (a *Adapter) parseEvent(o outer) (event, error) {
 	}{&m.Type}) != nil {
 		return event{}, errors.New("not an event")
 	}
-	if m.Type != "app_mention" {
+	switch m.Type {
+	case "app_mention":
+	case "app_uninstalled", "tokens_revoked":
+		return event{}, a.revoked(o)
+	default:
 		return event{}, errNotForUs
 	}
 	if json.Unmarshal(o.Event, &m) != nil {
 		return event{}, errors.New("not an app_mention event")
 	}
 	return a.mention(o.from(), m)
+}
+
+// revoked takes the report that the app was removed, or that its tokens were revoked. It asks
+// nothing of the bot but to find out.
+// https://docs.slack.dev/reference/events/app_uninstalled
+func (a *Adapter) revoked(o outer) error {
+	var e slackevents.TokensRevokedEvent
+	if json.Unmarshal(o.Event, &e) != nil {
+		return errors.New("not a tokens_revoked event")
+	}
+	if a.installed != nil && (e.Type != "tokens_revoked" || len(e.Tokens.Bot) > 0) { // else people's own
+		a.installed.removed(o.from())
+	}
+	return errNotForUs
 }
 
 func (a *Adapter) serveEvent(r *http.Request, body []byte, arrived time.Time) (any, error) {

@@ -17,15 +17,15 @@ var (
 	personID  = regexp.MustCompile(`^[UW][A-Z0-9]+$`)
 	groupID   = regexp.MustCompile(`^S[A-Z0-9]+$`)
 	channelID = regexp.MustCompile(`^[CGD][A-Z0-9]+$`)
-	teamID    = regexp.MustCompile(`^T[A-Z0-9]+$`)
+	teamID    = regexp.MustCompile(`^[TE][A-Z0-9]{1,30}$`) // of a workspace, or of an organisation
 )
 
 const fullMembers = "full members; no guests, no bots, nobody of another organisation"
 
 // Kind returns what Slack is like. Its commands may have other names there, by their
-// declared ones.
-func Kind(commands map[string]string) chat.Kind {
-	return chat.Kind{
+// declared ones. With many, several workspaces install the app.
+func Kind(commands map[string]string, many bool) chat.Kind {
+	k := chat.Kind{
 		Name: Platform, Title: "Slack", Confirms: true, Aside: true, Commands: commands, IsID: anyID.MatchString,
 		Entries: []chat.Entry{
 			{Kind: chat.UserEntry, Example: "U1", IsID: personID.MatchString, People: "person"},
@@ -36,6 +36,10 @@ func Kind(commands map[string]string) chat.Kind {
 		Link:    link,
 		Members: map[chat.Rights]string{chat.RightMeet: fullMembers, chat.RightPush: fullMembers},
 	}
+	if many {
+		k.IsTeam = teamID.MatchString
+	}
+	return k
 }
 
 // ErrorKinds returns the answers of Slack that somebody can do something about, for metrics;

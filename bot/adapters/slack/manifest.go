@@ -46,7 +46,11 @@ func AllScopes() []Scope { return slices.Clone(scopes) }
 // ManifestOptions say how the app will be connected.
 type ManifestOptions struct {
 	// URL is the public https address that Slack sends requests to; empty: Socket Mode.
-	URL             string
+	URL string
+	// Install is the public https address under which workspaces install the app; empty: it has one
+	// token. Organisation lets the app be installed for a whole organisation.
+	Install         string
+	Organisation    bool
 	MeetCommand     string // empty: "/meet"
 	LivepushCommand string // empty: "/livepush"
 	Name            string // of the app; empty: "meetbot"
@@ -65,8 +69,8 @@ func Manifest(o ManifestOptions) ([]byte, error) {
 			return nil, fmt.Errorf("%q cannot be a slash command", name)
 		}
 	}
-	if o.URL != "" {
-		if u, err := url.Parse(o.URL); err != nil || u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+	for _, address := range []string{o.URL, o.Install} {
+		if u, err := url.Parse(address); address != "" && (err != nil || u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "") {
 			return nil, errors.New("the URL must be an https address without a query")
 		}
 	}
@@ -77,7 +81,7 @@ func Manifest(o ManifestOptions) ([]byte, error) {
 		}
 		return base + path
 	}
-	t := grammar.Text(Kind(names), o.Locale)
+	t := grammar.Text(Kind(names, false), o.Locale)
 	m := slackapi.Manifest{
 		Metadata: slackapi.ManifestMetadata{MajorVersion: 2, MinorVersion: 1},
 		Display:  slackapi.Display{Name: o.Name, Description: t.T("slack.app.description")},
@@ -89,7 +93,7 @@ func Manifest(o ManifestOptions) ([]byte, error) {
 		},
 		Settings: slackapi.Settings{
 			Interactivity:     &slackapi.Interactivity{IsEnabled: true, RequestUrl: at(PathInteractions)},
-			SocketModeEnabled: base == "",
+			SocketModeEnabled: base == "", OrgDeployEnabled: o.Organisation,
 		},
 	}
 	for _, d := range grammar.Declarations() {
@@ -119,8 +123,16 @@ func Manifest(o ManifestOptions) ([]byte, error) {
 			m.OAuthConfig.Scopes.Bot = append(m.OAuthConfig.Scopes.Bot, want)
 		}
 	}
+	var events []string
 	if slices.Contains(m.OAuthConfig.Scopes.Bot, "app_mentions:read") {
-		m.Settings.EventSubscriptions = &slackapi.EventSubscriptions{BotEvents: []string{"app_mention"}, RequestUrl: at(PathEvents)}
+		events = append(events, "app_mention")
+	}
+	if o.Install != "" {
+		m.OAuthConfig.RedirectUrls = []string{strings.TrimRight(o.Install, "/") + PathOAuth}
+		events = append(events, "app_uninstalled", "tokens_revoked")
+	}
+	if events != nil {
+		m.Settings.EventSubscriptions = &slackapi.EventSubscriptions{BotEvents: events, RequestUrl: at(PathEvents)}
 	}
 	return encodeManifest(m)
 }

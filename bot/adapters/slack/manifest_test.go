@@ -27,10 +27,13 @@ func optionalScopes() []string {
 }
 
 var manifests = map[string]ManifestOptions{
-	"Socket":  {},
-	"HTTP":    {URL: "https://bot.example/base/"},
-	"Full":    {Optional: optionalScopes(), MeetCommand: "/会议", LivepushCommand: "/推流", Name: "会议机器人", Locale: "zh-CN"},
-	"HTTPAll": {URL: "https://bot.example", Optional: optionalScopes()},
+	"Socket":       {},
+	"HTTP":         {URL: "https://bot.example/base/"},
+	"Full":         {Optional: optionalScopes(), MeetCommand: "/会议", LivepushCommand: "/推流", Name: "会议机器人", Locale: "zh-CN"},
+	"Organisation": {Organisation: true},
+	"Install":      {Install: "https://bot.example/", Organisation: true, Optional: []string{"app_mentions:read"}},
+	"InstallHTTP":  {URL: "https://bot.example", Install: "https://bot.example"},
+	"HTTPAll":      {URL: "https://bot.example", Optional: optionalScopes()},
 }
 
 // TestManifestValidatesAgainstSlacksSchema needs Slack's published schemas, which are not

@@ -267,7 +267,7 @@ func (po *poster) public(ctx context.Context, p chat.Post, channel, thread strin
 			}))
 		}
 		return po.web.call(ctx, "chat.postMessage", channel, func() (err error) {
-			at, ts, err = po.web.api.PostMessageContext(ctx, channel, options...)
+			at, ts, err = po.web.api().PostMessageContext(ctx, channel, options...)
 			return err
 		})
 	})
@@ -307,12 +307,12 @@ func (po *poster) find(ctx context.Context, p chat.Post, channel, thread string)
 		var found []slackapi.Message
 		err := po.web.call(ctx, method, "", func() (err error) {
 			if thread != "" {
-				found, _, cursor, err = po.web.api.GetConversationRepliesContext(ctx, &slackapi.GetConversationRepliesParameters{
+				found, _, cursor, err = po.web.api().GetConversationRepliesContext(ctx, &slackapi.GetConversationRepliesParameters{
 					ChannelID: channel, Timestamp: thread, Oldest: oldest, Cursor: cursor, Limit: historyPage, IncludeAllMetadata: true,
 				})
 				return err
 			}
-			h, err := po.web.api.GetConversationHistoryContext(ctx, &slackapi.GetConversationHistoryParameters{
+			h, err := po.web.api().GetConversationHistoryContext(ctx, &slackapi.GetConversationHistoryParameters{
 				ChannelID: channel, Oldest: oldest, Cursor: cursor, Limit: historyPage, IncludeAllMetadata: true,
 			})
 			if err == nil {
@@ -349,7 +349,7 @@ func (po *poster) ephemeral(ctx context.Context, p chat.Post, place chat.Place) 
 			options = append(options, slackapi.MsgOptionTS(place.Thread))
 		}
 		return po.web.call(ctx, "chat.postEphemeral", "", func() error {
-			_, err := po.web.api.PostEphemeralContext(ctx, place.Channel, p.User.ID, options...)
+			_, err := po.web.api().PostEphemeralContext(ctx, place.Channel, p.User.ID, options...)
 			return err
 		})
 	})
@@ -364,7 +364,7 @@ func (po *poster) direct(ctx context.Context, p chat.Post) (chat.Receipt, error)
 	}
 	channel := ""
 	err := po.web.call(ctx, "conversations.open", "", func() error {
-		c, _, _, err := po.web.api.OpenConversationContext(ctx, &slackapi.OpenConversationParameters{Users: []string{p.User.ID}})
+		c, _, _, err := po.web.api().OpenConversationContext(ctx, &slackapi.OpenConversationParameters{Users: []string{p.User.ID}})
 		if err == nil && c != nil {
 			channel = c.ID
 		}
@@ -461,7 +461,7 @@ func (po *poster) edit(ctx context.Context, p chat.Post) (chat.Receipt, error) {
 				options = append(options, slackapi.MsgOptionBlocks([]slackapi.Block{}...))
 			}
 			return po.web.call(ctx, "chat.update", "", func() error {
-				_, _, _, err := po.web.api.UpdateMessageContext(ctx, channel, ts, options...)
+				_, _, _, err := po.web.api().UpdateMessageContext(ctx, channel, ts, options...)
 				return err
 			})
 		})
@@ -499,7 +499,7 @@ func (po *poster) image(ctx context.Context, p chat.Post) (chat.Receipt, error) 
 	}
 	if p.Slot.Private() { // a file has no ephemeral form
 		err := po.web.call(ctx, "conversations.open", "", func() error {
-			c, _, _, err := po.web.api.OpenConversationContext(ctx, &slackapi.OpenConversationParameters{Users: []string{p.User.ID}})
+			c, _, _, err := po.web.api().OpenConversationContext(ctx, &slackapi.OpenConversationParameters{Users: []string{p.User.ID}})
 			if err == nil && c != nil {
 				place = chat.Place{Platform: Platform, Team: p.Place.Team, Channel: c.ID, Kind: chat.InDirect}
 			}
@@ -515,7 +515,7 @@ func (po *poster) image(ctx context.Context, p chat.Post) (chat.Receipt, error) 
 	caption := fallback(chat.Reply{Title: p.Reply.Title, Text: p.Reply.QRCaption})
 	title, _ := kit.Cut(p.Reply.QRCaption, maxHint)
 	err = po.web.call(ctx, "files.upload", "", func() error {
-		_, err := po.web.api.UploadFileContext(ctx, slackapi.UploadFileParameters{
+		_, err := po.web.api().UploadFileContext(ctx, slackapi.UploadFileParameters{
 			Reader: bytes.NewReader(png), FileSize: len(png), Filename: "qr.png", Title: title, AltTxt: title,
 			InitialComment: caption, Channel: place.Channel, ThreadTimestamp: place.Thread,
 		})

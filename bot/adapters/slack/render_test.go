@@ -90,7 +90,7 @@ func TestReplies(t *testing.T) {
 			}, look{}},
 			"Error": {chat.Reply{Tone: chat.Bad, Title: w["bad"], Text: w["badText"]}, look{}},
 			"Copy":  {chat.Reply{Title: w["copyTitle"], Copy: w["copy"]}, look{}},
-			"Help":  {grammar.New(grammar.Config{Kinds: meeting.Kinds{tencent.Kind}}).Help(grammar.Text(Kind(nil), locale), "livepush"), look{}},
+			"Help":  {grammar.New(grammar.Config{Kinds: meeting.Kinds{tencent.Kind}}).Help(grammar.Text(Kind(nil, false), locale), "livepush"), look{}},
 			"Hostile": {chat.Reply{
 				Tone: chat.Warning, Title: "<!channel> *bold* & <https://evil.example|Join>", Text: "<@U9> <!everyone> ```\n&lt;",
 				Fields: []chat.Field{{Name: "a*b", Value: "<!here>"}}, Copy: "```\n<!channel>",

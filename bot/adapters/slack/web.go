@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,12 +18,16 @@ import (
 
 	"meetbot/bot/adapters/kit"
 	"meetbot/bot/chat"
+	"meetbot/config/secret"
 )
 
-// web is Slack's Web API under the bot's token, and what it says of the bot. Every call goes
+// web is Slack's Web API under one token, and what it says of the bot. Every call goes
 // through [web.call], which holds it back as Slack says and notices a token that is refused.
 type web struct {
-	api     *slackapi.Client
+	current atomic.Pointer[slackapi.Client]
+	cfg     Config
+	// whose says whose token it is that ends nothing but its own calls; empty: it ends the adapter.
+	whose   string
 	client  *http.Client // for response_urls
 	methods *kit.Pace    // held as Retry-After says
 	pulse   *kit.Pulse
@@ -40,16 +43,36 @@ type web struct {
 }
 
 func newWeb(cfg Config, pulse *kit.Pulse, log *slog.Logger) *web {
-	return &web{
-		client: cfg.HTTPClient, methods: kit.NewPace(0, 0, cfg.Observe.Waited), pulse: pulse, observe: cfg.Observe, log: log,
+	w := &web{
+		cfg: cfg, client: cfg.HTTPClient, methods: kit.NewPace(0, 0, cfg.Observe.Waited), pulse: pulse, observe: cfg.Observe, log: log,
 		known: make(chan struct{}), stopped: make(chan struct{}),
-		api: slackapi.New(cfg.BotToken.Reveal(),
-			slackapi.OptionAPIURL(cfg.APIURL),
-			slackapi.OptionAppLevelToken(cfg.AppToken.Reveal()),
-			slackapi.OptionHTTPClient(bounded{cfg.HTTPClient}),
-			slackapi.OptionLog(silent{}),
-		),
 	}
+	w.use(cfg.BotToken)
+	return w
+}
+
+// use has the following calls made with another token.
+func (w *web) use(token secret.String) {
+	w.current.Store(slackapi.New(token.Reveal(),
+		slackapi.OptionAPIURL(w.cfg.APIURL),
+		slackapi.OptionAppLevelToken(w.cfg.AppToken.Reveal()),
+		slackapi.OptionHTTPClient(bounded{w.cfg.HTTPClient}),
+		slackapi.OptionLog(silent{}),
+	))
+}
+
+func (w *web) api() *slackapi.Client { return w.current.Load() }
+
+// know takes what is known of the bot.
+func (w *web) know(id *identity) {
+	if w.self.Swap(id) == nil {
+		close(w.known)
+	}
+}
+
+// mentionOf matches a mention of the bot.
+func mentionOf(userID string) *regexp.Regexp {
+	return regexp.MustCompile("<@" + regexp.QuoteMeta(userID) + `(?:\|[^<>]*)?>`)
 }
 
 // scopeName is what a scope looks like.
@@ -90,22 +113,16 @@ func (w *web) identify(ctx context.Context, backoff time.Duration) error {
 func (w *web) whoAmI(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	res, err := w.api.AuthTestContext(ctx)
+	res, err := w.api().AuthTestContext(ctx)
 	if err != nil {
 		return w.fault("auth.test", "", err)
 	}
 	id := &identity{
-		mention: regexp.MustCompile("<@" + regexp.QuoteMeta(res.UserID) + `(?:\|[^<>]*)?>`),
+		mention: mentionOf(res.UserID),
 		userID:  res.UserID, userName: res.User, team: res.TeamID, teamName: res.Team, enterprise: res.EnterpriseID,
 	}
-	for scope := range strings.SplitSeq(res.Header.Get("X-Oauth-Scopes"), ",") {
-		if scope = strings.TrimSpace(scope); scopeName.MatchString(scope) {
-			id.scopes = append(id.scopes, scope)
-		}
-	}
-	if w.self.Swap(id) == nil {
-		close(w.known)
-	}
+	id.scopes = scopesIn(res.Header.Get("X-Oauth-Scopes"))
+	w.know(id)
 	w.log.InfoContext(ctx, "signed in to Slack", "team", kit.Code(id.team), "bot", kit.Code(id.userID), "scopes", id.scopes)
 	for _, s := range scopes {
 		if s.Required && !id.has(s.Name) {
@@ -115,11 +132,17 @@ func (w *web) whoAmI(ctx context.Context) error {
 	return nil
 }
 
-// stop ends the adapter for good.
+// stop ends all calls for good, and with the configured token the adapter.
 func (w *web) stop(method string, err error) {
 	w.stopOnce.Do(func() {
 		w.pulse.Failed(err)
 		w.pulse.Set(kit.Stopped)
+		if w.whose != "" {
+			w.log.Error("Slack no longer accepts a workspace's token: its messages wait, the other workspaces go on. If the app was removed there, it has to be installed again",
+				"team", w.whose, "method", method, "err", err)
+			close(w.stopped)
+			return
+		}
 		w.log.Error("Slack no longer accepts the token: the Slack adapter has stopped. Reinstall the app, or set a new token and restart the bot",
 			"method", method, "err", err)
 		close(w.stopped)
@@ -243,7 +266,7 @@ func (w *web) refused(ctx context.Context) bool {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	_, err := w.api.AuthTestContext(ctx)
+	_, err := w.api().AuthTestContext(ctx)
 	return errors.Is(w.fault("auth.test", "", err), ErrTokenRefused)
 }
 

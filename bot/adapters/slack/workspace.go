@@ -1,9 +1,14 @@
 package slack
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"sync"
+	"time"
 
 	"meetbot/bot/adapters/kit"
+	"meetbot/bot/chat"
 )
 
 // workspace is the bot in one workspace. What it remembers of the people there, how fast it
@@ -44,15 +49,49 @@ func (ws *workspaces) of(id string, w *web) *workspace {
 // origins are the workspace and the organisation that an event names.
 type origins struct{ team, enterprise string }
 
-// at returns where something is posted or looked up.
-func (a *Adapter) at(team string) *workspace { return a.workspaces.of(team, a.web) }
+// at returns where something is posted or looked up; nil: nothing serves that workspace.
+func (a *Adapter) at(team string) *workspace {
+	if a.installed == nil {
+		return a.workspaces.of(team, a.web)
+	}
+	if i := a.installed.at(team); i != nil {
+		return a.workspaces.of(team, i.web)
+	}
+	return nil
+}
 
-// served returns where an event is from; nil for a workspace that the bot's token is not of:
+// reached is at once it is known who has installed the app. The error for a workspace that has not
+// matches [chat.ErrLost].
+func (a *Adapter) reached(ctx context.Context, team string) (*workspace, error) {
+	if a.installed != nil {
+		select {
+		case <-a.installed.loaded:
+		case <-time.After(postPatience):
+			return nil, &chat.RetryAfter{After: postPatience, Err: errNotRead}
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	if at := a.at(team); at != nil {
+		return at, nil
+	}
+	return nil, errNotInstalled
+}
+
+var (
+	errNotRead      = errors.New("the installations were not read yet")
+	errNotInstalled = fmt.Errorf("the workspace has not installed the app: %w", chat.ErrLost)
+)
+
+// served returns where an event is from; nil for a workspace that the bot's tokens are not of:
 // whoever installs a distributed app has its events signed with the same secret. A token serves
 // all workspaces of its organisation.
 func (a *Adapter) served(from origins) *workspace {
-	self := a.web.self.Load()
-	if self == nil || from.team == self.team || self.enterprise != "" && from.enterprise == self.enterprise {
+	if a.installed != nil {
+		if i := a.installed.of(from); i != nil {
+			return a.workspaces.of(from.team, i.web)
+		}
+	} else if self := a.web.self.Load(); self == nil || from.team == self.team || self.enterprise != "" && from.enterprise == self.enterprise {
 		return a.workspaces.of(from.team, a.web)
 	}
 	if a.strangers.First(from.team) {
@@ -64,6 +103,35 @@ func (a *Adapter) served(from origins) *workspace {
 // together reports whether what team posted may be acted on in a workspace: it is that one, or of
 // the same organisation.
 func (a *Adapter) together(team string, at *workspace) bool {
-	self := a.web.self.Load()
-	return team == at.id || self == nil || self.enterprise != ""
+	if team == at.id {
+		return true
+	}
+	if a.installed != nil {
+		i := a.installed.at(team)
+		return i != nil && i.web == at.web
+	}
+	self := at.web.self.Load()
+	return self == nil || self.enterprise != ""
+}
+
+// install names the workspace of an app that several install.
+func (a *Adapter) install(at *workspace) string {
+	if a.installed == nil || at == nil {
+		return ""
+	}
+	return at.id
+}
+
+// Claim implements [chat.Claimer]: what was asked in a workspace that has removed the app since is
+// nobody's to carry out.
+func (a *Adapter) Claim(ctx context.Context, raw []byte) error {
+	team := decodeOrigin(raw).Team
+	if a.installed == nil || team == "" {
+		return nil
+	}
+	if _, err := a.reached(ctx, team); errors.Is(err, chat.ErrLost) {
+		a.log.WarnContext(ctx, "a command's workspace has the app no more: not carrying it out", "team", kit.Code(team))
+		return fmt.Errorf("%w: %w", chat.ErrTaken, err)
+	}
+	return nil
 }

@@ -31,6 +31,8 @@ const (
 	BotToken      = "xoxb-canary-bot-token"
 	AppToken      = "xapp-canary-app-token"
 	SigningSecret = "canary-signing-secret"
+	ClientID      = "1337.42"
+	ClientSecret  = "canary-client-secret"
 
 	Team    = "T0TEAM"
 	BotUser = "U0BOT"
@@ -102,7 +104,11 @@ type Server struct {
 	changed  chan struct{}
 	scopes   []string
 	revoked  bool
-	absent   map[string]bool // channels that the bot is not in
+	tokens   map[string]*grant // by bot token
+	codes    map[string]Install
+	refresh  map[string]*grant // by refresh token
+	grace    bool              // a refresh token that was used works once more
+	absent   map[string]bool   // channels that the bot is not in, by workspace
 	users    map[string]User
 	groups   map[string][]string
 	messages []Message
@@ -132,6 +138,8 @@ func New(scopes ...string) *Server {
 		replied: map[string]bool{}, hooks: map[string]*hook{}, triggers: map[string]string{}, files: map[string]*Upload{},
 		conns: map[*conn]bool{}, acks: map[string]chan []byte{},
 	}
+	s.tokens = map[string]*grant{BotToken: {Install: Install{Team: Team, Name: "Team"}, user: BotUser}}
+	s.codes, s.refresh = map[string]Install{}, map[string]*grant{}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/api/{method}", s.serveAPI)
 	mux.HandleFunc("/hook/{id}", s.serveHook)
@@ -183,14 +191,22 @@ func (s *Server) Wait(ctx context.Context, done func() bool) error {
 func (s *Server) Revoke() { s.change(func() { s.revoked = true }) }
 
 // Leave takes the bot out of a channel.
-func (s *Server) Leave(channel string) { s.change(func() { s.absent[channel] = true }) }
+func (s *Server) Leave(channel string) { s.change(func() { s.absent[in(Team, channel)] = true }) }
 
 // SetUser adds a person. Everybody else is a full member whose locale is en-US.
-func (s *Server) SetUser(u User) { s.change(func() { s.users[u.ID] = u }) }
+func (s *Server) SetUser(u User) { s.SetUserIn(Team, u) }
+
+// SetUserIn adds a person to another workspace.
+func (s *Server) SetUserIn(team string, u User) { s.change(func() { s.users[in(team, u.ID)] = u }) }
 
 // SetGroup sets the members of a user group.
 func (s *Server) SetGroup(id string, members ...string) {
-	s.change(func() { s.groups[id] = members })
+	s.SetGroupIn(Team, id, members...)
+}
+
+// SetGroupIn sets the members of a user group of another workspace.
+func (s *Server) SetGroupIn(team, id string, members ...string) {
+	s.change(func() { s.groups[in(team, id)] = members })
 }
 
 // Fail puts faults in the way of the next calls of a method, in their order. The method
@@ -327,16 +343,29 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	s.change(func() { s.calls = append(s.calls, Call{method, form, body}) })
-	want := BotToken
-	if method == "apps.connections.open" {
-		want = AppToken
+	if method == "oauth.v2.access" {
+		s.serveOAuth(w, r, form)
+		return
 	}
 	s.mu.Lock()
-	revoked, scopes := s.revoked, s.scopes
+	revoked, scopes, of := s.revoked, s.scopes, s.tokens[token]
+	if of != nil && of.team() == Team { // the only one where nothing else is said
+		revoked = revoked || of.revoked
+	} else if of != nil {
+		revoked = of.revoked
+	}
+	expired := of != nil && of.expires != (time.Time{}) && time.Now().After(of.expires)
 	s.mu.Unlock()
+	refused := of == nil
+	if method == "apps.connections.open" {
+		refused = token != AppToken
+	}
 	w.Header().Set("X-OAuth-Scopes", strings.Join(scopes, ","))
-	if need := needs[method]; token != want || revoked {
+	if need := needs[method]; refused || revoked || expired {
 		code := "invalid_auth"
+		if expired {
+			code = "token_expired"
+		}
 		if revoked {
 			code = "token_revoked"
 		}
@@ -351,7 +380,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var out reply
-	s.change(func() { out = s.method(method, form, body) })
+	s.change(func() { out = s.method(of, method, form, body) })
 	if f.Lost {
 		cutConnection(w)
 		return
@@ -359,22 +388,38 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	answer(w, out)
 }
 
-func (s *Server) method(method string, form url.Values, body []byte) reply {
+func (s *Server) method(of *grant, method string, form url.Values, body []byte) reply {
 	switch method {
 	case "auth.test":
-		return reply{"ok": true, "url": s.URL, "team": "Team", "team_id": Team, "user": BotName, "user_id": BotUser, "bot_id": "B0BOT"}
+		r := reply{"ok": true, "url": s.URL, "team": of.Name, "team_id": of.team(), "user": BotName, "user_id": of.user, "bot_id": "B0BOT"}
+		if of.Enterprise != "" {
+			r["enterprise_id"] = of.Enterprise
+		}
+		return r
+	case "apps.uninstall":
+		if form.Get("client_id") != ClientID || form.Get("client_secret") != ClientSecret {
+			return refuse("invalid_client_id")
+		}
+		s.revokeAll(of.team())
+		return reply{"ok": true}
 	case "apps.connections.open":
 		return reply{"ok": true, "url": "ws" + strings.TrimPrefix(s.URL, "http") + "/socket?ticket=canary-ticket-" + rand.Text()}
 	case "chat.postMessage", "chat.postEphemeral":
-		return s.post(method, form)
+		return s.post(of, method, form)
 	case "chat.update":
-		return s.update(form)
+		return s.update(of, form)
 	case "conversations.open":
-		return reply{"ok": true, "channel": reply{"id": "D" + form.Get("users")}}
+		return reply{"ok": true, "channel": reply{"id": "D" + of.suffix() + form.Get("users")}}
 	case "users.info":
-		return s.userInfo(form.Get("user"))
+		return s.userInfo(of, form.Get("user"))
 	case "usergroups.users.list":
-		members, ok := s.groups[form.Get("usergroup")]
+		team := of.Team
+		if team == "" { // an organisation's token is of several workspaces
+			if team = form.Get("team_id"); team == "" {
+				return refuse("missing_argument")
+			}
+		}
+		members, ok := s.groups[in(team, form.Get("usergroup"))]
 		if !ok {
 			return refuse("no_such_subteam")
 		}
@@ -382,34 +427,35 @@ func (s *Server) method(method string, form url.Values, body []byte) reply {
 	case "views.open":
 		return s.openView(body)
 	case "conversations.history", "conversations.replies":
-		return s.history(method, form)
+		return s.history(of, method, form)
 	case "files.getUploadURLExternal":
 		id := s.next("F")
 		s.files[id] = &Upload{ID: id, Name: form.Get("filename")}
 		return reply{"ok": true, "file_id": id, "upload_url": s.URL + "/upload/" + id}
 	case "files.completeUploadExternal":
-		return s.completeUpload(form)
+		return s.completeUpload(of, form)
 	}
 	return refuse("unknown_method")
 }
 
 // closed says why the bot may not post to a channel; empty if it may.
-func (s *Server) closed(channel string, ephemeral bool) string {
+func (s *Server) closed(of *grant, channel string, ephemeral bool) string {
+	absent := s.absent[in(of.team(), channel)]
 	switch {
 	case channel == "":
 		return "channel_not_found"
-	case s.absent[channel] && strings.HasPrefix(channel, "C") && (ephemeral || !slices.Contains(s.scopes, "chat:write.public")):
+	case absent && strings.HasPrefix(channel, "C") && (ephemeral || !slices.Contains(s.scopes, "chat:write.public")):
 		return "not_in_channel"
-	case s.absent[channel] && !strings.HasPrefix(channel, "C"):
+	case absent && !strings.HasPrefix(channel, "C"):
 		return "channel_not_found"
 	}
 	return ""
 }
 
-func (s *Server) post(method string, form url.Values) reply {
-	m := Message{Channel: form.Get("channel"), Thread: form.Get("thread_ts"), Text: form.Get("text"), Blocks: json.RawMessage(form.Get("blocks"))}
+func (s *Server) post(of *grant, method string, form url.Values) reply {
+	m := Message{Team: of.team(), Channel: form.Get("channel"), Thread: form.Get("thread_ts"), Text: form.Get("text"), Blocks: json.RawMessage(form.Get("blocks"))}
 	ephemeral := method == "chat.postEphemeral"
-	if code := s.closed(m.Channel, ephemeral); code != "" {
+	if code := s.closed(of, m.Channel, ephemeral); code != "" {
 		return refuse(code)
 	}
 	if fault := CheckMessage(m.Text, m.Blocks); fault != "" {
@@ -449,10 +495,10 @@ func (s *Server) activeThread(channel, ts string) bool {
 	})
 }
 
-func (s *Server) update(form url.Values) reply {
+func (s *Server) update(of *grant, form url.Values) reply {
 	for i := range s.messages {
 		m := &s.messages[i]
-		if m.Channel == form.Get("channel") && m.TS == form.Get("ts") && m.To == "" && !m.Hook {
+		if m.Team == of.team() && m.Channel == form.Get("channel") && m.TS == form.Get("ts") && m.To == "" && !m.Hook {
 			if fault := CheckMessage(form.Get("text"), json.RawMessage(form.Get("blocks"))); fault != "" {
 				return reply{"ok": false, "error": "invalid_blocks", "response_metadata": reply{"messages": []string{fault}}}
 			}
@@ -464,14 +510,17 @@ func (s *Server) update(form url.Values) reply {
 	return refuse("message_not_found")
 }
 
-func (s *Server) userInfo(id string) reply {
-	u, ok := s.users[id]
+func (s *Server) userInfo(of *grant, id string) reply {
+	u, ok := s.users[in(of.team(), id)]
 	if !ok {
 		u = User{ID: id, Name: strings.ToLower(id), Locale: "en-US"}
 	}
 	team := u.Team
 	if team == "" {
-		team = Team
+		team = of.team()
+	}
+	if u.Enterprise == "" {
+		u.Enterprise = of.Enterprise
 	}
 	return reply{"ok": true, "user": reply{
 		"id": u.ID, "team_id": team, "name": u.Name, "locale": u.Locale, "is_restricted": u.Guest, "is_stranger": u.Stranger, "is_bot": u.Bot,
@@ -500,12 +549,12 @@ func (s *Server) openView(body []byte) reply {
 	return reply{"ok": true, "view": reply{"id": v.ID}}
 }
 
-func (s *Server) history(method string, form url.Values) reply {
+func (s *Server) history(of *grant, method string, form url.Values) reply {
 	var found []reply
 	for _, m := range s.messages {
 		inThread := method == "conversations.replies" && m.Thread == form.Get("ts")
 		inChannel := method == "conversations.history" && m.Thread == ""
-		if m.Channel != form.Get("channel") || m.To != "" || m.Hook || !inThread && !inChannel {
+		if m.Team != of.team() || m.Channel != form.Get("channel") || m.To != "" || m.Hook || !inThread && !inChannel {
 			continue
 		}
 		r := reply{"type": "message", "ts": m.TS, "text": m.Text, "bot_id": "B0BOT"}
@@ -517,18 +566,18 @@ func (s *Server) history(method string, form url.Values) reply {
 	return reply{"ok": true, "messages": found, "has_more": false}
 }
 
-func (s *Server) completeUpload(form url.Values) reply {
+func (s *Server) completeUpload(of *grant, form url.Values) reply {
 	var files []struct{ ID, Title string }
 	if json.Unmarshal([]byte(form.Get("files")), &files) != nil || len(files) != 1 || s.files[files[0].ID] == nil {
 		return refuse("file_not_found")
 	}
-	if code := s.closed(form.Get("channel_id"), false); code != "" {
+	if code := s.closed(of, form.Get("channel_id"), false); code != "" {
 		return refuse(code)
 	}
 	u := *s.files[files[0].ID]
 	u.Channel, u.Thread, u.Comment = form.Get("channel_id"), form.Get("thread_ts"), form.Get("initial_comment")
 	s.uploads = append(s.uploads, u)
-	s.messages = append(s.messages, Message{Channel: u.Channel, Thread: u.Thread, TS: s.ts(), Text: u.Comment, File: u.ID})
+	s.messages = append(s.messages, Message{Team: of.team(), Channel: u.Channel, Thread: u.Thread, TS: s.ts(), Text: u.Comment, File: u.ID})
 	return reply{"ok": true, "files": []reply{{"id": u.ID, "title": files[0].Title}}}
 }
 
