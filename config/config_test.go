@@ -70,7 +70,7 @@ var (
 		"ZOOM_ACCOUNT_ID": "acct", "ZOOM_CLIENT_ID": "app", "ZOOM_CLIENT_SECRET": "canary-zs", "ZOOM_USER_ID": "ops@example.com", "ZOOM_USERS": "slack:U1=ann@example.com",
 		"ZOOM_BASE_URL": "http://localhost:8/v2", "ZOOM_OAUTH_URL": "http://localhost:8/oauth/token", "ZOOM_WEBHOOK_TOKEN": "canary-zt",
 		"PROVIDERS_FILE": "testdata/accounts.yaml",
-		"MEET_ALLOW": "slack:user:U1,slack:group:S1,slack:channel:C1", "LIVEPUSH_ALLOW": "discord:user:1,discord:role:2,discord:channel:3", "ADMINS": "console", "SETTINGS_ALLOW": "slack:user:U2",
+		"MEET_ALLOW":     "slack:user:U1,slack:group:S1,slack:channel:C1", "LIVEPUSH_ALLOW": "discord:user:1,discord:role:2,discord:channel:3", "ADMINS": "console", "SETTINGS_ALLOW": "slack:user:U2",
 		"START_LINK": "thread", "RECORDINGS": "thread", "PARTICIPANTS": "thread", "LOCALE": "zh-CN", "DATA_DIR": "/var/lib/meetbot", "NATS_URL": "tls://a:4222,tls://b:4222", "NATS_CREDS": "/run/secrets/nats.creds", "NATS_PLAINTEXT": "true",
 		"ENCRYPTION_KEY": key1 + "," + key2, "RETENTION": "24h", "ERASE_AFTER": "2h", "SHUTDOWN_GRACE": "10s", "LOG_LEVEL": "debug", "LOG_FORMAT": "json",
 		"OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel-collector:4318/base/", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "https://traces.example/v1/spans",
