@@ -39,7 +39,7 @@ var mayImport = map[string][]string{
 	"bot/audit":    {"bot/jobs", "bot/records", "meeting"},
 	"bot/settings": {"bot/chat", "bot/jobs", "bot/policy", "bot/records"},
 	"bot/livepush": {"bot/chat", "bot/jobs", "bot/plain", "bot/records", "bot/texts", "config/secret", "meeting"},
-	"bot/registry": {"bot/chat", "bot/jobs", "bot/records", "config/secret", "meeting"},
+	"bot/registry": {"bot/chat", "bot/jobs", "bot/records", "bot/texts", "config/secret", "meeting"},
 	"bot/commands": {
 		"bot/audit", "bot/chat", "bot/grammar", "bot/jobs", "bot/livepush", "bot/plain", "bot/policy", "bot/records", "bot/registry", "bot/settings", "bot/spans", "bot/texts",
 		"config/clock", "config/secret", "meeting",

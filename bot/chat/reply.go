@@ -183,6 +183,8 @@ type Post struct {
 	Reply  Reply
 	Root   *Receipt // the root message, once there is one
 	Edit   *Receipt // with [SlotEdit]
+	// Flat says of a root that nothing will be said beneath it: no thread is opened for it.
+	Flat bool
 	// Tried says that an earlier try may have been delivered although no receipt is known:
 	// an adapter that can look for its own message by Key does so first.
 	Tried bool

@@ -19,7 +19,8 @@
 // claimed before its job is written and as used after; a crash between the two lets the next
 // submission in, which meets the job of the first. What a provider says of a meeting before its
 // answer is here (heard/REF/HASH) waits some minutes for the meeting. That something was made of a meeting (made/REF/HASH), or that
-// an account sees no viewers (unseen/PROVIDER/HASH), is told by the job that wrote its document first. What else is kept has packages of its own:
+// an account sees no viewers (unseen/PROVIDER/HASH), is told by the job that wrote its document first. The board of a place
+// (board/PLACE) is written once its message is there, and stays until that is gone. What else is kept has packages of its own:
 // registry, livepush and audit.
 //
 // The package knows no platform and speaks no HTTP.
@@ -115,6 +116,7 @@ type Bot struct {
 	people  people
 	targets targets
 	cards   cards
+	boards  boards
 	saved   saved
 	keyPage keyPage
 	polling polling
@@ -140,7 +142,7 @@ func New(cfg Config, store Store) *Bot {
 		log: cfg.Log, now: cfg.Now, started: cfg.Now(), registry: registry.New(store, cfg.Parser.Kinds, cfg.Retention, cfg.Log, cfg.Now),
 	}
 	p := newParts(b)
-	b.people, b.targets, b.cards, b.saved, b.keyPage = p.people, p.targets, p.cards, p.saved, p.keyPage
+	b.people, b.targets, b.cards, b.boards, b.saved, b.keyPage = p.people, p.targets, p.cards, p.boards, p.saved, p.keyPage
 	b.polling, b.queue, b.early = p.polling, p.queue, p.early
 	b.steps = declaredSteps(p)
 	return b

@@ -73,19 +73,27 @@ func (h cards) card(t texts.Text, reg registry.Registration, on chat.Platform) c
 	if len(standbys(reg)) > 0 { // below the list of what can be switched on
 		reply.Buttons = append(reply.Buttons, chat.Button{Label: t.T("button.switch_on"), Action: grammar.PressOn(m.Ref, "")})
 	}
-	switch {
-	case kindOf(h.kinds, m.Ref.Provider).Can.StartLive:
-		reply.Buttons = append(reply.Buttons, h.liveButton(t, reg, on)...)
-	case pushNames(t, reg) != "":
-		stop := stopAll(t, m.Ref, m.Topic)
-		if !h.platforms.Of(on).Confirms { // the list of what is on, below which the button of all is
-			stop.Action, stop.Confirm = grammar.PressOff(m.Ref, ""), nil
-		}
-		reply.Buttons = append(reply.Buttons, stop)
-	}
+	reply.Buttons = append(reply.Buttons, h.stopButton(t, reg, on)...)
 	reply.Buttons = append(reply.Buttons, finalButton(h.platforms.Of(on), t.T("button.end"), endQuestion(t, m.Topic),
 		grammar.Press(grammar.VerbMeetEnd, ref), grammar.Press(grammar.VerbEndYes, ref)))
 	return reply
+}
+
+// stopButton stops everything that is pushed from a meeting, or starts or stops its live, where
+// the provider can; none if there is nothing to stop.
+func (h cards) stopButton(t texts.Text, reg registry.Registration, on chat.Platform) []chat.Button {
+	ref := reg.Ref()
+	switch {
+	case kindOf(h.kinds, ref.Provider).Can.StartLive:
+		return h.liveButton(t, reg, on)
+	case pushNames(t, reg) == "":
+		return nil
+	}
+	stop := stopAll(t, ref, reg.Meeting.Topic)
+	if !h.platforms.Of(on).Confirms { // the list of what is on, below which the button of all is
+		stop.Action, stop.Confirm = grammar.PressOff(ref, ""), nil
+	}
+	return []chat.Button{stop}
 }
 
 // stateText says what is known of a meeting, and since when. It never says more.

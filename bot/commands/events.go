@@ -187,6 +187,7 @@ func (h queue) heard(ctx context.Context, e meeting.Event) error {
 type queue struct {
 	store interface {
 		Enqueue(ctx context.Context, j jobs.Job) (jobs.Job, error)
+		Doc(ctx context.Context, key ...string) (jobs.Doc, error)
 	}
 	now func() time.Time
 }
@@ -203,8 +204,8 @@ func (h queue) own(ctx context.Context, w work) error {
 	return err
 }
 
-// redraw brings all cards of a meeting up to date, each in a job of its own: a room that
-// cannot be written to holds up its own card and no other.
+// redraw brings all cards of a meeting up to date, and the boards that have it, each in a job of
+// its own: a room that cannot be written to holds up its own and no other.
 func (h queue) redraw(ctx context.Context, reg registry.Registration) error {
 	for _, c := range reg.Cards {
 		at := c.Receipt
@@ -213,5 +214,5 @@ func (h queue) redraw(ctx context.Context, reg registry.Registration) error {
 			return err
 		}
 	}
-	return nil
+	return h.redrawBoards(ctx, reg, reg.Places()...)
 }

@@ -120,7 +120,7 @@ func TestEveryOutcomeHasItsWords(t *testing.T) {
 		}
 	}
 	ids = append(ids, "step.unreadable", "fault.said", "fault.said.trace", "fault.unlisted.trace")
-	ids = append(ids, "settled.created", "settled.shared")
+	ids = append(ids, "settled.created", "settled.shared", "settled.board", "board.off.unread", "board.standby", "board.standby.unread")
 	for _, kind := range []string{"not_confirmed", "full", "busy", "stopping", "internal"} {
 		ids = append(ids, "accept."+kind)
 	}

@@ -50,8 +50,8 @@ func (b *Bot) Deliver(ctx context.Context, j *jobs.Job) error {
 		if err != nil {
 			return fmt.Errorf("%w: %w", jobs.ErrSkip, err)
 		}
-		if !reg.HasCard(*d.Edit) { // the number is another meeting's by now
-			return fmt.Errorf("%w: the card is of an earlier meeting", jobs.ErrSkip)
+		if !reg.HasCard(*d.Edit) { // the number is another meeting's by now, or the card went before a crash
+			return errors.Join(fmt.Errorf("%w: the card is of an earlier meeting", jobs.ErrSkip), b.queue.redrawBoards(ctx, reg, d.Edit.Place.Key()))
 		}
 		p.Reply = b.drawn(r, d, reg)
 	}
@@ -62,6 +62,10 @@ func (b *Bot) Deliver(ctx context.Context, j *jobs.Job) error {
 	if poster == nil {
 		return fmt.Errorf("%w: no adapter for %s", jobs.ErrLost, p.Place.Platform)
 	}
+	if d.Board != "" && d.Slot == chat.SlotEdit {
+		receipt, err := b.boards.edit(ctx, r, d, poster, p)
+		return sent(item, d, receipt, err)
+	}
 	receipt, err := post(ctx, poster, p)
 	if err == nil && edits {
 		err = b.catchUp(ctx, r, poster, p, d, reg)
@@ -70,13 +74,19 @@ func (b *Bot) Deliver(ctx context.Context, j *jobs.Job) error {
 	case errors.Is(err, chat.ErrGone):
 		err = chat.ErrSkip
 		if !d.Card.IsZero() {
-			err = errors.Join(err, b.registry.DropCard(ctx, d.Card, *d.Edit))
+			reg, dropped := b.registry.DropCard(ctx, d.Card, *d.Edit)
+			err = errors.Join(err, dropped, b.queue.redrawBoards(ctx, reg, d.Edit.Place.Key()))
 		}
 	case err == nil && d.Slot == chat.SlotRoot && !d.Card.IsZero():
 		if err := b.remember(ctx, r, d, receipt); err != nil {
 			b.log.WarnContext(ctx, "card not remembered", "job", j.ID, "err", err)
 		}
 	}
+	return sent(item, d, receipt, err)
+}
+
+// sent notes how a delivery went, and returns what [jobs.Handler.Deliver] does.
+func sent(item *jobs.Delivery, d delivery, receipt chat.Receipt, err error) error {
 	err = delivered(err)
 	if err != nil && !errors.Is(err, jobs.ErrSkip) && !errors.Is(err, jobs.ErrLost) {
 		return err
@@ -120,6 +130,9 @@ func (b *Bot) catchUp(ctx context.Context, r *run, poster chat.Poster, p chat.Po
 func (b *Bot) remember(ctx context.Context, r *run, d delivery, at chat.Receipt) error {
 	reg, err := b.registry.AddCard(ctx, d.Card, d.Of, at, r.public().Locale)
 	if err != nil || !reg.HasCard(at) {
+		return err
+	}
+	if err := b.queue.redrawBoards(ctx, reg, at.Place.Key()); err != nil {
 		return err
 	}
 	shown, err := records.Encode(d.Reply)

@@ -155,7 +155,7 @@ func (h polling) poll(ctx context.Context, ref meeting.Ref) error {
 	}
 	// Also when nothing changed just now: whoever changed it before may have died before
 	// the cards were drawn. What is drawn already is not drawn again.
-	if changed || !reg.StateAt.Equal(reg.Created) || len(reg.Pushes) > 0 {
+	if changed || !reg.StateAt.Equal(reg.Created) || reg.Pushed() {
 		if err := h.queue.redraw(ctx, reg); err != nil {
 			return err
 		}

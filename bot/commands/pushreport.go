@@ -216,7 +216,8 @@ func (h pushReport) waysOut(ctx context.Context, r *run) []chat.Button {
 	return buttons
 }
 
-func (h pushReport) callText(ctx context.Context, r *run, s pushCall) string {
+// said is what became of a call.
+func (r *run) said(s pushCall) *texts.Message {
 	verb := "step."
 	switch {
 	case r.off():
@@ -231,9 +232,16 @@ func (h pushReport) callText(ctx context.Context, r *run, s pushCall) string {
 	case s.Outcome == callUnread:
 		id = "step.unread"
 	}
-	text := r.t.T(id, "Provider", r.providerName(r.w.Ref.Provider))
 	if s.Fault != nil && s.Outcome == callRefused {
-		return s.Fault.In(r.t) // nothing is added to a sentence
+		return s.Fault
+	}
+	return texts.NewMessage(id, "Provider", r.providerName(r.w.Ref.Provider))
+}
+
+func (h pushReport) callText(ctx context.Context, r *run, s pushCall) string {
+	text := r.said(s).In(r.t)
+	if s.Fault != nil && s.Outcome == callRefused {
+		return text // nothing is added to a sentence
 	}
 	if s.There != "" && !r.off() {
 		text += " · " + r.t.T("step.there", "Name", s.There)

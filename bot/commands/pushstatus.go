@@ -101,42 +101,100 @@ func (h pushSeen) note(ctx context.Context, r *run, has []meeting.PushTarget, re
 	if err != nil {
 		return before, err
 	}
-	changed := false
+	changed, worded := false, false
 	reg, err := h.registry.Change(ctx, r.w.Ref, func(reg *registry.Registration) bool {
 		byName := map[string]registry.Push{}
 		for _, p := range reg.Pushes {
 			byName[p.Name+p.Fingerprint] = p
 		}
 		for _, s := range r.w.Calls {
-			byName[s.Target.Name+s.Fingerprint] = r.pushed(s, byName[s.Target.Name+s.Fingerprint].Page)
+			byName[s.Target.Name+s.Fingerprint] = r.pushed(s, byName[s.Target.Name+s.Fingerprint])
 		}
 		pushes := make([]registry.Push, 0, len(has))
 		for _, set := range has {
 			fp := h.dests.Fingerprint(set.Key)
 			p := byName[set.Name+fp]
 			p.Name, p.Fingerprint, p.Enabled = set.Name, fp, set.Enabled
+			p.Address, p.Read = livepush.Address(set), true
 			p.Standby = p.Standby && !set.Enabled
 			if page, saved := pages[p.Destination]; saved {
 				p.Page = page
 			}
 			pushes = append(pushes, p)
 		}
+		worded = r.words(reg, pushes, true)
 		changed = !slices.Equal(pushes, reg.Pushes)
 		reg.Pushes = pushes
-		return changed
+		return changed || worded
 	})
-	if err != nil || !changed && r.job.Attempt == 0 { // a try before this one may have changed it
+	switch {
+	case err != nil:
 		return reg, err
+	case changed || r.job.Attempt > 0: // a try before this one may have changed it
+		err = h.queue.redraw(ctx, reg)
+	case worded: // no card shows that
+		err = h.queue.redrawBoards(ctx, reg, reg.Places()...)
 	}
-	return reg, h.queue.redraw(ctx, reg)
+	return reg, err
 }
 
-// pushed is what a call makes of an address.
-func (r *run) pushed(s pushCall, page string) registry.Push {
-	return registry.Push{
+// pushed is what a call makes of an address that was known before, or was not.
+func (r *run) pushed(s pushCall, was registry.Push) registry.Push {
+	p := registry.Push{
 		Name: s.Target.Name, Fingerprint: s.Fingerprint, Destination: s.Destination, Enabled: s.Target.Enabled,
-		Standby: !s.Target.Enabled && !r.off(), Page: page,
+		Standby: !s.Target.Enabled && !r.off(), Page: was.Page, Address: livepush.Address(s.Target), By: was.By, At: was.At,
 	}
+	if s.Outcome == callSet || s.Outcome == callUnread {
+		p.By, p.At = r.w.Request.User.Name, r.now()
+	}
+	return p
+}
+
+// words takes down what is not as it was wanted after the calls: which of them did not succeed,
+// and why, and what was set and is not listed any more. It forgets what is answered by now, and
+// reports whether anything changed. has is what was read back, if it was.
+func (r *run) words(reg *registry.Registration, has []registry.Push, read bool) (changed bool) {
+	before := reg.Words
+	listed := func(name string) bool {
+		return slices.ContainsFunc(has, func(p registry.Push) bool { return p.Name == name })
+	}
+	if read {
+		for _, p := range reg.Pushes {
+			if !listed(p.Name) {
+				reg.Say(registry.Word{Name: p.Name, Said: *texts.NewMessage("step.absent"), At: r.now()})
+			}
+		}
+		for _, p := range has {
+			reg.Unsay(p.Name, func(w registry.Word) bool { return slices.Contains(answered, w.Said.ID) })
+		}
+	}
+	for _, s := range r.w.Calls {
+		said := r.said(s)
+		switch s.Outcome {
+		case callSet, callAlready, callUnread:
+			if s.Outcome != callSet || !r.off() || listed(s.Target.Name) {
+				reg.Unsay(s.Target.Name, func(registry.Word) bool { return true })
+				continue
+			}
+		case callRefused:
+			switch said.ID {
+			case "dest.not_yours", "standby.is_on": // of the person, and not of the push
+				continue
+			case "fault.said", "fault.said.trace": // what the provider said itself is for private answers
+				code := slices.Index(said.Args, "Code")
+				said = texts.NewMessage("board.refused", said.Args[code:code+2]...)
+			}
+		}
+		reg.Say(registry.Word{Name: s.Target.Name, Said: *said, By: r.w.Request.User.Name, At: r.now()})
+	}
+	return !slices.EqualFunc(before, reg.Words, sameWord)
+}
+
+// answered are the words that are no news of an address once it is listed.
+var answered = []string{"step.absent", "step.off.set", "step.unclear", "step.off.unclear", "step.on.unclear"}
+
+func sameWord(a, b registry.Word) bool {
+	return a.Name == b.Name && a.By == b.By && a.At.Equal(b.At) && a.Said.ID == b.Said.ID && slices.Equal(a.Said.Args, b.Said.Args)
 }
 
 // standbys are the names of what is set at a meeting to be switched on later.
@@ -184,7 +242,7 @@ func (h pushSeen) pages(ctx context.Context, r *run, reg registry.Registration) 
 func (h pushSeen) noteAccepted(ctx context.Context, r *run) (registry.Registration, error) {
 	accepted := slices.DeleteFunc(slices.Clone(r.w.Calls), func(s pushCall) bool { return s.Outcome != callUnread })
 	reg, err := h.registry.Get(ctx, r.w.Ref)
-	if err != nil || len(accepted) == 0 {
+	if err != nil {
 		return reg, err
 	}
 	pages, err := h.pages(ctx, r, reg)
@@ -194,12 +252,15 @@ func (h pushSeen) noteAccepted(ctx context.Context, r *run) (registry.Registrati
 	reg, err = h.registry.Change(ctx, r.w.Ref, func(reg *registry.Registration) bool {
 		for _, s := range accepted {
 			reg.Pushes = append(slices.DeleteFunc(reg.Pushes, func(p registry.Push) bool { return p.Name == s.Target.Name && p.Fingerprint == s.Fingerprint }),
-				r.pushed(s, pages[s.Destination]))
+				r.pushed(s, registry.Push{Page: pages[s.Destination]}))
 		}
-		return true
+		return r.words(reg, nil, false) || len(accepted) > 0
 	})
 	if err != nil {
 		return reg, err
+	}
+	if len(accepted) == 0 {
+		return reg, h.queue.redrawBoards(ctx, reg, reg.Places()...)
 	}
 	return reg, h.queue.redraw(ctx, reg)
 }

@@ -82,6 +82,10 @@ type delivery struct {
 	Card meeting.Ref
 	// Of is the job that made the meeting, where the number may be another's by now.
 	Of string
+	// Board is the key of the place whose board the message is, or was. An edit shows the board as
+	// it is when the edit is made; one of no message is of the job's own root, which is the board
+	// from then on and has Reply.
+	Board string
 }
 
 // put adds a delivery to the outbox.
@@ -114,6 +118,9 @@ func (d delivery) order(aside bool) (lane string, rank int) {
 		}
 		return "direct", alone
 	case chat.SlotEdit: // of a message that is there already
+		if d.Edit == nil {
+			return "", 1
+		}
 		return "edit " + d.Edit.Place.Key() + " " + d.Edit.Message, 4
 	case chat.SlotRoot, chat.SlotSettle:
 		return "", 1
@@ -148,8 +155,11 @@ func (r *run) answer(o Outcome, reply chat.Reply) (jobs.Next, error) {
 func (r *run) settle() {
 	if grammar.Declared(r.w.Ask.Verb).Public && r.w.Ask.Doubt == "" {
 		id := "settled.created"
-		if r.w.Ask.Verb == grammar.VerbMeetShare {
+		switch r.w.Ask.Verb {
+		case grammar.VerbMeetShare:
 			id = "settled.shared"
+		case grammar.VerbPushBoard:
+			id = "settled.board"
 		}
 		r.put(delivery{Slot: chat.SlotSettle, Reply: chat.Reply{Text: r.public().T(id)}})
 	}
@@ -184,7 +194,7 @@ func (r *run) marked(t texts.Text, reply chat.Reply, on chat.Platform) chat.Repl
 
 func (r *run) post(d delivery) chat.Post {
 	req := r.w.Request
-	p := chat.Post{Slot: d.Slot, Place: req.Place, User: req.User, Origin: req.Origin, Asked: req.At, Root: d.Root, Edit: d.Edit}
+	p := chat.Post{Slot: d.Slot, Place: req.Place, User: req.User, Origin: req.Origin, Asked: req.At, Root: d.Root, Edit: d.Edit, Flat: d.Board != ""}
 	if d.Place != nil { // somewhere else than where the command ran: its token is of no use there
 		p.Place, p.Origin = *d.Place, nil
 	}

@@ -32,6 +32,7 @@ type parts struct {
 	registry  *registry.Registry
 	targets   targets
 	cards     cards
+	boards    boards
 	wishes    wishes
 	queue     queue
 	polling   polling
@@ -61,6 +62,7 @@ func newParts(b *Bot) parts {
 	p.cards = cards{platforms: cfg.Platforms, webhooks: cfg.Webhooks, kinds: cfg.Parser.Kinds, startInThread: cfg.StartLinkInThread}
 	p.wishes = wishes{b.store, cfg.Retention}
 	p.queue = queue{b.store, b.now}
+	p.boards = boards{b.store, p.registry, p.cards, p.queue, b.parser.Text}
 	p.early = early{b.store, p.queue, b.now}
 	pace := newPace(pollsPerMinute)
 	p.audience = audience{b.store, p.registry, p.clients, p.queue, pace, newRests(), b.store, cfg.Policy.Admins, b.now, b.log}
@@ -115,6 +117,8 @@ func stepsOf(p parts) map[grammar.Verb]steps {
 		grammar.VerbLiveStop:         {next: live.askStop},
 		grammar.VerbLiveStopYes:      {next: live.nextStop, call: live.callStop, reconcile: live.reconcileStop},
 		grammar.VerbPushStatus:       {next: pushStatus{p.targets, p.clients, seen, p.cards}.next},
+		grammar.VerbPushBoard:        {next: p.boards.next},
+		grammar.VerbBoardCopy:        {next: p.boards.copy},
 		grammar.VerbPushLog:          {next: changeLog{p.targets, p.audit.log}.next},
 		grammar.VerbPushSave:         {next: p.saved.save},
 		grammar.VerbPushDestinations: {next: p.saved.list},
@@ -132,6 +136,7 @@ func stepsOf(p parts) map[grammar.Verb]steps {
 		grammar.VerbReject:       {next: p.approvals.decide},
 
 		grammar.VerbCards:    {next: events.cards},
+		grammar.VerbBoards:   {next: p.boards.redraw},
 		grammar.VerbEvent:    {next: events.next},
 		grammar.VerbRemind:   {next: reminders{p.targets, p.clients}.next},
 		grammar.VerbReport:   {next: p.reports.next},

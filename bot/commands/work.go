@@ -57,7 +57,7 @@ type work struct {
 	KeyGone bool         // Ask.Push had a key, which was dropped
 
 	Event *meeting.Event // with grammar.VerbEvent
-	Card  *chat.Receipt  // with grammar.VerbCards: the one to bring up to date; nil in older records: all
+	Card  *chat.Receipt  // with grammar.VerbCards and VerbBoards: the one to bring up to date; nil in older records: all
 }
 
 // pushCall is the call that sets or switches one destination of a push.

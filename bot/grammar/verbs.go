@@ -32,6 +32,7 @@ const (
 	VerbPushDestinations Verb = "livepush destinations"
 	VerbPushForget       Verb = "livepush forget"
 	VerbPushLog          Verb = "livepush log"
+	VerbPushBoard        Verb = "livepush board"
 	VerbLiveStart        Verb = "livepush start" // of the live itself, where the provider can
 	VerbLiveStop         Verb = "livepush stop"  // likewise; typed "stop" is VerbPushOff, which comes to this there
 	VerbPushHelp         Verb = "livepush help"
@@ -58,9 +59,11 @@ const (
 	VerbLiveStartYes Verb = "golive"    // the answers to "start it?" and "stop it?"
 	VerbLiveStopYes  Verb = "unlive"
 	VerbSettingsForm Verb = "settings form"
+	VerbBoardCopy    Verb = "copyboard"
 
 	// What only the bot asks of itself.
 	VerbCards    Verb = "cards"    // Arg: a [meeting.Ref], whose cards are brought up to date
+	VerbBoards   Verb = "boards"   // Arg: the key of a place, whose board is brought up to date
 	VerbEvent    Verb = "event"    // a provider's word on a meeting
 	VerbRemind   Verb = "remind"   // Arg: a [meeting.Ref] that nobody has joined yet
 	VerbReport   Verb = "report"   // Arg: a [meeting.Ref], of which is told what became of it
@@ -268,6 +271,10 @@ var declarations = func() []VerbDecl {
 			Typed: typedMeetings, TypedSub: "log", Button: "log", Takes: TakesMeeting, Right: chat.RightPush, Options: []OptionDecl{meetingAt(1)},
 		},
 		{
+			Verb: VerbPushBoard, Command: commandLivepush, Name: "board", Aliases: []string{"看板", "推流看板", "直播看板"},
+			Typed: typedMeetings, TypedSub: "board", Right: chat.RightPush, Public: true,
+		},
+		{
 			Verb: VerbLiveStart, Command: commandLivepush, Name: "start", Aliases: []string{"go-live", "start-live", "开播", "开始直播", "开始推流"},
 			Typed: typedMeetings, TypedSub: "start-live", Button: "startlive", Takes: TakesMeeting, Right: chat.RightPush, Options: []OptionDecl{meetingAt(1)}, Can: startsLive,
 		},
@@ -298,8 +305,10 @@ var declarations = func() []VerbDecl {
 		{Verb: VerbLiveStartYes, Button: "golive", Takes: TakesMeeting, Right: chat.RightPush},
 		{Verb: VerbLiveStopYes, Button: "unlive", Takes: TakesMeeting, Right: chat.RightPush},
 		{Verb: VerbSettingsForm, Button: "settings", Opens: formSettings, Right: chat.RightSettings},
+		{Verb: VerbBoardCopy, Button: "copyboard", Right: chat.RightPush},
 
 		{Verb: VerbCards, Internal: true},
+		{Verb: VerbBoards, Internal: true},
 		{Verb: VerbEvent, Internal: true},
 		{Verb: VerbRemind, Internal: true},
 		{Verb: VerbReport, Internal: true},

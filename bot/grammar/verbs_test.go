@@ -148,10 +148,10 @@ func TestNoTwoWordsOfACommandAreTheSame(t *testing.T) {
 	}
 }
 
-func TestOnlyMeetingsArePublic(t *testing.T) {
+func TestOnlyMeetingsAndBoardsArePublic(t *testing.T) {
 	for _, d := range Verbs() {
 		switch d.Verb {
-		case VerbMeet, VerbMeetShare, VerbCreateAnyway, VerbElsewhere, VerbSameDest:
+		case VerbMeet, VerbMeetShare, VerbPushBoard, VerbCreateAnyway, VerbElsewhere, VerbSameDest:
 			assert.True(t, d.Public, d.Verb)
 		default:
 			assert.False(t, d.Public, d.Verb)
@@ -162,7 +162,7 @@ func TestOnlyMeetingsArePublic(t *testing.T) {
 // The declared right is the only guard, so who may is said a second time, by a rule: what a
 // button of a card asks has the right of the card's command.
 func TestEveryVerbHasTheRightOfItsCommand(t *testing.T) {
-	pushes := []Verb{VerbPushForm, VerbSaveForm, VerbApprove, VerbReject, VerbRevoke, VerbRevokeYes, VerbForgetYes, VerbSameDest, VerbLiveStartYes, VerbLiveStopYes}
+	pushes := []Verb{VerbPushForm, VerbSaveForm, VerbApprove, VerbReject, VerbRevoke, VerbRevokeYes, VerbForgetYes, VerbSameDest, VerbLiveStartYes, VerbLiveStopYes, VerbBoardCopy}
 	for _, d := range Verbs() {
 		want := chat.RightMeet
 		switch {

@@ -22,6 +22,7 @@ import (
 	"meetbot/bot/chat"
 	"meetbot/bot/jobs"
 	"meetbot/bot/records"
+	"meetbot/bot/texts"
 	"meetbot/config/secret"
 	"meetbot/meeting"
 )
@@ -54,6 +55,7 @@ type Registration struct {
 	// StartUntil is when Meeting.StartURL stops working.
 	StartUntil time.Time
 	Pushes     []Push
+	Words      []Word    // beside Pushes, the newest last
 	Audience   *Audience // nil: viewers were not counted
 	Ran        Ran
 	Lives      []Span // by the provider's word, oldest first
@@ -70,7 +72,7 @@ type Registration struct {
 // Moved is what people have to know of the meeting that was made in the place of another.
 type Moved struct{ Topic, Code, JoinURL string }
 
-// Push is a push address as it was last read back.
+// Push is a push address as it was last read back, or was accepted last.
 type Push struct {
 	Name        string
 	Fingerprint string
@@ -78,7 +80,40 @@ type Push struct {
 	Enabled     bool
 	Standby     bool   // it was set to be switched on later
 	Page        string // where viewers watch, of the saved destination; may be empty
+
+	// What older records do not have.
+	Address string    // names it in buttons: see [livepush.Address]
+	Read    bool      // it was read back as it is here; else the provider accepted it, and no more is known
+	By      string    // the name of who had it set or switched last
+	At      time.Time // then
 }
+
+// Word is what became of a push address that is not as it was wanted: a change that did not
+// succeed, or that it is not set any more. A name has one, the newest.
+type Word struct {
+	Name string
+	Said texts.Message
+	By   string // the name of whose command it was; empty: the provider's list said so
+	At   time.Time
+}
+
+// mostWords bounds what is remembered of one meeting.
+const mostWords = 20
+
+// Say has a word take the place of an earlier one with its name.
+func (r *Registration) Say(w Word) {
+	r.Unsay(w.Name, func(Word) bool { return true })
+	r.Words = append(r.Words, w)
+	r.Words = r.Words[max(0, len(r.Words)-mostWords):]
+}
+
+// Unsay forgets the word with a name if it is one of which f holds.
+func (r *Registration) Unsay(name string, f func(Word) bool) {
+	r.Words = slices.DeleteFunc(slices.Clone(r.Words), func(w Word) bool { return w.Name == name && f(w) })
+}
+
+// Pushed reports whether a push address is, or was, set at the meeting, or was to be.
+func (r *Registration) Pushed() bool { return len(r.Pushes)+len(r.Words) > 0 }
 
 // Audience is how many people watched the live, by the provider's count.
 type Audience struct {
@@ -360,6 +395,32 @@ func (g *Registry) Here(ctx context.Context, p chat.Place, limit int) ([]Registr
 	if p.Thread != "" {
 		limit = indexed // its own may be older
 	}
+	regs, err := g.here(ctx, p, limit)
+	if err != nil || p.Thread == "" {
+		return regs, err
+	}
+	var inThread []Registration
+	for _, r := range regs {
+		if r.Place.Thread == p.Thread || slices.ContainsFunc(r.Cards, func(c Card) bool { return c.Receipt.Place.Thread == p.Thread }) {
+			inThread = append(inThread, r)
+		}
+	}
+	if len(inThread) > 0 {
+		regs = inThread
+	}
+	return regs[:min(len(regs), shown)], nil
+}
+
+// Pushed returns the meetings of a place, with its threads, that may go on and are pushed or were
+// to be, the newest first. all says that it looked at every meeting of the place.
+func (g *Registry) Pushed(ctx context.Context, p chat.Place) (_ []Registration, all bool, _ error) {
+	regs, err := g.here(ctx, p, indexed)
+	all = len(regs) < indexed
+	return slices.DeleteFunc(regs, func(r Registration) bool { return !r.Pushed() }), all, err
+}
+
+// here is [Registry.Here] without regard to threads.
+func (g *Registry) here(ctx context.Context, p chat.Place, limit int) ([]Registration, error) {
 	var regs []Registration
 	tidy := true
 	for n, again := limit, true; again; { // what is over makes room for others
@@ -397,19 +458,7 @@ func (g *Registry) Here(ctx context.Context, p chat.Place, limit int) ([]Registr
 			n, again = limit+kept, true
 		}
 	}
-	if p.Thread == "" {
-		return regs, nil
-	}
-	var inThread []Registration
-	for _, r := range regs {
-		if r.Place.Thread == p.Thread || slices.ContainsFunc(r.Cards, func(c Card) bool { return c.Receipt.Place.Thread == p.Thread }) {
-			inThread = append(inThread, r)
-		}
-	}
-	if len(inThread) > 0 {
-		regs = inThread
-	}
-	return regs[:min(len(regs), shown)], nil
+	return regs, nil
 }
 
 // listed reports whether a meeting belongs where d lists it: it is not over, and its number was
@@ -437,14 +486,13 @@ func (g *Registry) AddCard(ctx context.Context, ref meeting.Ref, job string, at 
 	return reg, err
 }
 
-// DropCard forgets a card that is not there any more.
-func (g *Registry) DropCard(ctx context.Context, ref meeting.Ref, at chat.Receipt) error {
-	_, err := g.Change(ctx, ref, func(reg *Registration) bool {
+// DropCard forgets a card that is not there any more. It returns the meeting as it is then.
+func (g *Registry) DropCard(ctx context.Context, ref meeting.Ref, at chat.Receipt) (Registration, error) {
+	return g.Change(ctx, ref, func(reg *Registration) bool {
 		n := len(reg.Cards)
 		reg.Cards = slices.DeleteFunc(reg.Cards, func(c Card) bool { return c.Receipt == at })
 		return len(reg.Cards) < n
 	})
-	return err
 }
 
 // Turn changes a meeting's state on the provider's word, and reports whether it did. A

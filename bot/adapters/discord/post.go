@@ -188,7 +188,7 @@ func (d delivery) root(ctx context.Context) (chat.Receipt, error) {
 // permission, of which. Without an origin it is tried.
 func (d delivery) threads() (missing string, ok bool) {
 	switch {
-	case d.p.Place.Kind != chat.InChannel, d.p.Place.Thread != "":
+	case d.p.Place.Kind != chat.InChannel, d.p.Place.Thread != "", d.p.Flat:
 		return "", false
 	case d.o.ID == "":
 		return "", true
