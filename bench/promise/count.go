@@ -261,6 +261,34 @@ func (c *command) untrue(told string, made int) string {
 			return "told of addresses that are not set"
 		}
 	}
+	return c.untrueBoard(set)
+}
+
+// untrueBoard says what is not so on the boards of the command's channel, where that many
+// addresses are on. A board shows a meeting until the bot hears that it is over.
+func (c *command) untrueBoard(set int) string {
+	boards := c.boards()
+	if len(boards) == 0 {
+		return ""
+	}
+	last := boards[len(boards)-1]
+	on := strings.Count(last, text.T("step.on.set"))
+	m, _ := c.world.rig.Sandbox.Meeting(c.meeting)
+	over := m.State == sandbox.Ended || m.State == sandbox.Cancelled || m.State == sandbox.Deleted
+	switch {
+	case strings.Contains(last, text.T("board.replaced")):
+		return "the last board says that there is a newer one"
+	case on > set:
+		return "a board shows addresses that are not on"
+	case on < set && !over && !strings.Contains(last, text.T("step.unclear")):
+		return "a board does not show what is on"
+	}
+	for _, former := range boards[:len(boards)-1] {
+		// Slack shows a message twice that was posted right before a kill: nobody knows of the first.
+		if c.scenario.platform == onDiscord && !strings.Contains(former, text.T("board.replaced")) {
+			return "a former board is not called so"
+		}
+	}
 	return ""
 }
 

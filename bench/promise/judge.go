@@ -64,6 +64,22 @@ func declines(s string) bool {
 // declined reports whether the person was told at once that the command was not taken.
 func (c *command) declined() bool { return slices.ContainsFunc(c.everything(), declines) }
 
+// boards returns the messages of the command's channel that are, or were, boards.
+func (c *command) boards() []string {
+	var all []string
+	for _, m := range c.world.rig.Slack.Messages() {
+		if m.Channel == c.channel && m.To == "" {
+			all = append(all, m.Text+"\n"+string(m.Blocks))
+		}
+	}
+	for _, m := range c.world.rig.Discord.In(c.channel) {
+		all = append(all, m.Text())
+	}
+	return slices.DeleteFunc(all, func(s string) bool {
+		return !strings.Contains(s, text.T("board.title")) && !strings.Contains(s, text.T("board.replaced"))
+	})
+}
+
 // everything returns all that only the person was shown.
 func (c *command) everything() []string {
 	var all []string

@@ -58,6 +58,8 @@ func scenarios() []*scenario {
 		{name: "/livepush to three", platform: onSlack, prepare: slackShow(false), act: slackPush},
 		{name: "/livepush to three", platform: onDiscord, prepare: discordShow, act: discordPush},
 		{name: "/livepush to three, approved", platform: onSlack, prepare: slackShow(true), act: approvedPush, again: approve},
+		{name: "/livepush to three, on a board", platform: onSlack, prepare: slackBoard, act: slackPush},
+		{name: "/meetings board, another one", platform: onDiscord, prepare: discordBoard, act: discordPost},
 		{name: "End", platform: onSlack, ends: true, prepare: slackShow(false), act: slackEnd},
 		{name: "/meetings end", platform: onDiscord, ends: true, prepare: discordShow, act: discordEnd},
 		{name: "/meet, refused", platform: onSlack, act: slackLine("/meet", "%s --provider systec --capacity 500")},
@@ -148,6 +150,18 @@ func slackShow(protected bool) func(context.Context, *command) error {
 	}
 }
 
+// slackBoard makes a show and posts a board.
+func slackBoard(ctx context.Context, c *command) error {
+	if err := slackShow(false)(ctx, c); err != nil {
+		return err
+	}
+	before := len(c.private())
+	if err := slackLine("/livepush", "board")(ctx, c); err != nil {
+		return err
+	}
+	return c.until(ctx, "the board is posted", func() bool { return len(c.boards()) > 0 && len(c.private()) > before })
+}
+
 // slackAsked makes a Zoom meeting that somebody is in, sets where it is streamed to, and has the
 // bot ask whether its live is to be started.
 func slackAsked(ctx context.Context, c *command) error {
@@ -195,6 +209,28 @@ func discordShow(ctx context.Context, c *command) error {
 	return c.until(ctx, "the show is prepared", func() bool {
 		return len(c.private()) >= 1+3 && len(c.public()) >= 2 && c.findMeeting()
 	})
+}
+
+// discordBoard makes a show, pushes it and posts a board.
+func discordBoard(ctx context.Context, c *command) error {
+	if err := discordShow(ctx, c); err != nil {
+		return err
+	}
+	private, public := len(c.private()), len(c.public())
+	if err := discordPush(ctx, c); err != nil {
+		return err
+	}
+	if err := c.until(ctx, "the show is pushed", func() bool { return len(c.private()) > private && len(c.public()) > public }); err != nil {
+		return err
+	}
+	if err := discordPost(ctx, c); err != nil {
+		return err
+	}
+	return c.until(ctx, "the board is posted", func() bool { return len(c.boards()) > 0 && len(c.private()) > private+1 })
+}
+
+func discordPost(ctx context.Context, c *command) error {
+	return c.discord(ctx, c.world.rig.Discord.Command(c.user, c.where(), "en-US", "meetings board"))
 }
 
 // findMeeting looks for the meeting that was made for the command.
