@@ -42,6 +42,7 @@ var languages = []language{
 		"keypage":  "The key page on a phone: where the stream key of a destination is entered",
 		"approval": "Slack: a push to a protected destination waits for a second person",
 		"error":    "Slack: a mistyped option, and what to type instead",
+		"board":    "Slack: the board of a channel, with a destination that is on and one on standby",
 	}},
 	{"zh-CN", "zh-CN", "zh-CN", "周五秀", "直播组", "小雅", "仅对您可见", "只有您才能看到此消息", "消息列", "/meet --liev 周五秀", map[string]string{
 		"terminal": "终端：创建会议，并设置推流地址",
@@ -50,6 +51,7 @@ var languages = []language{
 		"keypage":  "手机上的密钥页面：在这里输入推流密钥",
 		"approval": "Slack：推流到受保护的目标，等待另一人审批",
 		"error":    "Slack：选项写错时，提示应该输入什么",
+		"board":    "Slack：频道的推流看板，一个目标已开启，一个待开启",
 	}},
 }
 
@@ -57,6 +59,7 @@ var languages = []language{
 type seen struct {
 	terminal                                  string
 	card, links, start, set, approval, failed slacktest.Message
+	board                                     slacktest.Message
 	dcard, dprivate                           discordtest.Message
 	dthread                                   []discordtest.Message
 	page                                      string // the key page, as HTML
@@ -107,6 +110,15 @@ func play(ctx context.Context, binary, dir string, l language) (s seen, err erro
 	})
 	s.set = w.message("what became of the push", func(m slacktest.Message) bool {
 		return m.To == ada && m.Thread == "" && strings.Contains(string(m.Blocks), "v1:copy:")
+	})
+	w.save("spare", "generic", "rtmp://spare.example.com/live/", "canary-spare-stream", "")
+	w.slash("/livepush to spare --standby")
+	w.message("the card with what is on standby", func(m slacktest.Message) bool {
+		return m.TS == s.card.TS && strings.Contains(string(m.Blocks), "spare")
+	})
+	w.slash("/livepush board")
+	s.board = w.message("the board", func(m slacktest.Message) bool {
+		return m.To == "" && strings.Contains(string(m.Blocks), "v1:copyboard:")
 	})
 	w.slash("/livepush to vip")
 	s.approval = w.message("the request for approval", func(m slacktest.Message) bool {

@@ -84,7 +84,7 @@ func TestTheBoardFollowsWhatBecomesOfEveryPush(t *testing.T) {
 				edit = p
 			}
 		}
-		assert.Equal(t, []string{"Turn off b", "Stop all pushes", "Copy"}, labels(edit.Reply.Buttons))
+		assert.Equal(t, []string{"Turn off b", "Turn off pushes", "Copy"}, labels(edit.Reply.Buttons))
 		assert.NotNil(t, edit.Reply.Buttons[1].Confirm, "as the card asks")
 		assert.Equal(t, []chat.Link{{Label: "Watch on b", URL: "https://b.example/watch"}}, edit.Reply.Links)
 		copied := find(t, w.press(ben, channel, []chat.Post{edit}, grammar.VerbBoardCopy), chat.SlotPrivate).Reply
