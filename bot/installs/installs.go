@@ -40,7 +40,9 @@ type Installation struct {
 	// Claimed is until when one replica alone asks for the next token.
 	Claimed time.Time
 	// Refused is why the platform gave no next token, in its own code; empty: it did.
-	Refused  string
+	Refused string
+	// Reported is when the platform said that the app was removed. Whether that is so is looked into.
+	Reported time.Time
 	Revision uint64 `cbor:"-"`
 }
 

@@ -201,7 +201,9 @@ func (a *Adapter) revoked(o outer) error {
 		return errors.New("not a tokens_revoked event")
 	}
 	if a.installed != nil && (e.Type != "tokens_revoked" || len(e.Tokens.Bot) > 0) { // else people's own
-		a.installed.removed(o.from())
+		if err := a.installed.removed(o.from()); err != nil {
+			return err // Slack reports it again
+		}
 	}
 	return errNotForUs
 }

@@ -212,7 +212,6 @@ func (s *installed) install(ctx context.Context, state, code string) (installs.I
 	if err != nil {
 		return in, err
 	}
-	s.settled(in.ID)
 	s.add(in)
 	s.log.InfoContext(ctx, "a workspace has installed the app", "team", kit.Code(in.ID), "by", kit.Code(in.By), "organisation", in.Org)
 	return in, nil

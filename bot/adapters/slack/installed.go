@@ -30,7 +30,6 @@ type installed struct {
 	mu     sync.Mutex
 	by     map[string]*installation
 	teams  map[string]*installation // workspaces of organisations
-	gone   map[string]time.Time     // who may have removed the app, and since when that is looked into
 	unlike map[string]bool          // the log has named them: they are installed and not listed
 	looked time.Time                // when the store was read because of an event
 
@@ -66,7 +65,7 @@ const (
 func newInstalled(cfg Config, app *web, log *slog.Logger) *installed {
 	return &installed{
 		cfg: cfg, store: cfg.Installs, app: app, log: log, now: cfg.Now,
-		by: map[string]*installation{}, teams: map[string]*installation{}, gone: map[string]time.Time{}, unlike: map[string]bool{},
+		by: map[string]*installation{}, teams: map[string]*installation{}, unlike: map[string]bool{},
 		loaded: make(chan struct{}), kick: make(chan struct{}, 1), slots: make(chan struct{}, installSlots),
 	}
 }
@@ -157,7 +156,6 @@ func (s *installed) read(ctx context.Context) error {
 func (s *installed) forget(ctx context.Context, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.gone, id)
 	if s.by[id] == nil {
 		return
 	}
@@ -304,28 +302,41 @@ func (s *installed) hurry() {
 }
 
 // removed is told that Slack has reported an app removed, or its token revoked. Slack promises no
-// order, so that the report may be of before the app was installed again: the token tells.
-func (s *installed) removed(from origins) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// order, so that the report may be of before the app was installed again: the token tells. The
+// report is written down first, so that it is looked into after a kill.
+func (s *installed) removed(from origins) error {
 	for _, id := range []string{from.team, from.enterprise} {
-		if s.by[id] != nil {
-			if s.gone[id].IsZero() {
-				s.gone[id] = time.Now()
-			}
-			s.hurry()
-			return
+		s.mu.Lock()
+		known := s.by[id] != nil
+		s.mu.Unlock()
+		if !known {
+			continue
 		}
+		ctx, cancel := context.WithTimeout(context.Background(), kit.AckTimeout)
+		defer cancel()
+		_, err := s.change(ctx, id, func(in *installs.Installation) bool {
+			first := in.Reported.IsZero()
+			if first {
+				in.Reported = s.now()
+			}
+			return first
+		})
+		s.hurry()
+		if errors.Is(err, installs.ErrNone) {
+			return nil
+		}
+		return err
 	}
+	return nil
 }
 
 // look does what is due for one installation.
 func (s *installed) look(ctx context.Context, i *installation) {
 	s.mu.Lock()
-	in, since := i.in, s.gone[i.in.ID]
+	in := i.in
 	s.mu.Unlock()
-	if !since.IsZero() {
-		s.lookIntoRemoval(ctx, i, in, since)
+	if !in.Reported.IsZero() {
+		s.lookIntoRemoval(ctx, i, in)
 		return
 	}
 	if err := s.refresh(ctx, i, in); err != nil && ctx.Err() == nil {
@@ -355,30 +366,24 @@ func (s *installed) client(in installs.Installation) *slackapi.Client {
 	return slackapi.New(in.Token.Reveal(), slackapi.OptionAPIURL(s.cfg.APIURL), slackapi.OptionHTTPClient(bounded{s.cfg.HTTPClient}), slackapi.OptionLog(silent{}))
 }
 
-func (s *installed) lookIntoRemoval(ctx context.Context, i *installation, in installs.Installation, since time.Time) {
+func (s *installed) lookIntoRemoval(ctx context.Context, i *installation, in installs.Installation) {
 	err := s.accepts(ctx, in)
 	switch {
 	case errors.Is(err, ErrTokenRefused):
 		i.web.pulse.Failed(err)
-		// Where it was installed again meanwhile, that is there and stays.
-		if err := s.store.Remove(ctx, in); err != nil && !errors.Is(err, installs.ErrChanged) {
-			s.log.WarnContext(ctx, "token of a workspace that has removed the app not erased, trying again", "team", i.web.whose, "err", err)
-			return
-		}
-		if _, err := s.store.Get(ctx, in.ID); errors.Is(err, installs.ErrNone) {
+		switch err := s.store.Remove(ctx, in); {
+		case err == nil:
 			s.forget(ctx, in.ID)
+		case !errors.Is(err, installs.ErrChanged): // what was installed meanwhile stays
+			s.log.WarnContext(ctx, "token of a workspace that has removed the app not erased, trying again", "team", i.web.whose, "err", err)
 		}
-		s.settled(in.ID)
-	case err == nil && time.Since(since) > askTokenFor:
-		s.settled(in.ID)
-		s.log.InfoContext(ctx, "Slack reported the app removed and still takes the token: it was installed again", "team", i.web.whose)
+	case err == nil && s.now().Sub(in.Reported) > askTokenFor:
+		_, err := s.change(ctx, in.ID, func(there *installs.Installation) bool {
+			there.Reported = time.Time{}
+			return true
+		})
+		s.log.InfoContext(ctx, "Slack reported the app removed and still takes the token: it was installed again", "team", i.web.whose, "err", err)
 	}
-}
-
-func (s *installed) settled(id string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.gone, id)
 }
 
 // refresh replaces a token that ends soon, unless another replica is at it. Until it is replaced

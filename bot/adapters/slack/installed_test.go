@@ -319,6 +319,29 @@ func TestAWorkspaceThatRemovesTheAppIsForgotten(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// A report that was acknowledged is looked into by whoever runs next.
+func TestAReportedRemovalOutlivesAKill(t *testing.T) {
+	store, _ := recordstest.Open(t, time.Now())
+	s := slacktest.New(slacktest.DefaultScopes...)
+	t.Cleanup(s.Close)
+	log := &adaptertest.Log{}
+	token, _ := s.Installed(slacktest.Install{Team: "T1", Name: "One"})
+	kept := installs.New(store, "slack")
+	_, err := kept.Save(t.Context(), installs.Installation{ID: "T1", BotUser: "U0BOTT1", Token: secret.New(token)})
+	require.NoError(t, err)
+	killed := manyAdapter(t, s, &fakeBot{}, log, store, "T1")
+	require.NoError(t, killed.installed.read(t.Context()))
+	s.Uninstall("T1")
+	require.NoError(t, killed.installed.removed(origins{team: "T1"}))
+
+	next := manyAdapter(t, s, &fakeBot{}, log, store, "T1")
+	require.NoError(t, next.installed.read(t.Context()))
+	next.installed.look(t.Context(), next.installed.at("T1"))
+	_, err = kept.Get(t.Context(), "T1")
+	require.ErrorIs(t, err, installs.ErrNone)
+	assert.Nil(t, next.installed.at("T1"))
+}
+
 func TestATokenThatEndsIsReplacedInTime(t *testing.T) {
 	w := newMany(t, nil, "T1")
 	w.install(slacktest.Install{Team: "T1", Name: "One", Life: time.Hour}) // less than is left ahead
