@@ -40,12 +40,12 @@ func twoAccounts(a, b *fakeProvider) func(*Config) {
 		c.Parser.Providers, c.Parser.Default = []meeting.Provider{"systec", "tencent"}, ""
 		c.Parser.Accounts = []meeting.Provider{alpha, beta}
 		c.Parser.Here = func(p chat.Place) []meeting.Provider {
-			switch {
-			case p.Team == "T1":
+			switch p.Team {
+			case "T1":
 				return []meeting.Provider{alpha, "systec"}
-			case p.Team == "T2":
+			case "T2":
 				return []meeting.Provider{beta, "systec"}
-			case p.Team == "T3":
+			case "T3":
 				return []meeting.Provider{alpha, beta}
 			}
 			return nil

@@ -45,6 +45,7 @@ import (
 // Store is the part of [jobs.Store] that a [Bot] needs.
 type Store interface {
 	Enqueue(ctx context.Context, j jobs.Job) (jobs.Job, error)
+	Refuse(ctx context.Context, j jobs.Job, err error) error
 	Get(ctx context.Context, id string) (jobs.Job, error)
 	Update(ctx context.Context, id string, change func(*jobs.Job) error) (jobs.Job, error)
 	records.Store
@@ -205,13 +206,15 @@ func (b *Bot) Accept(ctx context.Context, d chat.Decision) chat.Acceptance {
 	ctx, cancel := context.WithTimeout(ctx, acceptWithin)
 	defer cancel()
 	ask := *grammar.AskOf(d)
-	var j jobs.Job
-	here, err := b.people.settings.Here(ctx, d.Request.Place)
-	if err == nil {
+	here, unread := b.people.settings.Here(ctx, d.Request.Place)
+	if unread == nil {
 		if no := b.complete(d.Request, &ask, here); no != nil {
 			return chat.Acceptance{Reply: no}
 		}
-		j, err = newJob(d.Request, ask, here, b.now())
+	}
+	j, err := newJob(d.Request, ask, here, b.now())
+	if err == nil && unread != nil {
+		err = b.store.Refuse(ctx, j, unread)
 	}
 	if err == nil {
 		_, err = b.store.Enqueue(ctx, j)

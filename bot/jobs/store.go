@@ -253,8 +253,24 @@ func newNonce() uint64 {
 // [ErrNotConfirmed] says that the job may or may not be stored: trying again with the
 // same ID is safe. With [ErrFull], [ErrBusy] and [ErrStopping] it is certainly not stored.
 func (s *Store) Enqueue(ctx context.Context, j Job) (Job, error) {
+	return s.observed(ctx, j, s.enqueue)
+}
+
+// Refuse is Enqueue for a job that cannot be taken because of err, of which metrics and traces
+// are to know. It returns err, or why the store takes no job at all.
+func (s *Store) Refuse(ctx context.Context, j Job, err error) error {
+	_, err = s.observed(ctx, j, func(context.Context, Job) (Job, error) {
+		if no := s.admit(); no != nil {
+			return Job{}, no
+		}
+		return Job{}, err
+	})
+	return err
+}
+
+func (s *Store) observed(ctx context.Context, j Job, take func(context.Context, Job) (Job, error)) (Job, error) {
 	start := time.Now()
-	stored, err := s.receive(ctx, j)
+	stored, err := s.receive(ctx, j, take)
 	if f := s.cfg.Observer.Enqueued; f != nil {
 		f(time.Since(start), err)
 	}

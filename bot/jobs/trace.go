@@ -204,9 +204,9 @@ func (s *Store) queued(j *Job) {
 
 // receive is enqueue as a span: from the moment a job was asked for to its being durable,
 // which is when it is acknowledged.
-func (s *Store) receive(ctx context.Context, j Job) (Job, error) {
+func (s *Store) receive(ctx context.Context, j Job, take func(context.Context, Job) (Job, error)) (Job, error) {
 	if s.cfg.Tracer == nil {
-		return s.enqueue(ctx, j)
+		return take(ctx, j)
 	}
 	if j.Created.IsZero() {
 		j.Created = s.cfg.Now()
@@ -222,7 +222,7 @@ func (s *Store) receive(ctx context.Context, j Job) (Job, error) {
 		options = append(options, trace.WithAttributes(spans.Platform.String(j.Source)))
 	}
 	ctx, span := s.span(ctx, &j, name, options...)
-	stored, err := s.enqueue(ctx, j)
+	stored, err := take(ctx, j)
 	r := receiving.end(span, err)
 	if r.failed && !errors.Is(err, ErrNotConfirmed) { // nobody will go on with it
 		root := s.root(&j)

@@ -317,7 +317,7 @@ func TestStepsAllocateNothingForTracesThatAreOff(t *testing.T) {
 	}
 	bare, traced := math.Inf(1), math.Inf(1)
 	for range 3 { // the maps of what is under way grow now and then
-		bare, traced = min(bare, enqueue(s.enqueue)), min(traced, enqueue(s.receive))
+		bare, traced = min(bare, enqueue(s.enqueue)), min(traced, enqueue(func(ctx context.Context, j Job) (Job, error) { return s.receive(ctx, j, s.enqueue) }))
 	}
 	assert.InDelta(t, bare, traced, 1)
 }

@@ -163,7 +163,7 @@ func TestTwoAccountsOfOneProvider(t *testing.T) {
 	assert.Contains(t, metrics, `meetbot_provider_rejected_requests_total{provider="tencent@sales"`)
 	assert.NotContains(t, metrics, `provider="other"`)
 	require.NoError(t, lines.Close())
-	_ = <-done // a command that was refused is the exit code
+	assert.Error(t, <-done) // a command that was refused is the exit code
 
 	for _, name := range []string{"school", "sales"} {
 		own, other := school, sales

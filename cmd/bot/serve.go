@@ -153,7 +153,7 @@ func (b *building) settle(context.Context) error {
 func (b *building) providers(ctx context.Context) (err error) {
 	if b.sandboxed = b.cfg.Sandbox(); b.sandboxed {
 		// It outlives ctx: what is under way at shutdown may still need it.
-		b.sandboxes, err = inSandbox(context.WithoutCancel(ctx), &b.cfg, b.process.sandbox)
+		b.sandboxes, err = inSandbox(context.WithoutCancel(ctx), &b.cfg, b.sandbox)
 		for account, s := range b.sandboxes {
 			b.ending(s.Close)
 			if at := sandboxPages(account); b.cfg.Chat() && b.cfg.PublicURL != "" {
