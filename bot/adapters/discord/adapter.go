@@ -82,6 +82,7 @@ type Adapter struct {
 	// strangers are servers that the bot does not serve and the log has named lately.
 	strangers *kit.Seen
 	acks      acks
+	turns     turns
 	drafts    *kit.Cache[chat.Form] // that a person has open, in this process only
 	members   *kit.Cache[membership]
 	taken     *kit.Cache[struct{}] // interactions that another bot has answered

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/bwmarrin/discordgo"
@@ -71,6 +72,15 @@ func refused(err error) bool {
 }
 
 func (d delivery) post(ctx context.Context) (chat.Receipt, error) {
+	switch {
+	case d.o.ID == "", d.o.Public:
+	case d.p.Slot == chat.SlotProgress, d.p.Slot == chat.SlotPrivate, d.p.Slot == chat.SlotSettle:
+		leave, err := d.a.turns.take(ctx, d.o.ID)
+		if err != nil {
+			return chat.Receipt{}, err
+		}
+		defer leave()
+	}
 	switch d.p.Slot {
 	case chat.SlotRoot:
 		return d.root(ctx)
@@ -90,6 +100,48 @@ func (d delivery) post(ctx context.Context) (chat.Receipt, error) {
 		return d.settle(ctx)
 	}
 	return chat.Receipt{}, fmt.Errorf("%w: slot %q", chat.ErrSkip, d.p.Slot)
+}
+
+// turns has what may replace an interaction's private placeholder posted one after the other. That
+// it takes longer is said where nothing stands yet, and would replace an answer that came between
+// the look and the edit.
+type turns struct {
+	mu sync.Mutex
+	by map[string]*turn
+}
+
+type turn struct {
+	taken chan struct{}
+	here  int // who has it, and who waits
+}
+
+// take waits for the turn. The error is that of ctx.
+func (t *turns) take(ctx context.Context, id string) (leave func(), err error) {
+	t.mu.Lock()
+	if t.by == nil {
+		t.by = map[string]*turn{}
+	}
+	mine := t.by[id]
+	if mine == nil {
+		mine = &turn{taken: make(chan struct{}, 1)}
+		t.by[id] = mine
+	}
+	mine.here++
+	t.mu.Unlock()
+	gone := func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if mine.here--; mine.here == 0 {
+			delete(t.by, id)
+		}
+	}
+	select {
+	case mine.taken <- struct{}{}:
+		return func() { <-mine.taken; gone() }, nil
+	case <-ctx.Done():
+		gone()
+		return nil, ctx.Err()
+	}
 }
 
 // delivery is one post on its way.

@@ -196,6 +196,28 @@ func TestAPrivateAnswerReplacesThePrivatePlaceholder(t *testing.T) {
 	assert.Empty(t, w.server.In(channel))
 }
 
+// An answer that comes while it is said that it takes longer stays.
+func TestWhatTakesLongerReplacesNoAnswer(t *testing.T) {
+	w := start(t, overGateway)
+	d := w.job(w.server.Command(alice, discordtest.InGuild(channel), "en-US", "meetings list"))
+	answered := make(chan error, 1)
+	var edits atomic.Int64
+	w.server.Fail(func(c discordtest.Call) *discordtest.Fault {
+		if c.Method == http.MethodPatch && edits.Add(1) == 1 {
+			go func() { _, err := w.post(d, chat.SlotPrivate, text("the answer")); answered <- err }()
+			for end := time.Now().Add(300 * time.Millisecond); len(answered) == 0 && time.Now().Before(end); {
+				time.Sleep(time.Millisecond) // it may come first
+			}
+		}
+		return nil
+	})
+	_, err := w.post(d, chat.SlotProgress, text("still at it"))
+	require.NoError(t, err)
+	require.NoError(t, <-answered)
+	require.Len(t, w.server.For(alice), 1)
+	assert.Equal(t, "the answer", w.server.For(alice)[0].Text())
+}
+
 // Discord puts the first follow-up in the place of a placeholder, whoever sees that.
 func TestAPrivateAnswerNeverReplacesAPublicPlaceholder(t *testing.T) {
 	for name, settleFirst := range map[string]bool{"AfterSettling": true, "ByItself": false} {
