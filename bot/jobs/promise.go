@@ -28,12 +28,11 @@ type promised struct {
 	other   bool // another replica has it
 }
 
-// add is called with mu held.
-func (p *promises) add(key string, job *promised) {
+// begin is called with mu held, before a timer is set.
+func (p *promises) begin() {
 	if p.by == nil {
 		p.by, p.slots = make(map[string]*promised), make(chan struct{}, maxNotices)
 	}
-	p.by[key] = job
 }
 
 // maxNotices is how many people are told side by side that it takes longer.
@@ -47,6 +46,7 @@ func (s *Store) promise(key string, j *Job) {
 	p := &s.promised
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.begin()
 	known := p.by[key]
 	if known != nil && (known.told || !known.other && !j.Created.After(known.created)) {
 		return
@@ -58,7 +58,7 @@ func (s *Store) promise(key string, j *Job) {
 	// One that should have heard already may be about to hear the end.
 	wait := max(created.Add(s.cfg.NoticeAfter).Sub(s.cfg.Now()), min(time.Second, s.cfg.NoticeAfter))
 	there := clone(j)
-	p.add(key, &promised{created: created, timer: time.AfterFunc(wait, func() { s.remind(key, there) })})
+	p.by[key] = &promised{created: created, timer: time.AfterFunc(wait, func() { s.remind(key, there) })}
 }
 
 // unheard is a job of another replica whose person is still to hear something.
@@ -97,6 +97,7 @@ func (s *Store) promiseFor(jobs []unheard) {
 	now := s.cfg.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.begin()
 	for _, u := range jobs[:min(len(jobs), maxUnheard)] {
 		if p.by[u.Key] != nil {
 			continue
@@ -104,7 +105,7 @@ func (s *Store) promiseFor(jobs []unheard) {
 		// Between the two, whatever the clocks say: the heartbeat is at most one old.
 		created := time.UnixMilli(u.Created)
 		wait := min(max(created.Add(s.cfg.NoticeAfter).Sub(now), u.Left-beatEvery, 0), max(u.Left, 0), s.cfg.NoticeAfter)
-		p.add(u.Key, &promised{created: created, other: true, timer: time.AfterFunc(wait+firstSay, func() { s.remind(u.Key, Job{}) })})
+		p.by[u.Key] = &promised{created: created, other: true, timer: time.AfterFunc(wait+firstSay, func() { s.remind(u.Key, Job{}) })}
 	}
 }
 
