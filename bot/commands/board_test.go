@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -358,6 +359,7 @@ func TestABoardComesRightAfterAKill(t *testing.T) {
 
 func killedOnTheBoard(t *testing.T, n int64, lost bool) (survived bool) {
 	w := &world{t: t, systec: newFake("systec"), tencent: newFake("tencent"), room: &room{}}
+	var mu sync.Mutex
 	shows := map[string]chat.Reply{} // message → what it shows
 	var order []string
 	var left atomic.Int64
@@ -370,6 +372,8 @@ func killedOnTheBoard(t *testing.T, n int64, lost bool) (survived bool) {
 		if err != nil {
 			return at, err
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		message := at.Message
 		if p.Slot == chat.SlotEdit {
 			message, at = p.Edit.Message, *p.Edit

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -38,8 +39,18 @@ func TestRepliesReadWell(t *testing.T) {
 				other := ben
 				other.Locale = locale
 				var all []any
+				shown := map[chat.Receipt]chat.Reply{}
 				scene := func(line string, posts []chat.Post) {
 					all = append(all, line)
+					// When a poll draws a card again as it is, is nobody's scene.
+					posts = slices.DeleteFunc(slices.Clone(posts), func(p chat.Post) bool {
+						if p.Slot != chat.SlotEdit {
+							return false
+						}
+						was, known := shown[*p.Edit]
+						shown[*p.Edit] = p.Reply
+						return known && reflect.DeepEqual(was, p.Reply)
+					})
 					// Several jobs may answer at once.
 					slices.SortStableFunc(posts, func(a, b chat.Post) int {
 						return cmp.Or(cmp.Compare(a.Slot, b.Slot), cmp.Compare(a.Reply.Title, b.Reply.Title))

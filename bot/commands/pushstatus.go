@@ -123,7 +123,7 @@ func (h pushSeen) note(ctx context.Context, r *run, has []meeting.PushTarget, re
 			pushes = append(pushes, p)
 		}
 		worded = r.words(reg, pushes, true)
-		changed = !slices.Equal(pushes, reg.Pushes)
+		changed = !slices.EqualFunc(pushes, reg.Pushes, samePush)
 		reg.Pushes = pushes
 		return changed || worded
 	})
@@ -192,6 +192,13 @@ func (r *run) words(reg *registry.Registration, has []registry.Push, read bool) 
 
 // answered are the words that are no news of an address once it is listed.
 var answered = []string{"step.absent", "step.off.set", "step.unclear", "step.off.unclear", "step.on.unclear"}
+
+// samePush compares the instants as such: one that was stored has another location.
+func samePush(a, b registry.Push) bool {
+	same := a.At.Equal(b.At)
+	a.At = b.At
+	return same && a == b
+}
 
 func sameWord(a, b registry.Word) bool {
 	return a.Name == b.Name && a.By == b.By && a.At.Equal(b.At) && a.Said.ID == b.Said.ID && slices.Equal(a.Said.Args, b.Said.Args)
