@@ -122,7 +122,7 @@ func TestTheWorkedExamplesWork(t *testing.T) {
 				build.Dir = root
 				said, err := build.CombinedOutput()
 				require.NoError(t, err, string(said))
-				cmd := exec.CommandContext(t.Context(), program, "-test.run", e.run, "-test.skip", cmp.Or(e.skip, "^$"), "-test.v", "-test.timeout", "1m")
+				cmd := exec.CommandContext(t.Context(), program, "-test.run", e.run, "-test.skip", cmp.Or(e.skip, "^$"), "-test.v", "-test.timeout", "10m")
 				cmd.Dir = t.TempDir()
 				if _, err := os.Stat(filepath.Join(root, pkg)); err == nil { // its test data is there
 					cmd.Dir = filepath.Join(root, pkg)
