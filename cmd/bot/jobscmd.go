@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -74,14 +73,7 @@ func jobsCommand(ctx context.Context, p process) error {
 			q.Op = "drop"
 		}
 	}
-	if *asJSON {
-		return ask(ctx, p, q, p.stdout)
-	}
-	var lines bytes.Buffer
-	if err := ask(ctx, p, q, &lines); err != nil {
-		return err
-	}
-	return printJobs(p.stdout, &lines, q)
+	return show(ctx, p, q, *asJSON, printJobs)
 }
 
 // jobLine is a job as operators see it. In a list it has nothing that a person wrote.

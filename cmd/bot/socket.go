@@ -250,6 +250,18 @@ var storeVariables = []string{
 	"DATA_DIR", "NATS_URL", "NATS_CREDS", "NATS_PLAINTEXT", "ENCRYPTION_KEY", "ENCRYPTION_KEY_FILE", "RETENTION", "ERASE_AFTER",
 }
 
+// show shows the answer to a question: as it comes, or as print makes it readable.
+func show(ctx context.Context, p process, q question, asJSON bool, print func(io.Writer, io.Reader, question) error) error {
+	if asJSON {
+		return ask(ctx, p, q, p.stdout)
+	}
+	var lines bytes.Buffer
+	if err := ask(ctx, p, q, &lines); err != nil {
+		return err
+	}
+	return print(p.stdout, &lines, q)
+}
+
 // ask answers a question about the configured store: the running bot does, or, if none
 // runs, this process opens the store.
 func ask(ctx context.Context, p process, q question, out io.Writer) error {

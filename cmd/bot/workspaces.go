@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -48,14 +47,7 @@ func workspacesCommand(ctx context.Context, p process) error {
 	if *revoke {
 		q = question{Op: "revoke", Job: id[0]}
 	}
-	if *asJSON {
-		return ask(ctx, p, q, p.stdout)
-	}
-	var lines bytes.Buffer
-	if err := ask(ctx, p, q, &lines); err != nil {
-		return err
-	}
-	return printWorkspaces(p.stdout, &lines, q)
+	return show(ctx, p, q, *asJSON, printWorkspaces)
 }
 
 // workspaceLine is an installation as operators see it.
