@@ -44,7 +44,7 @@ func TestHangingCallsDoNotKeepOthersWaiting(t *testing.T) {
 		require.NoError(t, err)
 	}
 	for range 7 {
-		<-began
+		receive(t, began)
 	}
 	_, err = s.Enqueue(t.Context(), Job{ID: "other"})
 	require.NoError(t, err)
@@ -121,7 +121,7 @@ func TestASideThatHangsHoldsUpItself(t *testing.T) {
 	close(answer)
 	var order []string
 	for range want {
-		order = append(order, <-began)
+		order = append(order, receive(t, began))
 	}
 	assert.ElementsMatch(t, want, order)
 	for _, id := range want {
@@ -148,7 +148,7 @@ func TestAJobThatIsSetAsideIsNotOutOfReach(t *testing.T) {
 		_, err := s.Enqueue(t.Context(), Job{ID: id})
 		require.NoError(t, err)
 		if id == "first" {
-			<-calls
+			receive(t, calls)
 		}
 	}
 	require.Eventually(t, func() bool { return s.aside.Load() == 2 }, time.Minute, time.Millisecond)
@@ -158,7 +158,7 @@ func TestAJobThatIsSetAsideIsNotOutOfReach(t *testing.T) {
 	close(answer)
 	await(t, s, "first", finished)
 	await(t, s, "third", finished)
-	require.Equal(t, "third", <-calls)
+	require.Equal(t, "third", receive(t, calls))
 	require.Empty(t, calls)
 }
 
@@ -291,13 +291,13 @@ func TestATurnIsPassedOnBeforeAnythingElseIsDone(t *testing.T) {
 		_, err := s.Enqueue(t.Context(), Job{ID: id})
 		require.NoError(t, err)
 		if i == 0 {
-			require.Equal(t, "first", <-began)
+			require.Equal(t, "first", receive(t, began))
 			continue
 		}
 		require.Eventually(t, func() bool { return s.aside.Load() == int64(i) }, time.Minute, time.Millisecond)
 	}
 	close(answer)
-	assert.Equal(t, "third", <-began)
+	assert.Equal(t, "third", receive(t, began))
 	await(t, s, "third", finished)
 	close(told)
 	await(t, s, "withdraws", finished)

@@ -187,8 +187,8 @@ func TestAClockThatIsSetBackBetweenTwoLives(t *testing.T) {
 	_, err := s.Enqueue(t.Context(), Job{ID: "x"})
 	require.NoError(t, err)
 	require.NoError(t, s.SetTimer(t.Context(), Timer{Key: "t", At: s.Now().Add(2 * time.Second)}))
-	<-tried
-	<-tried
+	receive(t, tried)
+	receive(t, tried)
 	stop()
 	require.NoError(t, s.Close())
 	m.set(-time.Hour)
@@ -249,7 +249,7 @@ func TestAReplicaThatIsGoneIsTakenOverFrom(t *testing.T) {
 	}()
 	_, err = dead.Enqueue(t.Context(), Job{ID: "x"})
 	require.NoError(t, err)
-	<-calling
+	receive(t, calling)
 	run(t, alive, &script{
 		reconcile: func(context.Context, *Job) error { return nil },
 		notice:    func(context.Context, *Job) { noticed <- struct{}{} },
@@ -269,30 +269,38 @@ func TestWhatADeadReplicaOwedIsSaidInTime(t *testing.T) {
 	c, err := shared()
 	require.NoError(t, err)
 	open := openOn(t, c)
-	cfg := Config{CallTimeout: 10 * time.Minute, NoticeAfter: 6 * time.Second}
-	dead, alive := open(cfg), closing(t, open(cfg))
-	calling, alone := make(chan struct{}), make(chan bool, 10)
+	cfg := Config{CallTimeout: 10 * time.Minute, ReconcileAfter: time.Second, NoticeAfter: 6 * time.Second, Grace: time.Second}
+	replicas := []*Store{open(cfg), open(cfg)}
+	calling, alone := make(chan int, 1), make(chan bool, 10)
+	var killed atomic.Pointer[Store] // it can say nothing
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	go func() {
-		_ = dead.Run(ctx, &script{call: func(ctx context.Context, _ *Job) error { close(calling); <-ctx.Done(); return ErrUnknown }})
-	}()
-	run(t, alive, &script{
-		reconcile: func(context.Context, *Job) error { return nil },
-		notice:    func(context.Context, *Job) { alone <- alive.Alone() },
-	})
-	require.Eventually(t, func() bool { return !alive.Alone() }, time.Minute, 10*time.Millisecond, "it was there")
-	j, err := dead.Enqueue(t.Context(), Job{ID: "x"})
+	for i, s := range replicas {
+		run(t, closing(t, s), &script{
+			call:      func(context.Context, *Job) error { calling <- i; <-ctx.Done(); return ErrUnknown },
+			reconcile: func(context.Context, *Job) error { return nil },
+			notice: func(context.Context, *Job) {
+				if killed.Load() != s {
+					alone <- s.Alone()
+				}
+			},
+		})
+		require.Eventually(t, func() bool { return i == 0 || !s.Alone() }, time.Minute, 10*time.Millisecond, "the other was there")
+	}
+	j, err := replicas[0].Enqueue(t.Context(), Job{ID: "x"})
 	require.NoError(t, err)
-	<-calling
+	i := receive(t, calling) // either may get it
+	dead, alive := replicas[i], replicas[1-i]
+	require.Eventually(t, func() bool { return !alive.Alone() }, time.Minute, 10*time.Millisecond)
 	require.Eventually(t, func() bool {
 		alive.promised.mu.Lock()
 		defer alive.promised.mu.Unlock()
 		return len(alive.promised.by) == 1
 	}, time.Minute, 10*time.Millisecond)
 	time.Sleep(time.Until(j.Created.Add(cfg.NoticeAfter - 500*time.Millisecond)))
+	killed.Store(dead)
 	require.NoError(t, dead.engine.Close()) // as a kill does
-	assert.False(t, <-alone)
+	assert.False(t, receive(t, alone))
 	await(t, alive, "x", inState(Done))
 	assert.Empty(t, alone, "once")
 }
@@ -320,7 +328,7 @@ func TestAReplicaThatIsCutOffEndsItsCallsFirst(t *testing.T) {
 	}()
 	_, err = cut.Enqueue(t.Context(), Job{ID: "x"})
 	require.NoError(t, err)
-	<-calling
+	receive(t, calling)
 	run(t, other, &script{reconcile: func(context.Context, *Job) error {
 		assert.True(t, ended.Load(), "the call is under way")
 		return nil

@@ -334,7 +334,7 @@ func TestAnotherLifeGoesOn(t *testing.T) {
 			_, err := s.Enqueue(t.Context(), Job{ID: id})
 			require.NoError(t, err)
 		}
-		require.Equal(t, "call", <-calling)
+		require.Equal(t, "call", receive(t, calling))
 		await(t, s, "approval", inState(AwaitingApproval))
 		stop()
 		_, err := s.Enqueue(t.Context(), Job{ID: "too late"})

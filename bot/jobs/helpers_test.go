@@ -122,6 +122,18 @@ func await(t testing.TB, s *Store, id string, f func(Job) bool) Job {
 	return j
 }
 
+// receive waits for what is to come.
+func receive[T any](t testing.TB, from <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(time.Minute):
+		require.FailNow(t, "nothing came")
+		panic("not reached")
+	}
+}
+
 func finished(j Job) bool { return j.State.Finished() }
 
 func inState(want State) func(Job) bool { return func(j Job) bool { return j.State == want } }

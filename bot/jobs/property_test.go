@@ -416,9 +416,10 @@ func (p *process) Late(_ context.Context, j, _ *Job) bool {
 func (p *process) Deliver(_ context.Context, j *Job) error {
 	tr := p.w.job(j.ID)
 	last := p.w.lastOf(tr)
-	// What is said first is decided in the same step, from the record as it is.
-	first := slices.Contains([]State{Accepted, Called, Refused, Unknown}, last.State) && last.Revision == j.Revision && j.Delivery == 0
-	if !p.isDead() && !first && (last.State != Delivering || last.Delivery != j.Delivery) {
+	// What is said first, also after a success that comes late, is decided in the same step, from
+	// the record as it is.
+	first := slices.Contains([]State{Accepted, Called, Refused, Unknown}, last.State) && last.Revision == j.Revision
+	if !p.isDead() && (!first && last.State != Delivering || last.Delivery != j.Delivery) {
 		p.w.wrong("%s: %s delivers %d, but the record is %s %d", j.ID, p.name, j.Delivery, last.State, last.Delivery)
 	}
 	fault := p.w.choose(6)
