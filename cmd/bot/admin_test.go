@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -548,5 +549,25 @@ func TestNothingActsOnTheOperatorsTerminal(t *testing.T) {
 		l := logger(&log, config.Config{LogFormat: format, LogLevel: "debug"}).With(evil, evil).WithGroup(evil)
 		l.Info(evil, evil, evil, "err", errors.New(evil), "list", []string{evil}) //nolint:sloglint // it is what is tested
 		harmless(format, log.String())
+	}
+}
+
+type traced struct{ error }
+
+func (e traced) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, e.Error())
+	if f.Flag('+') {
+		_, _ = io.WriteString(f, "\nstack trace")
+	}
+}
+
+func TestALoggedErrorIsItsSentence(t *testing.T) {
+	t.Parallel()
+	for _, format := range []string{"json", "text"} {
+		var log bytes.Buffer
+		logger(&log, config.Config{LogFormat: format}).Error("a write failed", "err", fmt.Errorf("write: %w", traced{io.ErrShortWrite}), "cause", traced{io.EOF})
+		assert.Contains(t, log.String(), "short write", format)
+		assert.Contains(t, log.String(), "EOF", format)
+		assert.NotContains(t, log.String(), "stack trace", format)
 	}
 }

@@ -457,14 +457,17 @@ func logger(w io.Writer, cfg config.Config) *slog.Logger {
 	return slog.New(ops.LogHandler(slog.NewJSONHandler(out, o), traced))
 }
 
-// readable writes a duration as people do: "2.239s", also in JSON.
+// readable writes a duration as people do, "2.239s", and an error as its sentence, without
+// the stack that some of them print; also in JSON.
 func readable(_ []string, a slog.Attr) slog.Attr {
-	if a.Value.Kind() == slog.KindDuration {
-		d := a.Value.Duration()
-		if d > time.Second {
-			d = d.Round(time.Millisecond)
+	switch v := a.Value.Any().(type) {
+	case time.Duration:
+		if v > time.Second {
+			v = v.Round(time.Millisecond)
 		}
-		a.Value = slog.StringValue(d.String())
+		a.Value = slog.StringValue(v.String())
+	case error:
+		a.Value = slog.StringValue(v.Error())
 	}
 	return a
 }

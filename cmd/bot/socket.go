@@ -284,7 +284,7 @@ func ask(ctx context.Context, p process, q question, out io.Writer) error {
 
 // operatorLog is for commands whose output is for people: warnings only.
 func operatorLog(p process) *slog.Logger {
-	return slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	return slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn, ReplaceAttr: readable}))
 }
 
 // storeMark is the file by which a directory is known to have a store.
