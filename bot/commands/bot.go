@@ -308,7 +308,9 @@ func (b *Bot) Complete(ctx context.Context, r chat.Request, option, typed string
 	complete := b.saved.complete
 	switch {
 	case o.Kind == grammar.KindMeeting:
-		complete = b.targets.complete
+		complete = func(ctx context.Context, r chat.Request, typed string) ([]chat.Choice, error) {
+			return b.targets.complete(ctx, r, v, typed)
+		}
 	case o.Kind == grammar.KindAccount:
 		complete = b.completeAccount
 	case v.Verb == grammar.VerbPushOff:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -445,5 +446,29 @@ func TestTheStartLinkIsFreshAtTheClick(t *testing.T) {
 		assert.NotEqual(t, first, again, "though the first would have worked for two hours")
 		assert.NotContains(t, describe(posts), "zak=")
 		assert.Contains(t, describe(w.press(mal, channel, posts, grammar.VerbStartLink)), "Only full members")
+	})
+}
+
+// A meeting that a command would refuse is not proposed to it, nor taken when none is named.
+func TestAMeetingIsProposedWhereItsProviderCanDoWhatIsAsked(t *testing.T) {
+	inLiveWorld(t, sandbox.Quirks{}, true, func(w *liveWorld) {
+		for _, p := range []string{"systec", "tencent"} {
+			w.say(ada, channel, "/meet Talk --provider "+p)
+		}
+		proposed := func(r chat.Request) (of []string) {
+			for _, c := range w.bot.Complete(t.Context(), w.request(ada, channel, r), "meeting", "") {
+				provider, _, _ := strings.Cut(c.Value, ":")
+				of = append(of, provider)
+			}
+			slices.Sort(of)
+			return of
+		}
+		assert.Equal(t, []string{"systec", "tencent", "zoom"}, proposed(chat.Request{Command: "meet"}))
+		assert.Equal(t, []string{"tencent", "zoom"}, proposed(chat.Request{Command: "livepush"}))
+		assert.Equal(t, []string{"tencent", "zoom"}, proposed(chat.Request{Command: "meetings", Verb: "status"}))
+		assert.Equal(t, []string{"zoom"}, proposed(chat.Request{Command: "meetings", Verb: "start-live"}))
+		w.enter()
+		w.say(ada, channel, "/livepush "+w.id+" "+strings.TrimPrefix(setYouTube, "/livepush "))
+		assert.Contains(t, describe(w.say(ada, channel, "/livepush start")), "Launch", "the only one that can")
 	})
 }

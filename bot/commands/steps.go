@@ -58,7 +58,7 @@ func newParts(b *Bot) parts {
 	p.people = people{policy: cfg.Policy, posters: b.posters, locale: p.locale, settings: settings.New(b.store)}
 	p.clients = clients{cfg.Providers, cfg.Observe.Called}
 	p.accounts = cfg.Accounts
-	p.targets = targets{p.registry, p.people, p.clients, p.accounts}
+	p.targets = targets{p.registry, p.people, p.clients, p.accounts, cfg.Parser.Kinds}
 	p.cards = cards{platforms: cfg.Platforms, webhooks: cfg.Webhooks, kinds: cfg.Parser.Kinds, startInThread: cfg.StartLinkInThread}
 	p.wishes = wishes{b.store, cfg.Retention}
 	p.queue = queue{b.store, b.now}

@@ -22,6 +22,7 @@ type targets struct {
 	people   people
 	clients  clients
 	accounts accounts
+	kinds    meeting.Kinds
 }
 
 // meetings is the part of [registry.Registry] that finds them.
@@ -180,6 +181,12 @@ func (h targets) resolveHere(ctx context.Context, r *run, need want) (target, er
 	able := slices.DeleteFunc(slices.Clone(regs), func(reg registry.Registration) bool {
 		return need.push && !r.kind(reg.Ref().Provider).Can.LivePush
 	})
+	likely := slices.DeleteFunc(slices.Clone(able), func(reg registry.Registration) bool {
+		return need.push && !h.suits(grammar.Declared(r.w.Ask.Verb), reg)
+	})
+	if len(likely) > 0 {
+		able = likely
+	}
 	if listed := slices.DeleteFunc(slices.Clone(able), registry.Registration.Unlisted); len(listed) > 0 {
 		able = listed // what the provider has forgotten is hardly meant
 	}
@@ -396,7 +403,13 @@ func several(r *run, able []registry.Registration) error {
 	return offering{texts.NewMessage(id, "Meetings", strings.Join(names, r.t.T("list.apart"))), buttons}
 }
 
-func (h targets) complete(ctx context.Context, r chat.Request, typed string) ([]chat.Choice, error) {
+// suits reports whether a meeting's provider can do what a verb asks of it.
+func (h targets) suits(v grammar.VerbDecl, reg registry.Registration) bool {
+	can := kindOf(h.kinds, reg.Ref().Provider).Can
+	return (v.Right != chat.RightPush || can.LivePush) && (v.Can == nil || v.Can(can))
+}
+
+func (h targets) complete(ctx context.Context, r chat.Request, v grammar.VerbDecl, typed string) ([]chat.Choice, error) {
 	regs, err := h.registry.Here(ctx, r.Place, registry.MaxHere)
 	if err != nil {
 		return nil, err
@@ -404,6 +417,9 @@ func (h targets) complete(ctx context.Context, r chat.Request, typed string) ([]
 	typed = strings.ToLower(typed)
 	var choices []chat.Choice
 	for _, reg := range regs {
+		if !h.suits(v, reg) {
+			continue
+		}
 		label := reg.Meeting.Topic + " · " + showCode(reg.Meeting.Code)
 		if strings.Contains(strings.ToLower(label), typed) || strings.Contains(reg.Meeting.Code, typed) {
 			choices = append(choices, chat.Choice{Label: label, Value: reg.Ref().String()})
