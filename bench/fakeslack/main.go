@@ -101,9 +101,9 @@ func run(ctx context.Context, in io.Reader, out io.Writer) error {
 		case <-changes:
 			if !connected && slack.Connections() > 0 {
 				connected, typed = true, lines // nothing is typed before
-				s.print("The bot is connected. You are @%s in #general:\n\n"+
+				s.print("The bot is connected. You are @%s in #general. Your ID is %s.\n\n"+
 					"    /meet weekly          a command\n    2                     press button 2\n    @ben 2                press it as somebody else\n"+
-					"    @meetbot meet weekly  mention the bot\n\nCtrl-D ends the workspace.", you)
+					"    @meetbot meet weekly  mention the bot\n\nCtrl-D ends the workspace.", you, s.user(you))
 			}
 			s.update()
 		case line, ok := <-typed:
@@ -144,7 +144,7 @@ func (s *screen) update() {
 			continue
 		}
 		s.form = f
-		s.print("\n▣ form for @%s: %s\n  Type each value. Enter leaves a field as it is.", strings.ToLower(v.User), f.title)
+		s.print("\n▣ form for @%s: %s\n  Type each value. Enter leaves a field as it is.", nameOf(v.User), f.title)
 		s.ask()
 	}
 }
@@ -157,9 +157,9 @@ func (s *screen) show(m slacktest.Message, changed bool) {
 	}
 	switch {
 	case strings.HasPrefix(m.Channel, "D"):
-		where = "direct message to @" + strings.ToLower(strings.TrimPrefix(m.Channel, "D"))
+		where = "direct message to @" + nameOf(strings.TrimPrefix(m.Channel, "D"))
 	case m.To != "":
-		where += ", only @" + strings.ToLower(m.To) + " sees this"
+		where += ", only @" + nameOf(m.To) + " sees this"
 	}
 	if changed {
 		where += ", edited"
@@ -179,6 +179,18 @@ func (s *screen) show(m slacktest.Message, changed bool) {
 	}
 }
 
+// idPrefix is what the ID of everybody here begins with, as at Slack.
+const idPrefix = "U0"
+
+// user is the ID of a person, who is here from now on.
+func (s *screen) user(name string) string {
+	id := idPrefix + strings.ToUpper(name)
+	s.SetUser(slacktest.User{ID: id, Name: name, Locale: "en-US"})
+	return id
+}
+
+func nameOf(id string) string { return strings.ToLower(strings.TrimPrefix(id, idPrefix)) }
+
 // do does what somebody typed.
 func (s *screen) do(ctx context.Context, line string) {
 	if s.form != nil {
@@ -190,7 +202,7 @@ func (s *screen) do(ctx context.Context, line string) {
 		who, line, _ = strings.Cut(rest, " ")
 		line = strings.TrimSpace(line)
 	}
-	user := strings.ToUpper(who)
+	user := s.user(who)
 	number, err := strconv.Atoi(line)
 	switch {
 	case line == "":

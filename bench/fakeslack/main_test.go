@@ -65,7 +65,7 @@ func TestABotInTheFakeWorkspace(t *testing.T) {
 		require.NoError(t, err)
 	}
 
-	said.until(ctx, t, "The bot is connected")
+	said.until(ctx, t, `The bot is connected. You are @ada in #general. Your ID is U0ADA.`)
 	say("/meet weekly --provider tencent")
 	said.until(ctx, t, `#general\n  weekly`)
 	said.until(ctx, t, `#general, thread\n(  .*\n)*?  .*http://`)

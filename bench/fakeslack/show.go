@@ -106,7 +106,7 @@ func unmark(s string) string {
 		seconds, _ := strconv.ParseInt(date.FindStringSubmatch(m)[1], 10, 64)
 		return time.Unix(seconds, 0).Format("15:04")
 	})
-	s = person.ReplaceAllStringFunc(s, func(m string) string { return "@" + strings.ToLower(m[2:len(m)-1]) })
+	s = person.ReplaceAllStringFunc(s, func(m string) string { return "@" + nameOf(m[2:len(m)-1]) })
 	s = link.ReplaceAllString(s, "$2 $1")
 	s = bare.ReplaceAllString(s, "$1")
 	return plainer.Replace(bold.ReplaceAllString(s, "$1"))

@@ -206,7 +206,7 @@ func (s *Server) Slash(channel, user, command, text string) Act {
 	trigger, hookURL := s.trigger(channel, user)
 	fields := map[string]string{
 		"token": "canary-verification-token", "team_id": Team, "team_domain": "team", "channel_id": channel, "channel_name": channelName(channel),
-		"user_id": user, "user_name": strings.ToLower(user), "command": command, "text": text,
+		"user_id": user, "user_name": s.name(user), "command": command, "text": text,
 		"api_app_id": "A0APP", "is_enterprise_install": "false", "response_url": hookURL, "trigger_id": trigger,
 	}
 	form := url.Values{}
@@ -247,7 +247,7 @@ func (s *Server) Shortcut(channel, ts, thread, user, text string) Act {
 	}
 	return Act{interactiveKind, nil, reply{
 		"type": "message_action", "callback_id": "meet_about", "trigger_id": trigger, "response_url": hookURL, "message_ts": ts,
-		"team": reply{"id": Team}, "user": reply{"id": user, "name": strings.ToLower(user), "team_id": Team},
+		"team": reply{"id": Team}, "user": reply{"id": user, "name": s.name(user), "team_id": Team},
 		"channel": reply{"id": channel, "name": channelName(channel)}, "message": message,
 	}}
 }
@@ -273,7 +273,7 @@ func (s *Server) Click(m Message, user, value string) (Act, error) {
 	button["action_ts"] = "1.1"
 	return Act{interactiveKind, nil, reply{
 		"type": "block_actions", "trigger_id": trigger, "response_url": hookURL, "container": container, "message": message,
-		"team": reply{"id": Team}, "user": reply{"id": user, "username": strings.ToLower(user), "team_id": Team},
+		"team": reply{"id": Team}, "user": reply{"id": user, "username": s.name(user), "team_id": Team},
 		"channel": reply{"id": m.Channel, "name": channelName(m.Channel)}, "actions": []any{button}, "state": reply{"values": reply{}},
 	}}, nil
 }
@@ -347,6 +347,6 @@ func (s *Server) Submit(v View, user string, values map[string]string) (Act, err
 	trigger, _ := s.trigger("", user)
 	return Act{interactiveKind, nil, reply{
 		"type": "view_submission", "trigger_id": trigger, "team": reply{"id": Team},
-		"user": reply{"id": user, "name": strings.ToLower(user), "team_id": Team}, "view": view,
+		"user": reply{"id": user, "name": s.name(user), "team_id": Team}, "view": view,
 	}}, nil
 }

@@ -196,6 +196,19 @@ func (s *Server) Leave(channel string) { s.change(func() { s.absent[in(Team, cha
 // SetUser adds a person. Everybody else is a full member whose locale is en-US.
 func (s *Server) SetUser(u User) { s.SetUserIn(Team, u) }
 
+// name is what somebody is called in the bot's own workspace.
+func (s *Server) name(user string) (name string) {
+	s.change(func() { name = s.user(Team, user).Name })
+	return name
+}
+
+func (s *Server) user(team, id string) User {
+	if u, ok := s.users[in(team, id)]; ok {
+		return u
+	}
+	return User{ID: id, Name: strings.ToLower(id), Locale: "en-US"}
+}
+
 // SetUserIn adds a person to another workspace.
 func (s *Server) SetUserIn(team string, u User) { s.change(func() { s.users[in(team, u.ID)] = u }) }
 
@@ -511,10 +524,7 @@ func (s *Server) update(of *grant, form url.Values) reply {
 }
 
 func (s *Server) userInfo(of *grant, id string) reply {
-	u, ok := s.users[in(of.team(), id)]
-	if !ok {
-		u = User{ID: id, Name: strings.ToLower(id), Locale: "en-US"}
-	}
+	u := s.user(of.team(), id)
 	team := u.Team
 	if team == "" {
 		team = of.team()
