@@ -90,7 +90,7 @@ func TestABotInTheFakeWorkspace(t *testing.T) {
 	said.until(ctx, t, "99: no such button.")
 	say(number)
 	said.until(ctx, t, "Slack asks here first: End the meeting\\?")
-	said.until(ctx, t, `#general, edited\n(  .*\n)*?  .*Ended at`)
+	said.until(ctx, t, `#general, edited\n(  .*\n)*?  .*(Ended|Cancelled) at`)
 	require.NoError(t, typed.Close())
 	ended.Wait()
 }
