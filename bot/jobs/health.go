@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"errors"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -132,19 +131,6 @@ func (s *Store) watch(ctx context.Context) {
 // spare are the file descriptors that have to be left for a new job: without one its outcome
 // could be neither found out nor told.
 const spare = 16
-
-// descriptors returns an error if the process has hardly a file descriptor left. It opens
-// pipes, which need no file: the root may have no devices.
-func descriptors() error {
-	for range spare / 2 {
-		r, w, err := os.Pipe()
-		if err != nil {
-			return err
-		}
-		defer func() { _, _ = r.Close(), w.Close() }()
-	}
-	return nil
-}
 
 func (s *Store) look(ctx context.Context) {
 	h := &s.health

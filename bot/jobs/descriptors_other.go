@@ -1,0 +1,5 @@
+//go:build !(linux || darwin || freebsd)
+
+package jobs
+
+func descriptors() error { return nil }
