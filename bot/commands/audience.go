@@ -133,7 +133,8 @@ func (h audience) tellAdmins(ctx context.Context, r *run) (jobs.Next, error) {
 
 // over has all viewers of a live that is over be counted in a while.
 func (h audience) over(ctx context.Context, reg registry.Registration) error {
-	if reg.Audience == nil && reg.LiveHeard.IsZero() || !h.clients.of(reg.Ref().Provider).counts() {
+	counted := reg.Audience != nil && reg.Audience.Over
+	if counted || reg.Audience == nil && reg.LiveHeard.IsZero() || !h.clients.of(reg.Ref().Provider).counts() {
 		return nil
 	}
 	return h.timers.SetTimer(ctx, jobs.Timer{Key: timerKey(timerViewers, reg.Ref().String()), At: h.now().Add(countedAfter)})

@@ -14,6 +14,7 @@ import (
 	"meetbot/bot/chat"
 	"meetbot/bot/chat/chattest"
 	"meetbot/bot/policy"
+	"meetbot/bot/registry"
 	"meetbot/meeting"
 )
 
@@ -251,5 +252,22 @@ func TestAdminsHearOnceThatViewersAreNotShown(t *testing.T) {
 		assert.Equal(t, chat.SlotDirect, heard[0].Slot)
 		assert.Equal(t, "U9", heard[0].User.ID)
 		assert.Contains(t, heard[0].Reply.Text, "Tencent Meeting")
+	})
+}
+
+// The bot is killed when it has learnt that the meeting is over, before it asks for more.
+func TestAllViewersAreCountedAfterAKill(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		w.enter(meeting.StateRunning, 12)
+		time.Sleep(20 * time.Minute)
+		w.enter(meeting.StateEnded, 80)
+		_, err := w.bot.registry.Change(w.t.Context(), show, func(reg *registry.Registration) bool {
+			return w.bot.registry.Turn(reg, meeting.StateEnded)
+		})
+		require.NoError(t, err)
+		w.room.take()
+		time.Sleep(20 * time.Minute)
+		assert.Equal(t, "80 in total, peak 12", card(w.room.take())["Viewers"])
 	})
 }

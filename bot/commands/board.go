@@ -121,6 +121,11 @@ func (h boards) copy(ctx context.Context, r *run) (jobs.Next, error) {
 
 // redrawBoards has the boards of places show a meeting as it is.
 func (h queue) redrawBoards(ctx context.Context, reg registry.Registration, places ...string) error {
+	return h.redrawBoardsFor(ctx, reg, "", places...)
+}
+
+// redrawBoardsFor does it for a reason beside the meeting's changes.
+func (h queue) redrawBoardsFor(ctx context.Context, reg registry.Registration, because string, places ...string) error {
 	if !reg.Pushed() && (reg.Before == nil || !reg.Before.Pushed()) {
 		return nil
 	}
@@ -132,7 +137,7 @@ func (h queue) redrawBoards(ctx context.Context, reg registry.Registration, plac
 		case err != nil:
 			return err
 		}
-		if err := h.redrawBoard(ctx, place, b.At, fmt.Sprintf("%s:%d", reg.Ref(), reg.Version())); err != nil {
+		if err := h.redrawBoard(ctx, place, b.At, fmt.Sprintf("%s:%d%s", reg.Ref(), reg.Version(), because)); err != nil {
 			return err
 		}
 	}

@@ -71,7 +71,7 @@ func TestTheBoardFollowsWhatBecomesOfEveryPush(t *testing.T) {
 		assert.True(t, root.Flat, "no thread is opened for it")
 		assert.Equal(t, []string{"Nothing is pushed from here."}, shownBoard(posts))
 		assert.Empty(t, root.Reply.Buttons)
-		assert.Equal(t, "The board is posted. I keep it up to date.", find(t, posts, chat.SlotPrivate).Reply.Title)
+		assert.Equal(t, "The board is posted. I keep it up to date as long as I can post here.", find(t, posts, chat.SlotPrivate).Reply.Title)
 		assert.NotContains(t, slots(posts), chat.SlotEdit, "it shows what it is to show")
 
 		w.say(ada, channel, "/livepush save b --url rtmp://b.example.com/live --key canary-key-b --page https://b.example/watch")
@@ -181,7 +181,7 @@ func TestANewBoardTakesThePlaceOfTheOld(t *testing.T) {
 		posts := w.say(ben, thread, "/livepush board")
 		assert.Empty(t, find(t, posts, chat.SlotRoot).Reply.Fields)
 		replaced := find(t, posts, chat.SlotEdit)
-		assert.Equal(t, "A newer board in this channel replaces this one.", replaced.Reply.Text)
+		assert.Equal(t, "A newer board replaces this one.", replaced.Reply.Text)
 		assert.Empty(t, replaced.Reply.Buttons)
 		assert.Equal(t, old.Place.Key(), replaced.Place.Key())
 
@@ -452,7 +452,7 @@ func killedOnTheBoard(t *testing.T, n int64, lost bool) (survived bool) {
 		}
 	}
 	for _, b := range boards[:len(boards)-1] {
-		assert.Equal(t, "A newer board in this channel replaces this one.", b, "%d: %v", n, boards)
+		assert.Equal(t, "A newer board replaces this one.", b, "%d: %v", n, boards)
 	}
 	cancel()
 	assert.NoError(t, <-done)
@@ -464,3 +464,16 @@ func killedOnTheBoard(t *testing.T, n int64, lost bool) (survived bool) {
 type posterFunc func(ctx context.Context, p chat.Post) (chat.Receipt, error)
 
 func (f posterFunc) Post(ctx context.Context, p chat.Post) (chat.Receipt, error) { return f(ctx, p) }
+
+// Of a meeting that is not listed any more nothing is asked after an hour. Nothing of it changes
+// then, and it leaves the board all the same.
+func TestAMeetingThatIsLostFromSightLeavesTheBoard(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet Show --provider tencent --live")
+		w.say(ada, channel, "/livepush board")
+		w.say(ada, channel, pushLine)
+		w.enter(meeting.StateUnlisted)
+		time.Sleep(3 * time.Hour)
+		assert.Equal(t, []string{"Nothing is pushed from here."}, shownBoard(w.room.take()))
+	})
+}

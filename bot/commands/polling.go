@@ -102,7 +102,16 @@ func (h polling) poll(ctx context.Context, ref meeting.Ref) error {
 		if err := h.reports.due(ctx, reg); err != nil {
 			return err
 		}
-		return h.queue.redraw(ctx, reg)
+		if err := h.audience.over(ctx, reg); err != nil { // whoever learnt of the end may have died before
+			return err
+		}
+		if err := h.queue.redraw(ctx, reg); err != nil {
+			return err
+		}
+		if !reg.Unlisted() {
+			return nil
+		}
+		return h.queue.redrawBoardsFor(ctx, reg, "given up", reg.Places()...) // time alone took it from them
 	}
 	if !h.clients.has(ref.Provider) {
 		return nil
