@@ -235,3 +235,21 @@ func TestAReportDoesNotWaitForEver(t *testing.T) {
 		assert.Len(t, told(w.room.take()), 1)
 	})
 }
+
+// A meeting is entered again after its report, and recorded again.
+func TestARecordingAfterTheReportIsTold(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.shown()
+		w.enter(meeting.StateRunning)
+		time.Sleep(20 * time.Minute)
+		w.enter(meeting.StateEmpty)
+		time.Sleep(2*time.Hour - 10*time.Minute)
+		require.Len(t, told(w.room.take()), 1)
+		w.enter(meeting.StateRunning)
+		time.Sleep(time.Hour) // in which it would have been asked for the recordings of the first time
+		w.enter(meeting.StateEnded)
+		w.tencent.records("f2")
+		time.Sleep(time.Hour)
+		assert.Len(t, ready(w.room.take()), 2)
+	})
+}

@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -59,10 +60,10 @@ func (h reports) due(ctx context.Context, reg registry.Registration) error {
 	case reg.Unlisted():
 		at = h.now().Add(reportUnlisted)
 	}
-	if !reportable(reg, at) {
+	if !over(reg, at) || reg.Ran.From.IsZero() {
 		return nil
 	}
-	if err := h.made.watch(ctx, reg); err != nil {
+	if err := h.made.watch(ctx, reg); err != nil || reg.Report != "" {
 		return err
 	}
 	return h.timers.SetTimer(ctx, jobs.Timer{Key: timerKey(timerReport, reg.Ref().String()), At: at})
@@ -89,7 +90,8 @@ func (h reports) begin(ctx context.Context, ref meeting.Ref) error {
 	if err != nil {
 		return err
 	}
-	req := chat.Request{ID: "report:" + ref.String() + ":" + reg.Job, At: h.now()}
+	// If somebody comes back before the job begins it tells nothing: another is for the next end.
+	req := chat.Request{ID: fmt.Sprintf("report:%s:%s:%d", ref, reg.Job, reg.Version()), At: h.now()}
 	return h.queue.own(ctx, work{Request: req, Ask: grammar.Ask{Verb: grammar.VerbReport, Arg: ref.String()}})
 }
 
@@ -111,15 +113,17 @@ func (h reports) next(ctx context.Context, r *run) (jobs.Next, error) {
 	if err != nil {
 		return jobs.Next{}, err
 	}
-	card := reg.ThreadAt(reg.Place)
-	if card == nil && len(reg.Cards) > 0 {
-		card = &reg.Cards[0].Receipt
-	}
-	if card == nil { // there is no thread any more
+	if len(reg.Cards) == 0 { // there is no thread any more
 		return jobs.Deliver(), nil
 	}
-	r.w.Locale = reg.LocaleOf(*card)
-	r.t = r.text(card.Place.Platform, r.w.Locale)
+	card := reg.ThreadAt(reg.Place)
+	to := delivery{Slot: chat.SlotThread, Root: card}
+	if r.w.Locale = reg.Cards[0].Locale; card != nil {
+		to.Place, r.w.Locale = &card.Place, reg.LocaleOf(*card)
+	} else { // who sees it where it was shared may not see it where it was asked for
+		to = delivery{Slot: chat.SlotDirect, Place: &reg.Place, User: &reg.Requester}
+	}
+	r.t = r.text(reg.Place.Platform, r.w.Locale)
 	seen, err := h.registry.LastSeen(ctx, ref)
 	if err != nil {
 		return jobs.Next{}, err
@@ -146,7 +150,8 @@ func (h reports) next(ctx context.Context, r *run) (jobs.Next, error) {
 		add(f.Name, f.Value)
 	}
 	r.endAs(outcomeReported)
-	r.put(delivery{Slot: chat.SlotThread, Place: &card.Place, Root: card, Reply: reply})
+	to.Reply = reply
+	r.put(to)
 	return jobs.Deliver(), nil
 }
 
@@ -267,6 +272,13 @@ func linesOf(lines []audit.Line, reg registry.Registration) []audit.Line {
 	return slices.DeleteFunc(lines, func(l audit.Line) bool { return l.At.Before(reg.Asked) })
 }
 
+// What a report has room for on every platform: destinations, and changes of each, half of them
+// the first and half the last.
+const (
+	maxChanged = 10
+	maxChanges = 6
+)
+
 // changesOf says of each destination who had it pushed to and from when to when, and of the live
 // who asked for it. replaces: what is set there is on the air only with the live.
 func changesOf(t texts.Text, lines []audit.Line, replaces bool) []chat.Field {
@@ -318,8 +330,14 @@ func changesOf(t texts.Text, lines []audit.Line, replaces bool) []chat.Field {
 		c.said = append(c.said, text)
 	}
 	var fields []chat.Field
-	for _, c := range all {
+	for _, c := range all[:min(len(all), maxChanged)] {
+		if more := len(c.said) - maxChanges; more > 0 {
+			c.said = slices.Replace(c.said, maxChanges/2, maxChanges/2+more, t.T("report.more", "Count", strconv.Itoa(more)))
+		}
 		fields = append(fields, chat.Field{Name: c.name, Value: t.Join(c.said)})
+	}
+	if more := len(all) - len(fields); more > 0 {
+		fields = append(fields, chat.Field{Name: "…", Value: t.T("board.more_pushes", "Count", strconv.Itoa(more))})
 	}
 	return fields
 }

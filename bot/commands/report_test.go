@@ -1,15 +1,21 @@
 package commands
 
 import (
+	"context"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"meetbot/bot/audit"
 	"meetbot/bot/chat"
 	"meetbot/bot/grammar"
 	"meetbot/bot/jobs"
+	"meetbot/bot/registry"
+	"meetbot/bot/texts"
 	"meetbot/meeting"
 )
 
@@ -179,4 +185,88 @@ func TestAReportThatWasBegunIsItsJobsAlone(t *testing.T) {
 		time.Sleep(time.Minute)
 		assert.Empty(t, told(w.room.take()))
 	})
+}
+
+// backAgain is a store for which somebody comes back just before a job is taken.
+type backAgain struct {
+	*jobs.Store
+	before func()
+}
+
+func (s backAgain) Enqueue(ctx context.Context, j jobs.Job) (jobs.Job, error) {
+	s.before()
+	return s.Store.Enqueue(ctx, j)
+}
+
+// Somebody comes back when the report is about to be written: the next end has one.
+func TestAReportThatWasBegunTooEarlyIsToldLater(t *testing.T) {
+	inWorld(t, reporting, func(w *world) {
+		w.say(ada, channel, "/meet Friday show --provider tencent --live")
+		w.enter(meeting.StateRunning)
+		w.hear(meeting.Event{State: meeting.StateRunning})
+		time.Sleep(20 * time.Minute)
+		w.enter(meeting.StateEmpty)
+		w.hear(meeting.Event{State: meeting.StateEmpty})
+		time.Sleep(59 * time.Minute)
+		w.settle()
+		begun := w.bot.polling.reports
+		begun.now = func() time.Time { return time.Now().Add(5 * time.Minute) }
+		begun.queue.store = backAgain{w.store, func() {
+			w.enter(meeting.StateRunning)
+			_, err := w.bot.registry.Change(w.t.Context(), show, func(reg *registry.Registration) bool {
+				return w.bot.registry.Turn(reg, meeting.StateRunning)
+			})
+			require.NoError(t, err)
+		}}
+		require.NoError(t, begun.begin(w.t.Context(), show))
+		w.settle()
+		w.enter(meeting.StateEnded)
+		w.hear(meeting.Event{State: meeting.StateEnded})
+		time.Sleep(time.Minute)
+		assert.Len(t, told(w.room.take()), 1)
+	})
+}
+
+// Who sees a card where a meeting was shared is not told there who was in it.
+func TestAReportGoesNowhereElse(t *testing.T) {
+	inWorld(t, reporting, func(w *world) {
+		private, elsewhere := channel, channel
+		private.Thread, private.Private = "p1", true
+		elsewhere.Channel = "C2"
+		w.say(ada, private, "/meet Friday show --provider tencent --live")
+		w.say(ada, elsewhere, "/meet share 806146601")
+		reg, err := w.bot.registry.Get(w.t.Context(), show)
+		require.NoError(t, err)
+		require.Len(t, reg.Cards, 2)
+		_, err = w.bot.registry.DropCard(w.t.Context(), show, *reg.ThreadAt(private))
+		require.NoError(t, err)
+		w.hear(meeting.Event{State: meeting.StateRunning})
+		time.Sleep(20 * time.Minute)
+		w.hear(meeting.Event{State: meeting.StateEnded})
+		time.Sleep(time.Minute)
+		posts := told(w.room.take())
+		require.Len(t, posts, 1)
+		assert.Equal(t, chat.SlotDirect, posts[0].Slot)
+		assert.Equal(t, ada.ID, posts[0].User.ID)
+	})
+}
+
+// However often something was switched, the report has room for it.
+func TestAReportOfManyChangesIsBounded(t *testing.T) {
+	var lines []audit.Line
+	for i := range 1000 {
+		action := audit.On
+		if i%2 == 1 {
+			action = audit.Off
+		}
+		lines = append(lines, audit.Line{Action: action, Destination: fmt.Sprint("p", i/2%25), WhoName: "Ada", Outcome: "set", At: time.Unix(1_800_000_000+int64(i), 0)})
+	}
+	fields := changesOf(texts.For("en"), lines, false)
+	require.Len(t, fields, 11)
+	said := strings.Split(fields[0].Value, ", ")
+	require.Len(t, said, 7)
+	assert.Equal(t, "34 more", said[3])
+	assert.Contains(t, said[0], "on at ")
+	assert.Contains(t, said[6], "off at ")
+	assert.Equal(t, chat.Field{Name: "…", Value: "15 more"}, fields[10])
 }
