@@ -328,7 +328,10 @@ func (b *Bot) Complete(ctx context.Context, r chat.Request, option, typed string
 // Hear writes down what a provider said. When it returns nil the cards will show it. That one
 // more person has come says nothing new of a meeting that runs.
 func (b *Bot) Hear(ctx context.Context, e meeting.Event) error {
-	e.At = b.polling.clients.of(e.Ref.Provider).ours(e.At, b.now())
+	now := b.now()
+	if e.At = b.polling.clients.of(e.Ref.Provider).ours(e.At, now); e.At.After(now) { // nobody speaks of what is to come
+		e.At = now
+	}
 	reg, err := b.registry.Get(ctx, e.Ref)
 	if err == nil && e.Live == meeting.LiveUnsaid && e.State == meeting.StateRunning && reg.Meeting.State == e.State && !e.At.Before(reg.Ran.From) {
 		return nil

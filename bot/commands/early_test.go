@@ -143,3 +143,31 @@ func TestALiveThatHasBegunIsThatOfARunningMeeting(t *testing.T) {
 		assert.Contains(t, card(w.settle())["Status"], "Live since")
 	})
 }
+
+// What is said of a time to come is said now: else nothing that is learnt until then would count.
+func TestAProviderThatSpeaksOfTheFutureIsTakenAtItsWordNow(t *testing.T) {
+	inWorld(t, reporting, func(w *world) {
+		w.say(ada, channel, "/meet Friday show --provider tencent --live")
+		w.enter(meeting.StateRunning)
+		w.spoken(meeting.Event{State: meeting.StateRunning}, -30*24*time.Hour)
+		w.settle()
+		w.enter(meeting.StateEmpty)
+		time.Sleep(20 * time.Minute)
+		reg, err := w.bot.registry.Get(w.t.Context(), show)
+		require.NoError(t, err)
+		assert.False(t, reg.StateAt.After(time.Now()), "%v", reg.StateAt)
+		assert.Equal(t, meeting.StateEmpty, reg.Meeting.State)
+	})
+}
+
+// A number is used again, and a word on the meeting that had it before comes late.
+func TestAWordOnAnEarlierMeetingDoesNotEndThisOne(t *testing.T) {
+	inWorld(t, reporting, func(w *world) {
+		w.say(ada, channel, "/meet Friday show --provider tencent --live")
+		w.spoken(meeting.Event{State: meeting.StateEnded}, 20*time.Minute)
+		w.settle()
+		reg, err := w.bot.registry.Get(w.t.Context(), show)
+		require.NoError(t, err)
+		assert.Equal(t, meeting.StateReady, reg.Meeting.State)
+	})
+}

@@ -39,6 +39,9 @@ func (h events) next(ctx context.Context, r *run) (jobs.Next, error) {
 	forgotten, ended := false, false
 	reg, err := h.registry.Change(ctx, e.Ref, func(reg *registry.Registration) bool {
 		forgotten = h.registry.Unwatched(*reg)
+		if e.At.Before(reg.Asked.Add(-beganWithin)) { // it is of another meeting, which had the number before
+			return false
+		}
 		was := liveOver(*reg)
 		defer func() { ended = !was && liveOver(*reg) }()
 		changed := h.registry.TurnAt(reg, e.State, e.At)
