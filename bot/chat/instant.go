@@ -35,6 +35,14 @@ func WriteInstants(s string, write func(time.Time) string) string {
 	})
 }
 
+// InstantLen returns the length in bytes of the instant that s begins with; 0: it begins with none.
+func InstantLen(s string) int {
+	if !strings.HasPrefix(s, instantOpen) {
+		return 0
+	}
+	return instants.FindStringIndex(s)[1]
+}
+
 // WriteInstants returns r with the instants in its texts written out.
 func (r Reply) WriteInstants(write func(time.Time) string) Reply {
 	for _, s := range []*string{&r.Title, &r.Text, &r.Note, &r.Copy, &r.QRCaption} {

@@ -331,13 +331,20 @@ func fit(s string, limit int) string {
 // most three bytes.
 func fits(s string, limit int) bool { return len(s) <= 3*limit && kit.Len(escape(s)) <= limit }
 
-// within returns how many bytes of s are whole characters within the limit.
+// within returns how many bytes of s are whole characters, or instants, within the limit.
 func within(s string, limit int) int {
 	n, end := 0, 0
-	for g := graphemes.FromString(s); g.Next(); end = g.End() {
-		if n += kit.Len(escape(g.Value())); n > limit {
+	for end < len(s) {
+		size := chat.InstantLen(s[end:])
+		if size == 0 {
+			g := graphemes.FromString(s[end:])
+			g.Next()
+			size = g.End()
+		}
+		if n += kit.Len(escape(s[end : end+size])); n > limit {
 			break
 		}
+		end += size
 	}
 	return end
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
@@ -220,4 +221,14 @@ func TestLongTextIsCutOnACharacterAndLinksNever(t *testing.T) {
 		m := render(chat.Reply{Title: "x", Links: []chat.Link{{Label: "Join", URL: long}}}, look{card: card})
 		assert.Contains(t, string(encode(t, m.blocks)), long)
 	}
+}
+
+// An instant is a few characters that a reader never sees, and some seventy that Slack counts.
+func TestInstantsAreCountedAsTheyAreWritten(t *testing.T) {
+	said := strings.Repeat("on at "+chat.Instant(time.Unix(1_800_000_000, 0))+" by Ada, ", 90)
+	m := render(chat.Reply{Title: said, Text: said, Fields: []chat.Field{{Name: "Push", Value: said}}, Note: said}, look{})
+	assert.Empty(t, check(t, m))
+	walk(t, decode(t, m), func(_, s string) {
+		assert.Equal(t, strings.Count(s, "<"), strings.Count(s, ">"), "cut within an instant: %s", s)
+	})
 }
