@@ -126,7 +126,7 @@ func (c *Client) Replays(ctx context.Context, account, id string) ([]meeting.Pag
 	return pages, nil
 }
 
-const maxPeople = 1000 // ten pages
+const peoplePages = 10 // of a hundred each
 
 // Participants returns the names of those who were in the meeting, each once, in the order in
 // which they came; more says that there were others. Its creator and the enterprise's
@@ -139,7 +139,7 @@ func (c *Client) Participants(ctx context.Context, account, id string) (names []
 	}
 	seen := map[string]bool{}
 	pos := "0"
-	for read := 0; read < maxPeople; {
+	for range peoplePages { // however few are on a page
 		r := c.request(opPeople, id, url.Values{"operator_id": {c.account(account)}, "operator_id_type": {"1"}, "pos": {pos}, "size": {"100"}}, nil)
 		a, err := c.do(ctx, r)
 		if err != nil {
@@ -171,7 +171,6 @@ func (c *Client) Participants(ctx context.Context, account, id string) (names []
 		if !w.More.Bool() || len(w.People) == 0 || next == "" || next == pos {
 			return names, false, nil
 		}
-		read += len(w.People)
 		pos = next
 	}
 	return names, true, nil

@@ -130,3 +130,17 @@ func (r redirect) RoundTrip(req *http.Request) (*http.Response, error) {
 	req.URL.Scheme, req.URL.Host, req.URL.Path = r.to.Scheme, r.to.Host, r.to.Path+req.URL.Path
 	return http.DefaultTransport.RoundTrip(req)
 }
+
+// A list that never ends, a name on each page, is not read for ever.
+func TestParticipantsAreReadInTenPages(t *testing.T) {
+	asked := 0
+	c := clientOver(t, func(w http.ResponseWriter, _ *http.Request) {
+		asked++
+		_, _ = fmt.Fprintf(w, `{"participants":[{"user_name":"QWRh","userid":"u%d"}],"has_remaining":true,"next_pos":%d}`, asked, asked)
+	})
+	names, more, err := c.Participants(t.Context(), "", "806146601")
+	require.NoError(t, err)
+	assert.True(t, more)
+	assert.Len(t, names, 10)
+	assert.Equal(t, 10, asked)
+}
