@@ -30,6 +30,9 @@ func (p *Parser) doubt(topic []token) (Doubt, Verb) {
 			return DoubtWord, v.Verb
 		}
 	}
+	if v, rest := p.meet.verb(topic); v != nil && v.Verb == VerbSettings && len(rest) == 2 && len(rest[0].raw) > len("to") && p.flags[v][strings.ToLower(rest[0].raw)] != nil {
+		return DoubtWord, v.Verb // an option without its dashes
+	}
 	if len(topic) == 1 {
 		if v := p.nearMeetVerb(topic[0].raw); v != "" {
 			return DoubtWord, v
@@ -61,6 +64,7 @@ var others = map[string]Verb{
 	"stop": VerbMeetEnd, "cancel": VerbMeetEnd, "quit": VerbMeetEnd, "exit": VerbMeetEnd, "delete": VerbMeetEnd, "kill": VerbMeetEnd,
 	"停止": VerbMeetEnd, "取消": VerbMeetEnd, "关闭": VerbMeetEnd, "退出": VerbMeetEnd, "取消会议": VerbMeetEnd, "关闭会议": VerbMeetEnd, "停止会议": VerbMeetEnd, "删除": VerbMeetEnd,
 	"join": VerbMeetList, "ls": VerbMeetList, "status": VerbMeetList, "加入": VerbMeetList, "加入会议": VerbMeetList, "入会": VerbMeetList, "查看": VerbMeetList, "状态": VerbMeetList,
+	"config": VerbSettings, "configure": VerbSettings, "preferences": VerbSettings, "配置": VerbSettings, "设定": VerbSettings, "設置": VerbSettings, "設定": VerbSettings,
 	"帮忙": VerbMeetHelp, "使用说明": VerbMeetHelp, "用法": VerbMeetHelp,
 }
 

@@ -16,6 +16,8 @@ func TestWhatLooksLikeACommandIsDoubted(t *testing.T) {
 		"stop": VerbMeetEnd, "cancel": VerbMeetEnd, "edn": VerbMeetEnd, "取消": VerbMeetEnd, "停止": VerbMeetEnd,
 		"join": VerbMeetList, "lsit": VerbMeetList, "lis": VerbMeetList, "加入": VerbMeetList,
 		"sahre": VerbMeetShare, "form1": VerbMeetForm,
+		"setings": VerbSettings, "setting": VerbSettings, "config": VerbSettings, "配置": VerbSettings, "設置": VerbSettings,
+		"settings provider tencent": VerbSettings, "Settings Live on": VerbSettings, "设置 平台 腾讯会议": VerbSettings, "设置语言 中文": VerbSettings,
 		"end 123": VerbMeetEnd, "结束 123": VerbMeetEnd, "结束123": VerbMeetEnd, "share 12": VerbMeetShare, "end 80614666x": VerbMeetEnd, "end 806-146-66O": VerbMeetEnd,
 		"schedule tomorrow 3pm": "", "明天下午三点": "", "standup tomorrow at 9:30": "", "周五15:00评审": "", "下午3点开会": "", "book friday 10am": "", "in 10 minutes": "",
 		"review at 3pm": "", "今晚八点直播": "", "12月3日 10点 评审": "", "Tuesday 9:00 sync": "",
@@ -51,6 +53,7 @@ func TestHonestTopicsPass(t *testing.T) {
 		"周会", "周一例会", "晨会", "项目复盘", "结束语", "结束仪式", "列表整理", "分享会", "分享技巧", "帮助中心改版",
 		"明天会更好", "今天吃什么", "下午茶", "三点水偏旁研究", "一点想法", "两点建议", "取消订阅流程", "停止线评审", "加入我们宣讲", "双十一复盘",
 		"表单设计", "会议制度讨论", "-5 degrees", "#general chat", "?!", "A/B test", "50% off", "Why we meet", "hello", "lunch & learn",
+		"settings review", "settings to review", "settings of the office", "设置语言", "config review", "配置评审", "board meeting", "board", "看板",
 		"War room", "Launch show", "面试", "年终总结", "Plan B", "book club", "remind me why", "schedule review", "Plan 2027", "in good time",
 	}
 	require.GreaterOrEqual(t, len(topics), 100)
