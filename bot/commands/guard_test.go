@@ -116,7 +116,7 @@ func TestNothingIsCompletedForWhoMayNot(t *testing.T) {
 		w.say(ada, channel, "/livepush to 主站")
 		w.say(ada, channel, "/livepush --name 副站 --url rtmp://other.example.com/live --key canary-key --standby")
 		completed := 0
-		for _, d := range grammar.Declarations() {
+		for _, d := range grammar.Declarations(kinds...) { // of what no provider here can do nothing is proposed
 			for _, o := range d.Options {
 				if o.Kind != grammar.KindMeeting && o.Kind != grammar.KindDest {
 					continue
