@@ -281,8 +281,9 @@ func (d delivery) public(ctx context.Context, channel string, m message, origina
 		return s, err
 	}
 	ways = append(ways, func() (sent, error) { return byBot(channel) })
-	// A thread that takes nothing is as good as none: beside the root it can be read.
-	beside := d.p.Slot == chat.SlotThread && d.p.Root != nil && d.p.Root.Place.Channel == d.p.Place.Channel && channel != d.p.Place.Channel
+	// A thread that takes nothing is as good as none: beside the root it can be read. A private one
+	// has its root within it.
+	beside := d.p.Slot == chat.SlotThread && d.p.Root != nil && !d.p.Root.Place.Private && d.p.Root.Place.Channel == d.p.Place.Channel && channel != d.p.Place.Channel
 	if d.alive() && (channel == where(d.p.Place) || beside) { // a follow-up is shown where the command ran, and only there
 		ways = append(ways, func() (sent, error) { return d.followUp(ctx, m) })
 	}

@@ -653,6 +653,29 @@ func TestWhatAThreadDoesNotTakeIsShownBesideTheRoot(t *testing.T) {
 	}
 }
 
+// TestWhatAPrivateThreadDoesNotTakeIsShownNowhere: who came, or the link of a recording, is not
+// for the channel around it.
+func TestWhatAPrivateThreadDoesNotTakeIsShownNowhere(t *testing.T) {
+	for _, code := range []int{160005, 50083, 50001, 50013, 10003} {
+		w := start(t, overGateway)
+		d := w.job(meetIn(w, discordtest.InThread(thread, channel)))
+		d.Request.Place.Private = true
+		root, err := w.post(d, chat.SlotRoot)
+		require.NoError(t, err)
+		require.True(t, root.Place.Private)
+		w.server.Fail(func(c discordtest.Call) *discordtest.Fault {
+			if c.Method == http.MethodPost && c.Route == "/channels/{channel_id}/messages" && c.Args[0] == thread {
+				return &discordtest.Fault{Status: http.StatusForbidden, Code: code}
+			}
+			return nil
+		})
+		w.clock.forward(20 * time.Minute)
+		_, err = w.post(d, chat.SlotThread, under(root), text("who came"))
+		require.ErrorIs(t, err, chat.ErrLost, "%d", code)
+		assert.Empty(t, w.server.In(channel), "%d", code)
+	}
+}
+
 // TestWhatDiscordSaysIsTakenAsCodesOrNotAtAll: an answer may have anything in it, and its
 // errors end up in the log.
 func TestWhatDiscordSaysIsTakenAsCodesOrNotAtAll(t *testing.T) {
