@@ -90,7 +90,7 @@ func (h boards) change(ctx context.Context, place string, f func(*board) bool) (
 // next posts the board.
 func (h boards) next(ctx context.Context, r *run) (jobs.Next, error) {
 	place := r.w.Request.Place
-	reply, err := h.draw(ctx, r.t, place, place.Platform)
+	reply, err := h.draw(ctx, r.public(), place, place.Platform)
 	if err != nil {
 		return jobs.Next{}, err
 	}
@@ -161,7 +161,7 @@ func (h boards) edit(ctx context.Context, r *run, d delivery, poster chat.Poster
 		if err := h.take(ctx, r, d.Board, *at); err != nil {
 			return chat.Receipt{}, err
 		}
-		shown, _ = records.Encode(r.marked(r.t, d.Reply, at.Place.Platform))
+		shown, _ = records.Encode(r.marked(r.public(), d.Reply, at.Place.Platform))
 	}
 	p.Place, p.Edit, p.Origin = at.Place, at, nil
 	for range 5 { // it changes while it is edited, and the edit for that may have gone before this one
@@ -219,7 +219,7 @@ func (h boards) take(ctx context.Context, r *run, place string, at chat.Receipt)
 			b.Former = append(b.Former, was)
 			fallthrough
 		default:
-			b.Place, b.At, b.Locale, b.Asked = r.w.Request.Place, at, r.t.Locale, asked
+			b.Place, b.At, b.Locale, b.Asked = r.w.Request.Place, at, r.public().Locale, asked
 		}
 		b.Former = b.Former[max(0, len(b.Former)-mostFormer):]
 		return true

@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -224,6 +225,14 @@ func TestWhatEverybodySeesIsInTheChannelsLanguage(t *testing.T) {
 		assert.Contains(t, describe([]chat.Post{find(t, posts, chat.SlotPrivate)}), "start link", "the person's own is in their language")
 		require.NoError(t, w.bot.Hear(w.t.Context(), meeting.Event{ID: "e1", At: time.Now(), Ref: meeting.Ref{Provider: "systec", ID: "1591620801"}, State: meeting.StateRunning}))
 		assert.Contains(t, describe(w.settle()), "进行中", "so is what becomes of the card")
+		posts = w.say(ada, channel, "/livepush board")
+		assert.Equal(t, "推流看板", find(t, posts, chat.SlotRoot).Reply.Title)
+		assert.Equal(t, "The board is posted. I keep it up to date as long as I can post here.", find(t, posts, chat.SlotPrivate).Reply.Title)
+		assert.NotContains(t, slots(posts), chat.SlotEdit, "it shows what it is to show")
+		w.say(ada, channel, "/meet Show --provider tencent --live")
+		edits := slices.DeleteFunc(w.say(ada, channel, pushLine), func(p chat.Post) bool { return p.Slot != chat.SlotEdit || p.Reply.Title != "推流看板" })
+		require.NotEmpty(t, edits)
+		assert.Contains(t, describe(edits), "已开启")
 	})
 }
 
