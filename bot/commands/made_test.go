@@ -197,7 +197,7 @@ func TestWhoCame(t *testing.T) {
 			inWorld(t, func(c *Config) { reporting(c); c.Participants = on }, func(w *world) {
 				w.shown()
 				w.tencent.mu.Lock()
-				w.tencent.people = []string{"Ada", "Ev\u202eil <!channel>\n", strings.Repeat("x", 100)}
+				w.tencent.people = []string{"\u200b", "Ada", "Ev\u202eil <!channel>\n", strings.Repeat("x", 100)}
 				w.tencent.mu.Unlock()
 				asked := w.tencent.calls("participants")
 				w.hear(meeting.Event{State: meeting.StateRunning})
@@ -211,7 +211,7 @@ func TestWhoCame(t *testing.T) {
 					assert.NotContains(t, fieldsOf(posts[0]), "Participants")
 					return
 				}
-				assert.Equal(t, "3+, among them Ada, Evil <!channel>, "+strings.Repeat("x", 40)+"…", fieldsOf(posts[0])["Participants"])
+				assert.Equal(t, "4+, among them Ada, Evil <!channel>, "+strings.Repeat("x", 40)+"…", fieldsOf(posts[0])["Participants"])
 			})
 		})
 	}

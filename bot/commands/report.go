@@ -182,7 +182,9 @@ func (h reports) who(ctx context.Context, r *run, reg registry.Registration) (te
 	var shown []string
 	long := 0
 	for _, n := range names {
-		n = printable(n)
+		if n = printable(n); n == "" {
+			continue
+		}
 		if long += len([]rune(n)); len(shown) == whoShown || long > whoLong {
 			break
 		}
@@ -195,6 +197,9 @@ func (h reports) who(ctx context.Context, r *run, reg registry.Registration) (te
 	count := strconv.Itoa(len(names))
 	if more {
 		count += "+"
+	}
+	if len(shown) == 0 {
+		return count, 0
 	}
 	return r.t.T(id, "Count", count, "Names", r.t.Join(shown)), 0
 }
