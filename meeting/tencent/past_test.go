@@ -144,3 +144,17 @@ func TestParticipantsAreReadInTenPages(t *testing.T) {
 	assert.Len(t, names, 10)
 	assert.Equal(t, 10, asked)
 }
+
+// What can be no count is none: the highest one is shown for as long as the meeting is remembered.
+func TestViewersThatNobodyCanHaveAreNoCount(t *testing.T) {
+	for answer, want := range map[string]int{"0": 0, `"412"`: 412, "-1": -1, "99999999999999999999": -1, "10000000001": -1, "1e3": -1} {
+		c := clientOver(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintf(w, `{"live_viewers_num":%s}`, answer) })
+		n, err := c.Viewers(t.Context(), "", "806146601")
+		if want < 0 {
+			require.Error(t, err, answer)
+			continue
+		}
+		require.NoError(t, err, answer)
+		assert.Equal(t, want, n, answer)
+	}
+}

@@ -461,6 +461,8 @@ func (c *Client) Pushes(ctx context.Context, account, id string) ([]meeting.Push
 	return out, nil
 }
 
+const maxViewers = 2_000_000_000 // more is no count, and would stay the peak
+
 // Viewers returns how many people watch the meeting's live now or, once it is over, how many
 // did. Its creator and the enterprise's administrators may ask.
 //
@@ -479,7 +481,7 @@ func (c *Client) Viewers(ctx context.Context, account, id string) (int, error) {
 	var w struct {
 		Viewers lenient.Text `json:"live_viewers_num"`
 	}
-	if a.Decode(&w) != nil || w.Viewers.Digits() == "" {
+	if a.Decode(&w) != nil || w.Viewers.Digits() == "" || w.Viewers.Int() > maxViewers {
 		return 0, c.http.Unusable(r, a)
 	}
 	return w.Viewers.Int(), nil
