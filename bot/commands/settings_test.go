@@ -310,7 +310,7 @@ func TestAFormShowsWhatIsSetAndOverwritesNobody(t *testing.T) {
 		assert.Equal(t, "Settings of this channel saved", saved[0].Reply.Title)
 		assert.Len(t, saved[0].Reply.Fields, 3)
 		late := send(empty, map[string]string{"live": "on"})
-		assert.Contains(t, late[0].Reply.Text, "Someone else changed these settings")
+		assert.Contains(t, late[0].Reply.Text, "These settings were changed")
 
 		second := open(ada, button)
 		assert.Equal(t, "30", values(second)["capacity"])
