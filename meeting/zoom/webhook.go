@@ -10,6 +10,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -225,10 +226,25 @@ func (e wireEvent) neutral(now time.Time, base string) (meeting.Event, bool) {
 		return meeting.Event{}, false
 	}
 	if out.Made != meeting.MadeNothing {
-		out.Page, out.Began = Kind.OwnPage(o.page, base), o.began
+		out.Page, out.Began = locked(Kind.OwnPage(o.page, base)), o.began
 		if o.uuid != "" {
 			out.Files = []string{o.uuid}
 		}
 	}
 	return out, true
+}
+
+// locked returns the address of a page without the passcode that opens it: an account can have
+// Zoom put one into the links of its recordings.
+func locked(page string) string {
+	u, err := url.Parse(page)
+	if err != nil {
+		return ""
+	}
+	if q := u.Query(); q.Has("pwd") {
+		q.Del("pwd")
+		u.RawQuery = q.Encode()
+		return u.String()
+	}
+	return page
 }

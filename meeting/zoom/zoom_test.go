@@ -330,6 +330,7 @@ func TestEventsInNeutralWords(t *testing.T) {
 		{"meeting.live_streaming_stopped", `{"id":81234567890}`, meeting.Event{Live: meeting.LiveOff}, true},
 		{"recording.completed", `{"id":81234567890,"uuid":"u==","start_time":"2026-11-30T15:00:00Z","share_url":"https://us02web.zoom.us/rec/share/x","password":"canary","recording_files":[{"download_url":"https://zoom.us/canary","play_url":"https://zoom.us/canary"}]}`,
 			meeting.Event{Made: meeting.MadeRecording, Files: []string{"u=="}, Page: "https://us02web.zoom.us/rec/share/x", Began: time.Date(2026, 11, 30, 15, 0, 0, 0, time.UTC)}, true},
+		{"recording.completed", `{"id":81234567890,"uuid":"u==","share_url":"https://zoom.us/rec/share/x?pwd=canary&a=b"}`, meeting.Event{Made: meeting.MadeRecording, Files: []string{"u=="}, Page: "https://zoom.us/rec/share/x?a=b"}, true},
 		{"recording.completed", `{"id":81234567890,"share_url":"https://zoom.us.evil.example/canary"}`, meeting.Event{Made: meeting.MadeRecording}, true},
 		{"recording.transcript_completed", `{"id":81234567890,"uuid":"u==","share_url":"https://zoom.us/rec/share/x"}`, meeting.Event{Made: meeting.MadeTranscript, Files: []string{"u=="}, Page: "https://zoom.us/rec/share/x"}, true},
 		{"meeting.summary_completed", `{"meeting_id":81234567890,"meeting_uuid":"u==","summary_doc_url":"https://docs.zoom.us/doc/d"}`, meeting.Event{Made: meeting.MadeSummary, Files: []string{"u=="}, Page: "https://docs.zoom.us/doc/d"}, true},
