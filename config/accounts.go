@@ -88,7 +88,7 @@ var (
 )
 
 const (
-	useName   = "use 1 to 32 lower-case letters, digits and dashes, and not the name of a provider"
+	useName   = "use 1 to 32 lower-case letters, digits and dashes, not the name of a provider, and not the word default"
 	useSecret = "a secret does not belong in the file: write {env: VARIABLE}, or {file: PATH}"
 )
 
@@ -240,7 +240,7 @@ func (f accountsFile) account(node *yaml.Node, where string) (a Account, ok bool
 	case node.Kind != yaml.MappingNode:
 		f.wrong(where, "write it as fields with values, beginning with name and provider")
 		return a, false
-	case !accountName.MatchString(a.Name), slices.Contains(kinds, a.Name), a.Name == sandboxName:
+	case !accountName.MatchString(a.Name), slices.Contains(kinds, a.Name), a.Name == sandboxName, a.Name == "default":
 		f.wrong(where+", name", useName)
 		return a, false
 	case !slices.Contains(kinds, a.Provider):

@@ -111,6 +111,7 @@ func TestWhatIsWrongWithAnAccountIsToldByNameAndField(t *testing.T) {
 		"BadName":           {strings.Replace(school, "name: school", "name: The canary", 1), "account 1, name", "lower-case"},
 		"ProvidersName":     {strings.Replace(school, "name: school", "name: tencent", 1), "account 1, name", "not the name of a provider"},
 		"SandboxName":       {strings.Replace(school, "name: school", "name: sandbox", 1), "account 1, name", "not the name"},
+		"DefaultName":       {strings.Replace(school, "name: school", "name: default", 1), "account 1, name", "default"},
 		"NoProvider":        {"accounts:\n  - {name: school}\n", "account school, provider", "use one of: systec"},
 		"SameName":          {school + strings.TrimPrefix(school, "\naccounts:\n"), "account school", "give each its own"},
 		"PlaceIsAPerson":    {school + "    places: slack:user:U1\n", "account school, places", "slack:team:T1"},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -124,23 +125,195 @@ func TestAnAccountIsChosenByName(t *testing.T) {
 	})
 }
 
-func TestSomebodyChoosesTheAccountOfAPlace(t *testing.T) {
+func TestWhatIsTypedBeatsAnAccountsOptions(t *testing.T) {
 	a, b := newFake("tencent"), newFake("tencent")
-	chosen := "beta"
 	inWorld(t, func(c *Config) {
 		twoAccounts(a, b)(c)
-		c.Chosen = func(context.Context, chat.Place) (string, error) { return chosen, nil }
 		c.Accounts[beta] = Accounts{Bot: "ops-b", Usual: meeting.Instant{Mute: new(true), Duration: time.Hour}}
 	}, func(w *world) {
-		w.say(ada, teamBoth, "/meet one")
-		require.Equal(t, []int{0, 1}, []int{a.created, b.created})
+		w.say(ada, teamTwo, "/meet one")
 		assert.True(t, *b.wish.Mute)
 		assert.Equal(t, time.Hour, b.wish.Duration)
-		w.say(ada, teamBoth, "/meet two --mute=false --duration 15")
+		w.say(ada, teamTwo, "/meet two --mute=false --duration 15")
 		assert.False(t, *b.wish.Mute, "what is typed holds")
 		assert.Equal(t, 15*time.Minute, b.wish.Duration)
-		w.say(ada, channel, "/meet three")
-		assert.Equal(t, []int{1, 2}, []int{a.created, b.created}, "what a place may not use cannot be chosen for it")
+	})
+}
+
+func TestAnAccountIsSetForAChannel(t *testing.T) {
+	a, b := newFake("tencent"), newFake("tencent")
+	inWorld(t, func(c *Config) { twoAccounts(a, b)(c); changeable(c) }, func(w *world) {
+		made := func() []int { return []int{a.created, b.created, w.systec.created} }
+		saved := w.say(ada, teamBoth, "/meet settings --account beta")
+		assert.Equal(t, "Tencent Meeting (beta) (this channel)", fields(saved[0].Reply)["Meeting service"])
+		first := w.say(ada, teamBoth, "/meet one")
+		assert.Equal(t, []int{0, 1, 0}, made(), "%s", spoken(first))
+		w.say(ada, thread(teamBoth), "/meet two --provider tencent")
+		assert.Equal(t, []int{0, 2, 0}, made(), "of the provider that is typed, the channel's account")
+		w.say(ada, teamBoth, "/meet three --account alpha")
+		assert.Equal(t, []int{1, 2, 0}, made(), "what is typed beats what is set")
+		other := teamBoth
+		other.Channel = "C50"
+		w.say(ada, other, "/meet four")
+		assert.Equal(t, []int{2, 2, 0}, made(), "another channel has nothing of it")
+
+		// The meeting stays where it was made, whatever is set since.
+		w.say(ada, teamBoth, "/meet settings --account alpha")
+		w.press(ada, teamBoth, w.say(ada, teamBoth, "/meet end tencent@beta:806146601"), grammar.VerbEndYes)
+		assert.Equal(t, []int{0, 1}, []int{a.asked["end"], b.asked["end"]})
+		w.say(ada, teamBoth, "/meet five")
+		assert.Equal(t, []int{3, 2, 0}, made())
+		w.say(ada, teamBoth, "/meet settings --provider default")
+		assert.Equal(t, "Tencent Meeting (default)", fields(w.say(ada, teamBoth, "/meet settings")[0].Reply)["Meeting service"])
+
+		for line, want := range map[string]string{
+			"--account gamma":                  "Use one of alpha / beta",
+			"--account beta --provider systec": "not both",
+			"--provider systec --account beta": "not both",
+			"--account beta --account alpha":   "account",
+		} {
+			assert.Contains(t, spoken(w.say(ada, teamBoth, "/meet settings "+line)), want, line)
+		}
+		w.say(ada, teamBoth, "/meet settings --account default --provider tencent")
+		assert.Contains(t, spoken(w.say(ada, teamBoth, "/meet settings --account default")), "saved", "both are one setting")
+		assert.Contains(t, spoken(w.say(ada, teamTwo, "/meet settings --account alpha")), "Use one of beta", "what a place may not use cannot be set for it")
+	})
+}
+
+// What is set for all channels of one team is that team's alone, and only what serves all of them
+// can be.
+func TestAnAccountIsSetForATeam(t *testing.T) {
+	a, b := newFake("tencent"), newFake("tencent")
+	another := chat.Place{Platform: chattest.Slack, Team: "T5", Channel: teamBoth.Channel}
+	inWorld(t, func(c *Config) {
+		twoAccounts(a, b)(c)
+		changeable(c)
+		all := c.Parser.Here
+		c.Parser.Here = func(p chat.Place) []meeting.Provider {
+			switch {
+			case p.Team == another.Team:
+				return []meeting.Provider{alpha, beta}
+			case p.Team == "T2" && p.Channel != teamTwo.Channel:
+				return []meeting.Provider{"systec"}
+			}
+			return all(p)
+		}
+	}, func(w *world) {
+		assert.Contains(t, spoken(w.say(ada, teamBoth, "/meet settings --account beta --everywhere")), "Only admins")
+		w.say(bos, teamBoth, "/meet settings --account beta --everywhere")
+		other := teamBoth
+		other.Channel = "C50"
+		w.say(ada, other, "/meet one")
+		assert.Equal(t, []int{0, 1}, []int{a.created, b.created})
+		w.say(ada, another, "/meet two")
+		assert.Equal(t, []int{1, 1}, []int{a.created, b.created}, "another team has nothing of it")
+		assert.Contains(t, fields(w.say(ada, another, "/meet settings")[0].Reply)["Meeting service"], "default")
+		w.say(ada, other, "/meet settings --account alpha")
+		w.say(ada, other, "/meet three")
+		assert.Equal(t, []int{2, 1}, []int{a.created, b.created}, "the channel's beats the team's")
+
+		assert.Contains(t, spoken(w.say(bos, teamTwo, "/meet settings --account beta --everywhere")), "doesn't serve all channels")
+		w.say(bos, teamTwo, "/meet settings --account beta")
+		w.say(bos, teamTwo, "/meet four")
+		assert.Equal(t, []int{2, 2}, []int{a.created, b.created})
+	})
+}
+
+func TestOfAnAccountThatIsSetAndGoneNothingIsMadeElsewhere(t *testing.T) {
+	a, b := newFake("tencent"), newFake("tencent")
+	inWorld(t, func(c *Config) { twoAccounts(a, b)(c); changeable(c) }, func(w *world) {
+		w.say(ada, teamBoth, "/meet settings --account beta")
+		left := func(p chat.Place) []meeting.Provider {
+			return []meeting.Provider{alpha, "systec"}
+		}
+		for _, file := range []grammar.Config{
+			{Accounts: []meeting.Provider{alpha}, Here: left},
+			{Default: "systec"}, // there is no file any more
+		} {
+			c := w.bot.cfg.Parser
+			c.Accounts, c.Here, c.Default = file.Accounts, file.Here, file.Default
+			w.bot.cfg.Parser, w.bot.parser = c, grammar.New(c)
+			w.bot.steps = declaredSteps(newParts(w.bot))
+			before := w.systec.created
+			said := w.say(ada, teamBoth, "/meet one")
+			assert.Contains(t, spoken(said), "Tencent Meeting (beta), which isn't available here any more. I created nothing.")
+			assert.Equal(t, []int{0, 0, before}, []int{a.created, b.created, w.systec.created})
+			assert.Equal(t, "Tencent Meeting (beta), which isn't available here any more (this channel)", fields(w.say(ada, teamBoth, "/meet settings")[0].Reply)["Meeting service"])
+			w.say(ada, teamBoth, fmt.Sprintf("/meet two%d --provider systec", before))
+			assert.Equal(t, []int{0, 0, before + 1}, []int{a.created, b.created, w.systec.created}, "what is typed holds")
+		}
+		w.say(ada, teamBoth, "/meet settings --provider default")
+		w.say(ada, teamBoth, "/meet three")
+		assert.Equal(t, 3, w.systec.created)
+	})
+}
+
+// A job has the account that was set when it was accepted, and is refused if that is gone when it
+// is carried out.
+func TestAnAccountThatGoesWhileACommandWaitsIsNotReplaced(t *testing.T) {
+	a, b := newFake("tencent"), newFake("tencent")
+	inWorld(t, func(c *Config) { twoAccounts(a, b)(c); changeable(c) }, func(w *world) {
+		w.say(ada, teamBoth, "/meet settings --account beta")
+		h := held{w.room, make(chan struct{})}
+		w.bot.Attach(chattest.Slack, h)
+		ann := chat.User{ID: "U6", Locale: "en"}
+		require.Zero(t, w.bot.Accept(w.t.Context(), w.bot.Parse(w.request(ann, teamBoth, chat.Request{Command: "meet", Text: "x"}))))
+		time.Sleep(time.Second)
+		delete(w.bot.targets.clients.all, beta)
+		close(h.open)
+		assert.Contains(t, spoken(w.settle()), "Tencent Meeting (beta) isn't set up")
+		assert.Equal(t, []int{0, 0}, []int{a.created, b.created})
+	})
+}
+
+func TestTheFormOfSettingsHasTheAccount(t *testing.T) {
+	a, b := newFake("tencent"), newFake("tencent")
+	inWorld(t, func(c *Config) { twoAccounts(a, b)(c); changeable(c) }, func(w *world) {
+		open := func(r chat.Request) (*chat.Form, map[string]string) {
+			d := w.bot.Ready(w.t.Context(), w.bot.Parse(w.request(ada, teamBoth, r)))
+			require.NotNil(t, d.Form, "%+v", d)
+			values := map[string]string{}
+			for _, f := range d.Form.Fields {
+				values[f.Name] = f.Value
+			}
+			return d.Form, values
+		}
+		button := func() chat.Request {
+			return chat.Request{Action: &w.say(ada, teamBoth, "/meet settings")[0].Reply.Buttons[0].Action}
+		}
+		save := func(set map[string]string) []chat.Post {
+			f, all := open(button())
+			for name, v := range set {
+				all[name] = v
+			}
+			d := w.bot.Parse(w.request(ada, teamBoth, chat.Request{Form: &chat.Submission{Form: f.ID, Arg: f.Arg, Fields: all}}))
+			if d.Faults != nil {
+				return []chat.Post{{Reply: chat.Reply{Text: d.Faults["account"]}}}
+			}
+			return w.do(d, ada, teamBoth)
+		}
+		f, _ := open(button())
+		i := slices.IndexFunc(f.Fields, func(f chat.FormField) bool { return f.Name == "account" })
+		require.GreaterOrEqual(t, i, 0)
+		assert.Equal(t, []chat.Choice{{Label: "alpha · Tencent Meeting", Value: "alpha"}, {Label: "beta · Tencent Meeting", Value: "beta"}}, f.Fields[i].Choices)
+		assert.Empty(t, f.Fields[i].Value)
+
+		save(map[string]string{"account": "beta"})
+		f, values := open(button())
+		assert.Equal(t, "beta", values["account"])
+		assert.Equal(t, "tencent", values["provider"])
+		assert.False(t, f.Fields[slices.IndexFunc(f.Fields, func(f chat.FormField) bool { return f.Name == "account" })].Extra)
+		_, values = open(chat.Request{Command: "meet", Text: "form"})
+		assert.Equal(t, "tencent", values["provider"], "the form of a meeting shows the service alone, so that another can be chosen")
+		assert.Empty(t, values["account"])
+
+		assert.Contains(t, save(map[string]string{"live": "on"})[0].Reply.Title, "saved")
+		assert.Contains(t, save(map[string]string{"provider": "systec"})[0].Reply.Text, "not both")
+		w.say(ada, teamBoth, "/meet one")
+		assert.Equal(t, []int{0, 1}, []int{a.created, b.created}, "what was not touched stays")
+		save(map[string]string{"provider": grammar.Default, "account": ""})
+		w.say(ada, teamBoth, "/meet two")
+		assert.Equal(t, []int{1, 1}, []int{a.created, b.created})
 	})
 }
 

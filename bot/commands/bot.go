@@ -61,9 +61,6 @@ type Config struct {
 	Policy    policy.Policy
 	// Accounts are those of the providers that have any.
 	Accounts map[meeting.Provider]Accounts
-	// Chosen returns the name of the account that somebody chose for a place; empty where nobody
-	// did. nil: nobody can.
-	Chosen func(context.Context, chat.Place) (string, error)
 	// SandboxHere says that the sandbox's links open on the bot's own machine alone.
 	SandboxHere bool
 	// ProviderVariable says that a variable, and not a lack of others, makes the parser's
@@ -271,7 +268,7 @@ func (b *Bot) Ready(ctx context.Context, d chat.Decision) chat.Decision {
 		if field.Propose {
 			all := b.Complete(ctx, chat.Request{Command: v.Command, User: r.User, Place: r.Place}, field.Name, "")
 			switch {
-			case len(all) == 0 && field.Kind != chat.TextField:
+			case len(all) == 0 && (field.Kind == chat.ListField || field.Kind != chat.TextField && field.Value == ""):
 				gone[field.Name] = true
 				continue
 			case len(all) == 0, len(all) > mostProposed, field.Value != "": // to be typed

@@ -31,33 +31,19 @@ type meet struct {
 type usual struct {
 	provider meeting.Provider
 	places   bool // places differ: see [grammar.Config]
-	chosen   func(context.Context, chat.Place) (string, error)
 }
 
 // of returns where the meeting is made that was asked for: a place has nothing but what it may
 // use, however the wish came.
-func (u usual) of(ctx context.Context, r *run) (meeting.Provider, error) {
+func (u usual) of(r *run) (meeting.Provider, error) {
 	asked := r.w.Ask.Provider
-	if !u.places && u.chosen == nil {
+	if !u.places {
 		return cmp.Or(asked, u.provider), nil
 	}
-	here := r.here
-	if !u.places {
-		here = append([]meeting.Provider{u.provider}, here...)
-	}
-	if u.chosen != nil {
-		name, err := u.chosen(ctx, r.w.Request.Place)
-		if err != nil {
-			return "", err
-		}
-		if i := slices.IndexFunc(here, func(p meeting.Provider) bool { return name != "" && (p.Account() == name || string(p) == name) }); i > 0 {
-			here = append([]meeting.Provider{here[i]}, here...)
-		}
-	}
-	i := slices.IndexFunc(here, func(p meeting.Provider) bool { return asked == "" || asked.Covers(p) })
+	i := slices.IndexFunc(r.here, func(p meeting.Provider) bool { return asked == "" || asked.Covers(p) })
 	switch {
 	case i >= 0:
-		return here[i], nil
+		return r.here[i], nil
 	case asked == "":
 		return "", texts.NewMessage("which.account")
 	}
@@ -85,7 +71,7 @@ func (h meet) next(ctx context.Context, r *run) (jobs.Next, error) {
 
 // begin decides what is sent, so that it can be looked for when the answer is lost.
 func (h meet) begin(ctx context.Context, r *run) (jobs.Next, error) {
-	provider, err := h.usual.of(ctx, r)
+	provider, err := h.usual.of(r)
 	if err != nil {
 		return jobs.Next{}, err
 	}

@@ -30,10 +30,16 @@ func (b *Bot) complete(r chat.Request, ask *grammar.Ask, here settings.Here) *ch
 	switch ask.Verb {
 	case grammar.VerbMeet:
 		set := meeting.Provider(value("provider"))
-		if ask.Provider == "" {
+		switch asked := ask.Provider; {
+		case asked == "" && !serves(b.cfg.Parser, r.Place, set):
+			t := b.parser.Text(r.Place.Platform, r.User.Locale)
+			return &chat.Reply{Tone: chat.Bad, Text: t.T("settings.account.gone", "Provider", nameOf(t, b.cfg.Parser.Kinds, set))}
+		case asked == "":
 			if no := b.parser.Check(r, *ask, effective(set, b.cfg.Parser.Usual(r.Place)), 0); no != nil {
 				return no
 			}
+			ask.Provider = set
+		case asked.Covers(set) && serves(b.cfg.Parser, r.Place, set): // of the provider that was asked for, the account that is set
 			ask.Provider = set
 		}
 		has := kindOf(b.cfg.Parser.Kinds, effective(ask.Provider, b.cfg.Parser.Usual(r.Place))).Parameters
@@ -66,6 +72,11 @@ func effective(set, otherwise meeting.Provider) meeting.Provider {
 	return set
 }
 
+// serves reports whether a place may use what is set. Only accounts come, go, and have places.
+func serves(c grammar.Config, place chat.Place, set meeting.Provider) bool {
+	return set.Account() == "" || slices.Contains(c.At(place), set)
+}
+
 // turnedAway refuses at once, privately, whom a list of the place refuses without a look-up.
 func (b *Bot) turnedAway(r chat.Request, v grammar.Verb, here settings.Here) *chat.Reply {
 	right := grammar.Declared(v).Right
@@ -86,7 +97,15 @@ func (b *Bot) prefill(f *chat.Form, v grammar.Verb, place chat.Place, here setti
 	var fields, empty []chat.FormField
 	for _, field := range f.Fields {
 		set, from := here.Get(field.Name)
+		switch field.Name {
+		case "provider":
+			set = string(meeting.Provider(set).Kind())
+		case "account":
+			set, from = here.Get("provider")
+			set = meeting.Provider(set).Account()
+		}
 		switch {
+		case v == grammar.VerbMeet && field.Name == "account": // another provider may be chosen: it is that of the channel unless one is typed
 		case v == grammar.VerbMeet && field.Value == "" && field.Name != "host": // a form shows no names of people
 			field.Value = set
 			if set != "" && field.Name == "live" {
@@ -97,9 +116,12 @@ func (b *Bot) prefill(f *chat.Form, v grammar.Verb, place chat.Place, here setti
 			if who && !slices.ContainsFunc(kind.Entries, func(e chat.Entry) bool { return e.Kind == chat.UserEntry }) {
 				continue // nobody can be named there
 			}
+			if set == "" {
+				from = settings.Unset
+			}
 			if from == settings.Channel {
 				field.Value, field.Extra = set, false // what is set must not get lost where there is little room
-			} else if field.Kind == chat.ChoiceField {
+			} else if field.Kind == chat.ChoiceField && !field.Propose {
 				field.Value = grammar.Default
 			}
 			if field.Kind == chat.UserField && field.Value != "" {
@@ -194,6 +216,9 @@ func (h channelSettings) decide(ctx context.Context, r *run, rec settings.Record
 			return nil, err
 		}
 	}
+	if ask.Everywhere && !serves(h.cfg.Parser, rec.Place(), meeting.Provider(ask.Set["provider"])) {
+		return nil, texts.NewMessage("settings.account.some")
+	}
 	var of []settings.Value
 	for _, name := range grammar.Settings() {
 		to, asked := ask.Set[name]
@@ -281,6 +306,8 @@ func (h channelSettings) valueText(r *run, here settings.Here, name, value strin
 	provider := effective(meeting.Provider(set), h.cfg.Parser.Usual(r.w.Request.Place))
 	text, field := value, ""
 	switch {
+	case name == "provider" && !serves(h.cfg.Parser, r.w.Request.Place, provider):
+		return r.t.T("settings.account.not_here", "Provider", r.providerName(provider))
 	case name == "provider":
 		return r.providerName(provider)
 	case value == "":

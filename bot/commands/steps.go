@@ -54,7 +54,7 @@ type parts struct {
 
 func newParts(b *Bot) parts {
 	cfg := b.cfg
-	p := parts{registry: b.registry, usual: usual{cfg.Parser.Default, cfg.Parser.Here != nil, cfg.Chosen}, locale: cfg.Parser.Locale}
+	p := parts{registry: b.registry, usual: usual{cfg.Parser.Default, cfg.Parser.Here != nil}, locale: cfg.Parser.Locale}
 	p.people = people{policy: cfg.Policy, posters: b.posters, locale: p.locale, settings: settings.New(b.store)}
 	p.clients = clients{cfg.Providers, cfg.Observe.Called}
 	p.accounts = cfg.Accounts

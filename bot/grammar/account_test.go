@@ -63,6 +63,26 @@ func TestAnAccountIsChosenByItsName(t *testing.T) {
 		assert.Equal(t, tt.want, grammar.AskOf(d).Provider, tt.line)
 	}
 
+	for line, want := range map[string]map[string]string{
+		"settings --account school":                     {"provider": "tencent@school"},
+		"设置 --账号 School --平台 tencent":                   {"provider": "tencent@school"},
+		"settings --provider tencent --account school":  {"provider": "tencent@school"},
+		"settings --provider default --account school":  {"provider": "tencent@school"},
+		"settings --account default":                    {"provider": ""},
+		"settings --account default --provider tencent": {"provider": "tencent"},
+		"settings --provider tencent --account default": {"provider": "tencent"},
+		"settings --provider zoom --account school":     nil,
+		"settings --account nobody":                     nil,
+	} {
+		d := p.Parse(chat.Request{Command: "meet", Text: line, Place: at("T1")})
+		if want == nil {
+			assert.NotNil(t, d.Reply, line)
+			continue
+		}
+		require.NotNil(t, d.Ask, "%s: %+v", line, d.Reply)
+		assert.Equal(t, grammar.Ask{Verb: grammar.VerbSettings, Set: want}, *grammar.AskOf(d), line)
+	}
+
 	form := p.Parse(chat.Request{Command: "meet", Text: "form", Place: at("T1")}).Form
 	require.NotNil(t, form)
 	i := slices.IndexFunc(form.Fields, func(f chat.FormField) bool { return f.Name == "account" })

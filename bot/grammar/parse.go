@@ -322,6 +322,9 @@ func about(message string) string {
 
 // finish makes a decision of what was read.
 func (p *Parser) finish(r chat.Request, x *reading) chat.Decision {
+	if x.ask.Verb == VerbSettings && x.account != "" {
+		x.ask.Set["provider"] = string(x.withAccount(meeting.Provider(x.ask.Set["provider"])))
+	}
 	if len(x.problems) == 0 {
 		return p.accept(r, x.ask)
 	}

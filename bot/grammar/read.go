@@ -489,16 +489,23 @@ func IsPushURL(s string) bool {
 	return strings.HasPrefix(s, "rtmp://") || strings.HasPrefix(s, "rtmps://")
 }
 
+// withAccount returns the account that was asked for, which has to be one of the provider that was;
+// without one, the provider.
+func (x *reading) withAccount(asked meeting.Provider) meeting.Provider {
+	if x.account == "" {
+		return asked
+	}
+	if asked != "" && !asked.Covers(x.account) {
+		i := slices.IndexFunc(x.given, func(o *OptionDecl) bool { return o.Kind == KindAccount })
+		x.fail(x.given[i], "account.other", "Provider", string(x.account.Kind()))
+	}
+	return x.account
+}
+
 // checkMeet checks what only the provider decides. Where the place may have one set that is
 // not known yet, [Parser.Check] does; a form says beforehand which one is meant.
 func (x *reading) checkMeet() {
-	if x.account != "" {
-		if asked := x.ask.Provider; asked != "" && !asked.Covers(x.account) {
-			i := slices.IndexFunc(x.given, func(o *OptionDecl) bool { return o.Kind == KindAccount })
-			x.fail(x.given[i], "account.other", "Provider", string(x.account.Kind()))
-		}
-		x.ask.Provider = x.account
-	}
+	x.ask.Provider = x.withAccount(x.ask.Provider)
 	switch {
 	case x.ask.Provider != "":
 		x.checkProvider(x.ask.Provider)

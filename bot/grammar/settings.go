@@ -23,6 +23,7 @@ const (
 // setting in [Ask.Set], and in the store.
 var settingOptions = []OptionDecl{
 	{Name: "provider", Aliases: []string{"平台", "会议平台"}, Kind: KindChoice, Choices: choices(Default)},
+	{Name: accountOption, Aliases: []string{"账号", "帐号"}, Kind: KindAccount, Max: maxAccount}, // a provider too: of that setting
 	{Name: "live", Aliases: []string{"直播"}, Kind: KindChoice, Choices: choices(Default, On, Off), Field: "live"},
 	{Name: "record", Aliases: []string{"recording", "录制"}, Kind: KindChoice, Choices: choices(Default, string(meeting.RecordingCloud), string(meeting.RecordingNone)), Field: "recording"},
 	{Name: "capacity", Aliases: []string{"人数", "方数"}, Kind: KindInt, Max: maxCapacity, Unit: "people", Field: "capacity"},
@@ -38,7 +39,7 @@ var settingOptions = []OptionDecl{
 func Settings() []string {
 	var names []string
 	for _, o := range settingOptions {
-		if o.Kind != KindBool {
+		if o.Kind != KindBool && o.Kind != KindAccount {
 			names = append(names, o.Name)
 		}
 	}
@@ -76,7 +77,11 @@ func (x *reading) setSetting(o *OptionDecl, w word, set func()) {
 		x.ask.Set = map[string]string{}
 	}
 	if o.Kind != KindBool && isDefault(strings.TrimSpace(w.text)) {
-		x.ask.Set[o.Name] = ""
+		if o.Kind != KindAccount {
+			x.ask.Set[o.Name] = ""
+		} else if _, said := x.ask.Set["provider"]; !said {
+			x.ask.Set["provider"] = ""
+		}
 		return
 	}
 	before := len(x.problems) + x.more
@@ -107,7 +112,7 @@ func (x *reading) setSetting(o *OptionDecl, w word, set func()) {
 		value, a.Names = strings.Join(a.Names, ","), nil
 	case "allow", "deny":
 		value, x.who = strings.Join(x.who, ","), nil
-	case "everywhere": // where, and not what
+	case "everywhere", accountOption: // where, and not what; see [Parser.finish]
 		return
 	}
 	a.Meet = meeting.Instant{}

@@ -329,8 +329,10 @@ var commandDeclarations = slices.DeleteFunc(slices.Clone(declarations), func(d V
 func Declarations(providers ...meeting.Kind) []VerbDecl {
 	all := slices.Clone(commandDeclarations)
 	kinds := slices.DeleteFunc(slices.Clone(providers), func(k meeting.Kind) bool { return k.ID.Account() != "" })
-	if i := slices.IndexFunc(all, func(d VerbDecl) bool { return d.Verb == VerbMeet }); len(kinds) == len(providers) { // nothing to choose
-		all[i].Options = slices.DeleteFunc(slices.Clone(all[i].Options), func(o OptionDecl) bool { return o.Name == accountOption })
+	for i := range all {
+		if len(kinds) == len(providers) { // nothing to choose
+			all[i].Options = slices.DeleteFunc(slices.Clone(all[i].Options), func(o OptionDecl) bool { return o.Kind == KindAccount })
+		}
 	}
 	if providers = kinds; len(providers) == 0 {
 		return all
