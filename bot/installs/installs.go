@@ -5,7 +5,8 @@
 // or of an organisation. Like every document it is encrypted, and each change is one
 // compare-and-set write: of two replicas that change it, one finds out and reads again. What an
 // installation page was opened with is used once: a document under install-state/HASH says so
-// until it is too old to be used anyway.
+// until it is too old to be used anyway. Between that write and the installation's, which names the
+// state, a crash loses the token: whoever opens the page again is told that nothing came of it.
 package installs
 
 import (
@@ -43,6 +44,8 @@ type Installation struct {
 	Refused string
 	// Reported is when the platform said that the app was removed. Whether that is so is looked into.
 	Reported time.Time
+	// Began is the hash of the state that it was begun with.
+	Began    string
 	Revision uint64 `cbor:"-"`
 }
 
@@ -128,8 +131,9 @@ func (s *Store) Save(ctx context.Context, in Installation) (Installation, error)
 	return in, nil
 }
 
-// Replace stores an installation whatever is there.
-func (s *Store) Replace(ctx context.Context, in Installation) (Installation, error) {
+// Replace stores an installation that was begun with a state, whatever is there.
+func (s *Store) Replace(ctx context.Context, in Installation, state string) (Installation, error) {
+	in.Began = s.hash(state)
 	for {
 		there, err := s.Get(ctx, in.ID)
 		if err != nil && !errors.Is(err, ErrNone) && !errors.Is(err, records.ErrUnreadable) {
@@ -159,7 +163,7 @@ func (s *Store) Remove(ctx context.Context, in Installation) error {
 // Use reports whether state is used for the first time, on any replica. It is remembered until
 // the given time.
 func (s *Store) Use(ctx context.Context, state string, until time.Time) (bool, error) {
-	_, err := s.store.PutDoc(ctx, jobs.Doc{Key: []string{stateKey, records.ShortHash("install state", s.platform, state)}, Value: []byte{0}, Expires: until})
+	_, err := s.store.PutDoc(ctx, jobs.Doc{Key: []string{stateKey, s.hash(state)}, Value: []byte{0}, Expires: until})
 	switch {
 	case errors.Is(err, jobs.ErrConflict):
 		return false, nil
@@ -167,4 +171,20 @@ func (s *Store) Use(ctx context.Context, state string, until time.Time) (bool, e
 		return false, fmt.Errorf("use a state: %w", err)
 	}
 	return true, nil
+}
+
+// Begun returns the installation that was begun with a state, or [ErrNone].
+func (s *Store) Begun(ctx context.Context, state string) (Installation, error) {
+	all, err := s.All(ctx)
+	if err != nil {
+		return Installation{}, err
+	}
+	if i := slices.IndexFunc(all, func(in Installation) bool { return in.Began == s.hash(state) }); i >= 0 {
+		return all[i], nil
+	}
+	return Installation{}, ErrNone
+}
+
+func (s *Store) hash(state string) string {
+	return records.ShortHash("install state", s.platform, state)
 }

@@ -64,8 +64,13 @@ func TestOfTwoWhoChangeAnInstallationOneFindsOut(t *testing.T) {
 	_, err = s.Save(t.Context(), first)
 	require.ErrorIs(t, err, ErrChanged)
 	require.ErrorIs(t, s.Remove(t.Context(), first), ErrChanged)
-	again, err := s.Replace(t.Context(), Installation{ID: "T1", Name: "again"})
+	again, err := s.Replace(t.Context(), Installation{ID: "T1", Name: "again"}, "state")
 	require.NoError(t, err)
+	got, err := s.Begun(t.Context(), "state")
+	require.NoError(t, err)
+	assert.Equal(t, again, got)
+	_, err = s.Begun(t.Context(), "another state")
+	require.ErrorIs(t, err, ErrNone)
 	require.NoError(t, s.Remove(t.Context(), again))
 }
 

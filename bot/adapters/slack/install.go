@@ -136,15 +136,18 @@ func (a *Adapter) finish(w http.ResponseWriter, r *http.Request) {
 	if c, err := r.Cookie(stateCookie); err == nil {
 		given = c.Value
 	}
-	http.SetCookie(w, &http.Cookie{Name: stateCookie, Path: "/", MaxAge: -1, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	over := func(status int, id string, values ...any) {
+		http.SetCookie(w, &http.Cookie{Name: stateCookie, Path: "/", MaxAge: -1, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+		s.page(w, t, status, id, values...)
+	}
 	query := r.URL.Query()
 	state, code := query.Get("state"), query.Get("code")
 	if !s.fresh(state, given) {
-		s.page(w, t, http.StatusForbidden, "slack.install.state")
+		over(http.StatusForbidden, "slack.install.state")
 		return
 	}
 	if code == "" || len(code) > maxCode { // whoever was asked said no
-		s.page(w, t, http.StatusOK, "slack.install.declined")
+		over(http.StatusOK, "slack.install.declined")
 		return
 	}
 	select {
@@ -159,17 +162,17 @@ func (a *Adapter) finish(w http.ResponseWriter, r *http.Request) {
 	in, err := s.install(ctx, state, code)
 	switch {
 	case err == nil && in.Org:
-		s.page(w, t, http.StatusOK, "slack.install.org", "Name", in.Name)
+		over(http.StatusOK, "slack.install.org", "Name", in.Name)
 	case err == nil:
-		s.page(w, t, http.StatusOK, "slack.install.done", "Name", in.Name, "Command", s.cfg.MeetCommand)
-	case errors.Is(err, errUsed):
-		s.page(w, t, http.StatusForbidden, "slack.install.state")
+		over(http.StatusOK, "slack.install.done", "Name", in.Name, "Command", s.cfg.MeetCommand)
+	case errors.Is(err, errUsed): // under way, or interrupted: a reload tells
+		s.page(w, t, http.StatusConflict, "slack.install.used")
 	case errors.Is(err, errUnlisted):
 		s.log.WarnContext(ctx, "installation refused: SLACK_TEAMS does not name the workspace", "team", kit.Code(in.ID), "enterprise", kit.Code(in.Enterprise), "by", kit.Code(in.By))
-		s.page(w, t, http.StatusForbidden, "slack.install.unlisted", "ID", in.ID)
+		over(http.StatusForbidden, "slack.install.unlisted", "ID", in.ID)
 	default:
 		s.log.ErrorContext(ctx, "installation failed", "err", err)
-		s.page(w, t, http.StatusBadGateway, "slack.install.failed")
+		over(http.StatusBadGateway, "slack.install.failed")
 	}
 }
 
@@ -178,14 +181,19 @@ var (
 	errUnlisted = errors.New("the workspace is not one that may install the app")
 )
 
-// install gets the token that code stands for, and keeps it.
+// install gets the token that code stands for, and keeps it. Slack gives it once: nothing is done
+// between its answer and the write.
 func (s *installed) install(ctx context.Context, state, code string) (installs.Installation, error) {
 	first, err := s.store.Use(ctx, state, s.now().Add(stateLife+time.Minute))
 	if err != nil {
 		return installs.Installation{}, err
 	}
-	if !first {
-		return installs.Installation{}, errUsed
+	if !first { // the same browser again: it may not have heard how it ended
+		in, err := s.store.Begun(ctx, state)
+		if errors.Is(err, installs.ErrNone) {
+			err = errUsed
+		}
+		return in, err
 	}
 	in, err := s.exchange(ctx, func(ctx context.Context, client *http.Client) (*slackapi.OAuthV2Response, error) {
 		return slackapi.GetOAuthV2ResponseContext(ctx, bounded{client}, s.cfg.ClientID, s.cfg.ClientSecret.Reveal(), code, s.redirectURI(), slackapi.OAuthOptionAPIURL(s.cfg.APIURL))
@@ -199,20 +207,18 @@ func (s *installed) install(ctx context.Context, state, code string) (installs.I
 		}
 		return in, errUnlisted
 	}
-	if res, err := s.client(in).AuthTestContext(ctx); err == nil { // what it is called there, for an invitation
-		in.BotName = res.User
-	}
 	if old, err := s.store.Get(ctx, in.ID); err == nil && in.Org {
 		in.Teams = old.Teams
 	}
 	err = kit.Retry(ctx, kit.Pauses{First: 100 * time.Millisecond, Longest: time.Second}, func(ctx context.Context) (_ kit.Verdict, err error) {
-		in, err = s.store.Replace(ctx, in)
+		in, err = s.store.Replace(ctx, in, state)
 		return kit.Again, err
 	}, nil)
 	if err != nil {
 		return in, err
 	}
 	s.add(in)
+	s.hurry()
 	s.log.InfoContext(ctx, "a workspace has installed the app", "team", kit.Code(in.ID), "by", kit.Code(in.By), "organisation", in.Org)
 	return in, nil
 }

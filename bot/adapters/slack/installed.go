@@ -343,6 +343,9 @@ func (s *installed) look(ctx context.Context, i *installation) {
 		i.web.pulse.Failed(err)
 		s.log.WarnContext(ctx, "a workspace's token not replaced yet, trying again", "team", i.web.whose, "expires", in.Expires, "err", err)
 	}
+	if in.BotName == "" && !i.web.isStopped() {
+		s.learnName(ctx, in)
+	}
 	if i.web.isStopped() && time.Since(i.asked) > askTokenEvery {
 		i.asked = time.Now()
 		if s.accepts(ctx, in) == nil { // it was an accident, or somebody has turned the app on again
@@ -351,6 +354,26 @@ func (s *installed) look(ctx context.Context, i *installation) {
 			s.mu.Unlock()
 			s.add(in)
 		}
+	}
+}
+
+// learnName asks what the bot is called in a workspace, for an invitation.
+func (s *installed) learnName(ctx context.Context, in installs.Installation) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	res, err := s.client(in).AuthTestContext(ctx)
+	if err != nil || res.User == "" {
+		return
+	}
+	_, err = s.change(ctx, in.ID, func(there *installs.Installation) bool {
+		changed := there.BotUser == in.BotUser && there.BotName != res.User
+		if changed {
+			there.BotName = res.User
+		}
+		return changed
+	})
+	if err != nil && !errors.Is(err, installs.ErrNone) {
+		s.log.WarnContext(ctx, "name of the bot in a workspace not saved, trying again", "team", kit.Code(in.ID), "err", err)
 	}
 }
 

@@ -186,11 +186,40 @@ func TestAnInstallationThatWasNotBegunHereIsRefused(t *testing.T) {
 	res, _ = w.browse(callback(state, w.slack.Allow(one)), cookie)
 	assert.Equal(t, http.StatusOK, res.StatusCode)
 	res, page := w.browse(callback(state, w.slack.Allow(one)), cookie)
-	assert.Equal(t, http.StatusForbidden, res.StatusCode, "it was used")
+	assert.Equal(t, http.StatusOK, res.StatusCode)
+	assert.Contains(t, page, "Installed in One", "it was used: whoever did not hear how it ended is told")
 	assert.NotContains(t, page, "canary")
 	assert.Len(t, w.slack.Calls("oauth.v2.access"), 1)
 	assert.NotContains(t, w.log.String(), "canary")
 	assert.NotContains(t, w.log.String(), state)
+}
+
+// A process that is killed between Slack's answer and the write loses the token, which Slack gives
+// once. Whoever reloads the page is told, and does it again.
+func TestAnInterruptedInstallationIsToldToWhoeverReloads(t *testing.T) {
+	w := newMany(t, nil, "T1")
+	one := slacktest.Install{Team: "T1", Name: "One"}
+	state, cookie := w.begin()
+	first, err := w.a.cfg.Installs.Use(t.Context(), state, time.Now().Add(time.Minute))
+	require.NoError(t, err)
+	require.True(t, first)
+	for range 2 {
+		res, page := w.browse(callback(state, w.slack.Allow(one)), cookie)
+		assert.Equal(t, http.StatusConflict, res.StatusCode)
+		assert.Contains(t, page, "isn&#39;t finished")
+		assert.Contains(t, page, PathInstall)
+		assert.Empty(t, res.Cookies(), "so that a reload tells")
+	}
+	assert.Empty(t, w.slack.Calls("oauth.v2.access"))
+	status, page := w.install(one)
+	assert.Equal(t, http.StatusOK, status)
+	assert.Contains(t, page, "Installed in One")
+	require.Eventually(t, func() bool { in, err := w.stored("T1"); return err == nil && in.BotName != "" }, hang, time.Millisecond)
+	state, cookie = w.begin()
+	_, err = w.a.cfg.Installs.Use(t.Context(), state, time.Now().Add(time.Minute))
+	require.NoError(t, err)
+	res, _ := w.browse(callback(state, w.slack.Allow(one)), cookie)
+	assert.Equal(t, http.StatusConflict, res.StatusCode, "another installation that is there says nothing of this one")
 }
 
 func TestAnInstallationThatFailsKeepsNothing(t *testing.T) {
