@@ -288,7 +288,11 @@ func (s *installed) health() map[string]kit.Health {
 	defer s.mu.Unlock()
 	all := make(map[string]kit.Health, len(s.by))
 	for id, i := range s.by {
-		all[id] = i.web.pulse.Health()
+		h := i.web.pulse.Health()
+		if i.in.Refused != "" { // by another replica too, or before a restart
+			h.LastError = "Slack gives no next token (" + kit.Code(i.in.Refused) + "); this one ends at " + i.in.Expires.UTC().Format(time.RFC3339)
+		}
+		all[id] = h
 	}
 	return all
 }

@@ -442,6 +442,10 @@ func TestOneReplicaReplacesATokenAndAKillLosesNothing(t *testing.T) {
 	got, err = two.store.Get(t.Context(), "T1")
 	require.NoError(t, err)
 	assert.Equal(t, "invalid_refresh_token", got.Refused)
+	for name, s := range map[string]*installed{"the one that was refused": two, "the other one": one, "one that starts later": replica()} {
+		require.NoError(t, s.read(t.Context()))
+		assert.Contains(t, s.health()["T1"].LastError, "no next token (invalid_refresh_token)", name)
+	}
 	assert.NotContains(t, log.String()+fmt.Sprintf("%+v", got), "canary")
 }
 
