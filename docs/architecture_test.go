@@ -26,12 +26,13 @@ var mayImport = map[string][]string{
 
 	// What an adapter may know of the rest: the words, what can be typed, and the sentences.
 	"bot/adapters/kit":     {"bot/chat", "bot/grammar", "bot/spans", "bot/signed", "config/clock", "config/secret"},
-	"bot/adapters/slack":   append([]string{"bot/installs"}, anAdapter...),
-	"bot/adapters/keypage": {"bot/chat", "bot/commands", "bot/grammar", "bot/livepush", "bot/texts", "config/secret", "meeting"},
+	"bot/adapters/slack":   append([]string{"bot/installs", "bot/webpage"}, anAdapter...),
+	"bot/adapters/keypage": {"bot/chat", "bot/commands", "bot/grammar", "bot/livepush", "bot/texts", "bot/webpage", "config/secret", "meeting"},
 
 	"bot/chat":     {"config/secret"},
 	"bot/texts":    {},
 	"bot/plain":    {},
+	"bot/webpage":  {},
 	"bot/grammar":  {"bot/chat", "bot/livepush", "bot/plain", "bot/texts", "config/near", "config/secret", "meeting"},
 	"bot/policy":   {"bot/chat"},
 	"bot/records":  {"bot/jobs"},

@@ -31,6 +31,7 @@ import (
 
 	"meetbot/bot/commands"
 	"meetbot/bot/texts"
+	"meetbot/bot/webpage"
 	"meetbot/config/secret"
 )
 
@@ -38,11 +39,10 @@ import (
 const Path = "/k/"
 
 const (
-	maxBody  = 16 << 10         // bytes of a submitted form
-	maxToken = 128              // bytes
-	deadline = 10 * time.Second // for reading a request, and for carrying it out
-	slots    = 16               // requests carried out at once
-	patience = 2 * time.Second  // for a slot
+	maxBody  = 16 << 10        // bytes of a submitted form
+	maxToken = 128             // bytes
+	slots    = 16              // requests carried out at once
+	patience = 2 * time.Second // for a slot
 )
 
 // Links is the part of the bot that the page needs. The errors are [commands.ErrLinkGone],
@@ -99,19 +99,8 @@ func New(cfg Config) (http.Handler, error) {
 // defend sets what every answer has, and bounds every request in time and number.
 func (p *page) defend(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", contentSecurityPolicy)
-		h.Set("Cache-Control", "no-store")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("X-Robots-Tag", "noindex, nofollow")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
-
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(deadline)) // best effort: the server has its own
-		ctx, cancel := context.WithTimeout(r.Context(), deadline)
+		webpage.Defend(w, contentSecurityPolicy)
+		ctx, cancel := context.WithTimeout(r.Context(), webpage.Deadline)
 		defer cancel()
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		next.ServeHTTP(w, r.WithContext(ctx))

@@ -26,6 +26,7 @@ import (
 	"meetbot/bot/grammar"
 	"meetbot/bot/livepush"
 	"meetbot/bot/texts"
+	"meetbot/bot/webpage"
 	"meetbot/config/secret"
 	"meetbot/meeting"
 )
@@ -163,6 +164,8 @@ func TestEveryAnswerIsDefended(t *testing.T) {
 			assert.Equal(t, "no-referrer", res.Header.Get("Referrer-Policy"))
 			assert.Equal(t, "nosniff", res.Header.Get("X-Content-Type-Options"))
 			assert.Equal(t, "DENY", res.Header.Get("X-Frame-Options"))
+			assert.Equal(t, "same-origin", res.Header.Get("Cross-Origin-Resource-Policy"))
+			assert.NotEmpty(t, res.Header.Get("Permissions-Policy"))
 			assert.NotContains(t, res.body, "<script")
 			assert.NotContains(t, res.body, " style=", "the policy forbids it")
 			assert.NotContains(t, res.body, canary)
@@ -352,7 +355,7 @@ func TestManyRequestsAtOnceCostABoundedAmountOfWork(t *testing.T) {
 		}
 		synctest.Wait()
 		assert.Len(t, b.entered, slots)
-		time.Sleep(deadline)
+		time.Sleep(webpage.Deadline)
 		synctest.Wait()
 		got := map[int]int{}
 		for range slots + 100 {

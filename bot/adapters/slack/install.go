@@ -23,6 +23,7 @@ import (
 	"meetbot/bot/adapters/kit"
 	"meetbot/bot/installs"
 	"meetbot/bot/texts"
+	"meetbot/bot/webpage"
 )
 
 // Paths of the pages on which a workspace installs the app: the first sends the browser to Slack,
@@ -114,7 +115,7 @@ func (s *installed) redirectURI() string { return strings.TrimRight(s.cfg.Public
 // begin sends a browser to Slack. Nothing is kept of it here.
 func (s *installed) begin(w http.ResponseWriter, r *http.Request) {
 	cookie := rand.Text()
-	defend(w.Header())
+	webpage.Defend(w, installPolicy)
 	http.SetCookie(w, &http.Cookie{
 		Name: stateCookie, Value: cookie, Path: "/", MaxAge: int(stateLife / time.Second),
 		Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
@@ -126,7 +127,7 @@ func (s *installed) begin(w http.ResponseWriter, r *http.Request) {
 func (a *Adapter) finish(w http.ResponseWriter, r *http.Request) {
 	s := a.installed
 	t := s.language(r)
-	defend(w.Header())
+	webpage.Defend(w, installPolicy)
 	if !a.busy.begin() {
 		s.page(w, t, http.StatusServiceUnavailable, "slack.install.busy")
 		return
@@ -260,17 +261,6 @@ var (
 		return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 	}()
 )
-
-// defend sets what every answer of the pages has. Their addresses have a code in them.
-func defend(h http.Header) {
-	h.Set("Content-Security-Policy", installPolicy)
-	h.Set("Cache-Control", "no-store")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("X-Robots-Tag", "noindex, nofollow")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-}
 
 // page says how it ended: the text of id, under that of id with ".title".
 func (s *installed) page(w http.ResponseWriter, t texts.Text, status int, id string, values ...any) {

@@ -178,7 +178,12 @@ func TestAnInstallationThatWasNotBegunHereIsRefused(t *testing.T) {
 		res, page := try()
 		assert.Equal(t, http.StatusForbidden, res.StatusCode, name)
 		assert.Contains(t, page, "no longer valid", name)
-		assert.Equal(t, "no-referrer", res.Header.Get("Referrer-Policy"), name)
+		for header, want := range map[string]string{
+			"Referrer-Policy": "no-referrer", "Cross-Origin-Resource-Policy": "same-origin", "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+			"Content-Security-Policy": installPolicy, "Cache-Control": "no-store",
+		} {
+			assert.Equal(t, want, res.Header.Get(header), name)
+		}
 	}
 	assert.Empty(t, w.slack.Calls("oauth.v2.access"))
 	res, _ := w.browse(callback(state, ""), cookie)
