@@ -307,15 +307,10 @@ func (s *installed) hurry() {
 
 // removed is told that Slack has reported an app removed, or its token revoked. Slack promises no
 // order, so that the report may be of before the app was installed again: the token tells. The
-// report is written down first, so that it is looked into after a kill.
+// report is written down first, so that it is looked into after a kill. The store says whether there
+// is such an installation: this process may have started just now.
 func (s *installed) removed(from origins) error {
 	for _, id := range []string{from.team, from.enterprise} {
-		s.mu.Lock()
-		known := s.by[id] != nil
-		s.mu.Unlock()
-		if !known {
-			continue
-		}
 		ctx, cancel := context.WithTimeout(context.Background(), kit.AckTimeout)
 		defer cancel()
 		_, err := s.change(ctx, id, func(in *installs.Installation) bool {
@@ -325,10 +320,10 @@ func (s *installed) removed(from origins) error {
 			}
 			return first
 		})
-		s.hurry()
 		if errors.Is(err, installs.ErrNone) {
-			return nil
+			continue
 		}
+		s.hurry()
 		return err
 	}
 	return nil

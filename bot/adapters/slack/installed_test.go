@@ -376,6 +376,27 @@ func TestAReportedRemovalOutlivesAKill(t *testing.T) {
 	assert.Nil(t, next.installed.at("T1"))
 }
 
+// A report that comes before the process has read who has installed the app is not lost.
+func TestAReportedRemovalIsTakenAtOnce(t *testing.T) {
+	store, _ := recordstest.Open(t, time.Now())
+	s := slacktest.New(slacktest.DefaultScopes...)
+	t.Cleanup(s.Close)
+	kept := installs.New(store, "slack")
+	for _, id := range []string{"T1", "E1"} {
+		_, err := kept.Save(t.Context(), installs.Installation{ID: id, Org: id == "E1", BotUser: "U0BOT", Token: secret.New("xoxb-canary")})
+		require.NoError(t, err)
+	}
+	a := manyAdapter(t, s, &fakeBot{}, &adaptertest.Log{}, store, "T1", "E1")
+	require.NoError(t, a.installed.removed(origins{team: "T1", enterprise: "E9"}))
+	require.NoError(t, a.installed.removed(origins{team: "T9", enterprise: "E1"}))
+	require.NoError(t, a.installed.removed(origins{team: "T9"}))
+	for _, id := range []string{"T1", "E1"} {
+		in, err := kept.Get(t.Context(), id)
+		require.NoError(t, err)
+		assert.False(t, in.Reported.IsZero(), id)
+	}
+}
+
 func TestATokenThatEndsIsReplacedInTime(t *testing.T) {
 	w := newMany(t, nil, "T1")
 	w.install(slacktest.Install{Team: "T1", Name: "One", Life: time.Hour}) // less than is left ahead
