@@ -39,7 +39,7 @@ type Slack struct {
 	BotToken        secret.String `split_words:"true" desc:"bot token, xoxb-…; turns Slack on" check:"xoxb"`
 	AppToken        secret.String `split_words:"true" desc:"app-level token, xapp-…, for Socket Mode, which needs no public address" check:"xapp"`
 	SigningSecret   secret.String `split_words:"true" desc:"signing secret, for HTTP mode: Slack sends its requests to HTTP_ADDR"`
-	ClientID        string        `split_words:"true" desc:"client ID of an app that several workspaces, or an organisation, install at PUBLIC_URL; turns Slack on if SLACK_BOT_TOKEN is unset, and has no effect if it is set" check:"slackapp"`
+	ClientID        string        `split_words:"true" desc:"client ID of an app that several workspaces, or an organisation, install at PUBLIC_URL; turns Slack on if SLACK_BOT_TOKEN is unset; if that is set, the bot warns that this has no effect" check:"slackapp"`
 	ClientSecret    secret.String `split_words:"true" desc:"client secret of that app"`
 	Teams           Teams         `split_words:"true" desc:"IDs of the workspaces (T…) and organisations (E…) that may install that app, comma-separated; unset: none"`
 	Scopes          Words         `split_words:"true" desc:"optional scopes that an installation asks for, comma-separated, or all; bot manifest slack lists them"`
@@ -53,6 +53,14 @@ func (s Slack) On() bool { return !s.BotToken.IsZero() || s.Many() }
 
 // Many reports whether several workspaces install the app. A token is for one, and decides.
 func (s Slack) Many() bool { return s.ClientID != "" && s.BotToken.IsZero() }
+
+// Ignored are the variables that are set and have no effect, with what to do.
+func (c Config) Ignored() []Fault {
+	if c.Slack.ClientID == "" || c.Slack.Many() {
+		return nil
+	}
+	return []Fault{{Variable: "SLACK_CLIENT_ID", Fix: "remove it, or remove SLACK_BOT_TOKEN: with that the bot serves one workspace, and no other can install it"}}
+}
 
 // HTTP implements [Platform].
 func (s Slack) HTTP() bool { return !s.SigningSecret.IsZero() || s.Many() }

@@ -76,6 +76,9 @@ func doctorCommand(ctx context.Context, p process) error {
 	for _, m := range misspelt(p.environ, cfg.Named()...) {
 		findings = append(findings, finding{kit.Warning, "variables", m.Variable + " is not one of the bot's variables", m.Fix})
 	}
+	for _, f := range cfg.Ignored() {
+		findings = append(findings, finding{kit.Warning, "variables", f.Variable + " has no effect", f.Fix})
+	}
 	faults, warnings := count(findings, kit.Fault), count(findings, kit.Warning)
 	var text string
 	if *asJSON {

@@ -145,6 +145,9 @@ func (b *building) settle(context.Context) error {
 			return err
 		}
 	}
+	for _, f := range b.cfg.Ignored() {
+		b.log.Warn("a variable has no effect", "variable", f.Variable, "fix", f.Fix)
+	}
 	b.group, b.kinds = &group{log: b.log}, kinds(b.cfg)
 	return nil
 }

@@ -149,3 +149,42 @@ func TestSeveralWorkspacesInstallOneBot(t *testing.T) {
 	}
 	assert.NotContains(t, log.String(), "canary")
 }
+
+// Every event is of a workspace, so that a list which named an organisation would name nobody.
+func TestAListNamesWorkspacesAndNoOrganisation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.without("DISCORD_")
+	delete(w.env, "SLACK_BOT_TOKEN")
+	w.set("PUBLIC_URL", "https://bot.example.com", "SLACK_CLIENT_ID", slacktest.ClientID, "SLACK_CLIENT_SECRET", slacktest.ClientSecret, "SLACK_TEAMS", "E1", "TENCENT_USERS", "slack:T1/U1=alice", "ADMINS", "console")
+	load := func(name, value string) error {
+		_, err := load(func(n string) (string, bool) {
+			if n == name {
+				return value, true
+			}
+			v, ok := w.env[n]
+			return v, ok
+		})
+		return err
+	}
+	for name, entry := range map[string]string{"ADMINS": "slack:user:%s/U1", "MEET_ALLOW": "slack:team:%s", "LIVEPUSH_ALLOW": "slack:channel:%s/C1", "SETTINGS_ALLOW": "slack:group:%s/S1"} {
+		require.NoError(t, load(name, strings.ReplaceAll(entry, "%s", "T1")), name)
+		err := load(name, strings.ReplaceAll(entry, "%s", "E1"))
+		require.ErrorContains(t, err, name)
+		assert.ErrorContains(t, err, "T1", name)
+	}
+}
+
+func TestAClientIDBesideATokenIsSaidToHaveNoEffect(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.without("DISCORD_")
+	w.set("PUBLIC_URL", "https://bot.example.com", "SLACK_CLIENT_ID", slacktest.ClientID, "SLACK_CLIENT_SECRET", slacktest.ClientSecret)
+	var log adaptertest.Log
+	stop := start(t, w.env, &log)
+	require.Eventually(t, func() bool { return strings.Contains(log.String(), "a variable has no effect") }, 20*time.Second, 10*time.Millisecond)
+	assert.Contains(t, log.String(), "remove SLACK_BOT_TOKEN")
+	found, _, err := invoke(t, w.env, "doctor")
+	assert.Contains(t, found, "SLACK_CLIENT_ID has no effect", "%v", err)
+	require.NoError(t, stop())
+}

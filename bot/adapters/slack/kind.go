@@ -13,11 +13,12 @@ const Platform chat.Platform = "slack"
 // What IDs look like. A channel's may also be that of a conversation of few.
 // https://docs.slack.dev/reference/objects/user-object
 var (
-	anyID     = regexp.MustCompile(`^[UWCDG][A-Z0-9]*$`)
-	personID  = regexp.MustCompile(`^[UW][A-Z0-9]+$`)
-	groupID   = regexp.MustCompile(`^S[A-Z0-9]+$`)
-	channelID = regexp.MustCompile(`^[CGD][A-Z0-9]+$`)
-	teamID    = regexp.MustCompile(`^[TE][A-Z0-9]{1,30}$`) // of a workspace, or of an organisation
+	anyID       = regexp.MustCompile(`^[UWCDG][A-Z0-9]*$`)
+	personID    = regexp.MustCompile(`^[UW][A-Z0-9]+$`)
+	groupID     = regexp.MustCompile(`^S[A-Z0-9]+$`)
+	channelID   = regexp.MustCompile(`^[CGD][A-Z0-9]+$`)
+	workspaceID = regexp.MustCompile(`^T[A-Z0-9]{1,30}$`)    // every event is from one, also where an organisation has installed the app
+	teamID      = regexp.MustCompile(`^[TE][A-Z0-9]{1,30}$`) // of a workspace, or of an organisation
 )
 
 const fullMembers = "full members; no guests, no bots, nobody of another organisation"
@@ -31,13 +32,13 @@ func Kind(commands map[string]string, many bool) chat.Kind {
 			{Kind: chat.UserEntry, Example: "U1", IsID: personID.MatchString, People: "person"},
 			{Kind: chat.GroupEntry, Example: "S1", IsID: groupID.MatchString, People: "members of user group"},
 			{Kind: chat.ChannelEntry, Example: "C1", IsID: channelID.MatchString, People: "everybody in channel"},
-			{Kind: chat.TeamEntry, Example: "T1", IsID: teamID.MatchString, People: "everybody in workspace"},
+			{Kind: chat.TeamEntry, Example: "T1", IsID: workspaceID.MatchString, People: "everybody in workspace"},
 		},
 		Link:    link,
 		Members: map[chat.Rights]string{chat.RightMeet: fullMembers, chat.RightPush: fullMembers},
 	}
 	if many {
-		k.IsTeam = teamID.MatchString
+		k.IsTeam = workspaceID.MatchString
 	}
 	return k
 }
