@@ -39,7 +39,7 @@ type question struct {
 	Op  string `json:"op"`            // health, jobs, job, settle, drop, audit, settings, export, backup, workspaces, revoke
 	Job string `json:"job,omitempty"` // of job and settle; of drop, the record's name; of revoke, the workspace's ID
 	As  string `json:"as,omitempty"`  // of settle
-	All bool   `json:"all,omitempty"` // of jobs: also those that nobody has to look at
+	All bool   `json:"all,omitempty"` // of jobs: also those that nobody has to look at; of revoke: the saved destinations too
 }
 
 // admin answers questions, with lines of JSON.
@@ -69,7 +69,7 @@ func (a admin) answer(ctx context.Context, q question, w io.Writer) error {
 	case "workspaces":
 		return a.listWorkspaces(ctx, w)
 	case "revoke":
-		return a.revokeWorkspace(ctx, q.Job, w)
+		return a.revokeWorkspace(ctx, q.Job, q.All, w)
 	case "audit":
 		return writeAudit(ctx, a.store, w)
 	case "settings":

@@ -139,11 +139,37 @@ func TestSeveralWorkspacesInstallOneBot(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotContains(t, exported, "canary")
 
+	// What was saved stays until the operator says otherwise, and what another workspace has, stays then too.
+	save := func(team, enterprise, name string) {
+		t.Helper()
+		before := len(w.slack.Messages())
+		_, err := w.slack.Deliver(t.Context(), w.slack.Socket(), w.slack.Slash("C1", "U1", "/livepush", "save "+name+" --url rtmp://live.example.com/app --key canary-key --override").From(team, enterprise), 0)
+		require.NoError(t, err)
+		require.Eventually(t, func() bool {
+			for _, m := range w.slack.Messages()[before:] {
+				if strings.Contains(string(m.Blocks), name+" is saved") {
+					return true
+				}
+			}
+			return false
+		}, 20*time.Second, 10*time.Millisecond, "%s", team)
+	}
+	save("T8", "E1", "other")
+	save("T9", "E1", "show")
+
 	require.NoError(t, stop())
+	out, _, err = invoke(t, w.env, "workspaces", "T8", "--revoke", "--forget") // the organisation keeps the app
+	require.NoError(t, err)
+	assert.Equal(t, "T8 has not installed the app.\nSaved destinations erased, with their stream keys: 1.\n", out)
 	out, _, err = invoke(t, w.env, "workspaces", "E1", "--revoke") // while no bot runs
 	require.NoError(t, err)
-	assert.Contains(t, out, "Removed the app from E1 (Org)")
-	for _, args := range [][]string{{"workspaces", "T1"}, {"workspaces", "--revoke"}, {"workspaces", "T1", "T2", "--revoke"}} {
+	assert.Contains(t, out, "Removed the app from E1 (Org), and erased its token.\nSaved destinations that stay, with their stream keys: 1. To erase them, with each of T9, T8 as the ID: bot workspaces ID --revoke --forget\n")
+	for _, left := range []string{"1", "0"} {
+		out, _, err = invoke(t, w.env, "workspaces", "T9", "--revoke", "--forget")
+		require.NoError(t, err)
+		assert.Contains(t, out, "erased, with their stream keys: "+left)
+	}
+	for _, args := range [][]string{{"workspaces", "T1"}, {"workspaces", "T1", "--forget"}, {"workspaces", "--revoke"}, {"workspaces", "T1", "T2", "--revoke"}} {
 		_, _, err = invoke(t, w.env, args...)
 		require.Error(t, err, "%v", args)
 	}
