@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -30,8 +31,10 @@ type campaign struct {
 
 	mu     sync.Mutex // guards what follows, and what is counted of a part
 	result result
-	lost   int // the node that is away; -1: none
-	next   int // the number of kills at which that changes
+	visits *row    // of workspaces that come and go; nil: none did
+	broken []fault // there
+	lost   int     // the node that is away; -1: none
+	next   int     // the number of kills at which that changes
 }
 
 // part is scenarios that are carried out in worlds of the same kind.
@@ -72,7 +75,8 @@ func (c *campaign) parts() []*part {
 
 func (c *campaign) run(ctx context.Context) (err error) {
 	parts := c.parts()
-	if len(parts) == 0 {
+	visited := strings.Contains(onInstalls, c.only)
+	if len(parts) == 0 && !visited {
 		return fmt.Errorf("no scenario has %q in its platform and name", c.only)
 	}
 	var accounts []string
@@ -81,11 +85,12 @@ func (c *campaign) run(ctx context.Context) (err error) {
 			accounts = append(accounts, fmt.Sprintf("w%d%d", i, j))
 		}
 	}
+	const visiting = "visiting"
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return err
 	}
 	if c.engine == clustered {
-		if c.cluster, err = jobstest.NewCluster(c.dir, accounts...); err != nil {
+		if c.cluster, err = jobstest.NewCluster(c.dir, append(accounts, visiting)...); err != nil {
 			return err
 		}
 		defer c.cluster.Close()
@@ -109,7 +114,18 @@ func (c *campaign) run(ctx context.Context) (err error) {
 			worlds, p.worlds = append(worlds, w), append(p.worlds, w)
 		}
 	}
-	c.last, c.next = parts[len(parts)-1], c.outage()
+	c.next = c.outage()
+	if len(parts) > 0 {
+		c.last = parts[len(parts)-1]
+	}
+	visits, visit, leave := make(chan error, 1), ctx, func() {}
+	if visited {
+		visit, leave = context.WithCancel(ctx)
+		go func() { visits <- c.installs(visit, visiting) }()
+	} else {
+		visits <- nil
+	}
+	defer leave()
 	err = each(ctx, parts, func(ctx context.Context, p *part) error {
 		if err := c.rehearse(ctx, p); err != nil {
 			return fmt.Errorf("rehearse: %w", err)
@@ -117,7 +133,11 @@ func (c *campaign) run(ctx context.Context) (err error) {
 		c.share(p)
 		return c.strike(ctx, p)
 	})
-	if missing := c.kills - c.result.kills; err == nil && missing > 0 { // what was not passed
+	if err != nil {
+		leave()
+	}
+	err = errors.Join(err, <-visits)
+	if missing := c.kills - c.result.kills; err == nil && missing > 0 && c.last != nil { // what was not passed
 		c.last.targets = nil
 		c.last.budget += missing
 		err = c.strike(ctx, c.last)
@@ -130,6 +150,9 @@ func (c *campaign) run(ctx context.Context) (err error) {
 		err = each(ctx, worlds, func(ctx context.Context, w *world) error { return w.settle(ctx) })
 	}
 	c.result.rows, c.result.faults = count(worlds)
+	if c.visits != nil {
+		c.result.rows, c.result.faults = append(c.result.rows, c.visits), append(c.result.faults, c.broken...)
+	}
 	return err
 }
 

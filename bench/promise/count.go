@@ -38,6 +38,9 @@ type fault struct {
 }
 
 func (f fault) String() string {
+	if f.c == nil { // it is about no command
+		return f.what
+	}
 	return fmt.Sprintf("%s: %s %s %s %s (acknowledged %v, killed at %s)\n  private: %q\n  public: %q", f.what, f.c.world.engine, f.c.scenario.platform, f.c.scenario.name, f.c.id, f.c.acked, f.c.killedAt, f.c.private()[f.c.privately:], f.c.public()[f.c.publicly:])
 }
 

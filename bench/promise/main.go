@@ -6,7 +6,8 @@
 // ended with SIGKILL: at every recorded step of every scenario by name, at every request
 // that it makes (arrived, carried out but not answered, answered), and at random instants
 // with several commands under way. Slack and Discord are stand-ins in this process, as
-// are the meeting providers, whose list of meetings is the truth.
+// are the meeting providers, whose list of meetings is the truth. In a world of their own workspaces
+// install the app and remove it, while the bot is killed there too.
 //
 // It exits with 1 when a command was lost, a meeting made twice, or something untrue said.
 package main

@@ -50,6 +50,12 @@ const (
 // saveFunc is the function that every save of a job goes through.
 const saveFunc = "func (s *Store) write(ctx context.Context, key string, j *Job, expect uint64, held bool) error {"
 
+// putDocFunc and deleteDocFunc are the functions that change documents.
+const (
+	putDocFunc    = "func (s *Store) PutDoc(ctx context.Context, d Doc) (uint64, error) {"
+	deleteDocFunc = "func (s *Store) DeleteDoc(ctx context.Context, rev uint64, key ...string) error {"
+)
+
 // Armed is the variable with the path of a file that tells a bot of [BuildKillable] where
 // to kill itself; Trace that of a file to which it writes every place that it passed.
 //
@@ -68,7 +74,7 @@ func Arm(path, point string, since time.Time) error {
 	return os.WriteFile(path, []byte(fmt.Sprintf("%d\n%s\n", since.UnixNano(), point)), 0o600)
 }
 
-// BuildKillable builds the bot with additions: right after it saved a job it looks
+// BuildKillable builds the bot with additions: right after it saved a job, or which workspace has it, it looks
 // whether this is where it was told to kill itself, since nothing else could hit the instant
 // between a save and what follows; and the machine's clock and the disk are as files say.
 func BuildKillable(ctx context.Context, dir string) (string, error) {
@@ -88,6 +94,12 @@ func BuildKillable(ctx context.Context, dir string) (string, error) {
 		return "", fmt.Errorf("%s: the store's clock is not where it was; correct clockDefault", name)
 	}
 	changed := strings.Replace(string(source), saveFunc, strings.Replace(saveFunc, ") write(", ") save(", 1), 1)
+	for _, f := range []struct{ signature, name, renamed string }{{putDocFunc, "PutDoc(", "putDoc("}, {deleteDocFunc, "DeleteDoc(", "deleteDoc("}} {
+		if strings.Count(changed, f.signature) != 1 {
+			return "", fmt.Errorf("%s: %s is not where it was", name, f.name)
+		}
+		changed = strings.Replace(changed, f.signature, strings.Replace(f.signature, f.name, f.renamed, 1), 1)
+	}
 	changed = strings.Replace(changed, clockDefault, "cfg.machine = machineNow\n", 1)
 	engine := filepath.Join(root, "bot", "jobs", "internal", "engine")
 	pebble, err := os.ReadFile(filepath.Join(engine, "pebble.go"))

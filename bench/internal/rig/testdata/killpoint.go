@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -17,15 +18,6 @@ func (s *Store) write(ctx context.Context, key string, j *Job, expect uint64, he
 	err := s.save(ctx, key, j, expect, held)
 	if err != nil {
 		return err
-	}
-	raw, readErr := os.ReadFile(os.Getenv("PROMISE_ARMED"))
-	if readErr != nil {
-		return nil
-	}
-	var since int64
-	at, point, _ := strings.Cut(strings.TrimSuffix(string(raw), "\n"), "\n")
-	if _, err := fmt.Sscan(at, &since); err != nil || j.Created.Before(time.Unix(0, since)) {
-		return nil
 	}
 	here := fmt.Sprintf("%s: %s", j.Label, j.State)
 	switch j.State {
@@ -37,6 +29,74 @@ func (s *Store) write(ctx context.Context, key string, j *Job, expect uint64, he
 	case Delivering:
 		here += fmt.Sprintf(" %d", j.Delivery+1)
 	}
+	passed(func(since time.Time) string {
+		if j.Created.Before(since) {
+			return ""
+		}
+		return here
+	})
+	return nil
+}
+
+// PutDoc saves, and then looks likewise, if it is of an installation.
+func (s *Store) PutDoc(ctx context.Context, d Doc) (uint64, error) {
+	rev, err := s.putDoc(ctx, d)
+	if err == nil {
+		changed("saved", d.Key)
+	}
+	return rev, err
+}
+
+// DeleteDoc deletes, and then looks likewise.
+func (s *Store) DeleteDoc(ctx context.Context, rev uint64, key ...string) error {
+	err := s.deleteDoc(ctx, rev, key...)
+	if err == nil {
+		changed("removed", key)
+	}
+	return err
+}
+
+// installed counts the changes of each document of an installation since the bot was armed.
+var installed struct {
+	sync.Mutex
+	since time.Time
+	n     map[string]int
+}
+
+func changed(how string, key []string) {
+	if !strings.HasPrefix(key[0], "install") {
+		return
+	}
+	passed(func(since time.Time) string {
+		installed.Lock()
+		defer installed.Unlock()
+		if !installed.since.Equal(since) {
+			installed.since, installed.n = since, map[string]int{}
+		}
+		if key[0] != "install" { // what it was begun with
+			return key[0] + ": " + how
+		}
+		here := "install " + key[len(key)-1] + ": " + how
+		installed.n[here]++
+		return fmt.Sprintf("%s %d", here, installed.n[here])
+	})
+}
+
+// passed notes where the process is, and kills it if that is the place.
+func passed(where func(since time.Time) string) {
+	raw, err := os.ReadFile(os.Getenv("PROMISE_ARMED"))
+	if err != nil {
+		return
+	}
+	var since int64
+	at, point, _ := strings.Cut(strings.TrimSuffix(string(raw), "\n"), "\n")
+	if _, err := fmt.Sscan(at, &since); err != nil {
+		return
+	}
+	here := where(time.Unix(0, since))
+	if here == "" {
+		return
+	}
 	if f, err := os.OpenFile(os.Getenv("PROMISE_TRACE"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600); err == nil {
 		_, _ = fmt.Fprintln(f, here)
 		_ = f.Close()
@@ -46,5 +106,4 @@ func (s *Store) write(ctx context.Context, key string, j *Job, expect uint64, he
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
 	}
-	return nil
 }

@@ -1,6 +1,7 @@
 package slacktest
 
 import (
+	"cmp"
 	"crypto/rand"
 	"net/http"
 	"net/url"
@@ -12,6 +13,7 @@ type Install struct {
 	Team, Name string // Team empty: it is the organisation's
 	Enterprise string
 	Life       time.Duration // of its tokens; 0: they do not end
+	Next       time.Duration // of those that follow; 0: Life
 }
 
 // grant is a token that was given for an installation.
@@ -81,6 +83,20 @@ func (s *Server) Uninstall(team string) []Act {
 	}
 }
 
+// Tokens are all that a workspace was ever given, those that get the next ones too.
+func (s *Server) Tokens(team string) (all []string) {
+	s.change(func() {
+		for _, of := range []map[string]*grant{s.tokens, s.refresh} {
+			for token, g := range of {
+				if g.team() == team {
+					all = append(all, token)
+				}
+			}
+		}
+	})
+	return all
+}
+
 // RevokeTokens makes Slack refuse a workspace's tokens, without a word.
 func (s *Server) RevokeTokens(team string) { s.change(func() { s.revokeAll(team) }) }
 
@@ -133,6 +149,7 @@ func (s *Server) exchange(form url.Values) reply {
 		}
 		g.used++
 		i = g.Install
+		i.Life = cmp.Or(i.Next, i.Life)
 	} else {
 		var ok bool
 		if i, ok = s.codes[form.Get("code")]; !ok {
