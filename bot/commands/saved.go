@@ -232,10 +232,20 @@ func (h saved) askForget(ctx context.Context, r *run) (jobs.Next, error) {
 	return r.question(q, grammar.Press(grammar.VerbForgetYes, d.ForgetArg()))
 }
 
+// ofButton returns the destination that a button is about: one of the team in which it was pressed,
+// since another team's people can have the same IDs. Outside of every team a person is the same in all.
+func (h saved) ofButton(ctx context.Context, r *run) (livepush.Destination, error) {
+	id, _, _ := strings.Cut(r.w.Ask.Arg, ".")
+	place, user := r.w.Request.Place, r.w.Request.User
+	if scope := livepush.Scope(place, user.ID); place.Team != "" && !livepush.InScope(id, scope) {
+		return livepush.Destination{}, livepush.ErrNoDestination
+	}
+	return h.dests.ByID(ctx, id)
+}
+
 // forget forgets the destination that the question was about, if it is still as it was then.
 func (h saved) forget(ctx context.Context, r *run) (jobs.Next, error) {
-	id, _, _ := strings.Cut(r.w.Ask.Arg, ".")
-	d, err := h.dests.ByID(ctx, id)
+	d, err := h.ofButton(ctx, r)
 	if errors.Is(err, livepush.ErrNoDestination) {
 		if len(r.w.Calls) > 0 { // by an earlier try of ours
 			return h.forgotten(ctx, r)
@@ -282,8 +292,7 @@ func revokeQuestion(t texts.Text, d livepush.Destination) chat.Confirm {
 
 // askRevoke asks before a key is removed, where the platform has no question of its own.
 func (h saved) askRevoke(ctx context.Context, r *run) (jobs.Next, error) {
-	id, _, _ := strings.Cut(r.w.Ask.Arg, ".")
-	d, err := h.dests.ByID(ctx, id)
+	d, err := h.ofButton(ctx, r)
 	if errors.Is(err, livepush.ErrNoDestination) {
 		err = texts.NewMessage("repeat.gone")
 	}
@@ -301,7 +310,10 @@ func (h saved) revoke(ctx context.Context, r *run) (jobs.Next, error) {
 	if err != nil {
 		return jobs.Next{}, err
 	}
-	d, err := h.dests.Revoke(ctx, r.w.Ask.Arg, r.w.Request.User.ID, admin)
+	d, err := h.ofButton(ctx, r)
+	if err == nil {
+		d, err = h.dests.Revoke(ctx, r.w.Ask.Arg, r.w.Request.User.ID, admin)
+	}
 	switch {
 	case errors.Is(err, livepush.ErrNoDestination):
 		return jobs.Next{}, texts.NewMessage("repeat.gone")

@@ -113,6 +113,11 @@ func destinationID(scope, name string) string {
 	return records.ShortHash("scope", scope) + "-" + records.ShortHash("destination", Fold(name))
 }
 
+// InScope reports whether an ID is that of a destination of the scope.
+func InScope(id, scope string) bool {
+	return strings.HasPrefix(id, records.ShortHash("scope", scope)+"-")
+}
+
 // ByName returns [ErrNoDestination] for a name that is not saved.
 func (s Destinations) ByName(ctx context.Context, scope, name string) (Destination, error) {
 	return s.ByID(ctx, destinationID(scope, name))
