@@ -123,13 +123,40 @@ func For(locales ...string) Text {
 		if t, ok := languages()[l]; ok {
 			return t
 		}
-		tag, _ := language.Parse(l)
-		if _, i, _ := localeMatcher.Match(tag); i > 0 {
-			return languages()["zh-CN"]
-		}
-		break
+		return languages()[localesMatched.of(l)]
 	}
 	return languages()["en"]
+}
+
+// matched knows which of [Locales] a locale was matched to: that takes longer than most texts.
+type matched struct {
+	mu sync.RWMutex
+	by map[string]string
+}
+
+// maxMatched is how many locales are remembered, of which platforms have some dozens.
+const maxMatched = 1000
+
+var localesMatched = matched{by: make(map[string]string)}
+
+func (m *matched) of(locale string) string {
+	m.mu.RLock()
+	to, ok := m.by[locale]
+	m.mu.RUnlock()
+	if ok {
+		return to
+	}
+	to = "en"
+	tag, _ := language.Parse(locale)
+	if _, i, _ := localeMatcher.Match(tag); i > 0 {
+		to = "zh-CN"
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.by) < maxMatched && len(locale) < 64 {
+		m.by[strings.Clone(locale)] = to
+	}
+	return to
 }
 
 // Command writes a declared command as the [Words] of the platform do.

@@ -2,6 +2,7 @@ package texts
 
 import (
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -122,4 +123,21 @@ func TestAValueBringsItsSpace(t *testing.T) {
 	assert.Equal(t, "这里的会议使用 SYSTEC，不支持直播推流。", zh.T("which.no_push_anywhere", "Provider", "SYSTEC"))
 	assert.NotContains(t, zh.T("fault.rate"), "Apart", "nor where the value is missing")
 	assert.Equal(t, "Zoom is limiting my requests right now. Try again in a minute.", For("en").T("fault.rate", "Provider", "Zoom"))
+}
+
+func TestForALocale(t *testing.T) {
+	for locale, want := range map[string]string{
+		"": "en", "en": "en", "en-GB": "en", "de": "en", "xx-nonsense!": "en", strings.Repeat("x", 1000): "en",
+		"zh": "zh-CN", "zh-CN": "zh-CN", "zh-TW": "zh-CN", "zh-Hant-HK": "zh-CN",
+	} {
+		for range 2 { // the second time it is remembered
+			assert.Equal(t, want, For(locale).Locale, locale)
+		}
+	}
+	assert.Equal(t, "zh-CN", For("", "zh-TW", "en").Locale, "the first that is not empty")
+	for i := range 2 * maxMatched {
+		For(fmt.Sprintf("en-x-a%d", i))
+	}
+	assert.Len(t, localesMatched.by, maxMatched, "a person may set any locale, so not all are remembered")
+	assert.Equal(t, "zh-CN", For("zh-MO").Locale)
 }
