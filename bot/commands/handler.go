@@ -20,13 +20,14 @@ import (
 // open takes up a job. What a step before has decoded is not decoded again: it is taken from
 // j.Memo, to which [run.close] and [run.leave] give it back.
 func (b *Bot) open(j *jobs.Job) (*run, steps, error) {
-	w, known := j.Memo.(work)
+	w, known := j.Memo.(*work)
 	j.Memo = nil
 	if !known {
-		var err error
-		if w, err = records.Decode[work](j.Data); err != nil {
+		fresh, err := records.Decode[work](j.Data)
+		if err != nil {
 			return nil, steps{}, err
 		}
+		w = &fresh
 	}
 	h, ok := b.steps[w.Ask.Verb]
 	if !ok {

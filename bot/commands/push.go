@@ -39,7 +39,7 @@ func (h push) next(ctx context.Context, r *run) (jobs.Next, error) {
 	case jobs.Unknown:
 		r.current().Outcome = callUnclear
 	case jobs.AwaitingApproval:
-		h.approvals.close(ctx, r, r.w, "approval.lapsed", chat.Neutral)
+		h.approvals.close(ctx, r, *r.w, "approval.lapsed", chat.Neutral)
 		return jobs.Next{}, texts.NewMessage("approval.expired")
 	default:
 		return h.begin(ctx, r)

@@ -174,7 +174,7 @@ func TestAReportThatWasBegunIsItsJobsAlone(t *testing.T) {
 		w.hear(meeting.Event{State: meeting.StateEnded})
 		w.settle()
 		begun := func(id string) int {
-			r := &run{job: &jobs.Job{ID: id, Created: time.Now()}, w: work{Ask: grammar.Ask{Verb: grammar.VerbReport, Arg: show.String()}}, kinds: kinds, text: w.bot.parser.Text, now: time.Now, note: w.bot.cfg.smallPrint}
+			r := &run{job: &jobs.Job{ID: id, Created: time.Now()}, w: &work{Ask: grammar.Ask{Verb: grammar.VerbReport, Arg: show.String()}}, kinds: kinds, text: w.bot.parser.Text, now: time.Now, note: w.bot.cfg.smallPrint}
 			_, err := w.bot.polling.reports.next(w.t.Context(), r)
 			require.NoError(t, err)
 			return len(r.job.Outbox)

@@ -18,7 +18,7 @@ import (
 // run is one step of one job: what was asked, what is known by now, and what is to be said.
 type run struct {
 	job   *jobs.Job
-	w     work
+	w     *work
 	t     texts.Text
 	now   func() time.Time
 	log   *slog.Logger
