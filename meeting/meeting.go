@@ -109,30 +109,30 @@ func (s State) Next(said State) State {
 // Meeting is a meeting as a provider described it. A field that the provider has no
 // word for, or left out of its answer, is zero.
 type Meeting struct {
-	Ref   Ref
-	Code  string // the number people type to join: 9 to 11 digits; SYSTEC's is the ID itself
-	Topic string
-	State State
+	Ref   Ref    `cbor:",omitzero"`
+	Code  string `cbor:",omitzero"` // the number people type to join: 9 to 11 digits; SYSTEC's is the ID itself
+	Topic string `cbor:",omitzero"`
+	State State  `cbor:",omitzero"`
 
-	JoinURL  string
-	WatchURL string // a page for viewers; Tencent: only with live enabled, and only its creator is told
-	PlayURL  string // the stream itself (HLS); SYSTEC only
-	Passcode string // goes with the join URL
+	JoinURL  string `cbor:",omitzero"`
+	WatchURL string `cbor:",omitzero"` // a page for viewers; Tencent: only with live enabled, and only its creator is told
+	PlayURL  string `cbor:",omitzero"` // the stream itself (HLS); SYSTEC only
+	Passcode string `cbor:",omitzero"` // goes with the join URL
 
 	// StartURL lets any holder start the meeting as its host for about two hours. Tencent
 	// has none.
-	StartURL secret.String
+	StartURL secret.String `cbor:",omitzero"`
 	// HostKey lets a participant claim the host's role.
-	HostKey secret.String
+	HostKey secret.String `cbor:",omitzero"`
 
-	Live      bool      // live streaming was enabled when it was created
-	Scheduled bool      // it was made to begin later; false also where nothing was said of it
-	Start     time.Time // of a meeting that was made to begin at once: when it was made
-	End       time.Time // planned
-	Creator   string    // the provider's account it belongs to; Tencent and Zoom
-	Hosts     []string  // the provider's users who are its hosts; Tencent and Zoom
-	Capacity  int       // SYSTEC only
-	UserKey   string    // the correlation text given at creation; SYSTEC and Zoom
+	Live      bool      `cbor:",omitzero"` // live streaming was enabled when it was created
+	Scheduled bool      `cbor:",omitzero"` // it was made to begin later; false also where nothing was said of it
+	Start     time.Time `cbor:",omitzero"` // of a meeting that was made to begin at once: when it was made
+	End       time.Time `cbor:",omitzero"` // planned
+	Creator   string    `cbor:",omitzero"` // the provider's account it belongs to; Tencent and Zoom
+	Hosts     []string  `cbor:",omitzero"` // the provider's users who are its hosts; Tencent and Zoom
+	Capacity  int       `cbor:",omitzero"` // SYSTEC only
+	UserKey   string    `cbor:",omitzero"` // the correlation text given at creation; SYSTEC and Zoom
 }
 
 // Recording says where a meeting is recorded.
@@ -148,35 +148,35 @@ const (
 // the provider. A client refuses, with [ErrInvalid], a field that its provider has no
 // parameter for; it does not drop it.
 type Instant struct {
-	Topic    string
-	Capacity int           // participants; SYSTEC requires it, Tencent has none
-	Duration time.Duration // whole minutes; SYSTEC: strictly more than 30 minutes, or zero; Tencent needs an end and gets 60 minutes for zero
+	Topic    string        `cbor:",omitzero"`
+	Capacity int           `cbor:",omitzero"` // participants; SYSTEC requires it, Tencent has none
+	Duration time.Duration `cbor:",omitzero"` // whole minutes; SYSTEC: strictly more than 30 minutes, or zero; Tencent needs an end and gets 60 minutes for zero
 
-	JoinBeforeHost    *bool
-	Mute              *bool
-	HostVideo         *bool // SYSTEC and Zoom
-	ParticipantsVideo *bool // SYSTEC and Zoom
-	PMI               *bool // the account's personal meeting number; SYSTEC and Zoom
-	WaitingRoom       *bool
-	Live              *bool
-	Recording         Recording
-	HostName          string // SYSTEC only
-	Passcode          string // that people type to join; Zoom only
+	JoinBeforeHost    *bool     `cbor:",omitzero"`
+	Mute              *bool     `cbor:",omitzero"`
+	HostVideo         *bool     `cbor:",omitzero"` // SYSTEC and Zoom
+	ParticipantsVideo *bool     `cbor:",omitzero"` // SYSTEC and Zoom
+	PMI               *bool     `cbor:",omitzero"` // the account's personal meeting number; SYSTEC and Zoom
+	WaitingRoom       *bool     `cbor:",omitzero"`
+	Live              *bool     `cbor:",omitzero"`
+	Recording         Recording `cbor:",omitzero"`
+	HostName          string    `cbor:",omitzero"` // SYSTEC only
+	Passcode          string    `cbor:",omitzero"` // that people type to join; Zoom only
 
 	// UserKey marks the meeting with the caller's own text, by which it can be found
 	// again after a lost answer. SYSTEC, at most 200 bytes, and Zoom, at most 250 characters.
-	UserKey string
+	UserKey string `cbor:",omitzero"`
 	// Start is the start time to send, whole seconds. For Tencent subject, start and end as
 	// sent are all that a lost meeting can be found by; Zoom has it for scheduled meetings.
-	Start time.Time
+	Start time.Time `cbor:",omitzero"`
 	// Account is the provider's user who becomes the creator. Tencent and Zoom; empty for
 	// the account the client was configured with.
-	Account string
+	Account string `cbor:",omitzero"`
 	// Hosts are the provider's users who are to be hosts from the beginning. Tencent's paid
 	// editions, where without them the creator is, and Zoom, where the creator stays one.
-	Hosts []string
+	Hosts []string `cbor:",omitzero"`
 	// HostKey is the six-digit key with which the host's role can be claimed. Tencent only.
-	HostKey secret.String
+	HostKey secret.String `cbor:",omitzero"`
 }
 
 // Given returns the names of the fields of in that ask for something, in the words of
@@ -246,19 +246,19 @@ const (
 
 // Event is a provider's word on a meeting, as it reports it by itself.
 type Event struct {
-	ID    string // the same when it is sent again
-	At    time.Time
-	Ref   Ref
-	State State // [StateUnknown]: nothing was said of it
-	Live  Live
-	Made  Made
+	ID    string    `cbor:",omitzero"` // the same when it is sent again
+	At    time.Time `cbor:",omitzero"`
+	Ref   Ref       `cbor:",omitzero"`
+	State State     `cbor:",omitzero"` // [StateUnknown]: nothing was said of it
+	Live  Live      `cbor:",omitzero"`
+	Made  Made      `cbor:",omitzero"`
 	// Files are the provider's names of what was made, the same whenever it tells of them;
 	// Page is where people see it, empty if it did not say.
-	Files []string
-	Page  string
+	Files []string `cbor:",omitzero"`
+	Page  string   `cbor:",omitzero"`
 	// Began is when the meeting began that it is about, if the number may be another's by now;
 	// zero: not said.
-	Began time.Time
+	Began time.Time `cbor:",omitzero"`
 }
 
 // Made is what a provider has made of a meeting, and now has ready for its host.

@@ -23,12 +23,12 @@ const (
 type PushTarget struct {
 	// Name has 1 to [MaxPushName] characters, not only blanks, no line break. A provider may
 	// keep none: it is empty then where it is read back.
-	Name     string
-	Platform PushPlatform
-	URL      string // rtmp:// or rtmps://, without the key
+	Name     string       `cbor:",omitzero"`
+	Platform PushPlatform `cbor:",omitzero"`
+	URL      string       `cbor:",omitzero"` // rtmp:// or rtmps://, without the key
 	// Key is the stream key (推流密钥): whoever holds it can broadcast on the channel.
-	Key     secret.String
-	Enabled bool
+	Key     secret.String `cbor:",omitzero"`
+	Enabled bool          `cbor:",omitzero"`
 	// Page is where viewers watch, for providers that show it: https, empty for none.
-	Page string
+	Page string `cbor:",omitzero"`
 }

@@ -192,9 +192,9 @@ type Post struct {
 
 // Receipt says where a message is.
 type Receipt struct {
-	Place   Place  // Thread is where replies to the message go
-	Message string // the platform's ID
-	InPlace bool   // it has no thread: replies go beside it
+	Place   Place  `cbor:",omitzero"` // Thread is where replies to the message go
+	Message string `cbor:",omitzero"` // the platform's ID
+	InPlace bool   `cbor:",omitzero"` // it has no thread: replies go beside it
 }
 
 // What a [Poster] returns besides *[RetryAfter].

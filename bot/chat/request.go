@@ -31,14 +31,14 @@ const (
 
 // Place is where something was asked and is answered.
 type Place struct {
-	Platform Platform
-	Team     string // Slack workspace, Discord guild; empty in a Discord direct message
-	Channel  string // also where Thread is set: the channel that has the thread
-	Thread   string // empty outside of a thread
+	Platform Platform `cbor:",omitzero"`
+	Team     string   `cbor:",omitzero"` // Slack workspace, Discord guild; empty in a Discord direct message
+	Channel  string   `cbor:",omitzero"` // also where Thread is set: the channel that has the thread
+	Thread   string   `cbor:",omitzero"` // empty outside of a thread
 	// Private says that only its members see Thread: it is a place of its own then, of
 	// which others in the channel know nothing.
-	Private bool
-	Kind    PlaceKind
+	Private bool      `cbor:",omitzero"`
+	Kind    PlaceKind `cbor:",omitzero"`
 }
 
 // Key is the place without its thread, unless that is private, in one word that no other
@@ -64,11 +64,11 @@ const (
 
 // User is a person on one platform.
 type User struct {
-	ID     string
-	Name   string   // as others see it; may be empty
-	Locale string   // BCP 47; empty if not known
-	Roles  []string // IDs of roles, where they come with the event (Discord)
-	Rights Rights
+	ID     string   `cbor:",omitzero"`
+	Name   string   `cbor:",omitzero"` // as others see it; may be empty
+	Locale string   `cbor:",omitzero"` // BCP 47; empty if not known
+	Roles  []string `cbor:",omitzero"` // IDs of roles, where they come with the event (Discord)
+	Rights Rights   `cbor:",omitzero"`
 }
 
 // UserKey is the person in one word that no other person has: "slack:U123".
@@ -79,29 +79,29 @@ func (p Place) UserKey(u User) string { return string(p.Platform) + ":" + u.ID }
 type Request struct {
 	// ID is the same for the same wish, however often the platform delivers it: 1 to 200
 	// bytes, beginning with the platform's name.
-	ID    string
-	At    time.Time // when the person did it
-	User  User
-	Place Place
+	ID    string    `cbor:",omitzero"`
+	At    time.Time `cbor:",omitzero"` // when the person did it
+	User  User      `cbor:",omitzero"`
+	Place Place     `cbor:",omitzero"`
 
 	// Command is the declared name of a command, and what was given with it: Text where
 	// people type a line, Options where the platform asks for typed options.
-	Command string
-	Text    string
-	Verb    string            // with Options: the declared typed sub-command, as "list" of "meetings"
-	Options map[string]string // by declared option name; nil where people type a line
+	Command string            `cbor:",omitzero"`
+	Text    string            `cbor:",omitzero"`
+	Verb    string            `cbor:",omitzero"` // with Options: the declared typed sub-command, as "list" of "meetings"
+	Options map[string]string `cbor:",omitzero"` // by declared option name; nil where people type a line
 
-	Action *Action     // a button
-	Form   *Submission // a form
+	Action *Action     `cbor:",omitzero"` // a button
+	Form   *Submission `cbor:",omitzero"` // a form
 
 	// InTheOpen says that everybody in the place saw the line being typed (a mention).
-	InTheOpen bool
+	InTheOpen bool `cbor:",omitzero"`
 	// About is the text of the message that the person wants a meeting about (a message
 	// shortcut); with Command "meet" and no Text it is the topic.
-	About string
+	About string `cbor:",omitzero"`
 	// Origin is how to answer, in the adapter's own words (a response_url, an interaction
 	// token). It is stored encrypted and comes back in each [Post].
-	Origin []byte
+	Origin []byte `cbor:",omitzero"`
 }
 
 // Action is what a button does. Arg has IDs only: people can read and forge it.

@@ -71,21 +71,21 @@ func (r *run) links(m meeting.Meeting) []chat.Link { return linksOf(r.t, m) }
 // delivery is one post of a job, as its outbox keeps it. What is zero comes from the
 // request.
 type delivery struct {
-	Slot  chat.Slot
-	Reply chat.Reply
-	Place *chat.Place
-	User  *chat.User
-	Root  *chat.Receipt
-	Edit  *chat.Receipt
+	Slot  chat.Slot     `cbor:",omitzero"`
+	Reply chat.Reply    `cbor:",omitzero"`
+	Place *chat.Place   `cbor:",omitzero"`
+	User  *chat.User    `cbor:",omitzero"`
+	Root  *chat.Receipt `cbor:",omitzero"`
+	Edit  *chat.Receipt `cbor:",omitzero"`
 	// Card is the meeting whose card the message is: its receipt is remembered, and an
 	// edit shows the meeting as it is when the edit is made.
-	Card meeting.Ref
+	Card meeting.Ref `cbor:",omitzero"`
 	// Of is the job that made the meeting, where the number may be another's by now.
-	Of string
+	Of string `cbor:",omitzero"`
 	// Board is the key of the place whose board the message is, or was. An edit shows the board as
 	// it is when the edit is made; one of no message is of the job's own root, which is the board
 	// from then on and has Reply.
-	Board string
+	Board string `cbor:",omitzero"`
 }
 
 // put adds a delivery to the outbox.
@@ -211,8 +211,8 @@ func (r *run) post(d delivery) chat.Post {
 
 // posted is the receipt of a delivery, as the outbox keeps it.
 type posted struct {
-	Slot    chat.Slot
-	Receipt chat.Receipt
+	Slot    chat.Slot    `cbor:",omitzero"`
+	Receipt chat.Receipt `cbor:",omitzero"`
 }
 
 // root returns the message that this job posted for everybody.

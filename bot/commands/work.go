@@ -17,57 +17,57 @@ import (
 
 // work is what a job remembers between its steps. It is encrypted at rest.
 type work struct {
-	Request chat.Request
-	Ask     grammar.Ask
-	Locale  string
+	Request chat.Request `cbor:",omitzero"`
+	Ask     grammar.Ask  `cbor:",omitzero"`
+	Locale  string       `cbor:",omitzero"`
 	// Since is when the wish became current: when it was typed, or approved.
-	Since time.Time
+	Since time.Time `cbor:",omitzero"`
 	// Public is the language of what everybody sees; empty: the person's. Lists say who may
 	// here. Both as they were when the command was accepted.
-	Public string
-	Lists  []policy.List
+	Public string        `cbor:",omitzero"`
+	Lists  []policy.List `cbor:",omitzero"`
 	// Fault is why the command was not carried out; nil if it was.
-	Fault *texts.Message
+	Fault *texts.Message `cbor:",omitzero"`
 	// Repeated says that a button made it of an earlier job: it is not taken for a retype of that.
-	Repeated bool `cbor:"Fresh"`
+	Repeated bool `cbor:"Fresh,omitzero"`
 	// Reported says that an answer was already put into the outbox: what follows corrects it.
-	Reported bool
+	Reported bool `cbor:",omitzero"`
 
 	// Creating a meeting.
-	Instant meeting.Instant // as sent, also to find it again
-	Sent    time.Time       // about when, by the provider's clock
-	Meeting *meeting.Meeting
+	Instant meeting.Instant  `cbor:",omitzero"` // as sent, also to find it again
+	Sent    time.Time        `cbor:",omitzero"` // about when, by the provider's clock
+	Meeting *meeting.Meeting `cbor:",omitzero"`
 
 	// Live push.
-	Ref     meeting.Ref
-	Account string     // the provider's user that acts
-	Calls   []pushCall `cbor:"Steps"`
+	Ref     meeting.Ref `cbor:",omitzero"`
+	Account string      `cbor:",omitzero"` // the provider's user that acts
+	Calls   []pushCall  `cbor:"Steps,omitzero"`
 	// Unread says that the provider does not let this account read back what is set.
-	Unread   bool
-	Absent   []string   // what was to be switched off and is not set
-	Approved *chat.User // who decided about it, once somebody had to
-	Decision string     // the job in which that was done
+	Unread   bool       `cbor:",omitzero"`
+	Absent   []string   `cbor:",omitzero"` // what was to be switched off and is not set
+	Approved *chat.User `cbor:",omitzero"` // who decided about it, once somebody had to
+	Decision string     `cbor:",omitzero"` // the job in which that was done
 	// Carried says that Calls come from another meeting.
-	Carried bool
+	Carried bool `cbor:",omitzero"`
 	// Pinned is what the second person was shown: nothing else is sent without being shown again.
-	Pinned  *pinned
-	Until   time.Time    // with grammar.VerbApproval: when it is too late to decide
-	Shown   []chat.Field // with grammar.VerbApproval: what would be sent
-	Tell    []chat.User  // with grammar.VerbApproval: who can approve
-	KeyGone bool         // Ask.Push had a key, which was dropped
+	Pinned  *pinned      `cbor:",omitzero"`
+	Until   time.Time    `cbor:",omitzero"` // with grammar.VerbApproval: when it is too late to decide
+	Shown   []chat.Field `cbor:",omitzero"` // with grammar.VerbApproval: what would be sent
+	Tell    []chat.User  `cbor:",omitzero"` // with grammar.VerbApproval: who can approve
+	KeyGone bool         `cbor:",omitzero"` // Ask.Push had a key, which was dropped
 
-	Event *meeting.Event // with grammar.VerbEvent
-	Card  *chat.Receipt  // with grammar.VerbCards and VerbBoards: the one to bring up to date; nil in older records: all
+	Event *meeting.Event `cbor:",omitzero"` // with grammar.VerbEvent
+	Card  *chat.Receipt  `cbor:",omitzero"` // with grammar.VerbCards and VerbBoards: the one to bring up to date; nil in older records: all
 }
 
 // pushCall is the call that sets or switches one destination of a push.
 type pushCall struct {
-	Target      meeting.PushTarget
-	Destination string // ID of the saved destination; empty for an address given by hand
-	Fingerprint string
-	Outcome     callOutcome
-	Fault       *texts.Message
-	There       string // what the address is called at the meeting, where it was set before by another name
+	Target      meeting.PushTarget `cbor:",omitzero"`
+	Destination string             `cbor:",omitzero"` // ID of the saved destination; empty for an address given by hand
+	Fingerprint string             `cbor:",omitzero"`
+	Outcome     callOutcome        `cbor:",omitzero"`
+	Fault       *texts.Message     `cbor:",omitzero"`
+	There       string             `cbor:",omitzero"` // what the address is called at the meeting, where it was set before by another name
 }
 
 type callOutcome string

@@ -30,41 +30,41 @@ import (
 // Registration is what the bot remembers of a meeting that it made.
 type Registration struct {
 	// Job made it, for a wish of the time Asked: a provider may give a number once more.
-	Job   string
-	Asked time.Time
+	Job   string    `cbor:",omitzero"`
+	Asked time.Time `cbor:",omitzero"`
 
-	Meeting   meeting.Meeting
-	Requester chat.User
-	Place     chat.Place // where it was asked for
-	Hosts     []string
-	Account   string // the provider's user who created it
-	Created   time.Time
-	StateAt   time.Time // since when Meeting.State holds
+	Meeting   meeting.Meeting `cbor:",omitzero"`
+	Requester chat.User       `cbor:",omitzero"`
+	Place     chat.Place      `cbor:",omitzero"` // where it was asked for
+	Hosts     []string        `cbor:",omitzero"`
+	Account   string          `cbor:",omitzero"` // the provider's user who created it
+	Created   time.Time       `cbor:",omitzero"`
+	StateAt   time.Time       `cbor:",omitzero"` // since when Meeting.State holds
 	// LiveAt is since when the stream is on air, by a webhook's word; LiveHeard is when the
 	// newest one was spoken.
-	LiveAt    time.Time
-	LiveHeard time.Time
+	LiveAt    time.Time `cbor:",omitzero"`
+	LiveHeard time.Time `cbor:",omitzero"`
 	// LiveAsked is when LiveJob asked the provider to start the live, of which nothing was heard
 	// since.
-	LiveAsked time.Time
+	LiveAsked time.Time `cbor:",omitzero"`
 	// LiveStop is when the provider took a request to stop the live, of which nothing was heard since.
-	LiveStop time.Time
-	LiveJob  string
+	LiveStop time.Time `cbor:",omitzero"`
+	LiveJob  string    `cbor:",omitzero"`
 	// JoinBy is when the provider deletes the meeting if nobody has joined; zero: it does not.
-	JoinBy time.Time
+	JoinBy time.Time `cbor:",omitzero"`
 	// StartUntil is when Meeting.StartURL stops working.
-	StartUntil time.Time
-	Pushes     []Push
-	Words      []Word    // beside Pushes, the newest last
-	Audience   *Audience // nil: viewers were not counted
-	Ran        Ran
-	Lives      []Span // by the provider's word, oldest first
-	Report     string // the job that told what became of it; empty: none did
+	StartUntil time.Time `cbor:",omitzero"`
+	Pushes     []Push    `cbor:",omitzero"`
+	Words      []Word    `cbor:",omitzero"` // beside Pushes, the newest last
+	Audience   *Audience `cbor:",omitzero"` // nil: viewers were not counted
+	Ran        Ran       `cbor:",omitzero"`
+	Lives      []Span    `cbor:",omitzero"` // by the provider's word, oldest first
+	Report     string    `cbor:",omitzero"` // the job that told what became of it; empty: none did
 	// Moved is the meeting that was made in the place of this one; nil: none was.
-	Moved *Moved
-	Cards []Card
+	Moved *Moved `cbor:",omitzero"`
+	Cards []Card `cbor:",omitzero"`
 	// Before is the meeting that had the number before, without its secrets; nil: none had.
-	Before *Registration
+	Before *Registration `cbor:",omitzero"`
 
 	revision uint64
 }
@@ -74,18 +74,18 @@ type Moved struct{ Topic, Code, JoinURL string }
 
 // Push is a push address as it was last read back, or was accepted last.
 type Push struct {
-	Name        string
-	Fingerprint string
-	Destination string
-	Enabled     bool
-	Standby     bool   // it was set to be switched on later
-	Page        string // where viewers watch, of the saved destination; may be empty
+	Name        string `cbor:",omitzero"`
+	Fingerprint string `cbor:",omitzero"`
+	Destination string `cbor:",omitzero"`
+	Enabled     bool   `cbor:",omitzero"`
+	Standby     bool   `cbor:",omitzero"` // it was set to be switched on later
+	Page        string `cbor:",omitzero"` // where viewers watch, of the saved destination; may be empty
 
 	// What older records do not have.
-	Address string    // names it in buttons: see [livepush.Address]
-	Read    bool      // it was read back as it is here; else the provider accepted it, and no more is known
-	By      string    // the name of who had it set or switched last
-	At      time.Time // then
+	Address string    `cbor:",omitzero"` // names it in buttons: see [livepush.Address]
+	Read    bool      `cbor:",omitzero"` // it was read back as it is here; else the provider accepted it, and no more is known
+	By      string    `cbor:",omitzero"` // the name of who had it set or switched last
+	At      time.Time `cbor:",omitzero"` // then
 }
 
 // Word is what became of a push address that is not as it was wanted: a change that did not
@@ -117,18 +117,18 @@ func (r *Registration) Pushed() bool { return len(r.Pushes)+len(r.Words) > 0 }
 
 // Audience is how many people watched the live, by the provider's count.
 type Audience struct {
-	Now  int       // when it was last asked and the number was another than before
-	At   time.Time // then
-	Peak int       // of what was counted
+	Now  int       `cbor:",omitzero"` // when it was last asked and the number was another than before
+	At   time.Time `cbor:",omitzero"` // then
+	Peak int       `cbor:",omitzero"` // of what was counted
 	// Total is how many watched at all, once the live is over.
-	Total int
-	Over  bool
+	Total int  `cbor:",omitzero"`
+	Over  bool `cbor:",omitzero"`
 }
 
 // Card is a card of the meeting, somewhere.
 type Card struct {
-	Receipt chat.Receipt
-	Locale  string
+	Receipt chat.Receipt `cbor:",omitzero"`
+	Locale  string       `cbor:",omitzero"`
 }
 
 // Version changes with every change of the registration.
