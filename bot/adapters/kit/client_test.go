@@ -1,11 +1,15 @@
 package kit
 
 import (
+	"context"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -26,6 +30,37 @@ func TestACallIsNotRedirected(t *testing.T) {
 	}
 	assert.Nil(t, given.CheckRedirect, "the client that was given is not changed")
 	assert.NotZero(t, HTTPClient(nil).Timeout)
+}
+
+func TestACallToAPlatformEndsInTime(t *testing.T) {
+	for name, begun := range map[string]bool{"before its answer": false, "amid its answer": true} {
+		t.Run(name, func(t *testing.T) {
+			over := make(chan struct{})
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				if begun {
+					_, _ = w.Write([]byte("half"))
+					assert.NoError(t, http.NewResponseController(w).Flush())
+				}
+				<-over
+			}))
+			defer server.Close()
+			defer close(over)
+			given := server.Client()
+			given.Timeout = 50 * time.Millisecond
+			res, err := PlatformClient("acme", given).Get(server.URL)
+			if begun {
+				require.NoError(t, err)
+				_, err = io.ReadAll(res.Body)
+				assert.NoError(t, res.Body.Close())
+			}
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			var late net.Error
+			require.ErrorAs(t, err, &late)
+			assert.True(t, late.Timeout())
+			assert.NotZero(t, given.Timeout, "the client that was given is not changed")
+		})
+	}
+	assert.Equal(t, callTimeout, PlatformClient("acme", nil).Transport.(requests).limit)
 }
 
 func TestAPartThatPanicsEndsWithAnErrorAndIsCounted(t *testing.T) {

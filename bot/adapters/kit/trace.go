@@ -1,7 +1,9 @@
 package kit
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -24,13 +26,27 @@ func PlatformClient(p chat.Platform, c *http.Client) *http.Client {
 	if c.Transport == nil {
 		c.Transport = http.DefaultTransport
 	}
-	c.Transport = requests{c.Transport, p}
+	c.Transport, c.Timeout = requests{c.Transport, p, c.Timeout}, 0
 	return c
 }
 
+// requests are made within a time limit, to the last byte of the answer; zero: none. A client whose
+// transport is not net/http's own takes two goroutines more for its Timeout.
 type requests struct {
 	http.RoundTripper
 	platform chat.Platform
+	limit    time.Duration
+}
+
+// limited is the body of an answer, with which its time limit ends.
+type limited struct {
+	io.ReadCloser
+	end context.CancelFunc
+}
+
+func (b limited) Close() error {
+	defer b.end()
+	return b.ReadCloser.Close()
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -38,7 +54,7 @@ func (r requests) RoundTrip(req *http.Request) (*http.Response, error) {
 	noteHeld(trace.SpanFromContext(req.Context()))
 	span := spans.Client(req.Context(), spans.Platform, string(r.platform), "request")
 	defer span.End()
-	resp, err := r.RoundTripper.RoundTrip(req)
+	resp, err := r.within(req)
 	if err != nil {
 		spans.Fail(span, "transport")
 		return resp, err
@@ -50,6 +66,20 @@ func (r requests) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 	}
 	return resp, err
+}
+
+func (r requests) within(req *http.Request) (*http.Response, error) {
+	if r.limit == 0 {
+		return r.RoundTripper.RoundTrip(req)
+	}
+	ctx, end := context.WithTimeout(req.Context(), r.limit)
+	resp, err := r.RoundTripper.RoundTrip(req.WithContext(ctx))
+	if err != nil {
+		end()
+		return resp, err
+	}
+	resp.Body = limited{resp.Body, end}
+	return resp, nil
 }
 
 // noteHeld notes on the span of a delivery, at its first request, how long the platform's

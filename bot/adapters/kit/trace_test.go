@@ -82,7 +82,7 @@ func TestWithoutTracesACallAllocatesNoMore(t *testing.T) {
 	allocs := func(t http.RoundTripper) float64 {
 		return testing.AllocsPerRun(100, func() { _, _ = t.RoundTrip(r) })
 	}
-	assert.Equal(t, allocs(answering(200)), allocs(requests{answering(200), "acme"}))
+	assert.Equal(t, allocs(answering(200)), allocs(requests{answering(200), "acme", 0}))
 }
 
 func TestAPlatformsConnectionsCanBeClosed(t *testing.T) {
@@ -95,5 +95,5 @@ func TestAPlatformsConnectionsCanBeClosed(t *testing.T) {
 		require.NoError(t, resp.Body.Close())
 		c.CloseIdleConnections() // else the package's leak test fails
 	}
-	assert.Equal(t, requests{http.DefaultTransport, "acme"}, PlatformClient("acme", &http.Client{}).Transport)
+	assert.Equal(t, requests{http.DefaultTransport, "acme", 0}, PlatformClient("acme", &http.Client{}).Transport)
 }

@@ -1,6 +1,7 @@
 package slack
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -24,23 +25,37 @@ const (
 type people struct {
 	team   string
 	web    *web
-	users  *kit.Cache[slackapi.User]
+	users  *kit.Cache[person]
 	groups *kit.Cache[[]string] // members, by user group
 }
 
+// person is what the bot has to know of what Slack says of one: that is two KiB.
+type person struct {
+	name, locale     string
+	team, enterprise string
+	outside          bool // a guest, a bot, or deactivated
+}
+
+func personOf(u *slackapi.User) person {
+	return person{
+		name: cmp.Or(u.Profile.DisplayName, u.RealName, u.Name), locale: u.Locale, team: u.TeamID, enterprise: u.Enterprise.EnterpriseID,
+		outside: u.Deleted || u.IsBot || u.IsStranger || u.IsRestricted || u.IsUltraRestricted || u.IsInvitedUser,
+	}
+}
+
 func newPeople(team string, w *web, now func() time.Time) *people {
-	return &people{team, w, kit.NewCache[slackapi.User](userLife, maxKept, now), kit.NewCache[[]string](groupLife, maxKept, now)}
+	return &people{team, w, kit.NewCache[person](userLife, maxKept, now), kit.NewCache[[]string](groupLife, maxKept, now)}
 }
 
 // profile looks a person up. Full members of the workspace, or of its organisation, may use
 // everything where no list says otherwise; guests, bots, deactivated people and people of
 // other organisations nothing.
 func (p *people) profile(ctx context.Context, userID string) (chat.Profile, error) {
-	u, err := p.users.Fetch(ctx, userID, func(ctx context.Context) (u slackapi.User, err error) {
+	u, err := p.users.Fetch(ctx, userID, func(ctx context.Context) (u person, err error) {
 		err = p.web.call(ctx, "users.info", "", func() error {
 			found, err := p.web.api().GetUserInfoContext(ctx, userID)
 			if err == nil {
-				u = *found
+				u = personOf(found)
 			}
 			return err
 		})
@@ -49,28 +64,22 @@ func (p *people) profile(ctx context.Context, userID string) (chat.Profile, erro
 	if err != nil {
 		return chat.Profile{}, fmt.Errorf("look up a person: %w", err)
 	}
-	profile := chat.Profile{Name: u.Profile.DisplayName, Locale: u.Locale, Rights: chat.RightsKnown}
-	if profile.Name == "" {
-		profile.Name = u.RealName
-	}
-	if profile.Name == "" {
-		profile.Name = u.Name
-	}
+	profile := chat.Profile{Name: u.name, Locale: u.locale, Rights: chat.RightsKnown}
 	if p.isMember(u) {
 		profile.Rights |= chat.RightMeet | chat.RightPush
 	}
 	return profile, nil
 }
 
-func (p *people) isMember(u slackapi.User) bool {
-	if u.Deleted || u.IsBot || u.IsStranger || u.IsRestricted || u.IsUltraRestricted || u.IsInvitedUser {
+func (p *people) isMember(u person) bool {
+	if u.outside {
 		return false
 	}
 	self := p.web.self.Load()
 	if self == nil {
 		return false
 	}
-	return u.TeamID == self.team || self.enterprise != "" && u.Enterprise.EnterpriseID == self.enterprise
+	return u.team == self.team || self.enterprise != "" && u.enterprise == self.enterprise
 }
 
 func (p *people) inGroup(ctx context.Context, userID, groupID string) (bool, error) {
@@ -99,5 +108,5 @@ func (p *people) which() []slackapi.GetUserGroupMembersOption {
 // localeOf returns a person's language if it is known already.
 func (p *people) localeOf(userID string) string {
 	u, _ := p.users.Get(userID)
-	return u.Locale
+	return u.locale
 }

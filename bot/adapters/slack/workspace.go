@@ -125,8 +125,11 @@ func (a *Adapter) install(at *workspace) string {
 // Claim implements [chat.Claimer]: what was asked in a workspace that has removed the app since is
 // nobody's to carry out.
 func (a *Adapter) Claim(ctx context.Context, raw []byte) error {
+	if a.installed == nil {
+		return nil
+	}
 	team := decodeOrigin(raw).Team
-	if a.installed == nil || team == "" {
+	if team == "" {
 		return nil
 	}
 	if _, err := a.reached(ctx, team); errors.Is(err, chat.ErrLost) {
