@@ -22,7 +22,7 @@ func newHooks(now func() time.Time) *hooks {
 }
 
 type hook struct {
-	origin origin
+	origin *origin // once it is to be found again
 	uses   int
 }
 
@@ -42,7 +42,7 @@ func (h *hooks) open(o origin) *hook {
 	id := hookID(o.Hook)
 	k, known := h.by.Get(id)
 	if !known {
-		k = &hook{origin: o}
+		k = &hook{}
 		h.by.Put(id, k)
 	}
 	return k
@@ -82,17 +82,19 @@ func (h *hooks) exhaust(o origin) {
 func (h *hooks) remember(o origin) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.open(o) == nil {
+	k := h.open(o)
+	if k == nil {
 		return ""
 	}
+	k.origin = &o
 	return hookID(o.Hook)
 }
 
 func (h *hooks) recall(id string) origin {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if k, known := h.by.Get(id); known && h.now().Sub(k.origin.At) < hookLife {
-		return k.origin
+	if k, known := h.by.Get(id); known && k.origin != nil && h.now().Sub(k.origin.At) < hookLife {
+		return *k.origin
 	}
 	return origin{At: h.now()}
 }
