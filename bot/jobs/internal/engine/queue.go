@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"container/heap"
 	"context"
 	"errors"
 	"strings"
@@ -24,20 +25,51 @@ type queue struct {
 	items    map[string]*item    // by key: what is not acked
 	backlogs map[string]*backlog // by the first segment of the keys
 	bodies   int                 // how many bytes of them it has
+	waits    waits
+	clock    *time.Timer // goes off when the first of waits is due
+	closed   bool
 }
 
 // item is a record that somebody has to work on.
 type item struct {
 	key     string
 	backlog *backlog
-	rev     uint64      // 0 until it is read
-	size    int         // of the body at rev
-	body    []byte      // at rev, or nil
-	turn    uint64      // of whoever may answer for it
-	ready   bool        // in backlog.ready
-	taken   uint64      // how often it was taken from there
-	out     bool        // handed out before, since it was written by another than who has it
-	again   *time.Timer // makes it ready
+	rev     uint64    // 0 until it is read
+	size    int       // of the body at rev
+	body    []byte    // at rev, or nil
+	turn    uint64    // of whoever may answer for it
+	ready   bool      // in backlog.ready
+	taken   uint64    // how often it was taken from there
+	out     bool      // handed out before, since it was written by another than who has it
+	again   time.Time // when it is made ready
+	place   int       // in waits, from 1 on; 0: not in it
+}
+
+// waits are the items that are made ready later, the first one first. A timer for each would take
+// half of the memory of a meeting that is to be looked at again.
+type waits []*item
+
+func (w waits) Len() int           { return len(w) }
+func (w waits) Less(i, j int) bool { return w[i].again.Before(w[j].again) }
+
+func (w waits) Swap(i, j int) {
+	w[i], w[j] = w[j], w[i]
+	w[i].place, w[j].place = i+1, j+1
+}
+
+// Push implements [heap.Interface].
+func (w *waits) Push(it any) {
+	*w = append(*w, it.(*item))
+	it.(*item).place = len(*w)
+}
+
+// Pop implements [heap.Interface].
+func (w *waits) Pop() any {
+	last := len(*w) - 1
+	it := (*w)[last]
+	(*w)[last], it.place = nil, 0
+	*w = (*w)[:last]
+	return it
 }
 
 // backlog are the items of one kind that wait for a worker.
@@ -130,10 +162,7 @@ func (q *queue) restore(key string) {
 
 // makeReady is called with mu held.
 func (q *queue) makeReady(it *item) {
-	if it.again != nil {
-		it.again.Stop()
-		it.again = nil
-	}
+	q.unwait(it)
 	if it.ready {
 		return
 	}
@@ -160,9 +189,7 @@ func (q *queue) drop(key string, rev uint64) {
 
 // remove is called with mu held.
 func (q *queue) remove(it *item) {
-	if it.again != nil {
-		it.again.Stop()
-	}
+	q.unwait(it)
 	q.dropBody(it)
 	delete(q.items, it.key) // what is left of it in backlog.ready is skipped
 }
@@ -176,21 +203,50 @@ func (r *queueReceipt) after(d time.Duration) {
 	}
 }
 
-// wait is called with mu held.
+// wait makes the item ready after d, or after another time if it is called again. It is called
+// with mu held.
 func (q *queue) wait(it *item, d time.Duration) {
-	if it.again != nil && it.again.Stop() {
-		it.again.Reset(max(d, 0))
+	it.again = time.Now().Add(max(d, 0))
+	if it.place > 0 {
+		heap.Fix(&q.waits, it.place-1)
+	} else {
+		heap.Push(&q.waits, it)
+	}
+	if it.place == 1 {
+		q.wind()
+	}
+}
+
+// unwait is called with mu held.
+func (q *queue) unwait(it *item) {
+	if it.place > 0 {
+		heap.Remove(&q.waits, it.place-1)
+	}
+}
+
+// wind sets the clock to the first of waits. It is called with mu held.
+func (q *queue) wind() {
+	if q.closed {
 		return
 	}
-	var t *time.Timer
-	t = time.AfterFunc(max(d, 0), func() {
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		if q.items[it.key] == it && it.again == t {
-			q.makeReady(it)
-		}
-	})
-	it.again = t
+	d := max(time.Until(q.waits[0].again), 0)
+	if q.clock == nil {
+		q.clock = time.AfterFunc(d, q.strike)
+		return
+	}
+	q.clock.Reset(d)
+}
+
+// strike makes ready what is due.
+func (q *queue) strike() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for now := time.Now(); len(q.waits) > 0 && !q.waits[0].again.After(now); {
+		q.makeReady(q.waits[0])
+	}
+	if len(q.waits) > 0 {
+		q.wind()
+	}
 }
 
 // taken is an item that was taken from its backlog, with its record if the queue has it.
@@ -314,14 +370,13 @@ func (q *queue) waiting(kind string) uint64 {
 	return 0
 }
 
-// close stops every timer.
+// close makes nothing ready any more.
 func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, it := range q.items {
-		if it.again != nil {
-			it.again.Stop()
-		}
+	q.closed = true
+	if q.clock != nil {
+		q.clock.Stop()
 	}
 }
 
