@@ -31,7 +31,7 @@ const MakingDir = "records.new"
 
 const (
 	memTableSize = 4 << 20
-	cacheSize    = 24 << 20        // Pebble counts the tables in memory too, of which there may be two
+	cacheSize    = 12 << 20        // Pebble counts the tables in memory too, of which there may be two
 	openTimeout  = time.Minute     // a log has at most a few MiB
 	closeTimeout = 5 * time.Second // of a database whose disk does not answer
 	openingShift = 40              // of a revision: above it the openings are counted, below it the writes
