@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
@@ -24,8 +23,8 @@ type collector struct {
 }
 
 // collectSeldom begins it, unless the person who runs the bot has said how often.
-func collectSeldom() (end func()) {
-	if os.Getenv(gcVariable) != "" {
+func collectSeldom(lookup func(string) (string, bool)) (end func()) {
+	if set, _ := lookup(gcVariable); set != "" {
 		return func() {}
 	}
 	c := &collector{}
