@@ -15,7 +15,9 @@ import (
 func TestWhatWaitsIsHandedOutInItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 200
-		q := newQueue([]string{"job"}, func(_ context.Context, key string) (Entry, error) { return Entry{Key: key, Body: []byte{1}, Rev: 1}, nil })
+		q := newQueue([]string{"job"}, func(_ context.Context, key string) (Entry, error) {
+			return Entry{Key: key, Body: []byte{1}, Rev: 1}, nil
+		})
 		began := time.Now()
 		want, got := map[string]time.Duration{}, map[string][]time.Duration{}
 		pause := map[string]time.Duration{}
