@@ -73,7 +73,7 @@ func run(ctx context.Context, full bool, only string) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // best effort: it is in the temporary directory
 	b := &bench{full: full, dir: dir}
-	if b.binary, err = rig.Build(ctx, dir); err != nil {
+	if b.binary, err = rig.BuildShipped(ctx, dir); err != nil {
 		return err
 	}
 	fmt.Printf("%s, %s/%s, %d processors, %s", time.Now().UTC().Format(time.DateOnly), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())

@@ -27,9 +27,14 @@ func Root() (string, error) {
 }
 
 // Build builds the bot into dir and returns its path. It has the flags of a plain go test,
-// which has compiled nearly all of it: with -trimpath or CGO_ENABLED=0, as it is shipped,
-// everything would be compiled once more, for minutes.
-func Build(ctx context.Context, dir string) (string, error) { return build(ctx, dir, "bot") }
+// which has compiled nearly all of it.
+func Build(ctx context.Context, dir string) (string, error) { return build(ctx, dir, nil, "bot") }
+
+// BuildShipped is Build without cgo, as the bot is shipped: with it the store's cache lies outside
+// of Go's heap. Everything is compiled once more, for minutes.
+func BuildShipped(ctx context.Context, dir string) (string, error) {
+	return build(ctx, dir, []string{"CGO_ENABLED=0"}, "bot")
+}
 
 // What is added to the bot: see [BuildKillable].
 var (
@@ -125,10 +130,10 @@ func BuildKillable(ctx context.Context, dir string) (string, error) {
 	if err = errors.Join(err, os.WriteFile(overlay, text, 0o600)); err != nil {
 		return "", err
 	}
-	return build(ctx, dir, "bot-killable", "-overlay", overlay)
+	return build(ctx, dir, nil, "bot-killable", "-overlay", overlay)
 }
 
-func build(ctx context.Context, dir, name string, flags ...string) (string, error) {
+func build(ctx context.Context, dir string, env []string, name string, flags ...string) (string, error) {
 	root, err := Root()
 	if err != nil {
 		return "", err
@@ -136,7 +141,7 @@ func build(ctx context.Context, dir, name string, flags ...string) (string, erro
 	path := filepath.Join(dir, name)
 	args := append([]string{"build", "-ldflags", "-s -w", "-o", path}, flags...)
 	cmd := exec.CommandContext(ctx, "go", append(args, "./cmd/bot")...)
-	cmd.Dir = root
+	cmd.Dir, cmd.Env = root, append(os.Environ(), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the bot: %w\n%s", err, out)
 	}
