@@ -259,7 +259,8 @@ func inWorld(t *testing.T, configure func(*Config), f func(*world)) {
 		w.bot.Attach(chattest.Slack, w.room)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- store.Run(ctx, w.bot) }()
+		runs := w.bot // f may take another one in its place
+		go func() { done <- store.Run(ctx, runs) }()
 		defer func() {
 			cancel()
 			assert.NoError(t, <-done)
