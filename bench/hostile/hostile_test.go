@@ -510,6 +510,7 @@ func TestWhatIsSignedAndHostileBreaksNothing(t *testing.T) {
 	t.Logf("-seed %d", *seed)
 	w := newWorld(t, rig.Options{DiscordHTTP: true})
 	answers := mrand.New(mrand.NewPCG(*seed, 99)) //nolint:gosec // it is to be repeated
+	link := w.link()                              // before anybody says that it was posted, or cannot be
 	w.rig.Hook(w.answers(answers))
 	signed := func(r *mrand.Rand) {
 		for _, q := range w.signed(r, changed) {
@@ -518,7 +519,6 @@ func TestWhatIsSignedAndHostileBreaksNothing(t *testing.T) {
 			}
 		}
 	}
-	link := w.link()
 	page := func(r *mrand.Rand) { w.page(r, link) }
 	attack(*duration/2, 20*time.Millisecond, signed, signed, page, w.raw)
 	w.rig.Hook(nil)
