@@ -165,10 +165,10 @@ func (a admin) destinationsOf(ctx context.Context, in installs.Installation, era
 			return n, err
 		}
 		n += len(all)
+		if !erase {
+			continue
+		}
 		for _, d := range all {
-			if !erase {
-				break
-			}
 			if err := dests.Forget(ctx, d); err != nil {
 				return n, fmt.Errorf("erase a destination of %s: %w; try again", team, err)
 			}
