@@ -154,7 +154,7 @@ func (s *Store) look(ctx context.Context) {
 		h.busy.Store(waiting+uint64(s.aside.Load()) > uint64(s.cfg.MaxWaiting) || h.scarce.Load())
 	}
 	if h.looks++; h.looks%5 != 1 { // it costs more than the rest
-	} else if scarce := descriptors() != nil; scarce != h.scarce.Swap(scarce) {
+	} else if scarce := s.cfg.descriptors() != nil; scarce != h.scarce.Swap(scarce) {
 		if scarce { // else the next look says whether too much waits
 			h.busy.Store(true)
 			s.log.WarnContext(ctx, "too few file descriptors are left, refusing new jobs: raise the limit (ulimit -n, LimitNOFILE)")

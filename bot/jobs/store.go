@@ -66,6 +66,9 @@ type Config struct {
 
 	clock   *clock           // nil: Now is another
 	machine func() time.Time // in tests: a clock that can be set
+	// descriptors returns an error if hardly one is left; nil: [descriptors]. In memory it is not
+	// looked: for a test that plays weeks that would be most of its time.
+	descriptors func() error
 }
 
 // Format implements [fmt.Formatter], so that neither a key nor a password in NATSURL is
@@ -113,6 +116,9 @@ func withDefaults(cfg Config) Config {
 	def(&cfg.DeliveryWindow, time.Hour)
 	def(&cfg.NoticeAfter, 10*time.Second)
 	def(&cfg.Grace, 25*time.Second)
+	if cfg.descriptors == nil {
+		cfg.descriptors = descriptors
+	}
 	if cfg.Name == "" {
 		cfg.Name = "meetbot"
 	}
@@ -185,6 +191,9 @@ type Store struct {
 func OpenMemory(cfg Config) (*Store, error) {
 	if len(cfg.Keys) == 0 {
 		cfg.Keys = [][]byte{make([]byte, KeySize)}
+	}
+	if cfg.descriptors == nil {
+		cfg.descriptors = func() error { return nil }
 	}
 	return newStore(context.Background(), withDefaults(cfg), engine.NewMemory(kindJob, kindTimer))
 }

@@ -604,7 +604,7 @@ func TestADirectoryWhoseNameIsAPattern(t *testing.T) {
 // A process that has file descriptors again takes nothing new while too much waits all the same.
 func TestDescriptorsMakeNoRoomForJobs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, err := OpenMemory(Config{MaxWaiting: 1})
+		s, err := OpenMemory(Config{MaxWaiting: 1, descriptors: descriptors})
 		require.NoError(t, err)
 		defer func() { require.NoError(t, s.Close()) }()
 		for _, id := range []string{"a", "b"} {
