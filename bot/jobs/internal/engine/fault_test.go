@@ -94,6 +94,7 @@ func TestADiskThatFailsForAWhile(t *testing.T) {
 			for w := range 8 {
 				wg.Go(func() {
 					for i := 0; ctx.Err() == nil; i++ {
+						time.Sleep(time.Millisecond) // traffic, and not all that the machine has
 						key := fmt.Sprintf("job.%d-%d", w, i)
 						attempt, cancel := context.WithTimeout(ctx, time.Second)
 						tried.Store(key, true)
