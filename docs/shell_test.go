@@ -49,7 +49,7 @@ var treatments = []treatment{
 	{line: `go test \./docs -recipes`, by: [2]string{"../.ci/run", "./docs -recipes"}},
 	{line: `go run \./bench/fakeslack`, by: [2]string{"../bench/fakeslack/main_test.go", "TestABotInTheFakeWorkspace"}},
 	{line: `\.ci/run`, not: "is what runs the rest"},
-	{line: `GOBIN=/usr/local/bin go install \./cmd/bot`, run: "cd $ROOT && GOBIN=$HERE/bin go install ./cmd/bot && $HERE/bin/bot version"},
+	{line: `GOBIN=/usr/local/bin go install \./cmd/bot`, by: [2]string{"shell_test.go", `"go", "install", "-ldflags=-s -w", "./cmd/bot"`}},
 	{line: `install .*`, by: [2]string{"systemd_test.go", "`## systemd`"}},
 	{line: `\(umask 077; openssl .*\)`, by: [2]string{"systemd_test.go", "`## systemd`"}},
 	{line: `journalctl .*`, not: needsSystemd},
@@ -136,8 +136,8 @@ func TestWhatIsTypedIntoAShellWorks(t *testing.T) {
 	root, err := filepath.Abs("..")
 	require.NoError(t, err)
 	here := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(here, "bin", "bot"), "./cmd/bot")
-	build.Dir = root
+	build := exec.CommandContext(t.Context(), "go", "install", "-ldflags=-s -w", "./cmd/bot")
+	build.Dir, build.Env = root, append(os.Environ(), "GOBIN="+filepath.Join(here, "bin"))
 	said, err := build.CombinedOutput()
 	require.NoError(t, err, string(said))
 

@@ -39,7 +39,7 @@ func newMachine(t *testing.T) *machine {
 	}
 	repository, err := filepath.Abs("..")
 	require.NoError(t, err)
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(m.root, "meetbot_v1.2.3_linux_amd64"), "./cmd/bot")
+	build := exec.CommandContext(t.Context(), "go", "build", "-ldflags=-s -w", "-o", filepath.Join(m.root, "meetbot_v1.2.3_linux_amd64"), "./cmd/bot")
 	build.Dir = repository
 	said, err := build.CombinedOutput()
 	require.NoError(t, err, string(said))
