@@ -55,12 +55,21 @@ type target struct {
 	p point
 }
 
+// sample is how many scenarios of each platform the short form carries out, others each time.
+const sample = 3
+
 // parts says what is carried out where.
 func (c *campaign) parts() []*part {
 	slow, consoles, chats := &part{size: 8}, &part{size: 5, console: true, random: true}, &part{size: 2, random: true}
-	for _, s := range scenarios() {
+	all, taken := scenarios(), map[string]int{}
+	if c.short {
+		rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	}
+	for _, s := range all {
 		p := chats
 		switch {
+		case c.short && taken[s.platform] == sample:
+			continue
 		case !strings.Contains(s.platform+" "+s.name, c.only) || c.quick && s.slow:
 			continue
 		case s.slow:
@@ -68,6 +77,7 @@ func (c *campaign) parts() []*part {
 		case s.platform == onConsole:
 			p = consoles
 		}
+		taken[s.platform]++
 		p.scenarios = append(p.scenarios, s)
 	}
 	return slices.DeleteFunc([]*part{slow, consoles, chats}, func(p *part) bool { return len(p.scenarios) == 0 })

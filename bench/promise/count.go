@@ -84,7 +84,7 @@ func (w *world) settle(ctx context.Context) error {
 		}
 	}
 	// Whether more is to come, nobody knows but the bot.
-	for {
+	for pause := time.Second; ; pause = min(2*pause, 10*time.Second) {
 		if err := w.bot.Stop(); err != nil {
 			return err
 		}
@@ -103,7 +103,7 @@ func (w *world) settle(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(10 * time.Second):
+		case <-time.After(pause):
 		}
 	}
 }

@@ -23,6 +23,9 @@ func TestThePromise(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills the real bot")
 	}
+	if *kills == 0 {
+		t.Parallel()
+	}
 	binary, err := rig.BuildKillable(t.Context(), t.TempDir())
 	require.NoError(t, err)
 	o := options{kills: *kills / 2, quick: true, binary: binary}
