@@ -49,7 +49,7 @@ var treatments = []treatment{
 	{line: `go test \./docs -recipes`, by: [2]string{"../.ci/run", "./docs -recipes"}},
 	{line: `go run \./bench/fakeslack`, by: [2]string{"../bench/fakeslack/main_test.go", "TestABotInTheFakeWorkspace"}},
 	{line: `\.ci/run`, not: "is what runs the rest"},
-	{line: `GOBIN=/usr/local/bin go install \./cmd/bot`, by: [2]string{"shell_test.go", `"go", "install", "-ldflags=-s -w", "./cmd/bot"`}},
+	{line: `GOBIN=/usr/local/bin go install \./cmd/bot`, run: "bot version"}, // of the bot that the test itself has installed so
 	{line: `install .*`, by: [2]string{"systemd_test.go", "`## systemd`"}},
 	{line: `\(umask 077; openssl .*\)`, by: [2]string{"systemd_test.go", "`## systemd`"}},
 	{line: `journalctl .*`, not: needsSystemd},

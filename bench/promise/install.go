@@ -555,10 +555,10 @@ func (c *campaign) installs(ctx context.Context, account string) (err error) {
 		c.mu.Lock()
 		_, _ = fmt.Fprintf(c.log, "%s: %s, removed in the end: %t, passes %d instants\n", c.engine, onInstalls, removes, len(points))
 		c.mu.Unlock()
+		if c.short && removes {
+			continue // a kill there may cut a provider's call, which is looked up much later
+		}
 		for _, p := range points {
-			if c.short && removes {
-				break // a command is under way there, perhaps in a provider's call
-			}
 			all = append(all, instant{removes, p})
 		}
 	}

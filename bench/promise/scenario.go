@@ -397,7 +397,7 @@ func (c *command) until(ctx context.Context, what string, holds func() bool) err
 	for !holds() {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s %s %s: %s: %w\nsaid not to be taken: %t\nprivate: %q\npublic: %q\n%s", c.world.engine, c.scenario.platform, c.scenario.name, what, ctx.Err(), c.declined(), c.private(), c.public(), c.world.bot.LogTail())
+			return fmt.Errorf("%s %s %s: %s: %w\ndeclined: %t\nprivate: %q\npublic: %q\n%s", c.world.engine, c.scenario.platform, c.scenario.name, what, ctx.Err(), c.declined(), c.private(), c.public(), c.world.bot.LogTail())
 		case <-time.After(10 * time.Millisecond):
 		}
 	}

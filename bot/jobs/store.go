@@ -66,8 +66,8 @@ type Config struct {
 
 	clock   *clock           // nil: Now is another
 	machine func() time.Time // in tests: a clock that can be set
-	// descriptors returns an error if hardly one is left; nil: [descriptors]. In memory it is not
-	// looked: for a test that plays weeks that would be most of its time.
+	// descriptors returns an error if hardly one is left; nil: [descriptors]. [OpenMemory] does not
+	// check: a test that plays weeks would spend most of its time on it.
 	descriptors func() error
 }
 

@@ -94,7 +94,7 @@ func TestADiskThatFailsForAWhile(t *testing.T) {
 			for w := range 8 {
 				wg.Go(func() {
 					for i := 0; ctx.Err() == nil; i++ {
-						time.Sleep(time.Millisecond) // traffic, and not all that the machine has
+						time.Sleep(time.Millisecond) // steady traffic, which leaves the processor to others
 						key := fmt.Sprintf("job.%d-%d", w, i)
 						attempt, cancel := context.WithTimeout(ctx, time.Second)
 						tried.Store(key, true)
