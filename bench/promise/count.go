@@ -176,15 +176,18 @@ func count(worlds []*world) (rows []*row, faults []fault) {
 	for _, c := range all {
 		w, r := c.world, by[c.scenario.platform]
 		r.engine = w.engine
-		r.commands++
-		r.kills += c.kills
 		made := w.rig.Sandbox.Created(c.topic)
-		if c.scenario.makes {
-			r.meetings += made
-		}
 		if made > 1 {
 			r.twice += made - 1
 			faults = append(faults, fault{"created twice", c})
+		}
+		if c.abandoned {
+			continue
+		}
+		r.commands++
+		r.kills += c.kills
+		if c.scenario.makes {
+			r.meetings += made
 		}
 		if n := w.rig.Sandbox.LiveStarts(c.meeting); n > 1 {
 			r.twice += n - 1

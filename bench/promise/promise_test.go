@@ -1,13 +1,18 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"flag"
+	"net/http"
+	"net/url"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bench/internal/rig"
+	"meetbot/bot/adapters/slack/slacktest"
 )
 
 // The campaigns take minutes, of which the machine waits for most: go test alone runs a
@@ -83,4 +88,47 @@ func TestPartsInTrouble(t *testing.T) {
 		assert.Less(t, r.longest.last, troubledLast, r.name)
 	}
 	assert.Equal(t, n, runs)
+}
+
+// A preparation that the bot declines, or does not acknowledge, is given again as another command.
+func TestAPreparationThatIsNotTakenIsGivenAgain(t *testing.T) {
+	r, err := rig.New(rig.Options{})
+	require.NoError(t, err)
+	t.Cleanup(r.Close)
+	notTaken := map[string]func(*command) error{
+		"declined at once":       func(c *command) error { return c.until(t.Context(), "it", func() bool { return false }) },
+		"declined and then done": func(*command) error { return nil },
+		"not acknowledged":       func(c *command) error { return c.step(false) },
+	}
+	for name, ends := range notTaken {
+		t.Run(name, func(t *testing.T) {
+			w := &world{rig: r, setting: setting{engine: embedded}}
+			var given []string
+			s := &scenario{platform: onSlack, prepare: func(_ context.Context, c *command) error {
+				given = append(given, c.id)
+				c.took()
+				if len(given) > 2 {
+					return nil
+				}
+				answer, err := http.PostForm(r.Slack.APIURL()+"chat.postEphemeral", url.Values{
+					"token": {slacktest.BotToken}, "channel": {c.channel}, "user": {c.user}, "text": {text.T("accept.not_confirmed")},
+				})
+				if err != nil {
+					return err
+				}
+				return errors.Join(answer.Body.Close(), ends(c))
+			}}
+			c, done, err := w.stage(t.Context(), s)
+			require.NoError(t, err)
+			defer done()
+			assert.Len(t, given, 3)
+			assert.Equal(t, given[2], c.id)
+			assert.False(t, c.acked, "nothing of the command itself")
+			c.took()
+			rows, faults := count([]*world{w})
+			assert.Equal(t, 1, rows[0].commands, "the two that were given up are not counted")
+			require.Len(t, faults, 1)
+			assert.Same(t, c, faults[0].c, "only what was taken can be lost")
+		})
+	}
 }

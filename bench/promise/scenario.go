@@ -35,7 +35,8 @@ type scenario struct {
 	// when nothing goes wrong; the rehearsal counts them.
 	private, public int
 	took            time.Duration // the rehearsal
-	// prepare does what has to be there before. Nothing is killed meanwhile.
+	// prepare does what has to be there before. Nothing is killed meanwhile. It ends with
+	// errNotTaken if the bot declines a step or does not acknowledge it.
 	prepare func(context.Context, *command) error
 	// act is the command.
 	act func(context.Context, *command) error
@@ -132,8 +133,8 @@ func ingest(destination string) string {
 func slackShow(protected bool) func(context.Context, *command) error {
 	return func(ctx context.Context, c *command) error {
 		slack := c.world.rig.Slack
-		if err := slackMeet("tencent")(ctx, c); err != nil || !c.acked {
-			return fmt.Errorf("not acknowledged: %s, %w", c.unacked, err)
+		if err := slackMeet("tencent")(ctx, c); err != nil {
+			return err
 		}
 		for _, d := range c.destinations() {
 			line := fmt.Sprintf("save %s --url %s --key %s --override", d, ingest(d), c.key(d))
@@ -166,8 +167,8 @@ func slackBoard(ctx context.Context, c *command) error {
 // bot ask whether its live is to be started.
 func slackAsked(ctx context.Context, c *command) error {
 	slack, d := c.world.rig.Slack, c.destinations()[0]
-	if err := slackMeet("zoom")(ctx, c); err != nil || !c.acked {
-		return fmt.Errorf("not acknowledged: %s, %w", c.unacked, err)
+	if err := slackMeet("zoom")(ctx, c); err != nil {
+		return err
 	}
 	if err := c.until(ctx, "the meeting is made", func() bool { return len(c.private()) >= 1 && len(c.public()) >= 2 && c.findMeeting() }); err != nil {
 		return err
@@ -395,6 +396,9 @@ func (c *command) until(ctx context.Context, what string, holds func() bool) err
 	ctx, cancel := context.WithTimeout(ctx, settleWithin)
 	defer cancel()
 	for !holds() {
+		if c.preparing && c.declined() {
+			return errNotTaken
+		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%s %s %s: %s: %w\ndeclined: %t\nprivate: %q\npublic: %q\n%s", c.world.engine, c.scenario.platform, c.scenario.name, what, ctx.Err(), c.declined(), c.private(), c.public(), c.world.bot.LogTail())

@@ -113,28 +113,49 @@ func (w *world) rehearse(ctx context.Context, s *scenario) ([]point, error) {
 	return points, os.Remove(w.armed)
 }
 
-// stage makes a command and what has to be there before it.
+// errNotTaken says that the bot did not take a step of a preparation, as it may while a node that
+// has to confirm writes is away.
+var errNotTaken = errors.New("not taken")
+
+// stage makes a command and what has to be there before it. If the bot does not take all of a
+// preparation, stage begins again with another command, as a person would.
 func (w *world) stage(ctx context.Context, s *scenario) (c *command, done func(), err error) {
-	c, done = w.newCommand(s), func() {}
-	if err := w.tracing(c.began); err != nil {
-		return nil, nil, err
-	}
-	if s.prepare != nil {
-		if err := s.prepare(ctx, c); err != nil {
+	for end := time.Now().Add(settleWithin); ; {
+		c = w.newCommand(s)
+		if err := w.prepare(ctx, c); err == nil {
+			break
+		} else if !errors.Is(err, errNotTaken) || time.Now().After(end) {
 			return nil, nil, err
 		}
-		c.acked = false
-		c.mark(c.meeting)
+		c.abandon()
 	}
 	c.privately, c.publicly = len(c.private()), len(c.public())
 	c.began = time.Now()
 	if err := w.tracing(c.began); err != nil {
 		return nil, nil, err
 	}
+	done = func() {}
 	if s.fault != nil {
 		done = w.rig.Sandbox.Fault(*s.fault)
 	}
 	return c, done, nil
+}
+
+// prepare does what has to be there before a command.
+func (w *world) prepare(ctx context.Context, c *command) error {
+	if err := w.tracing(c.began); err != nil || c.scenario.prepare == nil {
+		return err
+	}
+	c.preparing = true
+	if err := c.scenario.prepare(ctx, c); err != nil {
+		return err
+	}
+	if c.declined() {
+		return errNotTaken // of a step whose effect is there all the same
+	}
+	c.preparing, c.acked = false, false
+	c.mark(c.meeting)
+	return nil
 }
 
 // tracing lets a console trace what is saved from now on for commands since then: that is

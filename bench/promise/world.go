@@ -72,10 +72,13 @@ type command struct {
 	kills    int      // of the bot while it was under way
 	killedAt string
 	began    time.Time
-	from, to int    // on a console's screen; to is 0 while it is the last one
-	shown    bool   // how it ended
-	meeting  string // ID of the meeting that it is about
-	code     string
+	from, to int  // on a console's screen; to is 0 while it is the last one
+	shown    bool // how it ended
+	// preparing: what its scenario needs is not there yet.
+	preparing bool
+	abandoned bool   // never got beyond that: only that nothing was made twice is asked of it
+	meeting   string // ID of the meeting that it is about
+	code      string
 	// How much was shown before the command.
 	privately, publicly int
 }
@@ -219,6 +222,22 @@ func (c *command) took() {
 	c.acked = true
 }
 
+// abandon leaves a command alone whose preparation the bot did not take.
+func (c *command) abandon() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.abandoned, c.acked = true, false
+}
+
+// step returns what one step of a scenario says that the platform tried: while preparing, each
+// has to be acknowledged.
+func (c *command) step(acknowledged bool) error {
+	if c.preparing && !acknowledged {
+		return fmt.Errorf("%w: %s", errNotTaken, c.unacked)
+	}
+	return nil
+}
+
 // slack brings an act to the bot, and again if the platform would.
 func (c *command) slack(ctx context.Context, act slacktest.Act, tries int) error {
 	for again := range tries {
@@ -231,7 +250,7 @@ func (c *command) slack(ctx context.Context, act slacktest.Act, tries int) error
 			return nil
 		}
 	}
-	return nil
+	return c.step(false)
 }
 
 // deliver brings an act once, and reports whether it was acknowledged.
@@ -250,13 +269,20 @@ func (c *command) deliver(ctx context.Context, act slacktest.Act, again int) boo
 // discord brings an interaction to the bot. Discord does not try twice.
 func (c *command) discord(ctx context.Context, in *discordtest.Interaction) error {
 	c.mark(in.ID, in.Token)
+	acknowledged := c.interact(ctx, in)
+	if acknowledged {
+		c.took()
+	}
+	return c.step(acknowledged)
+}
+
+// interact brings an interaction once, and reports whether it was acknowledged.
+func (c *command) interact(ctx context.Context, in *discordtest.Interaction) bool {
 	w := c.world
 	if w.discordHTTP() {
 		status := w.rig.Discord.Post(httpClient, w.bot.DiscordURL(), in)
-		if status == http.StatusOK && deferred(in.Ack.Type) {
-			c.took()
-		}
-		return nil
+		c.unacked = fmt.Sprintf("status %d, response type %d", status, in.Ack.Type)
+		return status == http.StatusOK && deferred(in.Ack.Type)
 	}
 	ctx, cancel := context.WithTimeout(ctx, ackWithin)
 	defer cancel()
@@ -264,19 +290,16 @@ func (c *command) discord(ctx context.Context, in *discordtest.Interaction) erro
 	w.rig.Discord.Send(in)
 	for {
 		if t := w.rig.Discord.AckNow(in).Type; t != 0 {
-			if deferred(t) {
-				c.took()
-			}
-			return nil
+			c.unacked = fmt.Sprintf("response type %d", t)
+			return deferred(t)
 		}
 		select {
 		case <-ended:
-			if deferred(w.rig.Discord.AckNow(in).Type) {
-				c.took()
-			}
-			return nil
+			c.unacked = "the bot ended"
+			return deferred(w.rig.Discord.AckNow(in).Type)
 		case <-ctx.Done():
-			return nil
+			c.unacked = ctx.Err().Error()
+			return false
 		case <-time.After(2 * time.Millisecond):
 		}
 	}
