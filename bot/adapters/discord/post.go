@@ -449,13 +449,39 @@ func (d delivery) ephemeral(ctx context.Context, m message) (sent, error) {
 	waiting := first.Flags&discordgo.MessageFlagsLoading != 0
 	switch {
 	case !d.o.Public && (waiting || first.key() == mark(d.p.Key) || first.key() == mark(progressKey(d.o))):
-		return d.a.editOriginal(ctx, d.o, m)
+		s, err := d.a.editOriginal(ctx, d.o, m)
+		if err == nil && waiting && d.a.theirs.Now().After(snowflakeTime(d.o.ID).Add(noticeFrom)) {
+			return d.stands(ctx, m, s)
+		}
+		return s, err
 	case d.o.Public && waiting:
 		if err := d.answered(ctx); err != nil {
 			return sent{}, err
 		}
 	}
 	return d.a.followUp(ctx, d.o, m)
+}
+
+// After noticeFrom, another replica may say that it takes longer, if it has not heard that this
+// one answers. What it saw before the answer it replaces within noticeWithin.
+const (
+	noticeFrom   = 5 * time.Second
+	noticeWithin = time.Second
+)
+
+// stands answers again if the answer was replaced by that it takes longer: turns are taken within
+// one process.
+func (d delivery) stands(ctx context.Context, m message, s sent) (sent, error) {
+	select {
+	case <-time.After(noticeWithin):
+	case <-ctx.Done():
+		return s, nil // the answer was accepted
+	}
+	first, err := d.a.getOriginal(ctx, d.o)
+	if err != nil || first.key() != mark(progressKey(d.o)) {
+		return s, nil
+	}
+	return d.a.editOriginal(ctx, d.o, m)
 }
 
 // answered replaces the placeholder by saying that the answer is another message.

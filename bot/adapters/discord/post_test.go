@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -216,6 +217,36 @@ func TestWhatTakesLongerReplacesNoAnswer(t *testing.T) {
 	require.NoError(t, <-answered)
 	require.Len(t, w.server.For(alice), 1)
 	assert.Equal(t, "the answer", w.server.For(alice)[0].Text())
+}
+
+// Another replica, which has not heard that this one answers, says that it takes longer: it looks
+// before the answer, and edits after it.
+func TestWhatAnotherReplicaSaysReplacesNoAnswer(t *testing.T) {
+	t.Parallel()
+	w := start(t, overGateway)
+	d := w.job(w.server.Command(alice, discordtest.InGuild(channel), "en-US", "meetings list"))
+	w.clock.forward(9 * time.Second)
+	other := *w
+	other.a = w.adapter(overGateway)
+	stands, answered, replaced := make(chan struct{}), make(chan error, 1), make(chan error, 1)
+	w.server.Fail(func(c discordtest.Call) *discordtest.Fault {
+		if c.Method == http.MethodPatch && strings.Contains(string(c.Body), "still at it") {
+			go func() { _, err := w.post(d, chat.SlotPrivate, text("the answer")); answered <- err }()
+			return &discordtest.Fault{Hold: stands}
+		}
+		return nil
+	})
+	go func() { _, err := other.post(d, chat.SlotProgress, text("still at it")); replaced <- err }()
+	shown := func() []discordtest.Message { return w.server.For(alice) }
+	w.server.Until("the answer stands", func() bool { return len(shown()) == 1 && shown()[0].Text() == "the answer" })
+	close(stands)
+	require.NoError(t, <-replaced)
+	require.NoError(t, <-answered)
+	require.Len(t, shown(), 1)
+	assert.Equal(t, "the answer", shown()[0].Text())
+	assert.False(t, slices.ContainsFunc(w.server.Calls(), func(c discordtest.Call) bool {
+		return c.Method == http.MethodPost && strings.Contains(c.Route, "/webhooks/")
+	}))
 }
 
 // Discord puts the first follow-up in the place of a placeholder, whoever sees that.
