@@ -4,6 +4,10 @@ package jobs
 
 import "syscall"
 
+// spare are the file descriptors that have to be left for a new job: without one its outcome
+// could be neither found out nor told.
+const spare = 16
+
 // descriptors returns an error if the process has hardly a file descriptor left. It opens
 // pipes, which need no file: the root may have no devices. Those of os would be made known to
 // the poller, at four times the cost.

@@ -35,12 +35,27 @@ type health struct {
 	unreachable atomic.Bool  // the engine does not answer
 	unread      atomic.Bool  // and nothing hands out what it has
 	looks       int          // of [Store.watch]
-	scarce      atomic.Bool  // the process is almost out of file descriptors
 
-	mu    sync.Mutex
-	state Health
-	since time.Time
-	last  error
+	mu     sync.Mutex
+	state  Health
+	since  time.Time
+	last   error
+	scarce error // what the process is almost out of; nil: nothing
+}
+
+// almostOut notes what the process is almost out of, and reports whether that is new.
+func (h *health) almostOut(of error) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	fresh := !errors.Is(of, h.scarce)
+	h.scarce = of
+	return fresh
+}
+
+func (h *health) short() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.scarce != nil
 }
 
 // wrote notes how a write ended.
@@ -104,6 +119,9 @@ func (s *Store) Healthy() (state Health, since time.Time, last error) {
 	if now != h.state {
 		h.state, h.since = now, s.cfg.Now()
 	}
+	if now == Busy && h.scarce != nil {
+		return h.state, h.since, h.scarce
+	}
 	return h.state, h.since, h.last
 }
 
@@ -128,10 +146,6 @@ func (s *Store) watch(ctx context.Context) {
 	}
 }
 
-// spare are the file descriptors that have to be left for a new job: without one its outcome
-// could be neither found out nor told.
-const spare = 16
-
 func (s *Store) look(ctx context.Context) {
 	h := &s.health
 	free, known := s.engine.(interface{ Free() (uint64, error) })
@@ -151,15 +165,16 @@ func (s *Store) look(ctx context.Context) {
 		h.added.Store(0)
 		h.addedBytes.Store(0)
 		h.used.Store(used)
-		h.busy.Store(waiting+uint64(s.aside.Load()) > uint64(s.cfg.MaxWaiting) || h.scarce.Load())
+		h.busy.Store(waiting+uint64(s.aside.Load()) > uint64(s.cfg.MaxWaiting) || h.short())
 	}
-	if h.looks++; h.looks%5 != 1 { // it costs more than the rest
-	} else if scarce := s.cfg.descriptors() != nil; scarce != h.scarce.Swap(scarce) {
-		if scarce { // else the next look says whether too much waits
+	if h.looks++; h.looks%5 == 1 { // it costs more than the rest
+		switch out := s.cfg.scarce(); {
+		case !h.almostOut(out):
+		case out != nil:
 			h.busy.Store(true)
-			s.log.WarnContext(ctx, "too few file descriptors are left, refusing new jobs: raise the limit (ulimit -n, LimitNOFILE)")
-		} else {
-			s.log.InfoContext(ctx, "file descriptors are free again, accepting new jobs")
+			s.log.WarnContext(ctx, "the process is almost out of what it needs, refusing new jobs", "err", out)
+		default: // the next look says whether too much waits
+			s.log.InfoContext(ctx, "the process has what it needs again, accepting new jobs")
 		}
 	}
 	quota := s.overQuota()

@@ -66,9 +66,9 @@ type Config struct {
 
 	clock   *clock           // nil: Now is another
 	machine func() time.Time // in tests: a clock that can be set
-	// descriptors returns an error if hardly one is left; nil: [descriptors]. [OpenMemory] does not
-	// check: a test that plays weeks would spend most of its time on it.
-	descriptors func() error
+	// scarce returns what the process is almost out of; nil: [scarce]. [OpenMemory] does not check: a
+	// test that plays weeks would spend most of its time on it.
+	scarce func() error
 }
 
 // Format implements [fmt.Formatter], so that neither a key nor a password in NATSURL is
@@ -116,8 +116,8 @@ func withDefaults(cfg Config) Config {
 	def(&cfg.DeliveryWindow, time.Hour)
 	def(&cfg.NoticeAfter, 10*time.Second)
 	def(&cfg.Grace, 25*time.Second)
-	if cfg.descriptors == nil {
-		cfg.descriptors = descriptors
+	if cfg.scarce == nil {
+		cfg.scarce = scarce
 	}
 	if cfg.Name == "" {
 		cfg.Name = "meetbot"
@@ -192,8 +192,8 @@ func OpenMemory(cfg Config) (*Store, error) {
 	if len(cfg.Keys) == 0 {
 		cfg.Keys = [][]byte{make([]byte, KeySize)}
 	}
-	if cfg.descriptors == nil {
-		cfg.descriptors = func() error { return nil }
+	if cfg.scarce == nil {
+		cfg.scarce = func() error { return nil }
 	}
 	return newStore(context.Background(), withDefaults(cfg), engine.NewMemory(kindJob, kindTimer))
 }

@@ -11,6 +11,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -601,22 +603,60 @@ func TestADirectoryWhoseNameIsAPattern(t *testing.T) {
 	}
 }
 
-// A process that has file descriptors again takes nothing new while too much waits all the same.
-func TestDescriptorsMakeNoRoomForJobs(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, err := OpenMemory(Config{MaxWaiting: 1, descriptors: descriptors})
-		require.NoError(t, err)
-		defer func() { require.NoError(t, s.Close()) }()
-		for _, id := range []string{"a", "b"} {
-			_, err := s.Enqueue(t.Context(), Job{ID: id})
-			require.NoError(t, err)
-		}
-		synctest.Wait()
-		s.health.scarce.Store(true)
-		s.health.looks = 0 // it is time to count them
-		s.look(t.Context())
-		require.False(t, s.health.scarce.Load())
-		_, err = s.Enqueue(t.Context(), Job{ID: "c"})
-		assert.ErrorIs(t, err, ErrBusy)
-	})
+// A process that is almost out of something takes nothing new, and says of what. That it has enough
+// again makes no room where too much waits all the same.
+func TestAlmostOut(t *testing.T) {
+	for name, waiting := range map[string]int{"and nothing else": 10, "and too much waits": 1} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var out error
+				s, err := OpenMemory(Config{MaxWaiting: waiting, scarce: func() error { return out }})
+				require.NoError(t, err)
+				defer func() { require.NoError(t, s.Close()) }()
+				for _, id := range []string{"a", "b"} {
+					_, err := s.Enqueue(t.Context(), Job{ID: id})
+					require.NoError(t, err)
+				}
+				synctest.Wait()
+				look := func(now error) (Health, error) {
+					out, s.health.looks = now, 0 // it is time to ask
+					s.look(t.Context())
+					state, _, err := s.Healthy()
+					return state, err
+				}
+				for _, now := range []error{errDescriptors, errMemory} {
+					state, err := look(now)
+					assert.Equal(t, Busy, state)
+					assert.Equal(t, now, err)
+					_, err = s.Enqueue(t.Context(), Job{ID: "c"})
+					assert.ErrorIs(t, err, ErrBusy)
+				}
+				_, err = look(nil)
+				assert.NoError(t, err)
+				_, _ = look(nil)
+				_, err = s.Enqueue(t.Context(), Job{ID: "c"})
+				if waiting == 1 {
+					assert.ErrorIs(t, err, ErrBusy)
+				} else {
+					assert.NoError(t, err)
+				}
+			})
+		})
+	}
+}
+
+// What no collection frees counts against what the process was given.
+func TestMemoryRunsShort(t *testing.T) {
+	assert.NoError(t, scarce(), "no limit is set")
+	before := debug.SetMemoryLimit(-1)
+	defer debug.SetMemoryLimit(before)
+	kept := make([]byte, 64<<20)
+	debug.SetMemoryLimit(70 << 20)
+	runtime.GC() // which happens by itself as the limit comes near
+	assert.ErrorIs(t, scarce(), errMemory)
+	runtime.KeepAlive(kept)
+	kept = nil
+	assert.NoError(t, scarce(), "nobody needs it any more")
+	debug.SetMemoryLimit(1 << 30)
+	assert.NoError(t, scarce())
 }
