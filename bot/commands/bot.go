@@ -249,13 +249,14 @@ func (b *Bot) Ready(ctx context.Context, d chat.Decision) chat.Decision {
 	}
 	v, _ := grammar.Asked(d)
 	r := d.Request
+	t := b.parser.Text(r.Place.Platform, r.User.Locale)
 	here, err := b.people.settings.Here(ctx, r.Place)
 	if err == nil {
 		err = b.people.may(ctx, r.Place, r.User, v.Right, here.Lists())
 	}
 	var no denied
 	if errors.As(err, &no) {
-		reply := b.people.refusal(b.parser.Text(r.Place.Platform, r.User.Locale), r.Place, no)
+		reply := b.people.refusal(t, r.Place, no)
 		return chat.Decision{Reply: &reply, Request: r}
 	}
 	form := *d.Form
@@ -273,6 +274,9 @@ func (b *Bot) Ready(ctx context.Context, d chat.Decision) chat.Decision {
 				continue
 			case len(all) == 0, len(all) > mostProposed, field.Value != "": // to be typed
 				field.Kind = chat.TextField
+				if none := "hint." + field.Name + ".none"; len(all) == 0 && field.Value == "" && t.Has(none) {
+					field.Hint = t.T(none)
+				}
 			case field.Kind == chat.TextField:
 				field.Kind, field.Max, field.Choices, field.Placeholder = chat.ChoiceField, 0, all, ""
 			default:

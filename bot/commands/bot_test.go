@@ -670,7 +670,7 @@ func TestACardSaysOnlyWhatTheProviderSaid(t *testing.T) {
 			require.NoError(t, err)
 			return w.bot.cards.stateText(texts.For("en"), reg)
 		}
-		assert.Contains(t, state(), "nobody has joined yet; the meeting service deletes it at")
+		assert.Contains(t, state(), "nobody has joined yet; open until")
 		w.systec.mu.Lock()
 		w.systec.meetings[id].State = meeting.StateRunning
 		w.systec.mu.Unlock()

@@ -261,7 +261,7 @@ func askedFor(t texts.Text, in meeting.Instant) string {
 		all = append(all, t.T("copy.line", "Name", t.T("label."+option), "Value", value))
 	}
 	if in.Duration > 0 {
-		add("duration", strconv.Itoa(int(in.Duration/time.Minute)))
+		all = append(all, t.T("asked.duration", "Minutes", strconv.Itoa(int(in.Duration/time.Minute))))
 	}
 	if in.Capacity > 0 {
 		add("capacity", strconv.Itoa(in.Capacity))

@@ -129,7 +129,7 @@ func TestACardOfAMeetingThatIsOverSpeaksOfThePast(t *testing.T) {
 func TestTheThreadSaysWhichOptionsWereAskedFor(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		thread := find(t, w.say(ada, channel, "/meet Show --provider systec --duration 90 --record cloud --no-mute --capacity 25"), chat.SlotThread).Reply
-		assert.Contains(t, thread.Fields, chat.Field{Name: "Options", Value: "Length in minutes: 90 · Capacity: 25 · Recording: In the cloud · Mute on entry: No"})
+		assert.Contains(t, thread.Fields, chat.Field{Name: "Options", Value: "90 min · Capacity: 25 · Recording: In the cloud · Mute on entry: No"})
 		for _, f := range find(t, w.say(ada, channel, "/meet Another"), chat.SlotThread).Reply.Fields {
 			assert.NotEqual(t, "Options", f.Name, "nothing was")
 		}

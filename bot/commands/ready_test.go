@@ -36,6 +36,11 @@ func TestAFormProposesWhatIsThere(t *testing.T) {
 		assert.True(t, fields["key"].Needed())
 		assert.False(t, fields["platform"].Extra)
 		assert.Equal(t, chat.TextField, fields["meeting"].Kind)
+		const noDefault = "Number, ID or join link. There is no suitable meeting here"
+		assert.Equal(t, noDefault, fields["meeting"].Hint, "it has no default")
+		w.say(ada, channel, "/meet Standup --provider systec")
+		_, fields = w.opened(ada)
+		assert.Equal(t, noDefault, fields["meeting"].Hint, "that one takes no push")
 
 		w.say(ada, channel, "/meet Show --provider tencent --live")
 		for _, name := range []string{"bili", "抖音"} {
@@ -45,6 +50,7 @@ func TestAFormProposesWhatIsThere(t *testing.T) {
 		assert.Equal(t, chat.ListField, fields["to"].Kind)
 		assert.Equal(t, []chat.Choice{{Label: "bili", Value: "bili"}, {Label: "抖音", Value: "抖音"}}, fields["to"].Choices)
 		assert.Equal(t, chat.ChoiceField, fields["meeting"].Kind)
+		assert.Contains(t, fields["meeting"].Hint, "Default: ")
 		assert.Equal(t, []chat.Choice{{Label: "Show · 806-146-601", Value: "tencent:806146601"}}, fields["meeting"].Choices)
 		for _, name := range []string{"url", "key"} {
 			assert.True(t, fields[name].Required, name)
