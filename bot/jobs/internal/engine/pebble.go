@@ -226,6 +226,8 @@ func (p *Pebble) open(dir string, create, readOnly bool) (*instance, error) {
 		CompactionConcurrencyRange: func() (int, int) { return 1, 1 },
 		WALMinSyncInterval:         p.gather,
 	}
+	// Pebble's own looks ten times a second whether more compactions may run now than before: never, here.
+	options.Experimental.CompactionScheduler = pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
 	for i := range options.Levels {
 		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 		options.Levels[i].BlockSize = 8 << 10
