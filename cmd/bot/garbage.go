@@ -8,22 +8,23 @@ import (
 )
 
 const (
-	smallHeap  = 16 << 20 // bytes in use up to which garbage may take twice the room
-	seldom     = 200      // percent of what is in use
+	room       = 40 << 20 // bytes that the heap takes before garbage is collected, with what is in use
+	often      = 50       // percent of what is in use that garbage may take at least
+	seldom     = 200      // and at most
+	step       = 25       // each change stops everything for a moment
 	asWritten  = 100      // Go's own
 	gcVariable = "GOGC"
 )
 
-// collector has garbage collected half as often while little is in use: a bot that has much to do
-// and little to remember spends a tenth of its processor time on it otherwise. A bot that remembers
-// much needs the room.
+// collector lets garbage fill the room that is there, so that the bot takes as much memory however
+// many meetings it remembers, and one that remembers little spends less time on collecting.
 type collector struct {
 	percent atomic.Int32
 	ended   atomic.Bool
 }
 
-// collectSeldom begins it, unless the person who runs the bot has said how often.
-func collectSeldom(lookup func(string) (string, bool)) (end func()) {
+// paceGarbage begins it, unless the person who runs the bot has said how often.
+func paceGarbage(lookup func(string) (string, bool)) (end func()) {
 	if set, _ := lookup(gcVariable); set != "" {
 		return func() {}
 	}
@@ -53,14 +54,12 @@ func (c *collector) look() {
 }
 
 func percentFor(live uint64) int32 {
-	if live < smallHeap {
-		return seldom
-	}
-	return asWritten
+	left := room - int64(min(live, room))
+	return int32(min(max(left*100/int64(max(live, 1))/step*step, often), seldom))
 }
 
 func (c *collector) set(percent int32) {
-	if c.percent.Swap(percent) != percent { // it stops everything for a moment
+	if c.percent.Swap(percent) != percent {
 		debug.SetGCPercent(int(percent))
 	}
 }

@@ -10,7 +10,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestGarbageIsCollectedSeldomWhileLittleIsInUse(t *testing.T) {
+func TestGarbageFillsTheRoomThatIsThere(t *testing.T) {
+	for live, want := range map[uint64]int32{
+		0: seldom, 1 << 20: seldom, 13 << 20: seldom, 16 << 20: 150, 20 << 20: 100, 24 << 20: 50, 30 << 20: often, room: often, 1 << 40: often,
+	} {
+		assert.Equal(t, want, percentFor(live), "%d MiB in use", live>>20)
+	}
 	percent := func() int { // there is no way to ask only
 		p := debug.SetGCPercent(asWritten)
 		debug.SetGCPercent(p)
@@ -18,13 +23,10 @@ func TestGarbageIsCollectedSeldomWhileLittleIsInUse(t *testing.T) {
 	}
 	before := percent()
 	defer debug.SetGCPercent(before)
-	assert.EqualValues(t, seldom, percentFor(smallHeap-1))
-	assert.EqualValues(t, asWritten, percentFor(smallHeap))
-
-	end := collectSeldom(func(string) (string, bool) { return "", false })
+	end := paceGarbage(func(string) (string, bool) { return "", false })
 	assert.Equal(t, seldom, percent())
-	much := make([]byte, 2*smallHeap)
-	require.Eventually(t, func() bool { runtime.GC(); return percent() == asWritten }, 10*time.Second, time.Millisecond)
+	much := make([]byte, room)
+	require.Eventually(t, func() bool { runtime.GC(); return percent() == often }, 10*time.Second, time.Millisecond)
 	runtime.KeepAlive(much)
 	require.Eventually(t, func() bool { runtime.GC(); return percent() == seldom }, 10*time.Second, time.Millisecond, "and again when that is gone")
 	end()
@@ -37,6 +39,6 @@ func TestGarbageIsCollectedSeldomWhileLittleIsInUse(t *testing.T) {
 func TestWhoSaysHowOftenGarbageIsCollectedIsHeeded(t *testing.T) {
 	before := debug.SetGCPercent(50)
 	defer debug.SetGCPercent(before)
-	collectSeldom(func(name string) (string, bool) { return "50", name == "GOGC" })()
+	paceGarbage(func(name string) (string, bool) { return "50", name == "GOGC" })()
 	assert.Equal(t, 50, debug.SetGCPercent(50))
 }

@@ -77,7 +77,7 @@ func runBot(ctx context.Context, p process, cfg config.Config) (err error) {
 		}
 	}
 	b.log.Info("started", "version", buildVersion())
-	defer collectSeldom(p.lookup)()
+	defer paceGarbage(p.lookup)()
 	// Without a last line, a stop cannot be told from a kill.
 	b.group.add("stop", func(parts context.Context) error {
 		<-parts.Done()
