@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"meetbot/bench/internal/rig"
 	"meetbot/bot/jobs/jobstest"
 )
 
@@ -192,6 +193,11 @@ func (c *campaign) rehearse(ctx context.Context, p *part) error {
 			points, err := w.rehearse(ctx, s)
 			if err != nil {
 				return err
+			}
+			if c.engine == embedded {
+				for _, at := range rig.OwnWork() {
+					points = append(points, point{saved: at})
+				}
 			}
 			c.mu.Lock()
 			_, _ = fmt.Fprintf(c.log, "%s: %s %s passes %d instants, %d private and %d public messages\n", c.engine, s.platform, s.name, len(points), s.private, s.public)

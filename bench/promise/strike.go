@@ -16,7 +16,7 @@ import (
 
 // point is an instant at which the bot is killed.
 type point struct {
-	saved string // right after this was saved
+	saved string // right after this was saved, or before this of the store's own work
 	// Or at a moment of the nth request of a kind.
 	service, route string
 	nth            int
@@ -28,6 +28,8 @@ func (p point) String() string {
 	switch {
 	case p.acked:
 		return "acknowledged"
+	case p.ownWork():
+		return p.saved
 	case p.saved != "":
 		return "saved " + p.saved
 	}
@@ -43,6 +45,9 @@ func ofProvider(service string) bool {
 func (p point) inCall() bool {
 	return ofProvider(p.service) || strings.Contains(p.saved, ": calling")
 }
+
+// ownWork reports whether p is in the work that the store does by itself.
+func (p point) ownWork() bool { return slices.Contains(rig.OwnWork(), p.saved) }
 
 // rehearse carries a scenario out unharmed, and returns every point that it passes.
 func (w *world) rehearse(ctx context.Context, s *scenario) ([]point, error) {
@@ -181,11 +186,17 @@ func (w *world) strike(ctx context.Context, s *scenario, p point) (hit bool, err
 	life := w.lives.Load()
 	struck := make(chan struct{})
 	strike := sync.OnceFunc(func() { w.bot.Kill(); close(struck) })
-	if p.saved != "" {
+	switch {
+	case p.ownWork(): // which is to meet the command
+		if err := rig.Arm(w.armed, "", c.began); err != nil {
+			return false, err
+		}
+		time.AfterFunc(rand.N(30*time.Millisecond), func() { _ = rig.Arm(w.armed, p.saved, c.began) }) // else it is not passed
+	case p.saved != "":
 		if err := rig.Arm(w.armed, p.saved, c.began); err != nil {
 			return false, err
 		}
-	} else if !p.acked {
+	case !p.acked:
 		var mu sync.Mutex
 		n := 0
 		w.aim(func(r rig.Request) rig.Verdict {

@@ -44,12 +44,15 @@ var (
 	machine []byte
 	//go:embed testdata/disk.go
 	disk []byte
+	//go:embed testdata/enginepoint.go
+	enginepoint []byte
 )
 
 // Where the bot's own code asks for the machine's clock and for the disk.
 const (
 	clockDefault = "cfg.machine = time.Now\n"
 	diskDefault  = "return openPebble(ctx, cfg, lock, fresh, check, vfs.Default)"
+	diskChanged  = "return busily(openPebble(ctx, cfg, lock, fresh, check, killableDisk(troubledDisk(vfs.Default))))"
 )
 
 // saveFunc is the function that every save of a job goes through.
@@ -73,15 +76,24 @@ const (
 	Disk  = "PROMISE_DISK"
 )
 
+// OwnWork are the instants of the embedded store's own work at which a bot of [BuildKillable] can be
+// told to kill itself. It erases and copies itself all the time then.
+func OwnWork() []string {
+	return []string{
+		"store: a log is begun", "store: a log is dropped", "store: a table is begun", "store: a table is synced", "store: a table is dropped",
+		"store: the list of tables is synced", "store: a copy takes a table", "store: a copy takes the log",
+	}
+}
+
 // Arm tells the bot where to kill itself; an empty point nowhere. Only jobs that were made
 // since then count, and only they are traced.
 func Arm(path, point string, since time.Time) error {
 	return os.WriteFile(path, []byte(fmt.Sprintf("%d\n%s\n", since.UnixNano(), point)), 0o600)
 }
 
-// BuildKillable builds the bot with additions: right after it saved a job, or which workspace has it, it looks
-// whether this is where it was told to kill itself, since nothing else could hit the instant
-// between a save and what follows; and the machine's clock and the disk are as files say.
+// BuildKillable builds the bot with additions: right after it saved a job, or which workspace has it, and
+// in the store's own work, it looks whether this is where it was told to kill itself, since nothing else
+// could hit such an instant; and the machine's clock and the disk are as files say.
 func BuildKillable(ctx context.Context, dir string) (string, error) {
 	root, err := Root()
 	if err != nil {
@@ -117,8 +129,9 @@ func BuildKillable(ctx context.Context, dir string) (string, error) {
 	replace := map[string]string{}
 	for path, content := range map[string]string{
 		name: changed, filepath.Join(root, "bot", "jobs", "killpoint.go"): string(killpoint), filepath.Join(root, "bot", "jobs", "machine.go"): string(machine),
-		filepath.Join(engine, "pebble.go"):   strings.Replace(string(pebble), diskDefault, strings.Replace(diskDefault, "vfs.Default", "troubledDisk(vfs.Default)", 1), 1),
-		filepath.Join(engine, "troubled.go"): string(disk),
+		filepath.Join(engine, "pebble.go"):      strings.Replace(string(pebble), diskDefault, diskChanged, 1),
+		filepath.Join(engine, "troubled.go"):    string(disk),
+		filepath.Join(engine, "enginepoint.go"): string(enginepoint),
 	} {
 		replace[path] = filepath.Join(dir, "overlay-"+filepath.Base(path))
 		if err := os.WriteFile(replace[path], []byte(content), 0o600); err != nil {

@@ -9,8 +9,9 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
+
+	"meetbot/bot/jobs/internal/engine"
 )
 
 // write saves, and then looks whether this is the place to die.
@@ -84,16 +85,11 @@ func changed(how string, key []string) {
 
 // passed notes where the process is, and kills it if that is the place.
 func passed(where func(since time.Time) string) {
-	raw, err := os.ReadFile(os.Getenv("PROMISE_ARMED"))
-	if err != nil {
+	since, point, armed := engine.Armed()
+	if !armed {
 		return
 	}
-	var since int64
-	at, point, _ := strings.Cut(strings.TrimSuffix(string(raw), "\n"), "\n")
-	if _, err := fmt.Sscan(at, &since); err != nil {
-		return
-	}
-	here := where(time.Unix(0, since))
+	here := where(since)
 	if here == "" {
 		return
 	}
@@ -102,8 +98,6 @@ func passed(where func(since time.Time) string) {
 		_ = f.Close()
 	}
 	if here == point {
-		_ = os.Remove(os.Getenv("PROMISE_ARMED"))
-		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {}
+		engine.Die()
 	}
 }
