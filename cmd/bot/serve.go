@@ -63,6 +63,7 @@ const flushTraces = 2 * time.Second
 // runBot builds the bot from the bottom up and runs it until ctx is done, the person at
 // the console leaves, or a part cannot go on.
 func runBot(ctx context.Context, p process, cfg config.Config) (err error) {
+	holdThreads()
 	b := &building{process: p, cfg: cfg, web: http.NewServeMux()}
 	defer func() { err = errors.Join(err, b.close()) }()
 	for _, step := range []func(context.Context) error{
