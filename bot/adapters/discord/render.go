@@ -102,6 +102,9 @@ type writer struct {
 	lost       []string
 }
 
+// maxField is how many characters of a field's value are shown: the other fields need room too.
+const maxField = 1000
+
 // compose puts the reply's parts in order. What must not be cut (secrets, links, people)
 // takes its room first, then fields, then what is to be copied, then the text.
 func (w *writer) compose(r chat.Reply, l look) {
@@ -162,7 +165,12 @@ func (w *writer) compose(r chat.Reply, l look) {
 	}
 	var fields []string
 	for _, f := range r.Fields {
-		line := named(f.Name, escape(f.Value))
+		value, shortened := kit.Cut(escape(f.Value), maxField)
+		if shortened {
+			value = strings.TrimRight(value, "\\")
+			w.lost = append(w.lost, "field")
+		}
+		line := named(f.Name, value)
 		switch {
 		case f.Heading:
 			line = "### " + escape(oneLine(f.Name))
@@ -171,7 +179,7 @@ func (w *writer) compose(r chat.Reply, l look) {
 		}
 		if kit.Len(line) >= room {
 			w.lost = append(w.lost, "field")
-			break
+			continue // one that follows may be shorter
 		}
 		fields = append(fields, take(line))
 	}

@@ -112,6 +112,21 @@ func TestRenderKeepsWithinTheLimits(t *testing.T) {
 }
 
 // Four links of the longest kind that is believed of a provider, and one beside them.
+func TestALongFieldLeavesRoomForTheOthers(t *testing.T) {
+	long := func(n int) string { return strings.Repeat("*", n) }
+	r := chat.Reply{Fields: []chat.Field{{Name: "a", Value: long(5000)}, {Name: "b", Value: "short"}}}
+	for range 5 {
+		r.Fields = append(r.Fields, chat.Field{Name: "c", Value: long(900)})
+	}
+	r.Fields = append(r.Fields, chat.Field{Name: "z", Value: "the last one"})
+	m, lost := render(r, look{})
+	raw, err := json.Marshal(m)
+	require.NoError(t, err)
+	assert.Contains(t, string(raw), "short")
+	assert.Contains(t, string(raw), "the last one", "it is short enough")
+	assert.Contains(t, lost, "field")
+}
+
 func TestLinksLongerThanAMessageAreAttached(t *testing.T) {
 	r := chat.Reply{Title: "Weekly", Text: long(4000), Links: []chat.Link{{Label: "Short", URL: "https://meeting.example.com/" + long(600)}}}
 	for _, name := range []string{"Join", "Watch", "Play", "Start"} {
