@@ -196,16 +196,18 @@ func madeOf(e meeting.Event, reg registry.Registration) (registry.Registration, 
 func (h made) find(ctx context.Context, r *run, reg registry.Registration, pages map[string]string) (wait time.Duration, _ error) {
 	age := r.now().Sub(r.job.Created)
 	all, err := h.clients.of(reg.Ref().Provider).Recordings(ctx, reg.Account, reg.Ref().ID)
-	if err != nil && passes(err) && age < askedWithin {
-		return time.Minute, err
-	}
 	found := false
 	for _, p := range all {
 		if _, asked := pages[p.File]; asked && p.URL != "" {
 			pages[p.File], found = p.URL, true
 		}
 	}
-	if err == nil && !found && age < pageWithin {
+	switch {
+	case found:
+		return 0, nil
+	case err != nil && passes(err) && age < askedWithin:
+		return time.Minute, err
+	case err == nil && age < pageWithin:
 		return pageWithin / 4, nil
 	}
 	return 0, err

@@ -1,6 +1,7 @@
 package tencent
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"strconv"
@@ -24,7 +25,7 @@ const (
 
 // Recordings returns the pages of the meeting's recordings that can be watched, by their files.
 // They have the transcript and the minutes too. Its creator may ask, and who may manage the
-// enterprise's recordings.
+// enterprise's recordings. With an error it returns what could be read besides.
 //
 // API docs: https://cloud.tencent.com/document/product/1095/51189,
 // https://cloud.tencent.com/document/product/1095/51180
@@ -52,17 +53,18 @@ func (c *Client) Recordings(ctx context.Context, account, id string) ([]meeting.
 		return nil, c.http.Unusable(r, a)
 	}
 	var all []meeting.Page
+	var unread error
 	for _, rec := range w.Records[:min(len(w.Records), maxRecords)] {
 		if rec.Meeting.Digits() != id || rec.State.Int() != recorded || rec.ID == "" {
 			continue
 		}
 		pages, err := c.record(ctx, account, string(rec.ID))
-		if err != nil {
-			return nil, err
+		if unread = cmp.Or(unread, err); ctx.Err() != nil {
+			break
 		}
 		all = append(all, pages...)
 	}
-	return all, nil
+	return all, unread
 }
 
 // record returns the pages of one recording.

@@ -50,6 +50,38 @@ func TestRecordingsHaveTheirPages(t *testing.T) {
 	require.ErrorIs(t, err, meeting.ErrNotPermitted)
 }
 
+// A recording that cannot be read hides no other.
+func TestARecordingThatCannotBeReadHidesNoOther(t *testing.T) {
+	for name, fails := range map[string]func(http.ResponseWriter){
+		"not found":  func(w http.ResponseWriter) { w.WriteHeader(http.StatusNotFound) },
+		"no answer":  func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadGateway) },
+		"unreadable": func(w http.ResponseWriter) { _, _ = w.Write([]byte("<html>")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := clientOver(t, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				record := r.URL.Query().Get("meeting_record_id")
+				switch {
+				case record == "r2":
+					fails(w)
+				case record != "":
+					_ = json.NewEncoder(w).Encode(map[string]any{"record_files": []any{map[string]any{"record_file_id": "f-" + record, "view_address": "https://meeting.tencent.com/crm/" + record}}})
+				default:
+					var all []any
+					for _, id := range []string{"r1", "r2", "r3"} {
+						all = append(all, map[string]any{"meeting_id": "123456789012345678", "meeting_record_id": id, "state": 3})
+					}
+					_ = json.NewEncoder(w).Encode(map[string]any{"record_meetings": all})
+				}
+			})
+			pages, err := c.Recordings(t.Context(), "", "123456789012345678")
+			require.Error(t, err)
+			require.Len(t, pages, 2)
+			assert.Equal(t, []string{"f-r1", "f-r3"}, []string{pages[0].File, pages[1].File})
+		})
+	}
+}
+
 // A page that is not the provider's own is none: it may be a file's address.
 func TestOtherPagesAreNotPassedOn(t *testing.T) {
 	for link, want := range map[string]string{
