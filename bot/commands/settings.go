@@ -235,16 +235,26 @@ func (h channelSettings) changed(ctx context.Context, r *run, here settings.Here
 	if r.w.Ask.Everywhere {
 		where, title = here.Team.Place(), "settings.saved.everywhere"
 	}
-	var names []string
+	var names, own []string
 	for _, c := range of {
 		names = append(names, c.Name)
+		if _, from := here.Get(c.Name); r.w.Ask.Everywhere && from == settings.Channel && c.Name != "allow" && c.Name != "deny" { // both places' lists count
+			own = append(own, r.t.T("label."+c.Name))
+		}
 		l := audit.Line{Action: audit.Settings, Where: where.Key(), Setting: c.Name, From: c.From, To: c.To, Outcome: "saved", Step: "settings/" + c.Name}
 		if err := h.audit.add(ctx, r, l); err != nil {
 			return jobs.Next{}, err
 		}
 	}
+	notes := []string{r.t.T("settings.from_now")}
+	if r.w.Ask.Everywhere {
+		here.Channel.Values = nil
+	}
+	if len(own) > 0 {
+		notes = append(notes, r.t.T("settings.own", "Names", r.t.Join(own)))
+	}
 	reply := h.show(r, here, r.t.T(title), names...)
-	reply.Tone, reply.Text = chat.Good, r.t.T("settings.from_now")
+	reply.Tone, reply.Text = chat.Good, texts.Paragraphs(notes...)
 	return r.answer(outcomeSaved, reply)
 }
 

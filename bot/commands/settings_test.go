@@ -102,6 +102,14 @@ func TestAChannelBeatsItsTeam(t *testing.T) {
 		assert.Equal(t, "Tencent Meeting (all channels)", shown["Meeting service"])
 		assert.Equal(t, "Off (this channel)", shown["Live streaming"])
 		assert.Equal(t, "up to the meeting service (default)", shown["Recording"])
+
+		everywhere := w.say(bos, channel, "/meet settings --live default --record cloud --everywhere")[0].Reply
+		assert.Equal(t, "up to whoever creates the meeting (default)", fields(everywhere)["Live streaming"], "that of all channels")
+		assert.Contains(t, everywhere.Text, "This channel has its own setting, which still applies here: Live streaming.")
+		assert.NotContains(t, everywhere.Text, "Recording")
+		w.say(ada, channel, "/meet settings --live default")
+		everywhere = w.say(bos, channel, "/meet settings --live on --everywhere")[0].Reply
+		assert.NotContains(t, everywhere.Text, "its own")
 	})
 	inWorld(t, func(c *Config) { changeable(c); c.ProviderVariable = true; c.Policy.Meet = c.Policy.Settings }, func(w *world) {
 		shown := fields(w.say(ada, channel, "/meet settings")[0].Reply)
