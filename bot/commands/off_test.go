@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	"meetbot/bot/chat"
 	"meetbot/bot/chat/chattest"
+	"meetbot/config/secret"
 	"meetbot/meeting"
 )
 
@@ -47,7 +49,7 @@ func TestEverythingIsSwitchedOffAtOnce(t *testing.T) {
 					return nil
 				}
 				posts := w.say(ada, channel, "/livepush "+line)
-				assert.Equal(t, "10 of 10 turned off", find(t, posts, chat.SlotPrivate).Reply.Title)
+				assert.Equal(t, "10 of 10 off", find(t, posts, chat.SlotPrivate).Reply.Title)
 				assert.Zero(t, w.on())
 				assert.Contains(t, find(t, posts, chat.SlotThread).Reply.Text, "turned off: p0, p1")
 				assert.Contains(t, w.say(ada, channel, "/livepush off all")[0].Reply.Text, "isn't pushed anywhere")
@@ -66,7 +68,7 @@ func TestABareOffListsWhatIsSetWithAButtonEach(t *testing.T) {
 		one := which[0].Reply.Buttons[1]
 		assert.Equal(t, "Turn off p1", one.Label)
 		posts := w.do(w.bot.Parse(w.request(ada, channel, chat.Request{Action: &one.Action})), ada, channel)
-		assert.Equal(t, "1 of 1 turned off", find(t, posts, chat.SlotPrivate).Reply.Title)
+		assert.Equal(t, "1 of 1 off", find(t, posts, chat.SlotPrivate).Reply.Title)
 		assert.Equal(t, 2, w.on())
 		status := w.say(ada, channel, "/livepush status")[0].Reply
 		require.Len(t, status.Buttons, 3, "two that are on, and all")
@@ -142,5 +144,25 @@ func TestACardStopsNothingBeforeItIsConfirmed(t *testing.T) {
 			}
 		}
 		assert.False(t, w.tencent.meetings["806146601"].State.Over())
+	})
+}
+
+// A host may call a push anything in the provider's client, and everybody reads it here.
+func TestANameThatAHostTypedTurnsNothingAround(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet Show --provider tencent --live")
+		w.tencent.pushes["806146601"] = []meeting.PushTarget{
+			{Name: "\u202egnp.\u200bexe\x1b[31m", URL: "rtmp://a.example.com/live", Key: secret.New("k12345678"), Enabled: true},
+		}
+		for _, line := range []string{"/livepush status", "/livepush off", "/meetings list", "/meetings board", "/livepush off gnp.exe[31m", "/livepush on all"} {
+			for _, p := range w.say(ada, channel, line) {
+				raw, err := json.Marshal(p.Reply)
+				require.NoError(t, err)
+				for _, hidden := range []string{`\u202e`, "\u202e", "\u200b", `\u001b`} {
+					assert.NotContains(t, string(raw), hidden, line)
+				}
+			}
+		}
+		assert.True(t, w.tencent.pushes["806146601"][0].Enabled, "it can be named as it is read")
 	})
 }

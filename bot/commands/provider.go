@@ -9,6 +9,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 
+	"meetbot/bot/grammar"
 	"meetbot/bot/spans"
 	"meetbot/config/clock"
 	"meetbot/config/secret"
@@ -57,6 +58,7 @@ type counter interface {
 
 // recorder is a [Provider] that tells the pages of a meeting's recordings, by their files.
 type recorder interface {
+	// Recordings may return pages and an error: of those that it could not read.
 	Recordings(ctx context.Context, account, id string) ([]meeting.Page, error)
 }
 
@@ -265,7 +267,11 @@ func (c client) SetPush(ctx context.Context, account, id string, target meeting.
 }
 
 func (c client) Pushes(ctx context.Context, account, id string) ([]meeting.PushTarget, error) {
-	return call(ctx, c, opPushes, func(p pusher) ([]meeting.PushTarget, error) { return p.Pushes(ctx, account, id) })
+	all, err := call(ctx, c, opPushes, func(p pusher) ([]meeting.PushTarget, error) { return p.Pushes(ctx, account, id) })
+	for i := range all { // a host may have typed anything there, which everybody will read
+		all[i].Name = grammar.CleanName(all[i].Name)
+	}
+	return all, err
 }
 
 func (c client) StartURL(ctx context.Context, id string) (secret.String, error) {
