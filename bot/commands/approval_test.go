@@ -148,7 +148,7 @@ func TestAProtectedDestinationIsSwitchedOffAlone(t *testing.T) {
 		w.press(ben, channel, w.say(ada, channel, "/livepush to 主站"), grammar.VerbApprove)
 		require.Equal(t, 1, w.tencent.sets)
 		posts := w.say(ada, channel, "/livepush off 主站")
-		assert.Equal(t, "1 of 1 turned off", find(t, posts, chat.SlotPrivate).Reply.Title)
+		assert.Equal(t, "1 of 1 off", find(t, posts, chat.SlotPrivate).Reply.Title)
 		assert.Contains(t, find(t, posts, chat.SlotThread).Reply.Text, "turned off: 主站", "everybody is told")
 		assert.Contains(t, describe(w.say(ada, channel, "/livepush log")), "turn off 主站")
 		assert.False(t, w.tencent.pushes["806146601"][0].Enabled)

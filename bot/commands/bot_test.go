@@ -719,7 +719,7 @@ func TestASetPushIsReadBackAnnouncedAndLogged(t *testing.T) {
 		log := w.say(ada, channel, "/livepush log")
 		assert.Len(t, log[0].Reply.Fields, 2)
 		off := w.say(ada, channel, "/livepush off B站")
-		assert.Equal(t, "1 of 1 turned off", find(t, off, chat.SlotPrivate).Reply.Title)
+		assert.Equal(t, "1 of 1 off", find(t, off, chat.SlotPrivate).Reply.Title)
 		assert.False(t, w.tencent.pushes["806146601"][0].Enabled)
 	})
 }
@@ -885,7 +885,7 @@ func TestANamedSetIsPushedOneByOneAndReportedEach(t *testing.T) {
 		assert.Equal(t, "Live push set: 一号, 三号", strings.Split(find(t, posts, chat.SlotThread).Reply.Text, "\n")[0])
 
 		posts = w.say(ada, channel, "/livepush off 周五秀")
-		assert.Equal(t, "2 of 2 turned off", find(t, posts, chat.SlotPrivate).Reply.Title)
+		assert.Equal(t, "2 of 2 off", find(t, posts, chat.SlotPrivate).Reply.Title)
 	})
 }
 

@@ -26,13 +26,13 @@ func TestOffNamesWhatIsNotSet(t *testing.T) {
 		w.say(ada, channel, "/livepush save 双平台 --members 一号,二号")
 		w.say(ada, channel, "/livepush to 一号")
 		off := find(t, w.say(ada, channel, "/livepush off 一号,快手"), chat.SlotPrivate).Reply
-		assert.Equal(t, "1 of 2 turned off", off.Title)
+		assert.Equal(t, "1 of 2 off", off.Title)
 		assert.Equal(t, chat.Warning, off.Tone)
 		require.Len(t, off.Fields, 2)
 		assert.Equal(t, chat.Field{Name: "快手", Value: "not set at this meeting"}, off.Fields[1])
 
 		whole := w.say(ada, channel, "/livepush off 双平台")[0].Reply
-		assert.Equal(t, "1 of 1 turned off", whole.Title, "of a set only what is there is meant")
+		assert.Equal(t, "1 of 1 off", whole.Title, "of a set only what is there is meant")
 		assert.Equal(t, chat.Good, whole.Tone)
 		assert.Equal(t, "二号", whole.Fields[1].Name)
 

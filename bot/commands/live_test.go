@@ -354,7 +354,7 @@ func TestALiveThatTheProviderDoesNotStartIsNotOffered(t *testing.T) {
 		w.say(ada, channel, "/meet Show --provider tencent --live")
 		w.say(ada, channel, setYouTube)
 		assert.Contains(t, describe(w.say(ada, channel, "/livepush start")), "doesn't let me start or stop a live stream")
-		assert.Contains(t, describe(w.say(ada, channel, "/livepush stop all")), "1 of 1 turned off", "where addresses can be switched off, stop does that")
+		assert.Contains(t, describe(w.say(ada, channel, "/livepush stop all")), "1 of 1 off", "where addresses can be switched off, stop does that")
 		help := describe(w.say(ada, channel, "/livepush help"))
 		assert.NotContains(t, help, "livepush start")
 		assert.NotContains(t, describe(w.say(ada, channel, "/meet help")), "passcode")

@@ -125,7 +125,7 @@ func TestOffThatIsRefusedSaysWhatToDoNow(t *testing.T) {
 				}
 				posts := w.say(ada, channel, "/livepush off 主站")
 				private := find(t, posts, chat.SlotPrivate).Reply
-				assert.Equal(t, "0 of 1 turned off", private.Title)
+				assert.Equal(t, "0 of 1 off", private.Title)
 				assert.Contains(t, private.Fields[0].Value, "still on")
 				assert.Contains(t, private.Text, "Turn it off in the live stream settings of the Tencent Meeting client")
 				assert.NotContains(t, describe(posts), "Copy it from the platform again")
@@ -151,7 +151,7 @@ func TestTwoChannelsOfOnePlatform(t *testing.T) {
 		assert.Equal(t, "1 of 1 set", find(t, posts, chat.SlotPrivate).Reply.Title)
 		assert.Len(t, w.tencent.pushes["806146601"], 2)
 		posts = w.say(ada, channel, "/livepush off 一台")
-		assert.Equal(t, "1 of 1 turned off", find(t, posts, chat.SlotPrivate).Reply.Title)
+		assert.Equal(t, "1 of 1 off", find(t, posts, chat.SlotPrivate).Reply.Title)
 
 		w.say(ada, channel, "/meet 另一场 --provider tencent --live")
 		posts = w.say(ada, channel, "/livepush to 一台、二台 --override in 806146602")

@@ -72,7 +72,7 @@ func TestADestinationIsSetOnStandbyAndSwitchedOn(t *testing.T) {
 				require.Len(t, find(t, which, chat.SlotPrivate).Reply.Buttons, 1)
 				assert.Equal(t, "Turn on B站", find(t, which, chat.SlotPrivate).Reply.Buttons[0].Label)
 				posts = w.switchOn(which)
-				assert.Equal(t, "1 of 1 turned on", find(t, posts, chat.SlotPrivate).Reply.Title)
+				assert.Equal(t, "1 of 1 on", find(t, posts, chat.SlotPrivate).Reply.Title)
 				assert.Contains(t, find(t, posts, chat.SlotThread).Reply.Text, "turned on: B站")
 				assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Text, "Not on air yet: the host starts")
 				assert.True(t, w.set()[0].Enabled)
@@ -89,7 +89,7 @@ func TestADestinationIsSetOnStandbyAndSwitchedOn(t *testing.T) {
 				w.settle()
 				pushed, standby = shownOn(w.say(ada, channel, "/meet share"))
 				assert.Empty(t, pushed+standby, "what was switched off is not waiting")
-				assert.Equal(t, "1 of 1 turned on", find(t, w.say(ada, channel, "/livepush 开启 all"), chat.SlotPrivate).Reply.Title)
+				assert.Equal(t, "1 of 1 on", find(t, w.say(ada, channel, "/livepush 开启 all"), chat.SlotPrivate).Reply.Title)
 
 				w.say(ada, channel, "/livepush off B站")
 				assert.NotContains(t, find(t, w.say(ada, channel, "/livepush on B站"), chat.SlotPrivate).Reply.Text, "not on air")
@@ -110,9 +110,9 @@ func TestWhatToSwitchOnIsFound(t *testing.T) {
 		require.Len(t, w.bot.Complete(w.t.Context(), w.request(ada, channel, chat.Request{Command: "livepush"}), "on", ""), 4)
 		some := w.say(ada, channel, "/livepush on a, b, nowhere")
 		private := find(t, some, chat.SlotPrivate).Reply
-		assert.Equal(t, "2 of 3 turned on", private.Title)
+		assert.Equal(t, "2 of 3 on", private.Title)
 		assert.Contains(t, private.Fields[2].Value, "not set at this meeting")
-		assert.Equal(t, "1 of 1 turned on", find(t, w.say(ada, channel, "/livepush on all"), chat.SlotPrivate).Reply.Title)
+		assert.Equal(t, "1 of 1 on", find(t, w.say(ada, channel, "/livepush on all"), chat.SlotPrivate).Reply.Title)
 		assert.Contains(t, find(t, w.say(ada, channel, "/livepush on"), chat.SlotPrivate).Reply.Text, "This meeting has no push to turn on.")
 	})
 }
@@ -150,7 +150,7 @@ func TestOnThatIsRefusedSaysWhatToDoNow(t *testing.T) {
 		w.say(ada, channel, pushLine+" --standby")
 		w.tencent.fail = refusedWith("set_push", &meeting.APIError{Provider: "tencent", Code: 400004, Err: meeting.ErrInvalid, Reason: meeting.ReasonPushAddress})
 		private := find(t, w.say(ada, channel, "/livepush on B站"), chat.SlotPrivate).Reply
-		assert.Equal(t, "0 of 1 turned on", private.Title)
+		assert.Equal(t, "0 of 1 on", private.Title)
 		assert.Equal(t, chat.Bad, private.Tone)
 		assert.Contains(t, private.Fields[0].Value, "still off")
 		assert.Contains(t, private.Text, "Turn it on in the live stream settings")
