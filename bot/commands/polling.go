@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -65,7 +66,13 @@ func (h polling) watch(ctx context.Context, reg registry.Registration) error {
 			return err
 		}
 	}
-	return h.timers.SetTimer(ctx, jobs.Timer{Key: timerKey(timerPoll, ref.String()), At: h.now().Add(pollAfter(0))})
+	return h.timers.SetTimer(ctx, h.timer(ref, pollAfter(0)))
+}
+
+// timer is for a poll after some time, or later where as many are due then as a provider takes: a
+// timer that goes off in vain is a write, and of thousands of meetings that is all that would happen.
+func (h polling) timer(ref meeting.Ref, after time.Duration) jobs.Timer {
+	return jobs.Timer{Key: timerKey(timerPoll, ref.String()), At: h.pace.book(h.now().Add(after))}
 }
 
 // soon has a meeting be polled in a moment.
@@ -116,8 +123,8 @@ func (h polling) poll(ctx context.Context, ref meeting.Ref) error {
 	if !h.clients.has(ref.Provider) {
 		return nil
 	}
-	next := jobs.Timer{Key: timerKey(timerPoll, ref.String()), At: h.now().Add(pollAfter(h.now().Sub(reg.Created)))}
-	if !h.pace.take(h.now()) {
+	next := h.timer(ref, pollAfter(h.now().Sub(reg.Created)))
+	if !h.pace.take(h.now()) { // it was not booked, or by the process before
 		return h.timers.SetTimer(ctx, next)
 	}
 	asked := h.now()
@@ -195,22 +202,44 @@ func (h polling) learn(ctx context.Context, ref meeting.Ref, m meeting.Meeting, 
 
 // pace lets a bounded number of things happen in a minute.
 type pace struct {
-	mu    sync.Mutex
-	limit int
-	since time.Time
-	used  int
+	mu     sync.Mutex
+	limit  int
+	minute int64 // since 1970, that used is of
+	used   int
+	booked map[int64]int // by minute
 }
 
-func newPace(perMinute int) *pace { return &pace{limit: perMinute} }
+func newPace(perMinute int) *pace { return &pace{limit: perMinute, booked: make(map[int64]int)} }
 
+func minuteOf(t time.Time) int64 { return t.Unix() / 60 }
+
+// take reports whether one more may happen now.
 func (p *pace) take(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if now.Sub(p.since) >= time.Minute {
-		p.since, p.used = now, 0
+	if m := minuteOf(now); m != p.minute {
+		p.minute, p.used = m, 0
+		maps.DeleteFunc(p.booked, func(past int64, _ int) bool { return past < m })
 	}
 	p.used++
 	return p.used <= p.limit
+}
+
+// book returns when something is to happen that is wanted at a time: then, or in the next minute
+// for which less is booked. Then it still has to take, as what was not booked does.
+func (p *pace) book(at time.Time) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	wanted := minuteOf(at)
+	m := wanted
+	for p.booked[m] >= p.limit {
+		m++
+	}
+	p.booked[m]++
+	if m == wanted {
+		return at
+	}
+	return time.Unix(60*m, 0).Add(rand.N(time.Minute))
 }
 
 // reminders tells a requester that a meeting is about to be deleted.
