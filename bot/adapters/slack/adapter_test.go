@@ -565,7 +565,7 @@ func TestAnswersThatWaitForSlackAreBounded(t *testing.T) {
 	}
 	for _, tr := range []slacktest.Transport{w.http, w.socket} {
 		ack := w.deliver(tr, w.slack.Slash("C1", "U1", "/meet", "help"))
-		assert.JSONEq(t, `{"response_type":"ephemeral","text":"Too many commands are waiting, so I didn't run yours. Try again in a minute."}`, string(ack.Payload))
+		assert.JSONEq(t, `{"response_type":"ephemeral","text":"I have too much to do right now, so I didn't run your command. Try again in a minute."}`, string(ack.Payload))
 	}
 	assert.Empty(t, w.slack.Messages())
 
