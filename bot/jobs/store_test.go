@@ -655,7 +655,6 @@ func TestMemoryRunsShort(t *testing.T) {
 	runtime.GC() // which happens by itself as the limit comes near
 	assert.ErrorIs(t, scarce(), errMemory)
 	runtime.KeepAlive(kept)
-	kept = nil
 	assert.NoError(t, scarce(), "nobody needs it any more")
 	debug.SetMemoryLimit(1 << 30)
 	assert.NoError(t, scarce())
