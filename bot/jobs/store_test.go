@@ -650,8 +650,8 @@ func TestMemoryRunsShort(t *testing.T) {
 	assert.NoError(t, scarce(), "no limit is set")
 	before := debug.SetMemoryLimit(-1)
 	defer debug.SetMemoryLimit(before)
-	kept := make([]byte, 64<<20)
-	debug.SetMemoryLimit(70 << 20)
+	kept := make([]byte, 200<<20) // whatever other tests hold
+	debug.SetMemoryLimit(220 << 20)
 	runtime.GC() // which happens by itself as the limit comes near
 	assert.ErrorIs(t, scarce(), errMemory)
 	runtime.KeepAlive(kept)
