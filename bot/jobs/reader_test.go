@@ -46,7 +46,9 @@ func TestAReaderThatIsGoneIsMadeAgain(t *testing.T) {
 			if _, err := s.Enqueue(t.Context(), Job{ID: id}); err == nil {
 				ids = append(ids, id)
 			} else {
-				require.ErrorIs(t, err, ErrBusy)
+				if !errors.Is(err, ErrNotConfirmed) { // a machine with much to do confirms late; nothing is acknowledged then either
+					require.ErrorIs(t, err, ErrBusy)
+				}
 				require.Eventually(t, func() bool { return s.admit() == nil }, time.Minute, 10*time.Millisecond)
 			}
 		}
