@@ -459,6 +459,10 @@ func TestTenThousandJobsWaitAtStart(t *testing.T) {
 		_, err := s.Enqueue(t.Context(), Job{ID: "room again"})
 		return err == nil || errors.Is(err, ErrDuplicate)
 	}, 3*time.Minute, 100*time.Millisecond)
+	require.Eventually(t, func() bool {
+		waiting, _, err := s.engine.Load(t.Context(), kindJob)
+		return err == nil && waiting == 0
+	}, 3*time.Minute, 100*time.Millisecond, "all of them end")
 }
 
 func TestTooLargeRecordIsRefused(t *testing.T) {
