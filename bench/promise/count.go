@@ -63,6 +63,9 @@ func (w *world) settle(ctx context.Context) error {
 		if len(waiting) == 0 {
 			break
 		}
+		if err := w.revive(ctx); err != nil { // it may have struck after it was given up
+			return err
+		}
 		if time.Now().After(nudge) {
 			nudge = time.Now().Add(nudgeAfter)
 			for _, c := range waiting {

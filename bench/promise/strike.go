@@ -126,6 +126,9 @@ var errNotTaken = errors.New("not taken")
 // preparation, stage begins again with another command, as a person would.
 func (w *world) stage(ctx context.Context, s *scenario) (c *command, done func(), err error) {
 	for end := time.Now().Add(settleWithin); ; {
+		if err := w.revive(ctx); err != nil { // it may have struck after it was given up
+			return nil, nil, err
+		}
 		c = w.newCommand(s)
 		if err := w.prepare(ctx, c); err == nil {
 			break
@@ -225,7 +228,7 @@ func (w *world) strike(ctx context.Context, s *scenario, p point) (hit bool, err
 		strike()
 	}
 	limit := 5 * time.Second
-	if s.slow {
+	if s.slow || p.ownWork() {
 		limit = 90 * time.Second
 	}
 	over := time.After(limit)

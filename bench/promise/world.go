@@ -340,7 +340,7 @@ var httpClient = &http.Client{Timeout: ackWithin, Transport: &http.Transport{Dis
 func (w *world) revive(ctx context.Context) error {
 	w.starting.Lock()
 	defer w.starting.Unlock()
-	if w.ended() {
+	if w.bot != nil && w.ended() {
 		return w.start(ctx)
 	}
 	return nil
