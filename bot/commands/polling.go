@@ -66,18 +66,23 @@ func (h polling) watch(ctx context.Context, reg registry.Registration) error {
 			return err
 		}
 	}
-	return h.timers.SetTimer(ctx, h.timer(ref, pollAfter(0)))
+	return h.book(ctx, ref, pollAfter(0))
 }
 
-// timer is for a poll after some time, or later where as many are due then as a provider takes: a
-// timer that goes off in vain is a write, and of thousands of meetings that is all that would happen.
-func (h polling) timer(ref meeting.Ref, after time.Duration) jobs.Timer {
-	return jobs.Timer{Key: timerKey(timerPoll, ref.String()), At: h.pace.book(h.now().Add(after))}
+// book has a meeting be polled after some time, or later where as many are booked for then as a
+// provider takes: a timer that goes off in vain is a write, and of thousands of meetings that is all
+// that would happen.
+func (h polling) book(ctx context.Context, ref meeting.Ref, after time.Duration) error {
+	return h.pollAt(ctx, ref, h.pace.book(h.now().Add(after)))
 }
 
 // soon has a meeting be polled in a moment.
 func (h polling) soon(ctx context.Context, ref meeting.Ref) error {
-	return h.timers.SetTimer(ctx, jobs.Timer{Key: timerKey(timerPoll, ref.String()), At: h.now().Add(countedAfter)})
+	return h.pollAt(ctx, ref, h.now().Add(countedAfter))
+}
+
+func (h polling) pollAt(ctx context.Context, ref meeting.Ref, at time.Time) error {
+	return h.timers.SetTimer(ctx, jobs.Timer{Key: timerKey(timerPoll, ref.String()), At: at})
 }
 
 // pollsPerMinute bounds what polling takes of a provider's calls a minute, so that
@@ -123,9 +128,9 @@ func (h polling) poll(ctx context.Context, ref meeting.Ref) error {
 	if !h.clients.has(ref.Provider) {
 		return nil
 	}
-	next := h.timer(ref, pollAfter(h.now().Sub(reg.Created)))
+	after := pollAfter(h.now().Sub(reg.Created))
 	if !h.pace.take(h.now()) { // it was not booked, or by the process before
-		return h.timers.SetTimer(ctx, next)
+		return h.book(ctx, ref, after)
 	}
 	asked := h.now()
 	m, err := h.clients.of(ref.Provider).Poll(ctx, reg.Account, ref.ID)
@@ -137,7 +142,7 @@ func (h polling) poll(ctx context.Context, ref meeting.Ref) error {
 		}
 	case err != nil:
 		h.log.WarnContext(ctx, "meeting not polled", "meeting_id", ref, "err", err)
-		return h.timers.SetTimer(ctx, next)
+		return h.book(ctx, ref, after)
 	}
 	asking := reg
 	asking.Meeting.State = m.State
@@ -164,11 +169,6 @@ func (h polling) poll(ctx context.Context, ref meeting.Ref) error {
 			return err
 		}
 	}
-	if counting {
-		if soon := h.now().Add(pollAfter(10 * countEvery)); soon.Before(next.At) {
-			next.At = soon
-		}
-	}
 	// Also when nothing changed just now: whoever changed it before may have died before
 	// the cards were drawn. What is drawn already is not drawn again.
 	if changed || !reg.StateAt.Equal(reg.Created) || reg.Pushed() {
@@ -179,7 +179,10 @@ func (h polling) poll(ctx context.Context, ref meeting.Ref) error {
 	if h.registry.Unwatched(reg) {
 		return nil
 	}
-	return h.timers.SetTimer(ctx, next)
+	if counting { // what people watch does not wait for a turn
+		return h.pollAt(ctx, ref, h.now().Add(min(after, pollAfter(10*countEvery))))
+	}
+	return h.book(ctx, ref, after)
 }
 
 // learn remembers what a provider said of a meeting when it was asked, with what else was

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"meetbot/meeting"
 )
 
 // Thousands of meetings take their turns: what is booked finds room when it comes, in the order in
@@ -46,6 +48,27 @@ func TestWhatIsBookedFindsRoom(t *testing.T) {
 		at := now.Add(time.Minute)
 		assert.Equal(t, at, few.book(at), "there is room at the time that is wanted")
 	}
+}
+
+// A meeting whose viewers are counted is polled each minute, and takes no turn of the others' for it.
+func TestWhoIsWatchedTakesNoTurn(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		w.enter(meeting.StateRunning, 412)
+		polled, p := w.tencent.calls("viewers"), w.bot.polling.pace
+		const others = 120 // minutes that are booked up
+		first := minuteOf(time.Now())
+		p.mu.Lock()
+		for m := range int64(others) {
+			p.booked[first+m] = p.limit
+		}
+		p.mu.Unlock()
+		time.Sleep(time.Hour)
+		assert.Greater(t, polled.take(), 30)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		assert.Zero(t, p.booked[first+others])
+	})
 }
 
 // What was not booked, as before a restart, may come in vain once; then it has a turn too.
