@@ -49,6 +49,7 @@ type fakeProvider struct {
 	listsAll   bool           // whatever the user key
 	viewers    map[string]int // of a meeting that has or had a live
 	recordings []meeting.Page
+	unreadable error // of some recordings, beside those
 	replays    []meeting.Page
 	people     []string
 }

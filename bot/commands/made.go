@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -202,8 +203,9 @@ func (h made) find(ctx context.Context, r *run, reg registry.Registration, pages
 			pages[p.File], found = p.URL, true
 		}
 	}
+	complete := !slices.Contains(slices.Collect(maps.Values(pages)), "")
 	switch {
-	case found:
+	case complete, found && err == nil:
 		return 0, nil
 	case err != nil && passes(err) && age < askedWithin:
 		return time.Minute, err

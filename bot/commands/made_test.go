@@ -16,7 +16,7 @@ import (
 )
 
 func (f fakeTencent) Recordings(context.Context, string, string) (all []meeting.Page, err error) {
-	err = f.do("recordings", func() error { all = slices.Clone(f.recordings); return nil })
+	err = f.do("recordings", func() error { all = slices.Clone(f.recordings); return f.unreadable })
 	return all, err
 }
 
@@ -144,6 +144,30 @@ func TestAPageIsWaitedFor(t *testing.T) {
 		w.tencent.records("f1")
 		time.Sleep(2 * time.Minute)
 		assert.Len(t, ready(w.room.take()), 2)
+	})
+}
+
+// What could be read of several is told at once only where nothing is missing.
+func TestAPageThatCannotBeReadYetIsWaitedFor(t *testing.T) {
+	inWorld(t, reporting, func(w *world) {
+		w.shown()
+		w.hear(meeting.Event{State: meeting.StateRunning})
+		w.tencent.records("f1")
+		w.tencent.unreadable = refusal(meeting.ErrUnavailable, meeting.ReasonNone)
+		w.hear(meeting.Event{Made: meeting.MadeRecording, Files: []string{"f1"}})
+		time.Sleep(time.Second)
+		assert.Len(t, ready(w.room.take()), 2, "it is there, whatever else cannot be read")
+		w.tencent.records("f2")
+		w.hear(meeting.Event{Made: meeting.MadeRecording, Files: []string{"f2", "f3"}})
+		time.Sleep(3 * time.Minute)
+		assert.Empty(t, ready(w.room.take()))
+		w.tencent.unreadable = nil
+		w.tencent.records("f2", "f3")
+		time.Sleep(2 * time.Minute)
+		told := ready(w.room.take())
+		require.Len(t, told, 2)
+		assert.Contains(t, told[0], "/crm/f2")
+		assert.Contains(t, told[0], "/crm/f3")
 	})
 }
 
