@@ -238,7 +238,7 @@ func (h channelSettings) changed(ctx context.Context, r *run, here settings.Here
 	var names, own []string
 	for _, c := range of {
 		names = append(names, c.Name)
-		if _, from := here.Get(c.Name); r.w.Ask.Everywhere && from == settings.Channel && c.Name != "allow" && c.Name != "deny" { // both places' lists count
+		if r.w.Ask.Everywhere && here.Channel.Values[c.Name] != "" && !addsUp(c.Name) {
 			own = append(own, r.t.T("label."+c.Name))
 		}
 		l := audit.Line{Action: audit.Settings, Where: where.Key(), Setting: c.Name, From: c.From, To: c.To, Outcome: "saved", Step: "settings/" + c.Name}
@@ -262,6 +262,9 @@ func (h channelSettings) buttons(r *run) []chat.Button {
 	return []chat.Button{{Label: r.t.T("button.settings"), Action: grammar.Press(grammar.VerbSettingsForm, "")}}
 }
 
+// addsUp reports whether what is set for all channels counts beside what is set for one.
+func addsUp(name string) bool { return name == "allow" || name == "deny" }
+
 // show lists settings with their values, and where each is from.
 func (h channelSettings) show(r *run, here settings.Here, title string, names ...string) chat.Reply {
 	reply := chat.Reply{Title: title, Buttons: h.buttons(r)}
@@ -271,7 +274,7 @@ func (h channelSettings) show(r *run, here settings.Here, title string, names ..
 		add := func(value string) {
 			reply.Fields = append(reply.Fields, chat.Field{Name: label, Value: r.t.T("settings.value", "Value", value, "Source", source)})
 		}
-		if name == "allow" || name == "deny" { // both places' lists count
+		if addsUp(name) {
 			h.showList(r, &reply, name, here)
 			if value != "" {
 				continue

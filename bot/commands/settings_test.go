@@ -105,7 +105,7 @@ func TestAChannelBeatsItsTeam(t *testing.T) {
 
 		everywhere := w.say(bos, channel, "/meet settings --live default --record cloud --everywhere")[0].Reply
 		assert.Equal(t, "up to whoever creates the meeting (default)", fields(everywhere)["Live streaming"], "that of all channels")
-		assert.Contains(t, everywhere.Text, "This channel has its own setting, which still applies here: Live streaming.")
+		assert.Contains(t, everywhere.Text, "This channel still uses its own value for: Live streaming.")
 		assert.NotContains(t, everywhere.Text, "Recording")
 		w.say(ada, channel, "/meet settings --live default")
 		everywhere = w.say(bos, channel, "/meet settings --live on --everywhere")[0].Reply

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	room       = 40 << 20 // bytes that the heap takes before garbage is collected, with what is in use
+	room       = 40 << 20 // bytes of heap that garbage may fill, together with what is in use
 	often      = 50       // percent of what is in use that garbage may take at least
 	seldom     = 200      // and at most
 	step       = 25       // each change stops everything for a moment
