@@ -164,14 +164,12 @@ func TestWhatIsApprovedLateIsTriedAgainLikeAnythingElse(t *testing.T) {
 		asked := w.say(ada, channel, "/livepush to 主站")
 		time.Sleep(8 * time.Minute)
 		down := time.Now().Add(20 * time.Second)
-		w.tencent.mu.Lock() // its meeting is polled all the time
-		w.tencent.fail = func(op string) error {
+		w.tencent.failing(func(op string) error {
 			if op == "set_push" && time.Now().Before(down) {
 				return refusal(meeting.ErrUnavailable, "")
 			}
 			return nil
-		}
-		w.tencent.mu.Unlock()
+		})
 		posts := w.press(ben, channel, asked, grammar.VerbApprove)
 		assert.NotContains(t, slots(posts), chat.SlotProgress, "it has only just begun")
 		time.Sleep(time.Minute)

@@ -55,9 +55,7 @@ func (w *world) hear(e meeting.Event) {
 
 // failing sets how a fake fails, also while it is at work; nil: it does not.
 func (f *fakeProvider) failing(with func(op string) error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.fail = with
+	f.from(func() { f.fail = with })
 }
 
 // calls are how often a fake was asked for something since it was looked at last.

@@ -58,6 +58,13 @@ func newFake(p meeting.Provider) *fakeProvider {
 	return &fakeProvider{provider: p, meetings: map[string]*meeting.Meeting{}, pushes: map[string][]meeting.PushTarget{}, asked: map[string]int{}}
 }
 
+// from has the provider be otherwise from now on, whoever calls it meanwhile.
+func (f *fakeProvider) from(change func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change()
+}
+
 func (f *fakeProvider) do(op string, act func() error) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -503,13 +510,13 @@ func TestWhatLooksLikeACommandIsAskedPrivately(t *testing.T) {
 
 func TestADefiniteRefusalIsToldAtOnceAndPrivately(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		w.systec.fail = func(op string) error { return refusal(meeting.ErrLimit, meeting.ReasonQuota) }
+		w.systec.failing(func(op string) error { return refusal(meeting.ErrLimit, meeting.ReasonQuota) })
 		posts := w.say(ada, channel, "/meet x")
 		require.Equal(t, []chat.Slot{chat.SlotPrivate, chat.SlotSettle}, slots(posts))
 		assert.Contains(t, posts[0].Reply.Text, "can't create more meetings")
 		assert.NotContains(t, revealed(posts[1]), "as many")
 
-		w.systec.fail = nil
+		w.systec.failing(nil)
 		require.Len(t, w.say(ada, channel, "/meet x"), 4, "a refusal is worth a retry")
 	})
 }
@@ -538,19 +545,19 @@ func TestALostAnswerIsLookedUpAndAdopted(t *testing.T) {
 
 func TestAnOutcomeThatCannotBeFoundIsSaidPlainly(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		w.systec.fail = func(op string) error {
+		w.systec.failing(func(op string) error {
 			if op == "create" {
 				return refusal(meeting.ErrOutcomeUnknown, "")
 			}
 			return nil
-		}
+		})
 		w.say(ada, channel, "/meet x")
 		time.Sleep(2 * time.Minute)
 		posts := w.room.take()
 		assert.Equal(t, "May have been created", find(t, posts, chat.SlotPrivate).Reply.Title)
 		assert.Zero(t, w.systec.created)
 
-		w.systec.fail = nil
+		w.systec.failing(nil)
 		again := w.press(ben, channel, posts, grammar.VerbRetry)
 		assert.Contains(t, find(t, again, chat.SlotPrivate).Reply.Text, "Only the person who asked")
 		assert.Zero(t, w.systec.created)
@@ -562,12 +569,12 @@ func TestAnOutcomeThatCannotBeFoundIsSaidPlainly(t *testing.T) {
 func TestAnUnreachableProviderIsTriedAgainAndTheRequesterTold(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		down := time.Now().Add(30 * time.Second)
-		w.systec.fail = func(string) error {
+		w.systec.failing(func(string) error {
 			if time.Now().Before(down) {
 				return refusal(meeting.ErrUnavailable, "")
 			}
 			return nil
-		}
+		})
 		w.say(ada, channel, "/meet x")
 		time.Sleep(90 * time.Second)
 		posts := w.room.take()
@@ -741,7 +748,7 @@ func TestAPushWhoseAnswerIsLostIsReadBack(t *testing.T) {
 				if done {
 					w.tencent.after = lost
 				} else {
-					w.tencent.fail = lost
+					w.tencent.failing(lost)
 				}
 				w.say(ada, channel, pushLine)
 				time.Sleep(2 * time.Minute)
@@ -868,14 +875,14 @@ func TestANamedSetIsPushedOneByOneAndReportedEach(t *testing.T) {
 		assert.Equal(t, "一号, 二号, 三号", saved[0].Reply.Fields[0].Value, describe(saved))
 
 		n := 0
-		w.tencent.fail = func(op string) error {
+		w.tencent.failing(func(op string) error {
 			if op == "set_push" {
 				if n++; n == 2 {
 					return refusal(meeting.ErrInvalid, meeting.ReasonPushAddress)
 				}
 			}
 			return nil
-		}
+		})
 		posts := w.say(ada, channel, "/livepush to 周五秀")
 		private := find(t, posts, chat.SlotPrivate).Reply
 		assert.Equal(t, "2 of 3 set", private.Title)
@@ -945,9 +952,9 @@ func TestWhatTheEventDoesNotSayOfPeopleIsLookedUp(t *testing.T) {
 
 func TestARefusalCanBeTriedAgain(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		w.systec.fail = func(op string) error { return refusal(meeting.ErrLimit, meeting.ReasonQuota) }
+		w.systec.failing(func(op string) error { return refusal(meeting.ErrLimit, meeting.ReasonQuota) })
 		posts := w.say(ada, channel, "/meet x")
-		w.systec.fail = nil
+		w.systec.failing(nil)
 		find(t, w.press(ada, channel, posts, grammar.VerbRetry), chat.SlotRoot)
 		assert.Equal(t, 1, w.systec.created)
 	})
@@ -955,7 +962,7 @@ func TestARefusalCanBeTriedAgain(t *testing.T) {
 
 func TestALookUpThatWillNeverAnswerEndsAtOnce(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		w.systec.fail = func(op string) error {
+		w.systec.failing(func(op string) error {
 			switch op {
 			case "create":
 				return refusal(meeting.ErrOutcomeUnknown, "")
@@ -963,7 +970,7 @@ func TestALookUpThatWillNeverAnswerEndsAtOnce(t *testing.T) {
 				return refusal(meeting.ErrLimit, "")
 			}
 			return nil
-		}
+		})
 		w.say(ada, channel, "/meet x")
 		time.Sleep(time.Minute)
 		assert.Equal(t, "May have been created", find(t, w.room.take(), chat.SlotPrivate).Reply.Title)

@@ -61,12 +61,12 @@ func TestWhatCannotBeTakenOverIsNamed(t *testing.T) {
 		w.say(ada, channel, "/livepush --name hand --url rtmp://hand.example.com/live --key k")
 		w.say(ada, channel, "/livepush save one --url rtmp://one.example.com/live --key key-one")
 		w.say(ada, channel, "/livepush to one")
-		w.tencent.fail = func(op string) error {
+		w.tencent.failing(func(op string) error {
 			if op == "pushes" {
 				return &meeting.APIError{Provider: "tencent", Op: op, Code: 1, Err: meeting.ErrNotPermitted}
 			}
 			return nil
-		}
+		})
 		posts := w.button(ada, channel, grammar.VerbSameDest, "tencent:806146601")
 		assert.Equal(t, map[string]string{"one": "key-one"}, w.keys("806146602"))
 		assert.Contains(t, describe(posts), "{hand not set up: I don't have its key")
@@ -84,12 +84,12 @@ func TestWhatWaitsOnStandbyIsTakenOverAsSuch(t *testing.T) {
 			w.say(ada, channel, "/livepush to two zed --standby")
 			w.say(ada, channel, "/livepush off zed")
 			if !readable {
-				w.tencent.fail = func(op string) error {
+				w.tencent.failing(func(op string) error {
 					if op == "pushes" && w.tencent.pushes["806146602"] == nil {
 						return &meeting.APIError{Provider: "tencent", Op: op, Code: 1, Err: meeting.ErrNotPermitted}
 					}
 					return nil
-				}
+				})
 			}
 			posts := w.button(ada, channel, grammar.VerbSameDest, "tencent:806146601")
 			assert.Equal(t, map[string]string{"one": "key-one"}, w.keys("806146602"), readable)

@@ -78,12 +78,12 @@ func TestRepliesReadWell(t *testing.T) {
 				say(u, "/livepush destinations")
 				say(u, "/livepush log 806146601")
 				say(u, "/meet list")
-				w.tencent.fail = func(op string) error {
+				w.tencent.failing(func(op string) error {
 					if op == "set_push" {
 						return refusal(meeting.ErrNotPermitted, meeting.ReasonNotHost)
 					}
 					return nil
-				}
+				})
 				say(u, "/livepush off 主站 in 806146601")
 				ended := say(u, "/meet end systec:1591620801")
 				scene("Ada confirms", w.press(u, channel, ended, grammar.VerbEndYes))

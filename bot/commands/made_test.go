@@ -32,12 +32,12 @@ func (f fakeTencent) Participants(context.Context, string, string) (names []stri
 
 // records has the provider show recordings from now on.
 func (f *fakeProvider) records(files ...string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.recordings = nil
-	for _, id := range files {
-		f.recordings = append(f.recordings, meeting.Page{Made: meeting.MadeRecording, File: id, URL: "https://meeting.example.com/crm/" + id})
-	}
+	f.from(func() {
+		f.recordings = nil
+		for _, id := range files {
+			f.recordings = append(f.recordings, meeting.Page{Made: meeting.MadeRecording, File: id, URL: "https://meeting.example.com/crm/" + id})
+		}
+	})
 }
 
 // ready are the posts that say that something is ready: to whom, what and where.
@@ -153,7 +153,7 @@ func TestAPageThatCannotBeReadYetIsWaitedFor(t *testing.T) {
 		w.shown()
 		w.hear(meeting.Event{State: meeting.StateRunning})
 		w.tencent.records("f1")
-		w.tencent.unreadable = refusal(meeting.ErrUnavailable, meeting.ReasonNone)
+		w.tencent.from(func() { w.tencent.unreadable = refusal(meeting.ErrUnavailable, meeting.ReasonNone) })
 		w.hear(meeting.Event{Made: meeting.MadeRecording, Files: []string{"f1"}})
 		time.Sleep(time.Second)
 		assert.Len(t, ready(w.room.take()), 2, "it is there, whatever else cannot be read")
@@ -161,7 +161,7 @@ func TestAPageThatCannotBeReadYetIsWaitedFor(t *testing.T) {
 		w.hear(meeting.Event{Made: meeting.MadeRecording, Files: []string{"f2", "f3"}})
 		time.Sleep(3 * time.Minute)
 		assert.Empty(t, ready(w.room.take()))
-		w.tencent.unreadable = nil
+		w.tencent.from(func() { w.tencent.unreadable = nil })
 		w.tencent.records("f2", "f3")
 		time.Sleep(2 * time.Minute)
 		told := ready(w.room.take())
@@ -181,9 +181,9 @@ func TestWhatIsNotReportedIsAskedForAFewTimes(t *testing.T) {
 		asked := w.tencent.calls("recordings")
 		time.Sleep(20 * time.Minute)
 		w.tencent.records("f1")
-		w.tencent.mu.Lock()
-		w.tencent.replays = []meeting.Page{{Made: meeting.MadeReplay, File: "room", URL: "https://meeting.example.com/l/room"}}
-		w.tencent.mu.Unlock()
+		w.tencent.from(func() {
+			w.tencent.replays = []meeting.Page{{Made: meeting.MadeReplay, File: "room", URL: "https://meeting.example.com/l/room"}}
+		})
 		w.room.take()
 		time.Sleep(2 * time.Hour)
 		assert.Equal(t, []string{

@@ -159,12 +159,12 @@ func TestAnothersMeetingIsNotAdopted(t *testing.T) {
 				}
 				change(&other)
 				w.systec.meetings[other.Ref.ID] = &other
-				w.systec.fail = func(op string) error {
+				w.systec.failing(func(op string) error {
 					if op == "create" {
 						return refusal(meeting.ErrOutcomeUnknown, "")
 					}
 					return nil
-				}
+				})
 				w.say(ada, channel, "/meet Standup")
 				time.Sleep(5 * time.Minute)
 				posts := w.room.take()

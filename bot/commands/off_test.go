@@ -100,14 +100,14 @@ func TestSwitchingOffGoesOnAfterALostAnswer(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.onAir(4)
 		lost := 0
-		w.tencent.fail = func(op string) error { // before it is done: it is still on when it is looked for
+		w.tencent.failing(func(op string) error { // before it is done: it is still on when it is looked for
 			if op == "set_push" {
 				if lost++; lost == 2 {
 					return &meeting.APIError{Provider: "tencent", Op: op, Err: meeting.ErrOutcomeUnknown}
 				}
 			}
 			return nil
-		}
+		})
 		w.say(ada, channel, "/livepush off all")
 		time.Sleep(5 * time.Minute)
 		assert.Zero(t, w.on())

@@ -53,12 +53,12 @@ func TestAnOperatorFindsOutWhomToTell(t *testing.T) {
 		}
 
 		w.room.fail = nil
-		w.tencent.fail = func(op string) error {
+		w.tencent.failing(func(op string) error {
 			if op == "set_push" {
 				return refusal(meeting.ErrNotPermitted, meeting.ReasonNotHost)
 			}
 			return nil
-		}
+		})
 		push := w.request(ada, in, chat.Request{Command: "livepush", Text: "--name bili --url rtmp://ingest.example.com/live --key canary-key"})
 		w.do(w.bot.Parse(push), ada, in)
 		got = about(push)

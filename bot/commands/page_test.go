@@ -41,12 +41,12 @@ func TestTheWatchPageIsSharedWhereNothingCanBeReadBack(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/meet Show --provider tencent --live")
 		w.say(ada, channel, "/livepush save raw --url rtmp://ingest.example.com/live --key k12345678 --page https://watch.example/raw")
-		w.tencent.fail = func(op string) error {
+		w.tencent.failing(func(op string) error {
 			if op == "pushes" {
 				return &meeting.APIError{Provider: "tencent", Op: op, Code: 1, Err: meeting.ErrNotPermitted}
 			}
 			return nil
-		}
+		})
 		posts := w.say(ada, channel, "/livepush to raw")
 		require.Len(t, find(t, posts, chat.SlotThread).Reply.Links, 1)
 		assert.Equal(t, "https://watch.example/raw", find(t, posts, chat.SlotThread).Reply.Links[0].URL)

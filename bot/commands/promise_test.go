@@ -102,7 +102,7 @@ func TestAPushOfUnknownOutcomeIsNotCalledUndone(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/meet x --provider tencent --live")
 		sent := false
-		w.tencent.fail = func(op string) error {
+		w.tencent.failing(func(op string) error {
 			if op == "set_push" {
 				sent = true
 				return refusal(meeting.ErrOutcomeUnknown, "")
@@ -111,7 +111,7 @@ func TestAPushOfUnknownOutcomeIsNotCalledUndone(t *testing.T) {
 				return refusal(meeting.ErrUnavailable, "")
 			}
 			return nil
-		}
+		})
 		w.say(ada, channel, pushLine)
 		time.Sleep(10 * time.Minute)
 		said := find(t, w.room.take(), chat.SlotPrivate).Reply
@@ -123,7 +123,7 @@ func TestAPushOfUnknownOutcomeIsNotCalledUndone(t *testing.T) {
 func TestWhoIsNotPermittedCanAskWhoIs(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/meet x --provider tencent --live")
-		w.tencent.fail = func(string) error { return refusal(meeting.ErrNotPermitted, meeting.ReasonNotHost) }
+		w.tencent.failing(func(string) error { return refusal(meeting.ErrNotPermitted, meeting.ReasonNotHost) })
 		refused := w.say(ada, channel, pushLine)
 		asked := w.press(ada, channel, refused, grammar.VerbAskHost)
 		assert.Contains(t, find(t, asked, chat.SlotThread).Reply.Text, "B站")
@@ -176,12 +176,12 @@ func TestAnOwnAccountVouchesForNoMeetingItDoesNotKnow(t *testing.T) {
 		c.Accounts = map[meeting.Provider]Accounts{"tencent": {Persons: map[string]string{"slack:U2": "bob"}}}
 	}, func(w *world) {
 		w.say(ada, channel, "/meet secret --provider tencent")
-		w.tencent.fail = func(op string) error {
+		w.tencent.failing(func(op string) error {
 			if op == "get" {
 				return refusal(meeting.ErrNotPermitted, "")
 			}
 			return nil
-		}
+		})
 		posts := w.say(ben, chat.Place{Platform: chattest.Slack, Team: "T1", Channel: "C9"}, "/meet share 806146601")
 		assert.NotContains(t, describe(posts), "secret")
 		assert.NotContains(t, describe(posts), "join.example")
@@ -246,7 +246,7 @@ func TestATencentMeetingMayTakeAWhileToBeListed(t *testing.T) {
 func TestEndingWhatTheProviderDoesNotKnowIsNotCalledEnded(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		posts := w.say(ada, channel, "/meet x")
-		w.systec.fail = func(string) error { return refusal(meeting.ErrNotFound, meeting.ReasonMeeting) }
+		w.systec.failing(func(string) error { return refusal(meeting.ErrNotFound, meeting.ReasonMeeting) })
 		assert.Contains(t, find(t, w.press(ada, channel, posts, grammar.VerbEndYes), chat.SlotPrivate).Reply.Text, "can't find that meeting")
 	})
 }

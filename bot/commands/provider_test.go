@@ -48,7 +48,7 @@ func TestARefusalIsToldInTheProvidersWords(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, nil, func(w *world) {
-				w.systec.fail = refusedWith("create", &tt.err)
+				w.systec.failing(refusedWith("create", &tt.err))
 				posts := w.say(ada, channel, "/meet x")
 				assert.Equal(t, tt.want, find(t, posts, chat.SlotPrivate).Reply.Text)
 				assert.NotContains(t, revealed(find(t, posts, chat.SlotSettle)), tt.err.Message+"”")
@@ -70,7 +70,7 @@ func TestAPushIsSentThoughItCannotBeReadBack(t *testing.T) {
 			inWorld(t, nil, func(w *world) {
 				w.say(ada, channel, "/meet 发布会 --provider tencent --live")
 				w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key-1234")
-				w.tencent.fail = refusedWith("pushes", err)
+				w.tencent.failing(refusedWith("pushes", err))
 				posts := w.say(ada, channel, "/livepush to 主站")
 				requireNoSecretsInPublic(t, posts)
 				private := find(t, posts, chat.SlotPrivate).Reply
@@ -101,7 +101,7 @@ func TestAPushIsSentThoughItCannotBeReadBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, nil, func(w *world) {
 				w.say(ada, channel, "/meet 发布会 --provider tencent --live")
-				w.tencent.fail = refusedWith("pushes", err)
+				w.tencent.failing(refusedWith("pushes", err))
 				assert.Equal(t, chat.Bad, w.say(ada, channel, pushLine)[0].Reply.Tone)
 				assert.Zero(t, w.tencent.sets)
 			})
@@ -119,7 +119,7 @@ func TestOffThatIsRefusedSaysWhatToDoNow(t *testing.T) {
 				w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key-1234")
 				w.say(ada, channel, "/livepush to 主站")
 				if refuse {
-					w.tencent.fail = refusedWith("set_push", &meeting.APIError{Provider: "tencent", Code: 400004, Err: meeting.ErrInvalid, Reason: meeting.ReasonPushAddress})
+					w.tencent.failing(refusedWith("set_push", &meeting.APIError{Provider: "tencent", Code: 400004, Err: meeting.ErrInvalid, Reason: meeting.ReasonPushAddress}))
 				} else {
 					w.tencent.ignoresOff = true
 				}

@@ -148,7 +148,7 @@ func TestOnThatIsRefusedSaysWhatToDoNow(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.say(ada, channel, "/meet x --provider tencent --live")
 		w.say(ada, channel, pushLine+" --standby")
-		w.tencent.fail = refusedWith("set_push", &meeting.APIError{Provider: "tencent", Code: 400004, Err: meeting.ErrInvalid, Reason: meeting.ReasonPushAddress})
+		w.tencent.failing(refusedWith("set_push", &meeting.APIError{Provider: "tencent", Code: 400004, Err: meeting.ErrInvalid, Reason: meeting.ReasonPushAddress}))
 		private := find(t, w.say(ada, channel, "/livepush on B站"), chat.SlotPrivate).Reply
 		assert.Equal(t, "0 of 1 on", private.Title)
 		assert.Equal(t, chat.Bad, private.Tone)
@@ -159,7 +159,7 @@ func TestOnThatIsRefusedSaysWhatToDoNow(t *testing.T) {
 	inWorld(t, nil, func(w *world) { // nothing can be read back
 		w.say(ada, channel, "/meet x --provider tencent --live")
 		w.say(ada, channel, "/livepush save 主站 --url rtmp://ingest.example.com/live --key canary-key")
-		w.tencent.fail = refusedWith("pushes", &meeting.APIError{Provider: "tencent", Code: 200004, Err: meeting.ErrNotPermitted, Reason: meeting.ReasonAPI})
+		w.tencent.failing(refusedWith("pushes", &meeting.APIError{Provider: "tencent", Code: 200004, Err: meeting.ErrNotPermitted, Reason: meeting.ReasonAPI}))
 		posts := w.say(ada, channel, "/livepush to 主站 --standby")
 		_, standby := shownOn(posts)
 		assert.Equal(t, "主站", standby)
@@ -199,7 +199,7 @@ func TestWhatWasSetIsShownAfterTheShow(t *testing.T) {
 		assert.Contains(t, shown.Fields[0].Value, "Ended")
 		assert.Contains(t, shown.Fields[1].Value, "live-push.bilivideo.com")
 		assert.Empty(t, shown.Buttons)
-		w.tencent.fail = refusedWith("pushes", &meeting.APIError{Provider: "tencent", Code: 400005, Err: meeting.ErrNotFound, Reason: meeting.ReasonMeeting})
+		w.tencent.failing(refusedWith("pushes", &meeting.APIError{Provider: "tencent", Code: 400005, Err: meeting.ErrNotFound, Reason: meeting.ReasonMeeting}))
 		assert.Contains(t, find(t, w.say(ada, channel, "/livepush status 806 146 601"), chat.SlotPrivate).Reply.Text, "is over")
 	})
 }
