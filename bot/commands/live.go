@@ -154,7 +154,12 @@ func (h live) nextStart(ctx context.Context, r *run) (jobs.Next, error) {
 }
 
 func (h live) nextStop(ctx context.Context, r *run) (jobs.Next, error) {
-	return h.next(ctx, r, audit.Stop, func(broadcast) error { return nil })
+	return h.next(ctx, r, audit.Stop, func(s broadcast) error {
+		if s.reg != nil {
+			r.w.LiveJob = &s.reg.LiveJob
+		}
+		return nil
+	})
 }
 
 // next asks the provider for the action, if ready finds nothing against it, and says what came
@@ -212,7 +217,7 @@ func (h live) done(ctx context.Context, r *run, action audit.Action) (jobs.Next,
 		return jobs.Next{}, err
 	}
 	reg, err := h.registry.Change(ctx, r.w.Ref, func(reg *registry.Registration) bool {
-		if action == audit.Start || reg.LiveAsked.IsZero() && reg.LiveAt.IsZero() {
+		if action == audit.Start || startedSince(r, *reg) || reg.LiveAsked.IsZero() && reg.LiveAt.IsZero() {
 			return false
 		}
 		reg.LiveAsked = time.Time{}
@@ -317,12 +322,26 @@ func (h live) callStart(ctx context.Context, r *run) error {
 }
 
 func (h live) callStop(ctx context.Context, r *run) error {
-	err := h.clients.of(r.w.Ref.Provider).StopLive(ctx, r.w.Account, r.w.Ref.ID)
+	reg, err := h.registry.Get(ctx, r.w.Ref)
+	switch {
+	case errors.Is(err, jobs.ErrNotFound): // not one of the bot's
+	case err != nil:
+		return fmt.Errorf("%w: %w", jobs.ErrNotSent, err)
+	case startedSince(r, reg): // while this waited, or before it is tried again
+		r.w.Fault = texts.NewMessage("live.stop.since")
+		return errors.New("the live was started again since")
+	}
+	err = h.clients.of(r.w.Ref.Provider).StopLive(ctx, r.w.Account, r.w.Ref.ID)
 	r.w.Fault = nil
 	if err != nil {
 		r.w.Fault = r.faultOf(err)
 	}
 	return outcome(err)
+}
+
+// startedSince reports whether the live that is to be stopped is not the one that was meant.
+func startedSince(r *run, reg registry.Registration) bool {
+	return r.w.LiveJob != nil && reg.LiveJob != *r.w.LiveJob
 }
 
 // reconcileStart goes by the provider's own word since the call. Without one nobody knows:

@@ -26,6 +26,7 @@ import (
 type wire struct {
 	*sandbox.Server
 	lose atomic.Value // string, the path's end of the calls whose answers get lost; empty for none
+	slow atomic.Int64 // how long the answers to calls that change something are under way, in nanoseconds
 }
 
 func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -35,6 +36,9 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		r.Body = http.NoBody
 	}
 	w.ServeHTTP(rec, r)
+	if r.Method != http.MethodGet {
+		time.Sleep(time.Duration(w.slow.Load()))
+	}
 	if lose, _ := w.lose.Load().(string); lose != "" && r.Method != http.MethodGet && strings.HasSuffix(r.URL.Path, lose) {
 		return nil, errors.New("connection reset")
 	}
@@ -345,6 +349,38 @@ func TestALostStopIsRepeated(t *testing.T) {
 		truth, _ := w.zoom.Meeting(w.id)
 		assert.False(t, truth.Live)
 	})
+}
+
+// A stop is of the live that was on when it was asked for. Of one that was started since it
+// neither says that it was stopped, nor stops it.
+func TestAStopThatComesLateLeavesTheNextLiveAlone(t *testing.T) {
+	for name, stop := range map[string]struct{ lose, slow bool }{"AnsweredLate": {slow: true}, "Lost": {lose: true}} {
+		t.Run(name, func(t *testing.T) {
+			inLiveWorld(t, sandbox.Quirks{ZoomNeverLive: true}, true, func(w *liveWorld) {
+				w.set()
+				w.enter()
+				w.press(ada, channel, w.say(ada, channel, "/livepush start"), grammar.VerbLiveStartYes)
+				time.Sleep(time.Minute)
+				stop1, start := w.say(ada, channel, "/livepush stop"), w.say(ada, channel, "/livepush start")
+				if stop.slow {
+					w.wire.slow.Store(int64(8 * time.Second))
+				}
+				if stop.lose {
+					w.wire.lose.Store("/livestream/status")
+				}
+				w.press(ada, channel, stop1, grammar.VerbLiveStopYes)
+				w.wire.slow.Store(0)
+				w.wire.lose.Store("")
+				w.press(ada, channel, start, grammar.VerbLiveStartYes)
+				require.Equal(t, 2, w.zoom.LiveStarts(w.id))
+				calls := w.zoom.Calls(sandbox.ZoomLiveStatus)
+				time.Sleep(20 * time.Second)
+				w.settle()
+				assert.Equal(t, calls, w.zoom.Calls(sandbox.ZoomLiveStatus), "nothing stops it")
+				assert.Contains(t, describe(w.say(ada, channel, "/livepush start")), "asked Zoom at", "it is under way")
+			})
+		})
+	}
 }
 
 func TestALiveThatTheProviderDoesNotStartIsNotOffered(t *testing.T) {

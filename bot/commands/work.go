@@ -56,6 +56,10 @@ type work struct {
 	Tell    []chat.User  `cbor:",omitzero"` // with grammar.VerbApproval: who can approve
 	KeyGone bool         `cbor:",omitzero"` // Ask.Push had a key, which was dropped
 
+	// LiveJob is the job that started the live which is to be stopped: empty if none did, nil
+	// in older records.
+	LiveJob *string `cbor:",omitzero"`
+
 	Event *meeting.Event `cbor:",omitzero"` // with grammar.VerbEvent
 	Card  *chat.Receipt  `cbor:",omitzero"` // with grammar.VerbCards and VerbBoards: the one to bring up to date; nil in older records: all
 }
