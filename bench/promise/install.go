@@ -340,21 +340,12 @@ func (w *installing) strike(ctx context.Context, removes bool, p point) (hit boo
 			return false, err
 		}
 	} else if !p.acked {
-		var mu sync.Mutex
-		n := 0
+		pass := p.aimed(strike)
 		w.aim(func(r rig.Request) rig.Verdict {
 			if r.Route != p.route || r.Moment != p.moment || !w.mine(i, r) {
 				return rig.Verdict{}
 			}
-			mu.Lock()
-			n++
-			now := n == p.nth
-			mu.Unlock()
-			if now {
-				strike()
-				return rig.Verdict{Cut: true}
-			}
-			return rig.Verdict{}
+			return pass()
 		})
 	}
 	if err := w.act(ctx, i); err != nil {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"meetbot/bench/internal/rig"
@@ -178,6 +179,19 @@ func (w *world) tracing(since time.Time) error {
 	return rig.Arm(w.armed, "", since)
 }
 
+// aimed strikes when the point's request passes, which is told of all that are like it, and
+// cuts its connection.
+func (p point) aimed(strike func()) func() rig.Verdict {
+	var passed atomic.Int64
+	return func() rig.Verdict {
+		if passed.Add(1) != int64(p.nth) {
+			return rig.Verdict{}
+		}
+		strike()
+		return rig.Verdict{Cut: true}
+	}
+}
+
 // strike carries a scenario out and kills the bot at a point of it. It reports false if
 // the point was not passed.
 func (w *world) strike(ctx context.Context, s *scenario, p point) (hit bool, err error) {
@@ -200,8 +214,7 @@ func (w *world) strike(ctx context.Context, s *scenario, p point) (hit bool, err
 			return false, err
 		}
 	case !p.acked:
-		var mu sync.Mutex
-		n := 0
+		pass := p.aimed(strike)
 		w.aim(func(r rig.Request) rig.Verdict {
 			if r.Moment == rig.Done && strings.HasSuffix(r.Route, "/threads") {
 				parts := strings.Split(r.Path, "/")
@@ -210,15 +223,7 @@ func (w *world) strike(ctx context.Context, s *scenario, p point) (hit bool, err
 			if r.Service != p.service || r.Route != p.route || r.Moment != p.moment || !c.mine(r) {
 				return rig.Verdict{}
 			}
-			mu.Lock()
-			n++
-			now := n == p.nth
-			mu.Unlock()
-			if now {
-				strike()
-				return rig.Verdict{Cut: true}
-			}
-			return rig.Verdict{}
+			return pass()
 		})
 	}
 	if err := s.act(ctx, c); err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -316,17 +315,9 @@ func (a admin) settleJob(ctx context.Context, id, as string, w io.Writer) error 
 
 // printJobs shows lines of JSON as a table.
 func printJobs(w io.Writer, lines io.Reader, q question) error {
-	var all []jobLine
-	for d := json.NewDecoder(bufio.NewReader(lines)); ; {
-		var l jobLine
-		err := d.Decode(&l)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		all = append(all, l)
+	all, err := linesOf[jobLine](lines)
+	if err != nil {
+		return err
 	}
 	if len(all) == 0 {
 		return write(w, "No job is under way, and none needs somebody.\n")

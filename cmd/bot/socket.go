@@ -322,3 +322,17 @@ func storeConfig(cfg config.Config, log *slog.Logger) jobs.Config {
 		Retention: cfg.Retention, EraseAfter: cfg.EraseAfter, Grace: cfg.ShutdownGrace, Log: log,
 	}
 }
+
+// linesOf reads an answer that is one value in JSON a line.
+func linesOf[T any](r io.Reader) (all []T, err error) {
+	for d := json.NewDecoder(r); ; {
+		var line T
+		switch err := d.Decode(&line); {
+		case errors.Is(err, io.EOF):
+			return all, nil
+		case err != nil:
+			return all, err
+		}
+		all = append(all, line)
+	}
+}

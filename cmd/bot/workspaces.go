@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -233,17 +232,9 @@ func revoked(l workspaceLine) string {
 }
 
 func printWorkspaces(w io.Writer, lines io.Reader, q question) error {
-	var all []workspaceLine
-	for d := json.NewDecoder(bufio.NewReader(lines)); ; {
-		var l workspaceLine
-		err := d.Decode(&l)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		all = append(all, l)
+	all, err := linesOf[workspaceLine](lines)
+	if err != nil {
+		return err
 	}
 	if q.Op == "revoke" && len(all) == 1 {
 		return write(w, revoked(all[0]))
