@@ -255,6 +255,16 @@ func TestAProviderThatIsNotThereIsRefused(t *testing.T) {
 	assert.Contains(t, faultsOf(t, p.Parse(line("meet", "x --pmi"))), "--pmi")
 }
 
+func TestALiveThatNoProviderStartsIsNotSuggested(t *testing.T) {
+	p := New(Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind}, Providers: []meeting.Provider{"tencent"}, Default: "tencent"})
+	for _, word := range []string{"start", "Start", "go-live", "开播", "stop-live", "结束直播"} {
+		got := faultsOf(t, p.Parse(line("livepush", word)))
+		assert.Contains(t, got[word], "The host can do it in the meeting client.", word)
+	}
+	assert.NotContains(t, fmt.Sprint(faultsOf(t, p.Parse(line("livepush", "strat")))), "start")
+	assert.Contains(t, faultsOf(t, both().Parse(line("livepush", "stop-lvie")))["MEETING"], "recognise that meeting", "neither can both")
+}
+
 func TestDurationsAsPeopleWriteThem(t *testing.T) {
 	for s, want := range map[string]int{"90": 90, "90m": 90, "1h30m": 90, "1h": 60, "90分钟": 90, "1小时30分钟": 90, "2个小时": 120, "９０": 90, "45min": 45, "1 hour": 60} {
 		got, ok := minutes(s)

@@ -102,11 +102,23 @@ func (x *reading) pushWords(v *VerbDecl, tokens []token, w word) {
 			return
 		}
 	}
-	if near := x.p.nearVerb(tokens[0].raw); near != "" {
-		x.failLine("meeting", tokens[0].raw, "push.near", "Near", near)
+	switch word := strings.ToLower(tokens[0].raw); {
+	case x.p.cannot(word):
+		x.failLine("meeting", tokens[0].raw, "push.cannot")
+		return
+	case x.p.nearVerb(word) != "":
+		x.failLine("meeting", tokens[0].raw, "push.near", "Near", x.p.nearVerb(word))
 		return
 	}
 	x.fail(&v.Options[0], "push.words")
+}
+
+// cannot reports whether a word is a verb of livepush that no provider here can do: they start and
+// stop lives, and nothing else depends on a provider.
+func (p *Parser) cannot(s string) bool {
+	return p.livepush.verbs[s] == nil && slices.ContainsFunc(commandDeclarations, func(v VerbDecl) bool {
+		return v.Command == commandLivepush && v.Can != nil && (v.Name == s || slices.Contains(v.Aliases, s))
+	})
 }
 
 // nearVerb returns the verb of livepush that a misspelt word can be.
@@ -114,9 +126,8 @@ func (p *Parser) nearVerb(s string) string {
 	if len(s) > 16 {
 		return ""
 	}
-	s = strings.ToLower(s)
-	for i := range commandDeclarations {
-		v := &commandDeclarations[i]
+	for i := range p.declared {
+		v := &p.declared[i]
 		if v.Command == commandLivepush && len(v.Name) > 2 && near.Distance(s, v.Name) <= len(v.Name)/3 {
 			return v.Name
 		}
