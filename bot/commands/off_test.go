@@ -14,6 +14,8 @@ import (
 	"meetbot/bot/chat/chattest"
 	"meetbot/config/secret"
 	"meetbot/meeting"
+	"meetbot/meeting/tencent"
+	"meetbot/meeting/zoom"
 )
 
 // onAir makes a meeting with n destinations set, and returns its posts.
@@ -164,5 +166,33 @@ func TestANameThatAHostTypedTurnsNothingAround(t *testing.T) {
 			}
 		}
 		assert.True(t, w.tencent.pushes["806146601"][0].Enabled, "it can be named as it is read")
+	})
+}
+
+func TestWhatANewMeetingWouldNotTakeOffersNone(t *testing.T) {
+	for _, line := range []string{"off all", "off bili", "stop", "on all", "on"} {
+		t.Run(line, func(t *testing.T) {
+			inWorld(t, nil, func(w *world) {
+				none := w.say(ada, channel, "/livepush "+line)[0].Reply
+				assert.NotContains(t, none.Text, "Create one")
+				w.say(ada, channel, "/meet x")
+				there := w.say(ada, channel, "/livepush "+line)[0].Reply
+				assert.Equal(t, "The meeting here is on SYSTEC, which doesn't support live push.", there.Text)
+				assert.Empty(t, there.Buttons)
+			})
+		})
+	}
+}
+
+func TestAStartNamesAServiceThatStartsLives(t *testing.T) {
+	inWorld(t, func(c *Config) {
+		c.Parser.Kinds = meeting.Kinds{kinds[0], tencent.Kind, zoom.Kind}
+		c.Parser.Providers = []meeting.Provider{"systec", "tencent", "zoom"}
+		c.Providers["zoom"] = fakeTencent{newFake("zoom")}
+	}, func(w *world) {
+		assert.Contains(t, w.say(ada, channel, "/livepush start")[0].Reply.Text, "/meet --provider zoom,")
+		w.say(ada, channel, "/meet x --provider systec")
+		assert.Equal(t, "The meeting here is on SYSTEC, which doesn't support live push. Zoom does.", w.say(ada, channel, "/livepush start")[0].Reply.Text)
+		assert.Equal(t, "The meeting here is on SYSTEC, which doesn't support live push.", w.say(ada, channel, "/livepush stop-live")[0].Reply.Text)
 	})
 }

@@ -111,10 +111,15 @@ type clients struct {
 
 func (c clients) has(p meeting.Provider) bool { return c.all[p] != nil }
 
-// pushable returns a provider that the place may use and whose meetings can be pushed.
+// pushable returns the first provider of the place with whose meetings a command about live push
+// can go on. None can where it only switches what is set, or stops a live: a new meeting has neither.
 func (c clients) pushable(r *run) (meeting.Provider, bool) {
+	v := grammar.Declared(r.w.Ask.Verb)
+	if r.switches() || v.Verb == grammar.VerbLiveStop {
+		return "", false
+	}
 	for _, p := range r.here {
-		if c.has(p) && r.kind(p).Can.LivePush {
+		if can := r.kind(p).Can; c.has(p) && can.LivePush && (v.Can == nil || v.Can(can)) {
 			return p, true
 		}
 	}
