@@ -78,7 +78,7 @@ func addFile(out *tar.Writer, name, path string) error {
 // fails, nothing is left there.
 func Restore(dir string, r io.Reader) (err error) {
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
-		return fmt.Errorf("%s is not empty", dir)
+		return fmt.Errorf("%s is not empty; name a new directory", dir)
 	}
 	dir = filepath.Clean(dir)
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {

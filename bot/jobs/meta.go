@@ -93,7 +93,7 @@ func checkVersion(version int) error {
 	case firstFormat:
 		return errFirstFormat
 	}
-	return fmt.Errorf("the store has format %d, this program reads format %d", version, formatVersion)
+	return fmt.Errorf("the store has format %d, this program reads format %d; start the version that wrote it", version, formatVersion)
 }
 
 var errFirstFormat = errors.New("the store has the first format, which this program does not read: export it with the version that wrote it (bot export), and import that into an empty store with this one (bot import --first-format)")

@@ -207,8 +207,12 @@ func readKeyFile(path string, fresh bool) ([][]byte, error) {
 			return nil, err
 		}
 		key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(text)))
-		if err != nil {
-			return nil, fmt.Errorf("%s does not hold a key in base64", path)
+		switch {
+		case err == nil && len(key) == KeySize:
+		case fresh:
+			return nil, fmt.Errorf("%s does not hold a key, %d bytes in base64; remove it, or put a key there", path, KeySize)
+		default:
+			return nil, fmt.Errorf("no encryption key is configured and %s does not hold one, %d bytes in base64: %w", path, KeySize, ErrWrongKey)
 		}
 		return [][]byte{key}, nil
 	case !errors.Is(err, fs.ErrNotExist):

@@ -349,7 +349,7 @@ func (d *doctor) runningBot(context.Context) []finding {
 	}
 	var all []finding
 	for name, part := range d.readiness.Parts {
-		says := fmt.Sprintf("%s: %s since %s", name, part.State, part.Since.UTC().Format(time.RFC3339))
+		says := fmt.Sprintf("%s: %s%s", name, part.State, since(part.Since))
 		if part.LastError != "" {
 			says += ", last error: " + part.LastError
 		}
@@ -362,7 +362,7 @@ func (d *doctor) runningBot(context.Context) []finding {
 			all = append(all, fault(says, "see the other lines about it, and the bot's log"))
 		}
 		for id, w := range part.Workspaces {
-			switch says := fmt.Sprintf("%s, workspace %s: %s since %s", name, id, w.State, w.Since.UTC().Format(time.RFC3339)); {
+			switch says := fmt.Sprintf("%s, workspace %s: %s%s", name, id, w.State, since(w.Since)); {
 			case w.LastError != "":
 				all = append(all, warn(says+", last error: "+w.LastError, "if it lasts, have the app installed there again, or remove it: bot workspaces "+id+" --revoke"))
 			default:
@@ -372,6 +372,14 @@ func (d *doctor) runningBot(context.Context) []finding {
 	}
 	slices.SortFunc(all, func(a, b finding) int { return strings.Compare(a.Says, b.Says) })
 	return all
+}
+
+// since says from when on a part has been as it is; nothing of a part that does not say it.
+func since(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return " since " + t.UTC().Format(time.RFC3339)
 }
 
 // clocks compares this machine's clock with those of the servers that answered.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"meetbot/bot/adapters/keypage"
@@ -34,7 +35,7 @@ func (d *doctor) store(context.Context) []finding {
 		return []finding{noted("the console keeps nothing: its store is temporary")}
 	}
 	dir := d.cfg.DataDir
-	const fix = "set DATA_DIR to a directory on a local disk that the bot's user owns"
+	fix := directoryFix(dir)
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -135,8 +136,10 @@ func (d *doctor) engine(ctx context.Context) []finding {
 		return []finding{fault("the store was written with another key", "set ENCRYPTION_KEY to the key that wrote it; of several, the newest first")}
 	case errors.Is(err, jobs.ErrDamaged):
 		return []finding{fault("the bot cannot open the store: "+d.text(err), "restore a backup, or save what is still readable with bot export --salvage and import that into an empty DATA_DIR")}
+	case errors.As(err, new(syscall.Errno)):
+		return []finding{fault("the bot cannot open the store: "+d.text(err), directoryFix(d.cfg.DataDir))}
 	case err != nil:
-		return []finding{fault("the bot cannot open the store: "+d.text(err), "restore DATA_DIR from a backup if the disk is sound")}
+		return []finding{fault("the bot cannot open the store: "+d.text(err), "look it up under “It does not start” in docs/operating.md")}
 	}
 	defer func() { _ = store.Close() }() // nothing was written
 	return []finding{d.readStore(ctx, store)}

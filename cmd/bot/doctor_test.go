@@ -340,6 +340,15 @@ func TestDoctorFindsWhatIsBroken(t *testing.T) {
 		{name: "StoreCutShort", broken: func(t *testing.T, w *world) {
 			require.NoError(t, os.WriteFile(filepath.Join(w.env["DATA_DIR"], storeMark), []byte("{"), 0o600))
 		}, faults: []string{`engine: the bot cannot open the store`}},
+		{name: "StoreOfAnotherFormat", broken: func(t *testing.T, w *world) {
+			require.NoError(t, os.WriteFile(filepath.Join(w.env["DATA_DIR"], storeMark), []byte(`{"version":99}`), 0o600))
+		}, faults: []string{`engine: the bot cannot open the store: .*start the version that wrote it`}},
+		{name: "StoreThatTheSystemRefuses", broken: func(t *testing.T, w *world) {
+			require.NoError(t, w.store(t).Close())
+			lock := filepath.Join(w.env["DATA_DIR"], "LOCK")
+			require.NoError(t, os.Remove(lock))
+			require.NoError(t, os.Mkdir(lock, 0o700))
+		}, faults: []string{`engine: the bot cannot open the store: .*is a directory`}},
 		{name: "ClusterUnreachable", broken: func(_ *testing.T, w *world) { w.set("NATS_URL", "nats://127.0.0.1:1") },
 			faults: []string{`engine: the bot reaches no NATS server`}},
 		{name: "ClusterWithoutJetStream", broken: func(t *testing.T, w *world) { w.set("NATS_URL", natsServer(t, false)) },
@@ -473,7 +482,8 @@ func TestDoctorAsksTheReplicaOnThisMachine(t *testing.T) {
 	}})
 	d := w.diagnose(t)
 	assert.Empty(t, d.of(kit.Fault))
-	match(t, "warning", []string{`running bot: slack: connected .*another bot uses the same token`}, d.of(kit.Warning))
+	assert.Contains(t, d.of(kit.Fine), "running bot: jobs: ready", "it does not say since when")
+	match(t, "warning", []string{`running bot: slack: connected.*another bot uses the same token`}, d.of(kit.Warning))
 	status = http.StatusServiceUnavailable
 	say(ops.Readiness{Parts: map[string]ops.Part{"jobs": {State: "not_durable"}}})
 	match(t, "fault", []string{`running bot: jobs: not_durable`}, w.diagnose(t).of(kit.Fault))

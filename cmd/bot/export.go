@@ -71,10 +71,13 @@ func backupCommand(ctx context.Context, p process) error {
 	}()
 	err = jobs.Restore(rest[0], r)
 	_ = r.CloseWithError(err)
-	if asked := <-answered; asked != nil && !errors.Is(asked, io.ErrClosedPipe) {
+	asked := <-answered
+	switch {
+	case err != nil && errors.Is(asked, err): // the answer broke off because nobody could write it down
+		return fmt.Errorf("backup: %w", err)
+	case asked != nil && !errors.Is(asked, io.ErrClosedPipe):
 		return asked
-	}
-	if err != nil {
+	case err != nil:
 		return fmt.Errorf("backup: %w", err)
 	}
 	return write(p.stdout, fmt.Sprintf("Copied the store to %s.\n", rest[0]))

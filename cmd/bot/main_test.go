@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -171,6 +172,42 @@ func TestAKeptStoreIsReadAgain(t *testing.T) {
 	_, errs, exit = pipe(t, "", "DATA_DIR="+dir, "ENCRYPTION_KEY="+other)
 	assert.Equal(t, 1, exit)
 	assert.Contains(t, errs, "bot: ENCRYPTION_KEY: ")
+}
+
+// A store that cannot be opened holds what the bot has promised: to start on another directory
+// is no way out of it.
+func TestAStoreThatCannotBeOpenedIsNotLeftBehind(t *testing.T) {
+	t.Parallel()
+	kept := t.TempDir()
+	_, errs, exit := pipe(t, "/meet kept\n", "DATA_DIR="+kept)
+	require.Zero(t, exit, errs)
+	for name, tt := range map[string]struct {
+		spoil func(dir string) error
+		says  string
+	}{
+		"damaged": {func(dir string) error { return os.WriteFile(filepath.Join(dir, storeMark), []byte("{"), 0o600) }, "restore it from a backup"},
+		"format": {func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, storeMark), []byte(`{"version":99}`), 0o600)
+		}, "start the version that wrote it"},
+		"key": {func(dir string) error { return os.WriteFile(filepath.Join(dir, "key"), nil, 0o600) }, "set it to the key that wrote the store"},
+		"lock": {func(dir string) error {
+			return errors.Join(os.Remove(filepath.Join(dir, "LOCK")), os.Mkdir(filepath.Join(dir, "LOCK"), 0o700))
+		}, "keep DATA_DIR if a store is in it"},
+	} {
+		dir := filepath.Join(t.TempDir(), "data")
+		require.NoError(t, os.CopyFS(dir, os.DirFS(kept)))
+		require.NoError(t, os.Chmod(dir, 0o700))
+		require.NoError(t, os.Chmod(filepath.Join(dir, "key"), 0o600))
+		require.NoError(t, tt.spoil(dir), name)
+		_, errs, exit := pipe(t, "/meet again\n", "DATA_DIR="+dir)
+		assert.Equal(t, 1, exit, name)
+		assert.Contains(t, errs, tt.says, name)
+		assert.NotContains(t, errs, "set a directory", name)
+		assert.NotContains(t, errs, "set DATA_DIR to", name)
+	}
+	_, errs, exit = pipe(t, "/meet x\n", "DATA_DIR=/dev/null/data")
+	assert.Equal(t, 1, exit)
+	assert.Contains(t, errs, "set DATA_DIR to a directory on a local disk", "no store is in it")
 }
 
 func TestBadConfigurationIsToldAtOnce(t *testing.T) {
@@ -340,4 +377,29 @@ func TestTheConfigurationPageIsTrue(t *testing.T) {
 	for _, c := range subcommands() {
 		assert.Contains(t, string(raw), "`"+strings.TrimSpace("bot "+c.name))
 	}
+}
+
+func TestABackupSaysWhatIsWrongWithItsDirectory(t *testing.T) {
+	t.Parallel()
+	dir, full := t.TempDir(), t.TempDir()
+	_, errs, exit := pipe(t, "/meet kept\n", "DATA_DIR="+dir)
+	require.Zero(t, exit, errs)
+	require.NoError(t, os.WriteFile(filepath.Join(full, "x"), nil, 0o600))
+	_, _, err := invoke(t, map[string]string{"DATA_DIR": dir}, "backup", full)
+	assert.EqualError(t, err, "backup: "+full+" is not empty; name a new directory")
+
+	in, w, err := os.Pipe()
+	require.NoError(t, err)
+	c := command(t, self(t), "DATA_DIR="+dir)
+	c.Stdin = in
+	require.NoError(t, c.Start())
+	defer func() { assert.NoError(t, errors.Join(w.Close(), c.Wait())) }()
+	_, err = w.WriteString("/meet help\n")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		_, err := os.Stat(filepath.Join(dir, adminSocket))
+		return err == nil
+	}, 20*time.Second, 20*time.Millisecond)
+	_, _, err = invoke(t, map[string]string{"DATA_DIR": dir}, "backup", full)
+	assert.EqualError(t, err, "backup: "+full+" is not empty; name a new directory", "while a bot runs, too")
 }

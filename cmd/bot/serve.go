@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/term"
@@ -393,10 +396,21 @@ func openStore(ctx context.Context, c jobs.Config) (*jobs.Store, error) {
 		return nil, fmt.Errorf("ENCRYPTION_KEY: %w; set it to the key that wrote the store; of several, the newest first", err)
 	case err != nil && c.NATSURL != "":
 		return nil, fmt.Errorf("NATS_URL: %w", err)
-	case err != nil:
-		return nil, fmt.Errorf("DATA_DIR %s: %w; set a directory that the bot may write to", c.Dir, err)
+	case errors.As(err, new(syscall.Errno)):
+		return nil, fmt.Errorf("DATA_DIR %s: %w; %s", c.Dir, err, directoryFix(c.Dir))
+	case err != nil: // says itself what to do
+		return nil, fmt.Errorf("DATA_DIR %s: %w", c.Dir, err)
 	}
 	return store, nil
+}
+
+// directoryFix says what to do where the system refuses a directory. Another one is the way out
+// only if no store may be in it: what the bot has promised would be left behind.
+func directoryFix(dir string) string {
+	if _, err := os.Stat(filepath.Join(dir, storeMark)); errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return "set DATA_DIR to a directory on a local disk that the bot's user owns"
+	}
+	return "keep DATA_DIR if a store is in it: run this as the bot's own user, and see that this user owns all of it and that the disk works"
 }
 
 func botConfig(cfg config.Config, pageURL string, log *slog.Logger, clients map[meeting.Provider]commands.Provider, first meeting.Provider, sandboxed bool) commands.Config {
