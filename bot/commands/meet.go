@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"meetbot/bot/chat"
@@ -164,6 +165,20 @@ func (h meet) askFirst(ctx context.Context, r *run) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if verb, of := grammar.Begun(ask.Meet.Topic); verb != "" {
+		if numbers := called(here, of); len(numbers) > 0 {
+			command := r.t.Command(grammar.Declared(verb).Line())
+			if len(numbers) == 1 {
+				command = r.t.Command(grammar.Declared(verb).Line(), numbers[0])
+			}
+			another.Label = r.t.T("button.anyway")
+			r.settle()
+			_, err := r.answer(outcomeAsked, chat.Reply{
+				Tone: chat.Warning, Title: r.t.T("doubt.title", "Topic", ask.Meet.Topic), Text: r.t.T("doubt.word", "Command", command), Buttons: []chat.Button{another},
+			})
+			return true, err
+		}
+	}
 	for _, reg := range here {
 		if s := reg.Meeting.State; s != meeting.StateReady && s != meeting.StateRunning ||
 			h.people.same(place, r.w.Request.User.ID, reg.Place, reg.Requester.ID) {
@@ -182,6 +197,17 @@ func (h meet) askFirst(ctx context.Context, r *run) (bool, error) {
 		return true, err
 	}
 	return false, nil
+}
+
+// called returns the numbers of the meetings with a topic that are not over.
+func called(here []registry.Registration, topic string) []string {
+	var numbers []string
+	for _, reg := range here {
+		if !reg.Meeting.State.Over() && strings.EqualFold(reg.Meeting.Topic, topic) {
+			numbers = append(numbers, showCode(reg.Meeting.Code))
+		}
+	}
+	return numbers
 }
 
 func (r *run) personName() string {

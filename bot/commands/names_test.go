@@ -135,3 +135,25 @@ func TestTheThreadSaysWhichOptionsWereAskedFor(t *testing.T) {
 		}
 	})
 }
+
+func TestAMeetingThatIsNamedAfterAVerbIsMeant(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet end Friday show")
+		require.Equal(t, 1, w.systec.created, "no such meeting is here")
+		w.say(ada, channel, "/meet Friday show --provider tencent")
+		for line, command := range map[string]string{"end friday show": "/meet end 806-146-601", "share Friday show": "/meet share 806-146-601", "结束Friday show": "/meet end 806-146-601"} {
+			posts := w.say(ada, channel, "/meet "+line)
+			asked := find(t, posts, chat.SlotPrivate)
+			assert.Equal(t, "I haven't created anything yet. Did you mean "+command+"?", asked.Reply.Text)
+			assert.Equal(t, 2, w.systec.created+w.tencent.created, line)
+			require.Len(t, asked.Reply.Buttons, 1)
+			assert.Equal(t, "End the meeting?", w.say(ada, channel, "/meet end 806-146-601")[0].Reply.Title, "what it says works")
+		}
+		posts := w.say(ada, channel, "/meet end Friday show --provider tencent")
+		find(t, w.press(ada, channel, posts, grammar.VerbCreateAnyway), chat.SlotRoot)
+
+		w.say(ada, channel, "/meet Friday show --provider systec")
+		again := find(t, w.say(ada, channel, "/meet end Friday show --duration 60"), chat.SlotPrivate)
+		assert.Contains(t, again.Reply.Text, "Did you mean /meet end?", "which lists both")
+	})
+}

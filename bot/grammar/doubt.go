@@ -44,6 +44,25 @@ func (p *Parser) doubt(topic []token) (Doubt, Verb) {
 	return "", ""
 }
 
+// Begun returns the verb of meet with whose word a topic begins, if that verb takes a meeting, and
+// what follows the word: the topic of a meeting that is there already, or a part of this one.
+func Begun(topic string) (verb Verb, rest string) {
+	longest := 0
+	for i := range commandDeclarations {
+		v := &commandDeclarations[i]
+		if at := v.argument(1); v.Command != commandMeet || at == nil || at.Kind != KindMeeting {
+			continue
+		}
+		for _, word := range append([]string{v.Name}, v.Aliases...) {
+			first, _ := utf8.DecodeRuneInString(word)
+			if len(word) > longest && len(topic) > len(word) && strings.EqualFold(topic[:len(word)], word) && (first >= '一' || topic[len(word)] == ' ') {
+				longest, verb, rest = len(word), v.Verb, strings.TrimSpace(topic[len(word):])
+			}
+		}
+	}
+	return verb, rest
+}
+
 // nearlyNumber reports whether a word is mostly digits, or a number that is no year.
 func nearlyNumber(s string) bool {
 	if d, ok := meeting.Digits(s); ok {

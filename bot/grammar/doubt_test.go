@@ -65,3 +65,14 @@ func TestHonestTopicsPass(t *testing.T) {
 		assert.True(t, d.Public, text)
 	}
 }
+
+func TestATopicBegunWithAVerb(t *testing.T) {
+	for topic, want := range map[string][2]string{
+		"end Friday show": {"meet end", "Friday show"}, "END  x": {"meet end", "x"}, "share Friday show": {"meet share", "Friday show"},
+		"结束周五秀": {"meet end", "周五秀"}, "结束会议 周五秀": {"meet end", "周五秀"}, "分享 周五秀": {"meet share", "周五秀"},
+		"end": {}, "ending": {}, "weekend plans": {}, "list x": {}, "": {}, "结": {},
+	} {
+		verb, rest := Begun(topic)
+		assert.Equal(t, want, [2]string{string(verb), rest}, topic)
+	}
+}
