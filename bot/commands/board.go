@@ -394,6 +394,9 @@ func (h boards) setText(t texts.Text, reg registry.Registration, p registry.Push
 // as the board's readers call it.
 func (h boards) wordText(t texts.Text, reg registry.Registration, w registry.Word) string {
 	said := w.Said
+	if said.ID == "step."+string(callReplaced) { // without the option: nobody types a push here
+		said.ID = "board.other_key"
+	}
 	said.Args = append(slices.Clone(said.Args), "Provider", nameOf(t, h.cards.kinds, reg.Ref().Provider))
 	return shortened(oneSpace(said.In(t)), maxBoardReason)
 }

@@ -477,3 +477,15 @@ func TestAMeetingThatIsLostFromSightLeavesTheBoard(t *testing.T) {
 		assert.Equal(t, []string{"Nothing is pushed from here."}, shownBoard(w.room.take()))
 	})
 }
+
+func TestTheBoardTellsOfAnotherKeyWithoutAnOption(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.onAir(1)
+		w.say(ada, channel, "/livepush board")
+		posts := w.say(ada, channel, "/livepush --name p0 --url rtmp://ingest0.example.com/live --key other")
+		assert.Contains(t, find(t, posts, chat.SlotPrivate).Reply.Fields[0].Value, "Add --override", "to whoever typed it")
+		lines := strings.Join(shownBoard(append(posts, w.settle()...)), "\n")
+		assert.Contains(t, lines, "a newer key was not sent: this meeting already uses that address with another key")
+		assert.NotContains(t, lines, "--override")
+	})
+}
