@@ -275,11 +275,14 @@ func (h approvals) decide(ctx context.Context, r *run) (jobs.Next, error) {
 			return texts.NewMessage("approval.over")
 		case was.Request.Place.Platform != r.w.Request.Place.Platform || was.Request.Place.Team != r.w.Request.Place.Team:
 			return texts.NewMessage("approval.elsewhere")
-		case was.Request.User.ID == me.ID:
+		case was.Request.User.ID == me.ID && approve: // to reject one's own is to withdraw it
 			return texts.NewMessage("approval.self")
 		}
 		was.Approved, was.Decision, was.Since = &me, r.job.ID, r.now()
-		if !approve {
+		switch {
+		case !approve && was.Request.User.ID == me.ID:
+			was.Fault = texts.NewMessage("approval.withdrawn")
+		case !approve:
 			was.Fault = texts.NewMessage("approval.rejected", "Name", me.Name)
 		}
 		if j.Data, err = records.Encode(was); err != nil {

@@ -340,3 +340,17 @@ func TestWhoApprovesIsOfTheSameWorkspace(t *testing.T) {
 		assert.Equal(t, 1, w.tencent.sets)
 	})
 }
+
+func TestWhoAskedMayWithdraw(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		w.say(ada, channel, "/livepush save bili --url rtmp://ingest.example.com/live --key canary-key --protected")
+		asked := w.say(ada, channel, "/livepush to bili")
+		assert.Contains(t, find(t, asked, chat.SlotPrivate).Reply.Text, "Reject there withdraws it.")
+		posts := w.press(ada, channel, asked, grammar.VerbReject)
+		assert.Contains(t, describe(posts), "You withdrew this, so I changed nothing.")
+		assert.Contains(t, describe(posts), "Rejected: bili", "the question is closed for everybody")
+		assert.Contains(t, w.press(ben, channel, asked, grammar.VerbApprove)[0].Reply.Text, "already decided")
+		assert.Zero(t, w.tencent.sets)
+	})
+}
