@@ -196,3 +196,15 @@ func TestAStartNamesAServiceThatStartsLives(t *testing.T) {
 		assert.Equal(t, "The meeting here is on SYSTEC, which doesn't support live push.", w.say(ada, channel, "/livepush stop-live")[0].Reply.Text)
 	})
 }
+
+func TestWhatIsNotSetIsNotTurnedOnButPushedTo(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet x --provider tencent --live")
+		w.say(ada, channel, "/livepush save bili --url rtmp://ingest.example.com/live --key k")
+		assert.Equal(t, "bili: not set at this meeting. To push to a saved destination, send /livepush to bili.", w.say(ada, channel, "/livepush on bili")[0].Reply.Text)
+		w.say(ada, channel, "/livepush to bili")
+		assert.Equal(t, "vip: not set at this meeting. Set here: bili. To push to a saved destination, send /livepush to vip.", w.say(ada, channel, "/livepush on vip")[0].Reply.Text)
+		assert.Equal(t, "vip: not set at this meeting. Set here: bili.", w.say(ada, channel, "/livepush off vip")[0].Reply.Text)
+		assert.Equal(t, "This meeting has no push to turn on.", w.say(ada, channel, "/livepush on all")[0].Reply.Text)
+	})
+}

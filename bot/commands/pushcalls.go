@@ -268,6 +268,8 @@ func (h pushCalls) toSwitch(ctx context.Context, r *run, reg *registry.Registrat
 	switch {
 	case len(r.w.Calls) > 0:
 		return nil
+	case r.on() && !ask.All && ask.Which == "":
+		return texts.NewMessage("on.missing", "Names", r.t.Join(r.w.Ask.Names), "There", r.t.Join(there))
 	case len(has) == 0, ask.All, ask.Which != "":
 		if r.on() {
 			return texts.NewMessage("on.nothing")
