@@ -32,6 +32,7 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"meetbot/bot/chat"
 	"meetbot/bot/grammar"
@@ -39,6 +40,7 @@ import (
 	"meetbot/bot/policy"
 	"meetbot/bot/records"
 	"meetbot/bot/registry"
+	"meetbot/bot/texts"
 	"meetbot/meeting"
 )
 
@@ -276,6 +278,9 @@ func (b *Bot) Ready(ctx context.Context, d chat.Decision) chat.Decision {
 				field.Kind = chat.TextField
 				if none := "hint." + field.Name + ".none"; len(all) == 0 && field.Value == "" && t.Has(none) {
 					field.Hint = t.T(none)
+					if how := b.howToCreate(t, v, r.Place); how != "" && field.Name == "meeting" {
+						field.Hint = how
+					}
 				}
 			case field.Kind == chat.TextField:
 				field.Kind, field.Max, field.Choices, field.Placeholder = chat.ChoiceField, 0, all, ""
@@ -291,6 +296,27 @@ func (b *Bot) Ready(ctx context.Context, d chat.Decision) chat.Decision {
 	d.Form = &f
 	return d
 }
+
+// howToCreate is the hint of a form's meeting where the place has none with which the command can go
+// on: how to create one. Empty where no provider there has such meetings, or a form has no room for it.
+func (b *Bot) howToCreate(t texts.Text, v grammar.VerbDecl, place chat.Place) string {
+	r := &run{kinds: b.cfg.Parser.Kinds, here: b.here(place), w: &work{Ask: grammar.Ask{Verb: v.Verb}}}
+	p, ok := b.targets.clients.pushable(r)
+	if !ok {
+		return ""
+	}
+	id := "hint.meeting.create"
+	if r.kind(p).Parameters["live"] == "" {
+		id += ".any"
+	}
+	if how := t.T(id, "Provider", string(p.Kind())); utf8.RuneCountInString(how) <= maxHint {
+		return how
+	}
+	return ""
+}
+
+// maxHint is how long a form's hint may be, in characters: see [chat.FormField].
+const maxHint = 100
 
 // Complete proposes values for the named option of the command in r: recent meetings
 // here, or names of saved destinations. It never proposes a key, and nothing to whom the

@@ -3,12 +3,15 @@ package commands
 import (
 	"fmt"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"meetbot/bot/chat"
 	"meetbot/bot/chat/chattest"
+	"meetbot/bot/grammar"
+	"meetbot/bot/texts"
 )
 
 // opened is the form that a bare /livepush opens.
@@ -36,7 +39,7 @@ func TestAFormProposesWhatIsThere(t *testing.T) {
 		assert.True(t, fields["key"].Needed())
 		assert.False(t, fields["platform"].Extra)
 		assert.Equal(t, chat.TextField, fields["meeting"].Kind)
-		const noDefault = "Number, ID or join link. There is no suitable meeting here"
+		const noDefault = "None here. Create one with /meet --provider tencent --live, or give a number, ID or join link"
 		assert.Equal(t, noDefault, fields["meeting"].Hint, "it has no default")
 		w.say(ada, channel, "/meet Standup --provider systec")
 		_, fields = w.opened(ada)
@@ -112,5 +115,17 @@ func TestAFormDoesNotOpenForWhoMayNot(t *testing.T) {
 		assert.NotNil(t, d.Form)
 		d, _ = w.opened(chat.User{ID: "U6"})
 		assert.NotNil(t, d.Form, "nobody knows: it is looked up again when the form is sent")
+	})
+}
+
+func TestTheHintOfAFormFitsWhereverItIsShown(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		for _, locale := range texts.Locales {
+			for _, platform := range []chat.Platform{chattest.Slack, chattest.Discord, chattest.Console} {
+				how := w.bot.howToCreate(w.bot.parser.Text(platform, locale), grammar.Declared(grammar.VerbPush), chat.Place{Platform: platform, Team: "T1", Channel: "C1"})
+				assert.Contains(t, how, "tencent")
+				assert.LessOrEqual(t, utf8.RuneCountInString(how), maxHint, how)
+			}
+		}
 	})
 }
