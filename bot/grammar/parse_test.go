@@ -16,6 +16,7 @@ import (
 	"meetbot/meeting"
 	"meetbot/meeting/systec"
 	"meetbot/meeting/tencent"
+	"meetbot/meeting/zoom"
 )
 
 // canary is a stream key that no answer may have in it.
@@ -253,6 +254,14 @@ func TestAProviderThatIsNotThereIsRefused(t *testing.T) {
 	require.NotNil(t, d.Ask)
 	assert.Equal(t, 5*time.Minute, AskOf(d).Meet.Duration)
 	assert.Contains(t, faultsOf(t, p.Parse(line("meet", "x --pmi"))), "--pmi")
+}
+
+func TestEveryProviderWithAnOptionIsNamed(t *testing.T) {
+	p := New(Config{Kinds: meeting.Kinds{systec.Kind, tencent.Kind, zoom.Kind}, Providers: []meeting.Provider{"systec", "tencent", "zoom"}, Default: "systec"})
+	r := line("meet", "x --live --provider zoom")
+	assert.Equal(t, "only SYSTEC umeeting, Tencent Meeting support this, and this meeting uses Zoom Meetings. Remove it, or use one of the providers systec, tencent.", faultsOf(t, p.Parse(r))["--live"])
+	r.User.Locale = "zh-CN"
+	assert.Contains(t, p.Parse(r).Reply.Text, "仅 SYSTEC umeeting、腾讯会议支持，而这场会议使用 Zoom 会议。请去掉，或把会议平台改为 systec、tencent 之一。")
 }
 
 func TestALiveThatNoProviderStartsIsNotSuggested(t *testing.T) {

@@ -29,13 +29,19 @@ func (p problem) text(t texts.Text) string {
 	f := texts.Message{ID: p.fault.ID, Args: slices.Clone(p.fault.Args)}
 	for i := 0; i+1 < len(f.Args); i += 2 {
 		if name := f.Args[i]; p.option != nil && (name == "Provider" || name == "Other" && strings.HasSuffix(f.ID, ".only")) {
-			if k, ok := p.option.Providers.Kind(meeting.Provider(f.Args[i+1])); ok {
-				words := k.Product
-				if strings.HasSuffix(f.ID, ".short") { // it stands in a sentence of its own
-					words = k.Name
+			ids := strings.Split(f.Args[i+1], ",")
+			for j, id := range ids {
+				if k, ok := p.option.Providers.Kind(meeting.Provider(id)); ok {
+					words := k.Product
+					if strings.HasSuffix(f.ID, ".short") { // it stands in a sentence of its own
+						words = k.Name
+					}
+					ids[j] = t.Either(words.EN, words.ZH)
 				}
-				f.Args[i+1] = t.Either(words.EN, words.ZH)
 			}
+			f.Args[i+1] = t.Join(ids)
+		} else if name == "ID" {
+			f.Args[i+1] = t.Join(strings.Split(f.Args[i+1], ","))
 		}
 	}
 	if !t.Has(f.ID) { // the key page has the same sentence
@@ -547,8 +553,11 @@ func (x *reading) checkProvider(provider meeting.Provider) {
 	for _, o := range x.given {
 		takers := o.Takers()
 		if len(takers) > 0 && !slices.ContainsFunc(takers, func(k meeting.Kind) bool { return k.ID == provider }) {
-			only := string(takers[0].ID)
-			x.fail(o, "provider.only", "Provider", only, "Other", string(provider), "ID", only)
+			only, id := string(takers[0].ID), "provider.only"
+			for _, k := range takers[1:] {
+				only, id = only+","+string(k.ID), "provider.several.only"
+			}
+			x.fail(o, id, "Provider", only, "Other", string(provider), "ID", only)
 		}
 		if least := kind.MinDuration; o.Field == "duration" && x.ask.Meet.Duration > 0 && x.ask.Meet.Duration < least {
 			n := int(least.Minutes())
