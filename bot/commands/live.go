@@ -401,6 +401,13 @@ func (h live) stopInstead(r *run, t target, has []meeting.PushTarget) (jobs.Next
 // startInstead answers somebody who wants an address switched on where every one that is set is
 // on stand-by until the live is started.
 func (h live) startInstead(ctx context.Context, r *run, t target, has []meeting.PushTarget) (jobs.Next, error) {
+	if names := r.w.Ask.Names; len(names) > 0 && !r.w.Unread && !slices.ContainsFunc(has, func(p meeting.PushTarget) bool { return named(names, p.Name) }) {
+		var there []string
+		for _, p := range has {
+			there = append(there, p.Name)
+		}
+		return jobs.Next{}, texts.NewMessage("on.missing", "Names", r.t.Join(names), "There", r.t.Join(there))
+	}
 	return h.askStartOf(ctx, r, broadcast{t, has, !r.w.Unread})
 }
 

@@ -508,3 +508,20 @@ func TestAMeetingIsProposedWhereItsProviderCanDoWhatIsAsked(t *testing.T) {
 		assert.Contains(t, describe(w.say(ada, channel, "/livepush start")), "Launch", "the only one that can")
 	})
 }
+
+func TestTheOneAddressIsNotOneOfTwo(t *testing.T) {
+	inLiveWorld(t, sandbox.Quirks{}, true, func(w *liveWorld) {
+		w.say(ada, channel, "/livepush save bili --url rtmp://a.example.com/live --key k12345678")
+		w.say(ada, channel, "/livepush save vip --url rtmp://b.example.com/live --key k87654321")
+		w.say(ada, channel, "/livepush to bili")
+		for _, line := range []string{"/livepush to bili, vip", "/livepush to bili, vip --override"} {
+			assert.Contains(t, describe(w.say(ada, channel, line)), "You gave 2 addresses, and this meeting can only stream to one at a time.", line)
+		}
+		w.enter()
+		assert.Contains(t, describe(w.say(ada, channel, "/livepush on bili")), "goes on air: bili (a.example.com)")
+		assert.Contains(t, describe(w.say(ada, channel, "/livepush on")), "goes on air: bili (a.example.com)")
+		assert.Contains(t, describe(w.say(ada, channel, "/livepush on vip")), "vip: not set at this meeting. Set here: bili.")
+		w.say(ada, channel, "/livepush to vip --override")
+		assert.Contains(t, describe(w.say(ada, channel, "/livepush on vip")), "goes on air: vip (b.example.com)")
+	})
+}

@@ -343,13 +343,20 @@ func lookBefore(r *run, has []meeting.PushTarget) {
 
 // together checks the documented numbers before anything is sent.
 func together(r *run, has []meeting.PushTarget) error {
-	var add []meeting.PushTarget
+	var add, already []meeting.PushTarget
 	for _, s := range r.w.Calls {
-		if s.Outcome == callPending {
+		switch s.Outcome {
+		case callPending:
 			add = append(add, s.Target)
+		case callAlready:
+			already = append(already, s.Target)
 		}
 	}
-	fs := livepush.CheckTogether(r.kind(r.w.Ref.Provider).Push, has, add, r.w.Ask.Override)
+	rules := r.kind(r.w.Ref.Provider).Push
+	if rules.Replaces && len(add) > 0 { // what is asked for and set already would not stay
+		add = append(add, already...)
+	}
+	fs := livepush.CheckTogether(rules, has, add, r.w.Ask.Override)
 	if len(fs) == 0 {
 		return nil
 	}
