@@ -136,6 +136,8 @@ func (d *doctor) engine(ctx context.Context) []finding {
 		return []finding{fault("the store was written with another key", "set ENCRYPTION_KEY to the key that wrote it; of several, the newest first")}
 	case errors.Is(err, jobs.ErrDamaged):
 		return []finding{fault("the bot cannot open the store: "+d.text(err), "restore a backup, or save what is still readable with bot export --salvage and import that into an empty DATA_DIR")}
+	case err != nil && diskFull(d.cfg.DataDir):
+		return []finding{fault("the bot cannot open the store: "+d.text(err), "free some space on DATA_DIR's disk")}
 	case errors.As(err, new(syscall.Errno)):
 		return []finding{fault("the bot cannot open the store: "+d.text(err), directoryFix(d.cfg.DataDir))}
 	case err != nil:

@@ -396,12 +396,20 @@ func openStore(ctx context.Context, c jobs.Config) (*jobs.Store, error) {
 		return nil, fmt.Errorf("ENCRYPTION_KEY: %w; set it to the key that wrote the store; of several, the newest first", err)
 	case err != nil && c.NATSURL != "":
 		return nil, fmt.Errorf("NATS_URL: %w", err)
+	case err != nil && diskFull(c.Dir): // the engine's own words name no system's error
+		return nil, fmt.Errorf("DATA_DIR %s: %w; free some space on its disk", c.Dir, err)
 	case errors.As(err, new(syscall.Errno)):
 		return nil, fmt.Errorf("DATA_DIR %s: %w; %s", c.Dir, err, directoryFix(c.Dir))
 	case err != nil: // says itself what to do
 		return nil, fmt.Errorf("DATA_DIR %s: %w", c.Dir, err)
 	}
 	return store, nil
+}
+
+// diskFull reports whether a directory's disk has no room left, not even for a store to be opened.
+func diskFull(dir string) bool {
+	free, err := jobs.FreeBytes(dir)
+	return err == nil && free < 1<<20
 }
 
 // directoryFix says what to do where the system refuses a directory. Another one is the way out
