@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"meetbot/bot/chat"
+	"meetbot/bot/livepush"
 	"meetbot/bot/texts"
 	"meetbot/config/near"
 	"meetbot/config/secret"
@@ -143,14 +144,23 @@ func (x *reading) exposed(tokens []token) bool {
 	push := x.p.livepush.verbs[""].Options
 	for _, t := range tokens {
 		if f, ok := t.asFlag(); ok {
-			if f.name == "key" || nearest(f.name, push) == "key" || IsPushURL(f.value) && holdsKey(valueWord(f.value).address()) {
+			if f.name == "key" || nearest(f.name, push) == "key" || mayHoldKey(valueWord(f.value)) {
 				return true
 			}
-		} else if w := t.word(); IsPushURL(w.address()) && (x.url == "" || holdsKey(w.address())) {
+		} else if w := t.word(); mayHoldKey(w) || IsPushURL(w.address()) && x.url == "" {
 			return true // without --url, what follows it may be the key
 		}
 	}
 	return false
+}
+
+// mayHoldKey reports whether a key may be in a word: in an address, or as whatever else has a
+// key's shape.
+func mayHoldKey(w word) bool {
+	if IsPushURL(w.address()) {
+		return holdsKey(w.address())
+	}
+	return slices.ContainsFunc([]string{w.address(), w.text}, func(s string) bool { return livepush.MayBeIngest(meeting.HalfWidth(s)) })
 }
 
 // holdsKey reports whether a key may be in an address.

@@ -204,19 +204,25 @@ func warning(field, id string, pairs ...string) Finding {
 	return Finding{field, false, texts.Message{ID: "finding." + id, Args: pairs}}
 }
 
+// edge is where a key can begin: whatever people write before one, but no part of a longer word.
+const edge = `(?:^|[^0-9A-Za-z_-])`
+
 // unlikely are shapes of stream keys that no word has which people use: those of [Preset]
-// that are warned of are wider.
+// that are warned of are wider. An address counts also where its scheme is mistyped.
 var unlikely = []*regexp.Regexp{
-	regexp.MustCompile(`(?i)\b(rtmp|rtmps|rtmpt|rtmpe|srt|rtsp)://`),
-	regexp.MustCompile(`(?i)(^|[/?&])live_\d+_\w`),
-	regexp.MustCompile(`(?i)(^|/)stream-\d{6,}`),
-	regexp.MustCompile(`(?i)(^|/)FB-\d{6,}-`),
+	regexp.MustCompile(`(?i)(?:^|[^0-9A-Za-z])(rtmp[a-z]{0,2}|rtmfp|srt|rist|rtsp|whip)://`),
+	regexp.MustCompile(`(?i)(?:^|[^0-9A-Za-z])rtmps?(?:[:;][/\\]|[/\\]{2})[/\\]?[^\s/\\]`),
+	regexp.MustCompile(`(?i)` + edge + `live_\d+_\w`),
+	regexp.MustCompile(`(?i)` + edge + `stream-\d{6,}`),
+	regexp.MustCompile(`(?i)` + edge + `FB-\d{6,}-`),
+	regexp.MustCompile(`(?i)` + edge + `sk_[a-z]{2}-[a-z]+-\d_\w`),
 	regexp.MustCompile(`(?i)^\?\w+=`),
 	regexp.MustCompile(`(?i)[?&](streamname|txsecret|auth_key|s_bl|wssecret|sign)=`),
 }
 
-// youtubeKey is also what four short words with dashes look like, but for the digits.
-var youtubeKey = regexp.MustCompile(`^[a-z0-9]{4}(-[a-z0-9]{4}){3,4}$`)
+// youtubeKey is also what four short words with dashes look like, but for the digits. Phones
+// write its first letter large.
+var youtubeKey = regexp.MustCompile(edge + `([A-Za-z0-9][a-z0-9]{3}(?:-[a-z0-9]{4}){3,4})(?:$|[^0-9A-Za-z_-])`)
 
 // MayBeIngest reports whether a word is a push address, or has the shape of a stream key in it
 // that some service gives.
@@ -225,8 +231,9 @@ func MayBeIngest(word string) bool {
 	if slices.ContainsFunc(unlikely, func(r *regexp.Regexp) bool { return r.MatchString(word) }) {
 		return true
 	}
-	last := word[strings.LastIndexAny(word, "/=")+1:]
-	return youtubeKey.MatchString(last) && strings.ContainsAny(last, "0123456789") && strings.ContainsAny(last, "abcdefghijklmnopqrstuvwxyz")
+	return slices.ContainsFunc(youtubeKey.FindAllStringSubmatch(word, -1), func(m []string) bool {
+		return strings.ContainsAny(m[1], "0123456789") && strings.ContainsAny(m[1], "abcdefghijklmnopqrstuvwxyz")
+	})
 }
 
 // CheckPushName checks the name of a push target against the documented limits.
