@@ -13,6 +13,7 @@ func TestOutcomes(t *testing.T) {
 		End: func(ctx context.Context, c *Client) error { return c.End(ctx, number) },
 		Odd: []clienttest.Odd{
 			{Name: "NoStatus", Status: 200, Body: `{"data":{"meeting_id":"1"}}`},
+			{Name: "StatusThatNoNumberHolds", Status: 200, Body: `{"status":99999999999999999999,"message":"x"}`},
 			{Name: "StatusNull", Status: 200, Body: `{"status":null}`},
 			{Name: "FrameworksOwnErrorPage", Status: 500, Body: `{"timestamp":1700000000,"status":500,"error":"Internal Server Error","message":"x","path":"/share/instant"}`},
 		},

@@ -101,7 +101,7 @@ func (c *Client) CanCreate(ctx context.Context, in meeting.Instant, at time.Time
 	if json.Unmarshal(data, &w) != nil || w.Total == "" || w.Free == "" {
 		return c.answered(opFreeRooms, a, false)
 	}
-	if w.Total.Int() > 0 && w.Free.Int() <= 0 {
+	if w.Total.AtLeast(1) && !w.Free.AtLeast(1) {
 		return &meeting.APIError{Provider: Kind.ID, Op: opFreeRooms, Status: a.Status, Err: meeting.ErrLimit, Reason: meeting.ReasonRooms, Field: "capacity"}
 	}
 	return nil

@@ -201,7 +201,7 @@ type wirePage struct {
 // a successor.
 func (w wirePage) more(page int) bool {
 	if w.TotalPage != "" {
-		return page < w.TotalPage.Int()
+		return w.TotalPage.AtLeast(page + 1)
 	}
 	return len(w.Meetings) >= pageSize
 }

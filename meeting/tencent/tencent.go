@@ -378,7 +378,7 @@ func (c *Client) List(ctx context.Context, account string) ([]meeting.Meeting, e
 				out = append(out, m)
 			}
 		}
-		if w.Remaining.Int64() == 0 {
+		if w.Remaining.Int64() == 0 && !w.Remaining.AtLeast(1) {
 			return out, nil
 		}
 		next, nextCursory := w.NextPos.Digits(), w.NextCursory.Digits()
@@ -481,7 +481,7 @@ func (c *Client) Viewers(ctx context.Context, account, id string) (int, error) {
 	var w struct {
 		Viewers lenient.Text `json:"live_viewers_num"`
 	}
-	if a.Decode(&w) != nil || w.Viewers.Digits() == "" || w.Viewers.Int() > maxViewers {
+	if a.Decode(&w) != nil || w.Viewers.Digits() == "" || w.Viewers.AtLeast(maxViewers+1) {
 		return 0, c.http.Unusable(r, a)
 	}
 	return w.Viewers.Int(), nil

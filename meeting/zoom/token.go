@@ -104,7 +104,7 @@ type wireToken struct {
 
 func (c *Client) fetchToken(ctx context.Context) (value secret.String, life time.Duration, err error) {
 	w, err := c.grant(ctx)
-	return secret.New(string(w.AccessToken)), min(time.Duration(w.ExpiresIn.Int())*time.Second, time.Hour), err
+	return secret.New(string(w.AccessToken)), time.Duration(min(w.ExpiresIn.Int(), 3600)) * time.Second, err
 }
 
 // grant asks for a new token.

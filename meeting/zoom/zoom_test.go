@@ -83,6 +83,7 @@ func TestOutcomes(t *testing.T) {
 		Odd: []clienttest.Odd{
 			{Name: "ATokenWithoutOne", Status: 400, Body: `{"reason":"Bad Request"}`},
 			{Name: "ACodeThatRepeatsTheStatus", Status: 404, Body: `{"code":404,"message":"Not Found"}`},
+			{Name: "ACodeThatNoNumberHolds", Status: 400, Body: `{"code":99999999999999999999,"message":"x"}`},
 			{Name: "ACodeOfAServerInTrouble", Status: 500, Body: `{"code":300,"message":"x"}`},
 		},
 		Secrets: []string{"canary", "live_1_2"},

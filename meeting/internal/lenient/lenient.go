@@ -4,6 +4,7 @@ package lenient
 
 import (
 	"encoding/json"
+	"math"
 	"net/url"
 	"strconv"
 	"strings"
@@ -32,16 +33,29 @@ func (t *Text) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Int returns t as an integer, or 0.
+// Int returns t as an integer, or 0: also where it is one that no int holds.
 func (t Text) Int() int {
-	n, _ := strconv.Atoi(strings.TrimSpace(string(t)))
+	n, err := strconv.Atoi(strings.TrimSpace(string(t)))
+	if err != nil { // n is then the largest there is, if t is larger
+		return 0
+	}
 	return n
 }
 
-// Int64 returns t as an integer, or 0.
+// Int64 is [Text.Int] with 64 bits.
 func (t Text) Int64() int64 {
-	n, _ := strconv.ParseInt(strings.TrimSpace(string(t)), 10, 64)
+	n, err := strconv.ParseInt(strings.TrimSpace(string(t)), 10, 64)
+	if err != nil {
+		return 0
+	}
 	return n
+}
+
+// AtLeast reports whether t is a whole number of n or more, n from 0, however large it is.
+func (t Text) AtLeast(n int) bool {
+	digits := strings.TrimLeft(strings.TrimSpace(string(t)), "0")
+	least := strconv.Itoa(n)
+	return IsDigits(digits, len(least), math.MaxInt) && (len(digits) > len(least) || digits >= least)
 }
 
 // Bool reports whether t says yes.

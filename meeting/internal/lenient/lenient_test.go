@@ -29,6 +29,29 @@ func TestDigits(t *testing.T) {
 	}
 }
 
+// A number that none of Go's holds is no number: the largest there is would count as a code, a
+// status or a length that nobody sent.
+func TestNumbers(t *testing.T) {
+	for in, want := range map[Text]int64{
+		"200": 200, " 7 ": 7, "-1": -1, "9223372036854775807": 9223372036854775807,
+		"": 0, "x": 0, "1.5": 0, "9223372036854775808": 0, "-9223372036854775809": 0, "99999999999999999999999": 0,
+	} {
+		assert.Equal(t, want, in.Int64(), string(in))
+		assert.Equal(t, int(want), in.Int(), string(in))
+	}
+}
+
+func TestAtLeast(t *testing.T) {
+	for _, in := range []Text{"10", "11", " 10 ", "0010", "100", "9223372036854775808", "99999999999999999999999"} {
+		assert.True(t, in.AtLeast(10), string(in))
+	}
+	for _, in := range []Text{"", "x", "9", "009", "-11", "1e9", "10.5", "１１"} {
+		assert.False(t, in.AtLeast(10), string(in))
+	}
+	assert.True(t, Text("1").AtLeast(1))
+	assert.False(t, Text("0").AtLeast(1))
+}
+
 func TestLink(t *testing.T) {
 	for in, want := range map[string]string{
 		"https://h/x?a=b&c=d#e": "https://h/x?a=b&c=d#e", " http://h:8080/ ": "http://h:8080/", "HTTPS://h/": "HTTPS://h/",
