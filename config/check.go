@@ -59,6 +59,8 @@ func matching(pattern, fix string) func(string) error {
 func checkURL(v string) error {
 	u, err := url.Parse(v)
 	switch {
+	case strings.ContainsFunc(v, invisible):
+		return errInvisible
 	case err != nil || u.Hostname() == "":
 		return errors.New("use a full URL such as https://meet.example.com")
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":

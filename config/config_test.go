@@ -309,6 +309,73 @@ func TestSecretsAsOtherSystemsLeaveThem(t *testing.T) {
 	}
 }
 
+// What is no secret is left in the same ways, and then names another directory, person or page.
+func TestOtherValuesAsOtherSystemsLeaveThem(t *testing.T) {
+	base := tencent.with("SLACK_BOT_TOKEN", "xoxb-1", "SLACK_APP_TOKEN", "xapp-1")
+	for _, tt := range []struct{ name, variable, value, want string }{
+		{"Quotes", "DATA_DIR", `"./data"`, "quotes"},
+		{"SmartQuotes", "TENCENT_USER_ID", "“bot”", "quotes"},
+		{"OneQuote", "TENCENT_SDK_ID", `'1`, "quotes"},
+		{"ByteOrderMark", "DATA_DIR", "\ufeff./data", "byte order mark"},
+		{"WholeLine", "DATA_DIR", "DATA_DIR=./data", "name"},
+		{"NotExpanded", "DATA_DIR", "${DATA}", "placeholder"},
+		{"WrittenOutLineBreak", "TENCENT_USER_ID", `bot\n`, "written-out line break"},
+		{"InvisibleAtTheEnd", "TENCENT_USER_ID", "bot\u200b", "invisible"},
+		{"InvisibleInAHost", "PUBLIC_URL", "https://meet.example\u200b.com", "invisible"},
+		{"InvisibleInAPath", "PUBLIC_URL", "https://meet.example.com/\u2060", "invisible"},
+		{"QuotedList", "ADMINS", `"slack:user:U1"`, "quotes"},
+		{"QuotedAccount", "TENCENT_USERS", `slack:U1="alice",slack:U2=bob`, "quotes"},
+		{"FullWidthComma", "TENCENT_USERS", "slack:U1=alice，slack:U2=bob", "comma"},
+		{"EnumerationComma", "MEET_ALLOW", "slack:user:U1、slack:user:U2", "comma"},
+		{"Semicolon", "TENCENT_USERS", "slack:U1=alice;slack:U2=bob", "comma"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := config.Load(base.with(tt.variable, tt.value).lookup, names...)
+			var faults *config.Error
+			require.ErrorAs(t, err, &faults)
+			require.Len(t, faults.Faults, 1, "%v", err)
+			assert.Equal(t, tt.variable, faults.Faults[0].Variable)
+			assert.Contains(t, faults.Faults[0].Fix, tt.want)
+		})
+	}
+	for name, e := range map[string]env{
+		"ChineseDirectory":  base.with("DATA_DIR", "./数据"),
+		"ApostropheInside":  base.with("DATA_DIR", "./ann's data"),
+		"ChineseHost":       base.with("PUBLIC_URL", "https://会议.example.com"),
+		"AccountWithSigns":  base.with("TENCENT_USERS", "slack:U1=a;b==, slack:U2=bob@example.com"),
+		"LineBreakAtTheEnd": base.with("DATA_DIR", "./data\r\n"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := config.Load(e.lookup, names...)
+			assert.NoError(t, err)
+		})
+	}
+}
+
+// The path of a secret's file comes from the same environment as everything else.
+func TestAPathOfASecretAsOtherSystemsLeaveIt(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "secret")
+	require.NoError(t, os.WriteFile(path, []byte("canary-systec-key"), 0o600))
+	base := env{"SYSTEC_API_SECRET": "s"}
+	for name, left := range map[string]string{"CarriageReturn": path + "\r", "Blanks": " " + path + "  ", "LineBreak": path + "\r\n"} {
+		t.Run(name, func(t *testing.T) {
+			c, err := config.Load(base.with("SYSTEC_API_KEY_FILE", left).lookup)
+			require.NoError(t, err)
+			assert.Equal(t, "canary-systec-key", c.Systec.ApiKey.Reveal())
+		})
+	}
+	for name, left := range map[string]string{"Quotes": `"` + path + `"`, "SmartQuotes": "“" + path + "”"} {
+		t.Run(name, func(t *testing.T) {
+			_, err := config.Load(base.with("SYSTEC_API_KEY_FILE", left).lookup)
+			require.ErrorContains(t, err, "SYSTEC_API_KEY_FILE: remove the quotes")
+			assert.NotContains(t, err.Error(), path)
+		})
+	}
+	c, err := config.Load(systec.with("SYSTEC_API_KEY_FILE", " ").lookup)
+	require.NoError(t, err, "blanks are nothing")
+	assert.Equal(t, "canary-systec-key", c.Systec.ApiKey.Reveal())
+}
+
 func TestWhatFitsTogetherIsAccepted(t *testing.T) {
 	for name, e := range map[string]env{
 		"Systec":            systec,

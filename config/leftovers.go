@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // What shells, editors, consoles and other systems leave around a value is told by name at
@@ -18,18 +19,16 @@ const quotes = "\"'`“”„‟‘’‚‛«»‹›「」『』＂＇"
 var (
 	assignment  = regexp.MustCompile(`^(?:export\s+|set\s+|\$env:)?[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\s*=`)
 	placeholder = regexp.MustCompile(`(?i)replace[-_ ]?me|change[-_ ]?me`)
-	notASecret  = regexp.MustCompile(`(?i)^(?:your|my)[-_]|^<[^<>]*>$|^\$\{?[A-Z_]+\}?$|\.\.\.$|…`)
+	notASecret  = regexp.MustCompile(`(?i)^(?:your|my)[-_]|^<[^<>]*>$|\.\.\.$|…`)
+	unexpanded  = regexp.MustCompile(`^\$\{?[A-Z_]+\}?$`)
 	scheme      = regexp.MustCompile(`(?i)^(?:bot|bearer|token)\s`)
 )
 
 // leftovers returns what is around or inside of a variable's value and does not belong
 // there; nil if there is nothing.
 func leftovers(value string, isSecret bool) error {
-	if placeholder.MatchString(value) || isSecret && notASecret.MatchString(value) {
+	if placeholder.MatchString(value) || unexpanded.MatchString(value) || isSecret && notASecret.MatchString(value) {
 		return errors.New("this is an example's placeholder; set your own value")
-	}
-	if !isSecret {
-		return nil
 	}
 	runes := []rune(value)
 	switch first, last := runes[0], runes[len(runes)-1]; {
@@ -37,17 +36,34 @@ func leftovers(value string, isSecret bool) error {
 		return errors.New("this is UTF-16, which some editors and PowerShell write; save it as UTF-8 without a byte order mark")
 	case first == '\ufeff':
 		return errors.New("this begins with a byte order mark; save it as UTF-8 without one")
-	case strings.ContainsRune(quotes, first), strings.ContainsRune(quotes, last):
-		return errors.New("remove the quotes; in a file, and in Docker's --env-file, they are part of the value")
+	case quoted(value):
+		return errRemoveQuotes
 	case assignment.MatchString(value):
 		return errors.New("remove the variable's name and the =, and keep the value")
 	case strings.HasSuffix(value, `\n`), strings.HasSuffix(value, `\r`):
 		return errors.New(`this ends with a written-out line break, a backslash and a letter; remove it`)
-	case scheme.MatchString(value):
+	case isSecret && scheme.MatchString(value):
 		return errors.New("remove the word in front, “Bot” or “Bearer”, and keep the token")
+	case !isSecret && (invisible(first) || invisible(last)):
+		return errInvisible
 	}
 	return nil
 }
+
+var (
+	errRemoveQuotes = errors.New("remove the quotes; in a file, and in Docker's --env-file, they are part of the value")
+	errInvisible    = errors.New("this contains a character that does not belong, perhaps an invisible one; copy it again")
+)
+
+// quoted reports whether a quote stands before or behind a value that is not empty.
+func quoted(value string) bool {
+	first, _ := utf8.DecodeRuneInString(value)
+	last, _ := utf8.DecodeLastRuneInString(value)
+	return strings.ContainsRune(quotes, first) || strings.ContainsRune(quotes, last)
+}
+
+// invisible reports whether r shows nothing: at an end it was copied along.
+func invisible(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf) }
 
 // oneWord refuses what no token has: blanks, line breaks, and characters that are not ASCII.
 func oneWord(value string) error {
@@ -55,7 +71,7 @@ func oneWord(value string) error {
 	case strings.ContainsFunc(value, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }):
 		return errors.New("this contains a blank or a line break; copy it again, on one line")
 	case strings.ContainsFunc(value, func(r rune) bool { return r > unicode.MaxASCII }):
-		return errors.New("this contains a character that does not belong, perhaps an invisible one; copy it again")
+		return errInvisible
 	}
 	return nil
 }

@@ -223,11 +223,15 @@ func (l leaf) read(lookup func(string) (string, bool)) (string, error) {
 		return value, nil
 	}
 	path, _ := lookup(l.Name + "_FILE")
+	path = strings.TrimSpace(path)
 	switch {
 	case path == "":
 		return value, nil
 	case value != "":
 		return "", fmt.Errorf("set either it or %s_FILE, and unset the other", l.Name)
+	}
+	if err := leftovers(path, false); err != nil {
+		return "", fmt.Errorf("%s_FILE: %w", l.Name, err)
 	}
 	f, err := os.Open(path)
 	if err != nil {

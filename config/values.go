@@ -102,6 +102,9 @@ type Users map[string]string
 
 var userPattern = regexp.MustCompile(`^([a-z]+:[^\s:=]+)=(\S+)$`)
 
+// nextUser is another person's entry behind an account, after some other mark than a comma.
+var nextUser = regexp.MustCompile(`[;|][a-z]+:[^\s:=]+=`)
+
 // Set implements envconfig's Setter.
 func (u *Users) Set(value string) error {
 	list, err := entries(value)
@@ -111,6 +114,9 @@ func (u *Users) Set(value string) error {
 	*u = make(Users, len(list))
 	for i, e := range list {
 		m := userPattern.FindStringSubmatch(e)
+		if m != nil && nextUser.MatchString(m[2]) {
+			return fmt.Errorf("entry %d: separate the people with a comma", i+1)
+		}
 		if m == nil {
 			return fmt.Errorf("entry %d: use PLATFORM:PERSON=ACCOUNT", i+1)
 		}
@@ -153,11 +159,17 @@ func (k *Keys) Set(value string) error {
 
 // entries splits a comma-separated list.
 func entries(value string) ([]string, error) {
+	if strings.ContainsAny(value, "，、") {
+		return nil, errors.New("separate the entries with a comma: this has a Chinese one, “，” or “、”")
+	}
 	list := strings.Split(strings.TrimSuffix(strings.TrimSpace(value), ","), ",")
 	for i, e := range list {
 		list[i] = strings.TrimSpace(e)
 		if list[i] == "" {
 			return nil, errors.New("remove the empty entry between two commas")
+		}
+		if quoted(list[i]) {
+			return nil, fmt.Errorf("entry %d: %w", i+1, errRemoveQuotes)
 		}
 	}
 	return list, nil
