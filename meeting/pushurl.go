@@ -20,6 +20,10 @@ const (
 	MaxPushKey = 2048
 )
 
+// MinPushKeyStem is how long a key has to be, before its query, to be looked for in other texts:
+// shorter ones are in many.
+const MinPushKeyStem = 8
+
 // PushAddress is an RTMP ingest, taken apart into what Tencent Meeting asks for.
 type PushAddress struct {
 	URL string // as given, a trailing slash included: whether the provider adds one is not documented
@@ -295,7 +299,7 @@ func (p pushURL) hasSecret(key string) bool {
 		}
 	}
 	stem, _, _ := strings.Cut(key, "?")
-	return len(stem) >= 8 && strings.Contains(p.raw, stem)
+	return len(stem) >= MinPushKeyStem && strings.Contains(p.raw, stem)
 }
 
 // Shown is the address as it may be shown to people who must not know the key: without

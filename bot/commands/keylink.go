@@ -404,6 +404,9 @@ func (f KeyForm) judge(e KeyEntry, now time.Time) (_ KeyEntry, split bool, _ err
 	}
 	shown := e
 	shown.Key = secret.String{}
+	if stem, _, _ := strings.Cut(e.Key.Reveal(), "?"); livepush.MayBeIngest(e.Name) || len(stem) >= meeting.MinPushKeyStem && strings.Contains(e.Name, stem) {
+		shown.Name = "" // typed into the wrong field
+	}
 	for _, f := range fs {
 		if f.Field == "url" && (f.Limit || f.Message.ID == livepush.FindingKeyInAddress) {
 			// The key may be anywhere behind the host.

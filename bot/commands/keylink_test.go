@@ -196,6 +196,7 @@ func TestWhatIsTypedIntoThePageIsCompletedAndJudged(t *testing.T) {
 		split  bool
 		faults []string
 		shown  string // address, where there are faults
+		named  string // the name that is shown again; empty: not looked at
 	}{
 		{
 			name: "PresetAddress", form: free, entry: KeyEntry{Preset: "twitch", Name: " tw "}, key: " live_1_a\n",
@@ -260,6 +261,30 @@ func TestWhatIsTypedIntoThePageIsCompletedAndJudged(t *testing.T) {
 			name: "APasswordInAnAddressIsNotShownAgain", form: free, entry: KeyEntry{Name: "x", URL: "rtmp://u:" + canaryKey + "@push.example.com/app/"}, key: "k",
 			faults: []string{"finding.push.userinfo"}, shown: "",
 		},
+		{
+			name: "AKeyInTheNameIsNotShownAgain", form: free, entry: KeyEntry{Preset: "twitch", Name: "live_1_" + canaryKey}, key: "tw",
+			faults: []string{"finding.name.long", "finding.preset.key"}, shown: "rtmp://live.twitch.tv/app",
+		},
+		{
+			name: "TheKeyInTheNameAsWell", form: free, entry: KeyEntry{Name: "my " + canaryKey, URL: "rtmp://push.example.com/app"}, key: canaryKey,
+			faults: []string{"finding.name.long"}, shown: "rtmp://push.example.com/app",
+		},
+		{
+			name: "ALongNameIsShownAgain", form: free, entry: KeyEntry{Name: "the main channel", URL: "rtmp://push.example.com/app"}, key: canaryKey,
+			faults: []string{"finding.name.long"}, shown: "rtmp://push.example.com/app", named: "the main channel",
+		},
+		{
+			name: "AKeyForAnAddressIsNotShownAgain", form: free, entry: KeyEntry{Name: "x", URL: "live_1_" + canaryKey}, key: "rtmp://live.twitch.tv/app",
+			faults: []string{"finding.push.scheme", "finding.push.no_app", "finding.key.address"}, shown: "",
+		},
+		{
+			name: "AMistypedAddressIsNotShownAgain", form: free, entry: KeyEntry{Name: "x", URL: "rtmp:/live.twitch.tv/app/live_1_" + canaryKey}, key: "k",
+			faults: []string{"finding.push.scheme", "finding.push.port"}, shown: "",
+		},
+		{
+			name: "AnAddressWithAnotherKeyInIt", form: free, entry: KeyEntry{Name: "x", URL: "rtmp://live.twitch.tv/app/live_1_" + canaryKey}, key: "live_1_other",
+			faults: []string{"finding.push.key_in_address"}, shown: "rtmp://live.twitch.tv/",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			entry := tt.entry
@@ -275,7 +300,10 @@ func TestWhatIsTypedIntoThePageIsCompletedAndJudged(t *testing.T) {
 				assert.Equal(t, tt.faults, ids)
 				assert.True(t, faults.Entry.Key.IsZero())
 				assert.Equal(t, tt.shown, faults.Entry.URL)
-				assert.NotContains(t, fmt.Sprintf("%+v %v", faults, err), canaryKey)
+				if tt.named != "" {
+					assert.Equal(t, tt.named, faults.Entry.Name)
+				}
+				assert.NotContains(t, fmt.Sprintf("%+v %v", *faults, err), canaryKey) // of the pointer it prints Error
 				return
 			}
 			require.NoError(t, err)

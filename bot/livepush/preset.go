@@ -292,7 +292,11 @@ func (p Preset) Check(address string, key secret.String, now time.Time) (meeting
 	if a.URL == "" {
 		return a, fs
 	}
-	for _, w := range a.Warnings(now) {
+	warnings := a.Warnings(now)
+	if !slices.Contains(warnings, meeting.PushWarnKeyInAddress) && holdsKey(a.URL) {
+		warnings = append(warnings, meeting.PushWarnKeyInAddress)
+	}
+	for _, w := range warnings {
 		field := "key"
 		if w == meeting.PushWarnNoApp || w == meeting.PushWarnKeyInAddress {
 			field = "url"
@@ -300,6 +304,13 @@ func (p Preset) Check(address string, key secret.String, now time.Time) (meeting
 		fs = append(fs, warning(field, "push."+string(w), "Preset", p.ID, "Example", p.Example))
 	}
 	return a, fs
+}
+
+// holdsKey reports whether an address has something of a key's shape behind its server.
+func holdsKey(address string) bool {
+	_, rest, _ := strings.Cut(address, "://")
+	_, path, _ := strings.Cut(rest, "/")
+	return MayBeIngest(path)
 }
 
 // CheckTogether checks whether the targets in add can be set beside those that a meeting

@@ -113,6 +113,8 @@ func TestAddressAndKeyAreCheckedAgainstTheirService(t *testing.T) {
 		{"BlankInKey", "generic", "rtmp://push.example.com/app", "qx zv", []want{{"push.key_characters", limits}}},
 		{"NoApplication", "generic", "rtmp://push.example.com", "qxzv", []want{{"push.no_app", warns}}},
 		{"KeyInTheAddress", "generic", "rtmp://push.example.com/app?sign=1", "qxzv", []want{{"push.key_in_address", warns}}},
+		{"AnotherKeyInTheAddress", "twitch", "rtmp://live.twitch.tv/app/live_12345_other", "live_12345_abc", []want{{"push.key_in_address", warns}}},
+		{"AServerThatOnlyRemindsOfAKey", "generic", "rtmp://live-12345-a.example.com/app/stream-1", "qxzv", nil},
 		{"Nothing", "douyin", "", "", []want{{"push.missing", limits}, {"push.key_missing", limits}}},
 		{"NotAnAddress", "generic", "https://u:p@10.0.0.1:0/a b#c", "qxzv", []want{
 			{"push.scheme", limits}, {"push.private_host", limits}, {"push.userinfo", limits}, {"push.port", limits}, {"push.fragment", limits}, {"push.characters", limits},
