@@ -17,15 +17,19 @@ func (p *Parser) misplaced(given ...string) bool {
 		return slices.ContainsFunc(tokenize(s), func(t token) bool {
 			if f, ok := t.asFlag(); ok {
 				o := p.flags[p.livepush.verbs[""]][f.name]
-				if o != nil && (o.Kind == KindSecret || o.Name == "url") || livepush.MayBeIngest(meeting.HalfWidth(valueWord(f.value).address())) {
+				if o != nil && (o.Kind == KindSecret || o.Name == "url") || MayBeKey(valueWord(f.value).address()) {
 					return true
 				}
 			}
 			w := t.word()
-			return livepush.MayBeIngest(meeting.HalfWidth(w.address())) || livepush.MayBeIngest(meeting.HalfWidth(w.text))
+			return MayBeKey(w.address()) || MayBeKey(w.text)
 		})
 	})
 }
+
+// MayBeKey reports whether a word, as somebody typed it, is a push address or has the shape of
+// a stream key in it.
+func MayBeKey(word string) bool { return livepush.MayBeIngest(meeting.HalfWidth(clean(word))) }
 
 // meetGiven are the texts that a request for a meeting brings.
 func meetGiven(r chat.Request) []string {

@@ -6,7 +6,6 @@ import (
 	"unicode/utf8"
 
 	"meetbot/bot/chat"
-	"meetbot/bot/livepush"
 	"meetbot/bot/texts"
 	"meetbot/config/near"
 	"meetbot/config/secret"
@@ -160,7 +159,7 @@ func mayHoldKey(w word) bool {
 	if IsPushURL(w.address()) {
 		return holdsKey(w.address())
 	}
-	return slices.ContainsFunc([]string{w.address(), w.text}, func(s string) bool { return livepush.MayBeIngest(meeting.HalfWidth(s)) })
+	return MayBeKey(w.address()) || MayBeKey(w.text)
 }
 
 // holdsKey reports whether a key may be in an address.

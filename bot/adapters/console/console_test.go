@@ -373,6 +373,25 @@ func TestALineWithAKeyIsCovered(t *testing.T) {
 	assert.Equal(t, []string{"› /livepush --name bili ••••••"}, in.covers)
 }
 
+func TestWhateverHasAKeysShapeIsMasked(t *testing.T) {
+	for line, want := range map[string]string{
+		"/livepush save x live_1234_canary":             "/livepush save x ••••••",
+		"/livepush key:live_1234_canary in 806146601":   "/livepush •••••• in 806146601",
+		"/meet (live_1234_canary) tonight":              "/meet •••••• tonight",
+		"/livepush save x ?streamname=canary&key=b":     "/livepush save x ••••••",
+		"/livepush ab1d-12ef-34gh-56ij":                 "/livepush ••••••",
+		"live_1234_canary":                              "••••••",
+		"/livepush rtmp：／／live.example.com/app canary":  "/livepush ••••••",
+		"/livepush rtmp:/live.example.com/app/canary":   "/livepush ••••••",
+		"/livepush rtmp//live.example.com/app/canary":   "/livepush ••••••",
+		"/livepush to bili in 806146601":                "/livepush to bili in 806146601",
+		"/meet  weekly\tsync":                           "/meet  weekly\tsync",
+		"/livepush --name bili --key canary --override": "/livepush --name bili ••••••",
+	} {
+		assert.Equal(t, want, masked(line), line)
+	}
+}
+
 func TestRowsOfALine(t *testing.T) {
 	for _, tt := range []struct {
 		line string

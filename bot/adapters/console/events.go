@@ -278,11 +278,21 @@ var keyPattern = sync.OnceValue(func() *regexp.Regexp {
 			}
 		}
 	}
-	return regexp.MustCompile(`(?i)(?:[-‐‑‒–—―−－]+\s*(?:` + strings.Join(names, "|") + `)|\brtmps?:)[\s\S]*`)
+	return regexp.MustCompile(`(?i)(?:[-‐‑‒–—―−－]+\s*(?:` + strings.Join(names, "|") + `)|\brtmps?[:：])[\s\S]*`)
 })
 
 // masked returns the line without what may be a key, and the line itself where there is
 // none. It errs on the side of hiding.
 func masked(line string) string {
-	return keyPattern().ReplaceAllString(line, "••••••")
+	line = keyPattern().ReplaceAllString(line, mask)
+	return wordPattern.ReplaceAllStringFunc(line, func(word string) string {
+		if grammar.MayBeKey(word) {
+			return mask
+		}
+		return word
+	})
 }
+
+const mask = "••••••"
+
+var wordPattern = regexp.MustCompile(`\S+`)
