@@ -463,7 +463,10 @@ func (a *Adapter) Claim(ctx context.Context, request []byte) error {
 }
 
 func snowflakeTime(id string) time.Time {
-	n, _ := strconv.ParseUint(id, 10, 64) // an ID too large is far in the past, and so expired
+	n, err := strconv.ParseUint(id, 10, 64)
+	if err != nil { // n is then the largest there is, which never expires
+		n = 0
+	}
 	return time.UnixMilli(int64(n>>22) + discordEpoch)
 }
 

@@ -3,6 +3,7 @@ package discord
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bwmarrin/discordgo"
 	"github.com/stretchr/testify/assert"
@@ -33,4 +34,16 @@ func TestANumberThatCannotBeReadAllowsNothing(t *testing.T) {
 	}
 	in := interaction{Member: &member{Permissions: "18446744073709551616", User: person{ID: "1"}}}
 	assert.Equal(t, chat.RightsKnown, in.person().Rights)
+}
+
+// An ID that no number holds is as old as one can be: what it began has expired.
+func TestAnIDTooLargeIsExpired(t *testing.T) {
+	for id, want := range map[string]time.Time{
+		"175928847299117063":   time.UnixMilli(1462015105796), // the documents' example
+		"0":                    time.UnixMilli(discordEpoch),
+		"18446744073709551616": time.UnixMilli(discordEpoch),
+		"99999999999999999999": time.UnixMilli(discordEpoch),
+	} {
+		assert.Equal(t, want, snowflakeTime(id), id)
+	}
 }
