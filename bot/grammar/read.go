@@ -198,8 +198,12 @@ func (x *reading) setInt(o *OptionDecl, s string) {
 	}
 }
 
-// digits reads a number of up to six digits, half-width or full-width.
+// digits reads a number of up to six digits, half-width or full-width. Of a meeting's number a
+// dash is a mark between digits; here it makes a range, or a number below zero.
 func digits(s string) (int, bool) {
+	if strings.ContainsFunc(s, func(r rune) bool { return r == '-' || isDash(r) }) {
+		return 0, false
+	}
 	s, ok := meeting.Digits(s)
 	if !ok || len(s) > 6 {
 		return 0, false
