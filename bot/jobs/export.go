@@ -160,8 +160,7 @@ func (s *Store) ImportFirstFormat(ctx context.Context, r io.Reader) (int, error)
 }
 
 func (s *Store) importAs(ctx context.Context, r io.Reader, format int) (int, error) {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(make([]byte, 0, 64<<10), maxExportLine)
+	lines := bufio.NewReaderSize(r, 64<<10)
 	var mu sync.Mutex
 	var bad badRecords
 	leftOut := func(n int, err error) {
@@ -172,22 +171,36 @@ func (s *Store) importAs(ctx context.Context, r io.Reader, format int) (int, err
 	var group errgroup.Group
 	group.SetLimit(importersAtOnce)
 	var stored atomic.Int64
-	n := 0
-	for lines.Scan() {
-		n++
-		var line exportLine
-		decoder := json.NewDecoder(bytes.NewReader(lines.Bytes()))
-		decoder.DisallowUnknownFields()
-		err := decoder.Decode(&line)
+	begun := false
+	var failed error // of the input
+	for n := 1; ; n++ {
+		text, err := readLine(lines)
+		if err != nil && !errors.Is(err, errLongLine) {
+			if !errors.Is(err, io.EOF) {
+				failed = fmt.Errorf("import, line %d: %w", n, err)
+			}
+			break
+		}
 		if n == 1 {
+			text = bytes.TrimPrefix(text, byteOrderMark)
+		}
+		if err == nil && len(bytes.TrimSpace(text)) == 0 {
+			continue
+		}
+		var line exportLine
+		if err == nil {
+			err = decodeLine(text, &line)
+		}
+		if !begun {
 			if err != nil { // its own words are about JSON
-				err = errNoExport
+				err = noExport(text)
 			} else {
 				err = s.importMeta(ctx, line, format)
 			}
 			if err != nil {
-				return 0, fmt.Errorf("import, line 1: %w", err)
+				return 0, fmt.Errorf("import, line %d: %w", n, err)
 			}
+			begun = true
 			continue
 		}
 		if err != nil {
@@ -208,14 +221,66 @@ func (s *Store) importAs(ctx context.Context, r io.Reader, format int) (int, err
 			return nil
 		})
 	}
-	err := errors.Join(lines.Err(), group.Wait(), bad.err("import"))
-	if err == nil && n == 0 {
+	err := errors.Join(failed, group.Wait(), bad.err("import"))
+	if err == nil && !begun {
 		err = errors.New("import: the input is empty")
 	}
 	return int(stored.Load()), err
 }
 
-var errNoExport = errors.New("this is not the output of bot export")
+var (
+	errNoExport = errors.New("this is not the output of bot export")
+	errLongLine = fmt.Errorf("longer than %d MiB", maxExportLine>>20)
+	errTwoInOne = errors.New("there is more behind the record")
+)
+
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
+// noExport says what an input is that does not begin as an export does.
+func noExport(text []byte) error {
+	switch {
+	case bytes.HasPrefix(text, []byte("\xff\xfe")), bytes.HasPrefix(text, []byte("\xfe\xff")):
+		return errors.New("this is UTF-16, which PowerShell writes; convert it to UTF-8")
+	case bytes.HasPrefix(text, []byte("\x1f\x8b")), bytes.HasPrefix(text, []byte("\x28\xb5\x2f\xfd")):
+		return errors.New("this is compressed; decompress it first")
+	}
+	return errNoExport
+}
+
+// readLine returns the next line. One that is too long is skipped, and told as [errLongLine].
+func readLine(in *bufio.Reader) ([]byte, error) {
+	var line []byte
+	long := false
+	for {
+		part, err := in.ReadSlice('\n')
+		if long = long || len(line)+len(part) > maxExportLine; !long {
+			line = append(line, part...)
+		}
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+		case err != nil && (!errors.Is(err, io.EOF) || len(line) == 0 && !long):
+			return nil, err
+		case long:
+			return nil, errLongLine
+		default:
+			return line, nil
+		}
+	}
+}
+
+// decodeLine reads one record. Where the end of a line was lost, the next one is behind it, and
+// must not be lost in silence.
+func decodeLine(text []byte, line *exportLine) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(line); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errTwoInOne
+	}
+	return nil
+}
 
 // importMeta takes over the other store's fingerprints.
 func (s *Store) importMeta(ctx context.Context, line exportLine, format int) error {

@@ -369,6 +369,60 @@ func TestImportRefusesWhatDoesNotFit(t *testing.T) {
 	}
 }
 
+// What other programs make of an export on its way is read where it can be, told where it cannot,
+// and ends nothing that comes after it.
+func TestAnExportAsOtherProgramsLeaveIt(t *testing.T) {
+	t.Parallel()
+	a, err := OpenMemory(Config{Keys: [][]byte{testKey(1)}})
+	require.NoError(t, err)
+	closing(t, a)
+	for i := range 3 {
+		_, err = a.PutDoc(t.Context(), Doc{Key: []string{"doc", strconv.Itoa(i)}})
+		require.NoError(t, err)
+	}
+	var export bytes.Buffer
+	require.NoError(t, a.Export(t.Context(), &export))
+	lines := strings.SplitAfter(export.String(), "\n")[:4]
+	all := strings.Join(lines, "")
+	utf16 := "\xff\xfe"
+	for i := range len(all) {
+		utf16 += all[i:i+1] + "\x00"
+	}
+	for name, tt := range map[string]struct {
+		text   string
+		stored int
+		says   string // empty: there is no error
+	}{
+		"ByteOrderMark":      {"\ufeff" + all, 3, ""},
+		"CarriageReturns":    {strings.ReplaceAll(all, "\n", "\r\n"), 3, ""},
+		"BlankLines":         {"\n" + strings.ReplaceAll(all, "\n", "\n \r\n"), 3, ""},
+		"NoEndOfLine":        {strings.TrimSuffix(all, "\n"), 3, ""},
+		"TwoLinesInOne":      {lines[0] + strings.TrimSuffix(lines[1], "\n") + lines[2] + lines[3], 1, "line 2: "},
+		"MoreBehindARecord":  {lines[0] + strings.TrimSuffix(lines[1], "\n") + " x\n" + lines[2] + lines[3], 2, "line 2: "},
+		"ALineWithoutEnd":    {lines[0] + lines[1] + strings.Repeat("x", maxExportLine+1) + "\n" + lines[2] + lines[3], 3, "line 3: longer than"},
+		"ALongLastLine":      {all + strings.Repeat("x", maxExportLine+1), 3, "line 5: longer than"},
+		"TwoExports":         {all + all, 3, "line 5: "},
+		"UTF16":              {utf16, 0, "UTF-16"},
+		"Compressed":         {"\x1f\x8b\x08\x00", 0, "compressed"},
+		"NothingButBlanks":   {" \n\n", 0, "the input is empty"},
+		"NothingButAMark":    {"\ufeff", 0, "the input is empty"},
+		"AnotherProgramsLog": {"x\n" + all, 0, "line 1: this is not the output of bot export"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, err := OpenMemory(Config{Keys: [][]byte{testKey(1)}})
+			require.NoError(t, err)
+			closing(t, b)
+			n, err := b.Import(t.Context(), strings.NewReader(tt.text))
+			assert.Equal(t, tt.stored, n)
+			if tt.says == "" {
+				assert.NoError(t, err)
+			} else {
+				assert.ErrorContains(t, err, tt.says)
+			}
+		})
+	}
+}
+
 func TestFullStoreTakesNoNewJobsButFinishesTheOthers(t *testing.T) {
 	t.Parallel()
 	s, err := openDir(t, Config{Dir: t.TempDir(), MaxBytes: 1 << 20})
