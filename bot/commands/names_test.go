@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -156,4 +157,31 @@ func TestAMeetingThatIsNamedAfterAVerbIsMeant(t *testing.T) {
 		again := find(t, w.say(ada, channel, "/meet end Friday show --duration 60"), chat.SlotPrivate)
 		assert.Contains(t, again.Reply.Text, "Did you mean /meet end?", "which lists both")
 	})
+}
+
+// A person chooses their own display name, and everybody reads it: in the topic of a meeting, on
+// its card on another platform, in the log of a channel.
+func TestADisplayNameTurnsNothingAround(t *testing.T) {
+	const hidden = "\u202e\x1b[31mAda\u200b\u2066 L\u2028ovelace\ufeff"
+	for name, given := range map[string]string{"WithTheEvent": hidden, "LookedUp": ""} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, nil, func(w *world) {
+				who := ada
+				who.Name = given
+				w.bot.Attach(chattest.Slack, lobby{w.room, map[string]chat.Profile{"U1": {Name: hidden, Locale: "en", Rights: ada.Rights}}})
+				for _, line := range []string{"/meet --provider tencent --live", "/meet <@U1> and the others", "/livepush save tw --url rtmp://live.example.com/app --key canary-key", "/livepush to tw", "/livepush log", "/meetings list", "/livepush status"} {
+					for _, p := range w.say(who, channel, line) {
+						raw, err := json.Marshal(p.Reply)
+						require.NoError(t, err)
+						for _, r := range []string{"\u202e", "\u2066", "\u200b", "\ufeff", `\u202e`, `\u2066`, `\u200b`, `\ufeff`, `\u001b`, `\u2028`} {
+							assert.NotContains(t, string(raw), r, line)
+						}
+					}
+				}
+				for _, m := range w.tencent.meetings {
+					assert.NotContains(t, m.Topic, "\u202e")
+				}
+			})
+		})
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"meetbot/bot/chat"
+	"meetbot/bot/grammar"
 	"meetbot/bot/policy"
 	"meetbot/bot/settings"
 	"meetbot/bot/texts"
@@ -44,7 +45,7 @@ func (h people) lookUp(ctx context.Context, r *run) error {
 			r.w.Locale = profile.Locale
 		}
 		if u.Name == "" {
-			u.Name = profile.Name
+			u.Name = grammar.CleanName(profile.Name)
 		}
 	}
 	r.t = r.text(r.w.Request.Place.Platform, r.w.Locale)
@@ -61,11 +62,12 @@ func (h people) nameMentions(ctx context.Context, r *run) {
 			continue
 		}
 		profile, err := dir.Profile(ctx, place, u.ID)
-		if err != nil || profile.Name == "" {
+		name := grammar.CleanName(profile.Name)
+		if err != nil || name == "" {
 			r.log.WarnContext(ctx, "mentioned person not looked up", "job", r.job.ID, "err", err)
 			continue
 		}
-		u.Name = profile.Name
+		u.Name = name
 		r.w.Ask.Meet.Topic = strings.ReplaceAll(r.w.Ask.Meet.Topic, "@"+u.ID, "@"+u.Name)
 	}
 }

@@ -136,6 +136,7 @@ func forget(j *jobs.Job) error {
 // newJob makes the record of an accepted request, with what is set for its place.
 func newJob(r chat.Request, ask grammar.Ask, here settings.Here, now time.Time) (jobs.Job, error) {
 	public, _ := here.Get("language")
+	r.User.Name = grammar.CleanName(r.User.Name) // people choose it, and others read it
 	data, err := records.Encode(work{Request: r, Ask: ask, Since: r.At, Public: public, Lists: here.Lists()})
 	if err != nil {
 		return jobs.Job{}, err
