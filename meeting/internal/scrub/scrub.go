@@ -22,9 +22,13 @@ const (
 	mask = "…"
 )
 
-// opaque are texts that no explanation needs and that may be a secret of anybody's: links,
-// and long runs of the characters that keys and tokens are made of.
-var opaque = regexp.MustCompile(`(?i)\b[a-z][a-z0-9+.-]*://\S+|[a-z0-9+/_=%&?.:-]{24,}`)
+// opaque are texts that no explanation needs and that may be a secret of anybody's: links, also
+// as they stand in JSON, long runs of the characters that keys and tokens are made of, and what
+// has the shape of a stream key, which may be that of an address that somebody else has set.
+var opaque = regexp.MustCompile(`(?i)\b[a-z][a-z0-9+.-]*:(?:\\?/){2}\S+|[a-z0-9+/_=%&?.:-]{24,}` +
+	`|\b(?:live_\d+_|stream-\d{6,}|fb-\d{6,}-)[\w!-]*` +
+	`|\?\w+=[^\s"”’)]*` +
+	`|\b[a-z0-9]{4}(?:-[a-z0-9]{4}){3,4}\b`)
 
 // Message returns what a provider said, in one line of at most 200 characters, without
 // any of secrets: neither whole nor a part of six characters, in whatever case, plain or as
