@@ -180,12 +180,15 @@ func (s style) formOnOneLine(t texts.Text, width int, f chat.Form) string {
 		if i < 0 {
 			continue
 		}
-		word := "--" + o.Name
+		word, value := "--"+o.Name, strings.ToUpper(o.Name)
+		if id := "usage." + o.Name; t.Has(id) {
+			value = t.T(id) // as the help has it
+		}
 		switch {
 		case o.Position > 0:
-			word = strings.ToUpper(o.Name)
+			word = value
 		case o.Kind != grammar.KindBool:
-			word += " " + strings.ToUpper(o.Name)
+			word += " " + value
 		}
 		if !f.Fields[i].Required {
 			word = "[" + word + "]"
