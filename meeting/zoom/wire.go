@@ -23,6 +23,9 @@ const (
 
 	instant         = 1 // type
 	planned         = 2
+	untimedSeries   = 3
+	personalRoom    = 4
+	series          = 8
 	defaultDuration = time.Hour
 )
 
@@ -188,6 +191,16 @@ func (w *wireReadBack) UnmarshalJSON(b []byte) error {
 	_ = json.Unmarshal(b, &s)
 	w.AlternativeHosts = string(s.AlternativeHosts)
 	return nil
+}
+
+// lasts reports whether the number is one that is used again and again, by the type of the
+// meeting: of a series, or of somebody's personal room.
+func (w wireMeeting) lasts() bool {
+	switch w.Type.Int() {
+	case untimedSeries, personalRoom, series:
+		return true
+	}
+	return false
 }
 
 // meeting returns w in neutral words, or false if it has no number.

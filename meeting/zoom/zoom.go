@@ -226,7 +226,7 @@ func (c *Client) Create(ctx context.Context, in meeting.Instant) (meeting.Meetin
 		return meeting.Meeting{}, c.http.Refuse(opCreate, reason, field)
 	}
 	host := c.account(in.Account)
-	m, _, err := c.one(ctx, c.request(opCreate, host, nil, newMeeting(in)))
+	m, _, _, err := c.one(ctx, c.request(opCreate, host, nil, newMeeting(in)))
 	if err != nil {
 		return meeting.Meeting{}, err
 	}
@@ -244,17 +244,16 @@ func (c *Client) Create(ctx context.Context, in meeting.Instant) (meeting.Meetin
 }
 
 // one sends r, whose answer is a meeting.
-func (c *Client) one(ctx context.Context, r oneshot.Request) (meeting.Meeting, oneshot.Answer, error) {
-	var w wireMeeting
-	a, err := c.do(ctx, r, &w)
+func (c *Client) one(ctx context.Context, r oneshot.Request) (m meeting.Meeting, w wireMeeting, a oneshot.Answer, err error) {
+	a, err = c.do(ctx, r, &w)
 	if err != nil {
-		return meeting.Meeting{}, a, err
+		return m, w, a, err
 	}
 	m, ok := w.meeting()
 	if !ok {
-		return m, a, c.http.Unusable(r, a)
+		return m, w, a, c.http.Unusable(r, a)
 	}
-	return m, a, nil
+	return m, w, a, nil
 }
 
 // Get returns the meeting with the given number. For an account other than none it has to be
@@ -264,20 +263,25 @@ func (c *Client) one(ctx context.Context, r oneshot.Request) (meeting.Meeting, o
 //
 // API docs: https://developers.zoom.us/docs/api/meetings/#tag/meetings/GET/meetings/{meetingId}
 func (c *Client) Get(ctx context.Context, account, id string) (meeting.Meeting, error) {
+	m, _, err := c.get(ctx, account, id)
+	return m, err
+}
+
+func (c *Client) get(ctx context.Context, account, id string) (meeting.Meeting, wireMeeting, error) {
 	if err := c.refuseID(opGet, id); err != nil {
-		return meeting.Meeting{}, err
+		return meeting.Meeting{}, wireMeeting{}, err
 	}
 	r := c.request(opGet, id, nil, nil)
-	m, a, err := c.one(ctx, r)
+	m, w, a, err := c.one(ctx, r)
 	if err != nil {
-		return meeting.Meeting{}, err
+		return meeting.Meeting{}, w, err
 	}
 	if account != "" && !slices.ContainsFunc(m.Hosts, func(h string) bool { return strings.EqualFold(h, account) }) {
 		e := c.http.Err(r, a)
 		e.Err, e.Reason = meeting.ErrNotPermitted, meeting.ReasonNotHost
-		return meeting.Meeting{}, e
+		return meeting.Meeting{}, w, e
 	}
-	return m, nil
+	return m, w, nil
 }
 
 // ByCode returns the meeting with the number that people type to join.
@@ -362,14 +366,21 @@ func (c *Client) StartURL(ctx context.Context, id string) (secret.String, error)
 // End ends a meeting for everybody: one that runs is ended, and one that nobody is in is
 // deleted, so that nobody enters it any more. It returns the errors of [Client.Get].
 //
+// A series and somebody's personal room are never deleted: with them would go every time that is
+// to come. While nobody is in one of them there is nothing to end, and the error is
+// [meeting.ErrInvalid] with [meeting.ReasonState].
+//
 // API docs: https://developers.zoom.us/docs/api/meetings/#tag/meetings/PUT/meetings/{meetingId}/status
 func (c *Client) End(ctx context.Context, account, id string) error {
 	if err := c.refuseID(opEnd, id); err != nil {
 		return err
 	}
-	m, err := c.Get(ctx, account, id)
+	m, w, err := c.get(ctx, account, id)
 	if err != nil {
 		return err
+	}
+	if w.lasts() && m.State == meeting.StateReady {
+		return c.http.Refuse(opEnd, meeting.ReasonState, "")
 	}
 	remove := func() error {
 		_, err := c.do(ctx, c.request(opDelete, id, url.Values{"schedule_for_reminder": {"false"}}, nil), nil)
@@ -382,7 +393,7 @@ func (c *Client) End(ctx context.Context, account, id string) error {
 			return err
 		}
 	}
-	if _, err := c.do(ctx, c.request(opEnd, id, nil, wireStatus{Action: "end"}), nil); err != nil || m.End.IsZero() {
+	if _, err := c.do(ctx, c.request(opEnd, id, nil, wireStatus{Action: "end"}), nil); err != nil || m.End.IsZero() || w.lasts() {
 		return err
 	}
 	// A scheduled one could be started again. That Zoom keeps it is no reason to say that it

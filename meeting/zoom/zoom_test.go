@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -94,6 +96,54 @@ func TestOutcomes(t *testing.T) {
 			"odd":     {Status: 401, Format: `{"code":1,"message":%q,"reason":"r","error":"e"}`},
 		},
 	}.Run(t)
+}
+
+// Deleting a series deletes every time of it that is to come, and all that was asked for is that
+// this one ends.
+func TestASeriesIsEndedAndNeverDeleted(t *testing.T) {
+	get, end, remove := "GET", "PUT", "DELETE"
+	for name, tt := range map[string]struct {
+		answer string
+		want   []string
+		err    error
+	}{
+		"InstantRuns":     {`"type":1,"status":"started"`, []string{get, end}, nil},
+		"InstantWaits":    {`"type":1,"status":"waiting"`, []string{get, remove}, nil},
+		"ScheduledRuns":   {`"type":2,"status":"started","start_time":"2026-01-05T09:00:00Z","duration":60`, []string{get, end, remove}, nil},
+		"ScheduledWaits":  {`"type":2,"status":"waiting","start_time":"2026-01-05T09:00:00Z","duration":60`, []string{get, remove}, nil},
+		"SeriesRuns":      {`"type":8,"status":"started","start_time":"2026-01-05T09:00:00Z","duration":60,"occurrences":[{"occurrence_id":"1"}]`, []string{get, end}, nil},
+		"SeriesWaits":     {`"type":8,"status":"waiting","start_time":"2026-01-05T09:00:00Z","duration":60`, []string{get}, meeting.ErrInvalid},
+		"UntimedRuns":     {`"type":"3","status":"started","created_at":"2026-01-05T09:00:00Z","duration":60`, []string{get, end}, nil},
+		"UntimedWaits":    {`"type":3,"status":"waiting","created_at":"2026-01-05T09:00:00Z"`, []string{get}, meeting.ErrInvalid},
+		"PersonalRuns":    {`"type":4,"status":"started","created_at":"2026-01-05T09:00:00Z","duration":60`, []string{get, end}, nil},
+		"PersonalWaits":   {`"type":4,"status":"waiting","created_at":"2026-01-05T09:00:00Z"`, []string{get}, meeting.ErrInvalid},
+		"SeriesUnsaid":    {`"type":8,"start_time":"2026-01-05T09:00:00Z","duration":60`, []string{get, end}, nil},
+		"ScheduledUnsaid": {`"type":2,"start_time":"2026-01-05T09:00:00Z","duration":60`, []string{get, end, remove}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var mu sync.Mutex
+			var asked []string
+			server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				mu.Lock()
+				defer mu.Unlock()
+				asked = append(asked, r.Method)
+				if r.Method == get {
+					_, _ = io.WriteString(rw, `{"id":`+meetingID+`,"topic":"周会",`+tt.answer+`}`)
+					return
+				}
+				rw.WriteHeader(http.StatusNoContent)
+			}))
+			defer server.Close()
+			err := clientOf(t, server.URL).End(t.Context(), "", meetingID)
+			require.ErrorIs(t, err, tt.err)
+			if e, ok := errors.AsType[*meeting.APIError](err); ok {
+				assert.Equal(t, meeting.ReasonState, e.Reason)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			assert.Equal(t, tt.want, asked)
+		})
+	}
 }
 
 func TestNewRefusesWhatCannotWork(t *testing.T) {
