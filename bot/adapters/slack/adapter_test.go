@@ -520,6 +520,26 @@ func TestAnotherWorkspaceIsNotServed(t *testing.T) {
 	}
 }
 
+// In a channel that organisations share, an event may name the workspace of whoever wrote. The
+// installation that sees it is the bot's own, and it answers; whose it is not is left alone.
+func TestAMentionInASharedChannelIsTakenWhereTheBotIs(t *testing.T) {
+	w := newWorld(t)
+	for name, tr := range w.transports() {
+		before := len(w.bot.jobs())
+		mention, _ := w.slack.Mention("C1", "", "U1", "<@"+slacktest.BotUser+"> meet weekly")
+		w.deliver(tr, mention.Shared("T666", slacktest.Team))
+		require.Len(t, w.bot.jobs(), before+1, name)
+		got := w.bot.jobs()[before]
+		assert.Equal(t, slacktest.Team, got.Place.Team, name)
+		assert.Equal(t, "weekly", got.Text, name)
+
+		other, _ := w.slack.Mention("C1", "", "U1", "<@"+slacktest.BotUser+"> meet weekly")
+		w.deliver(tr, other.Shared("T666", "T777"))
+		assert.Len(t, w.bot.jobs(), before+1, name)
+	}
+	assert.Equal(t, 1, strings.Count(w.log.String(), "another workspace"), "only of what was left alone")
+}
+
 // A form that is not taken says so: an empty answer would close it as if it had been.
 func TestAFormOfAnotherWorkspaceIsRefused(t *testing.T) {
 	w := newWorld(t)

@@ -158,6 +158,7 @@ type outer struct {
 	Event        json.RawMessage `json:"event"`
 	// Authorizations has one of the installations that the event is for.
 	Authorizations []struct {
+		TeamID       string `json:"team_id"`
 		EnterpriseID string `json:"enterprise_id"`
 	} `json:"authorizations"`
 }
@@ -167,6 +168,23 @@ func (o outer) from() origins {
 		o.EnterpriseID = cmp.Or(o.EnterpriseID, of.EnterpriseID)
 	}
 	return origins{o.TeamID, o.EnterpriseID}
+}
+
+// visibleTo is where what people write is taken: in the workspace that the event names or, in a
+// channel that several organisations share, where that may be another's, in the one whose
+// installation sees it.
+// https://docs.slack.dev/apis/events-api/#authorizations
+func (a *Adapter) visibleTo(o outer) origins {
+	from := o.from()
+	if a.serving(from) != nil {
+		return from
+	}
+	for _, of := range o.Authorizations {
+		if sees := (origins{of.TeamID, of.EnterpriseID}); sees.team != "" && a.serving(sees) != nil {
+			return sees
+		}
+	}
+	return from
 }
 
 func (a *Adapter) parseEvent(o outer) (event, error) {
@@ -189,7 +207,7 @@ func (a *Adapter) parseEvent(o outer) (event, error) {
 	if json.Unmarshal(o.Event, &m) != nil {
 		return event{}, errors.New("not an app_mention event")
 	}
-	return a.mention(o.from(), m)
+	return a.mention(a.visibleTo(o), m)
 }
 
 // revoked takes the report that the app was removed, or that its tokens were revoked. It asks

@@ -87,15 +87,21 @@ var (
 // whoever installs a distributed app has its events signed with the same secret. A token serves
 // all workspaces of its organisation.
 func (a *Adapter) served(from origins) *workspace {
+	at := a.serving(from)
+	if at == nil && a.strangers.First(from.team) {
+		a.log.Warn("event of another workspace, ignoring it", "team", kit.Code(from.team))
+	}
+	return at
+}
+
+// serving is [Adapter.served] without a word of those that are not.
+func (a *Adapter) serving(from origins) *workspace {
 	if a.installed != nil {
 		if i := a.installed.of(from); i != nil {
 			return a.workspaces.of(from.team, i.web)
 		}
 	} else if self := a.web.self.Load(); self == nil || from.team == self.team || self.enterprise != "" && from.enterprise == self.enterprise {
 		return a.workspaces.of(from.team, a.web)
-	}
-	if a.strangers.First(from.team) {
-		a.log.Warn("event of another workspace, ignoring it", "team", kit.Code(from.team))
 	}
 	return nil
 }

@@ -155,6 +155,16 @@ func (a Act) From(team, enterprise string) Act {
 	return out
 }
 
+// Shared is a mention in a channel that organisations share, by a person of another one than the
+// workspace whose installation sees it.
+func (a Act) Shared(theirs, sees string) Act {
+	out := a.From(theirs, "")
+	p, _ := out.payload.(reply)
+	p["is_ext_shared_channel"] = true
+	p["authorizations"] = []reply{{"team_id": sees, "enterprise_id": nil, "is_bot": true, "is_enterprise_install": false}}
+	return out
+}
+
 // Request is the act as Slack sends it over HTTP.
 func (a Act) Request() (path, contentType string, body []byte) {
 	const form = "application/x-www-form-urlencoded"
