@@ -27,6 +27,7 @@ const (
 	codeAcknowledged   = discordgo.ErrCodeInteractionHasAlreadyBeenAcknowledged
 	codeMissingAccess  = discordgo.ErrCodeMissingAccess
 	codeMissingPermits = discordgo.ErrCodeMissingPermissions
+	codeNotTheAuthor   = discordgo.ErrCodeCannotEditFromAnotherUser // it is another application's
 	codeInvalidToken   = discordgo.ErrCodeInvalidWebhookTokenProvided
 	codeThreadExists   = discordgo.ErrCodeThreadAlreadyCreatedForThisMessage
 	codeThreadArchived = 50083
@@ -228,7 +229,8 @@ func (d delivery) root(ctx context.Context) (chat.Receipt, error) {
 	case err == nil, isCode(err, codeThreadExists): // by an earlier try
 		receipt.Place.Thread = s.ID
 		return receipt, nil
-	case refused(err): // no permission, no threads here, too many of them, a name that a filter blocks
+	case refused(err), // no permission, no threads here, too many of them, a name that a filter blocks
+		isCode(err, codeUnknownMessage, codeUnknownChannel): // whoever deleted it would delete another as well
 		d.a.log.WarnContext(ctx, "thread not opened", "err", err)
 		receipt.InPlace = true
 		return receipt, nil
@@ -542,7 +544,7 @@ func (d delivery) edit(ctx context.Context) (chat.Receipt, error) {
 	err := d.a.edits.Do(ctx, r.Message, func() error {
 		return d.a.editMessage(ctx, channel, r.Message, d.message(ctx, false, ""))
 	})
-	if isCode(err, codeUnknownMessage, codeUnknownChannel) {
+	if isCode(err, codeUnknownMessage, codeUnknownChannel, codeNotTheAuthor) {
 		return chat.Receipt{}, fmt.Errorf("%w: %w", chat.ErrGone, err)
 	}
 	return *r, err

@@ -128,6 +128,47 @@ func TestAThreadThatIsRefusedAfterAllIsDoneWithout(t *testing.T) {
 	assert.True(t, root.InPlace)
 }
 
+// TestAMessageThatIsGoneBeforeItsThreadIsNotPostedAgain: a bot that keeps a channel clean may
+// delete the card at once. Another card every few seconds would not stay either.
+func TestAMessageThatIsGoneBeforeItsThreadIsNotPostedAgain(t *testing.T) {
+	for _, code := range []int{10008, 10003} {
+		w := start(t, overGateway)
+		w.server.Fail(func(c discordtest.Call) *discordtest.Fault {
+			if c.String() == routeThread {
+				return &discordtest.Fault{Status: http.StatusNotFound, Code: code}
+			}
+			return nil
+		})
+		d := w.job(meetIn(w, discordtest.InGuild(channel)))
+		root, err := w.post(d, chat.SlotRoot)
+		require.NoError(t, err, code)
+		assert.True(t, root.InPlace, code)
+		assert.NotEmpty(t, root.Message, code)
+		w.server.Delete(root.Message)
+		links, err := w.post(d, chat.SlotThread, under(root), text("links"))
+		require.NoError(t, err, code)
+		assert.Equal(t, channel, w.server.Message(links.Message).Channel, code)
+		w.server.Fail(nil)
+	}
+}
+
+// TestAnotherApplicationsCardIsGone: who sets up the application anew keeps the store.
+func TestAnotherApplicationsCardIsGone(t *testing.T) {
+	w := start(t, overGateway)
+	d := w.job(meetIn(w, discordtest.InGuild(channel)))
+	root, err := w.post(d, chat.SlotRoot)
+	require.NoError(t, err)
+	w.server.Fail(func(c discordtest.Call) *discordtest.Fault {
+		if c.Method == http.MethodPatch && strings.HasPrefix(c.Route, "/channels/") {
+			return &discordtest.Fault{Status: http.StatusForbidden, Code: 50005}
+		}
+		return nil
+	})
+	_, err = w.post(d, chat.SlotEdit, text("ended"), func(p *chat.Post) { p.Edit = &root })
+	require.ErrorIs(t, err, chat.ErrGone)
+	w.server.Fail(nil)
+}
+
 func TestWhereTheBotMayNotWriteItFollowsUp(t *testing.T) {
 	w := start(t, overGateway)
 	w.server.Deny(routeMessage, channel)
