@@ -365,9 +365,26 @@ func parseEvents(plain []byte) ([]Event, error) {
 				e.EndType = EndType(n)
 			}
 		}
-		out = append(out, e)
+		if !e.joins(out) {
+			out = append(out, e)
+		}
 	}
 	return out, nil
+}
+
+// joins adds the files of e to what was said before of the same meeting, if it is about files: of
+// one meeting a callback makes one event.
+func (e Event) joins(before []Event) bool {
+	i := slices.IndexFunc(before, func(b Event) bool { return b.Ref == e.Ref })
+	if i < 0 || e.Kind != EventRecorded && e.Kind != EventTranscript && e.Kind != EventMinutes {
+		return false
+	}
+	for _, f := range e.Files {
+		if had := before[i].Files; len(had) < maxFiles && !slices.Contains(had, f) {
+			before[i].Files = append(had, f)
+		}
+	}
+	return true
 }
 
 func kindOf(name string) EventKind {

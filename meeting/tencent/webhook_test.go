@@ -309,6 +309,33 @@ func TestWhatIsMadeOfAMeeting(t *testing.T) {
 	assert.Empty(t, got[0].Files)
 }
 
+// Two recordings of one meeting in one callback would be one event to whoever takes each TraceID
+// and Ref once.
+func TestSeveralRecordingsOfAMeetingInOneCallback(t *testing.T) {
+	one := func(id, file string) string {
+		return `{"operate_time":1700000000,"meeting_info":{"meeting_id":"` + id + `"},"recording_files":[{"record_file_id":"` + file + `"}]}`
+	}
+	got, err := parseEvents([]byte(`{"event":"recording.completed","trace_id":"t","payload":[` + one("1", "a") + `,` + one("2", "b") + `,` + one("1", "c") + `,` + one("1", "a") + `]}`))
+	require.NoError(t, err)
+	files := map[string][]string{}
+	for _, e := range got {
+		said, ok := e.Neutral()
+		require.True(t, ok)
+		require.NotContains(t, files, said.ID)
+		files[said.ID] = said.Files
+	}
+	assert.Equal(t, map[string][]string{"t:recording.completed:1": {"a", "c"}, "t:recording.completed:2": {"b"}}, files)
+
+	var many []string
+	for i := range 2 * maxFiles {
+		many = append(many, one("1", strconv.Itoa(i)))
+	}
+	got, err = parseEvents([]byte(`{"event":"recording.completed","trace_id":"t","payload":[` + strings.Join(many, ",") + `]}`))
+	require.NoError(t, err)
+	require.Len(t, got, 1)
+	assert.Len(t, got[0].Files, maxFiles)
+}
+
 func TestWhyAMeetingEnded(t *testing.T) {
 	for payload, want := range map[string]EndType{
 		`{"meeting_end_type":0,"meeting_info":{"meeting_id":"1"}}`:   EndByHost,
