@@ -146,6 +146,7 @@ type wireEvent struct {
 	At      lenient.Text `json:"event_ts"` // milliseconds
 	Payload struct {
 		PlainToken lenient.Text `json:"plainToken"`
+		Operation  lenient.Text `json:"operation"` // of a deletion in a series: "all", or "single" for one time of it
 		Object     wireObject   `json:"object"`
 	} `json:"payload"`
 }
@@ -211,6 +212,9 @@ func (e wireEvent) neutral(now time.Time, base string) (meeting.Event, bool) {
 			out.State = meeting.StateEmpty
 		}
 	case "meeting.deleted":
+		if strings.EqualFold(string(e.Payload.Operation), "single") {
+			return meeting.Event{}, false
+		}
 		out.State = meeting.StateCancelled
 	case "meeting.live_streaming_started":
 		out.Live = meeting.LiveOn

@@ -404,6 +404,22 @@ func TestEventsInNeutralWords(t *testing.T) {
 	}
 }
 
+// Of a series one time alone can be deleted: the others stay, and the number with them.
+func TestOneDeletedTimeOfASeriesIsNoCancelledMeeting(t *testing.T) {
+	for operation, cancelled := range map[string]bool{
+		``: true, `"operation":"all",`: true, `"operation":null,`: true, `"operation":"single",`: false, `"operation":"Single",`: false,
+	} {
+		var e wireEvent
+		require.NoError(t, json.Unmarshal([]byte(`{"event":"meeting.deleted","event_ts":1700000000123,"payload":{"operator":"ann@example.com",`+operation+
+			`"object":{"id":`+meetingID+`,"uuid":"u==","type":8,"occurrences":[{"occurrence_id":"1572804000000","start_time":"2026-11-30T15:00:00Z"}]}}}`), &e))
+		got, ok := e.neutral(noon, "https://api.zoom.us/v2")
+		assert.Equal(t, cancelled, ok, operation)
+		if ok {
+			assert.Equal(t, meeting.StateCancelled, got.State, operation)
+		}
+	}
+}
+
 // FuzzWebhook signs whatever it is given.
 func FuzzWebhook(f *testing.F) {
 	f.Add(`{"event":"meeting.started","event_ts":1,"payload":{"object":{"id":"81234567890"}}}`)
