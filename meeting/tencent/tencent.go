@@ -300,8 +300,13 @@ func (c *Client) Create(ctx context.Context, in meeting.Instant) (meeting.Meetin
 //
 // API docs: https://cloud.tencent.com/document/product/1095/42418
 func (c *Client) Get(ctx context.Context, account, id string) (meeting.Meeting, error) {
+	m, _, err := c.get(ctx, account, id)
+	return m, err
+}
+
+func (c *Client) get(ctx context.Context, account, id string) (meeting.Meeting, wireMeeting, error) {
 	if err := c.refuseID(opGet, id); err != nil {
-		return meeting.Meeting{}, err
+		return meeting.Meeting{}, wireMeeting{}, err
 	}
 	return c.find(ctx, c.request(opGet, id, c.operator(account), nil),
 		func(m meeting.Meeting) bool { return m.Ref.ID == id })
@@ -317,27 +322,28 @@ func (c *Client) ByCode(ctx context.Context, account, code string) (meeting.Meet
 		return meeting.Meeting{}, c.http.Refuse(opByCode, meeting.ReasonField, "code")
 	}
 	q := url.Values{"meeting_code": {code}, "userid": {c.account(account)}, "instanceid": {c.instance()}}
-	return c.find(ctx, c.request(opByCode, "", q, nil),
+	m, _, err := c.find(ctx, c.request(opByCode, "", q, nil),
 		func(m meeting.Meeting) bool { return m.Code == code })
+	return m, err
 }
 
 // find returns the meeting of the answer that is the one asked for.
-func (c *Client) find(ctx context.Context, r oneshot.Request, same func(meeting.Meeting) bool) (meeting.Meeting, error) {
+func (c *Client) find(ctx context.Context, r oneshot.Request, same func(meeting.Meeting) bool) (meeting.Meeting, wireMeeting, error) {
 	w, a, err := c.meetings(ctx, r)
 	if err != nil {
-		return meeting.Meeting{}, err
+		return meeting.Meeting{}, wireMeeting{}, err
 	}
 	for _, wm := range w.List {
 		if m, ok := wm.meeting(); ok && same(m) {
-			return m, nil
+			return m, wm, nil
 		}
 	}
 	if len(w.List) > 0 {
-		return meeting.Meeting{}, c.http.Unusable(r, a)
+		return meeting.Meeting{}, wireMeeting{}, c.http.Unusable(r, a)
 	}
 	e := c.http.Err(r, a)
 	e.Err, e.Reason, e.TraceID = meeting.ErrNotFound, meeting.ReasonMeeting, traceID(a.Header)
-	return meeting.Meeting{}, e
+	return meeting.Meeting{}, wireMeeting{}, e
 }
 
 const (

@@ -149,6 +149,8 @@ type wireMeeting struct {
 	Subject     lenient.Text `json:"subject"`
 	Status      lenient.Text `json:"status"`
 	Type        lenient.Text `json:"type"` // 0 scheduled, 1 quick
+	Kind        lenient.Text `json:"meeting_type"`
+	SubMeeting  lenient.Text `json:"current_sub_meeting_id"` // of a series
 	Password    lenient.Text `json:"password"`
 	JoinURL     lenient.Text `json:"join_url"`
 	StartTime   lenient.Text `json:"start_time"`
@@ -183,6 +185,14 @@ func (u *wireUsers) UnmarshalJSON(b []byte) error {
 		}
 	}
 	return nil
+}
+
+// lasts reports whether the number is one that is used again and again: of a series, or
+// somebody's own.
+func (w wireMeeting) lasts() bool {
+	const series, personal = 1, 5
+	kind := w.Kind.Int()
+	return kind == series || kind == personal || w.SubMeeting.Digits() != "" && w.SubMeeting.Digits() != "0"
 }
 
 // meeting converts w, or returns false if it has no usable id.
