@@ -165,3 +165,16 @@ func TestLongTopicsLeaveTheNumberOnAButton(t *testing.T) {
 		}
 	})
 }
+
+// Whatever stands between the names of a list, one that is in it is not proposed again.
+func TestAListProposesNoNameThatIsInIt(t *testing.T) {
+	for _, typed := range []string{"一号,", "一号, ", "一号、", "一号，", " “一号”、", "二号, 一号、"} {
+		var values []string
+		for _, c := range completeList([]string{"一号", "Two"}, typed) {
+			values = append(values, c.Value)
+		}
+		before := strings.TrimRight(typed, " ")
+		assert.Equal(t, []string{before + "Two"}, values, typed)
+	}
+	assert.Empty(t, completeList([]string{"Two"}, "two，"), "names are compared as elsewhere")
+}

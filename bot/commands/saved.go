@@ -3,7 +3,6 @@ package commands
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -341,13 +340,14 @@ func (h saved) complete(ctx context.Context, r chat.Request, typed string) ([]ch
 // completeList completes a list at its last name.
 func completeList(names []string, typed string) []chat.Choice {
 	before, last := "", typed
-	if i := strings.LastIndexAny(typed, ",，、"); i >= 0 {
+	if i := strings.LastIndexAny(typed, grammar.ListMarks); i >= 0 {
 		_, size := utf8.DecodeRuneInString(typed[i:])
 		before, last = typed[:i+size], strings.TrimSpace(typed[i+size:])
 	}
+	there := grammar.Split(before)
 	var choices []chat.Choice
 	for _, name := range names {
-		if strings.Contains(livepush.Fold(name), livepush.Fold(last)) && !slices.Contains(strings.Split(before, ","), name) {
+		if strings.Contains(livepush.Fold(name), livepush.Fold(last)) && !named(there, name) {
 			choices = append(choices, chat.Choice{Label: before + name, Value: before + name})
 		}
 	}

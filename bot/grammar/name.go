@@ -29,7 +29,7 @@ func nameFault(verb Verb, name string) string {
 		return "name.verb"
 	case livepush.MixesScripts(name):
 		return "name.mixed"
-	case strings.ContainsAny(name, listMarks):
+	case strings.ContainsAny(name, ListMarks):
 		return "name.list"
 	}
 	return ""

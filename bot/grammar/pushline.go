@@ -193,7 +193,7 @@ func (p *Parser) cutIn(tokens []token) (names, where []token, in bool) {
 	}
 	for i := max(1, len(tokens)-5); i < len(tokens); i++ { // a number can be in pieces
 		last, _ := utf8.DecodeLastRuneInString(tokens[i-1].raw)
-		if tokens[i].quoted || strings.ContainsRune(",，、", last) { // a name
+		if tokens[i].quoted || strings.ContainsRune(ListMarks, last) { // a name
 			continue
 		}
 		if _, ok := p.cfg.Kinds.Read(phrase(tokens[i:]).address()); ok {

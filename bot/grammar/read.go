@@ -360,7 +360,7 @@ func (x *reading) setText(o *OptionDecl, w word) {
 	case "channels":
 		ids := w.channels
 		if len(ids) == 0 {
-			ids = split(w.text)
+			ids = Split(w.text)
 			for i := range ids {
 				ids[i] = strings.TrimPrefix(ids[i], "#")
 			}
@@ -398,11 +398,12 @@ func (x *reading) setName(o *OptionDecl, name string) {
 	x.ask.Push.Name = name
 }
 
-const listMarks = ",，、"
+// ListMarks are the characters that stand between the items of a list.
+const ListMarks = ",，、"
 
-// split splits a list and takes the quotes off its items.
-func split(s string) []string {
-	items := strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == '，' || r == '、' })
+// Split splits a list and takes the quotes off its items.
+func Split(s string) []string {
+	items := strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(ListMarks, r) })
 	kept := items[:0]
 	for _, item := range items {
 		item = strings.TrimSpace(item)
@@ -414,7 +415,7 @@ func split(s string) []string {
 }
 
 func (x *reading) setNames(o *OptionDecl, w word) {
-	names := split(w.text)
+	names := Split(w.text)
 	for _, name := range names {
 		if (x.ask.Verb == VerbPushOff || x.ask.Verb == VerbPushOn) && isAll(name) {
 			x.ask.All = true
@@ -444,7 +445,7 @@ func (x *reading) setUsers(o *OptionDecl, w word) {
 		ids = append(ids, u.ID)
 	}
 	if len(ids) == 0 {
-		for _, id := range split(w.text) {
+		for _, id := range Split(w.text) {
 			ids = append(ids, strings.TrimPrefix(strings.TrimPrefix(id, "@"), "!"))
 		}
 	}

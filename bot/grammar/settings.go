@@ -155,7 +155,7 @@ func (x *reading) setWho(o *OptionDecl, w word) {
 		ok = ok && (add(chat.GroupEntry, id) || add(chat.RoleEntry, id))
 	}
 	if !ok && len(w.mentions)+len(w.groups) == 0 {
-		items := split(w.text)
+		items := Split(w.text)
 		ok = len(items) > 0
 		for _, item := range items {
 			item = strings.TrimPrefix(item, string(kind.Name)+":")
