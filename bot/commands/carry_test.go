@@ -113,3 +113,45 @@ func TestAProtectedDestinationIsNotTakenOverByOne(t *testing.T) {
 		assert.Equal(t, map[string]string{"主站": "canary-key"}, w.keys("806146602"))
 	})
 }
+
+// Two people who press the same button, or one who presses two copies of it, get one meeting.
+func TestAShowMovesOnce(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet show --provider tencent --live --host <@U2|ben>")
+		w.say(ada, channel, "/livepush --name hand --url rtmp://hand.example.com/live --key k")
+		w.button(ada, channel, grammar.VerbSameDest, "tencent:806146601")
+		for _, u := range []chat.User{ben, ada} {
+			time.Sleep(time.Minute)
+			posts := w.button(u, channel, grammar.VerbSameDest, "tencent:806146601")
+			assert.Equal(t, 2, w.tencent.created, "%s: %s", u.Name, describe(posts))
+			answer := find(t, posts, chat.SlotPrivate).Reply
+			assert.Equal(t, "This meeting has moved already", answer.Title)
+			assert.Equal(t, "https://join.example/j/806146602", answer.Links[0].URL)
+			if u.ID == ada.ID {
+				w.press(ada, channel, posts, grammar.VerbCreateAnyway)
+				assert.Equal(t, 3, w.tencent.created, "another one is made on purpose")
+				w.press(ada, channel, posts, grammar.VerbCreateAnyway)
+				assert.Equal(t, 3, w.tencent.created, "and once")
+			}
+		}
+	})
+}
+
+// What was refused may be tried again, and once.
+func TestAShowThatCouldNotMoveMovesWithTheNextTry(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet show --provider tencent --live")
+		w.tencent.failing(func(op string) error {
+			if op == "create" {
+				return refusal(meeting.ErrNotPermitted, "")
+			}
+			return nil
+		})
+		refused := w.button(ada, channel, grammar.VerbSameDest, "tencent:806146601")
+		w.tencent.failing(nil)
+		w.press(ada, channel, refused, grammar.VerbRetry)
+		assert.Equal(t, 2, w.tencent.created)
+		w.press(ada, channel, refused, grammar.VerbRetry)
+		assert.Equal(t, 2, w.tencent.created, "a second copy of the button makes no second meeting")
+	})
+}

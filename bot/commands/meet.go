@@ -87,7 +87,7 @@ func (h meet) begin(ctx context.Context, r *run) (jobs.Next, error) {
 	if first, err := h.wishes.first(ctx, r); err != nil {
 		return jobs.Next{}, err
 	} else if first != nil {
-		return h.wishes.answer(ctx, r, first)
+		return h.wishes.answer(r, first, "same")
 	}
 
 	h.people.nameMentions(ctx, r)
@@ -425,8 +425,14 @@ type sameDestinations struct {
 
 func (h sameDestinations) next(ctx context.Context, r *run) (jobs.Next, error) {
 	if r.job.State == jobs.Accepted {
-		if err := h.ask(ctx, r); err != nil {
+		reg, err := h.ask(ctx, r)
+		if err != nil {
 			return jobs.Next{}, err
+		}
+		if first, err := h.first(ctx, r, reg); err != nil {
+			return jobs.Next{}, err
+		} else if first != nil {
+			return h.meet.wishes.answer(r, first, "moved")
 		}
 	}
 	n, err := h.meet.next(ctx, r)
@@ -436,26 +442,35 @@ func (h sameDestinations) next(ctx context.Context, r *run) (jobs.Next, error) {
 	return n, err
 }
 
+// first returns the job that has made, or makes, a meeting in the place of the same one: a show
+// moves once, whoever presses a button for it. Who wants another all the same is asked.
+func (h sameDestinations) first(ctx context.Context, r *run, reg registry.Registration) (*jobs.Job, error) {
+	if r.w.Repeated { // on purpose
+		return nil, nil
+	}
+	return h.meet.wishes.claim(ctx, r, asLongAsJobs, string(grammar.VerbSameDest), reg.Ref().String(), reg.Job)
+}
+
 // ask makes the wish for a new meeting like an earlier one.
-func (h sameDestinations) ask(ctx context.Context, r *run) error {
+func (h sameDestinations) ask(ctx context.Context, r *run) (registry.Registration, error) {
 	reg, err := h.targets.button(ctx, r)
 	if err != nil {
-		return err
+		return reg, err
 	}
 	if ok, err := h.targets.holds(ctx, r, reg); err != nil {
-		return err
+		return reg, err
 	} else if !ok && !shownAt(reg, r.w.Request.Place) {
-		return texts.NewMessage("repeat.gone")
+		return reg, texts.NewMessage("repeat.gone")
 	} else if !ok {
-		return texts.NewMessage("power.meeting", "Name", reg.Requester.Name)
+		return reg, texts.NewMessage("power.meeting", "Name", reg.Requester.Name)
 	}
 	if err := h.people.mustHave(ctx, r, chat.RightMeet); err != nil { // the button has the right for pushes
-		return err
+		return reg, err
 	}
 	r.w.Ask.Provider = reg.Ref().Provider
 	r.w.Ask.Meet = meeting.Instant{Topic: reg.Meeting.Topic, Live: liveAtFirst(r.kind(reg.Ref().Provider))}
 	r.w.Calls, err = h.carry.of(ctx, reg)
-	return err
+	return reg, err
 }
 
 // liveAtFirst is the wish for a live, at a provider whose meetings have one only if they are

@@ -63,13 +63,13 @@ func (h repeat) next(ctx context.Context, r *run) (jobs.Next, error) {
 	if err := h.people.mustHave(ctx, r, grammar.Declared(w.Ask.Verb).Right); err != nil {
 		return jobs.Next{}, err
 	}
-	if w.Ask.Verb == grammar.VerbMeet { // however many copies of the button there are, and whoever presses them
+	if v := w.Ask.Verb; v == grammar.VerbMeet || v == grammar.VerbSameDest { // however many copies of the button there are, and whoever presses them
 		first, err := h.wishes.claim(ctx, r, asLongAsJobs, string(r.w.Ask.Verb), r.w.Ask.Arg)
 		if err != nil {
 			return jobs.Next{}, err
 		}
 		if first != nil {
-			return h.wishes.answer(ctx, r, first)
+			return h.wishes.answer(r, first, "same")
 		}
 	}
 	r.job.Label = string(w.Ask.Verb)
@@ -184,16 +184,17 @@ func (h wishes) claim(ctx context.Context, r *run, within time.Duration, wishKey
 	}
 }
 
-func (h wishes) answer(ctx context.Context, r *run, first *jobs.Job) (jobs.Next, error) {
+// answer tells what became of the job that was first, in the sentences of that family.
+func (h wishes) answer(r *run, first *jobs.Job, family string) (jobs.Next, error) {
 	reply := chat.Reply{
-		Tone: chat.Warning, Title: r.t.T("same.title"), Text: r.t.T("same.pending"),
+		Tone: chat.Warning, Title: r.t.T(family + ".title"), Text: r.t.T(family + ".pending"),
 		Buttons: []chat.Button{{Label: r.t.T("button.another"), Action: grammar.Press(grammar.VerbCreateAnyway, r.job.ID)}},
 	}
 	if w, err := records.Decode[work](first.Data); err == nil && w.Meeting != nil {
-		reply.Text = r.t.T("same", "Topic", w.Meeting.Topic)
+		reply.Text = r.t.T(family, "Topic", w.Meeting.Topic)
 		reply.Links = r.links(*w.Meeting)
 	} else if first.Outcome == outcomeUnknown.String() {
-		reply.Text = r.t.T("same.unknown")
+		reply.Text = r.t.T(family + ".unknown")
 	}
 	r.settle()
 	return r.answer(outcomeSameWish, reply)
