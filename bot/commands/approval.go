@@ -26,6 +26,7 @@ import (
 // press one decides about nothing but what that question showed.
 type approvals struct {
 	store    waitingJobs
+	docs     records.Store
 	registry known
 	queue    queue
 	audit    auditor
@@ -99,7 +100,51 @@ func (h approvals) await(ctx context.Context, r *run, t target) (jobs.Next, erro
 	if err := h.ask(ctx, r, t, until, again); err != nil {
 		return jobs.Next{}, err
 	}
+	key := []string{docWaiting, t.ref.String(), p.Question}
+	_, err := h.docs.PutDoc(ctx, jobs.Doc{Key: key, Value: []byte(approvalArg(r.job.ID, &p)), Expires: until})
+	if err != nil && !errors.Is(err, jobs.ErrConflict) { // a try before this one has put it there
+		return jobs.Next{}, err
+	}
 	return jobs.Await(until), nil
+}
+
+// docWaiting is the key of what waits for a second person: meeting and question → the argument of
+// its buttons.
+const docWaiting = "waiting"
+
+// withdraw rejects what waits to go on the air from a meeting where it is switched off now: nobody
+// is to approve it after that. It may be repeated.
+func (h approvals) withdraw(ctx context.Context, r *run) error {
+	docs, err := h.docs.Docs(ctx, 0, docWaiting, r.w.Ref.String())
+	if err != nil || len(docs) == 0 {
+		return err
+	}
+	found, names, err := h.dests.Resolve(ctx, livepush.Scope(r.w.Request.Place, r.w.Request.User.ID), r.w.Ask.Names)
+	if err != nil {
+		return err
+	}
+	names = append(names, livepush.DestinationNames(found)...) // a set stands for its members
+	r.w.Withdrawn = nil
+	for _, doc := range docs {
+		id, question, _ := strings.Cut(string(doc.Value), ".")
+		was, err := h.enter(ctx, r, id, question, false, func(was work) bool {
+			pending := slices.DeleteFunc(slices.Clone(was.Calls), func(s pushCall) bool { return s.Outcome != callPending || !s.Target.Enabled })
+			return len(pending) > 0 && !slices.ContainsFunc(pending, func(s pushCall) bool { return !r.w.Ask.All && !named(names, s.Target.Name) })
+		})
+		switch {
+		case isRefusal(err), errors.Is(err, jobs.ErrNotFound), errors.Is(err, records.ErrUnreadable): // decided, or not meant
+			continue
+		case err != nil:
+			return err
+		}
+		l := audit.Line{Action: audit.Reject, Destination: strings.Join(was.targets(), ", "), Meeting: was.Ref.String(), Outcome: string(audit.Reject), Step: "withdraw" + question}
+		if err := h.audit.add(ctx, r, l); err != nil {
+			return err
+		}
+		h.close(ctx, r, was, "approval.denied", chat.Bad)
+		r.w.Withdrawn = append(r.w.Withdrawn, was.targets()...)
+	}
+	return nil
 }
 
 // hasNoApprover reports whether nobody else would see that somebody has to approve.
@@ -258,44 +303,12 @@ func (h approvals) question(ctx context.Context, r *run) (jobs.Next, error) {
 // decide lets a second person decide about somebody else's change.
 func (h approvals) decide(ctx context.Context, r *run) (jobs.Next, error) {
 	approve := r.w.Ask.Verb == grammar.VerbApprove
-	me := r.w.Request.User
 	id, question, _ := strings.Cut(r.w.Ask.Arg, ".")
-	var was work
-	_, err := h.store.Update(ctx, id, func(j *jobs.Job) error {
-		var err error
-		if was, err = records.Decode[work](j.Data); err != nil {
-			return err
-		}
-		switch {
-		case j.State != jobs.AwaitingApproval && was.Decision == r.job.ID: // our own, before a crash
-			return errAlready
-		case j.State != jobs.AwaitingApproval:
-			return texts.NewMessage("approval.over")
-		case was.Pinned == nil || was.Pinned.Question != question: // what is to be sent is not what this question showed
-			return texts.NewMessage("approval.over")
-		case was.Request.Place.Platform != r.w.Request.Place.Platform || was.Request.Place.Team != r.w.Request.Place.Team:
-			return texts.NewMessage("approval.elsewhere")
-		case was.Request.User.ID == me.ID && approve: // to reject one's own is to withdraw it
-			return texts.NewMessage("approval.self")
-		}
-		was.Approved, was.Decision, was.Since = &me, r.job.ID, r.now()
-		switch {
-		case !approve && was.Request.User.ID == me.ID:
-			was.Fault = texts.NewMessage("approval.withdrawn")
-		case !approve:
-			was.Fault = texts.NewMessage("approval.rejected", "Name", me.Name)
-		}
-		if j.Data, err = records.Encode(was); err != nil {
-			return err
-		}
-		j.State, j.Attempt = jobs.Accepted, 0
-		j.Created = r.now() // what it is now given to be carried out does not count the waiting
-		return nil
-	})
+	was, err := h.enter(ctx, r, id, question, approve, func(work) bool { return true })
 	switch {
 	case errors.Is(err, jobs.ErrNotFound):
 		return jobs.Next{}, texts.NewMessage("repeat.gone")
-	case err != nil && !errors.Is(err, errAlready):
+	case err != nil:
 		return jobs.Next{}, err
 	}
 	// Who is quick clicks before the receipt of the question is saved, by which it is closed.
@@ -321,6 +334,49 @@ func (h approvals) decide(ctx context.Context, r *run) (jobs.Next, error) {
 	}
 	r.tell(chat.Reply{Tone: chat.Good, Title: r.t.T(title)})
 	return jobs.Deliver(), nil
+}
+
+// enter has the job that waits go on with what was decided about its question, if it is one that
+// is meant. It may be repeated.
+func (h approvals) enter(ctx context.Context, r *run, id, question string, approve bool, meant func(work) bool) (was work, _ error) {
+	me := r.w.Request.User
+	_, err := h.store.Update(ctx, id, func(j *jobs.Job) error {
+		var err error
+		if was, err = records.Decode[work](j.Data); err != nil {
+			return err
+		}
+		switch {
+		case j.State != jobs.AwaitingApproval && was.Decision == r.job.ID: // our own, before a crash
+			return errAlready
+		case j.State != jobs.AwaitingApproval:
+			return texts.NewMessage("approval.over")
+		case was.Pinned == nil || was.Pinned.Question != question: // what is to be sent is not what this question showed
+			return texts.NewMessage("approval.over")
+		case !meant(was):
+			return texts.NewMessage("approval.over")
+		case was.Request.Place.Platform != r.w.Request.Place.Platform || was.Request.Place.Team != r.w.Request.Place.Team:
+			return texts.NewMessage("approval.elsewhere")
+		case was.Request.User.ID == me.ID && approve: // to reject one's own is to withdraw it
+			return texts.NewMessage("approval.self")
+		}
+		was.Approved, was.Decision, was.Since = &me, r.job.ID, r.now()
+		switch {
+		case !approve && was.Request.User.ID == me.ID:
+			was.Fault = texts.NewMessage("approval.withdrawn")
+		case !approve:
+			was.Fault = texts.NewMessage("approval.rejected", "Name", me.Name)
+		}
+		if j.Data, err = records.Encode(was); err != nil {
+			return err
+		}
+		j.State, j.Attempt = jobs.Accepted, 0
+		j.Created = r.now() // what it is now given to be carried out does not count the waiting
+		return nil
+	})
+	if errors.Is(err, errAlready) {
+		err = nil
+	}
+	return was, err
 }
 
 // closingWithin is how long a decision waits for the question to be delivered.

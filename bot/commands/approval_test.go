@@ -354,3 +354,61 @@ func TestWhoAskedMayWithdraw(t *testing.T) {
 		assert.Zero(t, w.tencent.sets)
 	})
 }
+
+// What is switched off does not go on the air because somebody approves an older request.
+func TestWhatWaitsForApprovalIsWithdrawnWhenItIsSwitchedOff(t *testing.T) {
+	const withdrawn = "No longer waiting for approval: 主站"
+	for _, c := range []struct {
+		on   string // what is set besides
+		line string
+		says string
+	}{
+		{"one", "off all", "1 of 1 off"},
+		{"one", "关闭 全部", "1 of 1 off"},
+		{"", "off all", withdrawn},
+		{"one", "off 主站", withdrawn},
+		{"one", "off 主站，one", "1 of 2 off"},
+		{"", "off 两个", withdrawn},
+	} {
+		t.Run(c.line+c.on, func(t *testing.T) {
+			inWorld(t, nil, func(w *world) {
+				w.say(ada, channel, "/meet show --provider tencent --live --host <@U2|ben>")
+				w.say(ada, channel, saveProtected)
+				w.say(ada, channel, "/livepush save one --url rtmp://one.example.com/live --key k")
+				w.say(ada, channel, "/livepush save 两个 --members 主站、one")
+				if c.on != "" {
+					w.say(ada, channel, "/livepush to "+c.on)
+				}
+				asked := w.say(ada, channel, "/livepush to 主站")
+				posts := w.say(ada, channel, "/livepush "+c.line)
+				assert.Contains(t, describe(posts), c.says)
+				assert.Contains(t, describe(posts), withdrawn)
+				assert.Contains(t, describe(posts), "You withdrew this", "whoever asked hears of it")
+				assert.Contains(t, describe(posts), "Rejected: 主站", "the question is closed")
+				assert.Contains(t, w.press(ben, channel, asked, grammar.VerbApprove)[0].Reply.Text, "already decided this")
+				assert.NotContains(t, w.keys("806146601"), "主站")
+			})
+		})
+	}
+}
+
+func TestSwitchingOffWithdrawsNothingElse(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet show --provider tencent --live --host <@U2|ben>")
+		w.say(ada, channel, saveProtected)
+		w.say(ada, channel, "/livepush save one --url rtmp://one.example.com/live --key k")
+		w.say(ada, channel, "/livepush to one")
+		asked := w.say(ada, channel, "/livepush to 主站")
+		assert.NotContains(t, describe(w.say(ben, channel, "/livepush off one")), "waiting")
+		w.press(ben, channel, asked, grammar.VerbApprove)
+		assert.Equal(t, map[string]string{"主站": "canary-key"}, w.keys("806146601"))
+
+		w.say(ada, channel, "/livepush off 主站")
+		asked = w.say(ada, channel, "/livepush on 主站")
+		posts := w.say(ben, channel, "/livepush off all")
+		assert.Contains(t, describe(posts), "No longer waiting for approval: 主站")
+		assert.Contains(t, describe(posts), "Ben rejected this", "a host may do it, too")
+		w.press(bos, channel, asked, grammar.VerbApprove)
+		assert.Empty(t, w.keys("806146601"))
+	})
+}

@@ -114,7 +114,15 @@ func (h push) begin(ctx context.Context, r *run) (jobs.Next, error) {
 			return h.askWhich(r, t, has)
 		}
 	}
+	if r.off() {
+		if err := h.approvals.withdraw(ctx, r); err != nil {
+			return jobs.Next{}, err
+		}
+	}
 	protected, err := h.calls.decide(ctx, r, t.reg, has)
+	if isRefusal(err) && len(r.w.Withdrawn) > 0 { // that is all that there is to be switched off
+		return r.answer(outcomeOff, chat.Reply{Tone: chat.Good, Title: withdrawnText(r)})
+	}
 	if err != nil {
 		return jobs.Next{}, err
 	}

@@ -178,6 +178,9 @@ func pushNotes(r *run, reg registry.Registration, sent bool) string {
 	case !r.switches() && r.kind(r.w.Ref.Provider).Can.StartLive:
 		notes = append(notes, r.t.T("live.next"))
 	}
+	if len(r.w.Withdrawn) > 0 {
+		notes = append(notes, withdrawnText(r))
+	}
 	if r.w.Ask.Split {
 		notes = append(notes, r.t.T("push.split", "URL", r.w.Ask.Push.URL))
 	}
@@ -186,6 +189,8 @@ func pushNotes(r *run, reg registry.Registration, sent bool) string {
 	}
 	return texts.Paragraphs(notes...)
 }
+
+func withdrawnText(r *run) string { return r.t.T("off.withdrawn", "Names", r.t.Join(r.w.Withdrawn)) }
 
 // waitsForLive reports whether what was set is on the air only once the host starts the live.
 func waitsForLive(r *run, reg registry.Registration) bool {

@@ -77,7 +77,7 @@ func newParts(b *Bot) parts {
 	p.keyPage = keyPage{cfg.KeyPageURL, keyLinks{b.store, b.now}, p.dests, p.people, p.queue}
 	p.saved = saved{p.dests, p.people, p.audit, p.keyPage}
 	p.carry = carry{b.store, p.dests, p.clients, b.now}
-	p.approvals = approvals{b.store, p.registry, p.queue, p.audit, p.people, p.dests}
+	p.approvals = approvals{b.store, b.store, p.registry, p.queue, p.audit, p.people, p.dests}
 	p.repeat = repeat{b.store, p.people, p.wishes, p.clients, cfg.KeyPageURL != "", func(v grammar.Verb) steps { return b.steps[v] }}
 	return p
 }

@@ -43,10 +43,12 @@ type work struct {
 	Account string      `cbor:",omitzero"` // the provider's user that acts
 	Calls   []pushCall  `cbor:"Steps,omitzero"`
 	// Unread says that the provider does not let this account read back what is set.
-	Unread   bool       `cbor:",omitzero"`
-	Absent   []string   `cbor:",omitzero"` // what was to be switched off and is not set
-	Approved *chat.User `cbor:",omitzero"` // who decided about it, once somebody had to
-	Decision string     `cbor:",omitzero"` // the job in which that was done
+	Unread bool     `cbor:",omitzero"`
+	Absent []string `cbor:",omitzero"` // what was to be switched off and is not set
+	// Withdrawn are the names of what waited for a second person and is not to go on the air any more.
+	Withdrawn []string   `cbor:",omitzero"`
+	Approved  *chat.User `cbor:",omitzero"` // who decided about it, once somebody had to
+	Decision  string     `cbor:",omitzero"` // the job in which that was done
 	// Carried says that Calls come from another meeting.
 	Carried bool `cbor:",omitzero"`
 	// Pinned is what the second person was shown: nothing else is sent without being shown again.
