@@ -155,3 +155,26 @@ func TestAShowThatCouldNotMoveMovesWithTheNextTry(t *testing.T) {
 		assert.Equal(t, 2, w.tencent.created, "a second copy of the button makes no second meeting")
 	})
 }
+
+// A meeting that a button makes has what is set for the channel, as one of /meet has. In the place
+// of another it keeps that one's hosts.
+func TestAMeetingThatAButtonMakesHasWhatIsSet(t *testing.T) {
+	inWorld(t, changeable, func(w *world) {
+		w.say(ada, channel, "/meet settings --record cloud --capacity 40 --host <@U5|eve>")
+		w.say(ada, channel, "/meet show --provider tencent --live --host <@U2|ben>")
+		w.say(ada, channel, "/meet plain --provider systec")
+		hosts := func(id string) []string {
+			reg, err := w.bot.registry.Get(t.Context(), meeting.Ref{Provider: "tencent", ID: id})
+			require.NoError(t, err)
+			return reg.Hosts
+		}
+		w.button(ada, channel, grammar.VerbSameDest, "tencent:806146601")
+		assert.Equal(t, meeting.RecordingCloud, w.tencent.wish.Recording)
+		assert.Zero(t, w.tencent.wish.Capacity, "Tencent has none")
+		assert.Equal(t, []string{"U2"}, hosts("806146602"))
+
+		w.press(ada, channel, w.say(ada, channel, "/livepush systec:1591620801 --name x --url rtmp://x.example.com/live --key k"), grammar.VerbElsewhere)
+		assert.Equal(t, meeting.RecordingCloud, w.tencent.wish.Recording)
+		assert.Equal(t, []string{"U5"}, hosts("806146603"))
+	})
+}

@@ -468,7 +468,11 @@ func (h sameDestinations) ask(ctx context.Context, r *run) (registry.Registratio
 		return reg, err
 	}
 	r.w.Ask.Provider = reg.Ref().Provider
-	r.w.Ask.Meet = meeting.Instant{Topic: reg.Meeting.Topic, Live: liveAtFirst(r.kind(reg.Ref().Provider))}
+	r.w.Ask.Meet = like(r.kind(reg.Ref().Provider), r.w.Ask, reg.Meeting.Topic)
+	place := r.w.Request.Place
+	if reg.Place.Platform == place.Platform && reg.Place.Team == place.Team && len(reg.Hosts) > 0 { // IDs are a team's
+		r.w.Ask.Hosts = reg.Hosts
+	}
 	r.w.Calls, err = h.carry.of(ctx, reg)
 	return reg, err
 }

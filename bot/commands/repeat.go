@@ -10,7 +10,6 @@ import (
 	"meetbot/bot/jobs"
 	"meetbot/bot/records"
 	"meetbot/bot/texts"
-	"meetbot/meeting"
 )
 
 // repeat carries out the command of an earlier job again.
@@ -56,7 +55,7 @@ func (h repeat) next(ctx context.Context, r *run) (jobs.Next, error) {
 		if !ok {
 			return jobs.Next{}, texts.NewMessage("repeat.gone")
 		}
-		w.Ask = grammar.Ask{Verb: grammar.VerbMeet, Provider: other, Meet: meeting.Instant{Live: liveAtFirst(r.kind(other))}}
+		w.Ask = grammar.Ask{Verb: grammar.VerbMeet, Provider: other, Meet: like(r.kind(other), r.w.Ask, ""), Hosts: r.w.Ask.Hosts}
 	case w.KeyGone && !h.keyPage: // else the page asks for it anew
 		return jobs.Next{}, texts.NewMessage("repeat.key_gone")
 	}

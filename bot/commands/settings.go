@@ -56,6 +56,10 @@ func (b *Bot) complete(r chat.Request, ask *grammar.Ask, here settings.Here) *ch
 		if len(ask.Hosts) == 0 {
 			ask.Hosts = settings.List(value("host"))
 		}
+	case grammar.VerbSameDest, grammar.VerbElsewhere: // whose provider is not known yet
+		ask.Meet.Recording = meeting.Recording(value("record"))
+		ask.Meet.Capacity, _ = strconv.Atoi(value("capacity"))
+		ask.Hosts = settings.List(value("host"))
 	case grammar.VerbPushTo:
 		if len(ask.Names) == 0 {
 			ask.Names = settings.List(value("destinations"))
@@ -63,6 +67,19 @@ func (b *Bot) complete(r chat.Request, ask *grammar.Ask, here settings.Here) *ch
 		return b.parser.Check(r, *ask, "", len(ask.Names))
 	}
 	return nil
+}
+
+// like is the wish for a meeting that a button asks for, at a provider of that kind, with what is set
+// for the place where it was pressed.
+func like(k meeting.Kind, ask grammar.Ask, topic string) meeting.Instant {
+	in := meeting.Instant{Topic: topic, Live: liveAtFirst(k)}
+	if k.Parameters["recording"] != "" {
+		in.Recording = ask.Meet.Recording
+	}
+	if k.Parameters["capacity"] != "" {
+		in.Capacity = ask.Meet.Capacity
+	}
+	return in
 }
 
 func effective(set, otherwise meeting.Provider) meeting.Provider {
