@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -53,10 +54,15 @@ func (h carry) keep(ctx context.Context, ref meeting.Ref, calls []pushCall) erro
 	}
 }
 
-// replaceCall puts a call in the place of the one to the same address.
+// replaceCall puts a call in the place of the one to the same address: of one whose address is not
+// known any more, by what it is called at the meeting.
 func replaceCall(calls []pushCall, s pushCall) []pushCall {
-	for i := range calls {
-		if meeting.SamePushAddress(calls[i].Target.URL, s.Target.URL) {
+	for i, was := range calls {
+		same := meeting.SamePushAddress(was.Target.URL, s.Target.URL)
+		if was.Target.URL == "" {
+			same = was.Target.Name == cmp.Or(s.There, s.Target.Name)
+		}
+		if same {
 			calls[i] = s
 			return calls
 		}
@@ -99,6 +105,9 @@ func (h carry) of(ctx context.Context, reg registry.Registration) ([]pushCall, e
 	kept, _ := records.Decode[[]pushCall](doc.Value)
 	for _, s := range kept {
 		calls = replaceCall(calls, s)
+	}
+	for i := range calls {
+		calls[i].There = "" // that was at the earlier meeting
 	}
 	return calls, nil
 }

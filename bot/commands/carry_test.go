@@ -178,3 +178,31 @@ func TestAMeetingThatAButtonMakesHasWhatIsSet(t *testing.T) {
 		assert.Equal(t, []string{"U5"}, hosts("806146603"))
 	})
 }
+
+// Where the earlier meeting cannot be read any more, the key that was given last takes the place of
+// what is remembered without one, and not a place beside it.
+func TestTheKeyGivenLastIsTakenOverFromAMeetingThatIsGone(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.say(ada, channel, "/meet show --provider tencent --live")
+		w.say(ada, channel, "/livepush save one --url rtmp://one.example.com/live --key key-one")
+		w.say(ada, channel, "/livepush to one")
+		w.say(ada, channel, "/livepush save one --url rtmp://one.example.com/live --key key-new")
+		w.say(ada, channel, "/livepush to one")
+		w.say(ada, channel, "/livepush --name hand --url rtmp://hand.example.com/live --key wrong")
+		w.say(ada, channel, "/livepush --name hand --url rtmp://hand.example.com/live --key right")
+		w.say(ada, channel, "/livepush --name two --url rtmp://two.example.com/live --key wrong")
+		refused := w.say(ada, channel, "/livepush --name second --url rtmp://two.example.com/live --key right-two")
+		gone := true
+		w.tencent.failing(func(op string) error {
+			if op == "pushes" && gone {
+				gone = false
+				return refusal(meeting.ErrNotFound, meeting.ReasonMeeting)
+			}
+			return nil
+		})
+		posts := w.press(ada, channel, refused, grammar.VerbSameDest)
+		assert.Equal(t, map[string]string{"one": "key-new", "hand": "right", "second": "right-two"}, w.keys("806146602"))
+		assert.Contains(t, describe(posts), "3 of 3 set")
+		assert.NotContains(t, describe(posts), "called “two” there", "what the earlier meeting called it is not said of this one")
+	})
+}
