@@ -10,6 +10,7 @@ import (
 	"meetbot/bot/grammar"
 	"meetbot/bot/livepush"
 	"meetbot/bot/registry"
+	"meetbot/bot/settings"
 	"meetbot/bot/texts"
 	"meetbot/meeting"
 )
@@ -110,7 +111,15 @@ func (h pushCalls) fromSaved(ctx context.Context, r *run) (protected bool, _ err
 		return false, err
 	}
 	if len(missing) > 0 {
-		return false, texts.NewMessage("dest.missing", "Names", r.t.Join(missing))
+		here, err := h.saved.people.settings.Here(ctx, place)
+		if err != nil {
+			return false, err
+		}
+		id := "dest.missing"
+		if usual, _ := here.Get("destinations"); slices.Equal(settings.List(usual), r.w.Ask.Names) { // nobody typed them
+			id = "dest.missing.usual"
+		}
+		return false, texts.NewMessage(id, "Names", r.t.Join(missing))
 	}
 	r.w.Calls = nil
 	for _, d := range found {

@@ -421,3 +421,18 @@ func TestTwoChangesAtOnceAreBothMade(t *testing.T) {
 		assert.Equal(t, map[string]string{"live": "on", "record": "none"}, now.Values)
 	})
 }
+
+// Who names no destination is not told of a name as if they had typed it.
+func TestAUsualDestinationThatIsForgottenIsToldAsSuch(t *testing.T) {
+	inWorld(t, changeable, func(w *world) {
+		w.say(ada, channel, "/livepush save one --url rtmp://one.example.com/live --key k")
+		w.say(ada, channel, "/livepush save two --url rtmp://two.example.com/live --key k")
+		w.say(ada, channel, "/meet settings --destinations one、two")
+		w.say(ada, channel, "/meet show --provider tencent --live")
+		w.press(ada, channel, w.say(ada, channel, "/livepush forget two"), grammar.VerbForgetYes)
+		told := find(t, w.say(ada, channel, "/livepush to"), chat.SlotPrivate).Reply.Text
+		assert.Contains(t, told, "two: this channel usually pushes there")
+		assert.Contains(t, told, "/meet settings")
+		assert.Contains(t, w.say(ada, channel, "/livepush to two")[0].Reply.Text, "two: no saved destination by that name")
+	})
+}
