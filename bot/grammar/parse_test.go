@@ -279,12 +279,13 @@ func TestALiveThatNoProviderStartsIsNotSuggested(t *testing.T) {
 }
 
 func TestDurationsAsPeopleWriteThem(t *testing.T) {
-	for s, want := range map[string]int{"90": 90, "90m": 90, "1h30m": 90, "1h": 60, "90分钟": 90, "1小时30分钟": 90, "2个小时": 120, "９０": 90, "45min": 45, "1 hour": 60} {
+	for s, want := range map[string]int{"90": 90, "90m": 90, "1h30m": 90, "1h": 60, "90分钟": 90, "1小时30分钟": 90, "2个小时": 120, "９０": 90, "45min": 45, "1 hour": 60,
+		"半小时": 30, "半个小时": 30, "1个半小时": 90, "1小时半": 90, "2个小时半": 150} {
 		got, ok := minutes(s)
 		assert.True(t, ok, s)
 		assert.Equal(t, want, got, s)
 	}
-	for _, s := range []string{"", "m", "1.5h", "-5", "soon", "90x", "9999999"} {
+	for _, s := range []string{"", "m", "1.5h", "-5", "soon", "90x", "9999999", "半", "个半小时", "1半小时半"} {
 		_, ok := minutes(s)
 		assert.False(t, ok, s)
 	}

@@ -184,7 +184,7 @@ func (x *reading) setInt(o *OptionDecl, s string) {
 	if o.Unit == "minutes" {
 		n, ok = minutes(s)
 	} else {
-		n, ok = digits(s)
+		n, ok = digits(strings.TrimSuffix(s, "人"))
 	}
 	if !ok || n < o.Min || n > o.Max {
 		x.fail(o, o.Unit, "Min", strconv.Itoa(o.Min), "Max", strconv.Itoa(o.Max))
@@ -212,9 +212,12 @@ func digits(s string) (int, bool) {
 	return n, err == nil
 }
 
-// minutes reads "90", "90m", "1h30m", "90分钟", "1小时".
+// halves are how Chinese says half an hour, alone and after hours.
+var halves = strings.NewReplacer("半个小时", "30分钟", "半小时", "30分钟", "个半小时", "小时30分钟", "小时半", "小时30分钟")
+
+// minutes reads "90", "90m", "1h30m", "90分钟", "1小时", "1个半小时".
 func minutes(s string) (int, bool) {
-	total, rest := 0, strings.ToLower(strings.ReplaceAll(s, " ", ""))
+	total, rest := 0, halves.Replace(strings.ToLower(strings.ReplaceAll(s, " ", "")))
 	if rest == "" {
 		return 0, false
 	}

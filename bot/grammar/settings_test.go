@@ -24,6 +24,7 @@ func TestSettingsAreReadAsTheyAreStored(t *testing.T) {
 			"provider": "", "live": "", "capacity": "", "host": "", "deny": "",
 		},
 		"settings --capacity 0":                           {"capacity": ""},
+		"设置 --人数 ４０人":                                     {"capacity": "40"},
 		"settings --host <@U1|ann>,<@U2>":                 {"host": "U1,U2"},
 		"settings --to bili、抖音 --everywhere":              {"destinations": "bili,抖音"},
 		"settings --allow <@U1>,<!subteam^S1|@team>":      {"allow": "user:U1,group:S1"},
