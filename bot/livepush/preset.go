@@ -228,6 +228,10 @@ var youtubeKey = regexp.MustCompile(edge + `([A-Za-z0-9][a-z0-9]{3}(?:-[a-z0-9]{
 // that some service gives.
 func MayBeIngest(word string) bool {
 	word = unescape(norm.NFKC.String(word)) // as whoever reads it can write it out
+	// Each shape has one of these, or a dash and a digit; hardly a word that people type has.
+	if !strings.ContainsAny(word, `:;/\_?=`) && (!strings.Contains(word, "-") || !strings.ContainsAny(word, "0123456789")) {
+		return false
+	}
 	if slices.ContainsFunc(unlikely, func(r *regexp.Regexp) bool { return r.MatchString(word) }) {
 		return true
 	}
