@@ -26,7 +26,7 @@ const (
 // as they stand in JSON, long runs of the characters that keys and tokens are made of, and what
 // has the shape of a stream key, which may be that of an address that somebody else has set.
 var opaque = regexp.MustCompile(`(?i)\b[a-z][a-z0-9+.-]*:(?:\\?/){2}\S+|[a-z0-9+/_=%&?.:-]{24,}` +
-	`|\b(?:live_\d+_|stream-\d{6,}|fb-\d{6,}-)[\w!-]*` +
+	`|\b(?:live_\d+_|stream-\d{6,}|fb-\d{6,}-|sk_[a-z]{2}-[a-z]+-\d_)[\w!-]*` +
 	`|\?\w+=[^\s"”’)]*` +
 	`|\b[a-z0-9]{4}(?:-[a-z0-9]{4}){3,4}\b`)
 

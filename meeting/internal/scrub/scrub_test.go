@@ -32,6 +32,7 @@ func TestMessage(t *testing.T) {
 		{"AnotherTwitchKey", "key live_99999_OtherKey! is set", nil, "key … is set"},
 		{"AnotherKeyInQuotes", "地址“live_1_ab”已存在", nil, "地址“…”已存在"},
 		{"AnotherYouTubeKey", "has abcd-12ef-34gh-56ij.", nil, "has …."},
+		{"AnotherIVSKey", "sk_us-west-2_aBc12 in use", nil, "… in use"},
 		{"AnotherFacebookKey", "FB-1234567-0-Ab in use", nil, "… in use"},
 		{"AnotherDouyinKey", "set (stream-1134567890)", nil, "set (…)"},
 		{"AnotherBilibiliKey", "?streamname=x&key=abc1 in use", nil, "… in use"},
