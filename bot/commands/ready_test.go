@@ -39,7 +39,7 @@ func TestAFormProposesWhatIsThere(t *testing.T) {
 		assert.True(t, fields["key"].Needed())
 		assert.False(t, fields["platform"].Extra)
 		assert.Equal(t, chat.TextField, fields["meeting"].Kind)
-		const noDefault = "None here. Create one with /meet --provider tencent --live, or give a number, ID or join link"
+		const noDefault = "Number, ID or link. None here takes live push; create one with /meet --provider tencent --live"
 		assert.Equal(t, noDefault, fields["meeting"].Hint, "it has no default")
 		w.say(ada, channel, "/meet Standup --provider systec")
 		_, fields = w.opened(ada)
